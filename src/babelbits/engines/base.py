@@ -1,0 +1,72 @@
+"""What an engine is: a loaded variant that scores text and generates it.
+
+No torch here: the plan, the tasks and the tests of other rooms may import this module.
+Log-probabilities are in nats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from babelbits.records import (
+    Failure,
+    Generation,
+    GenerateRequest,
+    Score,
+    ScoreRequest,
+    TextRequest,
+    TextScore,
+)
+
+LongPrompts = Literal["truncate-left", "fail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How to run a model. Only `device`, `dtype` and `long_prompts` can change results on purpose."""
+
+    device: str = "auto"
+    """'cpu', 'cuda', 'cuda:1', or 'auto': CUDA when there is one."""
+    dtype: str = "auto"
+    """'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, bfloat16 on a GPU."""
+    long_prompts: LongPrompts = "truncate-left"
+    """What to do with a prompt longer than the context; either way it is counted."""
+    token_budget: int = 8192
+    """Largest number of padded tokens in one forward pass: bounds memory, not results."""
+    sharing: bool = True
+    """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineIdentity:
+    """The part of an engine that may change numbers; it goes into every cell's id."""
+
+    name: str
+    version: str
+    device_kind: str
+    """'cpu' or 'cuda'."""
+    dtype: str
+    long_prompts: LongPrompts
+
+
+class Engine(Protocol):
+    """Scores and generates in bulk, so that it may schedule; replies come in request order."""
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score | Failure]: ...
+
+    def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]: ...
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]: ...
+
+    def close(self) -> None:
+        """Free the model's memory."""

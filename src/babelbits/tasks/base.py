@@ -1,0 +1,65 @@
+"""What a task is: items with prompts already built, and a way to score the replies.
+
+A task never loads a model and never touches the store. No torch here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from babelbits.records import Item, Outcome, Reply, TaskInfo, canonical_json, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """Choices of a study that change what a task asks."""
+
+    limit: int | None = None
+    """First n items only: a smoke run."""
+    shots: int | None = None
+    """Few-shot examples; None is the task's own default."""
+    data: Path | None = None
+    """Local folder that stands in for the hub dataset."""
+    include_path: Path | None = None
+    """Folder of lm-eval YAML tasks."""
+    seed: int = 0
+
+
+class Task(Protocol):
+    """One benchmark in one language."""
+
+    @property
+    def info(self) -> TaskInfo:
+        """What this task is, apart from its items."""
+
+    def items(self) -> tuple[Item, ...]:
+        """All items in a fixed order.
+
+        Raises
+        ------
+        TaskError
+            If there are none, or one has no gold answer.
+        """
+
+    def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+        """Score the replies to `item.requests`, in the same order."""
+
+
+def fingerprint(info: TaskInfo, items: Sequence[Item]) -> str:
+    """Hash of everything about a task that can change a cell's numbers."""
+    return digest([info.name, info.language, info.scorer_version, [item.item_id for item in items]])
+
+
+def prompt_of(item: Item) -> str:
+    """The prompt as a person would read it: the first request's context, prompt or text."""
+    first = item.requests[0]
+    for attribute in ("context", "prompt", "text"):
+        if hasattr(first, attribute):
+            return str(getattr(first, attribute))
+    raise TypeError(type(first).__name__)
+
+
+def prompt_hash(item: Item) -> str:
+    """Hash of all requests of an item."""
+    return digest([canonical_json({k: getattr(r, k) for k in r.__slots__}) for r in item.requests])

@@ -1,0 +1,44 @@
+"""Fixtures that more than one room uses."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from tiny_models import make_tiny
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_data_folder() -> Path | None:
+    """Real benchmark data kept beside the repository, if it is there."""
+    folder = Path(os.environ.get("BABELBITS_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real benchmark data; skips where it is absent."""
+    folder = shared_data_folder()
+    if folder is None:
+        pytest.skip("no shared data: set BABELBITS_SHARED_DATA to the folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny random checkpoint of an architecture, made once a session."""
+    made: dict[str, Path] = {}
+
+    def get(architecture: str = "llama") -> Path:
+        if architecture not in made:
+            folder = tmp_path_factory.mktemp(architecture)
+            made[architecture] = make_tiny(architecture, folder)
+        return made[architecture]
+
+    return get
