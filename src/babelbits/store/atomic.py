@@ -1,0 +1,68 @@
+"""Files that are whole or absent, whatever happens to the process.
+
+Write to a temporary name in the same folder, flush to the disk, rename, flush the folder. A reader
+sees the old file or the new one. Never used for growing files: those are journals.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from babelbits.errors import StoreError
+
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+    errno.EFBIG: ("the file is larger than this account may write", "raise the limit (ulimit -f)"),
+    errno.EROFS: ("the file system is read-only", "choose another folder"),
+    errno.EACCES: ("no permission to write here", "choose another folder or change its mode"),
+    errno.EPERM: ("no permission to write here", "choose another folder or change its mode"),
+}
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's complaints about `path` into a `StoreError` that helps."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        what, hint = _REASONS.get(error.errno or 0, (str(error), "see the message above"))
+        raise StoreError(what, where=str(path), hint=hint) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, or leave it as it was.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full, the folder read-only, and so on.
+    """
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)

@@ -1,0 +1,203 @@
+"""One cell on disk: a growing journal, then a Parquet file, and last of all its DONE record.
+
+A batch of items is recorded whole or repeated whole. A cell is complete if and only if its DONE
+record agrees with the Parquet file's bytes; reports are built from such cells alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from babelbits.errors import CorruptRecordError, StoreError
+from babelbits.records import CellMeta, ItemRow
+from babelbits.store import journal
+from babelbits.store.atomic import write_atomically
+from babelbits.store.codec import dumps, from_json, read_parquet, to_json, write_parquet
+
+State = Literal["missing", "partial", "done", "damaged"]
+JOURNAL, ITEMS, DONE, META = "journal.jsonl", "items.parquet", "DONE", "meta.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellStatus:
+    """How far a cell is."""
+
+    state: State
+    n_recorded: int
+    """Items that are durably recorded."""
+    reason: str
+    """In words, e.g. '37 of 250 items recorded'."""
+    weights_hash: str | None = None
+    """Weights that produced a finished cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The last thing written for a cell."""
+
+    cell_id: str
+    n_items: int
+    items_sha256: str
+    weights_hash: str
+    seconds: float
+    """Wall time over all sessions that computed the cell, seconds."""
+    machine: str
+    library_versions: dict[str, str]
+
+
+def _recorded(folder: Path) -> tuple[dict[int, list[dict[str, Any]]], float]:
+    """Rows by batch number, and the seconds they took."""
+    batches: dict[int, list[dict[str, Any]]] = {}
+    seconds = 0.0
+    path = folder / JOURNAL
+    if path.exists():
+        for record in journal.read(path):
+            if "rows" in record:
+                batches[record["batch"]] = record["rows"]
+                seconds += record["seconds"]
+    return batches, seconds
+
+
+def read_done(folder: Path) -> Done | None:
+    """The DONE record, checked against the items' bytes; None while the cell is not complete.
+
+    Raises
+    ------
+    CorruptRecordError
+        If the record cannot be read, or the items are not the ones it vouches for.
+    """
+    path = folder / DONE
+    if not path.exists():
+        return None
+    hint = "`babelbits doctor FOLDER --fix` sets the damaged cell aside; the next run repeats it"
+    try:
+        done = from_json(Done, json.loads(path.read_bytes()), where=str(path))
+        actual = hashlib.sha256((folder / ITEMS).read_bytes()).hexdigest()
+    except (ValueError, OSError) as error:
+        raise CorruptRecordError("cannot be read", where=str(path), hint=hint) from error
+    if actual != done.items_sha256:
+        raise CorruptRecordError(
+            "the items differ from what the DONE record vouches for",
+            where=str(folder / ITEMS),
+            hint=hint,
+        )
+    return done
+
+
+def status(folder: Path, *, n_items: int) -> CellStatus:
+    """How far the cell in `folder` is; damage is reported, not raised."""
+    try:
+        done = read_done(folder)
+        if done is not None:
+            return CellStatus(
+                state="done",
+                n_recorded=done.n_items,
+                reason=f"all {done.n_items} items recorded",
+                weights_hash=done.weights_hash,
+            )
+        recorded = sum(len(rows) for rows in _recorded(folder)[0].values())
+    except CorruptRecordError as error:
+        return CellStatus(state="damaged", n_recorded=0, reason=str(error))
+    if recorded == 0:
+        return CellStatus(state="missing", n_recorded=0, reason=f"missing all {n_items} items")
+    return CellStatus(
+        state="partial", n_recorded=recorded, reason=f"{recorded} of {n_items} items recorded"
+    )
+
+
+def read_rows(folder: Path) -> tuple[ItemRow, ...]:
+    """The items of a complete cell.
+
+    Raises
+    ------
+    StoreError
+        If the cell is not complete or damaged.
+    """
+    if read_done(folder) is None:
+        raise StoreError("the cell is not complete", where=str(folder))
+    return read_parquet(folder / ITEMS)
+
+
+class CellWriter:
+    """Records batches of one cell and finishes it; use as a context manager."""
+
+    def __init__(self, folder: Path, meta: CellMeta) -> None:
+        self._folder = folder
+        self._meta = meta
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        write_atomically(self._folder / META, dumps(self._meta))
+        self._journal = self._stack.enter_context(journal.Journal(self._folder / JOURNAL))
+        try:
+            self._batches, self._seconds = _recorded(self._folder)
+            self._chunk = self._fixed_chunk()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stack.close()
+
+    def _fixed_chunk(self) -> int:
+        """Batch size of the first session: batches never change once a cell has begun."""
+        for record in journal.read(self._folder / JOURNAL):
+            return int(record["chunk"])
+        self._journal.append({"chunk": self._meta.chunk, "cell_id": self._meta.cell_id})
+        return self._meta.chunk
+
+    def missing_batches(self) -> tuple[tuple[int, range], ...]:
+        """Batch numbers that are not recorded yet, each with its item indices."""
+        starts = range(0, self._meta.n_items, self._chunk)
+        return tuple(
+            (number, range(start, min(start + self._chunk, self._meta.n_items)))
+            for number, start in enumerate(starts)
+            if number not in self._batches
+        )
+
+    def append(self, batch: int, rows: Sequence[ItemRow], *, seconds: float) -> None:
+        """Record a batch; durable when this returns.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the folder cannot be written.
+        """
+        record = {"batch": batch, "rows": [to_json(row) for row in rows], "seconds": seconds}
+        self._journal.append(record)
+        self._batches[batch] = record["rows"]  # type: ignore[assignment] # a list of JSON rows
+        self._seconds += seconds
+
+    def finish(self, *, weights_hash: str, machine: str, library_versions: dict[str, str]) -> None:
+        """Write the Parquet file, then DONE, then drop the journal.
+
+        Raises
+        ------
+        StoreError
+            If batches are missing.
+        """
+        if self.missing_batches():
+            raise StoreError("cannot finish a cell with missing batches", where=str(self._folder))
+        rows = [
+            from_json(ItemRow, row, where=str(self._folder / JOURNAL))
+            for _, batch in sorted(self._batches.items())
+            for row in batch
+        ]
+        content = write_parquet(rows, metadata={"babelbits_cell": self._meta.cell_id})
+        write_atomically(self._folder / ITEMS, content)
+        done = Done(
+            cell_id=self._meta.cell_id,
+            n_items=len(rows),
+            items_sha256=hashlib.sha256(content).hexdigest(),
+            weights_hash=weights_hash,
+            seconds=self._seconds,
+            machine=machine,
+            library_versions=library_versions,
+        )
+        write_atomically(self._folder / DONE, dumps(done))
+        (self._folder / JOURNAL).unlink()

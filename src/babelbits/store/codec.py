@@ -1,0 +1,146 @@
+"""Records to JSON and Parquet and back. Undefined stays undefined: None, never NaN.
+
+`pydantic` checks what comes back against the dataclasses' own annotations, so that a file from
+another version or another hand cannot become a half-typed record.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from babelbits.errors import StoreError
+from babelbits.records import Failure, ItemRow, canonical_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+_SCORE = "score:"
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(record: "DataclassInstance") -> dict[str, Any]:
+    """A dataclass as plain JSON types."""
+    return dataclasses.asdict(record)
+
+
+def dumps(record: "DataclassInstance") -> bytes:
+    """A dataclass as canonical JSON bytes with a final newline.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity.
+    """
+    return canonical_json(to_json(record)).encode() + b"\n"
+
+
+def from_json(kind: type[T], value: object, *, where: str) -> T:
+    """The dataclass `kind` from plain JSON types.
+
+    Raises
+    ------
+    StoreError
+        If fields are missing or of a wrong type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        checked: T = _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"this is no {kind.__name__}: {place}: {first['msg']}",
+            where=where,
+            hint="the file may come from another version of Babelbits, or be damaged",
+        ) from error
+    return checked
+
+
+def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
+    """One list a column: scalar fields, `score:<metric>`, `failure_kind`, `failure_message`."""
+    metrics = sorted({name for row in rows for name in row.scores})
+    plain = [f.name for f in dataclasses.fields(ItemRow) if f.name not in {"scores", "failure"}]
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
+    columns["choice_logprobs"] = [
+        None if row.choice_logprobs is None else list(row.choice_logprobs) for row in rows
+    ]
+    for name in metrics:
+        columns[_SCORE + name] = [row.scores.get(name) for row in rows]
+    columns["failure_kind"] = [row.failure.kind if row.failure else None for row in rows]
+    columns["failure_message"] = [row.failure.message if row.failure else None for row in rows]
+    return columns
+
+
+def columns_to_rows(columns: Mapping[str, Sequence[Any]], *, where: str) -> tuple[ItemRow, ...]:
+    """The inverse of `rows_to_columns`."""
+    names = [name for name in columns if not name.startswith((_SCORE, "failure_"))]
+    metrics = [name for name in columns if name.startswith(_SCORE)]
+    rows = []
+    for index in range(len(columns["item_id"])):
+        value: dict[str, Any] = {name: columns[name][index] for name in names}
+        value["scores"] = {name.removeprefix(_SCORE): columns[name][index] for name in metrics}
+        kind = columns["failure_kind"][index]
+        if kind is not None:
+            value["failure"] = Failure(kind=kind, message=columns["failure_message"][index])
+        rows.append(from_json(ItemRow, value, where=where))
+    return tuple(rows)
+
+
+def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a Parquet file that pandas, DuckDB and Polars open."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = rows_to_columns(rows)
+    column_types = _nullable_types()
+    arrays = {}
+    for name, values in columns.items():
+        kind = pa.float64() if name.startswith(_SCORE) else column_types.get(name)
+        arrays[name] = pa.array(values, type=kind)
+    table = pa.table(arrays).replace_schema_metadata(dict(metadata))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _nullable_types() -> dict[str, Any]:
+    """Types of columns that may hold nothing but None, which Arrow cannot guess."""
+    import pyarrow as pa
+
+    text = pa.string()
+    return {
+        "choice_logprobs": pa.list_(pa.float64()),
+        "finish_reason": text,
+        "failure_kind": text,
+        "failure_message": text,
+    }
+
+
+def read_parquet(path: Path) -> tuple[ItemRow, ...]:
+    """The rows of a finished cell.
+
+    Raises
+    ------
+    StoreError
+        If the file is not a Parquet file of item rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_table(path).to_pydict()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError("not a readable Parquet file", where=str(path)) from error
+    return columns_to_rows(columns, where=str(path))
