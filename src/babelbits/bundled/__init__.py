@@ -1,0 +1,17 @@
+"""What ships in the package: a tiny multilingual model, and BabelMini, a benchmark for it.
+
+The model is no oracle for large models; it makes the demo and the tests real without a network.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+
+def model_folder() -> Path:
+    """Folder of the bundled model: a checkpoint that `transformers` loads."""
+    return Path(str(resources.files("babelbits") / "bundled" / "model"))
+
+
+def mini_folder() -> Path:
+    """Folder of BabelMini's data."""
+    return Path(str(resources.files("babelbits") / "bundled" / "babelmini"))
