@@ -4,9 +4,9 @@
 
 Writes a checkpoint that `transformers` loads, `training_log.jsonl`, and held-out bits per byte per
 language. Interrupted runs resume from the last saved state. The hidden matrices are trained with
-Muon (Jordan et al. 2024), which needs about half the tokens of AdamW here; everything else with
-AdamW. The learning rate is constant after a warm-up and falls linearly to zero over the last
-quarter of the time budget, the last part of it at the full context length.
+Muon (Jordan et al. 2024), everything else with AdamW. The learning rate is constant after a
+warm-up, then falls linearly to zero over the last `DECAY_SHARE` of the time budget; the last
+`LONG_SHARE` of it runs at the full context length.
 
 Loss is in nats per token; answers of sums weigh more than their questions (`ANSWER_WEIGHT`).
 """
@@ -38,9 +38,9 @@ VOCABULARY = 6144
 CONTEXT = 1024
 SHORT = 128
 TOKENS_PER_STEP = 3072
-SUM_SHARE = 0.4
+SUM_SHARE = 0.5
 ANSWER_WEIGHT = 4.0
-DECAY_SHARE = 0.3
+DECAY_SHARE = 0.7
 LONG_SHARE = 0.08
 
 
@@ -299,7 +299,7 @@ def main() -> None:
     log = (options.out / "training_log.jsonl").open("a", encoding="utf-8")
     budget_file = options.out / "minutes"
     model.train()
-    mean_loss, last_save = 0.0, time.monotonic()
+    mean_loss, steps_seen, last_save = 0.0, 0, time.monotonic()
     while True:
         # The budget may be changed while training runs: write the minutes to this file.
         minutes = float(budget_file.read_text()) if budget_file.exists() else options.minutes
@@ -320,7 +320,7 @@ def main() -> None:
             part.param_groups[0]["lr"] = base * learning_rate(share, step)
             part.step()
             part.zero_grad(set_to_none=True)
-        step, tokens = step + 1, tokens + ids.numel()
+        step, steps_seen, tokens = step + 1, steps_seen + 1, tokens + ids.numel()
         mean_loss = 0.95 * mean_loss + 0.05 * float(losses.mean().detach())
         spent += time.monotonic() - began
         if step % 20 == 0:
