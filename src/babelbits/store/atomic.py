@@ -6,7 +6,6 @@ sees the old file or the new one. Never used for growing files: those are journa
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,10 +53,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
+        # Not tempfile: its files are private, and results are for the group that shares the folder.
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
