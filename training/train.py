@@ -164,8 +164,8 @@ def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     blocks = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
     return [
-        Muon(blocks, lr=0.02, momentum=0.95),
-        torch.optim.AdamW(others, lr=4e-3, betas=(0.9, 0.98), weight_decay=0.0),
+        Muon(blocks, lr=0.007, momentum=0.95),
+        torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
 
@@ -328,7 +328,7 @@ def main() -> None:
                 "step": step,
                 "tokens": tokens,
                 "minutes": round(spent / 60, 2),
-                "loss": round(mean_loss / (1 - 0.95 ** min(step, 500)), 4),
+                "loss": round(mean_loss / (1 - 0.95**steps_seen), 4),
             }
             if step % 200 == 0:
                 row |= report(model, tokenizer, corpora, sums_each=12)
