@@ -2,7 +2,7 @@
 
 Frozen dataclasses without behaviour beyond hashing. Nothing here reads a file or loads a model.
 
-Sign: ``delta = variant - baseline`` of the *oriented* score (higher is better), so harm is negative.
+Sign: ``delta = variant - baseline`` of the *oriented* score (higher is better): harm is negative.
 Units: scores are fractions in [0, 1] unless a metric says otherwise; log-probabilities are in nats;
 text metrics are in bits.
 Undefined is ``None`` with a reason, never 0 and never NaN.
@@ -371,4 +371,6 @@ class Effect:
     at_floor: bool
     recipe: str
     """How the numbers were computed, like sacrebleu's signature."""
+    equivalence_interval: Interval | None = None
+    """Level 1 - 2 alpha: 'equivalent' says that it lies inside the margin (TOST)."""
     notes: tuple[str, ...] = ()

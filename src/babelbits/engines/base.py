@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from babelbits.records import (
     Failure,
-    Generation,
     GenerateRequest,
+    Generation,
     Score,
     ScoreRequest,
     TextRequest,
@@ -23,7 +23,7 @@ LongPrompts = Literal["truncate-left", "fail"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """How to run a model. Only `device`, `dtype` and `long_prompts` can change results on purpose."""
+    """How to run a model. Only `device`, `dtype` and `long_prompts` change results on purpose."""
 
     device: str = "auto"
     """'cpu', 'cuda', 'cuda:1', or 'auto': CUDA when there is one."""
@@ -55,18 +55,24 @@ class Engine(Protocol):
     """Scores and generates in bulk, so that it may schedule; replies come in request order."""
 
     @property
-    def identity(self) -> EngineIdentity: ...
+    def identity(self) -> EngineIdentity:
+        """What about this engine may change numbers."""
 
     @property
-    def context_length(self) -> int: ...
+    def context_length(self) -> int:
+        """Largest input in tokens."""
 
-    def count_tokens(self, text: str) -> int: ...
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text`, special tokens included as in scoring."""
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score | Failure]: ...
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score | Failure]:
+        """Log-likelihood of each continuation after its context."""
 
-    def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]: ...
+    def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]:
+        """Log-likelihood of each token of whole texts."""
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]: ...
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
+        """Continue each prompt."""
 
     def close(self) -> None:
         """Free the model's memory."""

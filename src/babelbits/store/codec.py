@@ -5,10 +5,10 @@ another version or another hand cannot become a half-typed record.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from babelbits.errors import StoreError
 from babelbits.records import Failure, ItemRow, canonical_json
@@ -22,7 +22,7 @@ _SCORE = "score:"
 
 
 @cache
-def _adapter(kind: Any) -> "TypeAdapter[Any]":
+def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
@@ -55,7 +55,8 @@ def from_json(kind: type[T], value: object, *, where: str) -> T:
     from pydantic import ValidationError
 
     try:
-        checked: T = _adapter(kind).validate_python(value)
+        adapter = _adapter(cast("Hashable", kind))  # mypy takes a type for unhashable
+        checked: T = adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -1,0 +1,263 @@
+"""Variants in the compressed-tensors format, made by llm-compressor; vLLM serves them unchanged.
+
+Every quantizer is the library's. What is ours: the schemes, mappings for two architectures where
+the library's are wrong, and three checks of what it would let pass in silence: that smoothing left
+the model's function alone, that GPTQ did not fall back to rounding, and that weights are finite.
+
+Where llm-compressor differs from the papers' own code: GPTQ fixes a group's scale on the original
+weights (IST-DASLab/gptq fits it on the corrected ones); SmoothQuant takes an activation's range,
+max less min, and twice the largest weight (mit-han-lab takes the largest magnitudes of both).
+"""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import RecipeError
+from babelbits.quiet import no_loguru, replaced
+from babelbits.recipes.calibration import Calibration
+from babelbits.recipes.catalogue import RecipeInfo, Value
+
+_IGNORE = ["lm_head"]
+_PROBE_TOKENS = 64
+_TOLERANCE = {"torch.float32": 1e-3, "torch.float16": 0.05, "torch.bfloat16": 0.15}
+"""Largest relative change of the logits that rounding alone explains, by the weights' dtype."""
+_PRE_FEEDFORWARD = ("gemma2", "gemma3", "gemma3_text")
+"""Model types whose MLP reads `pre_feedforward_layernorm`; `post_attention_layernorm` does not
+feed it there, yet llm-compressor 0.14 smooths that one."""
+
+
+def save_compressed(
+    model: Any,
+    folder: Path,
+    *,
+    info: RecipeInfo,
+    parameters: Mapping[str, Value],
+    calibration: Calibration | None,
+    tokenizer: Any,
+    device: str,
+    seed: int,
+) -> None:
+    """Quantize `model` in place and save it to `folder`.
+
+    Raises
+    ------
+    RecipeError
+        If the library fails, or did something else than the recipe says.
+    """
+    _import_library()
+    with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
+        modifiers = _modifiers(info, parameters, model)
+        probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
+        _oneshot(model, modifiers, calibration, tokenizer)
+        _refuse_fallback(modifiers)
+        if probe is not None:
+            probe.refuse_change(model)
+        _refuse_non_finite(model)
+        model.save_pretrained(folder, save_compressed=True)
+
+
+def _import_library() -> None:
+    """Import llm-compressor at the log level of errors: it warns on standard output on import."""
+    name = "LLM_COMPRESSOR_LOG_LEVEL"
+    before = os.environ.get(name)
+    os.environ[name] = "ERROR"
+    try:
+        importlib.import_module("llmcompressor")
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+# --- what the library is asked to do -----------------------------------------------------------
+
+
+def _modifiers(info: RecipeInfo, parameters: Mapping[str, Value], model: Any) -> list[Any]:
+    from llmcompressor.modifiers.gptq import GPTQModifier
+    from llmcompressor.modifiers.quantization import QuantizationModifier
+    from llmcompressor.modifiers.transform.awq import AWQModifier
+    from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
+
+    groups = {"group_0": _scheme(info, parameters)}
+    if info.method == "gptq":
+        order = parameters["actorder"]
+        gptq = GPTQModifier(
+            config_groups=groups,
+            ignore=_IGNORE,
+            dampening_frac=parameters["dampening"],
+            block_size=parameters["block_size"],
+            actorder=None if order == "none" else order,
+        )
+        return [gptq]
+    rounding = QuantizationModifier(config_groups=groups, ignore=_IGNORE)
+    if info.method == "smoothquant":
+        smooth = SmoothQuantModifier(
+            smoothing_strength=parameters["smoothing_strength"], mappings=_mappings(model)
+        )
+        return [smooth, rounding]
+    if info.method == "awq":
+        return [AWQModifier(), rounding]
+    return [rounding]
+
+
+def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
+    """The quantization scheme of all linear layers."""
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+
+    kind = "float" if info.name == "fp8" else "int"
+    group = parameters.get("group_size")
+    weights = QuantizationArgs(
+        num_bits=int(info.weight_bits),
+        type=kind,
+        symmetric=parameters.get("symmetric", True),
+        strategy="channel" if group is None else "group",
+        group_size=group,
+    )
+    inputs = None
+    if info.activation_bits is not None:
+        inputs = QuantizationArgs(
+            num_bits=info.activation_bits,
+            type=kind,
+            symmetric=True,
+            strategy="token",
+            dynamic=True,
+        )
+    return QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
+
+
+def _mappings(model: Any) -> list[Any] | None:
+    """SmoothQuant's (layers, the norm that feeds them); None where the library's own are right."""
+    if model.config.model_type not in _PRE_FEEDFORWARD:
+        return None
+    attention = ["re:.*self_attn.q_proj$", "re:.*self_attn.k_proj$", "re:.*self_attn.v_proj$"]
+    mlp = ["re:.*mlp.gate_proj$", "re:.*mlp.up_proj$"]
+    return [
+        [attention, "re:.*layers.*input_layernorm$"],
+        [mlp, "re:.*layers.*pre_feedforward_layernorm$"],
+    ]
+
+
+def _oneshot(
+    model: Any, modifiers: list[Any], calibration: Calibration | None, tokenizer: Any
+) -> None:
+    from llmcompressor import oneshot
+
+    try:
+        oneshot(
+            model=model,
+            recipe=modifiers,
+            processor=tokenizer,
+            dataset=None if calibration is None else _loader(calibration),
+            shuffle_calibration_samples=False,
+        )
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().split("\n")[0]
+        raise RecipeError(
+            f"llm-compressor cannot quantize a '{model.config.model_type}' model so: {reason}"
+        ) from error
+
+
+def _loader(calibration: Calibration) -> Any:
+    import torch
+    from torch.utils.data import DataLoader
+
+    rows = [torch.tensor(window, dtype=torch.long) for window in calibration.windows]
+    samples: Any = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
+    return DataLoader(samples)
+
+
+# --- where it runs -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    """Keep llm-compressor off an accelerator it would take by itself when `device` is the CPU."""
+    if device != "cpu":
+        yield
+        return
+    import torch
+    from llmcompressor.pipelines.cache import IntermediatesCache
+
+    with ExitStack() as stack:
+        stack.enter_context(replaced(torch.accelerator, "is_available", lambda: False))
+        # AWQ pins its cache for copies to a device, which fails where there is none.
+        stack.enter_context(replaced(IntermediatesCache, "pin_memory", lambda *_: None))
+        yield
+
+
+@contextmanager
+def _session(seed: int) -> Iterator[None]:
+    """A session of llm-compressor's own, cleared at the end, with fixed randomness."""
+    import torch
+    from llmcompressor.core import reset_session
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            reset_session()
+
+
+# --- what the library would let pass -----------------------------------------------------------
+
+
+class _Probe:
+    """Logits of the unquantized model on a few tokens, to compare with after smoothing.
+
+    Smoothing divides a norm's output and multiplies the weights that read it: without quantization
+    the function is the same. It is not where a mapping misses one of the readers.
+    """
+
+    def __init__(self, model: Any, calibration: Calibration | None) -> None:
+        if calibration is None:
+            raise RecipeError("smoothing needs calibration text")
+        self._tokens = calibration.windows[0][:_PROBE_TOKENS]
+        self._before = self._logits(model)
+
+    def _logits(self, model: Any) -> Any:
+        import torch
+
+        with torch.no_grad():
+            return model(torch.tensor([self._tokens], device=model.device)).logits.float().cpu()
+
+    def refuse_change(self, model: Any) -> None:
+        """Raise if the smoothed model, its quantization switched off, computes something else."""
+        from llmcompressor.utils.helpers import DisableQuantization
+
+        with DisableQuantization(model):
+            after = self._logits(model)
+        changed = ((after - self._before).norm() / self._before.norm()).item()
+        if not changed <= _TOLERANCE.get(str(model.dtype), 0.15):
+            raise RecipeError(
+                f"smoothing changed what the model computes (its logits by {changed:.1%}): "
+                f"llm-compressor has no right mapping for '{model.config.model_type}'",
+                hint="use a recipe without smoothing for this model, e.g. 'w8a8' or 'w4-g'",
+            )
+
+
+def _refuse_fallback(modifiers: list[Any]) -> None:
+    """Raise if GPTQ could not invert a Hessian and rounded that layer to nearest instead."""
+    layers = [
+        name
+        for modifier in modifiers
+        for name in getattr(modifier, "_rtn_fallback_module_names", ())
+    ]
+    if layers:
+        raise RecipeError(
+            f"GPTQ could not invert the Hessian of {len(layers)} layers, '{layers[0]}' first",
+            hint="raise `dampening` (e.g. 0.1) or give more calibration text",
+        )
+
+
+def _refuse_non_finite(model: Any) -> None:
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and not parameter.float().isfinite().all():
+            raise RecipeError(
+                f"'{name}' is not finite after quantizing",
+                hint="check that the base model gives finite logits on the calibration text",
+            )

@@ -1,0 +1,157 @@
+"""Load a base model to quantize it: safetensors only and no code of the model's, unless asked for.
+
+Torch and transformers are imported inside the functions.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import MissingExtraError, ModelError
+from babelbits.recipes import tensors as checkpoint
+from babelbits.recipes.manifests import pickle_files
+from babelbits.records import JSON
+
+FALLBACK_CONTEXT = 2048
+"""Context of a model whose config does not say."""
+
+
+def read_config(base: Path) -> JSON:
+    """The base model's `config.json`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such folder or its config is no JSON object.
+    """
+    path = base / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            "there is no model: config.json cannot be read",
+            where=str(path),
+            hint="name a folder with a Hugging Face checkpoint",
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"config.json is not JSON: {error}", where=str(path)) from error
+    if not isinstance(config, dict):
+        raise ModelError("config.json is not a JSON object", where=str(path))
+    return config
+
+
+def refuse_pickle(base: Path) -> None:
+    """Raise if the weights are only there as pickles, which can run code when loaded.
+
+    Raises
+    ------
+    ModelError
+        If there are no safetensors.
+    """
+    if checkpoint.weight_files(base):
+        return
+    if not pickle_files(base):
+        raise ModelError("the folder holds no weights", where=str(base))
+    raise ModelError(
+        "the weights are pickled (pytorch_model.bin), and a pickle can run code when it is loaded",
+        where=str(base),
+        hint="convert them to safetensors, or set `allow_pickle = true` if you trust their source",
+    )
+
+
+def context_length(config: JSON) -> int:
+    """The longest sequence the model's config allows, tokens."""
+    text = config.get("text_config", config)
+    for key in ("max_position_embeddings", "n_positions", "seq_length"):
+        if isinstance(text.get(key), int):
+            return int(text[key])
+    return FALLBACK_CONTEXT
+
+
+def resolve_device(device: str) -> str:
+    """'cpu', 'cuda' or 'cuda:1' as given; 'auto' is 'cuda' where there is one."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"there is no device '{device}' here", hint="use 'cpu' or 'auto'")
+    return device
+
+
+def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
+    """The base model's tokenizer.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it needs code that is not trusted.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, ImportError) as error:
+        raise _not_loadable(base, "tokenizer", error) from error
+
+
+def load_model(
+    base: Path,
+    *,
+    trust_remote_code: bool,
+    allow_pickle: bool,
+    quantization: Any = None,
+    device: str = "cpu",
+) -> Any:
+    """The base model in its own dtype, for evaluation.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of the checkpoint.
+    trust_remote_code, allow_pickle : bool
+        As in the study; both are off unless it says so.
+    quantization : transformers quantization config, optional
+        For libraries that quantize while loading.
+    device : str
+        Where the weights go.
+
+    Raises
+    ------
+    ModelError
+        If there is no causal language model, or loading it would need what is not allowed.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            base,
+            output_loading_info=True,
+            dtype="auto",
+            device_map={"": device},
+            quantization_config=quantization,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=None if allow_pickle else True,
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _not_loadable(base, "causal language model", error) from error
+    except ImportError as error:
+        raise MissingExtraError(str(error), hint="pip install 'babelbits[run]'") from error
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"the checkpoint is no whole causal language model: it lacks {len(missing)} tensors, "
+            f"'{missing[0]}' first",
+            where=str(base),
+            hint="name a decoder-only model with its language-modelling head",
+        )
+    return model.eval()
+
+
+def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+    reason = str(error).strip().split("\n")[0]
+    hint = None
+    if "trust_remote_code" in str(error):
+        hint = "it brings its own code: set `trust_remote_code = true` if you have read that code"
+    return ModelError(f"the {what} cannot be loaded: {reason}", where=str(base), hint=hint)

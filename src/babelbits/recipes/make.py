@@ -1,0 +1,315 @@
+"""Make a variant: base model and recipe in, a folder with a manifest out, whole or not at all.
+
+The work happens in a hidden folder beside the target, which is synced to disk and renamed when its
+manifest is written. A kill at any moment leaves no folder of the target's name; what it leaves
+under the hidden name is removed by the next try. One process makes a variant at a time (the
+caller's lock sees to that).
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.quiet import quiet
+from babelbits.recipes import tensors as checkpoint
+from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
+from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
+from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    read_config,
+    refuse_pickle,
+    resolve_device,
+)
+from babelbits.recipes.manifests import (
+    describe_base,
+    hash_files,
+    read_manifest,
+    verify,
+    weights_hash,
+    write_manifest,
+)
+from babelbits.records import JSON, CalibrationRecord, Manifest
+from babelbits.store.atomic import store_errors, sync_folder
+
+__all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
+
+_LIBRARIES = {
+    "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
+    "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What one call of `make` was asked for, with everything resolved."""
+
+    base: Path
+    info: RecipeInfo
+    parameters: Mapping[str, Value]
+    calibration: CalibrationSpec | None
+    config: JSON
+    device: str
+    seed: int
+    trust_remote_code: bool
+    allow_pickle: bool
+
+
+def make(
+    base: Path,
+    *,
+    recipe: str,
+    parameters: Mapping[str, Any],
+    calibration: CalibrationSpec | None,
+    out: Path,
+    variant_id: str,
+    base_label: str,
+    base_hash: str,
+    seed: int,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    device: str = "auto",
+) -> Manifest:
+    """Quantize the model in `base` and leave a complete variant in `out`.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of an unquantized Hugging Face checkpoint.
+    recipe : str
+        Name or alias; see `catalogue.RECIPES`.
+    parameters : mapping
+        The recipe's parameters that differ from the defaults.
+    calibration : CalibrationSpec, optional
+        Needed by recipes that see text; ignored, and recorded as none, by the others.
+    out : Path
+        Folder to make; must not exist (an empty one may).
+    variant_id, base_label, base_hash : str
+        Recorded as given.
+    seed : int
+        Of the libraries' own randomness; the draw of the text has its own in `calibration`.
+    trust_remote_code, allow_pickle : bool
+        Allow the model's own code, and pickled weights. Both can run anything.
+    device : str
+        'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
+
+    Raises
+    ------
+    StudyError, UnknownNameError
+        If the recipe or a parameter is unknown or out of range.
+    ModelError
+        If the base model is missing, not causal, pickled, or needs its own code.
+    CalibrationError
+        If text is needed and missing or too short.
+    RecipeError
+        If the recipe does not fit the model, or quantizing failed.
+    StoreError
+        If `out` is taken or cannot be written.
+    MissingExtraError
+        If the libraries that quantize are not installed.
+    """
+    started = time.perf_counter()
+    info = find(recipe)
+    if info.method == "none":
+        raise RecipeError("the baseline is not made: `describe_base` gives its manifest")
+    if info.needs_calibration and calibration is None:
+        raise CalibrationError(
+            f"the recipe '{info.name}' needs calibration text",
+            hint='give the variant a `calibration`, e.g. calibration = "en"',
+        )
+    config = read_config(base)
+    check(config, info.name, parameters)
+    job = _Job(
+        base=base,
+        info=info,
+        parameters=settle(info.name, parameters),
+        calibration=calibration if info.needs_calibration else None,
+        config=config,
+        device=device,
+        seed=seed,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+    if not allow_pickle:
+        refuse_pickle(base)
+    _need_libraries(info)
+    with _whole_folder(out) as folder:
+        if checkpoint.weight_files(base):
+            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
+        with quiet(), _write_errors():
+            record = _quantize(job, folder)
+        manifest = _describe(
+            folder,
+            job=job,
+            calibration=record,
+            variant_id=variant_id,
+            base_label=base_label,
+            base_hash=base_hash,
+            seconds=time.perf_counter() - started,
+        )
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _need_libraries(info: RecipeInfo) -> None:
+    """Raise before any work if the libraries of the optional extra are not installed."""
+    missing = [
+        name for name in _LIBRARIES[info.family] if find_spec(name.replace("-", "_")) is None
+    ]
+    if missing:
+        raise MissingExtraError(
+            f"the recipe '{info.name}' needs {' and '.join(missing)}",
+            hint="pip install 'babelbits[run]'",
+        )
+
+
+# --- the folder --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder to write into, which takes the name `out` if the block succeeds."""
+    _refuse_taken(out)
+    hidden = out.with_name(f".{out.name}.partial")
+    with store_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if hidden.exists():
+            shutil.rmtree(hidden)
+        hidden.mkdir()
+        try:
+            yield hidden
+            sync_folder(hidden)
+            hidden.replace(out)
+            sync_folder(out.parent)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _refuse_taken(out: Path) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    what = "a finished variant" if read_manifest(out) is not None else "something else"
+    raise StoreError(
+        f"the folder already holds {what}", where=str(out), hint="delete it to make it again"
+    )
+
+
+@contextmanager
+def _write_errors() -> Iterator[None]:
+    """Failures to write weights as what they are: safetensors hides the system's error number."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else 0, str(error)) from error
+
+
+# --- the work ----------------------------------------------------------------------------------
+
+
+def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
+    """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
+    tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+    calibration = _draw(job, tokenizer)
+    device = resolve_device(job.device)
+    if job.info.family == "bitsandbytes":
+        from babelbits.recipes.bnb import save_bitsandbytes
+
+        save_bitsandbytes(
+            job.base,
+            folder,
+            method=job.info.method,
+            parameters=job.parameters,
+            config=job.config,
+            device=device,
+            trust_remote_code=job.trust_remote_code,
+            allow_pickle=job.allow_pickle,
+        )
+    else:
+        _compress(job, folder, calibration=calibration, tokenizer=tokenizer, device=device)
+    tokenizer.save_pretrained(folder)
+    return calibration.record if calibration is not None else None
+
+
+def _compress(
+    job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any, device: str
+) -> None:
+    from babelbits.recipes.compressed import save_compressed
+
+    # llm-compressor moves one block at a time to the device, so the model stays in main memory.
+    model = load_model(
+        job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
+    )
+    save_compressed(
+        model,
+        folder,
+        info=job.info,
+        parameters=job.parameters,
+        calibration=calibration,
+        tokenizer=tokenizer,
+        device=device,
+        seed=job.seed,
+    )
+
+
+def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
+    if job.calibration is None:
+        return None
+    documents = read_documents(job.calibration)
+    context = context_length(job.config)
+    return draw(job.calibration, documents, tokenizer=tokenizer, context=context)
+
+
+# --- the manifest ------------------------------------------------------------------------------
+
+
+def _describe(
+    folder: Path,
+    *,
+    job: _Job,
+    calibration: CalibrationRecord | None,
+    variant_id: str,
+    base_label: str,
+    base_hash: str,
+    seconds: float,
+) -> Manifest:
+    tensors = checkpoint.read_tensors(folder)
+    quantized = [tensor for tensor in tensors if checkpoint.is_quantized(tensor)]
+    bits = checkpoint.bits_per_weight(tensors)
+    if bits is None or not quantized:
+        raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
+    for path in folder.rglob("*"):
+        sync_folder(path)  # which serves for files as well
+    files = hash_files(folder)
+    return Manifest(
+        variant_id=variant_id,
+        recipe=job.info.name,
+        parameters=job.parameters,
+        calibration=calibration,
+        base_model=base_label,
+        base_hash=base_hash,
+        weights_hash=weights_hash(files),
+        bits_per_weight=bits,
+        quantized_bits_per_weight=checkpoint.bits_per_weight(quantized),
+        n_weights=checkpoint.count(tensors),
+        bytes_on_disk=sum((folder / name).stat().st_size for name in files),
+        tensors=tensors,
+        seconds=seconds,
+        library_versions={
+            name: metadata.version(name) for name in ("babelbits", *_LIBRARIES[job.info.family])
+        },
+        files=files,
+        format=job.info.family,
+    )

@@ -1,0 +1,178 @@
+"""What is in a checkpoint: every weight with its stored type and bytes, read from file headers.
+
+Torch-free: a safetensors file opens with the length of a JSON header (8 bytes, little-endian) that
+names every tensor's type, shape and place. One `TensorRecord` stands for one weight of the model:
+codes, scales, zero points and codebooks that were stored apart are counted with the weight they
+belong to, so that bytes over weights is the truth about its size.
+
+Formats: plain, compressed-tensors (pack-quantized int4, int8, fp8), bitsandbytes (LLM.int8, NF4).
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import ModelError
+from babelbits.records import JSON, TensorRecord
+
+_DTYPES = {
+    "F64": "fp64",
+    "F32": "fp32",
+    "F16": "fp16",
+    "BF16": "bf16",
+    "F8_E4M3": "fp8",
+    "F8_E5M2": "fp8 e5m2",
+    "I8": "int8",
+    "U8": "uint8",
+}
+_SIDE = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx")
+"""What compressed-tensors stores beside '<module>.weight' or '<module>.weight_packed'."""
+_SIDE_INT8 = (".SCB", ".weight_format")
+"""What bitsandbytes stores beside an int8 '<module>.weight'."""
+_QUANT_STATE = ".quant_state.bitsandbytes__"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One tensor of a safetensors file, as its header has it."""
+
+    name: str
+    dtype: str
+    """The format's own word, e.g. 'BF16'."""
+    shape: tuple[int, ...]
+    file: Path
+    start: int
+    """Offset of the first byte in the file."""
+    size: int
+    """In bytes."""
+
+    def read(self) -> bytes:
+        """The tensor's bytes; for small ones."""
+        with self.file.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.size)
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files of a checkpoint: those its index names, or all there are."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return tuple(folder / name for name in sorted(names))
+    single = folder / "model.safetensors"
+    return (single,) if single.is_file() else tuple(sorted(folder.glob("*.safetensors")))
+
+
+def read_header(file: Path) -> dict[str, Stored]:
+    """Every tensor of a safetensors file by name.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cut short, or no safetensors file.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > size - 8:
+                raise ValueError("its header is longer than the file")
+            header: JSON = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        return {
+            name: _stored(name, entry, file, 8 + length, size) for name, entry in header.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(
+            f"not a whole safetensors file: {error}", where=str(file), hint="download it again"
+        ) from error
+
+
+def _stored(name: str, entry: Mapping[str, Any], file: Path, base: int, size: int) -> Stored:
+    start, end = entry["data_offsets"]
+    if base + end > size:
+        raise ValueError(f"'{name}' ends after the end of the file")
+    return Stored(name, entry["dtype"], tuple(entry["shape"]), file, base + start, end - start)
+
+
+def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
+    """One record a weight of the checkpoint in `folder`, by name.
+
+    Raises
+    ------
+    ModelError
+        If there are no safetensors files or one is damaged.
+    """
+    stored: dict[str, Stored] = {}
+    for file in weight_files(folder):
+        stored |= read_header(file)
+    if not stored:
+        raise ModelError("there are no safetensors weights", where=str(folder))
+    weights = _quantization(folder)
+    groups: dict[str, list[Stored]] = {}
+    for tensor in stored.values():
+        groups.setdefault(_owner(tensor.name, stored), []).append(tensor)
+    return tuple(_record(name, groups[name], weights) for name in sorted(groups))
+
+
+def _quantization(folder: Path) -> JSON:
+    """How compressed-tensors quantized the weights ('num_bits', 'group_size', ...); {} if not."""
+    config: JSON = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    groups = (config.get("quantization_config") or {}).get("config_groups", {})
+    found: JSON = next((group["weights"] for group in groups.values()), {})
+    return found
+
+
+def _owner(name: str, stored: Mapping[str, Stored]) -> str:
+    """The weight that a stored tensor belongs to."""
+    if name.endswith(".weight_packed"):
+        return name.removesuffix("_packed")
+    for suffix in (*_SIDE, *_SIDE_INT8):
+        if name.endswith(suffix):
+            return f"{name.removesuffix(suffix)}.weight"
+    head, mark, _ = name.rpartition(".weight.")
+    return f"{head}.weight" if mark and f"{head}.weight" in stored else name
+
+
+def _record(name: str, parts: Sequence[Stored], weights: JSON) -> TensorRecord:
+    shape, dtype = _shape_and_dtype(parts, weights)
+    return TensorRecord(name=name, shape=shape, dtype=dtype, bytes=sum(part.size for part in parts))
+
+
+def _shape_and_dtype(parts: Sequence[Stored], weights: JSON) -> tuple[tuple[int, ...], str]:
+    by_suffix = {part.name.rpartition(".")[2]: part for part in parts}
+    packed = by_suffix.get("weight_packed")
+    state = next((part for part in parts if _QUANT_STATE in part.name), None)
+    if packed is not None:
+        rows_columns = struct.unpack("<2q", by_suffix["weight_shape"].read())
+        return rows_columns, _integer_words(weights)
+    if state is not None:
+        return tuple(json.loads(state.read())["shape"]), state.name.rpartition("__")[2]
+    main = by_suffix.get("weight", parts[0])
+    return main.shape, _DTYPES.get(main.dtype, main.dtype.lower())
+
+
+def _integer_words(weights: JSON) -> str:
+    group = weights.get("group_size")
+    zero = "" if weights.get("symmetric", True) else " zero-point"
+    return f"int{weights['num_bits']}" + (f" g{group}" if group else "") + zero
+
+
+def count(tensors: Iterable[TensorRecord]) -> int:
+    """Number of weights in the tensors."""
+    return sum(math.prod(tensor.shape) for tensor in tensors)
+
+
+def bits_per_weight(tensors: Sequence[TensorRecord]) -> float | None:
+    """Stored bits over weights, scales and all; None where there is no weight."""
+    weights = count(tensors)
+    return 8 * sum(tensor.bytes for tensor in tensors) / weights if weights else None
+
+
+def is_quantized(tensor: TensorRecord) -> bool:
+    """Whether a weight is stored in fewer bits than floating point models compute in."""
+    return tensor.dtype.startswith(("int", "uint", "fp8", "nf4", "fp4"))
