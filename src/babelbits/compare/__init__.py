@@ -1,0 +1,34 @@
+"""From item rows to effects and verdicts.
+
+    cells       what comes in: finished cells
+    columns     rows as columns; items joined on their ids
+    desk        cells sorted and paired with their baselines
+    settings    alpha, margins, families, groups
+    samples     the paired numbers that one effect is about
+    inference   p-values and intervals, resampled together
+    floor       baselines with nothing to lose
+    verdicts    worse, equivalent, better, undecided
+    effects     samples and inference to `records.Effect`
+    families    Holm within declared families
+    contrasts   groups of languages against the others
+    checks      what is missing, failed or noisy
+    analysis    `analyse`, the way through all of these
+    format, tables   numbers and rows as people read them
+
+`from babelbits.compare.analysis import analyse`; the names below load neither numpy nor scipy.
+"""
+
+from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.compare.results import Analysis, Family, GroupContrast, Problem
+from babelbits.compare.settings import AnalysisSettings, Confirmatory
+
+__all__ = [
+    "BASELINE",
+    "Analysis",
+    "AnalysisSettings",
+    "CellResult",
+    "Confirmatory",
+    "Family",
+    "GroupContrast",
+    "Problem",
+]

@@ -1,0 +1,87 @@
+"""The way from finished cells to effects, contrasts, families and problems.
+
+Pure: the same cells and settings give the same analysis. Suites, variants, languages and metrics
+keep the order in which they come.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from babelbits.compare import checks
+from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.compare.columns import Pairs
+from babelbits.compare.contrasts import contrasts
+from babelbits.compare.desk import Cells, Desk, sort_cells
+from babelbits.compare.effects import Draft, EffectKey, conclude, draft, key
+from babelbits.compare.families import adjust, families
+from babelbits.compare.inference import Inference, infer
+from babelbits.compare.results import Analysis
+from babelbits.compare.samples import Part, Sample, part, samples
+from babelbits.compare.settings import AnalysisSettings
+
+
+def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis:
+    """Compare every variant with the baseline, and the baseline with itself.
+
+    Parameters
+    ----------
+    cells : sequence of CellResult
+        Baseline (replicate 0), A/A (baseline, replicate 1) and variants, in the study's order.
+        What cannot be compared becomes a problem; the rest is compared.
+    """
+    desk = sort_cells(cells)
+    ours = _samples(desk, {BASELINE: desk.aa}, settings)
+    theirs = _samples(desk, desk.variants, settings)
+    found = infer([*ours, *theirs], settings)
+    aa = tuple(
+        conclude(one, family=None, p_adjusted=None, settings=settings)
+        for one in _drafts(ours, found[: len(ours)], settings, noise={})
+    )
+    noise = {key(effect): effect.churn for effect in aa if effect.churn is not None}
+    effects = adjust(_drafts(theirs, found[len(ours) :], settings, noise=noise), settings)
+    return Analysis(
+        effects=effects,
+        aa=aa,
+        contrasts=contrasts(effects, primary=desk.primary, settings=settings),
+        families=families(effects, settings),
+        problems=(*desk.problems, *desk.gaps(), *checks.noisy_aa(aa, desk.primary)),
+        smoke=any(cell.meta.smoke for cell in cells),
+    )
+
+
+def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettings) -> list[Sample]:
+    """Variant by variant, suite by suite, metric by metric."""
+    return [
+        sample
+        for variant, cells in variants.items()
+        for paired in desk.pairs(cells).values()
+        for parts in _parts(desk, paired, settings)
+        for sample in samples(variant, parts, groups=settings.groups)
+    ]
+
+
+def _parts(
+    desk: Desk, paired: Sequence[tuple[CellResult, Pairs]], settings: AnalysisSettings
+) -> list[list[Part]]:
+    """One list a metric: the languages that have pairs."""
+    by_metric: dict[str, list[Part]] = {}
+    for cell, pairs in paired:
+        for metric in cell.meta.task.metrics:
+            found = part(pairs, metric, settings=settings)
+            if found is not None:
+                by_metric.setdefault(metric.name, []).append(found)
+            elif metric.name == cell.meta.task.primary:
+                desk.problems.append(checks.no_pairs(cell, metric.name))
+    return list(by_metric.values())
+
+
+def _drafts(
+    found: Sequence[Sample],
+    inferences: Sequence[Inference],
+    settings: AnalysisSettings,
+    *,
+    noise: Mapping[EffectKey, float],
+) -> list[Draft]:
+    return [
+        draft(sample, inference, settings=settings, noise=noise)
+        for sample, inference in zip(found, inferences, strict=True)
+    ]

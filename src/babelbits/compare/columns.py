@@ -1,0 +1,118 @@
+"""A cell's rows as columns, and the pairing of two cells item by item.
+
+The join is loud: a cell that lacks items, or has others, is never compared on what happens to
+overlap. Items that failed are still rows and are joined too; their scores are NaN inside this room.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from babelbits.compare.cells import CellResult, place
+from babelbits.errors import UnpairedItemsError
+from babelbits.records import ItemRow, TaskInfo
+from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """One cell; all columns have one entry an item."""
+
+    info: TaskInfo
+    item_ids: tuple[str, ...]
+    sources: IntArray
+    """Equal numbers share a source item."""
+    scores: Mapping[str, FloatArray]
+    """By metric; NaN where an item failed or has no score."""
+    truncated: BoolArray
+    """The prompt was cut to fit the context."""
+    refused: BoolArray
+    """The prompt exceeded the context and the item failed for it."""
+
+
+def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
+    """Read the rows once.
+
+    Parameters
+    ----------
+    sources : dict
+        Source ids to numbers; new ones are added, so that cells which share it share numbers.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If an item id occurs more than once.
+    """
+    rows = cell.rows
+    item_ids = tuple([row.item_id for row in rows])
+    repeated = len(rows) - len(set(item_ids))
+    if repeated:
+        raise UnpairedItemsError(
+            f"{repeated} item ids occur more than once",
+            where=place(cell),
+            hint="run the cell again; its record is damaged or two tasks were mixed",
+        )
+    info = cell.meta.task
+    numbers = [sources.setdefault(row.source_id, len(sources)) for row in rows]
+    return Columns(
+        info=info,
+        item_ids=item_ids,
+        sources=np.array(numbers, np.intp),
+        scores={metric.name: _scores(rows, metric.name) for metric in info.metrics},
+        truncated=np.array([row.truncated_tokens > 0 for row in rows], bool),
+        refused=np.array([_refused(row) for row in rows], bool),
+    )
+
+
+def _scores(rows: Sequence[ItemRow], name: str) -> FloatArray:
+    found = [None if row.failure is not None else row.scores.get(name) for row in rows]
+    return np.array(found, float)
+
+
+def _refused(row: ItemRow) -> bool:
+    return row.failure is not None and row.failure.kind == "prompt_too_long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairs:
+    """Two cells about the same items, in the same order."""
+
+    baseline: Columns
+    variant: Columns
+
+
+def pair(baseline: Columns, variant: Columns) -> Pairs:
+    """Put the variant's items in the baseline's order.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If the two cells are not about the same items.
+    """
+    if baseline.item_ids == variant.item_ids:
+        return Pairs(baseline=baseline, variant=variant)
+    index = {item_id: number for number, item_id in enumerate(variant.item_ids)}
+    missing = [one for one in baseline.item_ids if one not in index]
+    extra = list(index.keys() - set(baseline.item_ids))
+    if missing or extra:
+        examples = ", ".join([*missing, *sorted(extra)][:3])
+        raise UnpairedItemsError(
+            f"{len(missing)} of the baseline's {len(baseline.item_ids)} items are missing and "
+            f"{len(extra)} others were found (for example {examples})",
+            where=variant.info.name,
+            hint="run baseline and variant on the same task, prompts and limits",
+        )
+    order = np.array([index[one] for one in baseline.item_ids], np.intp)
+    return Pairs(baseline=baseline, variant=_reordered(variant, order))
+
+
+def _reordered(cell: Columns, order: IntArray) -> Columns:
+    return replace(
+        cell,
+        item_ids=tuple(cell.item_ids[number] for number in order),
+        sources=cell.sources[order],
+        scores={name: values[order] for name, values in cell.scores.items()},
+        truncated=cell.truncated[order],
+        refused=cell.refused[order],
+    )

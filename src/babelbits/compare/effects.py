@@ -1,0 +1,200 @@
+"""One sample and its inference to one `Effect`, still without family and verdict; then with them.
+
+Macro means over languages throughout: each language counts the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from babelbits.compare.inference import Inference
+from babelbits.compare.samples import Part, Sample
+from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.signature import signature
+from babelbits.compare.verdicts import Evidence, decide
+from babelbits.records import Effect, Interval
+from babelbits.stats.binary import wilson
+from babelbits.stats.bounded import t_interval
+from babelbits.stats.churn import churn
+from babelbits.stats.scales import (
+    Scaled,
+    above_chance_lost,
+    mean_of_ratios,
+    relative_change,
+    signs_conflict,
+)
+
+EffectKey = tuple[str, str, str, str | None, str | None]
+"""Suite, metric, scope, language, group: what an effect is about, variant apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An effect whose verdict waits for its family, with what the verdict needs."""
+
+    effect: Effect
+    sample: Sample
+
+
+def key(effect: Effect) -> EffectKey:
+    """What an effect is about, variant apart."""
+    return effect.task, effect.metric, effect.scope, effect.language, effect.group
+
+
+def draft(
+    sample: Sample,
+    inference: Inference,
+    *,
+    settings: AnalysisSettings,
+    noise: Mapping[EffectKey, float],
+) -> Draft:
+    """The effect of a sample; `noise` holds the A/A run's churn by what an effect is about."""
+    metric, info, parts = sample.metric, sample.info, sample.parts
+    baseline, variant = _macro(parts, "baseline"), _macro(parts, "variant")
+    floor = all(one.at_floor for one in parts)
+    broke, fixed, share = _churn(sample)
+    mean_relative = mean_of_ratios([_relative(one) for one in parts])
+    effect = Effect(
+        variant=sample.variant,
+        task=info.suite,
+        metric=metric.name,
+        kind=sample.kind,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        scope=sample.scope,
+        language=info.language if sample.scope == "language" else None,
+        group=sample.group,
+        languages=sample.languages,
+        n_items=sample.n_items,
+        n_source_items=sample.scores.n_clusters,
+        n_failed=sum(one.n_failed for one in parts),
+        n_truncated=sum(one.n_truncated for one in parts),
+        n_over_long=sum(one.n_over_long for one in parts),
+        baseline_score=baseline,
+        variant_score=variant,
+        baseline_interval=_baseline_interval(sample, settings),
+        delta=sample.scores.estimate,
+        interval=inference.interval,
+        equivalence_interval=inference.equivalence_interval,
+        p_value=inference.p_value,
+        p_adjusted=None,
+        family=None,
+        test=inference.test,
+        margin=settings.margin(info, metric),
+        verdict="undecided",
+        reason="",
+        broke=broke if sample.kind == "binary" else None,
+        fixed=fixed if sample.kind == "binary" else None,
+        churn=share,
+        aa_churn=None,
+        minimal_detectable_effect=inference.minimal_effect,
+        relative_change=relative_change(
+            baseline, variant, higher_is_better=metric.higher_is_better, at_floor=floor
+        ).value,
+        mean_relative_change=None if sample.scope == "language" else mean_relative.value,
+        above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
+        at_floor=floor,
+        recipe=_recipe(inference, settings),
+    )
+    effect = replace(effect, aa_churn=noise.get(key(effect)), notes=_notes(sample, effect))
+    return Draft(effect=effect, sample=sample)
+
+
+def conclude(
+    draft: Draft, *, family: str | None, p_adjusted: float | None, settings: AnalysisSettings
+) -> Effect:
+    """The effect with its family's p-value and its verdict; without a family it is exploratory."""
+    effect, parts = draft.effect, draft.sample.parts
+    p = effect.p_value if p_adjusted is None else p_adjusted
+    decision = decide(
+        Evidence(
+            p_value=1.0 if p is None else p,
+            interval=effect.interval,
+            equivalence_interval=effect.equivalence_interval,
+            margin=effect.margin,
+            alpha=settings.alpha,
+            at_floor=effect.at_floor,
+            floor_languages=[one.language for one in parts if one.at_floor],
+            lost_share=float(np.mean([one.lost_share for one in parts])),
+            has_range=effect.kind != "real",
+        )
+    )
+    exploratory = () if family else ("exploratory: p is not adjusted",)
+    return replace(
+        effect,
+        family=family,
+        p_adjusted=p_adjusted,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        notes=(*effect.notes, *decision.notes, *exploratory),
+    )
+
+
+def _macro(parts: tuple[Part, ...], arm: str) -> float:
+    return float(np.mean([np.mean(getattr(one, arm)) for one in parts]))
+
+
+def _churn(sample: Sample) -> tuple[int, int, float]:
+    """Items that broke, items fixed, and the macro mean of the share that changed."""
+    found = [churn(one.differences) for one in sample.parts]
+    share = float(np.mean([one.share for one in found]))
+    return sum(one.broke for one in found), sum(one.fixed for one in found), share
+
+
+def _relative(part: Part) -> Scaled:
+    return relative_change(
+        float(np.mean(part.baseline)),
+        float(np.mean(part.variant)),
+        higher_is_better=part.metric.higher_is_better,
+        at_floor=part.at_floor,
+    )
+
+
+def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: bool) -> Scaled:
+    """Of macro means, against the macro mean of the chance levels."""
+    chances = [one.metric.chance for one in sample.parts]
+    known = [chance for chance in chances if chance is not None]
+    chance = float(np.mean(known)) if len(known) == len(chances) else None
+    if not sample.metric.higher_is_better:
+        return Scaled(value=None, reason="the metric counts errors")
+    return above_chance_lost(baseline, variant, chance=chance, at_floor=floor)
+
+
+def _baseline_interval(sample: Sample, settings: AnalysisSettings) -> Interval | None:
+    """Of one language's baseline score; None for several."""
+    if sample.scope != "language":
+        return None
+    [part] = sample.parts
+    level, units = 1 - settings.alpha, sample.scores.n_clusters
+    if part.kind == "real":
+        return t_interval(part.baseline, level=level, df=units - 1)
+    return wilson(float(np.mean(part.baseline)) * units, units, level=level)
+
+
+def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
+    found = []
+    lost = sum(one.n_lost for one in sample.parts)
+    if lost:
+        found.append(f"{lost} of {effect.n_failed} failed items failed under the variant alone")
+    floor = [one.language for one in sample.parts if one.at_floor]
+    if floor and sample.scope != "language":
+        found.append(f"at floor: {', '.join(floor)}")
+    if signs_conflict([effect.delta, effect.mean_relative_change]):
+        found.append("points and mean relative change disagree on the direction")
+    if sample.kind != sample.metric.kind:
+        found.append(f"declared {sample.metric.kind}, analysed as {sample.kind}")
+    return tuple(found)
+
+
+def _recipe(inference: Inference, settings: AnalysisSettings) -> str:
+    """Signature of the computation: test, interval, units, draws, version."""
+    interval = inference.interval
+    pieces = [
+        inference.test,
+        "no interval" if interval is None else f"{interval.method} {interval.level:.0%}",
+        f"units={inference.units}",
+    ]
+    if inference.resampled:
+        pieces.append(f"resamples={settings.resamples}|seed={settings.seed}")
+    return signature(*pieces)

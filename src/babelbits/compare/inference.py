@@ -1,0 +1,133 @@
+"""p-values and intervals for many samples at once.
+
+Right/wrong items of one language: mid-p McNemar and Tango's interval. Everything else: a sign-flip
+permutation test and a bootstrap-t interval over clusters (source items). Samples with equally many
+clusters share one set of draws, fixed by the seed and that number alone, so that a sample's numbers
+do not depend on what else is in the study.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from babelbits.compare.samples import Sample
+from babelbits.compare.settings import AnalysisSettings
+from babelbits.records import Interval
+from babelbits.stats.binary import mcnemar_midp, paired_table, tango
+from babelbits.stats.bounded import (
+    SignFlipResult,
+    bootstrap_t_columns,
+    mean_interval,
+    sign_flip_columns,
+)
+from babelbits.stats.churn import churn
+from babelbits.stats.power import mcnemar_minimal_effect, mean_minimal_effect
+
+_COLUMNS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """What the data of one sample support."""
+
+    p_value: float
+    """Two-sided."""
+    interval: Interval | None
+    """Level 1 - alpha; None where nothing bounds an unseen change."""
+    equivalence_interval: Interval | None
+    """Level 1 - 2 alpha."""
+    minimal_effect: float | None
+    test: str
+    units: int
+    """Independent units: items, or source items."""
+    resampled: bool
+
+
+def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inference]:
+    """Test and interval of every sample, in order."""
+    found: dict[int, Inference] = {}
+    waiting: dict[int, list[int]] = defaultdict(list)
+    for index, sample in enumerate(samples):
+        if sample.is_paired_table:
+            found[index] = _right_or_wrong(sample, settings)
+        else:
+            waiting[sample.scores.n_clusters].append(index)
+    for same_size in waiting.values():
+        for start in range(0, len(same_size), _COLUMNS_AT_ONCE):
+            batch = same_size[start : start + _COLUMNS_AT_ONCE]
+            results = _resampled([samples[index] for index in batch], settings)
+            found.update(zip(batch, results, strict=True))
+    return [found[index] for index in range(len(samples))]
+
+
+def _right_or_wrong(sample: Sample, settings: AnalysisSettings) -> Inference:
+    [part] = sample.parts
+    first, second = part.baseline, part.variant
+    if not part.metric.higher_is_better:
+        first, second = 1 - first, 1 - second
+    table = paired_table(first, second)
+    return Inference(
+        p_value=mcnemar_midp(table).p_value,
+        interval=tango(table, level=1 - settings.alpha),
+        equivalence_interval=tango(table, level=1 - 2 * settings.alpha),
+        minimal_effect=mcnemar_minimal_effect(
+            table.n_items, churn=churn(part.differences).share, alpha=settings.alpha
+        ),
+        test="mid-p McNemar",
+        units=table.n_items,
+        resampled=False,
+    )
+
+
+def _resampled(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inference]:
+    """Samples with equally many clusters."""
+    units = samples[0].scores.n_clusters
+    levels = (1 - settings.alpha, 1 - 2 * settings.alpha)
+    flips = sign_flip_columns(
+        np.column_stack([sample.scores.contributions for sample in samples]),
+        rng=np.random.default_rng([settings.seed, units, 0]),
+        resamples=settings.resamples,
+    )
+    boots = bootstrap_t_columns(
+        np.column_stack([sample.scores.linearised for sample in samples]),
+        levels=levels,
+        rng=np.random.default_rng([settings.seed, units, 1]),
+        resamples=settings.resamples,
+    )
+    return [
+        Inference(
+            p_value=flip.p_value,
+            interval=_mean_interval(sample, wide, level=levels[0]),
+            equivalence_interval=_mean_interval(sample, narrow, level=levels[1]),
+            minimal_effect=_minimal_effect(sample, settings),
+            test=_test_name(sample, flip),
+            units=units,
+            resampled=not flip.exact or wide is not None,
+        )
+        for sample, flip, (wide, narrow) in zip(samples, flips, boots, strict=True)
+    ]
+
+
+def _mean_interval(sample: Sample, resampled: Interval | None, *, level: float) -> Interval | None:
+    scores = sample.scores
+    if sample.kind == "real":
+        return mean_interval(scores.contributions, resampled, level=level, limit=None)
+    found = mean_interval(scores.contributions, resampled, level=level, limit=scores.limit)
+    # No mean of differences in [-1, 1] leaves that range, whatever one cluster can weigh.
+    return found and replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+
+
+def _minimal_effect(sample: Sample, settings: AnalysisSettings) -> float | None:
+    scores = sample.scores
+    if scores.n_clusters < 2 or not scores.contributions.any():
+        return None
+    sd = float(np.std(scores.linearised, ddof=1))
+    return mean_minimal_effect(scores.n_clusters, sd=sd, alpha=settings.alpha)
+
+
+def _test_name(sample: Sample, flip: SignFlipResult) -> str:
+    how = "exact" if flip.exact else f"{flip.resamples} draws"
+    unit = "" if sample.scores.n_clusters == sample.n_items else " of source items"
+    return f"sign-flip{unit}, {how}"

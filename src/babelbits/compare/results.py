@@ -1,0 +1,102 @@
+"""What an analysis says, beside `records.Effect`: families, group contrasts, problems.
+
+Sign: harm is negative, also in contrasts: a negative difference says that the group is hit harder.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from babelbits.records import Effect, Interval
+
+ProblemKind = Literal[
+    "missing_baseline",
+    "missing_cell",
+    "duplicate_cell",
+    "different_scorer",
+    "unpaired_items",
+    "no_pairs",
+    "failed_items",
+    "no_aa",
+    "aa_beyond_margin",
+]
+Scale = Literal["points", "relative", "above_chance"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that keeps an analysis from being whole, told with what to do."""
+
+    kind: ProblemKind
+    severity: Literal["error", "warning"]
+    """error: something asked for could not be said; warning: said, with a caveat."""
+    message: str
+    hint: str
+    variant: str | None = None
+    suite: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Tests whose p-values were adjusted together."""
+
+    name: str
+    members: tuple[str, ...]
+    """'variant · suite · language' (or group), in the order of the effects."""
+    alpha: float
+    shown: int
+    """Members with an adjusted p of at most alpha."""
+    all_equivalent: bool
+    """Every member shown equivalent: an intersection-union claim, each at alpha, no correction."""
+    method: str = "Holm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupContrast:
+    """Is a group of languages hit harder than the others? The language is the unit."""
+
+    variant: str
+    suite: str
+    metric: str
+    unit: str
+    scale: Scale
+    """points: deltas in the metric's unit; relative: relative change; above_chance: minus the share
+    of above-chance ability lost. Languages at their floor have only points."""
+    group: str
+    others: str
+    """Name of the complement if it is a declared group, else 'the others'."""
+    languages_in: tuple[str, ...]
+    languages_out: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Languages without a number on this scale."""
+    mean_in: float
+    mean_out: float
+    difference: float
+    """mean_in - mean_out."""
+    interval: Interval | None
+    """Welch, languages as units; None below two languages a side."""
+    p_value: float
+    """Two-sided, label permutation."""
+    smallest_p: float
+    """No data on this many languages could give a smaller p."""
+    exact: bool
+    p_adjusted: float | None
+    """Holm over the contrasts in points of a variant and suite; None on the other scales."""
+    family: str | None
+    notes: tuple[str, ...]
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """Everything that the finished cells say."""
+
+    effects: tuple[Effect, ...]
+    """Per variant, suite and metric: each language, each group, then all languages."""
+    aa: tuple[Effect, ...]
+    """The same for the A/A cells; their churn is the study's noise floor."""
+    contrasts: tuple[GroupContrast, ...]
+    families: tuple[Family, ...]
+    problems: tuple[Problem, ...]
+    smoke: bool
+    """Some cell was limited in items: nothing here is a result."""

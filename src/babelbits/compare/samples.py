@@ -1,0 +1,179 @@
+"""The paired numbers that one effect is about: one language's pairs, or several languages'.
+
+`differences` are oriented: harm is negative whatever the metric's direction. `baseline` and
+`variant` keep the metric's own unit and direction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from babelbits.compare.columns import Pairs
+from babelbits.compare.floor import at_floor
+from babelbits.compare.settings import AnalysisSettings
+from babelbits.records import Metric, MetricKind, TaskInfo
+from babelbits.stats.cluster import ClusterScores, cluster_scores
+from babelbits.stats.pairs import FloatArray, IntArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One language's pairs on one metric."""
+
+    info: TaskInfo
+    metric: Metric
+    kind: MetricKind
+    """As found: a 'binary' metric with values between 0 and 1 is 'bounded'."""
+    baseline: FloatArray
+    variant: FloatArray
+    sources: IntArray
+    """Equal numbers share a source item, also across languages."""
+    n_failed: int
+    """Items without a score in either arm."""
+    n_lost: int
+    """Of these, items that failed under the variant alone."""
+    n_truncated: int
+    n_over_long: int
+    """Items whose prompt exceeded the context, truncated or failed for it."""
+    at_floor: bool
+
+    @property
+    def language(self) -> str:
+        """Canonical code."""
+        return self.info.language
+
+    @cached_property
+    def differences(self) -> FloatArray:
+        """Oriented ``variant - baseline``; harm is negative."""
+        sign = 1.0 if self.metric.higher_is_better else -1.0
+        return np.asarray(sign * (self.variant - self.baseline))
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the items that the variant alone failed to answer."""
+        return self.n_lost / (self.baseline.size + self.n_lost)
+
+
+def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | None:
+    """The pairs that have a score in both arms; None if there are none."""
+    first, second, info = pairs.baseline, pairs.variant, pairs.variant.info
+    before, after = first.scores[metric.name], second.scores[metric.name]
+    scored_before, scored_after = np.isfinite(before), np.isfinite(after)
+    kept = scored_before & scored_after
+    if not kept.any():
+        return None
+    kind = _kind_found(metric.kind, np.concatenate([before[kept], after[kept]]))
+    sources, truncated = first.sources[kept], first.truncated | second.truncated
+    n_units = int(np.unique(sources).size)
+    return Part(
+        info=info,
+        metric=metric,
+        kind=kind,
+        baseline=before[kept],
+        variant=after[kept],
+        sources=sources,
+        n_failed=int(np.sum(~kept)),
+        n_lost=int(np.sum(scored_before & ~scored_after)),
+        n_truncated=int(np.sum(truncated)),
+        n_over_long=int(np.sum(truncated | first.refused | second.refused)),
+        at_floor=at_floor(
+            before[kept], metric, info=info, kind=kind, n_units=n_units, settings=settings
+        ),
+    )
+
+
+def _kind_found(kind: MetricKind, scores: FloatArray) -> MetricKind:
+    """The narrowest kind, from the declared one on, that the scores fit."""
+    if kind == "binary" and np.isin(scores, (0.0, 1.0)).all():
+        return "binary"
+    if kind != "real" and scores.min() >= 0 and scores.max() <= 1:
+        return "bounded"
+    return "real"
+
+
+# --- one language or several -----------------------------------------------------------------
+
+Scope = Literal["language", "group", "all"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """What one effect is about."""
+
+    variant: str
+    scope: Scope
+    group: str | None
+    parts: tuple[Part, ...]
+    """At least one; one a language."""
+
+    @property
+    def info(self) -> TaskInfo:
+        """The first task; suite, metrics and output type are the same for all."""
+        return self.parts[0].info
+
+    @property
+    def metric(self) -> Metric:
+        """What is compared."""
+        return self.parts[0].metric
+
+    @property
+    def kind(self) -> MetricKind:
+        """The widest kind among the parts."""
+        return max((one.kind for one in self.parts), key=("binary", "bounded", "real").index)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes, in the order of the cells."""
+        return tuple(one.language for one in self.parts)
+
+    @cached_property
+    def clusters(self) -> IntArray:
+        """Equal numbers are dependent items: a source item, within its language if not parallel."""
+        if all(one.info.parallel for one in self.parts):
+            return np.concatenate([one.sources for one in self.parts])
+        width = 1 + max(int(one.sources.max()) for one in self.parts)
+        return np.concatenate([one.sources + width * k for k, one in enumerate(self.parts)])
+
+    @cached_property
+    def scores(self) -> ClusterScores:
+        """The macro mean over languages, one value a cluster."""
+        sizes = [one.baseline.size for one in self.parts]
+        return cluster_scores(
+            np.concatenate([one.differences for one in self.parts]),
+            clusters=self.clusters,
+            strata=np.repeat(np.arange(len(sizes)), sizes),
+        )
+
+    @property
+    def n_items(self) -> int:
+        """Pairs."""
+        return sum(one.baseline.size for one in self.parts)
+
+    @property
+    def is_paired_table(self) -> bool:
+        """One language, right/wrong, every item its own source: McNemar's case."""
+        return (
+            len(self.parts) == 1
+            and self.kind == "binary"
+            and self.scores.n_clusters == self.n_items
+        )
+
+
+def samples(
+    variant: str, parts: Sequence[Part], *, groups: Mapping[str, tuple[str, ...]]
+) -> list[Sample]:
+    """Each language, each group that has languages here, and all languages if there are several.
+
+    `parts` are of one suite and one metric.
+    """
+    found = [Sample(variant=variant, scope="language", group=None, parts=(one,)) for one in parts]
+    for name, languages in groups.items():
+        inside = tuple(one for one in parts if one.language in languages)
+        if inside:
+            found.append(Sample(variant=variant, scope="group", group=name, parts=inside))
+    if len(parts) > 1:
+        found.append(Sample(variant=variant, scope="all", group=None, parts=tuple(parts)))
+    return found

@@ -1,0 +1,58 @@
+"""What a study declares about its analysis before it sees a result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from babelbits.records import Metric, TaskInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmatory:
+    """The effects a study was made for; everything else is exploratory."""
+
+    variants: tuple[str, ...] | None = None
+    """Variant labels; None: all."""
+    suites: tuple[str, ...] | None = None
+    """None: all."""
+
+    def covers(self, variant: str, suite: str) -> bool:
+        """Whether effects of `variant` on `suite` were declared."""
+        return (self.variants is None or variant in self.variants) and (
+            self.suites is None or suite in self.suites
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSettings:
+    """Choices that change what an analysis says."""
+
+    alpha: float = 0.05
+    margins: Mapping[str, float] = field(default_factory=dict)
+    """Largest difference that does not matter, > 0, by suite or by the metric's unit, in that unit
+    (0.02 for 2 points). A suite's margin is about its primary metric and wins over the unit's."""
+    confirmatory: Confirmatory | None = None
+    """Declared effects: one Holm family over all of them. None: everything, one family for each
+    variant and suite."""
+    floor: float = 0.05
+    """Generation tasks: a baseline with a lower score is at its floor."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a group to its languages' codes."""
+    seed: int = 0
+    resamples: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 0.5:
+            raise ValueError(f"alpha is {self.alpha}; it lies between 0 and 0.5")
+        if any(margin <= 0 for margin in self.margins.values()):
+            raise ValueError(f"margins are positive; got {dict(self.margins)}")
+        if self.resamples < 2 / self.alpha:
+            raise ValueError(
+                f"{self.resamples} resamples cannot reach alpha {self.alpha}; "
+                f"take at least {2 / self.alpha:.0f}"
+            )
+
+    def margin(self, info: TaskInfo, metric: Metric) -> float | None:
+        """The margin for a metric of a task, or None if the study names none."""
+        if metric.name == info.primary and info.suite in self.margins:
+            return self.margins[info.suite]
+        return self.margins.get(metric.unit)

@@ -1,0 +1,106 @@
+"""Worse, equivalent, better or undecided: exactly one, from a test, two intervals and a margin.
+
+In this order:
+
+1. at its floor: undecided, whatever the numbers;
+2. *equivalent*: a margin m is declared and the 1 - 2 alpha interval lies inside (-m, +m) (TOST). A
+   loss that is real but inside the margin is equivalent, with a note;
+3. *worse* (*better*): the p-value, adjusted within its family, is at most alpha and the 1 - alpha
+   interval lies below (above) zero;
+4. else *undecided*. A large p-value never says that nothing happened.
+
+Equivalence is withheld where it would rest on items that could not speak: languages at their floor
+within a group, or items that failed under the variant alone and could, all lost, leave the margin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from babelbits.records import Interval, Verdict
+from babelbits.stats.equivalence import inside_margin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that a verdict rests on. Harm is negative."""
+
+    p_value: float
+    """Adjusted within the family, or raw for an exploratory effect."""
+    interval: Interval | None
+    equivalence_interval: Interval | None
+    margin: float | None
+    alpha: float
+    at_floor: bool
+    floor_languages: Sequence[str] = ()
+    """Languages of a group that are at their floor."""
+    lost_share: float = 0.0
+    """Share of the items that failed under the variant alone."""
+    has_range: bool = True
+    """No difference exceeds 1, so that items without a score can be bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict and why."""
+
+    verdict: Verdict
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+def decide(evidence: Evidence) -> Decision:
+    """The verdict; see the module's text for the definitions."""
+    if evidence.at_floor:
+        return Decision(verdict="undecided", reason="at floor")
+    if evidence.interval is None or evidence.equivalence_interval is None:
+        return Decision(verdict="undecided", reason="too few items changed for an interval")
+    shown = _direction(evidence)
+    withheld = _why_not_equivalent(evidence)
+    if withheld is None:
+        return Decision(
+            verdict="equivalent", reason="interval inside the margin", notes=_negligible(shown)
+        )
+    if shown is not None:
+        return Decision(verdict=shown, reason="loss shown" if shown == "worse" else "gain shown")
+    return Decision(verdict="undecided", reason=withheld or _open(evidence))
+
+
+def _direction(evidence: Evidence) -> Verdict | None:
+    """Shown worse or better than zero, margin apart."""
+    interval = evidence.interval
+    if interval is None or evidence.p_value > evidence.alpha or interval.low <= 0 <= interval.high:
+        return None
+    return "worse" if interval.high < 0 else "better"
+
+
+def _why_not_equivalent(evidence: Evidence) -> str | None:
+    """None: shown equivalent. '': the interval does not show it. Else why it is withheld."""
+    interval, margin = evidence.equivalence_interval, evidence.margin
+    if interval is None or margin is None or not inside_margin(interval, margin):
+        return ""
+    if evidence.floor_languages:
+        names = ", ".join(evidence.floor_languages)
+        return f"inside the margin, but at floor in {names}"
+    if evidence.lost_share == 0:
+        return None
+    worst = interval.low * (1 - evidence.lost_share) - evidence.lost_share
+    if evidence.has_range and worst > -margin:
+        return None
+    return "inside the margin, but items failed under the variant alone"
+
+
+def _negligible(shown: Verdict | None) -> tuple[str, ...]:
+    if shown is None:
+        return ()
+    return (f"a real but negligible {'loss' if shown == 'worse' else 'gain'}",)
+
+
+def _open(evidence: Evidence) -> str:
+    interval = evidence.interval
+    if interval is not None and not interval.low <= 0 <= interval.high:
+        return "not shown after adjusting for the family"
+    if evidence.p_value <= evidence.alpha:
+        return "test and interval disagree"
+    if evidence.margin is None:
+        return "no difference shown; no margin declared"
+    return "interval reaches past the margin"

@@ -1,0 +1,18 @@
+"""Statistics of paired comparisons: arrays in, frozen dataclasses out.
+
+Nothing in this room knows a file, a model or a terminal. Import from the modules:
+
+    pairs          checked differences of two score vectors over the same items
+    binary         right/wrong items: McNemar, Tango, Newcombe, Wilson
+    bounded        other scores: sign-flip permutation, bootstrap-t, bound on the share that changed
+    cluster        languages pooled: items that share a source count as one unit
+    groups         claims about groups of languages: the language is the unit
+    equivalence    two one-sided tests
+    multiplicity   Holm, Benjamini-Hochberg
+    power          the smallest effect a comparison could have seen, and the items it needs
+    scales         points, relative change, share of above-chance ability lost
+    churn          how many items changed, beside the net difference
+
+Sign: ``delta = variant - baseline`` of an oriented score, so harm is negative. Scores are fractions
+unless a function says otherwise. p-values are two-sided unless a function says otherwise.
+"""

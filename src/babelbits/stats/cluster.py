@@ -1,0 +1,153 @@
+"""Languages pooled: differences that share a source item count as one unit.
+
+Translations of one question are not independent; pooling L languages x n items as L n items gives
+false alarms. Here a difference belongs to a cluster (its source item) and to a stratum (its
+language). The estimand is the macro mean: the mean over strata of each stratum's mean difference.
+Clusters are reduced to one value each, so that the tests of `bounded` apply to them unchanged.
+Sign: harm is negative.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from babelbits.errors import UnpairedItemsError
+from babelbits.records import Interval
+from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClusterScores:
+    """A macro mean taken apart into one value per cluster."""
+
+    estimate: float
+    """Mean over strata of the stratum's mean."""
+    contributions: FloatArray
+    """Shape (n_clusters,); their mean is `estimate`. Swapping the arms in a cluster negates its
+    contribution: what a sign-flip test needs."""
+    linearised: FloatArray
+    """Shape (n_clusters,); their mean is `estimate`, and their spread is the cluster-robust
+    variance when clusters are unequal: what an interval needs. Equal to `contributions` in a
+    complete design."""
+    limit: float
+    """Largest possible size of a contribution when no difference exceeds 1."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Independent units."""
+        return int(self.contributions.size)
+
+
+def cluster_scores(
+    differences: ArrayLike, *, clusters: ArrayLike, strata: ArrayLike | None = None
+) -> ClusterScores:
+    """Reduce differences to one value per cluster.
+
+    Parameters
+    ----------
+    differences : shape (n_items,)
+        ``variant - baseline``.
+    clusters : int, shape (n_items,)
+        Which items are dependent; equal numbers share a source item.
+    strata : int, shape (n_items,), optional
+        Which items are averaged first (the language); one stratum if left out.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If the shapes differ or there are no items.
+    """
+    values = checked_columns(np.ravel(differences))[:, 0]
+    layers = np.zeros(values.size, int) if strata is None else np.asarray(strata)
+    labels = np.asarray(clusters)
+    if labels.shape != values.shape or layers.shape != values.shape:
+        raise UnpairedItemsError(
+            f"{values.size} differences, {labels.size} cluster labels, {layers.size} strata",
+            hint="give every item its source item and its language",
+        )
+    return _reduce(values, _codes(labels), _codes(layers))
+
+
+def _codes(labels: ArrayLike) -> IntArray:
+    return np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1]).astype(np.intp)
+
+
+def _reduce(values: FloatArray, clusters: IntArray, strata: IntArray) -> ClusterScores:
+    sizes = np.bincount(strata)
+    means = np.bincount(strata, weights=values) / sizes
+    weights = 1.0 / (sizes.size * sizes[strata])
+    n_clusters = int(clusters.max()) + 1
+    residuals = np.bincount(clusters, weights=weights * (values - means[strata]))
+    estimate = float(means.mean())
+    return ClusterScores(
+        estimate=estimate,
+        contributions=np.asarray(
+            n_clusters * np.bincount(clusters, weights=weights * values), float
+        ),
+        linearised=np.asarray(estimate + n_clusters * residuals, float),
+        limit=float(n_clusters * np.bincount(clusters, weights=weights).max()),
+    )
+
+
+def cluster_standard_error(scores: ClusterScores, *, small_sample: bool = True) -> float | None:
+    """Cluster-robust standard error of the macro mean; None with one cluster.
+
+    Parameters
+    ----------
+    small_sample : bool
+        Multiply the variance by G/(G-1); without it the formula is Miller's.
+
+    References
+    ----------
+    Miller (2024), arXiv 2411.00640, section 2.2; the factor as in Stata and statsmodels.
+    """
+    count = scores.n_clusters
+    if count < 2:
+        return None
+    variance = float(np.sum(((scores.linearised - scores.estimate) / count) ** 2))
+    return math.sqrt(variance * count / (count - 1) if small_sample else variance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterTResult:
+    """Outcome of a t test with clusters as units."""
+
+    estimate: float
+    standard_error: float
+    t: float
+    df: int
+    """Clusters less one."""
+    p_value: float
+    """Two-sided."""
+
+
+def cluster_t(scores: ClusterScores) -> ClusterTResult | None:
+    """Test by Student's t of "the macro mean difference is 0"; None with one cluster or no spread.
+
+    With one item a cluster and one stratum this is the paired t test.
+    """
+    error = cluster_standard_error(scores)
+    if error is None or error == 0:
+        return None
+    t, df = scores.estimate / error, scores.n_clusters - 1
+    p = 2 * float(special.stdtr(df, -abs(t)))
+    return ClusterTResult(
+        estimate=scores.estimate, standard_error=error, t=t, df=df, p_value=min(1.0, p)
+    )
+
+
+def cluster_t_interval(scores: ClusterScores, *, level: float = 0.95) -> Interval | None:
+    """Student's t interval of the macro mean with G - 1 degrees; None where `cluster_t` is."""
+    found = cluster_t(scores)
+    if found is None:
+        return None
+    half = float(special.stdtrit(found.df, (1 + level) / 2)) * found.standard_error
+    return Interval(
+        low=scores.estimate - half,
+        high=scores.estimate + half,
+        level=level,
+        method=f"cluster t, {found.df} df",
+    )

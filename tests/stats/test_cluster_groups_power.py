@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+
+from babelbits.errors import UnpairedItemsError
+from babelbits.stats.binary import PairedTable, paired_table
+from babelbits.stats.bounded import t_interval
+from babelbits.stats.churn import churn
+from babelbits.stats.cluster import (
+    cluster_scores,
+    cluster_standard_error,
+    cluster_t,
+    cluster_t_interval,
+)
+from babelbits.stats.equivalence import inside_margin, not_worse, tost_paired
+from babelbits.stats.groups import contrast_interval, label_permutation, language_interval
+from babelbits.stats.power import mcnemar_minimal_effect, mcnemar_sample_size, mean_minimal_effect
+from babelbits.stats.scales import (
+    AT_FLOOR,
+    Scaled,
+    above_chance_lost,
+    mean_of_ratios,
+    relative_change,
+    signs_conflict,
+)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+# --- clusters --------------------------------------------------------------------------------
+
+
+def test_the_estimate_is_the_macro_mean_of_unequal_languages() -> None:
+    """By hand: language 0 has mean -0.5 over two items, language 1 has 0.2 over one."""
+    scores = cluster_scores([-1.0, 0.0, 0.2], clusters=[7, 8, 7], strata=[0, 0, 1])
+    assert scores.estimate == pytest.approx(-0.15)
+    assert scores.n_clusters == 2
+    assert scores.contributions.tolist() == pytest.approx([-0.3, 0.0])
+    assert scores.limit == pytest.approx(1.5)
+
+
+def test_complete_designs_reduce_to_source_means() -> None:
+    values = np.random.default_rng(0).normal(size=(12, 5))
+    scores = cluster_scores(
+        values.ravel(), clusters=np.repeat(np.arange(12), 5), strata=np.tile(np.arange(5), 12)
+    )
+    assert scores.contributions == pytest.approx(values.mean(axis=1))
+    assert scores.linearised == pytest.approx(values.mean(axis=1))
+    assert scores.limit == pytest.approx(1.0)
+
+
+def test_cluster_error_with_unequal_clusters_matches_statsmodels() -> None:
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(4)
+    clusters = rng.integers(0, 15, 80)
+    y = rng.normal(size=80) + clusters % 3
+    theirs = sm.OLS(y, np.ones(80)).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False}
+    )
+    ours = cluster_standard_error(cluster_scores(y, clusters=clusters), small_sample=False)
+    assert ours == pytest.approx(float(theirs.bse[0]))
+
+
+def test_one_cluster_or_no_spread_has_no_test() -> None:
+    assert cluster_standard_error(cluster_scores([0.1, 0.3], clusters=[0, 0])) is None
+    assert cluster_t(cluster_scores([0.1, 0.3], clusters=[0, 0])) is None
+    assert cluster_t_interval(cluster_scores([0.5, 0.5], clusters=[0, 1])) is None
+
+
+def test_mislabelled_items_are_refused() -> None:
+    with pytest.raises(UnpairedItemsError, match="3 differences, 2 cluster labels"):
+        cluster_scores([0.1, 0.2, 0.3], clusters=[0, 1])
+    with pytest.raises(UnpairedItemsError, match="1 strata"):
+        cluster_scores([0.1, 0.2], clusters=[0, 1], strata=[0])
+
+
+# --- groups of languages ---------------------------------------------------------------------
+
+
+def test_the_most_extreme_split_reaches_the_smallest_p(rng: np.random.Generator) -> None:
+    found = label_permutation([-3, -2, -2.5, 1, 2, 3], [1, 1, 1, 0, 0, 0], rng=rng)
+    assert found.p_value == found.smallest_p == pytest.approx(0.1)
+    assert found.difference == pytest.approx(-4.5)
+    assert (found.exact, found.splits, found.n_in, found.n_out) == (True, 20, 3, 3)
+
+
+def test_equal_languages_give_p_one(rng: np.random.Generator) -> None:
+    assert label_permutation([0.2] * 5, [1, 1, 0, 0, 0], rng=rng).p_value == 1.0
+
+
+def test_label_permutation_agrees_with_scipy(rng: np.random.Generator) -> None:
+    from scipy import stats
+
+    values = np.random.default_rng(6).normal(size=9)
+    inside = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0], bool)
+    theirs = stats.permutation_test(
+        (values[inside], values[~inside]), lambda a, b: abs(a.mean() - b.mean()),
+        alternative="greater", n_resamples=np.inf,
+    )  # fmt: skip
+    assert label_permutation(values, inside, rng=rng).p_value == pytest.approx(theirs.pvalue)
+
+
+def test_many_languages_are_drawn(rng: np.random.Generator) -> None:
+    values = np.append(np.full(20, -1.0), np.full(20, 1.0)) + np.linspace(0, 0.1, 40)
+    found = label_permutation(values, np.arange(40) < 20, rng=rng, resamples=199)
+    assert not found.exact
+    assert found.p_value == found.smallest_p == pytest.approx(1 / 200)
+
+
+@pytest.mark.parametrize("flags", [[1, 1, 1], [0, 0, 0], [1, 0]])
+def test_a_group_needs_an_inside_and_an_outside(flags: list[int], rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="one flag a language"):
+        label_permutation([0.1, 0.2, 0.3], flags, rng=rng)
+
+
+def test_language_and_contrast_intervals_match_scipy() -> None:
+    from scipy import stats
+
+    values, inside = np.array([-1.0, -2.0, -4.0, 0.5, 1.0]), np.array([1, 1, 1, 0, 0], bool)
+    one = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    two = stats.ttest_ind(values[inside], values[~inside], equal_var=False).confidence_interval()
+    mean, contrast = language_interval(values), contrast_interval(values, inside)
+    assert mean is not None
+    assert contrast is not None
+    assert (mean.low, mean.high) == pytest.approx((one.low, one.high))
+    assert (contrast.low, contrast.high) == pytest.approx((two.low, two.high))
+
+
+def test_one_language_has_no_interval() -> None:
+    assert language_interval([0.1]) is None
+    assert contrast_interval([0.1, 0.2, 0.3], [1, 0, 0]) is None
+    assert contrast_interval([0.1, 0.1, 0.3, 0.3], [1, 1, 0, 0]) is None
+
+
+# --- equivalence, power, scales, churn -------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [-0.06, -0.02, 0.0, 0.03, 0.08])
+def test_the_interval_rule_is_the_two_one_sided_tests(shift: float) -> None:
+    """Schuirmann: TOST rejects at alpha exactly when the 1 - 2 alpha interval is inside."""
+    before = np.random.default_rng(1).normal(0.5, 0.1, 60)
+    after = before + np.random.default_rng(2).normal(shift, 0.1, 60)
+    interval = t_interval(after - before, level=0.90, df=59)
+    assert interval is not None
+    assert inside_margin(interval, 0.05) == (tost_paired(before, after, margin=0.05) <= 0.05)
+    assert not_worse(interval, 0.05) or not inside_margin(interval, 0.05)
+
+
+def test_minimal_effect_inverts_the_sample_size() -> None:
+    n = mcnemar_sample_size(0.03, churn=0.12)
+    effect = mcnemar_minimal_effect(round(n), churn=0.12)
+    assert effect == pytest.approx(0.03, rel=1e-3)
+
+
+def test_nothing_detectable_is_none() -> None:
+    assert mcnemar_minimal_effect(100, churn=0.0) is None
+    assert mcnemar_minimal_effect(1, churn=0.5) is None
+    assert mean_minimal_effect(1, sd=0.4) is None
+    assert mean_minimal_effect(10, sd=0.0) is None
+
+
+@pytest.mark.parametrize(("effect", "share"), [(0.0, 0.1), (0.2, 0.1), (0.1, 1.2)])
+def test_impossible_effects_are_refused(effect: float, share: float) -> None:
+    with pytest.raises(ValueError, match="churn"):
+        mcnemar_sample_size(effect, churn=share)
+
+
+def test_the_scales_of_english_and_swahili_disagree() -> None:
+    """By hand: 0.80 to 0.76 is -5.0 % and 7.3 %; 0.40 to 0.37 is -7.5 % and 20.0 %."""
+    assert relative_change(0.80, 0.76).value == pytest.approx(-0.05)
+    assert relative_change(0.40, 0.37).value == pytest.approx(-0.075)
+    assert above_chance_lost(0.80, 0.76, chance=0.25).value == pytest.approx(0.04 / 0.55)
+    assert above_chance_lost(0.40, 0.37, chance=0.25).value == pytest.approx(0.20)
+
+
+def test_lower_is_better_is_oriented() -> None:
+    assert relative_change(2.0, 2.1, higher_is_better=False).value == pytest.approx(-0.05)
+
+
+def test_undefined_scales_say_why() -> None:
+    assert relative_change(0.3, 0.2, at_floor=True).reason == AT_FLOOR
+    assert relative_change(0.0, 0.2).value is None
+    assert above_chance_lost(0.3, 0.2, chance=None).value is None
+    assert above_chance_lost(0.3, 0.2, chance=0.25, at_floor=True).reason == AT_FLOOR
+    assert above_chance_lost(0.2, 0.1, chance=0.25).value is None
+    assert mean_of_ratios([Scaled(value=None, reason="x")]).value is None
+
+
+def test_mean_of_ratios_is_not_the_ratio_of_means() -> None:
+    changes = [relative_change(0.8, 0.76), relative_change(0.4, 0.37), Scaled(value=None)]
+    assert mean_of_ratios(changes).value == pytest.approx(-0.0625)
+    assert relative_change(0.6, 0.565).value == pytest.approx(-0.0583333)
+
+
+def test_signs_conflict_ignores_zero_and_undefined() -> None:
+    assert signs_conflict([-0.1, 0.2])
+    assert not signs_conflict([-0.1, None, 0.0, -0.3])
+
+
+def test_churn_counts_both_directions() -> None:
+    """Wilson of 15/148 is (.0624, .1605), Newcombe 1998a."""
+    found = churn([-1.0] * 10 + [0.5] * 5 + [1e-15] * 133)
+    assert (found.broke, found.fixed, found.n_items) == (10, 5, 148)
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+
+
+def test_binary_scores_are_binary_and_tables_are_not_empty() -> None:
+    with pytest.raises(ValueError, match="0 or 1"):
+        paired_table([0.5, 1], [0, 1])
+    with pytest.raises(UnpairedItemsError):
+        PairedTable(both_right=0, broke=0, fixed=0, both_wrong=0)
+    with pytest.raises(UnpairedItemsError):
+        PairedTable(both_right=3, broke=-1, fixed=0, both_wrong=0)
+
+
+def test_tables_count_the_right_way_round() -> None:
+    table = paired_table([1, 1, 1, 0, 0, 1], [1, 0, 0, 1, 0, 1])
+    assert (table.both_right, table.broke, table.fixed, table.both_wrong) == (2, 2, 1, 1)
+    assert table.delta == pytest.approx(-1 / 6)
