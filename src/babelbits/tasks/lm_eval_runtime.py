@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, TaskError
+from babelbits.quiet import replaced
 from babelbits.tasks.local_data import LocalData
 
 _PYTHON_SEED, _NUMPY_SEED = 0, 1234
@@ -30,8 +31,8 @@ def quiet() -> Iterator[None]:
         stack.enter_context(_muted("lm_eval"))
         stack.enter_context(_no_dataset_bars())
         stack.enter_context(_seeded())
-        stack.enter_context(_replaced(utils.env, "from_string", _template))
-        stack.enter_context(_replaced(lm_eval_task, "tqdm", lambda rows, **_: rows))
+        stack.enter_context(replaced(utils.env, "from_string", _template))
+        stack.enter_context(replaced(lm_eval_task, "tqdm", lambda rows, **_: rows))
         yield
 
 
@@ -105,22 +106,6 @@ def _template(source: str) -> Any:
     from lm_eval import utils
 
     return type(utils.env).from_string(utils.env, source)
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    """An attribute replaced for a while; one that only the class has is uncovered again."""
-    own = vars(owner)
-    missing = object()
-    before = own.get(name, missing)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if before is missing:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
 
 
 @contextmanager
