@@ -1,0 +1,100 @@
+"""Talking to a terminal: data to stdout, talk to stderr, nothing hostile to either.
+
+Texts from models, files and other people go through `safe` before they are printed. Colour is
+`rich`'s business, which honours NO_COLOR; it is off where the stream is no terminal.
+"""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_JOINERS = "\u200c\u200d"
+"""Needed to write Persian, Hindi or Malayalam; harmless."""
+
+_LINE_FEEDS = "\n\t"
+
+
+def safe(text: str, *, one_line: bool = False) -> str:
+    r"""`text` with everything that could steer a terminal made visible.
+
+    Escape sequences, other control characters, U+2028, direction overrides and lone surrogates
+    become escapes such as `\x1b`. Letters of all scripts and their joiners stay.
+
+    Parameters
+    ----------
+    text : str
+        Untrusted text.
+    one_line : bool
+        Escape line feeds and tabs too.
+    """
+    kept = _JOINERS if one_line else _JOINERS + _LINE_FEEDS
+    return "".join(c if c.isprintable() or c in kept else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    if character in _LINE_FEEDS:
+        return {"\n": "\\n", "\t": "\\t"}[character]
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def say(text: str = "") -> None:
+    """Talk: one line to stderr, made safe."""
+    click.echo(safe(text), err=True)
+
+
+def data(text: str) -> None:
+    """Data: text to stdout, made safe."""
+    click.echo(safe(text))
+
+
+def data_json(value: object) -> None:
+    """Data: one JSON value to stdout and nothing else; control characters are escaped by JSON."""
+    click.echo(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=2))
+
+
+def cell(value: object) -> Any:
+    """A table cell: safe, on one line, and with no markup of `rich` in it."""
+    from rich.text import Text
+
+    return Text(safe(str(value), one_line=True))
+
+
+def console(*, err: bool = False) -> "Console":
+    """A `rich` console on stdout, or on stderr.
+
+    Where the stream is no terminal a table gets the width it needs instead of 80 columns, so that
+    piped tables are never cut.
+    """
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
+
+
+def size(n_bytes: int | None) -> str:
+    """Bytes for people, in decimal units; '?' where unknown."""
+    if n_bytes is None:
+        return "?"
+    value = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:  # which .3g would round to 1e+03
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: '40 s', '12 min', '3 h 20 min'."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

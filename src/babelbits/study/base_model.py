@@ -1,0 +1,139 @@
+"""Find the model of a study on this machine, and refuse what cannot or must not be used.
+
+Reads `config.json` and file hashes only: no torch, and no network unless `download` says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import MissingExtraError, ModelError
+from babelbits.recipes.loading import read_config, refuse_pickle
+from babelbits.recipes.manifests import model_files, pickle_files, weights_hash
+from babelbits.recipes.tensors import weight_files
+from babelbits.records import JSON
+from babelbits.study.hashes import FileHashes
+from babelbits.study.spec import BUNDLED, ModelSpec
+
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModel:
+    """The unquantized model on this machine."""
+
+    folder: Path
+    hash: str
+    """Over weights, config, tokenizer and code files; the same wherever the folder lies."""
+    config: JSON
+    label: str
+    """What people call it: 'bundled', a folder's name, or 'owner/model@revision'."""
+
+
+def locate(
+    spec: ModelSpec, *, hashes: FileHashes | None = None, download: bool = False
+) -> BaseModel:
+    """The folder of a study's model, checked, with its hash.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The study's model.
+    hashes : FileHashes, optional
+        Remembers hashes of large files.
+    download : bool
+        Fetch a hub model that is not on this machine yet.
+
+    Raises
+    ------
+    ModelError
+        If the model is missing, is no causal language model, has pickled weights only, or needs its
+        own code, and the study does not allow that.
+    """
+    folder = _folder(spec, download=download)
+    if not folder.is_dir():
+        raise ModelError(
+            "there is no such model folder", where=str(folder), hint="check `path` in [model]"
+        )
+    config = read_config(folder)
+    check_causal(config, where=str(folder))
+    if "auto_map" in config and not spec.trust_remote_code:
+        raise ModelError(
+            "the model brings its own code, which would run on this machine",
+            where=str(folder / "config.json"),
+            hint="read that code first; then set trust_remote_code = true in [model]",
+        )
+    if not spec.allow_pickle:
+        refuse_pickle(folder)
+    known = FileHashes() if hashes is None else hashes
+    return BaseModel(
+        folder=folder, hash=hash_of(folder, hashes=known), config=config, label=_label(spec)
+    )
+
+
+def hash_of(folder: Path, *, hashes: FileHashes) -> str:
+    """Hash of a model folder: of the names and bytes of the files that matter."""
+    pickles = () if weight_files(folder) else pickle_files(folder)
+    return weights_hash(
+        {file.name: hashes.of(file) for file in model_files(folder, pickles=pickles)}
+    )
+
+
+def check_causal(config: Mapping[str, Any], *, where: str) -> None:
+    """Raise unless `config.json` describes a causal language model.
+
+    Raises
+    ------
+    ModelError
+        Names the architecture.
+    """
+    names = config.get("architectures")
+    architectures = [str(name) for name in names] if isinstance(names, list) else []
+    causal = any(name.endswith(_CAUSAL) for name in architectures)
+    if config.get("is_encoder_decoder") or (architectures and not causal):
+        found = ", ".join(architectures) or str(config.get("model_type"))
+        raise ModelError(
+            f"{found} is no causal language model",
+            where=where,
+            hint="Babelbits measures decoder-only models (…ForCausalLM)",
+        )
+    if not architectures and "model_type" not in config:
+        raise ModelError("config.json names no architecture", where=where)
+
+
+def _label(spec: ModelSpec) -> str:
+    if spec.path == BUNDLED:
+        return BUNDLED
+    if spec.folder is not None:
+        return spec.folder.name
+    return f"{spec.path}@{spec.revision}"
+
+
+def _folder(spec: ModelSpec, *, download: bool) -> Path:
+    if spec.path == BUNDLED:
+        from babelbits.bundled import model_folder
+
+        return model_folder()
+    if spec.folder is not None:
+        return spec.folder
+    return _hub_folder(spec, download=download)
+
+
+def _hub_folder(spec: ModelSpec, *, download: bool) -> Path:
+    """Where the hub's cache keeps the model."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError(
+            "hub models need huggingface_hub", hint="pip install 'babelbits[run]'"
+        ) from error
+    try:
+        found = snapshot_download(spec.path, revision=spec.revision, local_files_only=not download)
+    except (OSError, ValueError) as error:  # the library's errors are one of the two
+        raise ModelError(
+            f"the model '{spec.path}' (revision '{spec.revision}') is not on this machine",
+            hint=f"download it: hf download {spec.path} --revision {spec.revision}; or name a "
+            "local folder",
+        ) from error
+    return Path(found)

@@ -1,0 +1,93 @@
+"""What a plan will cost: bytes from the base model's headers, seconds from earlier cells.
+
+Bytes are an estimate before a variant is made (its manifest knows exactly). Seconds are a range
+from what was measured on this machine, or None: nothing is guessed.
+"""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.fit import is_linear
+from babelbits.recipes.tensors import read_tensors, weight_files
+from babelbits.records import TensorRecord
+from babelbits.study.spec import VariantSpec
+
+_SCALE_BYTES = 2
+"""A scale is stored in the base model's 16-bit type, as a rule."""
+_NF4_BLOCK = 64
+_NF4_SCALE_BYTES = 4
+
+
+def base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
+    """The base model's weights by their headers; None where there are only pickles."""
+    return read_tensors(folder) if weight_files(folder) else None
+
+
+def variant_bytes(variant: VariantSpec, tensors: Sequence[TensorRecord]) -> int:
+    """Estimated bytes of a variant's weights.
+
+    Parameters
+    ----------
+    variant : VariantSpec
+        Recipe and parameters; the baseline is taken as it lies.
+    tensors : sequence of TensorRecord
+        The base model's.
+    """
+    info = RECIPES[variant.recipe]
+    if info.method == "none":
+        return sum(tensor.bytes for tensor in tensors)
+    return sum(
+        _quantized_bytes(tensor, variant) if is_linear(tensor) else tensor.bytes
+        for tensor in tensors
+    )
+
+
+def _quantized_bytes(tensor: TensorRecord, variant: VariantSpec) -> int:
+    """Codes and scales of one linear layer."""
+    rows, columns = tensor.shape
+    info = RECIPES[variant.recipe]
+    codes = math.ceil(rows * columns * info.weight_bits / 8)
+    if info.method == "nf4":
+        return codes + math.ceil(rows * columns / _NF4_BLOCK) * _NF4_SCALE_BYTES
+    group = variant.parameters.get("group_size", columns)
+    return codes + rows * math.ceil(columns / int(group)) * _SCALE_BYTES
+
+
+def timing_key(recipe: str, suite: str) -> str:
+    """Under which name the store remembers seconds an item."""
+    return f"{recipe}/{suite}"
+
+
+def machine() -> str:
+    """The name under which timings of this machine are remembered: its host name."""
+    return platform.node()
+
+
+def seconds(
+    timings: Mapping[str, Sequence[float]], *, recipe: str, suite: str, n_items: int
+) -> tuple[float, float] | None:
+    """Time of a cell from earlier cells of the same recipe and suite: 10th to 90th percentile.
+
+    Parameters
+    ----------
+    timings : mapping
+        `timing_key` to seconds an item, one for each cell measured on this machine.
+    recipe, suite : str
+        Of the cell.
+    n_items : int
+        Items still to do.
+
+    Returns
+    -------
+    (low, high) in seconds, or None where nothing was measured.
+    """
+    measured = timings.get(timing_key(recipe, suite), ())
+    if not measured:
+        return None
+    low, high = np.percentile(np.asarray(measured, dtype=float), [10, 90])
+    return float(low) * n_items, float(high) * n_items

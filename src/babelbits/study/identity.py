@@ -1,0 +1,166 @@
+"""What a variant and a cell *are*: everything that can change their numbers, and nothing else.
+
+Ids are hashes of the mappings made here. Labels, paths, the chunk size, token budget and the run
+folder are not in them, so that renaming or moving a study repeats no work; a table-driven test
+lists what changes an id and what does not.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines.base import EngineIdentity, EngineSettings
+from babelbits.engines.transformers import engine_version
+from babelbits.recipes.calibration import CalibrationSpec, read_documents, source_hash
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.records import digest
+from babelbits.study.spec import BASELINE, VariantSpec
+
+RECIPE_VERSION = 1
+"""Raised when our own code makes other weights of the same inputs."""
+
+ID_LENGTH = 16
+
+_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
+    "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+}
+"""Distributions that decide what a recipe of a family makes."""
+
+
+def version_of(distribution: str) -> str | None:
+    """Installed version of a distribution without importing it; None if it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# --- variants ----------------------------------------------------------------------------------
+
+
+def variant_identity(variant: VariantSpec, *, base_hash: str, seed: int) -> dict[str, Any]:
+    """Everything that decides a variant's weights.
+
+    Parameters
+    ----------
+    variant : VariantSpec
+        Its label is not looked at.
+    base_hash : str
+        Hash of the unquantized model.
+    seed : int
+        The study's, for what is random in making it.
+
+    Raises
+    ------
+    CalibrationError
+        If the calibration text cannot be read.
+    """
+    if variant.recipe == BASELINE:
+        return {"base": base_hash, "recipe": BASELINE}
+    family = RECIPES[variant.recipe].family
+    return {
+        "base": base_hash,
+        "recipe": variant.recipe,
+        "recipe_version": RECIPE_VERSION,
+        "parameters": dict(variant.parameters),
+        "calibration": calibration_identity(variant.calibration),
+        "seed": seed,
+        "libraries": {name: version_of(name) for name in _LIBRARIES[family]},
+    }
+
+
+def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
+    """Everything that decides which tokens a recipe sees; local text by its content.
+
+    A hub dataset is known by its address alone: the plan does not use the network.
+    """
+    if spec is None:
+        return None
+    draw = {
+        "language": spec.language,
+        "samples": spec.samples,
+        "tokens": spec.tokens,
+        "seed": spec.seed,
+    }
+    if spec.source.startswith("hub:"):
+        return {**draw, "source": spec.source}
+    kind = "bundled" if spec.source == "bundled" else "file"
+    return {**draw, "source": kind, "text": source_hash(read_documents(spec))}
+
+
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """The id of an identity."""
+    return digest(dict(identity), length=ID_LENGTH)
+
+
+# --- engines -----------------------------------------------------------------------------------
+
+
+def engine_identity(settings: EngineSettings) -> EngineIdentity:
+    """What the engine of a run will say it is, known before torch is imported."""
+    device_kind = resolve_device(settings.device).partition(":")[0]
+    dtype = settings.dtype
+    if dtype == "auto":
+        dtype = "float32" if device_kind == "cpu" else "bfloat16"
+    return EngineIdentity(
+        name="transformers",
+        version=engine_version(),
+        device_kind=device_kind,
+        dtype=dtype,
+        long_prompts=settings.long_prompts,
+    )
+
+
+def resolve_device(device: str) -> str:
+    """Resolve 'auto' without torch: CUDA needs a driver, a visible card, a torch built for it."""
+    if device != "auto":
+        return device
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
+    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    return "cuda" if has_driver and not hidden and not cpu_only else "cpu"
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+def cell_identity(
+    *,
+    variant: Mapping[str, Any],
+    task_fingerprint: str,
+    scorer_version: str,
+    engine: EngineIdentity,
+    seed: int,
+    replicate: int,
+) -> dict[str, Any]:
+    """Everything that decides a cell's numbers.
+
+    Parameters
+    ----------
+    variant : mapping
+        `variant_identity`.
+    task_fingerprint : str
+        `tasks.base.fingerprint`: items with their prompts and decoding, and the language.
+    scorer_version : str
+        The task's.
+    engine : EngineIdentity
+        Name, version, device kind, dtype, policy for long prompts.
+    seed : int
+        The study's: few-shot draws and sampling.
+    replicate : int
+        0, or 1 for the A/A cell.
+    """
+    return {
+        "recipe": variant["recipe"],
+        "variant": dict(variant),
+        "task": task_fingerprint,
+        "scorer": scorer_version,
+        "engine": {name: getattr(engine, name) for name in engine.__slots__},
+        "seed": seed,
+        "replicate": replicate,
+    }

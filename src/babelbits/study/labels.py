@@ -1,0 +1,41 @@
+"""What a variant is called: `w4-g@nb[group_size=64]`, unless the study names it.
+
+Labels are for people; a variant's identity is in `identity`.
+"""
+
+import re
+from collections.abc import Mapping
+
+from babelbits.recipes.catalogue import RECIPES
+
+NAME = re.compile(r"[\w.][\w.@=,+\[\]()-]{0,63}")
+"""What a label may look like: no spaces, slashes or control characters; at most 64 characters."""
+
+
+def label_of(recipe: str, parameters: Mapping[str, object], *, language: str | None) -> str:
+    """The label of a recipe with its calibration language and the parameters that are not default.
+
+    Parameters
+    ----------
+    recipe : str
+        Canonical name.
+    parameters : mapping
+        All parameters of the recipe.
+    language : str or None
+        Language of the calibration text, if the recipe sees one.
+    """
+    info = RECIPES[recipe].parameters
+    special = [
+        f"{name}={_short(value)}"
+        for name, value in sorted(parameters.items())
+        if value != info[name].default
+    ]
+    place = f"@{language}" if language else ""
+    return recipe + place + (f"[{','.join(special)}]" if special else "")
+
+
+def _short(value: object) -> str:
+    """A parameter's value as TOML writes it, without quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

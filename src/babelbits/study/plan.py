@@ -1,0 +1,288 @@
+"""From a study to its plan: which variants and cells there are, what is done, why the rest runs.
+
+The plan that is printed is the plan that is executed. Making it has no side effects and needs no
+torch; a task that has not been built (because that would import lm-eval) is in it as unknown.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from babelbits.engines.base import EngineIdentity
+from babelbits.errors import RecipeError, StudyError
+from babelbits.recipes.fit import check, check_shapes
+from babelbits.records import CellMeta, Manifest, TensorRecord
+from babelbits.store import CellStatus
+from babelbits.study import estimate
+from babelbits.study.base_model import BaseModel
+from babelbits.study.changes import what_changed
+from babelbits.study.identity import (
+    cell_identity,
+    engine_identity,
+    identity_hash,
+    variant_identity,
+)
+from babelbits.study.spec import BASELINE, Study, SuiteSpec, VariantSpec
+from babelbits.study.steps import Build, CellState, CellStep, Plan, PlanStore, VariantStep
+from babelbits.tasks.base import Task, TaskOptions, fingerprint
+
+__all__ = ["Plan", "build_light", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A task with what identifies it, computed once for all variants."""
+
+    task: Task
+    n_items: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What every cell of a plan shares."""
+
+    study: Study
+    store: PlanStore
+    base: BaseModel
+    engine: EngineIdentity
+    former: Mapping[tuple[str, str, str, int], CellMeta]
+    timings: Mapping[str, tuple[float, ...]]
+
+
+def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) -> Plan:
+    """The plan of a study against what its run folder holds.
+
+    Parameters
+    ----------
+    study : Study
+        What is asked for.
+    store : PlanStore
+        The run folder; only read.
+    base : BaseModel
+        Where the model is, and its hash.
+    build : callable
+        Makes tasks, e.g. `tasks.catalogue.load`, or `build_light` where lm-eval must not be loaded.
+
+    Raises
+    ------
+    StudyError, ModelError, CalibrationError, TaskError
+        If the study cannot be run on this model or with this data.
+    """
+    context = _Context(
+        study=study,
+        store=store,
+        base=base,
+        engine=engine_identity(study.engine),
+        former={_former_key(meta): meta for meta in store.planned()},
+        timings=store.timings(estimate.machine()),
+    )
+    tensors = estimate.base_tensors(base.folder)
+    for spec in study.variants:
+        _check_fit(spec, base=base, tensors=tensors)
+    variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
+    built = {
+        (suite.suite, language): _built(build, suite, language)
+        for suite in study.suites
+        for language in suite.languages
+    }
+    cells = tuple(
+        _cell_step(variant, key, replicate, context, built=task)
+        for variant in variants
+        for replicate in ((0, 1) if variant.label == BASELINE and study.analysis.aa else (0,))
+        for key, task in built.items()
+    )
+    return Plan(
+        study=study,
+        base=base,
+        engine=context.engine,
+        variants=tuple(_with_need(variant, cells) for variant in variants),
+        cells=cells,
+    )
+
+
+def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
+    """The task if it is one of our own; None for lm-eval's, whose library takes long to import."""
+    from babelbits.tasks import catalogue
+
+    info = catalogue.info(suite, include_path=options.include_path, data=options.data)
+    return catalogue.load(suite, language, options) if info.lm_eval_task is None else None
+
+
+# --- variants ----------------------------------------------------------------------------------
+
+
+def _check_fit(
+    spec: VariantSpec, *, base: BaseModel, tensors: tuple[TensorRecord, ...] | None
+) -> None:
+    """Say before anything expensive that a recipe does not fit the model, and of which variant."""
+    try:
+        check(base.config, spec.recipe, spec.parameters)
+        if tensors is not None:
+            check_shapes(tensors, spec.recipe, spec.parameters)
+    except RecipeError as error:
+        raise StudyError(error.what, where=f"variant '{spec.label}'", hint=error.hint) from error
+
+
+def _variant_step(
+    spec: VariantSpec, context: _Context, *, tensors: tuple[TensorRecord, ...] | None
+) -> VariantStep:
+    identity = variant_identity(spec, base_hash=context.base.hash, seed=context.study.seed)
+    variant_id = identity_hash(identity)
+    manifest = None if spec.recipe == BASELINE else context.store.manifest(variant_id)
+    there = spec.recipe == BASELINE or manifest is not None
+    made = "the model as it is" if spec.recipe == BASELINE else "made already"
+    return VariantStep(
+        spec=spec,
+        variant_id=variant_id,
+        identity=identity,
+        state="done" if there else "missing",
+        needed=True,
+        reason=made if there else _why_missing(spec, identity, context),
+        bytes=_bytes(spec, manifest, tensors),
+        manifest=manifest,
+    )
+
+
+def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Context) -> str:
+    """What changed since a variant of this label was last run, or that it is new."""
+    for meta in context.former.values():
+        if meta.variant == spec.label:
+            change = what_changed(meta.identity["variant"], identity)
+            return f"changed: {change}" if change else "its folder is not there"
+    return "not made yet"
+
+
+def _bytes(
+    spec: VariantSpec, manifest: Manifest | None, tensors: tuple[TensorRecord, ...] | None
+) -> int | None:
+    if manifest is not None:
+        return manifest.bytes_on_disk
+    return None if tensors is None else estimate.variant_bytes(spec, tensors)
+
+
+def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
+    """The step with the knowledge whether any of its cells is still to run."""
+    open_cells = any(c.state != "done" for c in cells if c.variant == step.label)
+    if open_cells or step.state == "done":
+        return replace(step, needed=open_cells)
+    return replace(step, needed=False, reason="not there, but all its cells are recorded")
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+def _built(build: Build, suite: SuiteSpec, language: str) -> _Built | None:
+    task = build(suite.suite, language, suite.options)
+    if task is None:
+        return None
+    items = task.items()
+    return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
+
+
+def _cell_step(
+    variant: VariantStep,
+    key: tuple[str, str],
+    replicate: int,
+    context: _Context,
+    *,
+    built: _Built | None,
+) -> CellStep:
+    suite, language = key
+    step = CellStep(
+        variant=variant.label,
+        variant_id=variant.variant_id,
+        recipe=variant.spec.recipe,
+        suite=suite,
+        language=language,
+        replicate=replicate,
+        task=None,
+        meta=None,
+        n_items=None,
+        n_done=0,
+        state="missing",
+        reason="items not counted yet: that needs lm-eval",
+        seconds=None,
+    )
+    return step if built is None else _with_status(step, built, variant, context)
+
+
+def _with_status(
+    step: CellStep, built: _Built, variant: VariantStep, context: _Context
+) -> CellStep:
+    """The step with what the store holds of it."""
+    meta = _meta(variant, built, step.replicate, context)
+    status = context.store.status(meta)
+    state, reason = _state(status, meta, variant, context)
+    n_done = status.n_recorded if state in ("done", "partial") else 0
+    left = built.n_items - n_done
+    return replace(
+        step,
+        task=built.task,
+        meta=meta,
+        n_items=built.n_items,
+        n_done=n_done,
+        state=state,
+        reason=reason,
+        seconds=estimate.seconds(
+            context.timings, recipe=step.recipe, suite=step.suite, n_items=left
+        ),
+    )
+
+
+def _state(
+    status: CellStatus, meta: CellMeta, variant: VariantStep, context: _Context
+) -> tuple[CellState, str]:
+    """State and reason: what the store says, what weights it was recorded with, what changed."""
+    weights = _weights_hash(variant, context)
+    recorded = status.weights_hash
+    if status.state == "done" and None not in (weights, recorded) and weights != recorded:
+        return (
+            "stale",
+            f"weights changed: recorded with {str(recorded)[:8]}, now {str(weights)[:8]}",
+        )
+    if status.state == "missing":
+        former = context.former.get(_former_key(meta))
+        change = None if former is None else what_changed(former.identity, meta.identity)
+        return "missing", f"changed: {change}" if change else status.reason
+    return status.state, status.reason
+
+
+def _weights_hash(variant: VariantStep, context: _Context) -> str | None:
+    """Of the weights that a cell would run on now; None while the variant is not made."""
+    if variant.spec.recipe == BASELINE:
+        return context.base.hash
+    return None if variant.manifest is None else variant.manifest.weights_hash
+
+
+def _former_key(meta: CellMeta) -> tuple[str, str, str, int]:
+    """Under what people know a cell: its labels."""
+    return (meta.variant, meta.task.suite, meta.task.language, meta.replicate)
+
+
+def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context) -> CellMeta:
+    info = built.task.info
+    identity = cell_identity(
+        variant=variant.identity,
+        task_fingerprint=built.fingerprint,
+        scorer_version=info.scorer_version,
+        engine=context.engine,
+        seed=context.study.seed,
+        replicate=replicate,
+    )
+    return CellMeta(
+        cell_id=identity_hash(identity),
+        identity=identity,
+        variant=variant.label,
+        variant_id=variant.variant_id,
+        replicate=replicate,
+        task=info,
+        n_items=built.n_items,
+        chunk=_chunk(context.study.chunk, replicate=replicate, n_items=built.n_items),
+        smoke=context.study.smoke,
+    )
+
+
+def _chunk(chunk: int, *, replicate: int, n_items: int) -> int:
+    """Items a batch; the A/A cell's are smaller, so that every item has other neighbours."""
+    return chunk if replicate == 0 else max(1, min(chunk, n_items) * 2 // 3)

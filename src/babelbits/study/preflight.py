@@ -1,0 +1,47 @@
+"""What a run would otherwise find out hours later: a missing device, calibration text too short.
+
+Needs torch and the model's tokenizer, which a plan does not. Computes nothing that is kept.
+"""
+
+from babelbits.errors import CalibrationError
+from babelbits.quiet import quiet
+from babelbits.recipes import loading
+from babelbits.recipes.calibration import Tokenizer, draw, read_documents
+from babelbits.study.identity import resolve_device
+from babelbits.study.steps import Plan, VariantStep
+
+
+def check(plan: Plan) -> None:
+    """Raise what would stop the plan's variants from being made or run.
+
+    Raises
+    ------
+    ModelError
+        If the device is not there, or the model's tokenizer cannot be loaded.
+    CalibrationError
+        If a variant's calibration text is too short or its windows do not fit; names the variant.
+    """
+    if plan.complete:
+        return
+    loading.resolve_device(resolve_device(plan.study.engine.device))
+    to_draw = [step for step in plan.variants if step.to_make and step.spec.calibration]
+    if not to_draw:
+        return
+    with quiet():
+        tokenizer = loading.load_tokenizer(
+            plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
+        )
+    context = loading.context_length(plan.base.config)
+    for step in to_draw:
+        _check_text(step, tokenizer=tokenizer, context=context)
+
+
+def _check_text(step: VariantStep, *, tokenizer: Tokenizer, context: int) -> None:
+    """Draw the text that the variant would see, and throw it away."""
+    spec = step.spec.calibration
+    assert spec is not None  # noqa: S101  the caller's condition
+    try:
+        draw(spec, read_documents(spec), tokenizer=tokenizer, context=context)
+    except CalibrationError as error:
+        where = f"variant '{step.label}'" + (f", {error.where}" if error.where else "")
+        raise CalibrationError(error.what, where=where, hint=error.hint) from error

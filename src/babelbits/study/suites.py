@@ -1,0 +1,146 @@
+"""`[[tasks]]` of a study file to `SuiteSpec`s: which benchmark in which languages."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import UnknownNameError
+from babelbits.languages import GROUP_NAMES, resolve
+from babelbits.languages import groups as members_of
+from babelbits.study.spec import SuiteSpec
+from babelbits.study.table import Table, Wrong, array, integer, kind_of, text, unique
+from babelbits.suggest import did_you_mean
+from babelbits.tasks import catalogue
+from babelbits.tasks.base import TaskOptions
+
+
+def read_suites(
+    root: Table,
+    *,
+    home: Path,
+    user: Mapping[str, tuple[str, ...]],
+    data: Mapping[str, Path],
+    usual: TaskOptions,
+) -> tuple[SuiteSpec, ...]:
+    """All suites of a study.
+
+    Parameters
+    ----------
+    root : Table
+        The whole file.
+    home : Path
+        Folder where relative paths start.
+    user : mapping
+        The user's groups: name to canonical codes.
+    data : mapping
+        Suite name to the local folder that stands in for its hub dataset.
+    usual : TaskOptions
+        The study's limit and seed.
+    """
+    tables = root.tables("tasks")
+    if not tables and not isinstance(root.data.get("tasks"), list | dict):
+        root.complain("a study needs at least one task", "tasks", hint='[[tasks]] suite = "text"')
+    found: list[SuiteSpec] = []
+    for table in tables:
+        suite = _suite(table, home=home, user=user, data=data, usual=usual)
+        if suite is None:
+            continue
+        if any(other.suite == suite.suite for other in found):
+            table.complain(
+                f"the task {suite.suite!r} is asked for twice",
+                "suite",
+                hint="put all its languages into one table",
+            )
+        found.append(suite)
+    return tuple(found)
+
+
+def _suite(
+    table: Table,
+    *,
+    home: Path,
+    user: Mapping[str, tuple[str, ...]],
+    data: Mapping[str, Path],
+    usual: TaskOptions,
+) -> SuiteSpec | None:
+    include = table.get("include_path", _folder(home), None)
+    info = table.need("suite", _info(include, data), example='suite = "xcopa"')
+    shots = table.get("shots", integer(minimum=0, maximum=1000), None)
+    check = _anything if info is None else _languages(info, user)
+    if info is not None and not info.languages:
+        languages = table.need("languages", check, example='languages = ["en"]') or ()
+    else:
+        languages = table.get("languages", check, () if info is None else info.languages)
+    table.close(what="[[tasks]]")
+    if info is None:
+        return None
+    if shots and info.lm_eval_task is None:
+        table.complain(
+            f"the task {info.name!r} has no examples to show", "shots", hint="leave it out"
+        )
+    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include)
+    return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _folder(home: Path) -> Callable[[Any], Path | None]:
+    def check(value: Any) -> Path:
+        folder = (home / Path(text(value)).expanduser()).resolve()
+        if not folder.is_dir():
+            raise Wrong(f"is no folder: {str(folder)!r}")
+        return folder
+
+    return check
+
+
+def _info(include: Path | None, data: Mapping[str, Path]) -> Callable[[Any], catalogue.SuiteInfo]:
+    def check(value: Any) -> catalogue.SuiteInfo:
+        name = text(value)
+        return catalogue.info(name, include_path=include, data=data.get(name))
+
+    return check
+
+
+def _languages(
+    info: catalogue.SuiteInfo, user: Mapping[str, tuple[str, ...]]
+) -> Callable[[Any], tuple[str, ...]]:
+    """Check of `languages`: "all", a group's name, a code, or an array of codes."""
+    known = info.languages
+
+    def one(value: Any) -> str:
+        code = resolve(text(value)).code
+        if code not in known and not info.any_language:
+            raise Wrong(f"the task has no {code!r}", hint=f"it has: {', '.join(known)}")
+        return code
+
+    def check(value: Any) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return array(one, what="languages")(value)
+        if not isinstance(value, str):
+            raise Wrong(f'must be an array of languages, a group or "all", not {kind_of(value)}')
+        if value == "all" and known:
+            return known
+        if value in user or value in GROUP_NAMES:
+            return _members(value, known, user)
+        try:
+            return (one(value),)
+        except UnknownNameError as error:
+            near = did_you_mean(value, ("all", *GROUP_NAMES, *user))
+            raise UnknownNameError(
+                f"{value!r} is no language and no group", hint=near or error.hint
+            ) from None
+
+    return check
+
+
+def _members(
+    group: str, known: tuple[str, ...], user: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    found = members_of(known, user=user).get(group, ())
+    if not found:
+        raise Wrong(f"the task has no language of the group {group!r}")
+    return found

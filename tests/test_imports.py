@@ -1,0 +1,138 @@
+"""Imports run downwards only, and the base package loads no heavy library."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
+
+ROOMS = (
+    "errors",
+    "suggest",
+    "quiet",
+    "records",
+    "languages",
+    "stats",
+    "store",
+    "recipes",
+    "engines",
+    "tasks",
+    "bundled",
+    "compare",
+    "study",
+    "report",
+    "cli",
+)
+"""A room may import those to its left."""
+
+STRANGERS = {("engines", "recipes"), ("stats", "languages")}
+"""Pairs that do not know each other although the order would allow it."""
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "llmcompressor",
+    "compressed_tensors",
+    "bitsandbytes",
+    "lm_eval",
+    "datasets",
+    "altair",
+    "pandas",
+)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of every import, also those inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(name: str) -> str | None:
+    """The room of 'babelbits.room.module'; None for other packages and for the package itself."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "babelbits" and len(parts) > 1 else None
+
+
+def upward(source: str, room: str) -> list[str]:
+    """Imports of a module in `room` that go up, or to a room it must not know."""
+    found = []
+    for name in imported(ast.parse(source)):
+        target = room_of(name)
+        if target is None or target not in ROOMS:
+            continue
+        if ROOMS.index(target) > ROOMS.index(room) or (room, target) in STRANGERS:
+            found.append(name)
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downwards(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert room in ROOMS, f"{room} has no place in the order"
+    assert upward(path.read_text("utf-8"), room) == []
+
+
+def test_the_test_sees_an_upward_import() -> None:
+    hidden = "def f():\n    from babelbits.study.spec import Study\n"
+    assert upward(hidden, "tasks") == ["babelbits.study.spec.Study"]
+    assert upward("import babelbits.recipes.make", "engines") == ["babelbits.recipes.make"]
+    assert upward("from babelbits.errors import StudyError\nimport torch", "stats") == []
+
+
+def loaded_by(code: str) -> list[str]:
+    """Which heavy libraries a fresh interpreter has loaded after running `code`."""
+    program = (
+        f"{code}\nimport sys, json\nprint(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "babelbits.cli.main",
+        "babelbits.cli.plan",
+        "babelbits.cli.init",
+        "babelbits.cli.recipes",
+        "babelbits.cli.doctor",
+        "babelbits.compare",
+        "babelbits.report",
+        "babelbits.store",
+        "babelbits.study.plan",
+        "babelbits.study.run",
+        "babelbits.tasks.catalogue",
+        "babelbits.recipes.catalogue",
+    ],
+)
+def test_importing_it_loads_nothing_heavy(module: str) -> None:
+    assert loaded_by(f"import {module}") == []
+
+
+@pytest.mark.parametrize(
+    "command", ["", "init", "plan", "run", "report", "show", "tasks", "doctor"]
+)
+def test_help_loads_nothing_heavy(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    code = f"from babelbits.cli.main import run\nassert run({arguments!r}) == 0"
+    assert loaded_by(code) == []
