@@ -1,0 +1,1 @@
+"""The parts of the transformers engine. Everything here imports torch: load it late."""

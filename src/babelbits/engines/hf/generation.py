@@ -1,0 +1,243 @@
+"""Requests to continuations: prefill through the forest, then decode many rows at once.
+
+Greedy decoding is the argmax of the model's logits. Of a checkpoint's generation_config only the
+end-of-sequence tokens are used: no repetition penalty, no sampling that nobody asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from babelbits.engines.hf.cascade import cascading
+from babelbits.engines.hf.encoding import Prompt
+from babelbits.engines.hf.forest import Step
+from babelbits.engines.hf.forward import TreeRunner, wanted_rows
+from babelbits.engines.hf.plain import batches
+from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows
+from babelbits.engines.hf.sampling import Sampler, choose
+from babelbits.engines.hf.scoring import not_finite
+from babelbits.engines.hf.stopping import FinishReason, Stopping
+from babelbits.records import Failure, GenerateRequest, Generation
+
+_SPARSE = 0.75
+"""Finished rows are dropped once this share or less is still growing."""
+
+
+@dataclass(slots=True, eq=False)
+class Continuation:
+    """One continuation while it grows."""
+
+    prompt: Prompt
+    stop: tuple[str, ...]
+    sampler: Sampler | None
+    tokens: list[int] = field(default_factory=list)
+    finish: FinishReason | Literal["failed"] | None = None
+
+    def restart(self) -> None:
+        """Forget what was generated."""
+        self.tokens, self.finish = [], None
+        if self.sampler:
+            self.sampler.restart()
+
+
+def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation]:
+    """What has to be decoded for a request; one greedy row serves any number of samples."""
+    greedy = request.temperature == 0
+    samplers = [None if greedy else Sampler(request, i) for i in range(request.samples)]
+    wanted = samplers[:1] if greedy else samplers
+    return [Continuation(prompt=prompt, stop=request.stop, sampler=s) for s in wanted]
+
+
+def reply(
+    request: GenerateRequest, prompt: Prompt, grown: Sequence[Continuation], stopping: Stopping
+) -> Generation | Failure:
+    """The reply to a request whose continuations are finished."""
+    reasons: list[FinishReason] = []
+    for one in grown:
+        if one.finish is None or one.finish == "failed":
+            return not_finite()
+        reasons.append(one.finish)
+    repeats = request.samples // len(grown)
+    return Generation(
+        texts=tuple(stopping.text(one.tokens, request.stop) for one in grown) * repeats,
+        finish_reasons=tuple(reasons) * repeats,
+        output_tokens=tuple(len(one.tokens) for one in grown) * repeats,
+        prompt_tokens=len(prompt.tokens),
+        truncated_tokens=prompt.truncated,
+    )
+
+
+def decode(
+    rows: Rows, logits: torch.Tensor, grown: Sequence[Continuation], stopping: Stopping
+) -> None:
+    """Grow every continuation to its end, starting from the logits of its first token."""
+    held = list(grown)
+    while True:
+        _append(logits, held, stopping)
+        going = [i for i, one in enumerate(held) if one.finish is None]
+        if not going:
+            return
+        if len(going) <= _SPARSE * len(held):
+            rows.keep(going)
+            held = [held[i] for i in going]
+        logits = rows.step([one.tokens[-1] if one.tokens else 0 for one in held])
+
+
+def _append(logits: torch.Tensor, held: Sequence[Continuation], stopping: Stopping) -> None:
+    """Choose a token for every row that is still growing, and see whether that ends it."""
+    going = [i for i, one in enumerate(held) if one.finish is None]
+    growing = [held[i] for i in going]
+    picked = logits if len(going) == len(held) else logits[going]
+    for one, token in zip(growing, choose(picked, [one.sampler for one in growing]), strict=True):
+        if token is None:
+            one.finish = "failed"
+        else:
+            one.tokens.append(token)
+    alive = [one for one in growing if one.finish is None]
+    reasons = stopping.finished(
+        [one.tokens for one in alive],
+        [one.stop for one in alive],
+        [one.prompt.max_new_tokens for one in alive],
+    )
+    for one, reason in zip(alive, reasons, strict=True):
+        one.finish = reason
+
+
+def generate_plain(
+    model: Any,
+    grown: Sequence[Continuation],
+    stopping: Stopping,
+    *,
+    token_budget: int,
+    device: torch.device,
+) -> None:
+    """Grow continuations in padded batches, nothing shared."""
+    sizes = [len(one.prompt.tokens) + _room([one]) for one in grown]
+    for batch in batches(sizes, token_budget=token_budget):
+        members = [grown[i] for i in batch]
+        rows = PlainRows(model, [one.prompt.tokens for one in members], device=device)
+        decode(rows, rows.first_logits, members, stopping)
+
+
+def _room(grown: Sequence[Continuation]) -> int:
+    """New tokens for which rows get room, and which count against the token budget, at first.
+
+    Few continuations use all that they may; the buffers of those that do grow.
+    """
+    return min(GROWTH, max(one.prompt.max_new_tokens for one in grown))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """Where a continuation starts."""
+
+    logits: int
+    """Row of the pack's logits that chooses its first token."""
+    path: list[int]
+    """The pack's rows from the trunk to the end of its prompt."""
+    continuation: Continuation
+
+
+class TreeGenerator:
+    """Runs a plan for prompts; decodes the rows of a trunk while that trunk is in place.
+
+    Parameters
+    ----------
+    members : sequence of sequences of Continuation
+        For each slot of the plan (a distinct prompt), the continuations that grow from it.
+    cascade : bool
+        Whether decoding reads the trunk once for all rows.
+    """
+
+    def __init__(
+        self,
+        runner: TreeRunner,
+        stopping: Stopping,
+        *,
+        members: Sequence[Sequence[Continuation]],
+        token_budget: int,
+        cascade: bool,
+    ) -> None:
+        self._runner = runner
+        self._stopping = stopping
+        self._members = members
+        self._token_budget = token_budget
+        self._cascade = cascade
+        self._waiting: list[Step] = []
+
+    def run(self, steps: Iterable[Step]) -> None:
+        """Grow all continuations to their ends."""
+        for step in steps:
+            if self._waiting and not self._fits(step):
+                self._flush()
+            if not step.keep:
+                self._waiting.append(step)
+                continue
+            logits = self._runner.run(step)
+            if logits is not None:
+                self._from_trunk(step, logits)
+        self._flush()
+
+    def _fits(self, step: Step) -> bool:
+        """Whether a pack can be decoded together with those that wait."""
+        together = [*self._waiting, step]
+        if step.keep or step.depth != self._waiting[0].depth:
+            return False
+        members = [one for s in together for _row, slot in s.wants for one in self._members[slot]]
+        width = max(len(s.path(row)) for s in together for row, _slot in s.wants)
+        return len(members) * (width + _room(members)) <= self._token_budget
+
+    def _flush(self) -> None:
+        """Compute the waiting packs and decode their rows together."""
+        packs, self._waiting = self._waiting, []
+        if not packs:
+            return
+        rows_of = [self._rows_of(step) for step in packs]
+        flat = [row for rows in rows_of for row in rows]
+        grown = [row.continuation for row in flat]
+        rows: TreeRows | None = None
+        logits: list[torch.Tensor] = []
+        first = 0
+        for step, members in zip(packs, rows_of, strict=True):
+            computed = self._runner.run(step)
+            if computed is None:
+                continue
+            if rows is None:  # the trunk has buffers now, whose shape the rows take
+                rows = self._rows(packs[0].depth, [len(row.path) for row in flat], grown)
+            rows.fill(first, [row.path for row in members])
+            logits.append(computed[[row.logits for row in members]])
+            first += len(members)
+        if rows is not None:
+            self._decode(rows, torch.cat(logits), grown)
+
+    def _rows_of(self, step: Step) -> list[_Row]:
+        index = {row: i for i, row in enumerate(wanted_rows(step))}
+        return [
+            _Row(logits=index[row], path=step.path(row), continuation=one)
+            for row, slot in step.wants
+            for one in self._members[slot]
+        ]
+
+    def _from_trunk(self, step: Step, logits: torch.Tensor) -> None:
+        """Decode prompts that end inside a trunk: each is the trunk up to there."""
+        for i, row in enumerate(wanted_rows(step)):
+            grown = [one for r, slot in step.wants if r == row for one in self._members[slot]]
+            rows = self._rows(step.depth + row + 1, [0] * len(grown), grown)
+            rows.fill(0, [[] for _one in grown])
+            self._decode(rows, logits[i].expand(len(grown), -1), grown)
+
+    def _rows(self, depth: int, lengths: list[int], grown: Sequence[Continuation]) -> TreeRows:
+        return TreeRows(
+            self._runner,
+            depth=depth,
+            lengths=lengths,
+            room=_room(grown),
+            cascade=self._cascade,
+        )
+
+    def _decode(self, rows: TreeRows, logits: torch.Tensor, grown: list[Continuation]) -> None:
+        with cascading(self._runner.model) if self._cascade else nullcontext():
+            decode(rows, logits, grown, self._stopping)

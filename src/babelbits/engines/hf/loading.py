@@ -1,0 +1,230 @@
+"""A folder becomes a model and its tokenizer, or a `ModelError` that says what to do.
+
+Pickle files run code when they are read, and a checkpoint may bring its own Python: both are
+refused unless the settings allow them. Nothing is downloaded.
+
+compressed-tensors checkpoints run as exact emulation on a CPU: weights are decompressed to float,
+activation quantization is applied in the forward pass. bitsandbytes checkpoints may repack their
+weights in the first forward pass and must not be saved after it; this module never saves.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from babelbits.engines.base import EngineSettings
+from babelbits.errors import ModelError
+from babelbits.quiet import quiet
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_HEADLESS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining")
+_DEFAULT_CONTEXT = 2048
+_NO_LIMIT = 10**30
+"""What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A causal language model in evaluation mode on its device, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    context_length: int
+
+    @property
+    def vocabulary(self) -> int:
+        """Length of a row of logits."""
+        return int(self.model.config.get_text_config().vocab_size)
+
+
+def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
+    """Load the checkpoint in `folder`.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded, or must not be under these settings.
+    """
+    device = _device(settings.device)
+    dtype = _dtype(settings.dtype, device)
+    _check_files(folder, settings)
+    with _as_model_errors(folder), quiet():
+        config = _config(folder, settings)
+        tokenizer = _tokenizer(folder, settings)
+        model = _model(folder, config, settings=settings, device=device, dtype=dtype)
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        dtype=dtype,
+        context_length=context_length(model.config, tokenizer),
+    )
+
+
+def context_length(config: Any, tokenizer: Any) -> int:
+    """Largest input in tokens, found where lm-eval's `resolve_max_length` looks for it."""
+    text = getattr(config, "text_config", None) or config
+    for name in ("n_positions", "max_position_embeddings", "n_ctx"):
+        value = getattr(text, name, None)
+        if value is not None:
+            return int(value)
+    limit = getattr(tokenizer, "model_max_length", None)
+    return _DEFAULT_CONTEXT if limit is None or limit >= _NO_LIMIT else int(limit)
+
+
+def _device(name: str) -> torch.device:
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(
+            f"there is no device called {name!r}", hint="use 'cpu', 'cuda', 'cuda:1' or 'auto'"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"the device {name!r} is not available here", hint="use device = 'cpu'")
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if name not in _DTYPES:
+        raise ModelError(
+            f"unknown dtype {name!r}", hint=f"use one of {', '.join(_DTYPES)}, or 'auto'"
+        )
+    return _DTYPES[name]
+
+
+def _check_files(folder: Path, settings: EngineSettings) -> None:
+    """Refuse what is not there, and pickle files, before anything is read."""
+    if not folder.is_dir():
+        raise ModelError(
+            "there is no such folder", where=str(folder), hint="check the model's path"
+        )
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            "no config.json here: not a transformers checkpoint",
+            where=str(folder),
+            hint="point to the folder that 'save_pretrained' wrote",
+        )
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
+    if not pickles:
+        raise ModelError("no weights (*.safetensors) here", where=str(folder))
+    if not settings.allow_pickle:
+        raise ModelError(
+            f"the weights are pickle files ({pickles[0]}), which can run code when they are read",
+            where=str(folder),
+            hint="convert them to safetensors, or set allow_pickle = true if you trust them",
+        )
+
+
+def _config(folder: Path, settings: EngineSettings) -> Any:
+    """The configuration of a causal language model."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if raw.get("auto_map") and raw.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        _require_trust(folder, settings)
+    config = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+    )
+    brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    known = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or brings_code
+    names = config.architectures or []
+    headless = bool(names) and all(_is_headless(name) for name in names)
+    if not known or headless or getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"not a causal language model: {', '.join(names) or config.model_type}",
+            where=str(folder),
+            hint="Babelbits evaluates decoder-only models (AutoModelForCausalLM)",
+        )
+    return config
+
+
+def _is_headless(architecture: str) -> bool:
+    """Whether a checkpoint of this class lacks a language-model head."""
+    bare = architecture.endswith("Model") and not architecture.endswith("LMHeadModel")
+    return bare or architecture.endswith(_HEADLESS)
+
+
+def _require_trust(folder: Path, settings: EngineSettings) -> None:
+    if not settings.trust_remote_code:
+        raise ModelError(
+            "this checkpoint brings its own Python code, which is not run unasked",
+            where=str(folder),
+            hint="set trust_remote_code = true if you trust it",
+        )
+
+
+def _tokenizer(folder: Path, settings: EngineSettings) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+    )
+
+
+def _model(
+    folder: Path,
+    config: Any,
+    *,
+    settings: EngineSettings,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    quantization = getattr(config, "quantization_config", None) or {}
+    needs_map = _method(quantization) == "bitsandbytes"
+    placed = {"device_map": {"": str(device)}} if needs_map else {}
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        use_safetensors=None if settings.allow_pickle else True,
+        trust_remote_code=settings.trust_remote_code,
+        output_loading_info=True,
+        **placed,
+    )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{len(missing)} weights are missing from the checkpoint, e.g. {missing[0]}",
+            where=str(folder),
+            hint="the files are incomplete, or belong to another kind of model",
+        )
+    return (model if needs_map else model.to(device)).eval()
+
+
+def _method(quantization: Any) -> str:
+    """'bitsandbytes', 'compressed-tensors', ... or ''."""
+    if isinstance(quantization, dict):
+        return str(quantization.get("quant_method", ""))
+    method = getattr(quantization, "quant_method", "")
+    return str(getattr(method, "value", method))
+
+
+@contextmanager
+def _as_model_errors(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise on bad files into our own error."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, ModelError):
+            raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"cannot be loaded: {first}", where=str(folder)) from error
