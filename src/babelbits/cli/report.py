@@ -1,0 +1,110 @@
+"""`babelbits report`: what the finished cells say, as a page, a table or pictures."""
+
+from pathlib import Path
+
+import click
+
+from babelbits.cli.console import say
+from babelbits.errors import StoreError, StudyError
+
+SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(list(SUFFIXES)),
+    default="html",
+    show_default=True,
+    help="html: the page. The others go to stdout unless --output names a file.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write."
+)
+@click.option(
+    "--charts", type=click.Path(path_type=Path, file_okay=False), help="Folder for SVG and PNG."
+)
+@click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
+def report(
+    source: Path, *, kind: str, output: Path | None, charts: Path | None, smoke: bool
+) -> None:
+    r"""Build the report of a run folder, or of a study file with its margins as they are now.
+
+    \b
+    babelbits report study.toml                    the page, into the run folder
+    babelbits report my-study.run --format csv     every comparison, to stdout
+    babelbits report study.toml --charts pictures  every chart as SVG and PNG
+    """
+    from babelbits.report.exports import FORMATS, write_charts
+
+    folder, study_file, smoke = locate(source, smoke=smoke)
+    if kind == "html" and output is None and charts is None:
+        click.echo(str(write_report(folder, smoke=smoke, study_file=study_file)))
+        return
+    from babelbits.report.load import load_run
+
+    found = load_run(folder, smoke=smoke, study_file=study_file)
+    if charts is not None:
+        paths = write_charts(found, charts)
+        say(f"{len(paths)} files in {charts}")
+        if kind == "html" and output is None:
+            return
+    text = FORMATS[kind](found)
+    if output is None:
+        click.echo(text.encode(), nl=False)
+        return
+    _write(output, text)
+    say(f"written: {output}")
+
+
+def locate(source: Path, *, smoke: bool) -> tuple[Path, Path | None, bool]:
+    """Run folder, study file if one was given, and whether it is a smoke run.
+
+    Raises
+    ------
+    StudyError
+        If there is neither a folder nor a study file of that name.
+    """
+    if source.is_dir():
+        return source, None, smoke
+    if not source.exists():
+        raise StudyError(
+            "there is no such run folder or study file",
+            where=str(source),
+            hint="name the folder that `babelbits run` made, or its study.toml",
+        )
+    from babelbits.study import load
+
+    study = load(source)
+    return study.folder, source, smoke or study.smoke
+
+
+def write_report(folder: Path, *, smoke: bool = False, study_file: Path | None = None) -> Path:
+    """Write the page into the run folder; returns its path.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no finished cell, or cannot be written.
+    """
+    from babelbits.report.build import build
+    from babelbits.report.load import load_run
+
+    page = build(load_run(folder, smoke=smoke, study_file=study_file))
+    path = (folder / "smoke" if smoke else folder) / "report.html"
+    _write(path, page)
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all; bytes, so that line ends stay as they are."""
+    from babelbits.store.atomic import write_atomically
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error

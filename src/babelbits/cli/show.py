@@ -1,0 +1,169 @@
+"""`babelbits show`: one item under every variant, or the items of a cell, side by side.
+
+Outputs are hostile text: everything printed goes through `console.safe`.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import cell, console, data, safe, say
+from babelbits.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from babelbits.compare import CellResult
+    from babelbits.report.diff import Span
+    from babelbits.report.pairs import Pair
+
+STYLES = {"before": "strike red", "after": "underline green"}
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
+@click.option("--item", help="Item id, or its source id: every language and variant of it.")
+@click.option("--variant", help="Variant label, e.g. 'w4-g@en'.")
+@click.option("--suite", help="Task, e.g. 'xcopa'.")
+@click.option("--language", help="Language in any usual form, e.g. 'sw' or 'swh_Latn'.")
+@click.option("--flips", is_flag=True, help="Only items that broke or were fixed.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many items.")
+@click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
+def show(
+    source: Path,
+    *,
+    item: str | None,
+    variant: str | None,
+    suite: str | None,
+    language: str | None,
+    flips: bool,
+    limit: int | None,
+    smoke: bool,
+) -> None:
+    r"""Show what baseline and variant made of the same items, with what changed marked.
+
+    \b
+    babelbits show my-study.run --item 5f2c9d0e11aa03b7
+    babelbits show my-study.run --variant w4-g@en --suite math --language sw --flips
+    """
+    from babelbits.cli.report import locate
+    from babelbits.report.load import load_cells
+    from babelbits.store import Store
+
+    if item is None and variant is None and suite is None and language is None:
+        raise click.UsageError("name an item (--item), or a cell (--variant, --suite, --language)")
+    folder, _, smoke = locate(source, smoke=smoke)
+    wanted = {"variant": variant, "suite": suite, "language": _code(language)}
+    chosen = select(load_cells(Store(folder, smoke=smoke)), wanted)
+    pairs = [
+        (name, pair)
+        for name, pair in chosen
+        if (item is None or item in (pair.before.item_id, pair.before.source_id))
+        and (not flips or pair.flipped)
+    ]
+    if item is not None and not pairs:
+        raise UnknownNameError(f"no finished cell holds the item {item!r}", where=str(folder))
+    for name, pair in islice(pairs, limit):
+        render(name, pair)
+    more = 0 if limit is None else len(pairs) - limit
+    say(f"{len(pairs)} items" + (f", {more} not shown" if more > 0 else ""))
+
+
+def _code(language: str | None) -> str | None:
+    from babelbits.languages import resolve
+
+    return None if language is None else resolve(language).code
+
+
+def select(
+    cells: Sequence["CellResult"], wanted: dict[str, str | None]
+) -> Iterator[tuple[str, "Pair"]]:
+    """Variant label and pair of every item in the cells that fit what is wanted.
+
+    Raises
+    ------
+    UnknownNameError
+        If no finished cell fits; the hint names what there is.
+    """
+    from babelbits.report.pairs import comparisons
+
+    found = comparisons(cells)
+    kept = [
+        one
+        for one in found
+        if all(value is None or getattr(one, key) == value for key, value in wanted.items())
+    ]
+    if not kept:
+        asked = ", ".join(f"{key} {value!r}" for key, value in wanted.items() if value is not None)
+        there = [f"{key}: {' '.join(_names(found, key))}" for key in wanted]
+        raise UnknownNameError(f"no finished cell has {asked}", hint="; ".join(there))
+    return ((one.variant, pair) for one in kept for pair in one.pairs)
+
+
+def _names(found: Sequence[object], key: str) -> list[str]:
+    return list(dict.fromkeys(getattr(one, key) for one in found))
+
+
+# --- on the terminal -------------------------------------------------------------------------
+
+
+def render(variant: str, pair: "Pair") -> None:
+    """Print one item: prompt, target, and both outputs with what changed marked."""
+    from rich.table import Table
+
+    from babelbits.report.diff import changes
+
+    before, after = pair.before, pair.after
+    head = f"{pair.status}  {before.task}  {before.source_id}  {before.item_id}"
+    data(f"── {safe(head, one_line=True)}")
+    _labelled("prompt", before.prompt)
+    _labelled("target", before.target)
+    spans = changes(before.output, after.output)
+    table = Table(show_edge=False, pad_edge=False, expand=True, box=None, padding=(0, 2, 0, 0))
+    for name, score in zip(("baseline", variant), pair.scores, strict=True):
+        shown = "no score" if score is None else f"score {score:.4g}"
+        table.add_column(cell(f"{name}  {shown}"), ratio=1, overflow="fold")
+    table.add_row(
+        _marked(before.output, spans.before, STYLES["before"]),
+        _marked(after.output, spans.after, STYLES["after"]),
+    )
+    console().print(table, markup=False)
+    _asides(pair)
+    data("")
+
+
+def _labelled(name: str, text: str) -> None:
+    data(f"{name}: {text}")
+
+
+def _marked(text: str, spans: Sequence["Span"], style: str) -> "Text":
+    """`text` made safe; changed pieces styled and, for terminals without colour, in brackets."""
+    from rich.text import Text
+
+    from babelbits.report.diff import segments
+
+    out = Text()
+    for piece, changed in segments(text, spans):
+        shown = safe(piece)
+        out.append(f"[{shown}]" if changed else shown, style if changed else "")
+    return out if text else Text("(no text)")
+
+
+def _asides(pair: "Pair") -> None:
+    """Log-likelihoods, cut outputs, shortened prompts and failures, where there are any."""
+    for name, row in (("baseline", pair.before), ("variant", pair.after)):
+        notes = []
+        if row.choice_logprobs is not None:
+            values = " ".join(f"{value:.3f}" for value in row.choice_logprobs)
+            notes.append(f"choice log-likelihoods {values}")
+        if row.finish_reason == "length":
+            notes.append("output cut at the length limit")
+        if row.truncated_tokens:
+            notes.append(f"prompt lost its first {row.truncated_tokens} tokens")
+        if row.failure is not None:
+            notes.append(f"failed: {row.failure.kind}: {row.failure.message}")
+        if notes:
+            data(f"{name}: {'; '.join(notes)}")

@@ -1,0 +1,8 @@
+"""Charts, tables and the one-file HTML report of a finished or unfinished study.
+
+Light to import: Altair, vl-convert and Jinja load when a page is built.
+"""
+
+from babelbits.report.input import OpenCell, ReportInput, StudySummary
+
+__all__ = ["OpenCell", "ReportInput", "StudySummary"]

@@ -1,0 +1,264 @@
+"""One offline HTML page from a `ReportInput`: the same input gives the same bytes.
+
+The page asks for nothing: style, script, charts and data are inside. Its content security policy
+lets exactly one script run, ours, named by its hash; model outputs travel as JSON and are shown as
+text. Nothing here reads a run folder or a clock.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from babelbits.compare import BASELINE
+from babelbits.records import Effect
+from babelbits.report import charts, commands, gaps, items, svg, verdicts, views, words
+from babelbits.report.input import ReportInput
+from babelbits.report.pairs import axes, comparisons
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LIMIT = 5_000_000
+"""Bytes of a page: it must open from a mail attachment."""
+ITEMS_BUDGET = 3_000_000
+FOREST_BUDGET = 1_200_000
+ROOM = 60_000
+"""Bytes kept free for what the item budget only estimates."""
+
+
+def build(report: ReportInput) -> str:
+    """The whole page as text, to be written as UTF-8.
+
+    Parameters
+    ----------
+    report : ReportInput
+        See `load.load_run`.
+
+    Returns
+    -------
+    str
+        An HTML document under 5 MB. Items that do not fit are counted on the page.
+    """
+    context = _context(report)
+    template = _environment().get_template("report.html.j2")
+    empty = template.render(**context, data=items.embed({"schema": 1, "cells": [], "texts": []}))
+    budget = min(ITEMS_BUDGET, LIMIT - len(empty.encode()) - ROOM)
+    payload = items.payload(comparisons(report.cells), context["anchors"], budget=budget)
+    payload["languages"] = {
+        code: {"name": one.name, "dir": one.direction, "tag": one.code}
+        for code, one in sorted(report.languages.items())
+    }
+    payload["folder"] = report.study.folder
+    return template.render(**context, data=items.embed(payload))
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("babelbits.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"words": words, "glyphs": verdicts.GLYPHS}
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (resources.files("babelbits.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _script_hash(script: str) -> str:
+    """The source expression that lets this script, and no other, run (CSP level 2)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def _context(report: ReportInput) -> dict[str, Any]:
+    """Everything the template shows except the items."""
+    span = axes(report)
+    found = verdicts.board(report.analysis.effects, views.primary(report), span)
+    links = views.anchors(_cell_keys(report, found))
+    names = {code: language.name for code, language in report.languages.items()}
+    spoken = [verdicts.variant_verdict(found, variant, names) for variant in span.variants]
+    script = _asset("report.js")
+    return {
+        "report": report,
+        "study": report.study,
+        "axes": span,
+        "anchors": links,
+        "headline": verdicts.headline(spoken),
+        "verdicts": spoken,
+        "matrix": views.matrix(report, found),
+        "gaps": _by_topic(gaps.gaps(report, found)),
+        "noise": views.noise_floor(report.analysis.aa, span),
+        "heat_maps": views.heat_maps(found, links),
+        "figures": _Figures(report=report, found=found, names=names, links=links),
+        "columns": views.COLUMNS,
+        "contrast_columns": views.CONTRAST_COLUMNS,
+        "contrasts": {s: views.contrasts(report.analysis.contrasts, s) for s in span.suites},
+        "rows": views.table(report.analysis.effects, links),
+        "variants": [
+            (label, report.manifests[label])
+            for label in (BASELINE, *span.variants)
+            if label in report.manifests
+        ],
+        "tasks": _tasks(report),
+        "recipes": sorted({effect.recipe for effect in report.analysis.effects}),
+        "families": sorted({e.family for e in report.analysis.effects if e.family is not None}),
+        "run_command": commands.run(report.study),
+        "charts_command": commands.charts(report.study),
+        "cell_commands": [
+            (anchor, key, commands.show_cell(report.study, key)) for key, anchor in links.items()
+        ],
+        "script": script,
+        "script_hash": _script_hash(script),
+        "style": _asset("report.css"),
+    }
+
+
+def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
+    """Variant, suite, language of all that can be looked at, in the report's order."""
+    there = set(found.by_cell) | {one.key for one in comparisons(report.cells)}
+    span = found.axes
+    return [
+        (variant, suite, language)
+        for variant in span.variants
+        for suite in span.suites
+        for language in span.languages
+        if (variant, suite, language) in there
+    ]
+
+
+def _by_topic(found: Iterable[gaps.Gap]) -> dict[str, list[str]]:
+    topics: dict[str, list[str]] = {}
+    for gap in found:
+        topics.setdefault(gap.topic, []).append(gap.sentence)
+    return topics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLine:
+    """A suite as the last section tells it."""
+
+    suite: str
+    metric: str
+    kind: str
+    languages: int
+    items: int
+    origin: str
+    licence: str
+
+
+def _tasks(report: ReportInput) -> list[TaskLine]:
+    """One line a suite, from the baseline's cells."""
+    cells = [c for c in report.cells if c.meta.variant == BASELINE and c.meta.replicate == 0]
+    by_suite: dict[str, list[Any]] = {}
+    for cell in cells:
+        by_suite.setdefault(cell.meta.task.suite, []).append(cell)
+    return [
+        TaskLine(
+            suite=suite,
+            metric=group[0].meta.task.primary,
+            kind=group[0].meta.task.output_type,
+            languages=len(group),
+            items=sum(cell.meta.n_items for cell in group),
+            origin=group[0].meta.task.origin,
+            licence=group[0].meta.task.licence,
+        )
+        for suite, group in sorted(by_suite.items())
+    ]
+
+
+# --- charts on the page ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart on the page; `markup` is SVG made by vl-convert from escaped values."""
+
+    anchor: str
+    variant: str
+    suite: str
+    markup: Any
+    """A `markupsafe.Markup`: the template must not escape it again."""
+
+
+class _Figures:
+    """The page's charts, each made once."""
+
+    def __init__(
+        self,
+        *,
+        report: ReportInput,
+        found: verdicts.Board,
+        names: Mapping[str, str],
+        links: Mapping[views.Key, str],
+    ) -> None:
+        self.left_out = 0
+        self.forests = self._make_forests(found, names, links)
+        self.anchors = {(one.variant, one.suite): one.anchor for one in self.forests}
+        self.size = self._make_size(found, report)
+        self.groups = self._make_groups(found)
+
+    def _make_forests(
+        self, found: verdicts.Board, names: Mapping[str, str], links: Mapping[views.Key, str]
+    ) -> list[Figure]:
+        figures: list[Figure] = []
+        spent = 0
+        pairs = [(v, s) for v in found.axes.variants for s in found.axes.suites if found.row(v, s)]
+        for variant, suite in sorted(pairs, key=lambda pair: -found.tally(*pair)["worse"]):
+            if spent > FOREST_BUDGET:
+                self.left_out += 1
+                continue
+            hrefs = {
+                language: f"#{links[variant, suite, language]}"
+                for language in found.axes.languages
+                if (variant, suite, language) in links
+            }
+            row, pooled = found.row(variant, suite), found.pooled.get((variant, suite))
+            chart = charts.forest(row, names, hrefs, pooled)
+            figure = _figure(chart, variant, suite, f"{variant} on {suite}, language by language")
+            spent += len(figure.markup)
+            figures.append(figure)
+        return sorted(figures, key=lambda one: pairs.index((one.variant, one.suite)))
+
+    def _make_size(self, found: verdicts.Board, report: ReportInput) -> list[Figure]:
+        figures = []
+        for suite in found.axes.suites:
+            effects = views.sized(report, found, suite)
+            if effects:
+                chart = charts.size_quality(effects, report.manifests)
+                figures.append(
+                    _figure(chart, "", suite, f"{suite}: bits per weight and difference")
+                )
+        return figures
+
+    def _make_groups(self, found: verdicts.Board) -> list[Figure]:
+        figures = []
+        for suite in found.axes.suites:
+            effects: Sequence[Effect] = [
+                effect
+                for variant in found.axes.variants
+                for effect in found.grouped.get((variant, suite), ())
+            ]
+            if effects:
+                chart = charts.groups(effects, found.axes.variants)
+                figures.append(_figure(chart, "", suite, f"{suite} by language group"))
+        return figures
+
+
+def _figure(chart: Any, variant: str, suite: str, label: str) -> Figure:
+    from markupsafe import Markup
+
+    anchor = views.anchors([(variant, suite, "")])[variant, suite, ""]
+    return Figure(
+        anchor=anchor.replace("cell-", "figure-", 1).rstrip("-"),
+        variant=variant,
+        suite=suite,
+        markup=Markup(svg.for_page(chart, label)),  # noqa: S704  serialised by ElementTree, which escapes
+    )

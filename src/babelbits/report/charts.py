@@ -1,0 +1,379 @@
+"""The charts, as Altair objects: forest, size against quality, language groups, heat map.
+
+The same chart goes on the page (`svg.for_page`) and into files (`svg.write`). Nothing is written
+here, and Altair is imported only when a chart is made. Differences of fractions are in points.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from babelbits.compare import format as numbers
+from babelbits.records import JSON, Effect, Manifest
+from babelbits.report import palette
+from babelbits.report.verdicts import VERDICTS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+FONT = "Arial, Helvetica, sans-serif"
+"""For files; on the page a chart takes the page's font."""
+ROW = 22
+FOREST_WIDTH = 290
+PANEL_WIDTH = 180
+PANEL_HEIGHT = 210
+BAR_WIDTH = 150
+COLUMNS = 4
+LABEL_GAP = 0.075
+"""Least distance of two labels in a panel, as a share of its height."""
+
+
+def _single(row: JSON) -> "alt.InlineData":
+    import altair as alt
+
+    return alt.InlineData(values=[row])
+
+
+def _named(name: str) -> "alt.NamedData":
+    """Data that `_styled` attaches: Altair copies inline data at every step of building."""
+    import altair as alt
+
+    return alt.NamedData(name)
+
+
+def _verdict_scale(channel: Mapping[str, str]) -> "alt.Scale":
+    import altair as alt
+
+    return alt.Scale(domain=list(VERDICTS), range=[channel[verdict] for verdict in VERDICTS])
+
+
+STYLE: JSON = {
+    "font": FONT,
+    "background": palette.SURFACE,
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": {
+        "domain": False,
+        "gridColor": palette.LINE,
+        "tickColor": palette.LINE,
+        "labelColor": palette.SOFT,
+        "titleColor": palette.SOFT,
+        "titleFontWeight": "normal",
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "labelLimit": 260,
+    },
+}
+"""No frame, thin lines, one font. Given whole: `configure_axis` and its like copy the chart."""
+
+
+def _styled(chart: Any, **rows: Sequence[JSON]) -> Any:
+    """The chart in house style, with its data by name."""
+    data = {name: list(values) for name, values in rows.items()}
+    return chart.properties(config=STYLE, datasets=data)
+
+
+def describe(effect: Effect, name: str) -> str:
+    """An effect in one line, for tooltips and screen readers."""
+    return (
+        f"{name}, {effect.variant} on {effect.task}: {numbers.amount(effect.delta, effect.unit)} "
+        f"({numbers.interval(effect.interval, effect.unit)}), {effect.verdict}"
+        f"{' (at floor)' if effect.at_floor else ''}, n = {effect.n_items:,}"
+    )
+
+
+def _row(effect: Effect, name: str, *, href: str = "") -> JSON:
+    factor, _ = numbers.scale(effect.unit)
+    low, high = _ends(effect)
+    return {
+        "name": name,
+        "variant": effect.variant,
+        "suite": effect.task,
+        "delta": effect.delta * factor,
+        "low": low * factor,
+        "high": high * factor,
+        "verdict": effect.verdict,
+        "about": describe(effect, name),
+        "text": f"{numbers.signed(effect.delta, effect.unit)} "
+        f"({numbers.interval(effect.interval, effect.unit)})",
+        "href": href,
+    }
+
+
+def _ends(effect: Effect) -> tuple[float, float]:
+    found = effect.interval
+    return (effect.delta, effect.delta) if found is None else (found.low, found.high)
+
+
+def _domain(rows: Sequence[JSON], margin: float | None) -> list[float]:
+    edges = [0.0, *(row["low"] for row in rows), *(row["high"] for row in rows)]
+    edges += [] if margin is None else [-margin, margin]
+    room = (max(edges) - min(edges)) * 0.04
+    return [min(edges) - room, max(edges) + room]
+
+
+def _axis_title(unit: str) -> str:
+    return f"difference to the baseline, {numbers.unit_word(unit)} (left of 0 is harm)"
+
+
+def _shown_margin(effects: Sequence[Effect]) -> float | None:
+    """The margin all effects share, in shown units."""
+    margins = {effect.margin for effect in effects}
+    [margin] = margins if len(margins) == 1 else [None]
+    return None if margin is None else margin * numbers.scale(effects[0].unit)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruler:
+    """The axis of differences that all layers of a panel share."""
+
+    title: str
+    domain: Sequence[float]
+    ticks: int
+
+    def x(self, name: str) -> "alt.X":
+        """Field `name` along this axis, horizontally."""
+        import altair as alt
+
+        return alt.X(f"{name}:Q", **self._channel())
+
+    def y(self, name: str) -> "alt.Y":
+        """Field `name` along this axis, vertically."""
+        import altair as alt
+
+        return alt.Y(f"{name}:Q", **self._channel())
+
+    def _channel(self) -> dict[str, Any]:
+        import altair as alt
+
+        scale = alt.Scale(domain=list(self.domain), nice=False, zero=False)
+        return {"scale": scale, "title": self.title, "axis": alt.Axis(tickCount=self.ticks)}
+
+
+def _backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
+    """The margin band and the line of no difference; `upright`: differences go upwards."""
+    import altair as alt
+
+    at = ruler.y if upright else ruler.x
+    first, second = ("y", "y2") if upright else ("x", "x2")
+    zero = alt.Chart(_single({"zero": 0})).mark_rule(color=palette.SOFT, aria=False)
+    layers = [zero.encode(**{first: at("zero")})]
+    if margin is None:
+        return layers
+    band = alt.Chart(_single({"from": -margin, "to": margin}))
+    band = band.mark_rect(color=palette.BAND, aria=False)
+    end = alt.Y2("to:Q") if upright else alt.X2("to:Q")
+    return [band.encode(**{first: at("from"), second: end}), *layers]
+
+
+def _verdict_channels() -> dict[str, Any]:
+    import altair as alt
+
+    return {
+        "color": alt.Color("verdict:N", scale=_verdict_scale(palette.OF_VERDICT), legend=None),
+        "shape": alt.Shape(
+            "verdict:N", scale=_verdict_scale(palette.SHAPE_OF_VERDICT), legend=None
+        ),
+    }
+
+
+# --- forest plot -----------------------------------------------------------------------------
+
+
+def forest(
+    effects: Sequence[Effect],
+    names: Mapping[str, str],
+    links: Mapping[str, str],
+    pooled: Effect | None = None,
+) -> Any:
+    """One line a language: difference, interval, verdict, over the margin band.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        One variant on one suite, one effect a language; at least one.
+    names, links : mapping
+        Language code to its name, and to the page's anchor of its items.
+    pooled : Effect, optional
+        All languages together; drawn last.
+    """
+    import altair as alt
+
+    rows = [
+        _row(effect, names[effect.language or ""], href=links.get(effect.language or "", ""))
+        for effect in effects
+    ]
+    if pooled is not None:
+        rows.append(_row(pooled, "all languages"))
+    margin = _shown_margin(effects)
+    title = _axis_title(effects[0].unit)
+    ruler = Ruler(title=title, domain=_domain(rows, margin), ticks=6)
+    layers = [*_backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
+    chart = alt.layer(*layers).properties(width=FOREST_WIDTH, height={"step": ROW})
+    return _styled(chart, rows=rows)
+
+
+def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
+    import altair as alt
+
+    axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, labelFontSize=12, title=None)
+    channels = _verdict_channels()
+    base = alt.Chart(_named("rows")).encode(
+        y=alt.Y("name:N", sort=list(order), axis=axis),
+        color=channels["color"],
+        href=alt.Href("href:N"),
+    )
+    return [
+        base.mark_rule(strokeWidth=2, aria=False).encode(x=ruler.x("low"), x2=alt.X2("high:Q")),
+        base.mark_point(filled=True, size=75, opacity=1).encode(
+            x=ruler.x("delta"), shape=channels["shape"], description=alt.Description("about:N")
+        ),
+        base.mark_text(align="left", fontSize=11, aria=False).encode(
+            x=alt.value(FOREST_WIDTH + 12), text=alt.Text("text:N"), color=alt.value(palette.SOFT)
+        ),
+    ]
+
+
+# --- size against quality --------------------------------------------------------------------
+
+
+def size_quality(effects: Sequence[Effect], manifests: Mapping[str, Manifest]) -> Any:
+    """Bits per weight against the difference over all languages, for one suite.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        One suite, one effect a variant; each variant has a manifest.
+    manifests : mapping
+        Variant label to manifest.
+    """
+    import altair as alt
+
+    rows = [
+        _row(effect, "all languages") | {"bits": manifests[effect.variant].bits_per_weight}
+        for effect in effects
+    ]
+    margin = _shown_margin(effects)
+    domain = _domain(rows, margin)
+    rows = _spread(rows, domain)
+    ends = [row["bits"] for row in rows]
+    room = max((max(ends) - min(ends)) * 0.1, 0.5)
+    x = alt.X(
+        "bits:Q",
+        title="bits per weight",
+        axis=alt.Axis(grid=False, tickCount=5),
+        scale=alt.Scale(domain=[min(ends) - room, max(ends) + 4 * room], zero=False, nice=False),
+    )
+    unit = numbers.unit_word(effects[0].unit)
+    ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
+    layers = [*_backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
+    chart = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+    return _styled(chart, rows=rows)
+
+
+def _spread(rows: list[JSON], domain: Sequence[float]) -> list[JSON]:
+    """Give each label its own height, so that variants of one size stay readable."""
+    step = (domain[1] - domain[0]) * LABEL_GAP
+    placed: list[JSON] = []
+    for row in sorted(rows, key=lambda row: row["delta"]):
+        lowest = placed[-1]["label"] + step if placed else domain[0]
+        placed.append(row | {"label": max(row["delta"], lowest)})
+    excess = placed[-1]["label"] - domain[1] if placed else 0.0
+    return [row | {"label": row["label"] - max(excess, 0.0)} for row in placed]
+
+
+def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
+    import altair as alt
+
+    channels = _verdict_channels()
+    base = alt.Chart(_named("rows")).encode(x=x, color=channels["color"])
+    return [
+        base.mark_rule(strokeWidth=2, aria=False).encode(y=ruler.y("low"), y2=alt.Y2("high:Q")),
+        base.mark_point(filled=True, size=75, opacity=1).encode(
+            y=ruler.y("delta"), shape=channels["shape"], description=alt.Description("about:N")
+        ),
+        base.mark_text(align="left", dx=8, fontSize=11, aria=False).encode(
+            y=ruler.y("label"), text=alt.Text("variant:N"), color=alt.value(palette.INK)
+        ),
+    ]
+
+
+# --- language groups -------------------------------------------------------------------------
+
+
+def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
+    """Bars of one suite: a panel a variant, a bar a language group, with its interval."""
+    import altair as alt
+
+    rows = [_row(effect, effect.group or "all") for effect in effects]
+    margin = _shown_margin(effects)
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    present = [variant for variant in order if any(row["variant"] == variant for row in rows)]
+    title = f"difference, {numbers.unit_word(effects[0].unit)}"
+    ruler = Ruler(title=title, domain=_domain(rows, margin), ticks=4)
+    panels, data = [], {}
+    for position, variant in enumerate(present):
+        data[f"rows{position}"] = [row for row in rows if row["variant"] == variant]
+        bars = _bars(f"rows{position}", names, ruler, labelled=position % COLUMNS == 0)
+        panel = alt.layer(*_backdrop(margin, ruler), *bars)
+        size = {"width": BAR_WIDTH, "height": {"step": 18}}
+        panels.append(panel.properties(**size, title=_panel_title(variant)))
+    return _styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
+
+
+def _panel_title(text: str) -> "alt.Title":
+    import altair as alt
+
+    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+
+
+def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> list[Any]:
+    import altair as alt
+
+    axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, title=None, labels=labelled)
+    color = alt.Color("verdict:N", scale=_verdict_scale(palette.OF_VERDICT), legend=None)
+    base = alt.Chart(_named(data)).encode(
+        y=alt.Y("name:N", axis=axis, scale=alt.Scale(domain=list(names)))
+    )
+    return [
+        base.mark_bar(height={"band": 0.55}, opacity=0.85).encode(
+            x=ruler.x("delta"), color=color, description=alt.Description("about:N")
+        ),
+        base.mark_rule(color=palette.INK, aria=False).encode(x=ruler.x("low"), x2=alt.X2("high:Q")),
+    ]
+
+
+# --- heat map --------------------------------------------------------------------------------
+
+
+def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequence[str]) -> Any:
+    """Languages × variants of one suite; colour is the difference, the glyph the verdict."""
+    import altair as alt
+
+    from babelbits.report.verdicts import GLYPHS
+
+    rows = [
+        _row(e, names[e.language or ""])
+        | {"mark": f"{GLYPHS[e.verdict]} {numbers.signed(e.delta, e.unit)}"}
+        for e in effects
+    ]
+    reach = max((abs(row["delta"]) for row in rows), default=0.0)
+    base = alt.Chart(_named("rows")).encode(
+        x=alt.X("variant:N", sort=list(variants), title=None,
+                axis=alt.Axis(orient="top", labelAngle=0, labelColor=palette.INK, ticks=False)),
+        y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("delta", op="mean"),
+                axis=alt.Axis(labelColor=palette.INK, ticks=False)),
+    )  # fmt: skip
+    scale = alt.Scale(
+        domain=[-reach, 0, reach],
+        range=["#f0a27a", palette.SURFACE, "#9db7f2"],
+        type="linear",
+        interpolate="rgb",
+    )
+    color = alt.Color("delta:Q", scale=scale, legend=None)
+    text = base.mark_text(color=palette.INK, fontSize=11, aria=False).encode(
+        text=alt.Text("mark:N")
+    )
+    cells = base.mark_rect(stroke=palette.SURFACE, strokeWidth=2)
+    chart = alt.layer(cells.encode(color=color, description=alt.Description("about:N")), text)
+    return _styled(chart.properties(width={"step": 92}, height={"step": ROW}), rows=rows)

@@ -1,0 +1,261 @@
+"""The report as Markdown, CSV, JSON and LaTeX, and its charts as files.
+
+Numbers come from `compare.tables`: what the page says, these say. Texts are hostile: Markdown and
+LaTeX escape them, CSV cells cannot become formulas, JSON holds no NaN.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from babelbits.compare import format as numbers
+from babelbits.compare import tables
+from babelbits.records import Effect
+from babelbits.report import charts, commands, gaps, svg, verdicts, views
+from babelbits.report.input import ReportInput
+from babelbits.report.pairs import axes
+
+SCHEMA = "babelbits.report/1"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
+KEPT_TEXTS = ("verdict_text", "notes_text")
+HEADS = ("variant", "task", "language", "n", "Δ", "interval", "p", "verdict", "broke / fixed")
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+
+def to_json(report: ReportInput) -> str:
+    """One object with a schema version: study, variants, effects, contrasts, families, gaps."""
+    found = _board(report)
+    study = {k: v for k, v in asdict(report.study).items() if k != "text"}
+    value = {
+        "schema": SCHEMA,
+        "study": study,
+        "smoke": report.study.smoke or report.analysis.smoke,
+        "headline": verdicts.headline(_spoken(report, found)),
+        "verdicts": [asdict(one) for one in _spoken(report, found)],
+        "not_shown": [asdict(one) for one in gaps.gaps(report, found)],
+        "variants": {label: _manifest(report, label) for label in report.manifests},
+        "effects": tables.effect_rows(report.analysis.effects),
+        "noise_floor": tables.effect_rows(report.analysis.aa),
+        "contrasts": tables.contrast_rows(report.analysis.contrasts),
+        "families": [asdict(one) for one in report.analysis.families],
+        "problems": [tables.problem_row(one) for one in report.analysis.problems],
+        "open_cells": [asdict(one) for one in report.open_cells],
+    }
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1) + "\n"
+
+
+def _manifest(report: ReportInput, label: str) -> dict[str, Any]:
+    """A manifest without its list of tensors."""
+    return {k: v for k, v in asdict(report.manifests[label]).items() if k != "tensors"}
+
+
+# --- CSV -------------------------------------------------------------------------------------
+
+
+def to_csv(report: ReportInput) -> str:
+    """One line an effect, raw numbers in the metric's own unit; RFC 4180."""
+    rows = [_raw(row) for row in tables.effect_rows(report.analysis.effects)]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    if rows:
+        writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow([_csv_cell(value) for value in row.values()])
+    return out.getvalue()
+
+
+def _raw(row: tables.Row) -> tables.Row:
+    return {k: v for k, v in row.items() if not k.endswith("_text") or k in KEPT_TEXTS}
+
+
+def _csv_cell(value: object) -> object:
+    """Text that a spreadsheet would run gets an apostrophe; numbers stay numbers."""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+# --- Markdown and LaTeX ----------------------------------------------------------------------
+
+
+def to_markdown(report: ReportInput) -> str:
+    """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
+    found = _board(report)
+    spoken = _spoken(report, found)
+    lines = [f"# {markdown(report.study.name)}", ""]
+    if report.study.smoke:
+        lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
+    if report.study.bundled:
+        lines += ["> The bundled model is no oracle for large models.", ""]
+    lines += [f"**{markdown(verdicts.headline(spoken))}**", ""]
+    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in spoken]
+    lines += ["", "## What was not shown", ""]
+    lines += [
+        f"- {markdown(gap.topic)}: {markdown(gap.sentence)}" for gap in gaps.gaps(report, found)
+    ] or ["Every cell is complete and every comparison was decided."]
+    lines += ["", "## Comparisons", "", _markdown_row(HEADS), _markdown_row(["---"] * len(HEADS))]
+    lines += [_markdown_row(map(markdown, row)) for row in _table(report, found)]
+    lines += ["", f"Made by `{commands.run(report.study)}`."]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+MARKDOWN_SPECIALS = str.maketrans(
+    {character: f"\\{character}" for character in "\\`*_{}[]()#+!|~$"}
+    | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+LATEX_SPECIALS = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "|": r"\textbar{}"}
+    | {
+        numbers.MINUS: "$-$",
+        numbers.NOTHING: "--",
+        "≥": r"$\ge$",
+        "Δ": r"$\Delta$",
+        "×": r"$\times$",
+    }
+)
+
+
+def one_line(text: str) -> str:
+    """`text` without control characters, line breaks and overrides of direction."""
+    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
+
+
+def markdown(text: str) -> str:
+    """`text` as it stands, in Markdown."""
+    return one_line(text).translate(MARKDOWN_SPECIALS)
+
+
+def latex(text: str) -> str:
+    """`text` as it stands, in LaTeX."""
+    return one_line(text).translate(LATEX_SPECIALS)
+
+
+def to_latex(report: ReportInput) -> str:
+    """The table of single languages; needs the packages booktabs and longtable."""
+    found = _board(report)
+    stamp = r" \textbf{SMOKE: not results.}" if report.study.smoke else ""
+    head = f"{' & '.join(map(latex, HEADS))} \\\\"
+    lines = [
+        "% \\usepackage{booktabs,longtable}",
+        r"\begin{longtable}{lllrrrrll}",
+        f"\\caption{{{latex(report.study.name)}: difference to the baseline.{stamp}}}\\\\",
+        rf"\toprule {head} \midrule \endfirsthead",
+        rf"\toprule {head} \midrule \endhead",
+        r"\bottomrule \endfoot",
+        *(f"{' & '.join(map(latex, row))} \\\\" for row in _table(report, found)),
+        r"\end{longtable}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(report: ReportInput, found: verdicts.Board) -> Iterator[tuple[str, ...]]:
+    """The values of `HEADS` for every variant, suite and language."""
+    for variant in found.axes.variants:
+        for suite in found.axes.suites:
+            for effect in found.row(variant, suite):
+                yield _line(effect, report.languages[effect.language or ""].name)
+
+
+def _line(effect: Effect, language: str) -> tuple[str, ...]:
+    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
+    flips = numbers.NOTHING if effect.broke is None else f"{effect.broke} / {effect.fixed}"
+    floor = " (at floor)" if effect.at_floor else ""
+    return (
+        effect.variant,
+        effect.task,
+        language,
+        f"{effect.n_items}",
+        numbers.amount(effect.delta, effect.unit),
+        numbers.interval(effect.interval, effect.unit),
+        numbers.p_value(p),
+        f"{effect.verdict}{floor}",
+        flips,
+    )
+
+
+# --- charts as files -------------------------------------------------------------------------
+
+
+def write_charts(report: ReportInput, folder: Path) -> tuple[Path, ...]:
+    """Every chart as SVG and PNG into `folder`, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    taken: set[str] = set()
+    for name, chart in _charts(report):
+        stem = name if name not in taken else f"{name}--{len(taken)}"
+        taken.add(stem)
+        written += svg.write(chart, folder / stem)
+    return tuple(written)
+
+
+def _charts(report: ReportInput) -> Iterator[tuple[str, Any]]:
+    """File stem and chart."""
+    found = _board(report)
+    names = {code: language.name for code, language in report.languages.items()}
+    for suite in found.axes.suites:
+        rows = {variant: found.row(variant, suite) for variant in found.axes.variants}
+        everything = [effect for row in rows.values() for effect in row]
+        if everything:
+            yield _stem("heat-map", suite), charts.heat_map(everything, names, found.axes.variants)
+        yield from _pooled_charts(report, found, suite)
+        for variant, row in rows.items():
+            if row:
+                pooled = found.pooled.get((variant, suite))
+                yield _stem("forest", suite, variant), charts.forest(row, names, {}, pooled)
+
+
+def _pooled_charts(
+    report: ReportInput, found: verdicts.Board, suite: str
+) -> Iterator[tuple[str, Any]]:
+    variants = found.axes.variants
+    pooled = views.sized(report, found, suite)
+    grouped = [e for variant in variants for e in found.grouped.get((variant, suite), ())]
+    if pooled:
+        yield _stem("size", suite), charts.size_quality(pooled, report.manifests)
+    if grouped:
+        yield _stem("groups", suite), charts.groups(grouped, variants)
+
+
+def _stem(*parts: str) -> str:
+    return "--".join(views.slug(part) for part in parts)
+
+
+# --- shared ----------------------------------------------------------------------------------
+
+
+def _board(report: ReportInput) -> verdicts.Board:
+    return verdicts.board(report.analysis.effects, views.primary(report), axes(report))
+
+
+def _spoken(report: ReportInput, found: verdicts.Board) -> Sequence[verdicts.VariantVerdict]:
+    names = {code: language.name for code, language in report.languages.items()}
+    return [verdicts.variant_verdict(found, variant, names) for variant in found.axes.variants]
+
+
+def _to_html(report: ReportInput) -> str:
+    from babelbits.report.build import build
+
+    return build(report)
+
+
+FORMATS: Mapping[str, Callable[[ReportInput], str]] = {
+    "html": _to_html,
+    "md": to_markdown,
+    "csv": to_csv,
+    "json": to_json,
+    "latex": to_latex,
+}
+"""What `babelbits report --format` offers."""

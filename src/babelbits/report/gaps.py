@@ -1,0 +1,157 @@
+"""What the study did *not* show: power, floors, missing cells, failed and shortened items.
+
+Pure: it reads the report's input and returns sentences. A page without gaps says so.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from babelbits.compare import CellResult
+from babelbits.compare import format as numbers
+from babelbits.records import Effect
+from babelbits.report.input import OpenCell, ReportInput
+from babelbits.report.verdicts import Board
+from babelbits.report.words import listed, plural, shared_margin
+
+if TYPE_CHECKING:
+    from babelbits.languages import Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """One thing that the numbers cannot tell, and its extent."""
+
+    topic: str
+    sentence: str
+
+
+def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
+    """Everything a reader must know before quoting a number."""
+    names = report.languages
+    return (
+        *_power(found),
+        *_floors(found, names),
+        *_missing(report.open_cells, names),
+        *_failures(report.cells),
+        *_shortened(report.cells),
+        *_problems(report),
+    )
+
+
+TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})
+"""Problems that this page counts itself."""
+
+
+def _problems(report: ReportInput) -> Iterator[Gap]:
+    """What the analysis could not use, unless it is told already."""
+    known = {(cell.variant, cell.suite, cell.language) for cell in report.open_cells}
+    for one in report.analysis.problems:
+        told = one.kind in TOLD_ELSEWHERE or (
+            one.kind == "missing_cell" and (one.variant, one.suite, one.language) in known
+        )
+        if not told:
+            yield Gap(topic=one.kind.replace("_", " "), sentence=f"{one.message} ({one.hint}).")
+
+
+def _power(found: Board) -> Iterator[Gap]:
+    """How small an effect the undecided comparisons could have seen, suite by suite."""
+    for suite in found.axes.suites:
+        effects = [
+            effect
+            for variant in found.axes.variants
+            for effect in found.row(variant, suite)
+            if effect.verdict == "undecided" and not effect.at_floor
+        ]
+        seen = [
+            e.minimal_detectable_effect for e in effects if e.minimal_detectable_effect is not None
+        ]
+        if effects:
+            yield Gap(topic="power", sentence=_power_sentence(suite, effects, seen))
+
+
+def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]) -> str:
+    unit = effects[0].unit
+    count = plural(len(effects), "comparison")
+    text = f"{suite}: {count} undecided"
+    if not seen:
+        return f"{text}; the smallest effect they could have seen is not known."
+    low, high = (numbers.score(edge, unit) for edge in (min(seen), max(seen)))
+    span = low if low == high else f"{low} to {high}"
+    margin = shared_margin(effects)
+    margin = f", the margin is {margin}" if margin else ""
+    return (
+        f"{text}. The smallest effect they could have seen is {span} "
+        f"{numbers.unit_word(unit)}{margin}: smaller harm may be there."
+    )
+
+
+def _named(codes: Iterable[str], names: "Mapping[str, Language]") -> str:
+    return listed([names[code].name if code in names else code for code in codes])
+
+
+def _floors(found: Board, names: "Mapping[str, Language]") -> Iterator[Gap]:
+    for suite in found.axes.suites:
+        effects = [e for variant in found.axes.variants for e in found.row(variant, suite)]
+        floor = {effect.language for effect in effects if effect.at_floor and effect.language}
+        if floor:
+            codes = [code for code in found.axes.languages if code in floor]
+            yield Gap(
+                topic="at floor",
+                sentence=f"{suite}: the baseline itself is at its floor in {_named(codes, names)}; "
+                "nothing can be lost there, so nothing was shown.",
+            )
+
+
+def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iterator[Gap]:
+    """Cells of the plan without a result: damaged ones one by one, others folded."""
+    folded: dict[tuple[str, str, str], list[OpenCell]] = defaultdict(list)
+    for cell in cells:
+        folded[cell.state, cell.variant, cell.suite].append(cell)
+    for (state, variant, suite), group in folded.items():
+        where = f"{variant} on {suite}"
+        if state == "damaged":
+            for cell in group:
+                yield Gap(topic=state, sentence=f"{where}, {cell.language}: {cell.reason}")
+            continue
+        count = plural(len(group), "cell")
+        word = "begun but not finished" if state == "partial" else "not run"
+        languages = _named([cell.language for cell in group], names)
+        yield Gap(topic="missing", sentence=f"{where}: {count} {word} ({languages}).")
+
+
+def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for cell in cells:
+        for row in cell.rows:
+            if row.failure is not None:
+                counts[cell.meta.task.suite, cell.meta.variant, row.failure.kind] += 1
+    for (suite, variant, kind), count in sorted(counts.items()):
+        yield Gap(
+            topic="failed",
+            sentence=f"{suite}, {variant}: {plural(count, 'item')} failed "
+            f"({kind.replace('_', ' ')}), left out of the pairs.",
+        )
+
+
+def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
+    """Prompts cut on the left and generations cut by the length limit, per suite."""
+    prompts: Counter[str] = Counter()
+    outputs: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    for cell in cells:
+        suite = cell.meta.task.suite
+        totals[suite] += len(cell.rows)
+        prompts[suite] += sum(row.truncated_tokens > 0 for row in cell.rows)
+        outputs[suite] += sum(row.finish_reason == "length" for row in cell.rows)
+    for topic, counts, what in (
+        ("over-long", prompts, "were longer than the context and lost their beginning"),
+        ("cut short", outputs, "reached the length limit before they ended"),
+    ):
+        noun = "prompts" if topic == "over-long" else "generations"
+        for suite in sorted(suite for suite, count in counts.items() if count):
+            yield Gap(
+                topic=topic,
+                sentence=f"{suite}: {counts[suite]:,} of {totals[suite]:,} {noun} {what}.",
+            )

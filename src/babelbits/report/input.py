@@ -1,0 +1,63 @@
+"""What a report is made of: one frozen value that holds everything a page shows.
+
+Nothing here reads a file, a clock or the environment. `load.load_run` makes the value from a run
+folder; `build.build` turns it into a page, `exports` into tables. Equal inputs give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from babelbits.compare import Analysis, CellResult
+from babelbits.languages import Language
+from babelbits.records import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySummary:
+    """The study as the report tells it."""
+
+    name: str
+    model: str
+    """Hub id, folder name or 'bundled'."""
+    study_file: str
+    """As the commands name it, e.g. 'study.toml'."""
+    folder: str
+    """Run folder as the commands name it."""
+    engine: Mapping[str, str]
+    """Name, version, device kind, dtype, policy for long prompts."""
+    seed: int
+    margins: Mapping[str, float]
+    """Metric unit or suite to margin, in the metric's own unit."""
+    alpha: float
+    smoke: bool
+    bundled: bool
+    """The model is the tiny one that ships in the package."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    """The study file itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCell:
+    """A cell of the plan that has no result, and why."""
+
+    variant: str
+    suite: str
+    language: str
+    state: str
+    """'missing', 'partial' or 'damaged'."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput:
+    """Everything a report shows."""
+
+    study: StudySummary
+    analysis: Analysis
+    cells: tuple[CellResult, ...]
+    manifests: Mapping[str, Manifest]
+    """Variant label to manifest; the baseline's too."""
+    languages: Mapping[str, Language]
+    """Code to name, script and direction, for every language of `cells`."""
+    open_cells: tuple[OpenCell, ...] = ()

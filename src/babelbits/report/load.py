@@ -1,0 +1,152 @@
+"""From a run folder to a `ReportInput`: verified cells, manifests, and the analysis of both.
+
+The folder is all that is needed: it holds the study as it was run. The study's paths are not
+followed, so that a folder can be reported on another machine. Nothing is written.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
+from babelbits.errors import StoreError
+from babelbits.languages import groups, resolve
+from babelbits.records import CellMeta, Manifest
+from babelbits.report.input import OpenCell, ReportInput, StudySummary
+from babelbits.store import Store
+from babelbits.study.spec import BUNDLED, AnalysisSpec
+
+ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
+
+
+def load_run(folder: Path, *, smoke: bool = False, study_file: Path | None = None) -> ReportInput:
+    """Everything that the finished cells of a run folder say.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    smoke : bool
+        Read the folder's smoke run instead of its results.
+    study_file : Path, optional
+        A study file whose margins, families and groups are used instead of the folder's copy.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no study, or no finished cell.
+    """
+    from babelbits.compare.analysis import analyse
+
+    store = Store(folder, smoke=smoke)
+    text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
+    study = tomllib.loads(text)
+    cells = load_cells(store)
+    codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
+    settings = _settings(study, codes)
+    manifests = _manifests(store, store.planned())
+    return ReportInput(
+        study=_summary(study, text, folder, cells, manifests, settings, study_file),
+        analysis=analyse(cells, settings),
+        cells=cells,
+        manifests=manifests,
+        languages={code: resolve(code) for code in codes},
+        open_cells=_open_cells(store),
+    )
+
+
+def load_cells(store: Store) -> tuple[CellResult, ...]:
+    """The finished cells of a run folder, in the plan's order.
+
+    Raises
+    ------
+    StoreError
+        If there are none.
+    """
+    cells = tuple(CellResult(meta=meta, rows=rows) for meta, rows in store.cells())
+    if not cells:
+        raise StoreError(
+            "no cell is finished yet",
+            where=str(store.root),
+            hint="`babelbits run study.toml` runs what is missing",
+        )
+    return cells
+
+
+def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
+    """What the study declares; it was checked before it was run."""
+    usual = AnalysisSpec()
+    table = study.get("analysis", {})
+    declared = table.get("confirmatory")
+    confirmatory = None
+    if declared is not None:
+        parts = {name: tuple(declared[name]) for name in ("variants", "suites") if name in declared}
+        confirmatory = Confirmatory(**parts)
+    return AnalysisSettings(
+        alpha=table.get("alpha", usual.alpha),
+        margins={**usual.margins, **table.get("margins", {})},
+        confirmatory=confirmatory,
+        floor=table.get("floor", usual.floor),
+        groups=groups(codes, user=study.get("groups", {})),
+        seed=study.get("study", {}).get("seed", 0),
+    )
+
+
+def _summary(
+    study: Mapping[str, Any],
+    text: str,
+    folder: Path,
+    cells: Sequence[CellResult],
+    manifests: Mapping[str, Manifest],
+    settings: AnalysisSettings,
+    study_file: Path | None,
+) -> StudySummary:
+    stem = folder.resolve().name.removesuffix(".run")
+    model = str(study.get("model", {}).get("path", BUNDLED))
+    engine = cells[0].meta.identity.get("engine", {})
+    return StudySummary(
+        name=str(study.get("study", {}).get("name", stem)),
+        model=model,
+        study_file=f"{stem}.toml" if study_file is None else study_file.name,
+        folder=folder.resolve().name,
+        engine={ENGINE_WORDS.get(name, name): str(value) for name, value in engine.items()},
+        seed=settings.seed,
+        margins=settings.margins,
+        alpha=settings.alpha,
+        smoke=any(cell.meta.smoke for cell in cells),
+        bundled=model == BUNDLED,
+        versions=_versions(manifests),
+        text=text,
+    )
+
+
+def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Our own version, and those of the libraries that made the variants."""
+    made: dict[str, set[str]] = {}
+    for manifest in manifests.values():
+        for name, version in manifest.library_versions.items():
+            made.setdefault(name, set()).add(version)
+    found = {name: " and ".join(sorted(versions)) for name, versions in made.items()}
+    return {**found, "babelbits": metadata.version("babelbits")}
+
+
+def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]:
+    """By label; variants that were not made yet are left out."""
+    ids = {meta.variant: meta.variant_id for meta in planned}
+    found = {label: store.manifest(variant_id) for label, variant_id in ids.items()}
+    return {label: manifest for label, manifest in found.items() if manifest is not None}
+
+
+def _open_cells(store: Store) -> tuple[OpenCell, ...]:
+    return tuple(
+        OpenCell(
+            variant=problem.meta.variant,
+            suite=problem.meta.task.suite,
+            language=problem.meta.task.language,
+            state=problem.state,
+            reason=problem.reason,
+        )
+        for problem in store.problems()
+    )

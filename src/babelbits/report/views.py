@@ -1,0 +1,366 @@
+"""What the page's template shows, as plain values: the tables of the report, cell by cell.
+
+Pure: no markup, no files. Every text is still hostile; the template escapes it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from babelbits.compare import GroupContrast
+from babelbits.compare import format as numbers
+from babelbits.records import Effect, digest
+from babelbits.report.input import ReportInput
+from babelbits.report.pairs import Axes
+from babelbits.report.verdicts import GLYPHS, VERDICTS, Board
+from babelbits.report.words import bytes_size
+
+STRONGEST_TINT = 0.62
+"""Opacity of the heat map's largest difference: text on it stays readable."""
+LONGEST_TABLE = 2000
+
+Key = tuple[str, str, str]
+
+
+def slug(text: str) -> str:
+    """`text` for a file name or an anchor: ASCII letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def primary(report: ReportInput) -> dict[str, str]:
+    """Suite to the metric that its verdicts are about."""
+    return {cell.meta.task.suite: cell.meta.task.primary for cell in report.cells}
+
+
+def sized(report: ReportInput, found: Board, suite: str) -> list[Effect]:
+    """Effects over all languages of variants whose size is known."""
+    return [
+        found.pooled[variant, suite]
+        for variant in found.axes.variants
+        if (variant, suite) in found.pooled and variant in report.manifests
+    ]
+
+
+def anchors(keys: Iterable[Key]) -> dict[Key, str]:
+    """A readable, unique anchor for each cell, e.g. 'cell-w4-g-en--mgsm--ja'."""
+    found: dict[Key, str] = {}
+    for key in keys:
+        name = "cell-" + "--".join(slug(part) for part in key)
+        taken = name in found.values()
+        found[key] = f"{name}--{digest(list(key), length=6)}" if taken else name
+    return found
+
+
+# --- verdict matrix --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """A variant on a suite: how many languages got which verdict."""
+
+    suite: str
+    parts: tuple[tuple[str, str, int], ...]
+    """Verdict, glyph, number of languages; verdicts nobody got are left out."""
+    pooled: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """A variant with its size and its verdicts."""
+
+    variant: str
+    bits: str
+    size: str
+    cells: tuple[MatrixCell, ...]
+
+
+def matrix(report: ReportInput, found: Board) -> tuple[MatrixRow, ...]:
+    """Variants × suites."""
+    return tuple(_matrix_row(report, found, variant) for variant in found.axes.variants)
+
+
+def _matrix_row(report: ReportInput, found: Board, variant: str) -> MatrixRow:
+    made = report.manifests.get(variant)
+    return MatrixRow(
+        variant=variant,
+        bits=numbers.NOTHING if made is None else f"{made.bits_per_weight:.2f}",
+        size=numbers.NOTHING if made is None else bytes_size(made.bytes_on_disk),
+        cells=tuple(_matrix_cell(found, variant, suite) for suite in found.axes.suites),
+    )
+
+
+def _matrix_cell(found: Board, variant: str, suite: str) -> MatrixCell:
+    tally: Counter[str] = found.tally(variant, suite)
+    parts = tuple(
+        (verdict, GLYPHS[verdict], tally[verdict]) for verdict in VERDICTS if tally[verdict]
+    )
+    pooled = found.pooled.get((variant, suite))
+    return MatrixCell(
+        suite=suite,
+        parts=parts,
+        pooled="" if pooled is None else numbers.amount(pooled.delta, pooled.unit),
+        about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or "not run",
+    )
+
+
+# --- heat maps -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatCell:
+    """A difference, its verdict, and how strongly it is tinted."""
+
+    delta: str
+    verdict: str
+    glyph: str
+    tone: str
+    """'harm', 'gain' or ''."""
+    tint: str
+    """Opacity, 0 to 1."""
+    anchor: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatRow:
+    """A language under every variant; None where a cell is missing."""
+
+    language: str
+    cells: tuple[HeatCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """A suite: languages × variants, most harmed language first."""
+
+    suite: str
+    unit: str
+    rows: tuple[HeatRow, ...]
+
+
+def heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
+    """One map a suite."""
+    return tuple(_heat_map(found, suite, links) for suite in found.axes.suites)
+
+
+def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
+    axes = found.axes
+    table = {
+        language: [found.by_cell.get((variant, suite, language)) for variant in axes.variants]
+        for language in axes.languages
+    }
+    table = {language: row for language, row in table.items() if any(row)}
+    there = [effect for row in table.values() for effect in row if effect is not None]
+    reach = max((abs(effect.delta) for effect in there), default=0.0)
+    order = sorted(table, key=lambda language: _mean([e.delta for e in table[language] if e]))
+    rows = tuple(
+        HeatRow(language=code, cells=tuple(_heat_cell(e, reach, links) for e in table[code]))
+        for code in order
+    )
+    return HeatMap(suite=suite, unit=numbers.unit_word(there[0].unit) if there else "", rows=rows)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _heat_cell(effect: Effect | None, reach: float, links: Mapping[Key, str]) -> HeatCell | None:
+    if effect is None:
+        return None
+    share = abs(effect.delta) / reach if reach else 0.0
+    return HeatCell(
+        delta=numbers.signed(effect.delta, effect.unit),
+        verdict=effect.verdict,
+        glyph=GLYPHS[effect.verdict],
+        tone="harm" if effect.delta < 0 else "gain" if effect.delta > 0 else "",
+        tint=f"{share * STRONGEST_TINT:.2f}",
+        anchor=links[effect.variant, effect.task, effect.language or ""],
+        about=f"{numbers.interval(effect.interval, effect.unit)}, {_verdict_words(effect)}",
+    )
+
+
+def _verdict_words(effect: Effect) -> str:
+    return f"{effect.verdict}: at floor" if effect.at_floor else effect.verdict
+
+
+# --- the full table --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A number as shown and as sorted; '' sorts last."""
+
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """An effect, ready to be shown."""
+
+    effect: Effect
+    where: str
+    """Language code, or the group's name."""
+    anchor: str
+    """Empty for groups, whose items are those of their languages."""
+    glyph: str
+    remark: str
+    """Why nothing was decided, and what else must be known."""
+    numbers: tuple[Value, ...]
+
+
+COLUMNS: tuple[tuple[str, str], ...] = (
+    ("n", "pairs of items with a score in both arms"),
+    ("baseline", "score of the unquantized model"),
+    ("variant", "score of the quantized model"),
+    ("Δ", "variant − baseline, oriented: negative is harm"),
+    ("interval", "confidence interval of Δ"),
+    ("Δ %", "difference relative to the baseline's score"),
+    ("p", "two-sided, Holm-adjusted within the declared family; in brackets where exploratory"),
+    ("broke / fixed", "right then wrong / wrong then right"),
+    ("churn", "share of items whose score changed"),
+    ("A/A", "the same for the baseline run twice: the noise floor"),
+    ("could see", "smallest effect this comparison could have seen"),
+)
+
+
+def table(effects: Sequence[Effect], links: Mapping[Key, str]) -> tuple[TableRow, ...]:
+    """Every effect, harm first, then by size of the difference within a unit."""
+    ordered = sorted(effects, key=_urgency)
+    return tuple(_table_row(effect, links) for effect in ordered[:LONGEST_TABLE])
+
+
+SEVERITY = {"worse": 0, "undecided": 1, "equivalent": 2, "better": 3}
+
+
+def _urgency(effect: Effect) -> tuple[object, ...]:
+    """Sorts harm first; points before other units; then by the difference."""
+    unit = (effect.unit != "fraction", effect.unit)
+    names = (effect.variant, effect.task, effect.metric, _where(effect))
+    return (SEVERITY[effect.verdict], *unit, effect.delta, *names)
+
+
+def _where(effect: Effect) -> str:
+    if effect.scope == "language":
+        return effect.language or ""
+    return effect.group or "all languages"
+
+
+def _table_row(effect: Effect, links: Mapping[Key, str]) -> TableRow:
+    return TableRow(
+        effect=effect,
+        where=_where(effect),
+        anchor=links.get((effect.variant, effect.task, effect.language or ""), ""),
+        glyph=GLYPHS[effect.verdict],
+        remark=_remark(effect),
+        numbers=_numbers(effect),
+    )
+
+
+def _remark(effect: Effect) -> str:
+    reason = (effect.reason,) if effect.verdict == "undecided" else ()
+    notes = (note for note in effect.notes if not note.startswith("exploratory"))
+    return "; ".join((*reason, *notes))
+
+
+def _key(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _numbers(effect: Effect) -> tuple[Value, ...]:
+    """The values of `COLUMNS`, in its order."""
+    unit = effect.unit
+    low = None if effect.interval is None else effect.interval.low
+    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
+    p_text = numbers.p_value(p) if effect.p_adjusted is not None else f"({numbers.p_value(p)})"
+    flips = "" if effect.broke is None else f"{effect.broke} / {effect.fixed}"
+    churn = None if effect.kind == "real" else effect.churn
+    noise = None if effect.kind == "real" else effect.aa_churn
+    seen, relative = effect.minimal_detectable_effect, effect.relative_change
+    return (
+        Value(text=f"{effect.n_items:,}", key=str(effect.n_items)),
+        Value(text=numbers.score(effect.baseline_score, unit), key=_key(effect.baseline_score)),
+        Value(text=numbers.score(effect.variant_score, unit), key=_key(effect.variant_score)),
+        Value(text=numbers.signed(effect.delta, unit), key=_key(effect.delta)),
+        Value(text=numbers.interval(effect.interval, unit), key=_key(low)),
+        Value(text=numbers.signed_percent(relative), key=_key(relative)),
+        Value(text=p_text if p is not None else numbers.NOTHING, key=_key(p)),
+        Value(text=flips or numbers.NOTHING, key="" if effect.broke is None else str(effect.broke)),
+        Value(text=numbers.percent(churn), key=_key(churn)),
+        Value(text=numbers.percent(noise), key=_key(noise)),
+        Value(text=numbers.score(seen, unit), key=_key(seen)),
+    )
+
+
+# --- noise floor -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The baseline against itself, batched differently, on one suite."""
+
+    suite: str
+    cells: int
+    largest: str
+    """Over the languages: churn, where items are right or wrong, and difference."""
+
+
+def noise_floor(aa: Sequence[Effect], axes: Axes) -> tuple[Noise, ...]:
+    """Largest churn and difference over the languages of each suite that has an A/A cell."""
+    rows = []
+    for suite in axes.suites:
+        found = [effect for effect in aa if effect.task == suite and effect.scope == "language"]
+        if found:
+            shares = [e.churn for e in found if e.churn is not None and e.kind != "real"]
+            churn = f"churn {numbers.percent(max(shares))}, " if shares else ""
+            largest = max(abs(effect.delta) for effect in found)
+            rows.append(
+                Noise(
+                    suite=suite,
+                    cells=len(found),
+                    largest=churn + f"difference {numbers.score(largest, found[0].unit)} "
+                    f"{numbers.unit_word(found[0].unit)}",
+                )
+            )
+    return tuple(rows)
+
+
+# --- group contrasts -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastRow:
+    """A group of languages against the others, on one suite."""
+
+    variant: str
+    group: str
+    others: str
+    cells: tuple[str, ...]
+    """The values of `CONTRAST_COLUMNS`."""
+
+
+CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "smallest p")
+
+
+def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
+    """Contrasts in points of a suite, hardest hit group first; the language is the unit."""
+    kept = [one for one in found if one.suite == suite and one.scale == "points"]
+    return tuple(
+        _contrast_row(one) for one in sorted(kept, key=lambda c: (c.difference, c.variant, c.group))
+    )
+
+
+def _contrast_row(one: GroupContrast) -> ContrastRow:
+    p = one.p_value if one.p_adjusted is None else one.p_adjusted
+    cells = (
+        f"{len(one.languages_in)} / {len(one.languages_out)}",
+        numbers.signed(one.mean_in, one.unit),
+        numbers.signed(one.mean_out, one.unit),
+        numbers.signed(one.difference, one.unit),
+        numbers.interval(one.interval, one.unit),
+        numbers.p_value(p),
+        numbers.p_value(one.smallest_p),
+    )
+    return ContrastRow(variant=one.variant, group=one.group, others=one.others, cells=cells)

@@ -1,0 +1,75 @@
+"""Charts are valid Vega-Lite, keep their numbers and links, and survive hostile names."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from babelbits.records import Effect
+from babelbits.report import charts, svg
+from babelbits.report.input import ReportInput
+
+
+@pytest.fixture(scope="module")
+def effects(small: ReportInput) -> list[Effect]:
+    return [
+        effect
+        for effect in small.analysis.effects
+        if (effect.variant, effect.task, effect.scope) == ("w4@en", "math", "language")
+    ]
+
+
+def names(small: ReportInput) -> dict[str, str]:
+    return {code: language.name for code, language in small.languages.items()}
+
+
+def test_forest_is_valid_and_holds_points(small: ReportInput, effects: list[Effect]) -> None:
+    chart = charts.forest(effects, names(small), {"ar": "#cell-x"})
+    rows = chart.to_dict()["datasets"]["rows"]  # validates against Vega-Lite's schema
+    assert [row["delta"] for row in rows] == pytest.approx([e.delta * 100 for e in effects])
+    assert [row["href"] for row in rows if row["name"] == "Arabic"] == ["#cell-x"]
+
+
+def test_svg_on_the_page_has_links_descriptions_and_named_colours(
+    small: ReportInput, effects: list[Effect]
+) -> None:
+    markup = svg.for_page(charts.forest(effects, names(small), {"ar": "#cell-x"}), "a label")
+    root = ET.fromstring(markup)  # noqa: S314  made a line above
+    assert root.get("aria-label") == "a label"
+    assert any(element.get("href") == "#cell-x" for element in root.iter("a"))
+    labels = [element.get("aria-label", "") for element in root.iter()]
+    assert sum("w4@en on math" in label for label in labels) == len(effects)
+    assert "var(--band)" in markup
+    assert "xmlns" not in markup
+
+
+def test_hostile_names_stay_text_in_svg(small: ReportInput, effects: list[Effect]) -> None:
+    hostile = [replace(effect, variant='"><script>x</script>&') for effect in effects]
+    markup = svg.for_page(charts.forest(hostile, names(small), {}), "<b>")
+    assert "<script" not in markup
+    assert "<b>" not in markup
+
+
+def test_the_same_chart_gives_the_same_bytes(small: ReportInput, effects: list[Effect]) -> None:
+    drawn = {svg.to_svg(charts.forest(effects, names(small), {})) for _ in range(2)}
+    assert len(drawn) == 1
+
+
+def test_labels_of_variants_of_one_size_are_spread(small: ReportInput) -> None:
+    pooled = [e for e in small.analysis.effects if (e.scope, e.task) == ("all", "math")]
+    twins = [replace(pooled[0], variant=f"v{n}", delta=0.0) for n in range(4)]
+    manifests = {one.variant: small.manifests["w8"] for one in twins}
+    rows = charts.size_quality(twins, manifests).to_dict()["datasets"]["rows"]
+    heights = sorted(row["label"] for row in rows)
+    gaps = [after - before for before, after in pairwise(heights)]
+    assert min(gaps) > 0
+
+
+def test_every_chart_is_valid_vega_lite(small: ReportInput) -> None:
+    math = [e for e in small.analysis.effects if e.task == "math" and e.metric == "exact_match"]
+    languages = [e for e in math if e.scope == "language"]
+    charts.heat_map(languages, names(small), ("w8", "w4@en")).to_dict()
+    charts.groups([e for e in math if e.scope == "group"], ("w8", "w4@en")).to_dict()
+    pooled = [e for e in math if e.scope == "all"]
+    charts.size_quality(pooled, small.manifests).to_dict()
