@@ -116,7 +116,7 @@ class MissingExtraError(BabelbitsError, ImportError):
     """An optional dependency is missing; `hint` is the command that installs it."""
 
 
-class Interrupted(BabelbitsError):
+class Interrupted(BabelbitsError):  # noqa: N818  it is no error
     """The user asked to stop. Everything recorded so far is kept."""
 
     exit_code = ExitCode.INTERRUPTED

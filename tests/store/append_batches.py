@@ -1,4 +1,4 @@
-"""Child of the kill test: appends the missing batches of a cell slowly, logging what it recorded."""
+"""Child of the kill test: appends missing batches slowly and logs what it recorded."""
 
 import sys
 import time

@@ -129,10 +129,11 @@ def test_a_damaged_journal_is_named_not_repaired(tmp_path: Path) -> None:
 
 
 def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
-    with Store(tmp_path).writing():
-        with pytest.raises(StoreLockedError, match=str(os.getpid())), Store(tmp_path).writing():
-            pass
-    with Store(tmp_path).writing():
+    first, second = Store(tmp_path), Store(tmp_path)
+    mine = pytest.raises(StoreLockedError, match=str(os.getpid()))
+    with first.writing(), mine, second.writing():
+        pass
+    with second.writing():
         pass
 
 
