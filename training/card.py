@@ -17,9 +17,9 @@ library_name: transformers
 
 A Llama of {parameters} million parameters (hidden 256, 4 layers, feed-forward 768, vocabulary
 6,144, byte-level BPE with Qwen 3.5's splitting pattern, context 1,024, bfloat16), trained from
-scratch on {tokens:.1f} million tokens in {n_languages} languages on two CPU cores. It makes the demo and the
-tests of Babelbits real without a network. **It is no oracle for large models** and of no other use:
-it writes short phrases that look like a language, and adds small numbers.
+scratch on {tokens:.1f} million tokens in {n_languages} languages on two CPU cores. It makes the
+demo and the tests real without a network. **It is no oracle for large models** and of no
+other use: it writes short phrases that look like a language, and adds small numbers.
 
 ## Data and licences
 
