@@ -222,7 +222,7 @@ def _cell_findings(folder: Path, *, name: str, smoke: bool) -> Iterator[Finding]
     store = Store(folder, smoke=smoke)
     planned, problems = store.planned(), store.problems()
     if not planned:
-        if not smoke:
+        if not smoke and not Store(folder, smoke=True).planned():
             yield Finding(what=name, state="warn", detail="no study was run here yet")
         return
     done = len(planned) - len(problems)

@@ -31,7 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 _EXIT_CODES = """\b
 Exit codes: 0 done; 1 a gate failed; 2 usage or study; 3 finished with cells missing or failed
-(run the same command again); 4 the run folder is damaged; 5 undecided; 130 interrupted."""
+(run the same command again); 4 the run folder is damaged or cannot be written; 5 undecided;
+130 interrupted."""
 
 
 class LazyGroup(click.Group):

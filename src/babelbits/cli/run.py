@@ -159,7 +159,7 @@ def _report(study: "Study") -> None:
     from babelbits.cli.report import write_report
 
     started = time.monotonic()
-    path = write_report(study.folder, smoke=study.smoke)
+    path = write_report(study.folder, smoke=study.smoke, study_file=study.file)
     say(f"report built in {duration(time.monotonic() - started)}:")
     click.echo(str(path))
 

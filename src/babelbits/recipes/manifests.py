@@ -16,6 +16,7 @@ from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord, d
 from babelbits.store.atomic import write_atomically
 
 MANIFEST = "manifest.json"
+_MEND = "`babelbits doctor FOLDER --fix` sets the variant aside; the next run makes it again"
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.py", "*.model", "*.tiktoken")
 """What of a base folder can change what the model computes; README and pictures cannot."""
 
@@ -74,7 +75,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise StoreError(
             f"the manifest is damaged: {error}",
             where=str(path),
-            hint="delete the variant's folder; the next run makes it again",
+            hint=_MEND,
         ) from error
 
 
@@ -104,9 +105,7 @@ def verify(folder: Path) -> None:
 
 
 def _damaged(file: Path, what: str) -> StoreError:
-    return StoreError(
-        what, where=str(file), hint="delete the variant's folder; the next run makes it again"
-    )
+    return StoreError(what, where=str(file), hint=_MEND)
 
 
 # --- the baseline ------------------------------------------------------------------------------

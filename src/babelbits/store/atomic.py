@@ -19,6 +19,9 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "choose another folder"),
     errno.EACCES: ("no permission to write here", "choose another folder or change its mode"),
     errno.EPERM: ("no permission to write here", "choose another folder or change its mode"),
+    errno.EEXIST: ("a file of that name is in the way", "rename it, or choose another folder"),
+    errno.ENOTDIR: ("a file of that name is in the way", "rename it, or choose another folder"),
+    errno.ENOLCK: ("this file system has no locks", "choose a folder on a local disk"),
 }
 
 
@@ -30,7 +33,7 @@ def store_errors(path: Path) -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
-        what, hint = _REASONS.get(error.errno or 0, (str(error), "see the message above"))
+        what, hint = _REASONS.get(error.errno or 0, (str(error), "check the disk and the folder"))
         raise StoreError(what, where=str(path), hint=hint) from error
 
 

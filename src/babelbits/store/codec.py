@@ -5,10 +5,10 @@ another version or another hand cannot become a half-typed record.
 """
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from babelbits.errors import StoreError
 from babelbits.records import Failure, ItemRow, canonical_json
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
+_OTHER_VERSION = "the file may come from another version of Babelbits, or be damaged"
 _SCORE = "score:"
 
 
 @cache
-def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
@@ -44,7 +45,7 @@ def dumps(record: "DataclassInstance") -> bytes:
     return canonical_json(to_json(record)).encode() + b"\n"
 
 
-def from_json(kind: type[T], value: object, *, where: str) -> T:
+def from_json(kind: type[T], value: object, *, where: str, hint: str = _OTHER_VERSION) -> T:
     """The dataclass `kind` from plain JSON types.
 
     Raises
@@ -55,15 +56,15 @@ def from_json(kind: type[T], value: object, *, where: str) -> T:
     from pydantic import ValidationError
 
     try:
-        adapter = _adapter(cast("Hashable", kind))  # mypy takes a type for unhashable
-        checked: T = adapter.validate_python(value)
+        hashable: Any = kind  # a type is, but mypy does not know
+        checked: T = _adapter(hashable).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise StoreError(
             f"this is no {kind.__name__}: {place}: {first['msg']}",
             where=where,
-            hint="the file may come from another version of Babelbits, or be damaged",
+            hint=hint,
         ) from error
     return checked
 

@@ -6,7 +6,7 @@
       variants/ID/        checkpoints, each with manifest.json
       cells/ID/           meta.json; journal.jsonl while it grows; then items.parquet, DONE
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
-      set-aside/          damaged cells that `doctor --fix` moved out of the way
+      set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
       lock                held by the one process that writes
 
 Never repairs silently: damage is named, contained to its cell, and set aside only on request.
@@ -15,16 +15,26 @@ Never repairs silently: damage is named, contained to its cell, and set aside on
 import fcntl
 import json
 import os
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from babelbits.errors import StoreError, StoreLockedError
 from babelbits.records import CellMeta, ItemRow, Manifest, canonical_json
 from babelbits.store import cells
 from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json
+from babelbits.store.counts import Counts, count
+
+_PLAN_HINT = (
+    "delete it: `babelbits run` on the study writes it again; what is recorded is kept and found"
+)
+_MANIFEST_HINT = (
+    "`babelbits doctor FOLDER --fix` sets the variant aside; the next run makes it again"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +67,12 @@ class Store:
         """
         with store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            file = (self.root / "lock").open("a+")
+            file = (self.root / "lock").open("ab", buffering=0)
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise StoreLockedError(
-                    f"another run is writing to this folder (process {file.read().strip() or '?'})",
-                    where=str(self.root),
-                    hint="wait for it or stop it, then run the same command again",
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with store_errors(self.root):
+                _lock(file.fileno(), root=self.root)
+                file.truncate(0)
+                file.write(str(os.getpid()).encode())
             yield
 
     # --- variants ---
@@ -84,7 +86,8 @@ class Store:
         path = self.variant_folder(variant_id) / "manifest.json"
         if not path.exists():
             return None
-        return from_json(Manifest, _read_json(path), where=str(path))
+        fields = _read_json(path, hint=_MANIFEST_HINT)
+        return from_json(Manifest, fields, where=str(path), hint=_MANIFEST_HINT)
 
     # --- cells ---
 
@@ -105,6 +108,12 @@ class Store:
         rows = cells.read_rows(self.cell_folder(meta.cell_id))
         return tuple(replace(row, variant=meta.variant) for row in rows)
 
+    def counts(self, meta: CellMeta) -> Counts | None:
+        """What happened to the items of a finished cell; None if it is not finished."""
+        if self.status(meta).state != "done":
+            return None
+        return count(self.cell_folder(meta.cell_id) / cells.ITEMS)
+
     def cells(self) -> Iterator[tuple[CellMeta, tuple[ItemRow, ...]]]:
         """Every complete cell of the saved plan."""
         for meta in self.planned():
@@ -122,20 +131,23 @@ class Store:
 
     def set_aside_damaged(self) -> tuple[Path, ...]:
         """Move damaged cells to set-aside/; returns where they are now."""
-        moved = []
-        for problem in self.problems():
-            if problem.state == "damaged":
-                cell_id = problem.meta.cell_id
-                target = self._base / "set-aside" / cell_id
-                number = 1
-                while target.exists():
-                    number += 1
-                    target = target.with_name(f"{cell_id}-{number}")
-                with store_errors(target):
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    self.cell_folder(cell_id).rename(target)
-                moved.append(target)
-        return tuple(moved)
+        return tuple(
+            self.set_aside(self.cell_folder(problem.meta.cell_id))
+            for problem in self.problems()
+            if problem.state == "damaged"
+        )
+
+    def set_aside(self, folder: Path) -> Path:
+        """Move the folder of a cell or a variant to set-aside/; returns where it is now."""
+        target = self._base / "set-aside" / folder.name
+        number = 1
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{folder.name}-{number}")
+        with store_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+        return target
 
     def drop(self, meta: CellMeta) -> None:
         """Forget a finished cell that no longer describes its variant's weights."""
@@ -157,7 +169,7 @@ class Store:
         Raises
         ------
         StoreError
-            If the folder holds no study.
+            If the folder holds no study, or its copy is damaged.
         """
         path = self._base / "study.toml"
         if not path.exists():
@@ -166,14 +178,26 @@ class Store:
                 where=str(self.root),
                 hint="`babelbits run study.toml` makes a run folder",
             )
-        return path.read_text("utf-8")
+        try:
+            text = path.read_text("utf-8")
+            tomllib.loads(text)
+        except ValueError as error:  # not UTF-8, or not TOML
+            raise StoreError(
+                f"the copy of the study is damaged: {error}", where=str(path), hint=_PLAN_HINT
+            ) from error
+        return text
 
     def planned(self) -> tuple[CellMeta, ...]:
         """The cells of the study as it was last run; empty before the first run."""
         path = self._base / "plan.json"
         if not path.exists():
             return ()
-        return tuple(from_json(CellMeta, value, where=str(path)) for value in _read_json(path))
+        planned = _read_json(path, hint=_PLAN_HINT)
+        if not isinstance(planned, list):
+            raise StoreError("this is no list of cells", where=str(path), hint=_PLAN_HINT)
+        return tuple(
+            from_json(CellMeta, value, where=str(path), hint=_PLAN_HINT) for value in planned
+        )
 
     def timings(self, machine: str) -> Mapping[str, tuple[float, ...]]:
         """Seconds an item of finished cells on `machine`, by '<recipe>/<suite>'."""
@@ -189,9 +213,24 @@ class Store:
         return {key: tuple(values) for key, values in found.items()}
 
 
-def _read_json(path: Path) -> list[object]:
+def _lock(descriptor: int, *, root: Path) -> None:
+    """Take the lock of a run folder, or say who has it."""
     try:
-        value: list[object] = json.loads(path.read_bytes())
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = (root / "lock").read_bytes().decode(errors="replace").strip() or "?"
+        raise StoreLockedError(
+            f"another run is writing to this folder (process {holder})",
+            where=str(root),
+            hint="wait for it or stop it, then run the same command again",
+        ) from None
+
+
+def _read_json(path: Path, *, hint: str) -> Any:
+    """A JSON file of ours; `hint` says what to do if it is damaged."""
+    with store_errors(path):
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
     except ValueError as error:
-        raise StoreError(f"not valid JSON: {error}", where=str(path)) from error
-    return value
+        raise StoreError(f"the file is damaged: {error}", where=str(path), hint=hint) from error
