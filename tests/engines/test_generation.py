@@ -45,15 +45,15 @@ def test_cascade_decoding_is_in_use_and_equals_decoding_with_copies(
     from dataclasses import replace
 
     subject = engine(token_budget=1024)
-    assert subject._exact.cascade
+    assert subject._shortcuts.cascade
     requests = [GenerateRequest(prompt=p, max_new_tokens=24) for p in prompts()]
     with_cascade = subject.generate(requests)
-    before = subject._exact
-    subject._exact = replace(before, cascade=False)
+    before = subject._shortcuts
+    subject._shortcuts = replace(before, cascade=False)
     try:
         assert subject.generate(requests) == with_cascade
     finally:
-        subject._exact = before
+        subject._shortcuts = before
 
 
 def test_finish_reasons_and_counts(engine: Callable[..., Any]) -> None:

@@ -110,8 +110,13 @@ def test_ctrl_c_leaves_nothing(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(compressed, "_refuse_non_finite", press)
-    with pytest.raises(KeyboardInterrupt):
-        quick(tiny_model("llama"), tmp_path / "variant")
+    # Programs started in the background inherit that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            quick(tiny_model("llama"), tmp_path / "variant")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,7 +131,7 @@ def test_folder_that_cannot_be_made_is_said_before_the_model_is_loaded(
     shutil.copytree(tiny_model("llama"), base)
     (base / "model.safetensors").write_bytes(b"damaged")
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"file/variant: .*(File exists|Not a directory)"):
+    with pytest.raises(StoreError, match="file/variant: a file of that name is in the way"):
         quick(base, tmp_path / "file" / "variant")
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         quick(base, tmp_path / "variant")

@@ -12,7 +12,7 @@ import torch
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.engines.hf.encoding import Encoder, Prompt, Query
-from babelbits.engines.hf.exactness import NO_SHARING, sharing
+from babelbits.engines.hf.exactness import find_shortcuts
 from babelbits.engines.hf.forest import grow, plan
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import (
@@ -71,7 +71,7 @@ class TransformersEngine:
             loaded.tokenizer, generation_config=loaded.model.generation_config
         )
         with torch.inference_mode():
-            self._exact = sharing(loaded) if settings.sharing else NO_SHARING
+            self._shortcuts = find_shortcuts(loaded, sharing=settings.sharing)
 
     @property
     def identity(self) -> EngineIdentity:
@@ -92,7 +92,7 @@ class TransformersEngine:
     @property
     def sharing_limit(self) -> int:
         """Length in tokens up to which prefixes are shared; 0 where they never are."""
-        return self._exact.limit
+        return self._shortcuts.sharing_limit
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, special tokens included as in scoring."""
@@ -143,7 +143,11 @@ class TransformersEngine:
     @torch.inference_mode()
     def _score(self, queries: Sequence[Query]) -> list[Scored]:
         """Scores in order; what sharing spoiled with a neighbour's NaN is computed alone."""
-        shared = [i for i, query in enumerate(queries) if len(query.tokens) <= self._exact.limit]
+        shared = [
+            i
+            for i, query in enumerate(queries)
+            if len(query.tokens) <= self._shortcuts.sharing_limit
+        ]
         scored = dict(zip(shared, self._score_shared([queries[i] for i in shared]), strict=True))
         spoiled = [i for i in shared if not np.isfinite(scored[i][0]).all()]
         alone = [i for i in range(len(queries)) if i not in scored] + spoiled
@@ -167,7 +171,7 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def _generate(self, grown: Sequence[Continuation]) -> None:
-        limit = self._exact.limit
+        limit = self._shortcuts.sharing_limit
         shared = [o for o in grown if len(o.prompt.tokens) + o.prompt.max_new_tokens <= limit]
         alone = [o for o in grown if len(o.prompt.tokens) + o.prompt.max_new_tokens > limit]
         self._generate_shared(shared)
@@ -178,6 +182,7 @@ class TransformersEngine:
             self.loaded.model,
             alone + spoiled,
             self._stopping,
+            cached=self._shortcuts.cached,
             token_budget=self.settings.token_budget,
             device=self.loaded.device,
         )
@@ -200,5 +205,5 @@ class TransformersEngine:
             self._stopping,
             members=list(members.values()),
             token_budget=self.settings.token_budget,
-            cascade=self._exact.cascade,
+            cascade=self._shortcuts.cascade,
         ).run(steps)

@@ -1,12 +1,12 @@
-"""How long a sequence may be so that computing shared prefixes once is exact on this model.
+"""Which shortcuts are exact on a model: shared prefixes, shared trunks in decoding, its cache.
 
 Sharing reads one token's keys and values in many branches. That is exact for attention in which a
 token looks at everything before it in its own branch. It is not where the state is not a list of
 keys and values (Mamba, linear attention), where positions are not passed as position ids (ALiBi),
 where a window slides past the prefix, or where rotary frequencies depend on the length.
 
-The configuration gives the limit; a probe of a few tokens then compares the shared path with the
-plain one on the loaded weights and turns sharing off if they differ.
+The configuration limits what is tried; a probe of a few tokens then compares each shortcut with
+plain forward passes of the loaded weights and turns it off if they differ.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from babelbits.engines.hf.forest import grow, plan
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import score_plain
-from babelbits.engines.hf.rows import PlainRows, TreeRows
+from babelbits.engines.hf.rows import PlainRows, TreeRows, WholeRows
 from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.hf.trunk import Trunk
 
@@ -37,28 +37,30 @@ position gives differences of the order of 1.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """What may be shared on a model."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcuts:
+    """What gives the same numbers as plain forward passes."""
 
-    limit: int
-    """Length in tokens up to which sharing prefixes is exact; 0 where it never is."""
+    sharing_limit: int
+    """Length in tokens up to which prefixes may be shared; 0 where they never may."""
     cascade: bool
-    """Whether decoding can read the trunk once for all rows (`cascade`)."""
+    """Whether decoding may read a shared trunk once for all rows (`cascade`)."""
+    cached: bool
+    """Whether padded rows may be decoded with the model's own cache (`rows.PlainRows`)."""
 
 
-NO_SHARING = Sharing(limit=0, cascade=False)
-
-
-def sharing(loaded: LoadedModel) -> Sharing:
-    """Find out what may be shared on a loaded model; runs a few tokens through it."""
+def find_shortcuts(loaded: LoadedModel, *, sharing: bool) -> Shortcuts:
+    """Find out by running a few tokens through the model; `sharing` False allows no sharing."""
     limit = min(loaded.context_length, _configured_limit(loaded.model.config))
-    if limit < _PROBE_TAIL + 2:
-        return NO_SHARING
-    queries = _probe_queries(loaded.vocabulary, min(_PROBE_PREFIX, limit - _PROBE_TAIL))
-    if not _agrees(loaded, queries, _scores_differ):
-        return NO_SHARING
-    return Sharing(limit=limit, cascade=_agrees(loaded, queries, _decoding_differs))
+    shares = sharing and limit >= _PROBE_TAIL + 2
+    prefix = min(_PROBE_PREFIX, (limit if shares else loaded.context_length) - _PROBE_TAIL)
+    queries = _probe_queries(loaded.vocabulary, max(1, prefix))
+    shares = shares and _agrees(loaded, queries, _scores_differ)
+    return Shortcuts(
+        sharing_limit=limit if shares else 0,
+        cascade=shares and _agrees(loaded, queries, _cascade_differs),
+        cached=_agrees(loaded, queries, _cache_differs),
+    )
 
 
 def _configured_limit(config: Any) -> int:
@@ -110,8 +112,8 @@ def _scores_differ(loaded: LoadedModel, queries: list[Query]) -> float:
     return float(np.mean(np.concatenate(differences)))
 
 
-def _decoding_differs(loaded: LoadedModel, queries: list[Query]) -> float:
-    """Mean difference of log-probabilities between rows on a shared trunk and plain rows."""
+def _cascade_differs(loaded: LoadedModel, queries: list[Query]) -> float:
+    """The same for the second token behind a shared trunk."""
     prompts = [query.tokens for query in queries]
     runner = _runner(loaded)
     steps = plan(grow(prompts, [len(p) - 1 for p in prompts]), pack=25, block=64, longest=64)
@@ -120,14 +122,27 @@ def _decoding_differs(loaded: LoadedModel, queries: list[Query]) -> float:
         runner.run(step)
     paths = {slot: pack.path(row) for row, slot in pack.wants}
     ordered = [paths[i] for i in range(len(prompts))]
-    rows = TreeRows(runner, depth=pack.depth, lengths=[len(path) for path in ordered], cascade=True)
+    rows = TreeRows(runner, depth=pack.depth, lengths=[len(p) for p in ordered], cascade=True)
     runner.run(pack)
     rows.fill(0, ordered)
     with cascading(loaded.model):
-        shared = torch.log_softmax(rows.step([1] * len(prompts)).float(), dim=-1)
-    plain_rows = PlainRows(loaded.model, prompts, device=loaded.device)
-    plain = torch.log_softmax(plain_rows.step([1] * len(prompts)).float(), dim=-1)
-    return float((shared - plain).abs().mean())
+        logits = rows.step([1] * len(prompts))
+    return _differs_from_whole(logits, loaded, prompts)
+
+
+def _cache_differs(loaded: LoadedModel, queries: list[Query]) -> float:
+    """The same for the second token of padded rows."""
+    prompts = [query.tokens for query in queries]
+    rows = PlainRows(loaded.model, prompts, device=loaded.device)
+    return _differs_from_whole(rows.step([1] * len(prompts)), loaded, prompts)
+
+
+def _differs_from_whole(
+    logits: torch.Tensor, loaded: LoadedModel, prompts: list[list[int]]
+) -> float:
+    rows = WholeRows(loaded.model, prompts, device=loaded.device)
+    expected = torch.log_softmax(rows.step([1] * len(prompts)).float(), dim=-1)
+    return float((torch.log_softmax(logits.float(), dim=-1) - expected).abs().mean())
 
 
 def _runner(loaded: LoadedModel) -> TreeRunner:

@@ -16,7 +16,7 @@ from babelbits.engines.hf.encoding import Prompt
 from babelbits.engines.hf.forest import Step
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import batches
-from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows
+from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows, WholeRows
 from babelbits.engines.hf.sampling import Sampler, choose
 from babelbits.engines.hf.scoring import not_finite
 from babelbits.engines.hf.stopping import FinishReason, Stopping
@@ -111,14 +111,16 @@ def generate_plain(
     grown: Sequence[Continuation],
     stopping: Stopping,
     *,
+    cached: bool,
     token_budget: int,
     device: torch.device,
 ) -> None:
-    """Grow continuations in padded batches, nothing shared."""
+    """Grow continuations in padded batches, nothing shared; without a cache unless `cached`."""
+    begin = PlainRows if cached else WholeRows
     sizes = [len(one.prompt.tokens) + _room([one]) for one in grown]
     for batch in batches(sizes, token_budget=token_budget):
         members = [grown[i] for i in batch]
-        rows = PlainRows(model, [one.prompt.tokens for one in members], device=device)
+        rows = begin(model, [one.prompt.tokens for one in members], device=device)
         decode(rows, rows.first_logits, members, stopping)
 
 

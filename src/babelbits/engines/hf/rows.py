@@ -2,9 +2,9 @@
 
 `TreeRows` starts from the keys and values that the forest left in the trunk's buffers; rows share
 the trunk and hold only their own tokens. `PlainRows` prefills padded prompts with the model's own
-cache: the oracle, and the path of architectures that cannot share.
-
-In both, rows are padded on the left, so that all of them write to the same column.
+cache: the oracle, and the path of architectures that cannot share. In both, rows are padded on the
+left, so that all of them write to the same column. `WholeRows` computes everything again at every
+step: slow, and right on any causal model, even one whose state is not a cache of this kind.
 """
 
 from collections.abc import Sequence
@@ -186,3 +186,36 @@ class PlainRows:
             logits_to_keep=1,
         ).logits[:, -1]
         return logits
+
+
+class WholeRows:
+    """Rows computed anew at every step, without any cache, padded on the right."""
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], *, device: torch.device):
+        self._model = model
+        self._device = device
+        self._rows = [list(prompt) for prompt in prompts]
+        self.first_logits = self._forward()
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Append one token to each row; logits of the next, shape (rows, vocabulary)."""
+        for row, token in zip(self._rows, tokens, strict=True):
+            row.append(token)
+        return self._forward()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only."""
+        self._rows = [self._rows[i] for i in rows]
+
+    def _forward(self) -> torch.Tensor:
+        width = max(len(row) for row in self._rows)
+        ends = sorted({len(row) - 1 for row in self._rows})
+        logits: torch.Tensor = self._model(
+            input_ids=torch.tensor(
+                [row + [0] * (width - len(row)) for row in self._rows], device=self._device
+            ),
+            use_cache=False,
+            logits_to_keep=torch.tensor(ends, device=self._device),
+        ).logits
+        picked = [ends.index(len(row) - 1) for row in self._rows]
+        return logits[range(len(self._rows)), picked]
