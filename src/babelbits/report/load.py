@@ -6,6 +6,7 @@ followed, so that a folder can be reported on another machine. Nothing is writte
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,17 @@ def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
 
 
 def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]:
-    """By label; variants that were not made yet are left out."""
-    ids = {meta.variant: meta.variant_id for meta in planned}
-    found = {label: store.manifest(variant_id) for label, variant_id in ids.items()}
-    return {label: manifest for label, manifest in found.items() if manifest is not None}
+    """By label; variants that were not made yet are left out, and so are damaged manifests.
+
+    The cells of such a variant are whole, and a run names the damage: no reason for no report.
+    """
+    found = {}
+    for label, variant_id in {meta.variant: meta.variant_id for meta in planned}.items():
+        with suppress(StoreError):
+            manifest = store.manifest(variant_id)
+            if manifest is not None:
+                found[label] = manifest
+    return found
 
 
 def _open_cells(store: Store) -> tuple[OpenCell, ...]:
