@@ -266,8 +266,10 @@ def measure(options: argparse.Namespace) -> Result:
         settings = EngineSettings(device=options.device, dtype=options.dtype)
         engine = load(folder, settings=settings)
         bound = limit(engine, requests, clock)
+        note(f"limit: {bound['linear'] + bound['attention']:.1f} s for {bound['tokens']} tokens")
         engine.score(requests[:8])  # warm-up for both: allocator, kernels
         ours, replies = time_ours(engine, requests, clock)
+        note(f"Babelbits: {ours:.1f} s")
         theirs, answers, size = time_lm_eval(
             folder,
             requests,
@@ -306,6 +308,11 @@ def measure(options: argparse.Namespace) -> Result:
         largest_difference=max(differences),
         greedy_flags_equal=all(r.is_greedy == a[1] for r, a in zip(replies, answers, strict=True)),
     )
+
+
+def note(text: str) -> None:
+    """Say how far the run is."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def device_name(device: torch.device) -> str:

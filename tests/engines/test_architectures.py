@@ -75,7 +75,13 @@ SMALL = {
         ("gemma2", SMALL | {"sliding_window": 64}, 64, True),
         ("bloom", {"hidden_size": 64, "n_layer": 2, "n_head": 4}, 0, True),
         ("gpt2", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}, 256, True),
-        ("mamba", {"hidden_size": 64, "num_hidden_layers": 2, "state_size": 8}, 0, False),
+        pytest.param(
+            "mamba",
+            {"hidden_size": 64, "num_hidden_layers": 2, "state_size": 8},
+            0,
+            False,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_both_paths_agree_whatever_the_architecture_allows(
