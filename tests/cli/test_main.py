@@ -147,3 +147,14 @@ def test_secrets() -> None:
         "HF_TOKEN=[redacted] password: [redacted] [redacted]"
     )
     assert redacted("token_budget is 8192") == "token_budget is 8192"
+
+
+@pytest.mark.parametrize("command", ["", "report", "show", "tasks"])
+def test_examples_in_help_keep_their_lines(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Click joins lines of a paragraph unless a backspace character stands above it."""
+    assert main.run([*command.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "\\b" not in shown
+    assert any(line.startswith("  babelbits ") for line in shown.split("\n"))

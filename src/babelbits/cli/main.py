@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="babelbits", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def cli(*, debug: bool) -> None:
-    r"""Find out what quantization does to a multilingual model, language by language.
+    """Find out what quantization does to a multilingual model, language by language.
 
     \b
     babelbits demo                 see it work, offline
@@ -91,7 +91,7 @@ def cli(*, debug: bool) -> None:
     babelbits plan study.toml      what will run, and why
     babelbits run study.toml       run it; the same command again resumes
     babelbits report study.toml    one HTML file
-    """
+    """  # noqa: D301  click wants the control character
     del debug  # read by `main`, which catches what the commands raise
 
 

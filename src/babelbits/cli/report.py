@@ -30,13 +30,13 @@ SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "
 def report(
     source: Path, *, kind: str, output: Path | None, charts: Path | None, smoke: bool
 ) -> None:
-    r"""Build the report of a run folder, or of a study file with its margins as they are now.
+    """Build the report of a run folder, or of a study file with its margins as they are now.
 
     \b
     babelbits report study.toml                    the page, into the run folder
     babelbits report my-study.run --format csv     every comparison, to stdout
     babelbits report study.toml --charts pictures  every chart as SVG and PNG
-    """
+    """  # noqa: D301  click wants the control character
     from babelbits.report.exports import FORMATS, write_charts
 
     folder, study_file, smoke = locate(source, smoke=smoke)

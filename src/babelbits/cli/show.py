@@ -43,12 +43,12 @@ def show(
     limit: int | None,
     smoke: bool,
 ) -> None:
-    r"""Show what baseline and variant made of the same items, with what changed marked.
+    """Show what baseline and variant made of the same items, with what changed marked.
 
     \b
     babelbits show my-study.run --item 5f2c9d0e11aa03b7
     babelbits show my-study.run --variant w4-g@en --suite math --language sw --flips
-    """
+    """  # noqa: D301  click wants the control character
     from babelbits.cli.report import locate
     from babelbits.report.load import load_cells
     from babelbits.store import Store

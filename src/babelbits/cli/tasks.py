@@ -35,14 +35,14 @@ class _Listing(click.Group):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
 def tasks(context: click.Context, *, as_json: bool) -> None:
-    r"""List the suites and their languages; FILTER is part of a name or a language.
+    """List the suites and their languages; FILTER is part of a name or a language.
 
     \b
     babelbits tasks                    all suites
     babelbits tasks nb                 suites in Norwegian
     babelbits tasks copa               suites called so, lm-eval's tasks too
     babelbits tasks show xcopa sw --data path/to/xcopa
-    """
+    """  # noqa: D301  click wants the control character
     if context.invoked_subcommand is None:
         _list(None, as_json=as_json)
 
@@ -75,12 +75,12 @@ def show(
     count: int,
     as_json: bool,
 ) -> None:
-    r"""Show real prompts of a suite in a language, and their gold answers.
+    """Show real prompts of a suite in a language, and their gold answers.
 
     \b
     babelbits tasks show math ja
     babelbits tasks show mgsm sw --data path/to/mgsm --shots 8
-    """
+    """  # noqa: D301  click wants the control character
     from babelbits.tasks.base import TaskOptions
     from babelbits.tasks.catalogue import load
 
