@@ -98,7 +98,14 @@ def cli(*, debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that `errors.ExitCode` documents."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    code = run(given)
+    if code == ExitCode.INTERRUPTED:
+        # A KeyboardInterrupt that passed through `exec` of a string (dataclasses are
+        # made by one) makes CPython end itself with SIGINT whatever the exit status.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

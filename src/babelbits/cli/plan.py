@@ -149,20 +149,22 @@ def _without_numbers(one: "CellStep") -> str:
     return "begun" if one.state == "partial" else one.reason
 
 
-def time_left(cells: Iterable["CellStep"]) -> str:
+def time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
     """What is left of some cells as a range; 'unknown' as soon as one was never measured."""
     left = [one.seconds for one in cells if one.state != "done"]
     if not left:
         return "-"
     if None in left:
         return "unknown"
-    low, high = (sum(pair[end] for pair in left if pair is not None) for end in (0, 1))
+    low, high = (sum(pair[end] for pair in left if pair is not None) / workers for end in (0, 1))
     return (
         duration(high) if duration(low) == duration(high) else f"{duration(low)}-{duration(high)}"
     )
 
 
 def _print_sum(plan: "Plan") -> None:
+    from babelbits.study.parallel import suggest
+
     done = sum(one.state == "done" for one in plan.cells)
     if plan.complete:
         data(f"all {len(plan.cells)} cells are done: nothing to run")
@@ -174,9 +176,12 @@ def _print_sum(plan: "Plan") -> None:
         f"{len(make)} variants to make (~{size(need)}; {size(free)} free), "
         f"{len(plan.cells) - done} of {len(plan.cells)} cells to run"
     )
-    left = time_left(plan.cells)
+    workers = suggest(plan)
+    left = time_left(plan.cells, workers=workers)
     if left == "unknown":
         left = "unknown until each task has run once on this machine"
+    elif workers > 1:
+        left += f" with {workers} workers"
     data(f"time left for the cells: {left}")
     if free is not None and need > free:
         say("warning: the variants will not fit on the disk")

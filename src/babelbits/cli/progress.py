@@ -99,9 +99,9 @@ class Reporter:
         del cell
         self._done_cells += 1
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, reason: str) -> None:
         """A cell or a variant could not be done."""
-        self._line(f"failed: {what}: {error}")
+        self._line(f"failed: {what}: {reason}")
 
     # --- saying it ---
 

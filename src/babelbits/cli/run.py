@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
 @click.option("--no-report", is_flag=True, help="Only run; build the report later.")
-def run(study: Path, *, limit: int | None, no_report: bool) -> int:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that run cells at the same time; default: what suits model and machine.",
+)
+def run(study: Path, *, limit: int | None, no_report: bool, workers: int | None) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
     The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
@@ -32,10 +37,10 @@ def run(study: Path, *, limit: int | None, no_report: bool) -> int:
     """
     from babelbits.study import load
 
-    return run_study(load(study, limit=limit), report=not no_report)
+    return run_study(load(study, limit=limit), report=not no_report, workers=workers)
 
 
-def run_study(study: "Study", *, report: bool) -> int:
+def run_study(study: "Study", *, report: bool, workers: int | None = None) -> int:
     """Plan, execute, report; returns the exit code."""
     from babelbits.store import Store
 
@@ -44,7 +49,7 @@ def run_study(study: "Study", *, report: bool) -> int:
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
             plan = _plan(study, store)
-            outcome = _execute(plan, store)
+            outcome = _execute(plan, store, workers=workers)
         losses = _losses(plan, store)
         _summarise(outcome, plan, losses)
         if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
@@ -79,18 +84,22 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     return plan
 
 
-def _execute(plan: "Plan", store: "Store") -> "Outcome":
+def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
     from babelbits.cli.progress import Reporter
     from babelbits.study.interrupt import stop_on_interrupt
+    from babelbits.study.parallel import suggest
     from babelbits.study.run import execute
 
     reporter = Reporter(plan)
+    number = suggest(plan) if workers is None else workers
+    if number > 1 and not plan.complete:
+        say(f"{number} workers, each with its own copy of the model")
 
     def tell() -> None:
         say("stopping after the batch in flight; Ctrl-C again stops now")
 
     with stop_on_interrupt(tell) as stop, reporter.live():
-        return execute(plan, store, listener=reporter, stop=stop)
+        return execute(plan, store, listener=reporter, stop=stop, workers=number)
 
 
 def _how_to_go_on(study: "Study") -> str:

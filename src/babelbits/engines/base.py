@@ -20,6 +20,9 @@ from babelbits.records import (
 
 LongPrompts = Literal["truncate-left", "fail"]
 
+SMALL_MODEL = 20_000_000
+"""Weights below which a CPU engine computes with one thread: several processes use the cores."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:

@@ -1,40 +1,22 @@
 """From a plan to results: make the variants, run the cells, record every batch.
 
-Obeys the plan it is given, so that what `plan` prints is what happens. A variant is loaded once for
-all its cells. A cell that fails does not take the others with it; damage in the store is named and
-left alone. Never prints: a listener is told.
+Obeys the plan it is given, so that what `plan` prints is what happens. A cell that fails does not
+take the others with it; damage in the store is named and left alone. Never prints: a listener is
+told. One worker does the jobs in this process; several are processes of their own (`crew`).
 """
 
-import platform
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
-from babelbits.engines.base import Engine
-from babelbits.errors import BabelbitsError, StoreError
-from babelbits.quiet import quiet
-from babelbits.recipes.make import make, verify
-from babelbits.records import (
-    GenerateRequest,
-    Item,
-    ItemRow,
-    Manifest,
-    Reply,
-    Request,
-    ScoreRequest,
-    TextRequest,
-    TextScore,
-)
+from babelbits.records import Manifest
 from babelbits.store import Store
-from babelbits.study.identity import resolve_device, version_of
+from babelbits.study import events
+from babelbits.study.agenda import Agenda
+from babelbits.study.crew import work_together
 from babelbits.study.interrupt import Stop
-from babelbits.study.spec import BASELINE
 from babelbits.study.steps import CellStep, Plan, VariantStep
-from babelbits.tasks.base import Task, prompt_hash, prompt_of
-
-_LIBRARIES = ("babelbits", "torch", "transformers", "lm_eval", "tokenizers")
+from babelbits.study.worker import RunCell, Site, Worker
+from babelbits.tasks.base import Task
 
 
 class Listener(Protocol):
@@ -58,7 +40,7 @@ class Listener(Protocol):
     def finished(self, cell: CellStep) -> None:
         """A cell is complete."""
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, reason: str) -> None:
         """A cell or a variant could not be done."""
 
 
@@ -81,16 +63,9 @@ class Outcome:
         return not (self.failures or self.damaged or self.interrupted)
 
 
-@dataclass
-class _Tally:
-    n_items: int = 0
-    n_cells: int = 0
-
-    def __post_init__(self) -> None:
-        self.failures: list[str] = []
-
-
-def execute(plan: Plan, store: Store, *, listener: Listener, stop: Stop) -> Outcome:
+def execute(
+    plan: Plan, store: Store, *, listener: Listener, stop: Stop, workers: int = 1
+) -> Outcome:
     """Do what the plan says is left to do.
 
     Parameters
@@ -100,232 +75,102 @@ def execute(plan: Plan, store: Store, *, listener: Listener, stop: Stop) -> Outc
     store : Store
         Locked for writing since before the plan was made: what another run records in between
         would be computed again.
+    workers : int
+        Processes that run cells at the same time; 1: this one.
 
     Raises
     ------
     StoreError
         If the folder is full or cannot be written; what was recorded is kept.
     """
-    tally = _Tally()
     store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
-    damaged = tuple(
-        f"{_name(cell)}: {cell.reason}" for cell in plan.cells if cell.state == "damaged"
-    )
-    for step in plan.variants:
-        left = [
-            cell
-            for cell in plan.cells
-            if cell.variant == step.label and cell.state not in ("done", "damaged")
-        ]
-        if left and not stop.is_requested():
-            _run_variant(step, left, plan, store, tally, listener=listener, stop=stop)
-    return Outcome(
-        n_items=tally.n_items,
-        n_cells=tally.n_cells,
-        failures=tuple(tally.failures),
-        damaged=damaged,
-        interrupted=stop.is_requested(),
-    )
-
-
-def _run_variant(
-    step: VariantStep,
-    cells: Sequence[CellStep],
-    plan: Plan,
-    store: Store,
-    tally: _Tally,
-    *,
-    listener: Listener,
-    stop: Stop,
-) -> None:
-    """Make a variant if need be, load it, and run its cells."""
-    try:
-        folder, weights_hash = _weights(step, plan, store, listener=listener)
-        if stop.is_requested():
-            return
-        listener.loading(step)
-        engine = _load(folder, plan)
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever breaks a variant, the others must run
-        _note(step.label, error, tally, listener=listener)
-        return
-    try:
-        for cell in cells:
-            if stop.is_requested():
-                return
-            _try_cell(cell, engine, weights_hash, store, tally, listener=listener, stop=stop)
-    finally:
-        engine.close()
-
-
-def _weights(
-    step: VariantStep, plan: Plan, store: Store, *, listener: Listener
-) -> tuple[Path, str]:
-    """Folder and hash of a variant's weights: made now, or there already and proven whole."""
-    if step.spec.recipe == BASELINE:
-        return plan.base.folder, plan.base.hash
-    folder = store.variant_folder(step.variant_id)
-    manifest = store.manifest(step.variant_id)
-    if manifest is None:
-        listener.making(step)
-        model = plan.study.model
-        manifest = make(
-            plan.base.folder,
-            recipe=step.spec.recipe,
-            parameters=step.spec.parameters,
-            calibration=step.spec.calibration,
-            out=folder,
-            variant_id=step.variant_id,
-            base_label=plan.base.label,
-            base_hash=plan.base.hash,
-            seed=plan.study.seed,
-            trust_remote_code=model.trust_remote_code,
-            allow_pickle=model.allow_pickle,
-            device=resolve_device(plan.study.engine.device),
-        )
-        listener.made(step, manifest)
+    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    ledger = _Ledger(plan, agenda, listener)
+    site = Site(study=plan.study, base=plan.base, engine=plan.engine, smoke=store.smoke)
+    if workers > 1:
+        work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
     else:
-        verify(folder)
-    return folder, manifest.weights_hash
+        _work_alone(site, agenda, ledger, stop)
+    return ledger.outcome(interrupted=stop.is_requested())
 
 
-def _load(folder: Path, plan: Plan) -> Engine:
-    from babelbits.engines import transformers
-
-    model = plan.study.model
-    settings = replace(
-        plan.study.engine,
-        device=resolve_device(plan.study.engine.device),
-        dtype=plan.engine.dtype,
-        trust_remote_code=model.trust_remote_code,
-        allow_pickle=model.allow_pickle,
-    )
-    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return transformers.load(folder, settings=settings)
-
-
-def _try_cell(
-    cell: CellStep,
-    engine: Engine,
-    weights_hash: str,
-    store: Store,
-    tally: _Tally,
-    *,
-    listener: Listener,
-    stop: Stop,
-) -> None:
-    """Run a cell; a failure is noted and the next cell goes on."""
-    listener.running(cell)
+def _work_alone(site: Site, agenda: Agenda, ledger: "_Ledger", stop: Stop) -> None:
+    """Every job in this process, in the plan's order."""
+    worker = Worker(site, find_task=_built, emit=ledger.note, stopping=stop.is_requested)
+    loaded: str | None = None
     try:
-        _run_cell(cell, engine, weights_hash, store, tally, listener=listener, stop=stop)
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
-        _note(_name(cell), error, tally, listener=listener)
+        while not stop.is_requested():
+            job = agenda.next(loaded=loaded)
+            if job is None:
+                break
+            loaded = job.step.label if isinstance(job, RunCell) else None
+            worker.do(job)
+    finally:
+        worker.close()
 
 
-def _note(what: str, error: Exception, tally: _Tally, *, listener: Listener) -> None:
-    """A failure of a variant or a cell; of an error that nobody foresaw, its kind too."""
-    foreseen = isinstance(error, BabelbitsError)
-    tally.failures.append(f"{what}: {error if foreseen else f'{type(error).__name__}: {error}'}")
-    listener.failed(what, error)
-
-
-def _run_cell(
-    cell: CellStep,
-    engine: Engine,
-    weights_hash: str,
-    store: Store,
-    tally: _Tally,
-    *,
-    listener: Listener,
-    stop: Stop,
-) -> None:
-    if cell.meta is None or cell.task is None:
+def _built(cell: CellStep) -> Task:
+    if cell.task is None:
         raise ValueError("a plan is executed only when all its tasks are built")
-    items = cell.task.items()
-    if cell.state == "stale":
-        store.drop(cell.meta)
-    with store.writer(cell.meta) as writer:
-        for number, indices in writer.missing_batches():
-            if stop.is_requested():
-                return
-            started = time.perf_counter()
-            batch = [items[index] for index in indices]
-            rows = answer(cell.task, batch, engine, variant=cell.variant)
-            writer.append(number, rows, seconds=time.perf_counter() - started)
-            tally.n_items += len(rows)
-            listener.recorded(cell, len(rows))
-        writer.finish(
-            weights_hash=weights_hash,
-            machine=platform.node(),
-            library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
+    return cell.task
+
+
+class _Ledger:
+    """Counts what happens, tells the listener, and keeps the agenda up to date."""
+
+    def __init__(self, plan: Plan, agenda: Agenda, listener: Listener) -> None:
+        self._cells = plan.cells
+        self._steps = {step.label: step for step in plan.variants}
+        self._agenda = agenda
+        self._listener = listener
+        self._n_items = 0
+        self._n_cells = 0
+        self._failures: list[str] = []
+        self._damaged = tuple(
+            f"{name(cell)}: {cell.reason}" for cell in plan.cells if cell.state == "damaged"
         )
-    tally.n_cells += 1
-    listener.finished(cell)
+
+    def note(self, event: events.Event) -> None:
+        """Take notice of what a worker did."""
+        match event:
+            case events.Making(variant=label):
+                self._listener.making(self._steps[label])
+            case events.Made(variant=label, manifest=manifest):
+                self._listener.made(self._steps[label], manifest)
+            case events.Ready(variant=label, weights_hash=weights_hash):
+                self._agenda.ready(label, weights_hash)
+            case events.Loading(variant=label):
+                self._listener.loading(self._steps[label])
+            case events.Running(cell=number):
+                self._listener.running(self._cells[number])
+            case events.Recorded(cell=number, n_items=n_items):
+                self._n_items += n_items
+                self._listener.recorded(self._cells[number], n_items)
+            case events.Finished(cell=number):
+                self._n_cells += 1
+                self._listener.finished(self._cells[number])
+            case events.VariantFailed(variant=label, reason=reason):
+                if self._agenda.drop(label):
+                    self._fail(label, reason)
+            case events.CellFailed(cell=number, reason=reason):
+                self._fail(name(self._cells[number]), reason)
+
+    def _fail(self, what: str, reason: str) -> None:
+        self._failures.append(f"{what}: {reason}")
+        self._listener.failed(what, reason)
+
+    def outcome(self, *, interrupted: bool) -> Outcome:
+        """What was done."""
+        return Outcome(
+            n_items=self._n_items,
+            n_cells=self._n_cells,
+            failures=tuple(self._failures),
+            damaged=self._damaged,
+            interrupted=interrupted,
+        )
 
 
-def _name(cell: CellStep) -> str:
+def name(cell: CellStep) -> str:
+    """Of a cell, for people."""
     again = " (A/A)" if cell.replicate else ""
     return f"{cell.variant} · {cell.suite} · {cell.language}{again}"
-
-
-# --- items to rows -----------------------------------------------------------------------------
-
-
-def answer(task: Task, items: Sequence[Item], engine: Engine, *, variant: str) -> list[ItemRow]:
-    """Ask the engine everything the items need, in bulk, and score its replies."""
-    requests = [request for item in items for request in item.requests]
-    replies = iter(_replies(requests, engine))
-    return [_row(task, item, [next(replies) for _ in item.requests], variant) for item in items]
-
-
-def _replies(requests: Sequence[Request], engine: Engine) -> list[Reply]:
-    """Replies in request order, each kind of request handed over in one call."""
-    replies: dict[int, Reply] = {}
-    scores = [(n, r) for n, r in enumerate(requests) if isinstance(r, ScoreRequest)]
-    texts = [(n, r) for n, r in enumerate(requests) if isinstance(r, TextRequest)]
-    prompts = [(n, r) for n, r in enumerate(requests) if isinstance(r, GenerateRequest)]
-    if scores:
-        found = engine.score([request for _, request in scores])
-        replies.update(zip((n for n, _ in scores), found, strict=True))
-    if texts:
-        measured = engine.score_text([request for _, request in texts])
-        replies.update(zip((n for n, _ in texts), measured, strict=True))
-    if prompts:
-        written = engine.generate([request for _, request in prompts])
-        replies.update(zip((n for n, _ in prompts), written, strict=True))
-    return [replies[number] for number in range(len(requests))]
-
-
-def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> ItemRow:
-    outcome = task.score(item, replies)
-    return ItemRow(
-        item_id=item.item_id,
-        source_id=item.source_id,
-        task=item.task,
-        language=item.language,
-        variant=variant,
-        target=item.target,
-        output=outcome.output,
-        scores=outcome.scores,
-        choice_logprobs=outcome.choice_logprobs,
-        prompt_hash=prompt_hash(item),
-        prompt=prompt_of(item),
-        prompt_tokens=max((getattr(reply, "prompt_tokens", 0) for reply in replies), default=0),
-        output_tokens=sum(_output_tokens(reply) for reply in replies),
-        finish_reason=outcome.finish_reason,
-        truncated_tokens=max(
-            (getattr(reply, "truncated_tokens", 0) for reply in replies), default=0
-        ),
-        failure=outcome.failure,
-    )
-
-
-def _output_tokens(reply: Reply) -> int:
-    """Tokens that were generated or scored for a reply."""
-    if isinstance(reply, TextScore):
-        return len(reply.logprobs)
-    tokens = getattr(reply, "output_tokens", getattr(reply, "continuation_tokens", 0))
-    return sum(tokens) if isinstance(tokens, tuple) else int(tokens)

@@ -18,14 +18,12 @@ from typing import Any
 
 import torch
 
-from babelbits.engines.base import EngineSettings
+from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
 from babelbits.quiet import quiet
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HEADLESS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining")
-SMALL_MODEL = 20_000_000
-"""Weights below which a CPU engine computes with one thread."""
 _DEFAULT_CONTEXT = 2048
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""

@@ -1,0 +1,79 @@
+"""What happens while a plan is executed: small values that also travel between processes.
+
+A variant is named by its label, a cell by its number in the plan.
+"""
+
+from dataclasses import dataclass
+
+from babelbits.records import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """A variant is about to be quantized."""
+
+    variant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A variant is on disk."""
+
+    variant: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A variant's weights are there and whole: its cells can run."""
+
+    variant: str
+    weights_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """A variant is about to be loaded."""
+
+    variant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A cell begins, or goes on."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A batch of a cell's items is durably recorded."""
+
+    cell: int
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A cell is complete."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantFailed:
+    """A variant cannot be made or loaded; none of its cells can run."""
+
+    variant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFailed:
+    """A cell could not be done; the others go on."""
+
+    cell: int
+    reason: str
+
+
+Event = Making | Made | Ready | Loading | Running | Recorded | Finished | VariantFailed | CellFailed

@@ -1,0 +1,230 @@
+"""Does the jobs of a plan, one at a time: prepares a variant's weights, or runs one cell.
+
+The same code works in the process of the command and in a process of a `crew`. It keeps one engine
+loaded and records what it computes; what happens is told to `emit`. Never prints.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from babelbits.engines.base import Engine, EngineIdentity
+from babelbits.errors import BabelbitsError, StoreError
+from babelbits.quiet import quiet
+from babelbits.recipes.make import make, verify
+from babelbits.records import Manifest
+from babelbits.store import Store
+from babelbits.study.answering import answer
+from babelbits.study.base_model import BaseModel
+from babelbits.study.events import (
+    CellFailed,
+    Event,
+    Finished,
+    Loading,
+    Made,
+    Making,
+    Ready,
+    Recorded,
+    Running,
+    VariantFailed,
+)
+from babelbits.study.identity import resolve_device, version_of
+from babelbits.study.spec import BASELINE, Study
+from babelbits.study.steps import CellStep, VariantStep
+from babelbits.tasks.base import Task
+
+_LIBRARIES = ("babelbits", "torch", "transformers", "lm_eval", "tokenizers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Make a variant, or prove that its files are whole."""
+
+    step: VariantStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCell:
+    """Run what is left of a cell."""
+
+    step: VariantStep
+    cell: CellStep
+    number: int
+    """Of the cell in the plan."""
+    weights_hash: str
+
+
+Job = Prepare | RunCell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What all jobs of a run share; can be sent to another process."""
+
+    study: Study
+    base: BaseModel
+    engine: EngineIdentity
+    smoke: bool
+
+    def store(self) -> Store:
+        """The run folder."""
+        return Store(self.study.folder, smoke=self.smoke)
+
+
+class Worker:
+    """Does jobs; the engine of the last one stays loaded.
+
+    Parameters
+    ----------
+    site : Site
+        Of the run.
+    find_task : callable
+        The task of a cell, with its items built.
+    emit : callable
+        Told what happens.
+    stopping : callable
+        Asked between batches whether to stop.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        find_task: Callable[[CellStep], Task],
+        emit: Callable[[Event], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._site = site
+        self._store = site.store()
+        self._find_task = find_task
+        self._emit = emit
+        self._stopping = stopping
+        self._engine: Engine | None = None
+        self._loaded: str | None = None
+
+    def do(self, job: Job) -> None:
+        """Do a job; whatever breaks it is told, not raised.
+
+        Raises
+        ------
+        StoreError
+            If the run folder is full or cannot be written: nothing else can go on either.
+        """
+        if isinstance(job, Prepare):
+            self._try_variant(job.step, lambda: self._prepare(job.step))
+        elif self._try_variant(job.step, lambda: self._load(job.step)):
+            self._try_cell(job)
+
+    def close(self) -> None:
+        """Free the loaded engine."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine, self._loaded = None, None
+
+    # --- variants ---
+
+    def _try_variant(self, step: VariantStep, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever breaks a variant, the others must run
+            self._emit(VariantFailed(variant=step.label, reason=reason(error)))
+            return False
+        return True
+
+    def _prepare(self, step: VariantStep) -> None:
+        """Weights that are made now, or there already and proven whole."""
+        manifest = self._store.manifest(step.variant_id)
+        if manifest is None:
+            self.close()  # two models at once may not fit
+            self._emit(Making(variant=step.label))
+            manifest = self._make(step)
+            self._emit(Made(variant=step.label, manifest=manifest))
+        else:
+            verify(self._folder(step))
+        self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
+
+    def _make(self, step: VariantStep) -> Manifest:
+        study, base = self._site.study, self._site.base
+        return make(
+            base.folder,
+            recipe=step.spec.recipe,
+            parameters=step.spec.parameters,
+            calibration=step.spec.calibration,
+            out=self._folder(step),
+            variant_id=step.variant_id,
+            base_label=base.label,
+            base_hash=base.hash,
+            seed=study.seed,
+            trust_remote_code=study.model.trust_remote_code,
+            allow_pickle=study.model.allow_pickle,
+            device=resolve_device(study.engine.device),
+        )
+
+    def _folder(self, step: VariantStep) -> Path:
+        if step.spec.recipe == BASELINE:
+            return self._site.base.folder
+        return self._store.variant_folder(step.variant_id)
+
+    def _load(self, step: VariantStep) -> None:
+        """Have the variant's engine loaded."""
+        from babelbits.engines import transformers
+
+        if self._loaded == step.label:
+            return
+        self.close()
+        self._emit(Loading(variant=step.label))
+        study = self._site.study
+        settings = replace(
+            study.engine,
+            device=resolve_device(study.engine.device),
+            dtype=self._site.engine.dtype,
+            trust_remote_code=study.model.trust_remote_code,
+            allow_pickle=study.model.allow_pickle,
+        )
+        with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+            self._engine = transformers.load(self._folder(step), settings=settings)
+        self._loaded = step.label
+
+    # --- cells ---
+
+    def _try_cell(self, job: RunCell) -> None:
+        self._emit(Running(cell=job.number))
+        try:
+            self._run(job)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
+            self._emit(CellFailed(cell=job.number, reason=reason(error)))
+
+    def _run(self, job: RunCell) -> None:
+        cell, engine = job.cell, self._engine
+        if cell.meta is None or engine is None:
+            raise ValueError("a cell is run when its task is built and its variant is loaded")
+        task = self._find_task(cell)
+        items = task.items()
+        if cell.state == "stale":
+            self._store.drop(cell.meta)
+        with self._store.writer(cell.meta) as writer:
+            for number, indices in writer.missing_batches():
+                if self._stopping():
+                    return
+                started = time.perf_counter()
+                batch = [items[index] for index in indices]
+                rows = answer(task, batch, engine, variant=cell.variant)
+                writer.append(number, rows, seconds=time.perf_counter() - started)
+                self._emit(Recorded(cell=job.number, n_items=len(rows)))
+            writer.finish(
+                weights_hash=job.weights_hash,
+                machine=platform.node(),
+                library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
+            )
+        self._emit(Finished(cell=job.number))
+
+
+def reason(error: Exception) -> str:
+    """What broke a job; of an error that nobody foresaw, its kind too."""
+    return str(error) if isinstance(error, BabelbitsError) else f"{type(error).__name__}: {error}"
