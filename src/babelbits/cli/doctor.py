@@ -233,6 +233,6 @@ def _cell_findings(folder: Path, *, name: str, smoke: bool) -> Iterator[Finding]
             yield Finding(
                 what=name,
                 state="fail",
-                detail=f"{where}: {problem.reason}",
+                detail=f"{where}: {problem.reason.splitlines()[0]}",  # its advice is ours too
                 fix=f"babelbits doctor {folder} --fix, then run the study again",
             )

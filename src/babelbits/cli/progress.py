@@ -87,17 +87,19 @@ class Reporter:
         if self._bar is not None:
             progress, task = self._bar
             progress.update(task, completed=self._done_items, note=self._eta())
+        elif self._done_items == self._left:
+            return  # `finished` says it, with all cells
         elif int(10 * self._share()) > int(10 * before) or now - self._started > _QUIET_SECONDS:
             self._started = now
-            self._line(
-                f"{self._done_items}/{self._left} items, {self._done_cells}/{self._cells} cells"
-                f"{self._eta()} (now {cell.variant} · {cell.suite} · {cell.language})"
-            )
+            now_at = f"{cell.variant} · {cell.suite} · {cell.language}"
+            self._line(f"{self._counts()}{self._eta()} (now {now_at})")
 
     def finished(self, cell: CellStep) -> None:
         """A cell is complete."""
         del cell
         self._done_cells += 1
+        if self._bar is None and self._done_cells == self._cells:
+            self._line(self._counts())
 
     def failed(self, what: str, reason: str) -> None:
         """A cell or a variant could not be done."""
@@ -107,6 +109,10 @@ class Reporter:
 
     def _share(self) -> float:
         return self._done_items / self._left if self._left else 1.0
+
+    def _counts(self) -> str:
+        items = f"{self._done_items}/{self._left} items"
+        return f"{items}, {self._done_cells}/{self._cells} cells"
 
     def _eta(self) -> str:
         if not self._done_items or self._done_items == self._left:
