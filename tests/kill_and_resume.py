@@ -32,9 +32,9 @@ def journals(folder: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in sorted(folder.glob("**/cells/*/*")) if p.is_file()}
 
 
-def recorded_items(folder: Path, *, smoke: bool) -> int:
+def recorded_items(folder: Path, *, smoke: bool, early: bool = False) -> int:
     """Items that are durably recorded, over all cells."""
-    store = Store(folder, smoke=smoke)
+    store = Store(folder, smoke=smoke, early=early)
     return sum(store.status(meta).n_recorded for meta in store.planned())
 
 
@@ -51,19 +51,28 @@ def check_nothing_was_rewritten(before: dict[Path, bytes], after: dict[Path, byt
 
 
 def run_killed(
-    study: Path, folder: Path, *, kills: int, longest: float, seed: int, smoke: bool
+    study: Path,
+    folder: Path,
+    *,
+    kills: int,
+    longest: float,
+    seed: int,
+    smoke: bool,
+    options: tuple[str, ...] = (),
 ) -> list[Session]:
     """Kill the run `kills` times after random delays, counted from its first new record."""
     delays = random.Random(seed)
     command = [sys.executable, "-m", "babelbits.cli.main", "run", str(study), "--no-report"]
+    command += options
+    early = "--stop" in options
     sessions = []
     while True:
         kill = len(sessions) < kills
         before = journals(folder)
-        had = recorded_items(folder, smoke=smoke)
+        had = recorded_items(folder, smoke=smoke, early=early)
         child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         if kill:
-            while child.poll() is None and recorded_items(folder, smoke=smoke) == had:
+            while child.poll() is None and recorded_items(folder, smoke=smoke, early=early) == had:
                 time.sleep(0.2)
             time.sleep(delays.uniform(0, longest))
             child.send_signal(signal.SIGKILL)
@@ -74,7 +83,7 @@ def run_killed(
             Session(
                 killed=child.returncode == -signal.SIGKILL,
                 recorded_before=had,
-                recorded_after=recorded_items(folder, smoke=smoke),
+                recorded_after=recorded_items(folder, smoke=smoke, early=early),
                 computed=int(said[1]) if said else None,
             )
         )
@@ -83,9 +92,9 @@ def run_killed(
             return sessions
 
 
-def results(folder: Path, *, smoke: bool) -> str:
+def results(folder: Path, *, smoke: bool, early: bool = False) -> str:
     """All rows of all cells as one JSON text."""
-    store = Store(folder, smoke=smoke)
+    store = Store(folder, smoke=smoke, early=early)
     return json.dumps(
         {
             meta.cell_id: [[row.item_id, row.output, dict(row.scores)] for row in rows]

@@ -226,6 +226,18 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopPlan:
+    """Fixed before the first item: a cell may stop as soon as its verdict is known."""
+
+    alpha: float
+    """The cell's part of its family's error rate: the chance of ever showing what is not so."""
+    family: int
+    """Cells that share the error rate."""
+    margin: float | None
+    """Of the primary metric; None: equivalence cannot be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellMeta:
     """What a cell is: everything that can change its numbers, and labels for people."""
 
@@ -243,6 +255,8 @@ class CellMeta:
     """Items per batch: a batch is recorded whole or repeated whole."""
     smoke: bool
     """True for runs with a limit on the number of items."""
+    stop: StopPlan | None = None
+    """None: all items are run."""
 
 
 # --- what a recipe leaves behind -------------------------------------------------------------
@@ -373,4 +387,7 @@ class Effect:
     """How the numbers were computed, like sacrebleu's signature."""
     equivalence_interval: Interval | None = None
     """Level 1 - 2 alpha: 'equivalent' says that it lies inside the margin (TOST)."""
+    n_planned: int | None = None
+    """Items that there were, where the cell could stop before the last: the intervals are then
+    confidence sequences, which hold however often one looks. None: all items, fixed beforehand."""
     notes: tuple[str, ...] = ()

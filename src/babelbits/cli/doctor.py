@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from babelbits.cli.console import data, data_json, say, size
 from babelbits.errors import BabelbitsError, ExitCode
+
+if TYPE_CHECKING:
+    from babelbits.store import Store
 
 SCHEMA = "babelbits.doctor/1"
 _RUN_LIBRARIES = (
@@ -80,8 +83,7 @@ def _set_aside(folder: Path) -> None:
         with store.writing():
             for variant, _ in damaged:
                 say(f"set aside: {store.set_aside(variant)}")
-    for smoke in (False, True):
-        store = Store(folder, smoke=smoke)
+    for store in Store.kinds(folder).values():
         if not store.planned():
             continue
         with store.writing():
@@ -207,23 +209,25 @@ def _variants(folder: Path) -> Iterator[Finding]:
 
 def _cells(folder: Path) -> Iterator[Finding]:
     """Whether the recorded cells of a run folder are whole."""
-    for smoke in (False, True):
-        name = "smoke cells" if smoke else "cells"
-        try:
-            yield from _cell_findings(folder, name=name, smoke=smoke)
-        except BabelbitsError as error:
-            detail = f"{error.where}: {error.what}"
-            yield Finding(what=name, state="fail", detail=detail, fix=error.hint)
-
-
-def _cell_findings(folder: Path, *, name: str, smoke: bool) -> Iterator[Finding]:
     from babelbits.store import Store
 
-    store = Store(folder, smoke=smoke)
+    found = False
+    for name, store in Store.kinds(folder).items():
+        try:
+            for finding in _cell_findings(folder, store, name=name):
+                found = True
+                yield finding
+        except BabelbitsError as error:
+            found = True
+            detail = f"{error.where}: {error.what}"
+            yield Finding(what=name, state="fail", detail=detail, fix=error.hint)
+    if not found:
+        yield Finding(what="cells", state="warn", detail="no study was run here yet")
+
+
+def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Finding]:
     planned, problems = store.planned(), store.problems()
     if not planned:
-        if not smoke and not Store(folder, smoke=True).planned():
-            yield Finding(what=name, state="warn", detail="no study was run here yet")
         return
     done = len(planned) - len(problems)
     yield Finding(what=name, state="ok", detail=f"{done} of {len(planned)} done")

@@ -18,32 +18,35 @@ SCHEMA = "babelbits.plan/1"
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path, dir_okay=False), default="study.toml")
 @click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
+@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
 @click.option("--build", is_flag=True, help="Count the items of lm-eval's tasks too (slower).")
 @click.option("--all", "every", is_flag=True, help="One line a cell.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def plan(study: Path, *, limit: int | None, build: bool, every: bool, as_json: bool) -> None:
+def plan(
+    study: Path, *, limit: int | None, stop: bool, build: bool, every: bool, as_json: bool
+) -> None:
     """Say what STUDY (study.toml) will run, why, what is done, how much disk and time it needs.
 
     Nothing is made or run. `babelbits run` executes this very plan.
     """
-    made = _plan(study, limit=limit, build=build)
+    made = _plan(study, limit=limit, stop=stop, build=build)
     if as_json:
         data_json(as_object(made))
     else:
         render(made, every=every)
 
 
-def _plan(file: Path, *, limit: int | None, build: bool) -> "Plan":
+def _plan(file: Path, *, limit: int | None, stop: bool, build: bool) -> "Plan":
     from babelbits.store import Store
     from babelbits.study import load
     from babelbits.study.base_model import locate
     from babelbits.study.plan import build_light, make_plan
     from babelbits.tasks import catalogue
 
-    study = load(file, limit=limit)
+    study = load(file, limit=limit, stop=stop)
     return make_plan(
         study,
-        Store(study.folder, smoke=study.smoke),
+        Store(study.folder, smoke=study.smoke, early=study.stop),
         base=locate(study.model),
         build=catalogue.load if build else build_light,
     )

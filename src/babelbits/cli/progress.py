@@ -94,10 +94,11 @@ class Reporter:
             now_at = f"{cell.variant} · {cell.suite} · {cell.language}"
             self._line(f"{self._counts()}{self._eta()} (now {now_at})")
 
-    def finished(self, cell: CellStep) -> None:
-        """A cell is complete."""
+    def finished(self, cell: CellStep, n_skipped: int) -> None:
+        """A cell is complete; some items may not have been needed."""
         del cell
         self._done_cells += 1
+        self._left -= n_skipped
         if self._bar is None and self._done_cells == self._cells:
             self._line(self._counts())
 

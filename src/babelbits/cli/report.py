@@ -27,8 +27,9 @@ SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "
     "--charts", type=click.Path(path_type=Path, file_okay=False), help="Folder for SVG and PNG."
 )
 @click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
+@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
 def report(
-    source: Path, *, kind: str, output: Path | None, charts: Path | None, smoke: bool
+    source: Path, *, kind: str, output: Path | None, charts: Path | None, smoke: bool, stop: bool
 ) -> None:
     """Build the report of a run folder, or of a study file with its margins as they are now.
 
@@ -41,11 +42,12 @@ def report(
 
     folder, study_file, smoke = locate(source, smoke=smoke)
     if kind == "html" and output is None and charts is None:
-        click.echo(str(write_report(folder, smoke=smoke, study_file=study_file)))
+        path = write_report(folder, smoke=smoke, early=stop, study_file=study_file)
+        click.echo(str(path))
         return
     from babelbits.report.load import load_run
 
-    found = load_run(folder, smoke=smoke, study_file=study_file)
+    found = load_run(folder, smoke=smoke, early=stop, study_file=study_file)
     if charts is not None:
         paths = write_charts(found, charts)
         say(f"{len(paths)} files in {charts}")
@@ -81,7 +83,9 @@ def locate(source: Path, *, smoke: bool) -> tuple[Path, Path | None, bool]:
     return study.folder, source, smoke or study.smoke
 
 
-def write_report(folder: Path, *, smoke: bool = False, study_file: Path | None = None) -> Path:
+def write_report(
+    folder: Path, *, smoke: bool = False, early: bool = False, study_file: Path | None = None
+) -> Path:
     """Write the page into the run folder; returns its path.
 
     Raises
@@ -91,9 +95,10 @@ def write_report(folder: Path, *, smoke: bool = False, study_file: Path | None =
     """
     from babelbits.report.build import build
     from babelbits.report.load import load_run
+    from babelbits.store import Store
 
-    page = build(load_run(folder, smoke=smoke, study_file=study_file))
-    path = (folder / "smoke" if smoke else folder) / "report.html"
+    page = build(load_run(folder, smoke=smoke, early=early, study_file=study_file))
+    path = Store(folder, smoke=smoke, early=early).base / "report.html"
     _write(path, page)
     return path
 

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
+@click.option(
+    "--stop",
+    is_flag=True,
+    help="Stop a cell when its verdict is known; the report then shows confidence sequences.",
+)
 @click.option("--no-report", is_flag=True, help="Only run; build the report later.")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     help="Processes that run cells at the same time; default: what suits model and machine.",
 )
-def run(study: Path, *, limit: int | None, no_report: bool, workers: int | None) -> int:
+def run(study: Path, *, limit: int | None, stop: bool, no_report: bool, workers: int | None) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
     The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
@@ -37,7 +42,7 @@ def run(study: Path, *, limit: int | None, no_report: bool, workers: int | None)
     """
     from babelbits.study import load
 
-    return run_study(load(study, limit=limit), report=not no_report, workers=workers)
+    return run_study(load(study, limit=limit, stop=stop), report=not no_report, workers=workers)
 
 
 def run_study(study: "Study", *, report: bool, workers: int | None = None) -> int:
@@ -45,7 +50,7 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     from babelbits.store import Store
 
     _need_libraries()
-    store = Store(study.folder, smoke=study.smoke)
+    store = Store(study.folder, smoke=study.smoke, early=study.stop)
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
             plan = _plan(study, store)
@@ -81,6 +86,8 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     check(plan)
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
+    if study.stop:
+        say("cells stop when their verdict is known; stored apart from runs of all items")
     return plan
 
 
@@ -104,8 +111,8 @@ def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
 
 def _how_to_go_on(study: "Study") -> str:
     """The command that resumes; a smoke run must not become the whole one."""
-    limit = f" --limit {study.limit}" if study.smoke else ""
-    return f"go on with: babelbits run {shlex.quote(str(study.file))}{limit}"
+    options = (f" --limit {study.limit}" if study.smoke else "") + (" --stop" if study.stop else "")
+    return f"go on with: babelbits run {shlex.quote(str(study.file))}{options}"
 
 
 # --- what was done and, loudly, what was not -----------------------------------------------------
@@ -144,6 +151,8 @@ def _summarise(outcome: "Outcome", plan: "Plan", losses: _Losses) -> None:
         say(f"nothing to do: all {len(plan.cells)} cells are recorded")
     else:
         say(f"computed {outcome.n_items} items, finished {outcome.n_cells} cells")
+    if outcome.n_skipped:
+        say(f"{outcome.n_skipped} items were not needed: the verdicts of their cells were known")
     _say_losses(losses)
     for line in outcome.failures:
         say(f"failed: {line}")
@@ -168,7 +177,7 @@ def _report(study: "Study") -> None:
     from babelbits.cli.report import write_report
 
     started = time.monotonic()
-    path = write_report(study.folder, smoke=study.smoke, study_file=study.file)
+    path = write_report(study.folder, smoke=study.smoke, early=study.stop, study_file=study.file)
     say(f"report built in {duration(time.monotonic() - started)}:")
     click.echo(str(path))
 

@@ -32,6 +32,7 @@ STYLES = {"before": "strike red", "after": "underline green"}
 @click.option("--flips", is_flag=True, help="Only items that broke or were fixed.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many items.")
 @click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
+@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
 def show(
     source: Path,
     *,
@@ -42,6 +43,7 @@ def show(
     flips: bool,
     limit: int | None,
     smoke: bool,
+    stop: bool,
 ) -> None:
     """Show what baseline and variant made of the same items, with what changed marked.
 
@@ -57,7 +59,7 @@ def show(
         raise click.UsageError("name an item (--item), or a cell (--variant, --suite, --language)")
     folder, _, smoke = locate(source, smoke=smoke)
     wanted = {"variant": variant, "suite": suite, "language": _code(language)}
-    chosen = select(load_cells(Store(folder, smoke=smoke)), wanted)
+    chosen = select(load_cells(Store(folder, smoke=smoke, early=stop)), wanted)
     pairs = [
         (name, pair)
         for name, pair in chosen

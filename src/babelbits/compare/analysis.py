@@ -43,7 +43,12 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         aa=aa,
         contrasts=contrasts(effects, primary=desk.primary, settings=settings),
         families=families(effects, settings),
-        problems=(*desk.problems, *desk.gaps(), *checks.noisy_aa(aa, desk.primary)),
+        problems=(
+            *desk.problems,
+            *desk.gaps(),
+            *checks.noisy_aa(aa, desk.primary),
+            *checks.could_stop(effects),
+        ),
         smoke=any(cell.meta.smoke for cell in cells),
     )
 

@@ -36,6 +36,22 @@ def duplicate(cell: CellResult) -> Problem:
     )
 
 
+def could_stop(effects: Sequence[Effect]) -> list[Problem]:
+    """Suites whose languages ran for as long as their own results made them."""
+    suites = dict.fromkeys(effect.task for effect in effects if effect.n_planned is not None)
+    return [
+        Problem(
+            kind="could_stop",
+            severity="warning",
+            message=f"{suite}: cells stopped when their verdict was known, so differences are "
+            "overestimated a little and groups of languages are not contrasted",
+            hint="run the study without --stop for that",
+            suite=suite,
+        )
+        for suite in suites
+    ]
+
+
 def without_baseline(cell: CellResult) -> Problem:
     """Nothing to compare a cell with."""
     return about(cell, "missing_baseline", "the baseline has no such cell", hint=RUN_AGAIN)

@@ -11,7 +11,7 @@ import numpy as np
 
 from babelbits.compare.cells import CellResult, place
 from babelbits.errors import UnpairedItemsError
-from babelbits.records import ItemRow, TaskInfo
+from babelbits.records import CellMeta, ItemRow, StopPlan, TaskInfo
 from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
 
 
@@ -80,6 +80,26 @@ class Pairs:
 
     baseline: Columns
     variant: Columns
+    stop: StopPlan | None = None
+    """Fixed before the variant's cell began, if it could stop early."""
+    n_planned: int | None = None
+    """Items that such a cell had."""
+    whole_baseline: Columns | None = None
+    """All of the baseline's items, where the variant's cell was not asked all of them."""
+
+
+def pair_early(baseline: Columns, variant: Columns, meta: CellMeta) -> Pairs:
+    """Pair a cell that could stop early with the baseline's answers to the items it was asked.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If it was asked items that the baseline was not.
+    """
+    index = {item_id: number for number, item_id in enumerate(baseline.item_ids)}
+    order = np.array([index[one] for one in variant.item_ids if one in index], np.intp)
+    pairs = pair(_reordered(baseline, order), variant)
+    return replace(pairs, stop=meta.stop, n_planned=meta.n_items, whole_baseline=baseline)
 
 
 def pair(baseline: Columns, variant: Columns) -> Pairs:

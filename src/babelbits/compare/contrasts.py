@@ -53,6 +53,8 @@ def contrasts(
     """
     cells: dict[tuple[str, str], list[Effect]] = defaultdict(list)
     for effect in effects:
+        if effect.n_planned is not None:
+            continue  # how much a language lost decided how long it ran: its delta is biased
         if effect.scope == "language" and primary[effect.task] == effect.metric:
             cells[effect.variant, effect.task].append(effect)
     found: list[GroupContrast] = []

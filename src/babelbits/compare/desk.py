@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from babelbits.compare import checks
 from babelbits.compare.cells import BASELINE, CellResult
-from babelbits.compare.columns import Columns, Pairs, columns, pair
+from babelbits.compare.columns import Columns, Pairs, columns, pair, pair_early
 from babelbits.compare.results import Problem
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import TaskInfo
@@ -58,7 +58,10 @@ class Desk:
         if mismatch is not None:
             return mismatch
         try:
-            return pair(self._baseline(baseline), columns(cell, sources=self._sources))
+            theirs = columns(cell, sources=self._sources)
+            if cell.meta.stop is not None:
+                return pair_early(self._baseline(baseline), theirs, cell.meta)
+            return pair(self._baseline(baseline), theirs)
         except UnpairedItemsError as error:
             return checks.unpaired(cell, error)
 

@@ -96,6 +96,7 @@ def draft(
         above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
         at_floor=floor,
         recipe=_recipe(inference, settings),
+        n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
     )
     effect = replace(effect, aa_churn=noise.get(key(effect)), notes=_notes(sample, effect))
     return Draft(effect=effect, sample=sample)
@@ -118,6 +119,7 @@ def conclude(
             floor_languages=[one.language for one in parts if one.at_floor],
             lost_share=float(np.mean([one.lost_share for one in parts])),
             has_range=effect.kind != "real",
+            may_stop=effect.n_planned is not None,
         )
     )
     exploratory = () if family else ("exploratory: p is not adjusted",)
@@ -174,6 +176,11 @@ def _baseline_interval(sample: Sample, settings: AnalysisSettings) -> Interval |
 
 def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
     found = []
+    if effect.n_planned is not None:
+        found.append(
+            f"{sample.n_items} of {effect.n_planned} items: stops when the verdict is known; "
+            "the interval is a confidence sequence"
+        )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
         found.append(f"{lost} of {effect.n_failed} failed items failed under the variant alone")

@@ -3,7 +3,9 @@
 Families hold effects of primary metrics. Languages, groups and the pooled effect are three
 questions and so three families. By default each variant and suite has its own; a study that
 declares confirmatory variants and suites has one family a question over all of these, and
-everything else is exploratory. Equivalence is no part of these families (see `stats.equivalence`).
+everything else is exploratory. Cells that may stop early have a share of the error rate that was
+fixed before they began (Bonferroni); all others are adjusted by Holm. Equivalence is no part of
+these families (see `stats.equivalence`).
 """
 
 from collections import defaultdict
@@ -12,38 +14,37 @@ from collections.abc import Sequence
 from babelbits.compare.effects import Draft, conclude
 from babelbits.compare.results import Family
 from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.shares import error_shares, family_name
 from babelbits.records import Effect
 from babelbits.stats.multiplicity import holm
-
-_QUESTIONS = {"language": "languages", "group": "groups", "all": "all languages"}
-
-
-def family_of(draft: Draft, settings: AnalysisSettings) -> str | None:
-    """Name of the family an effect belongs to; None: exploratory."""
-    effect, declared = draft.effect, settings.confirmatory
-    if effect.metric != draft.sample.info.primary:
-        return None
-    question = _QUESTIONS[effect.scope]
-    if declared is None:
-        return f"{effect.variant} · {effect.task} · {question}"
-    return f"confirmatory · {question}" if declared.covers(effect.variant, effect.task) else None
 
 
 def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect, ...]:
     """Effects with adjusted p-values and verdicts, in the order of the drafts."""
-    names = [family_of(one, settings) for one in drafts]
+    names = [family_name(one.sample, settings) for one in drafts]
     members: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         if name is not None:
             members[name].append(index)
+    shares = error_shares([one.sample for one in drafts], settings)
     adjusted: dict[int, float] = {}
     for indices in members.values():
-        found = holm([_p(drafts[index].effect) for index in indices])
+        p_values = [_p(drafts[index].effect) for index in indices]
+        if any(drafts[index].sample.stops for index in indices):
+            size = max(settings.alpha / shares[index] for index in indices)
+            found = _bonferroni(p_values, max(size, len(indices)))
+        else:
+            found = holm(p_values)
         adjusted.update(zip(indices, found, strict=True))
     return tuple(
         conclude(one, family=names[index], p_adjusted=adjusted.get(index), settings=settings)
         for index, one in enumerate(drafts)
     )
+
+
+def _bonferroni(p_values: Sequence[float], size: float) -> tuple[float, ...]:
+    """For cells that may stop: each must know its share before the others' p-values exist."""
+    return tuple(min(1.0, p * size) for p in p_values)
 
 
 def _p(effect: Effect) -> float:
@@ -66,6 +67,7 @@ def families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Fam
                 for effect in found
             ),
             all_equivalent=all(effect.verdict == "equivalent" for effect in found),
+            method="Bonferroni, fixed beforehand" if found[0].n_planned is not None else "Holm",
         )
         for name, found in members.items()
     )

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babelbits.compare.early import LOOK_EVERY, last_glance
 from babelbits.compare.samples import Sample
 from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.shares import error_shares
 from babelbits.records import Interval
 from babelbits.stats.binary import mcnemar_midp, paired_table, tango
 from babelbits.stats.bounded import (
@@ -32,12 +34,12 @@ _COLUMNS_AT_ONCE = 256
 class Inference:
     """What the data of one sample support."""
 
-    p_value: float
-    """Two-sided."""
+    p_value: float | None
+    """Two-sided; None where no test holds."""
     interval: Interval | None
     """Level 1 - alpha; None where nothing bounds an unseen change."""
     equivalence_interval: Interval | None
-    """Level 1 - 2 alpha."""
+    """Level 1 - 2 alpha; of cells that could stop early the same as `interval`."""
     minimal_effect: float | None
     test: str
     units: int
@@ -49,8 +51,11 @@ def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inferen
     """Test and interval of every sample, in order."""
     found: dict[int, Inference] = {}
     waiting: dict[int, list[int]] = defaultdict(list)
+    shares = error_shares(samples, settings)
     for index, sample in enumerate(samples):
-        if sample.is_paired_table:
+        if sample.stops:
+            found[index] = _at_any_time(sample, alpha=shares[index])
+        elif sample.is_paired_table:
             found[index] = _right_or_wrong(sample, settings)
         else:
             waiting[sample.scores.n_clusters].append(index)
@@ -60,6 +65,29 @@ def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inferen
             results = _resampled([samples[index] for index in batch], settings)
             found.update(zip(batch, results, strict=True))
     return [found[index] for index in range(len(samples))]
+
+
+def _at_any_time(sample: Sample, *, alpha: float) -> Inference:
+    """A confidence sequence: the only interval that holds for cells that could stop early."""
+    nothing = Inference(
+        p_value=None,
+        interval=None,
+        equivalence_interval=None,
+        minimal_effect=None,
+        test="none: the cell could stop early, and the metric has no range",
+        units=len(sample.units),
+        resampled=False,
+    )
+    if sample.kind == "real" or not len(sample.units):
+        return nothing
+    glance = last_glance(sample.units, alpha=alpha, margin=None)
+    return replace(
+        nothing,
+        p_value=glance.p_value,
+        interval=glance.look.interval,
+        equivalence_interval=glance.look.interval,
+        test=f"betting, anytime-valid, a look every {LOOK_EVERY} units",
+    )
 
 
 def _right_or_wrong(sample: Sample, settings: AnalysisSettings) -> Inference:

@@ -18,6 +18,7 @@ ProblemKind = Literal[
     "failed_items",
     "no_aa",
     "aa_beyond_margin",
+    "could_stop",
 ]
 Scale = Literal["points", "relative", "above_chance"]
 

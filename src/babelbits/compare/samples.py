@@ -5,18 +5,19 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from babelbits.compare.columns import Pairs
+from babelbits.compare.early import ordered_units
 from babelbits.compare.floor import at_floor
 from babelbits.compare.settings import AnalysisSettings
-from babelbits.records import Metric, MetricKind, TaskInfo
+from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
 from babelbits.stats.cluster import ClusterScores, cluster_scores
-from babelbits.stats.pairs import FloatArray, IntArray
+from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +40,10 @@ class Part:
     n_over_long: int
     """Items whose prompt exceeded the context, truncated or failed for it."""
     at_floor: bool
+    stop: StopPlan | None = None
+    """Fixed beforehand, if the cell could stop early; its items are then in the run's order."""
+    n_planned: int | None = None
+    """Items that such a cell had."""
 
     @property
     def language(self) -> str:
@@ -67,7 +72,6 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         return None
     kind = _kind_found(metric.kind, np.concatenate([before[kept], after[kept]]))
     sources, truncated = first.sources[kept], first.truncated | second.truncated
-    n_units = int(np.unique(sources).size)
     return Part(
         info=info,
         metric=metric,
@@ -79,9 +83,28 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         n_lost=int(np.sum(scored_before & ~scored_after)),
         n_truncated=int(np.sum(truncated)),
         n_over_long=int(np.sum(truncated | first.refused | second.refused)),
-        at_floor=at_floor(
-            before[kept], metric, info=info, kind=kind, n_units=n_units, settings=settings
-        ),
+        at_floor=_at_floor(pairs, metric, kept, kind=kind, settings=settings),
+        stop=pairs.stop,
+        n_planned=pairs.n_planned,
+    )
+
+
+def _at_floor(
+    pairs: Pairs, metric: Metric, kept: BoolArray, *, kind: MetricKind, settings: AnalysisSettings
+) -> bool:
+    """By the baseline's paired items, or by all of them where the variant was asked fewer."""
+    if pairs.whole_baseline is None:
+        columns, known = pairs.baseline, kept
+    else:
+        columns = pairs.whole_baseline
+        known = np.isfinite(columns.scores[metric.name])
+    return at_floor(
+        columns.scores[metric.name][known],
+        metric,
+        info=pairs.variant.info,
+        kind=kind,
+        n_units=int(np.unique(columns.sources[known]).size),
+        settings=settings,
     )
 
 
@@ -153,6 +176,16 @@ class Sample:
         return sum(one.baseline.size for one in self.parts)
 
     @property
+    def stops(self) -> bool:
+        """Whether some cell could stop early: only a confidence sequence holds then."""
+        return any(one.stop is not None for one in self.parts)
+
+    @cached_property
+    def units(self) -> FloatArray:
+        """One oriented difference a unit, in the order of the run; for cells that could stop."""
+        return _common(self.parts)[0]
+
+    @property
     def is_paired_table(self) -> bool:
         """One language, right/wrong, every item its own source: McNemar's case."""
         return (
@@ -173,7 +206,33 @@ def samples(
     for name, languages in groups.items():
         inside = tuple(one for one in parts if one.language in languages)
         if inside:
-            found.append(Sample(variant=variant, scope="group", group=name, parts=inside))
+            shared = _in_common(inside)
+            found.append(Sample(variant=variant, scope="group", group=name, parts=shared))
     if len(parts) > 1:
-        found.append(Sample(variant=variant, scope="all", group=None, parts=tuple(parts)))
-    return found
+        shared = _in_common(parts)
+        found.append(Sample(variant=variant, scope="all", group=None, parts=shared))
+    return [one for one in found if one.n_items]
+
+
+def _common(parts: Sequence[Part]) -> tuple[FloatArray, tuple[BoolArray, ...]]:
+    return ordered_units(
+        [one.differences for one in parts],
+        [one.sources for one in parts],
+        parallel=all(one.info.parallel for one in parts),
+    )
+
+
+def _in_common(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The items that all languages were asked, where some could stop early; else all items."""
+    if all(one.stop is None for one in parts):
+        return tuple(parts)
+    _, kept = _common(parts)
+    return tuple(
+        replace(
+            one,
+            baseline=one.baseline[mask],
+            variant=one.variant[mask],
+            sources=one.sources[mask],
+        )
+        for one, mask in zip(parts, kept, strict=True)
+    )

@@ -37,6 +37,8 @@ class Evidence:
     """Share of the items that failed under the variant alone."""
     has_range: bool = True
     """No difference exceeds 1, so that items without a score can be bounded."""
+    may_stop: bool = False
+    """The items were not fixed in number beforehand; intervals are confidence sequences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def decide(evidence: Evidence) -> Decision:
     if evidence.at_floor:
         return Decision(verdict="undecided", reason="at floor")
     if evidence.interval is None or evidence.equivalence_interval is None:
-        return Decision(verdict="undecided", reason="too few items changed for an interval")
+        return Decision(verdict="undecided", reason=_no_interval(evidence))
     shown = _direction(evidence)
     withheld = _why_not_equivalent(evidence)
     if withheld is None:
@@ -63,6 +65,12 @@ def decide(evidence: Evidence) -> Decision:
     if shown is not None:
         return Decision(verdict=shown, reason="loss shown" if shown == "worse" else "gain shown")
     return Decision(verdict="undecided", reason=withheld or _open(evidence))
+
+
+def _no_interval(evidence: Evidence) -> str:
+    if evidence.may_stop:
+        return "the cell could stop early, and no sequence holds for a metric without a range"
+    return "too few items changed for an interval"
 
 
 def _direction(evidence: Evidence) -> Verdict | None:

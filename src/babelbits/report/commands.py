@@ -7,22 +7,29 @@ from babelbits.report.input import StudySummary
 
 def run(study: StudySummary) -> str:
     """Run what is missing; a finished study runs nothing."""
-    return shlex.join(["babelbits", "run", study.study_file])
+    limit = [] if study.limit is None else ["--limit", str(study.limit)]
+    stop = ["--stop"] if study.early else []
+    return shlex.join(["babelbits", "run", study.study_file, *limit, *stop])
+
+
+def _kind(study: StudySummary) -> list[str]:
+    """Which of the results that a run folder keeps apart."""
+    return (["--smoke"] if study.smoke else []) + (["--stop"] if study.early else [])
 
 
 def show_cell(study: StudySummary, key: tuple[str, str, str], *, flips: bool = False) -> str:
     """Print the items of a cell; `key` is variant, suite, language."""
     variant, suite, language = key
     words = ["babelbits", "show", study.folder, "--variant", variant]
-    words += ["--suite", suite, "--language", language]
+    words += ["--suite", suite, "--language", language, *_kind(study)]
     return shlex.join(words + (["--flips"] if flips else []))
 
 
 def show_item(study: StudySummary, item_id: str) -> str:
     """Print one item under every variant."""
-    return shlex.join(["babelbits", "show", study.folder, "--item", item_id])
+    return shlex.join(["babelbits", "show", study.folder, "--item", item_id, *_kind(study)])
 
 
 def charts(study: StudySummary) -> str:
     """Write every chart as SVG and PNG."""
-    return shlex.join(["babelbits", "report", study.folder, "--charts", "charts"])
+    return shlex.join(["babelbits", "report", study.folder, "--charts", "charts", *_kind(study)])

@@ -92,6 +92,9 @@ def to_markdown(report: ReportInput) -> str:
     lines = [f"# {markdown(report.study.name)}", ""]
     if report.study.smoke:
         lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
+    if report.study.early:
+        early = "Cells stopped when their verdict was known: intervals are confidence sequences."
+        lines += [f"> {early}", ""]
     if report.study.bundled:
         lines += ["> The bundled model is no oracle for large models.", ""]
     lines += [f"**{markdown(verdicts.headline(spoken))}**", ""]

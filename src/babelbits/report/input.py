@@ -35,6 +35,10 @@ class StudySummary:
     versions: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     """The study file itself."""
+    early: bool = False
+    """Cells could stop when their verdict was known."""
+    limit: int | None = None
+    """Items a task in a smoke run, if it is the same for all cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ from babelbits.study.spec import BUNDLED, AnalysisSpec
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
 
-def load_run(folder: Path, *, smoke: bool = False, study_file: Path | None = None) -> ReportInput:
+def load_run(
+    folder: Path, *, smoke: bool = False, early: bool = False, study_file: Path | None = None
+) -> ReportInput:
     """Everything that the finished cells of a run folder say.
 
     Parameters
@@ -31,6 +33,8 @@ def load_run(folder: Path, *, smoke: bool = False, study_file: Path | None = Non
         The run folder.
     smoke : bool
         Read the folder's smoke run instead of its results.
+    early : bool
+        Read the run whose cells stop when their verdict is known.
     study_file : Path, optional
         A study file whose margins, families and groups are used instead of the folder's copy.
 
@@ -41,7 +45,7 @@ def load_run(folder: Path, *, smoke: bool = False, study_file: Path | None = Non
     """
     from babelbits.compare.analysis import analyse
 
-    store = Store(folder, smoke=smoke)
+    store = Store(folder, smoke=smoke, early=early)
     text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
     study = tomllib.loads(text)
     cells = load_cells(store)
@@ -120,7 +124,16 @@ def _summary(
         bundled=model == BUNDLED,
         versions=_versions(manifests),
         text=text,
+        early=any(cell.meta.stop is not None for cell in cells),
+        limit=_limit(study, cells),
     )
+
+
+def _limit(study: Mapping[str, Any], cells: Sequence[CellResult]) -> int | None:
+    """What `--limit` a smoke run was given; None where the study itself has it, or none did."""
+    if "items" in study.get("limits", {}) or not any(cell.meta.smoke for cell in cells):
+        return None
+    return max(cell.meta.n_items for cell in cells)
 
 
 def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:

@@ -47,6 +47,8 @@ class Done:
     """Wall time over all sessions that computed the cell, seconds."""
     machine: str
     library_versions: dict[str, str]
+    n_planned: int | None = None
+    """Items of the cell where it stopped before the last of them."""
 
 
 def _recorded(folder: Path) -> tuple[dict[int, list[dict[str, Any]]], float]:
@@ -93,10 +95,11 @@ def status(folder: Path, *, n_items: int) -> CellStatus:
     try:
         done = read_done(folder)
         if done is not None:
+            early = f"{done.n_items} of {done.n_planned} items: the verdict was known"
             return CellStatus(
                 state="done",
                 n_recorded=done.n_items,
-                reason=f"all {done.n_items} items recorded",
+                reason=f"all {done.n_items} items recorded" if done.n_planned is None else early,
                 weights_hash=done.weights_hash,
             )
         recorded = sum(len(rows) for rows in _recorded(folder)[0].values())
@@ -160,6 +163,14 @@ class CellWriter:
             if number not in self._batches
         )
 
+    def recorded(self) -> tuple[ItemRow, ...]:
+        """The items that are recorded, batch by batch."""
+        return tuple(
+            from_json(ItemRow, row, where=str(self._folder / JOURNAL))
+            for _, batch in sorted(self._batches.items())
+            for row in batch
+        )
+
     def append(self, batch: int, rows: Sequence[ItemRow], *, seconds: float) -> None:
         """Record a batch; durable when this returns.
 
@@ -173,21 +184,31 @@ class CellWriter:
         self._batches[batch] = record["rows"]  # type: ignore[assignment] # a list of JSON rows
         self._seconds += seconds
 
-    def finish(self, *, weights_hash: str, machine: str, library_versions: dict[str, str]) -> None:
+    def finish(
+        self,
+        *,
+        weights_hash: str,
+        machine: str,
+        library_versions: dict[str, str],
+        early: bool = False,
+    ) -> None:
         """Write the Parquet file, then DONE, then drop the journal.
+
+        Parameters
+        ----------
+        early : bool
+            The verdict is known: the batches that are missing at the end are not needed.
 
         Raises
         ------
         StoreError
-            If batches are missing.
+            If batches are missing that must not be.
         """
-        if self.missing_batches():
+        missing = [number for number, _ in self.missing_batches()]
+        gaps = [number for number in missing if number < max(self._batches, default=0)]
+        if gaps or (missing and not early):
             raise StoreError("cannot finish a cell with missing batches", where=str(self._folder))
-        rows = [
-            from_json(ItemRow, row, where=str(self._folder / JOURNAL))
-            for _, batch in sorted(self._batches.items())
-            for row in batch
-        ]
+        rows = self.recorded()
         content = write_parquet(rows, metadata={"babelbits_cell": self._meta.cell_id})
         write_atomically(self._folder / ITEMS, content)
         done = Done(
@@ -198,6 +219,7 @@ class CellWriter:
             seconds=self._seconds,
             machine=machine,
             library_versions=library_versions,
+            n_planned=self._meta.n_items if missing else None,
         )
         write_atomically(self._folder / DONE, dumps(done))
         (self._folder / JOURNAL).unlink()

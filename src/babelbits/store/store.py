@@ -6,6 +6,7 @@
       variants/ID/        checkpoints, each with manifest.json
       cells/ID/           meta.json; journal.jsonl while it grows; then items.parquet, DONE
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
+      early/              the same of runs whose cells stop when their verdict is known
       set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
       lock                held by the one process that writes
 
@@ -47,12 +48,30 @@ class StoreProblem:
 
 
 class Store:
-    """A run folder; reading needs no lock, writing happens inside `writing()`."""
+    """A run folder, or a kind of results that it keeps apart.
 
-    def __init__(self, root: Path, *, smoke: bool = False) -> None:
+    Reading needs no lock, writing happens inside `writing()`.
+    """
+
+    def __init__(self, root: Path, *, smoke: bool = False, early: bool = False) -> None:
         self.root = root
         self.smoke = smoke
-        self._base = root / "smoke" if smoke else root
+        self.early = early
+        kept_apart = [name for name, apart in (("smoke", smoke), ("early", early)) if apart]
+        self._base = root / "-".join(kept_apart) if kept_apart else root
+
+    @classmethod
+    def kinds(cls, root: Path) -> dict[str, "Store"]:
+        """Every kind of results that a run folder may hold, by what people call its cells."""
+        kinds = [(smoke, early) for early in (False, True) for smoke in (False, True)]
+        stores = [cls(root, smoke=smoke, early=early) for smoke, early in kinds]
+        names = ("cells", "smoke cells", "early cells", "smoke early cells")
+        return dict(zip(names, stores, strict=True))
+
+    @property
+    def base(self) -> Path:
+        """Where this kind of results lies: the folder itself, or a folder in it."""
+        return self._base
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -35,6 +35,12 @@ class Agenda:
                 self._open[cell.variant].append(number)
         self._weights = {step.label: base.hash for step in variants if step.spec.recipe == BASELINE}
         self._begun: set[str] = set()
+        self._first = {
+            (cell.suite, cell.language): number
+            for number, cell in enumerate(cells)
+            if cell.variant == BASELINE and cell.replicate == 0
+        }
+        self._done = {number for number, cell in enumerate(cells) if cell.state == "done"}
 
     def next(self, *, loaded: str | None) -> Job | None:
         """The next job for a worker, or None if there is none now.
@@ -44,24 +50,47 @@ class Agenda:
         loaded : str or None
             The variant that the worker has loaded: its cells come first.
         """
-        if loaded is not None and loaded in self._weights and self._open[loaded]:
-            return self._cell(loaded)
+        if loaded is not None and (job := self._cell(loaded)) is not None:
+            return job
         for label, numbers in self._open.items():
-            if numbers and label in self._weights:
-                return self._cell(label)
-            if numbers and label not in self._begun:
+            if (job := self._cell(label)) is not None:
+                return job
+            if numbers and label not in self._begun | self._weights.keys():
                 self._begun.add(label)
                 return Prepare(step=self._steps[label])
         return None
 
-    def _cell(self, label: str) -> RunCell:
-        number = self._open[label].popleft()
-        return RunCell(
-            step=self._steps[label],
-            cell=self._cells[number],
-            number=number,
-            weights_hash=self._weights[label],
-        )
+    def _cell(self, label: str) -> RunCell | None:
+        """The first cell of a variant that can run now."""
+        if label not in self._weights:
+            return None
+        for number in self._open[label]:
+            cell = self._cells[number]
+            needed = self._needed(cell)
+            if needed is None or needed in self._done:
+                self._open[label].remove(number)
+                return RunCell(
+                    step=self._steps[label],
+                    cell=cell,
+                    number=number,
+                    weights_hash=self._weights[label],
+                    baseline=None if needed is None else self._cells[needed].meta,
+                )
+        return None
+
+    def _needed(self, cell: CellStep) -> int | None:
+        """The baseline's cell, if this one may stop and so must be compared while it runs."""
+        if cell.meta is None or cell.meta.stop is None:
+            return None
+        return self._first[cell.suite, cell.language]
+
+    def finished(self, number: int) -> None:
+        """A cell is complete: those that are compared with it can run."""
+        self._done.add(number)
+
+    def waiting(self) -> tuple[int, ...]:
+        """Cells that can never run: what they are compared with is not there."""
+        return tuple(number for numbers in self._open.values() for number in numbers)
 
     def ready(self, label: str, weights_hash: str) -> None:
         """A variant is prepared: its cells can run."""

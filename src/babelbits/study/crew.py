@@ -19,6 +19,7 @@ from typing import Any
 
 from babelbits.errors import StoreError, TaskError
 from babelbits.study.agenda import Agenda
+from babelbits.study.early import ordered
 from babelbits.study.events import CellFailed, Event, VariantFailed
 from babelbits.study.interrupt import Stop
 from babelbits.study.spec import Study
@@ -190,6 +191,7 @@ class _Tasks:
     """The tasks of a study, built again in this process, as the plan knows them."""
 
     def __init__(self, study: Study) -> None:
+        self._study = study
         self._options = {suite.suite: suite.options for suite in study.suites}
         self._load = lru_cache(maxsize=64)(self._build)
 
@@ -213,5 +215,5 @@ class _Tasks:
     def _build(self, suite: str, language: str) -> tuple[Task, str]:
         from babelbits.tasks import catalogue
 
-        task = catalogue.load(suite, language, self._options[suite])
+        task = ordered(catalogue.load(suite, language, self._options[suite]), self._study)
         return task, fingerprint(task.info, task.items())

@@ -58,6 +58,8 @@ class Finished:
     """A cell is complete."""
 
     cell: int
+    n_skipped: int = 0
+    """Items that were not needed: the verdict was known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from babelbits.store import CellStatus
 from babelbits.study import estimate
 from babelbits.study.base_model import BaseModel
 from babelbits.study.changes import what_changed
+from babelbits.study.early import ordered, stop_plan
 from babelbits.study.identity import (
     cell_identity,
     engine_identity,
@@ -82,7 +83,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         _check_fit(spec, base=base, tensors=tensors)
     variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
     built = {
-        (suite.suite, language): _built(build, suite, language)
+        (suite.suite, language): _built(build, suite, language, study)
         for suite in study.suites
         for language in suite.languages
     }
@@ -172,10 +173,11 @@ def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _built(build: Build, suite: SuiteSpec, language: str) -> _Built | None:
-    task = build(suite.suite, language, suite.options)
-    if task is None:
+def _built(build: Build, suite: SuiteSpec, language: str, study: Study) -> _Built | None:
+    built = build(suite.suite, language, suite.options)
+    if built is None:
         return None
+    task = ordered(built, study)
     items = task.items()
     return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
 
@@ -215,7 +217,7 @@ def _with_status(
     status = context.store.status(meta)
     state, reason = _state(status, meta, variant, context)
     n_done = status.n_recorded if state in ("done", "partial") else 0
-    left = built.n_items - n_done
+    left = 0 if state == "done" else built.n_items - n_done
     return replace(
         step,
         task=built.task,
@@ -280,6 +282,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         n_items=built.n_items,
         chunk=_chunk(context.study.chunk, replicate=replicate, n_items=built.n_items),
         smoke=context.study.smoke,
+        stop=stop_plan(context.study, info, variant=variant.label, replicate=replicate),
     )
 
 

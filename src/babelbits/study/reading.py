@@ -49,7 +49,7 @@ UNITS = (
 """Units that a margin may be given in."""
 
 
-def load(path: Path, *, limit: int | None = None) -> Study:
+def load(path: Path, *, limit: int | None = None, stop: bool = False) -> Study:
     """Read, check and resolve a study.
 
     Parameters
@@ -58,6 +58,8 @@ def load(path: Path, *, limit: int | None = None) -> Study:
         The study file; relative paths in it start at its folder.
     limit : int, optional
         First n items of each task only; wins over `[limits] items`.
+    stop : bool
+        Cells stop when their verdict is known.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def load(path: Path, *, limit: int | None = None) -> Study:
     study = _study(root, path.resolve())
     if problems:
         raise found_problems.located(problems, text=source, file=str(path))
-    return study if limit is None else _limited(study, limit)
+    return dataclasses.replace(study if limit is None else _limited(study, limit), stop=stop)
 
 
 def _read(path: Path) -> str:

@@ -37,8 +37,8 @@ class Listener(Protocol):
     def recorded(self, cell: CellStep, n_items: int) -> None:
         """A batch of items is durably recorded."""
 
-    def finished(self, cell: CellStep) -> None:
-        """A cell is complete."""
+    def finished(self, cell: CellStep, n_skipped: int) -> None:
+        """A cell is complete; `n_skipped` items were not needed, because its verdict is known."""
 
     def failed(self, what: str, reason: str) -> None:
         """A cell or a variant could not be done."""
@@ -52,6 +52,8 @@ class Outcome:
     """Items computed by this run; recorded ones are never computed again."""
     n_cells: int
     """Cells finished by this run."""
+    n_skipped: int
+    """Items that were not needed, because a cell's verdict was known without them."""
     failures: tuple[str, ...]
     """Cells and variants that could not be done, each with its reason."""
     damaged: tuple[str, ...]
@@ -86,7 +88,7 @@ def execute(
     store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
     agenda = Agenda(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, agenda, listener)
-    site = Site(study=plan.study, base=plan.base, engine=plan.engine, smoke=store.smoke)
+    site = Site(study=plan.study, base=plan.base, engine=plan.engine)
     if workers > 1:
         work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
     else:
@@ -125,6 +127,7 @@ class _Ledger:
         self._listener = listener
         self._n_items = 0
         self._n_cells = 0
+        self._n_skipped = 0
         self._failures: list[str] = []
         self._damaged = tuple(
             f"{name(cell)}: {cell.reason}" for cell in plan.cells if cell.state == "damaged"
@@ -146,9 +149,11 @@ class _Ledger:
             case events.Recorded(cell=number, n_items=n_items):
                 self._n_items += n_items
                 self._listener.recorded(self._cells[number], n_items)
-            case events.Finished(cell=number):
+            case events.Finished(cell=number, n_skipped=n_skipped):
                 self._n_cells += 1
-                self._listener.finished(self._cells[number])
+                self._n_skipped += n_skipped
+                self._agenda.finished(number)
+                self._listener.finished(self._cells[number], n_skipped)
             case events.VariantFailed(variant=label, reason=reason):
                 if self._agenda.drop(label):
                     self._fail(label, reason)
@@ -161,9 +166,12 @@ class _Ledger:
 
     def outcome(self, *, interrupted: bool) -> Outcome:
         """What was done."""
+        for number in () if interrupted else self._agenda.waiting():
+            self._fail(name(self._cells[number]), "its baseline's answers are not there")
         return Outcome(
             n_items=self._n_items,
             n_cells=self._n_cells,
+            n_skipped=self._n_skipped,
             failures=tuple(self._failures),
             damaged=self._damaged,
             interrupted=interrupted,

@@ -101,6 +101,8 @@ class Study:
     analysis: AnalysisSpec
     limit: int | None = None
     """First n items of each task only: a smoke run, stored apart."""
+    stop: bool = False
+    """Cells stop when their verdict is known; stored apart."""
 
     @property
     def smoke(self) -> bool:

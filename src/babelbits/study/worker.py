@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from babelbits.compare.early import Watch
 from babelbits.engines.base import Engine, EngineIdentity
 from babelbits.errors import BabelbitsError, StoreError
 from babelbits.quiet import quiet
 from babelbits.recipes.make import make, verify
-from babelbits.records import Manifest
+from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
 from babelbits.study.answering import answer
 from babelbits.study.base_model import BaseModel
@@ -54,6 +55,8 @@ class RunCell:
     number: int
     """Of the cell in the plan."""
     weights_hash: str
+    baseline: CellMeta | None = None
+    """The finished cell that this one is compared with, where it may stop early."""
 
 
 Job = Prepare | RunCell
@@ -66,11 +69,10 @@ class Site:
     study: Study
     base: BaseModel
     engine: EngineIdentity
-    smoke: bool
 
     def store(self) -> Store:
         """The run folder."""
-        return Store(self.study.folder, smoke=self.smoke)
+        return Store(self.study.folder, smoke=self.study.smoke, early=self.study.stop)
 
 
 class Worker:
@@ -208,8 +210,12 @@ class Worker:
         items = task.items()
         if cell.state == "stale":
             self._store.drop(cell.meta)
+        watch = self._watch(job)
         with self._store.writer(cell.meta) as writer:
+            watch.see(writer.recorded() if watch.active else ())
             for number, indices in writer.missing_batches():
+                if watch.known:
+                    break
                 if self._stopping():
                     return
                 started = time.perf_counter()
@@ -217,12 +223,22 @@ class Worker:
                 rows = answer(task, batch, engine, variant=cell.variant)
                 writer.append(number, rows, seconds=time.perf_counter() - started)
                 self._emit(Recorded(cell=job.number, n_items=len(rows)))
+                watch.see(rows)
+            skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
                 weights_hash=job.weights_hash,
                 machine=platform.node(),
                 library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
+                early=watch.known,
             )
-        self._emit(Finished(cell=job.number))
+        self._emit(Finished(cell=job.number, n_skipped=skipped))
+
+    def _watch(self, job: RunCell) -> Watch:
+        """Looks at a cell while it runs; idle where the cell may not stop."""
+        meta = job.cell.meta
+        if meta is None or meta.stop is None or job.baseline is None:
+            return Watch(None, ())
+        return Watch(meta, self._store.rows(job.baseline))
 
 
 def reason(error: Exception) -> str:
