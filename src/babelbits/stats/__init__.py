@@ -12,6 +12,8 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     power          the smallest effect a comparison could have seen, and the items it needs
     scales         points, relative change, share of above-chance ability lost
     churn          how many items changed, beside the net difference
+    sequential     e-values and confidence sequences in closed form: looking early
+    stopping       a confidence sequence of the net difference, and when a verdict is known
 
 Sign: ``delta = variant - baseline`` of an oriented score, so harm is negative. Scores are fractions
 unless a function says otherwise. p-values are two-sided unless a function says otherwise.
