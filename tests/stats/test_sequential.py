@@ -265,6 +265,9 @@ def test_refusals_name_what_is_wrong() -> None:
             StopRule(**{"alpha": 0.05, "margin": 0.02, "limit": 1.0, **wrong})
     with pytest.raises(ValueError, match="at most n_items"):
         net_difference_sequence(3, 3, 5, alpha=0.05)
+    for beyond in (1.01, np.nan):
+        with pytest.raises(ValueError, match="width of the metric's range"):
+            mean_sequence([0, beyond], [5, 1], alpha=0.05)
     with pytest.raises(ValueError, match="needs items"):
         bounded_mean_sequence(0.0, 0, best_at=10)
     with pytest.raises(ValueError, match="7 of 5"):

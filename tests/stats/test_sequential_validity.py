@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from babelbits.stats.sequential import log_e_value, normal_mixture_radius, normal_mixture_rho
+from babelbits.stats.sequential import (
+    bounded_mean_sequence,
+    log_e_value,
+    normal_mixture_radius,
+    normal_mixture_rho,
+    share_sequence,
+)
 from babelbits.stats.stopping import log_wealth, net_difference_sequence
 
 pytestmark = pytest.mark.slow
@@ -117,3 +123,46 @@ def test_the_e_process_stays_below_its_level_only_under_a_fair_coin(share: float
         assert crossed <= HIGHEST
     else:
         assert crossed >= 0.99
+
+
+def test_a_benchmark_in_random_order_covers_its_own_mean() -> None:
+    """500 items, 6 % broken, 2 % fixed, drawn without replacement to the last one."""
+    items = np.repeat([-1, 0, 1], [30, 460, 10])
+    rng = np.random.default_rng(21)
+    signs = np.array([rng.permutation(items) for _ in range(DRAWS)])
+    broke, fixed = counts(signs, np.arange(1, 501))
+    tallies = np.stack([broke, np.arange(1, 501) - broke - fixed, fixed], axis=-1)
+    over = log_wealth(-0.04, [-1, 0, 1], tallies) >= math.log(2 / ALPHA)
+    under = log_wealth(0.04, [-1, 0, 1], tallies[..., ::-1]) >= math.log(2 / ALPHA)
+    assert (over | under).any(axis=1).mean() <= HIGHEST
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 6.0), (5.0, 5.0)])
+def test_the_betting_sequence_holds_for_graded_scores(a: float, b: float) -> None:
+    """Losses of Beta(a, b) size on 30 % of the items, gains on as many; a look every 20 items."""
+    rng = np.random.default_rng(22)
+    seen = np.tril(np.ones((400, 400)))[19::20]
+    missed = 0
+    for _ in range(DRAWS):
+        signs = rng.choice([-1, 0, 1], size=400, p=[0.3, 0.4, 0.3])
+        values = signs * rng.beta(a, b, 400)
+        over = log_wealth(0.0, values, seen) >= math.log(2 / ALPHA)
+        under = log_wealth(0.0, -values, seen) >= math.log(2 / ALPHA)
+        missed += bool((over | under).any())
+    assert missed / DRAWS <= HIGHEST
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_closed_form_sequences_ever_miss_in_at_most_five_per_cent(share: float) -> None:
+    """Looks every 10 of 200 items, best at 100."""
+    draws, looks = 200, np.arange(10, 201, 10)
+    hits = np.random.default_rng(23).random((draws, 200)) < share
+    totals = np.cumsum(hits, axis=1)[:, looks - 1]
+    missed = {"share": 0, "mean": 0}
+    for row in totals:
+        pairs = [(int(k), int(n)) for k, n in zip(row, looks, strict=True)]
+        shares = [share_sequence(k, n, best_at=100) for k, n in pairs]
+        means = [bounded_mean_sequence(2 * k - n, n, best_at=100) for k, n in pairs]
+        missed["share"] += any(not one.low <= share <= one.high for one in shares)
+        missed["mean"] += any(not one.low <= 2 * share - 1 <= one.high for one in means)
+    assert max(missed.values()) <= float(stats.binom.ppf(0.999, draws, ALPHA))

@@ -12,6 +12,14 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     power          the smallest effect a comparison could have seen, and the items it needs
     scales         points, relative change, share of above-chance ability lost
     churn          how many items changed, beside the net difference
+    resampling     bootstrap of whole units, percentile intervals
+    preference     votes of people or judges: net preference, bounds for dropped pairs
+    bradley_terry  strengths of more than two variants from votes between pairs
+    ranks          rank intervals, never a bare rank
+    agreement      Krippendorff's alpha, kappas, each rater against the others
+    ppi            a mean from few human labels and many of a judge
+    perplexity     the change of log-perplexity, with a paired error
+    reported       tests as a published study reported them, for comparison only
     sequential     e-values and confidence sequences in closed form: looking early
     stopping       a confidence sequence of the net difference, and when a verdict is known
 

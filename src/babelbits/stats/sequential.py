@@ -94,7 +94,7 @@ def normal_mixture_rho(variance: float, *, alpha: float = 0.05) -> float:
 
     References
     ----------
-    Howard et al. (2021), Annals of Statistics 49:1055, section 3.5 (their approximation).
+    Howard et al. (2021), Annals of Statistics 49:1055, on tuning a mixture (approximation).
     """
     log_bound = 2 * math.log(1 / alpha)
     return variance / (log_bound + math.log1p(log_bound))
@@ -134,7 +134,7 @@ def bounded_mean_sequence(
 
     References
     ----------
-    Howard et al. (2021), Annals of Statistics 49:1055, proposition 5 and equation (3.6).
+    Howard et al. (2021), Annals of Statistics 49:1055: two-sided normal mixture.
     """
     if n_items < 1 or best_at < 1:
         raise ValueError(f"needs items; got n_items={n_items}, best_at={best_at}")
@@ -161,8 +161,8 @@ def share_sequence(successes: int, n_items: int, *, best_at: int, alpha: float =
 
     References
     ----------
-    Howard et al. (2021), Annals of Statistics 49:1055, proposition 7, computed as
-    `bernoulli_confidence_interval` of their package confseq does.
+    Howard et al. (2021), Annals of Statistics 49:1055: two-sided beta-binomial mixture, as
+    `bernoulli_confidence_interval` of their package confseq computes it.
     """
     if not 0 <= successes <= n_items or n_items < 1 or best_at < 1:
         raise ValueError(

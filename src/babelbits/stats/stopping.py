@@ -80,8 +80,15 @@ def mean_sequence(
     -------
     low, high : shape (...)
         In [-1, 1]; (-1, 1) before the first item.
+
+    Raises
+    ------
+    ValueError
+        If a value is beyond ±1: the game would not be fair.
     """
     x = np.asarray(values, float)
+    if not (np.abs(x) <= 1).all():
+        raise ValueError("values lie in [-1, 1]; divide them by the width of the metric's range")
     return _lower_end(x, counts, alpha=alpha), -_lower_end(-x, counts, alpha=alpha)
 
 

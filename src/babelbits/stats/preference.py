@@ -1,0 +1,207 @@
+"""Do people, or a judge, prefer the variant? Wins, ties and losses of blinded pairs.
+
+A vote is +1 if the variant was preferred, -1 if the baseline was, 0 for a tie, or anything between
+(a judge's probability; two orders averaged). Votes on one prompt are dependent: they are averaged
+first, and the prompt is the unit of every test and interval. Strong verdicts are never repeated
+rows. Ties are data: net preference keeps their share apart, the win rate counts them half.
+Sign: ``net = wins - losses`` of the variant, so harm is negative. Fractions, not points.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from babelbits.errors import UnpairedItemsError
+from babelbits.records import Interval
+from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
+from babelbits.stats.bounded import (
+    bootstrap_t_columns,
+    change_bound,
+    mean_interval,
+    sign_flip,
+)
+from babelbits.stats.cluster import cluster_scores, cluster_standard_error
+from babelbits.stats.pairs import FloatArray, checked_columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Votes for and against the variant, and what they show."""
+
+    n_votes: int
+    n_prompts: int
+    """Independent units."""
+    wins: int
+    """Votes for the variant."""
+    ties: int
+    losses: int
+    net: float
+    """Mean over prompts of their mean vote; (wins - losses) / n_votes if prompts have equally many
+    votes."""
+    standard_error: float | None
+    """Of `net`; None with one prompt."""
+    interval: Interval
+    """Of `net`."""
+    p_value: float
+    """Two-sided, of "neither is preferred"; 1.0 if all prompts are tied."""
+    method: str
+    """The test: sign test (mid-p) with one vote a prompt, else sign flips of prompts."""
+
+    @property
+    def win_rate(self) -> float:
+        """Ties half: (1 + net) / 2."""
+        return (1 + self.net) / 2
+
+    @property
+    def tie_share(self) -> float:
+        """Share of votes that are ties."""
+        return self.ties / self.n_votes
+
+
+def prompt_values(votes: ArrayLike, prompts: ArrayLike | None = None) -> FloatArray:
+    """Mean vote of each prompt, in the order of the sorted prompt labels.
+
+    Parameters
+    ----------
+    votes : shape (n_votes,)
+        In [-1, 1].
+    prompts : shape (n_votes,), optional
+        Which prompt a vote is about; every vote its own prompt if left out.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If there are no votes, one is missing (NaN), or the shapes differ.
+    ValueError
+        If a vote is beyond ±1.
+    """
+    values = checked_columns(np.ravel(np.asarray(votes, float)))[:, 0]
+    if np.abs(values).max() > 1:
+        raise ValueError(f"votes lie in [-1, 1]; got one of {np.abs(values).max():g}")
+    if prompts is None:
+        return values
+    labels = np.asarray(prompts)
+    if labels.shape != values.shape:
+        raise UnpairedItemsError(
+            f"{values.size} votes, {labels.size} prompt labels", hint="give every vote its prompt"
+        )
+    codes = np.unique(labels, return_inverse=True)[1]
+    return np.asarray(np.bincount(codes, weights=values) / np.bincount(codes))
+
+
+def net_preference(
+    votes: ArrayLike,
+    *,
+    prompts: ArrayLike | None = None,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Preference:
+    """Net preference for the variant, with a test and an interval whose unit is the prompt.
+
+    One whole vote a prompt: mid-p sign test on the prompts that are not tied, and Tango's score
+    interval, which keeps a width when nobody disagrees. Otherwise: sign flips of prompt means, and
+    bootstrap-t (its fallbacks as in `bounded.mean_interval`).
+
+    Parameters
+    ----------
+    votes, prompts
+        See `prompt_values`.
+
+    References
+    ----------
+    Miller (2024), arXiv 2411.00640, section 3 (average within a question first).
+    """
+    raw = checked_columns(np.ravel(np.asarray(votes, float)))[:, 0]
+    values = prompt_values(raw, prompts)
+    p_value, interval, method = _inference(values, rng=rng, level=level, resamples=resamples)
+    return Preference(
+        n_votes=raw.size,
+        n_prompts=values.size,
+        wins=int(np.sum(raw > 0)),
+        ties=int(np.sum(raw == 0)),
+        losses=int(np.sum(raw < 0)),
+        net=float(values.mean()),
+        standard_error=cluster_standard_error(
+            cluster_scores(values, clusters=np.arange(values.size))
+        ),
+        interval=interval,
+        p_value=p_value,
+        method=method,
+    )
+
+
+def _inference(
+    values: FloatArray, *, rng: np.random.Generator, level: float, resamples: int
+) -> tuple[float, Interval, str]:
+    if np.isin(values, (-1, 0, 1)).all():
+        table = vote_table(
+            wins=int(np.sum(values == 1)),
+            ties=int(np.sum(values == 0)),
+            losses=int(np.sum(values == -1)),
+        )
+        return mcnemar_midp(table).p_value, tango(table, level=level), "sign test, mid-p"
+    flipped = sign_flip(values, rng=rng, resamples=resamples)
+    boot = bootstrap_t_columns(values, levels=(level,), rng=rng, resamples=resamples)[0][0]
+    interval = mean_interval(values, boot, level=level, limit=1.0)
+    bound = change_bound(values, level=level)  # what is left where no spread was seen
+    return flipped.p_value, interval or bound, "sign flips of prompts"
+
+
+def vote_table(*, wins: int, ties: int, losses: int) -> PairedTable:
+    """One vote a prompt as the table of `binary`: a loss broke, a win fixed, a tie did neither."""
+    return PairedTable(both_right=ties, broke=losses, fixed=wins, both_wrong=0)
+
+
+# --- other people's scales, and pairs that have no vote --------------------------------------
+
+
+def drop_from_win_rate(win_rate: float) -> float:
+    """(w - 50) / 50 of a win rate w with ties half: the net preference again.
+
+    This is how "drops" in human evaluations of quantized models appear to have been made
+    (Marchisio et al. 2024, arXiv 2407.03211: -16.0, -16.6, -4.6 % from 42.0, 41.7, 47.7 %). It is
+    no relative drop of a quality score, and not on the scale of an automatic metric's %Δ.
+
+    Parameters
+    ----------
+    win_rate : float
+        A fraction in [0, 1].
+
+    Returns
+    -------
+    float
+        In [-1, 1]; negative: the baseline is preferred.
+    """
+    if not 0 <= win_rate <= 1:
+        raise ValueError(f"a win rate is a fraction in [0, 1]; got {win_rate}")
+    return (win_rate - 0.5) / 0.5
+
+
+def bounds_with_dropped(net: float, *, n_prompts: int, dropped: int) -> tuple[float, float]:
+    """What the net preference would be if every prompt without a verdict were a loss, or a win.
+
+    Parse failures are not random in language: beside every estimate from pairs that have a
+    verdict, show how far the others could move it.
+
+    Parameters
+    ----------
+    net : float
+        Over the `n_prompts` that have a verdict.
+    dropped : int
+        Prompts without one (unparsed, refused, error).
+
+    Returns
+    -------
+    low, high : float
+        All losses, all wins.
+
+    References
+    ----------
+    Manski (1990), American Economic Review 80:319 (worst-case bounds).
+    """
+    if n_prompts < 0 or dropped < 0 or n_prompts + dropped == 0:
+        raise ValueError(f"needs prompts; got {n_prompts} with a verdict, {dropped} without")
+    total = n_prompts + dropped
+    return (net * n_prompts - dropped) / total, (net * n_prompts + dropped) / total
