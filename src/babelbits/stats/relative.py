@@ -65,25 +65,26 @@ def ratio_of_means_interval(
     # An end has the sign of the difference's end, which says which arm of the baseline matters.
     low = _root(delta, baseline, below, up if delta_interval.low > 0 else down, correlation, -1)
     high = _root(delta, baseline, above, down if delta_interval.high > 0 else up, correlation, 1)
-    if low is None or high is None:
-        return None
     method = f"MOVER-R of {delta_interval.method}"
     return Interval(low=low, high=high, level=delta_interval.level, method=method)
 
 
 def _root(
     delta: float, baseline: float, arm: float, base_arm: float, correlation: float, side: int
-) -> float | None:
+) -> float:
     """The ratio r, below (side -1) or above the estimate, at the edge of what is not rejected.
 
     There (delta - r baseline)^2 = arm^2 + r^2 base_arm^2 - 2 r correlation arm base_arm.
     """
     square = baseline**2 - base_arm**2
-    if square <= 0:
-        return None
     middle = delta * baseline - correlation * arm * base_arm
-    inner = middle**2 - square * (delta**2 - arm**2)
-    return (middle + side * math.sqrt(max(0.0, inner))) / square
+    constant = delta**2 - arm**2
+    root = math.sqrt(max(0.0, middle**2 - square * constant))
+    # Of the two forms of a quadratic's solution, the one that subtracts nothing from its like; it
+    # also holds where the baseline's arm exceeds the baseline and `square` is 0 or negative.
+    if side * middle >= 0:
+        return (middle + side * root) / square
+    return constant / (middle - side * root)
 
 
 def delta_baseline_correlation(differences: ArrayLike, baseline: ArrayLike) -> float:
