@@ -54,7 +54,7 @@ def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportIn
     found = board(small, *everywhere)
     one = verdicts.variant_verdict(found, "w4", NAMES)
     assert one.overall == "equivalent"
-    assert one.sentence == "equivalent within 2 points in all 3 on math."
+    assert one.sentence == "equivalent within 2 points in all 3 languages of math."
     assert "w4 was shown to be unharmed everywhere" in verdicts.headline([one])
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
     one = verdicts.variant_verdict(found, "w4", NAMES)

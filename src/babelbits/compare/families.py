@@ -3,7 +3,8 @@
 Families hold effects of primary metrics. Languages, groups and the pooled effect are three
 questions and so three families. By default each variant and suite has its own; a study that
 declares confirmatory variants and suites has one family a question over all of these, and
-everything else is exploratory. Equivalence is no part of these families (see `stats.equivalence`).
+everything else is exploratory: a map a question, adjusted by Benjamini and Hochberg's method, which
+verdicts do not use. Equivalence is no part of these families (see `stats.equivalence`).
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from babelbits.compare.effects import Draft, conclude
 from babelbits.compare.results import Family
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Effect
-from babelbits.stats.multiplicity import holm
+from babelbits.stats.multiplicity import benjamini_hochberg, holm
 
 _QUESTIONS = {"language": "languages", "group": "groups", "all": "all languages"}
 
@@ -37,13 +38,32 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
         if name is not None:
             members[name].append(index)
     adjusted: dict[int, float] = {}
+    mapped = _map([one for one, name in zip(drafts, names, strict=True) if name is None])
     for indices in members.values():
         found = holm([_p(drafts[index].effect) for index in indices])
         adjusted.update(zip(indices, found, strict=True))
     return tuple(
-        conclude(one, family=names[index], p_adjusted=adjusted.get(index), settings=settings)
+        conclude(
+            one,
+            family=names[index],
+            p_adjusted=adjusted.get(index),
+            p_map=mapped.get(id(one)),
+            settings=settings,
+        )
         for index, one in enumerate(drafts)
     )
+
+
+def _map(drafts: Sequence[Draft]) -> dict[int, float]:
+    """Benjamini-Hochberg over the exploratory effects of a scope, by the draft's identity."""
+    scopes: dict[str, list[Draft]] = defaultdict(list)
+    for one in drafts:
+        scopes[one.effect.scope].append(one)
+    return {
+        id(one): p
+        for found in scopes.values()
+        for one, p in zip(found, benjamini_hochberg([_p(one.effect) for one in found]), strict=True)
+    }
 
 
 def _p(effect: Effect) -> float:

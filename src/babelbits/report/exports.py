@@ -44,6 +44,8 @@ def to_json(report: ReportInput) -> str:
         "effects": tables.effect_rows(report.analysis.effects),
         "noise_floor": tables.effect_rows(report.analysis.aa),
         "contrasts": tables.contrast_rows(report.analysis.contrasts),
+        "references": tables.reference_rows(report.analysis.references),
+        "claims": [asdict(one) for one in report.analysis.claims],
         "families": [asdict(one) for one in report.analysis.families],
         "problems": [tables.problem_row(one) for one in report.analysis.problems],
         "open_cells": [asdict(one) for one in report.open_cells],

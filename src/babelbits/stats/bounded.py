@@ -284,7 +284,7 @@ def _wider(first: Interval, second: Interval) -> Interval:
         low=min(first.low, second.low),
         high=max(first.high, second.high),
         level=first.level,
-        method=f"{first.method} or {second.method}, the wider",
+        method="bootstrap-t or t, the wider",
     )
 
 
