@@ -44,6 +44,9 @@ def test_json_is_strict_versioned_and_whole(small: ReportInput) -> None:
     assert found["schema"] == "babelbits.report/1"
     assert len(found["effects"]) == len(small.analysis.effects)
     assert found["effects"][0]["delta"] == small.analysis.effects[0].delta
+    assert len(found["references"]) == len(small.analysis.references) > 0
+    assert {one["reference"] for one in found["references"]} == {"en"}
+    assert found["claims"][0]["variant"] == small.analysis.claims[0].variant
     assert found["study"]["margins"] == {"fraction": 0.02, "bits/byte": 0.01}
 
 

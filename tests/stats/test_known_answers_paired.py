@@ -261,3 +261,27 @@ def test_tango_ends_are_the_roots_of_the_score_statistic() -> None:
         found = tango(table)
         assert score_statistic(table, delta=found.low) == pytest.approx(1.959964, abs=1e-4)
         assert score_statistic(table, delta=found.high) == pytest.approx(-1.959964, abs=1e-4)
+
+
+# --- what we do not offer, from the libraries that the other tests compare with --------------
+
+
+def test_ka02_ka05_ka11_ka20_the_libraries_we_compare_with_give_the_published_values() -> None:
+    """Continuity-corrected McNemar, independent TOST, arcsine power: R, Agresti, pingouin, pwr."""
+    from statsmodels.stats.contingency_tables import mcnemar
+    from statsmodels.stats.power import NormalIndPower
+    from statsmodels.stats.proportion import proportion_effectsize
+    from statsmodels.stats.weightstats import ttost_ind
+
+    for broke, fixed, squared in (
+        (121, 59, 20.67222),
+        (70, 59, 0.7751938),
+        (80, 59, 2.877698),
+        (150, 86, 16.8178),
+    ):
+        found = mcnemar([[101, broke], [fixed, 33]], exact=False, correction=True)
+        assert found.statistic == pytest.approx(squared, rel=5e-6)
+    p, _, _ = ttost_ind(np.array([4, 7, 8, 6, 3, 2]), np.array([6, 8, 7, 10, 11, 9]), -1, 1)
+    assert p == pytest.approx(0.9650974, abs=5e-8)
+    size = NormalIndPower().solve_power(proportion_effectsize(0.75, 0.5), power=0.9, alpha=0.05)
+    assert size == pytest.approx(76.653, abs=5e-4)

@@ -86,7 +86,10 @@ def _ratio_interval(
         clusters=sample.clusters,
         strata=sample.strata,
     )
-    around = baseline_interval(sample, level=level) or cluster_t_interval(base, level=level)
+    # Wilson's variance is that of right/wrong items; of other scores it is too large, and the
+    # covariance recovered from it with it.
+    around = None if sample.is_paired_table else cluster_t_interval(base, level=level)
+    around = around or baseline_interval(sample, level=level)
     if around is None:
         return None
     return ratio_of_means_interval(

@@ -58,6 +58,7 @@ class ReferenceRow:
 
     variant: str
     language: str
+    remark: str
     cells: tuple[str, ...]
     """The values of `REFERENCE_COLUMNS`."""
 
@@ -80,4 +81,5 @@ def _reference_row(one: ReferenceContrast) -> ReferenceRow:
         numbers.interval(one.interval, one.unit),
         numbers.p_value(one.p_adjusted),
     )
-    return ReferenceRow(variant=one.variant, language=one.language, cells=cells)
+    remark = "; ".join(one.notes)
+    return ReferenceRow(variant=one.variant, language=one.language, remark=remark, cells=cells)
