@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from babelbits.errors import UnpairedItemsError
@@ -84,6 +86,34 @@ def test_an_uncertain_baseline_pulls_a_shown_change_towards_zero(high: float) ->
     assert 0 < found.low < 0.2
     right = 0.01**2 + found.low**2 * (high - 0.1) ** 2
     assert (0.02 - 0.1 * found.low) ** 2 == pytest.approx(right)
+
+
+@given(
+    delta=st.floats(-0.3, 0.3),
+    arms=st.tuples(st.floats(0, 0.3), st.floats(0, 0.3)),
+    baseline=st.floats(0.05, 1.0),
+    shares=st.tuples(st.floats(0, 0.99), st.floats(0, 3)),
+    correlation=st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]),
+)
+@settings(max_examples=400, deadline=None)
+def test_ratio_intervals_hold_the_ratio_and_agree_with_the_difference_about_zero(
+    delta: float,
+    arms: tuple[float, float],
+    baseline: float,
+    shares: tuple[float, float],
+    correlation: float,
+) -> None:
+    change = interval(delta - arms[0], delta + arms[1])
+    base = interval(baseline * (1 - shares[0]), baseline * (1 + shares[1]))
+    found = ratio_of_means_interval(
+        delta, change, baseline=baseline, baseline_interval=base, correlation=correlation
+    )
+    assert found is not None
+    assert found.low - 1e-9 <= delta / baseline <= found.high + 1e-9
+    if abs(change.low) > 1e-9:
+        assert np.sign(found.low) == np.sign(change.low)
+    if abs(change.high) > 1e-9:
+        assert np.sign(found.high) == np.sign(change.high)
 
 
 def test_correlation_is_numpys_and_zero_without_spread() -> None:

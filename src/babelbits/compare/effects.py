@@ -137,7 +137,8 @@ def conclude(
         )
     )
     exploratory = () if family else ("exploratory: p is not adjusted",)
-    gain = _gain_notes(effect) if decision.verdict == "better" else ()
+    luck = effect.best_by_chance
+    gain = () if decision.verdict != "better" or luck is None else _gain_notes(effect, luck)
     return replace(
         effect,
         family=family,
@@ -149,17 +150,14 @@ def conclude(
     )
 
 
-def _gain_notes(effect: Effect) -> tuple[str, ...]:
+def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
     """What a gain is to be held against: the luck of the best, and the baseline run twice."""
-    notes = []
-    if effect.best_by_chance is not None:
-        chance = shown.amount(effect.best_by_chance, effect.unit)
-        notes.append(f"if nothing differed, the best of these comparisons would show {chance}")
+    chance = shown.amount(luck, effect.unit)
+    notes = [f"if nothing differed, the best of these comparisons would show {chance}"]
     if effect.aa_delta is None:
         notes.append("no A/A run to hold the gain against")
     else:
         notes.append(f"the baseline run twice shows {shown.amount(effect.aa_delta, effect.unit)}")
-    luck = effect.best_by_chance or 0.0
     if not stands_out(effect.delta, best_by_chance=luck, aa=effect.aa_delta):
         notes.append("no more than chance or noise gives: expect the gain to shrink")
     return tuple(notes)

@@ -2,6 +2,7 @@
 
 A corpus score is a function of sums over segments, so segments are swapped and drawn on their
 sufficient statistics (counts of n-grams, matches, lengths) and each resample is scored from sums.
+Segments that depend on each other (of one document) are summed first: the document is the segment.
 `score` must be oriented (higher is better): a negative difference is harm. Its unit is its own.
 """
 

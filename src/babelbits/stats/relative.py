@@ -82,9 +82,9 @@ def _root(
     root = math.sqrt(max(0.0, middle**2 - square * constant))
     # Of the two forms of a quadratic's solution, the one that subtracts nothing from its like; it
     # also holds where the baseline's arm exceeds the baseline and `square` is 0 or negative.
-    if side * middle >= 0:
+    if side * middle > 0:
         return (middle + side * root) / square
-    return constant / (middle - side * root)
+    return constant / (middle - side * root) if constant else 0.0
 
 
 def delta_baseline_correlation(differences: ArrayLike, baseline: ArrayLike) -> float:
