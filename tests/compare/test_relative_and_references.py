@@ -107,6 +107,15 @@ def test_languages_that_are_all_at_zero_have_no_mean_of_ratios() -> None:
     assert everything.mean_relative_p is None
 
 
+def test_a_group_of_one_language_has_that_languages_relative_interval() -> None:
+    scores = right_wrong(both_right=125, broke=35, fixed=5, both_wrong=35)
+    settings = dataclasses.replace(SETTINGS, groups={"nordic": ("nb", "sv")})
+    alone, group = analyse(two(*scores, "nb"), settings).effects
+    assert (alone.scope, group.scope) == ("language", "group")
+    assert alone.relative_interval is not None
+    assert group.relative_interval == alone.relative_interval
+
+
 def test_a_pooled_change_of_one_source_has_no_relative_interval() -> None:
     cells = [one for code in ("en", "de") for one in two([0.9], [0.8], code, metric=CHRF)]
     everything = by_scope(analyse(cells, SETTINGS).effects, "all")
@@ -206,6 +215,7 @@ def test_a_gain_stands_beside_luck_and_the_baselines_own_noise() -> None:
     assert effect.verdict == "better"
     assert effect.aa_delta == pytest.approx(1 / 200)
     assert effect.best_by_chance == pytest.approx(0.0, abs=1e-6)
+    assert not any("the best of these" in note for note in effect.notes)
     assert "the baseline run twice shows +0.5 points" in effect.notes
     assert not any("shrink" in note for note in effect.notes)
 
@@ -227,6 +237,13 @@ def test_the_best_by_chance_is_over_all_variants_and_languages_of_a_table() -> N
     expected = 1.53875 * np.sqrt(0.1 / 200)
     found = {e.best_by_chance for e in effects if e.scope == "language"}
     assert list(found) == pytest.approx([expected], abs=1e-5)
+    gain = [0.0] * 5 + base[5:]
+    cells = [cell(v, "en", gain if v == "baseline" else base) for v in ("baseline", "a", "b")]
+    first = analyse(cells, dataclasses.replace(SETTINGS, alpha=0.1, margins={})).effects[0]
+    assert first.verdict == "better"
+    assert (
+        "if nothing differed, the best of these comparisons would show +0.6 points" in first.notes
+    )
 
 
 def test_the_exploratory_map_is_adjusted_by_benjamini_and_hochberg() -> None:

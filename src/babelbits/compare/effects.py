@@ -20,6 +20,9 @@ from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
 
+_NO_LUCK = 1e-12
+"""The best of one comparison: nobody picked it."""
+
 EffectKey = tuple[str, str, str, str | None, str | None]
 """Suite, metric, scope, language, group: what an effect is about, variant apart."""
 
@@ -152,8 +155,10 @@ def conclude(
 
 def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
     """What a gain is to be held against: the luck of the best, and the baseline run twice."""
-    chance = shown.amount(luck, effect.unit)
-    notes = [f"if nothing differed, the best of these comparisons would show {chance}"]
+    notes = []
+    if luck > _NO_LUCK:
+        chance = shown.amount(luck, effect.unit)
+        notes.append(f"if nothing differed, the best of these comparisons would show {chance}")
     if effect.aa_delta is None:
         notes.append("no A/A run to hold the gain against")
     else:

@@ -69,7 +69,12 @@ def relative(
 
 def baseline_interval(sample: Sample, *, level: float) -> Interval | None:
     """Interval of one language's baseline score; None for several."""
-    if sample.scope != "language":
+    return _baseline_interval(sample, level) if sample.scope == "language" else None
+
+
+def _baseline_interval(sample: Sample, level: float) -> Interval | None:
+    """None for several languages."""
+    if len(sample.parts) > 1:
         return None
     [part] = sample.parts
     units = sample.scores.n_clusters
@@ -89,7 +94,7 @@ def _ratio_interval(
     # Wilson's variance is that of right/wrong items; of other scores it is too large, and the
     # covariance recovered from it with it.
     around = None if sample.is_paired_table else cluster_t_interval(base, level=level)
-    around = around or baseline_interval(sample, level=level)
+    around = around or _baseline_interval(sample, level)
     if around is None:
         return None
     return ratio_of_means_interval(

@@ -58,7 +58,7 @@ def expected_best(errors: Sequence[float]) -> float:
     x = np.linspace(0.0, _FAR * top, _STEPS)
     gain = np.trapezoid(1 - _all_below(x, spread[spread > 0]), x)
     loss = 0.0 if spread.min() == 0 else np.trapezoid(_all_below(-x, spread), x)
-    return float(gain - loss)
+    return max(0.0, float(gain - loss))
 
 
 def _all_below(x: FloatArray, spread: FloatArray) -> FloatArray:
