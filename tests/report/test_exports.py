@@ -60,6 +60,10 @@ def test_csv_holds_raw_numbers_one_line_an_effect(small: ReportInput) -> None:
     assert len(rows) == len(small.analysis.effects)
     deltas = [float(row["delta"]) for row in rows]
     assert deltas == [effect.delta for effect in small.analysis.effects]
+    beyond = [float(row["beyond_reference"]) for row in rows if row["beyond_reference"]]
+    assert sorted(beyond) == sorted(one.difference for one in small.analysis.references)
+    [english] = {row["beyond_reference"] for row in rows if row["where"] == "en"}
+    assert english == ""
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
