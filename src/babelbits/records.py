@@ -390,4 +390,17 @@ class Effect:
     n_planned: int | None = None
     """Items that there were, where the cell could stop before the last: the intervals are then
     confidence sequences, which hold however often one looks. None: all items, fixed beforehand."""
+    relative_interval: Interval | None = None
+    """Of `relative_change`; excludes zero where `interval` does, and shares `p_value`."""
+    mean_relative_interval: Interval | None = None
+    mean_relative_p: float | None = None
+    """Two-sided, of "`mean_relative_change` is 0": another hypothesis than that of `p_value`."""
+    p_map: float | None = None
+    """Exploratory effects: Benjamini-Hochberg over the study's exploratory effects of this scope;
+    None in a family."""
+    aa_delta: float | None = None
+    """`delta` of the A/A cell; None where it was not run."""
+    best_by_chance: float | None = None
+    """Gain expected of the best of all comparisons of this suite, metric and scope if none of them
+    differed: a "better" should exceed it."""
     notes: tuple[str, ...] = ()

@@ -16,7 +16,9 @@ from babelbits.stats.stopping import net_difference_sequence
 from compare_cells import BITS, cell
 
 PLAN = StopPlan(alpha=0.025, family=2, margin=0.1)
-SETTINGS = AnalysisSettings(margins={"fraction": 0.1}, groups={"both": ("de", "fr")})
+SETTINGS = AnalysisSettings(
+    margins={"fraction": 0.1}, groups={"both": ("de", "fr")}, reference="de"
+)
 
 
 def stopped(one: CellResult, n_items: int, plan: StopPlan = PLAN) -> CellResult:
@@ -109,6 +111,9 @@ def test_only_a_confidence_sequence_is_shown_for_a_cell_that_could_stop() -> Non
     assert pooled.n_items == 160  # the first 80 source items, in both languages
     assert pooled.delta == pytest.approx(-60 / 80 / 2)
     assert found.contrasts == ()
+    assert found.references == ()
+    assert all(e.relative_interval is None and e.mean_relative_p is None for e in found.effects)
+    assert all(e.baseline_interval is None for e in found.effects)
     assert [p.kind for p in found.problems if p.kind == "could_stop"] == ["could_stop"]
 
 

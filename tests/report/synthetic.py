@@ -167,7 +167,9 @@ def make(
         reason="37 of 120 items recorded",
     )
     margins = {"fraction": 0.02, "bits/byte": 0.01}
-    settings = AnalysisSettings(margins=margins, groups=groups(languages), resamples=500)
+    settings = AnalysisSettings(
+        margins=margins, groups=groups(languages), reference="en", resamples=500
+    )
     study = StudySummary(
         name="which-quant", model="bundled", study_file="study.toml", folder="study.run",
         engine={"name": "transformers", "version": "5.17.0", "device": "cpu", "dtype": "float32",

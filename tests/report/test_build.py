@@ -70,6 +70,12 @@ def test_every_cell_is_linked_and_has_its_command(small: ReportInput, page: str)
     assert page.count('<tr id="cell-') == len(cells)
 
 
+def test_languages_are_held_against_the_reference(small: ReportInput, page: str) -> None:
+    assert "Is a language hit harder than English?" in page
+    analysis = replace(small.analysis, references=())
+    assert "Is a language hit harder" not in build(replace(small, analysis=analysis))
+
+
 def test_nothing_is_fetched(outline: Outline, page: str) -> None:
     assert outline.outside == []
     assert "@import" not in page

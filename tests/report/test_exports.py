@@ -44,6 +44,9 @@ def test_json_is_strict_versioned_and_whole(small: ReportInput) -> None:
     assert found["schema"] == "babelbits.report/1"
     assert len(found["effects"]) == len(small.analysis.effects)
     assert found["effects"][0]["delta"] == small.analysis.effects[0].delta
+    assert len(found["references"]) == len(small.analysis.references) > 0
+    assert {one["reference"] for one in found["references"]} == {"en"}
+    assert found["claims"][0]["variant"] == small.analysis.claims[0].variant
     assert found["study"]["margins"] == {"fraction": 0.02, "bits/byte": 0.01}
 
 
@@ -57,6 +60,10 @@ def test_csv_holds_raw_numbers_one_line_an_effect(small: ReportInput) -> None:
     assert len(rows) == len(small.analysis.effects)
     deltas = [float(row["delta"]) for row in rows]
     assert deltas == [effect.delta for effect in small.analysis.effects]
+    beyond = [float(row["beyond_reference"]) for row in rows if row["beyond_reference"]]
+    assert sorted(beyond) == sorted(one.difference for one in small.analysis.references)
+    [english] = {row["beyond_reference"] for row in rows if row["where"] == "en"}
+    assert english == ""
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

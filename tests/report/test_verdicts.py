@@ -49,12 +49,23 @@ def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
     )
 
 
+def test_a_gain_is_told_with_what_luck_would_show(small: ReportInput) -> None:
+    like = small.analysis.effects[0]
+    gains = [replace(effect(like, code, "better", delta), best_by_chance=0.012)
+             for code, delta in (("ar", 0.02), ("en", 0.031))]  # fmt: skip
+    one = verdicts.variant_verdict(verdicts.board(gains, PRIMARY, AXES), "w4", NAMES)
+    assert "better in 2 of 2 on math (largest +3.1 points; by chance +1.2 points)" in one.sentence
+    unknown = [replace(gain, best_by_chance=None) for gain in gains]
+    one = verdicts.variant_verdict(verdicts.board(unknown, PRIMARY, AXES), "w4", NAMES)
+    assert "better in 2 of 2 on math (largest +3.1 points)" in one.sentence
+
+
 def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportInput) -> None:
     everywhere = [(code, "equivalent", 0.0, False) for code in ("ar", "en", "sw")]
     found = board(small, *everywhere)
     one = verdicts.variant_verdict(found, "w4", NAMES)
     assert one.overall == "equivalent"
-    assert one.sentence == "equivalent within 2 points in all 3 on math."
+    assert one.sentence == "equivalent within 2 points in all 3 languages of math."
     assert "w4 was shown to be unharmed everywhere" in verdicts.headline([one])
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
     one = verdicts.variant_verdict(found, "w4", NAMES)

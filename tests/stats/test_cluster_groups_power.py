@@ -144,9 +144,11 @@ def test_the_interval_rule_is_the_two_one_sided_tests(shift: float) -> None:
     before = np.random.default_rng(1).normal(0.5, 0.1, 60)
     after = before + np.random.default_rng(2).normal(shift, 0.1, 60)
     interval = t_interval(after - before, level=0.90, df=59)
+    found = tost_paired(before, after, margin=0.05)
     assert interval is not None
-    assert inside_margin(interval, 0.05) == (tost_paired(before, after, margin=0.05) <= 0.05)
-    assert not_worse(interval, 0.05) or not inside_margin(interval, 0.05)
+    assert found is not None
+    assert inside_margin(interval, 0.05) == (found.p_value <= 0.05)
+    assert not_worse(interval, 0.05) == (found.p_not_worse <= 0.05)
 
 
 def test_minimal_effect_inverts_the_sample_size() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.stats.perplexity import log_perplexity_change, perplexity_change
-from babelbits.stats.resampling import mean_replicates, percentile_interval, resampled_counts
+from babelbits.stats.resampling import bootstrap_counts, mean_replicates, percentile_interval
 
 
 def llama_cpp(base: list[float], quantized: list[float]) -> dict[str, float]:
@@ -64,7 +64,7 @@ def test_undefined_resamples_count_as_far_away_on_both_sides() -> None:
 
 
 def test_resamples_draw_whole_units(rng: np.random.Generator) -> None:
-    blocks = list(resampled_counts(7, rng=rng, resamples=25))
+    blocks = list(bootstrap_counts(7, rng=rng, resamples=25))
     counts = np.concatenate(blocks)
     assert counts.shape == (25, 7)
     assert (counts.sum(axis=1) == 7).all()

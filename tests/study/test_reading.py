@@ -91,6 +91,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
         alpha = 0.01
         margins = { xcopa = 0.05 }
         confirmatory = { variants = ["int8"] }
+        reference = "ita_Latn"
         floor = 0
         aa = false
         [limits]
@@ -120,10 +121,17 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert xcopa.languages == ("it", "zh")
     assert study.languages == ("ja", "sw", "it", "zh")
     assert study.analysis.margins == {"fraction": 0.02, "bits/byte": 0.01, "xcopa": 0.05}
+    assert study.analysis.reference == "it"
     assert study.analysis.confirmatory is not None
     assert study.analysis.confirmatory.variants == ("int8",)
     assert study.analysis.confirmatory.suites == ("mgsm", "xcopa")
     assert (study.analysis.floor, study.analysis.aa, study.smoke) == (0.0, False, True)
+
+
+def test_the_reference_language_is_english_where_it_is_asked(tmp_path: Path) -> None:
+    english = '[[tasks]]\nsuite = "math"\nlanguages = ["nb", "en"]\n'
+    assert load(write(tmp_path, english)).analysis.reference == "en"
+    assert load(write(tmp_path, english.replace(', "en"', ""))).analysis.reference is None
 
 
 def test_canonical_is_json_and_the_same_twice(tmp_path: Path) -> None:
@@ -264,6 +272,13 @@ ONE_MISTAKE = {
     "confirmatory variant": (
         TASK + '[analysis]\nconfirmatory = { variants = ["w4"] }\n', 5, 30, "names no variant", None
     ),
+    "reference that is not asked": (
+        '[[tasks]]\nsuite = "text"\nlanguages = ["nb"]\n[analysis]\nreference = "en"\n',
+        5, 13, "names no language of this study", "nb",
+    ),
+    "reference that is no language": (
+        TASK + "[analysis]\nreference = 3\n", 5, 13, "must be a language code", None
+    ),
     "no include folder": (
         '[[tasks]]\nsuite = "text"\ninclude_path = "no"\n', 3, 16, "no folder", None
     ),
@@ -360,7 +375,7 @@ _keys = st.sampled_from(
     ("study.seed", "study.folder", "study", "model.path", "model.revision", "engine.chunk",
      "engine.device", "variants", "tasks", "groups.a", "groups.latin", "groups", "data.xcopa",
      "data", "analysis.margins", "analysis.margins.fraction", "analysis.confirmatory",
-     "analysis.aa", "limits.items", "limits"),
+     "analysis.aa", "analysis.reference", "limits.items", "limits"),
 )  # fmt: skip
 
 

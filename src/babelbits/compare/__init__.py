@@ -6,11 +6,15 @@
     settings    alpha, margins, families, groups
     samples     the paired numbers that one effect is about
     inference   p-values and intervals, resampled together
+    relative    relative changes with intervals
+    luck        what the best of many comparisons would show by chance
     floor       baselines with nothing to lose
     verdicts    worse, equivalent, better, undecided
     effects     samples and inference to `records.Effect`
     families    Holm within declared families
     contrasts   groups of languages against the others
+    references  languages against the reference language
+    claims      what holds of all languages of a suite
     checks      what is missing, failed or noisy
     analysis    `analyse`, the way through all of these
     format, tables   numbers and rows as people read them
@@ -19,7 +23,14 @@
 """
 
 from babelbits.compare.cells import BASELINE, CellResult
-from babelbits.compare.results import Analysis, Family, GroupContrast, Problem
+from babelbits.compare.results import (
+    Analysis,
+    Family,
+    GroupContrast,
+    Problem,
+    ReferenceContrast,
+    SuiteClaim,
+)
 from babelbits.compare.settings import AnalysisSettings, Confirmatory
 
 __all__ = [
@@ -31,4 +42,6 @@ __all__ = [
     "Family",
     "GroupContrast",
     "Problem",
+    "ReferenceContrast",
+    "SuiteClaim",
 ]

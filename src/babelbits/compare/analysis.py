@@ -8,15 +8,19 @@ from collections.abc import Mapping, Sequence
 
 from babelbits.compare import checks
 from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.compare.claims import claims
 from babelbits.compare.columns import Pairs
 from babelbits.compare.contrasts import contrasts
 from babelbits.compare.desk import Cells, Desk, sort_cells
 from babelbits.compare.effects import Draft, EffectKey, conclude, draft, key
 from babelbits.compare.families import adjust, families
 from babelbits.compare.inference import Inference, infer
+from babelbits.compare.luck import with_luck
+from babelbits.compare.references import reference_contrasts
 from babelbits.compare.results import Analysis
 from babelbits.compare.samples import Part, Sample, part, samples
 from babelbits.compare.settings import AnalysisSettings
+from babelbits.records import Effect
 
 
 def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis:
@@ -36,13 +40,16 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         conclude(one, family=None, p_adjusted=None, settings=settings)
         for one in _drafts(ours, found[: len(ours)], settings, noise={})
     )
-    noise = {key(effect): effect.churn for effect in aa if effect.churn is not None}
-    effects = adjust(_drafts(theirs, found[len(ours) :], settings, noise=noise), settings)
+    noise = {key(effect): effect for effect in aa}
+    drafts = with_luck(_drafts(theirs, found[len(ours) :], settings, noise=noise))
+    effects = adjust(drafts, settings)
     return Analysis(
         effects=effects,
         aa=aa,
         contrasts=contrasts(effects, primary=desk.primary, settings=settings),
         families=families(effects, settings),
+        references=reference_contrasts(theirs, settings),
+        claims=claims(effects, primary=desk.primary),
         problems=(
             *desk.problems,
             *desk.gaps(),
@@ -84,7 +91,7 @@ def _drafts(
     inferences: Sequence[Inference],
     settings: AnalysisSettings,
     *,
-    noise: Mapping[EffectKey, float],
+    noise: Mapping[EffectKey, Effect],
 ) -> list[Draft]:
     return [
         draft(sample, inference, settings=settings, noise=noise)

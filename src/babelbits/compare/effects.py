@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babelbits.compare import format as shown
 from babelbits.compare.inference import Inference
+from babelbits.compare.relative import baseline_interval, relative
 from babelbits.compare.samples import Part, Sample
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
 from babelbits.compare.verdicts import Evidence, decide
-from babelbits.records import Effect, Interval
-from babelbits.stats.binary import wilson
-from babelbits.stats.bounded import t_interval
+from babelbits.records import Effect
 from babelbits.stats.churn import churn
-from babelbits.stats.scales import (
-    Scaled,
-    above_chance_lost,
-    mean_of_ratios,
-    relative_change,
-    signs_conflict,
-)
+from babelbits.stats.gains import stands_out
+from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
+
+_NO_LUCK = 1e-12
+"""The best of one comparison: nobody picked it."""
 
 EffectKey = tuple[str, str, str, str | None, str | None]
 """Suite, metric, scope, language, group: what an effect is about, variant apart."""
@@ -47,14 +45,20 @@ def draft(
     inference: Inference,
     *,
     settings: AnalysisSettings,
-    noise: Mapping[EffectKey, float],
+    noise: Mapping[EffectKey, Effect],
 ) -> Draft:
-    """The effect of a sample; `noise` holds the A/A run's churn by what an effect is about."""
+    """The effect of a sample; `noise` holds the A/A run's effects by what they are about."""
     metric, info, parts = sample.metric, sample.info, sample.parts
     baseline, variant = _macro(parts, "baseline"), _macro(parts, "variant")
     floor = all(one.at_floor for one in parts)
     broke, fixed, share = _churn(sample)
-    mean_relative = mean_of_ratios([_relative(one) for one in parts])
+    change = relative(
+        sample,
+        baseline=baseline,
+        variant=variant,
+        interval=inference.interval,
+        level=1 - settings.alpha,
+    )
     effect = Effect(
         variant=sample.variant,
         task=info.suite,
@@ -73,7 +77,7 @@ def draft(
         n_over_long=sum(one.n_over_long for one in parts),
         baseline_score=baseline,
         variant_score=variant,
-        baseline_interval=_baseline_interval(sample, settings),
+        baseline_interval=baseline_interval(sample, level=1 - settings.alpha),
         delta=sample.scores.estimate,
         interval=inference.interval,
         equivalence_interval=inference.equivalence_interval,
@@ -89,23 +93,38 @@ def draft(
         churn=share,
         aa_churn=None,
         minimal_detectable_effect=inference.minimal_effect,
-        relative_change=relative_change(
-            baseline, variant, higher_is_better=metric.higher_is_better, at_floor=floor
-        ).value,
-        mean_relative_change=None if sample.scope == "language" else mean_relative.value,
+        relative_change=change.ratio_of_means,
+        relative_interval=change.interval,
+        mean_relative_change=change.mean_of_ratios,
+        mean_relative_interval=change.mean_interval,
+        mean_relative_p=change.mean_p,
         above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
         at_floor=floor,
         recipe=_recipe(inference, settings),
         n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
     )
-    effect = replace(effect, aa_churn=noise.get(key(effect)), notes=_notes(sample, effect))
+    again = noise.get(key(effect))
+    effect = replace(
+        effect,
+        aa_churn=None if again is None else again.churn,
+        aa_delta=None if again is None else again.delta,
+        notes=_notes(sample, effect),
+    )
     return Draft(effect=effect, sample=sample)
 
 
 def conclude(
-    draft: Draft, *, family: str | None, p_adjusted: float | None, settings: AnalysisSettings
+    draft: Draft,
+    *,
+    family: str | None,
+    p_adjusted: float | None,
+    settings: AnalysisSettings,
+    p_map: float | None = None,
 ) -> Effect:
-    """The effect with its family's p-value and its verdict; without a family it is exploratory."""
+    """The effect with its family's p-value and its verdict; without a family it is exploratory.
+
+    `p_map` is the p-value adjusted over the exploratory map; verdicts do not use it.
+    """
     effect, parts = draft.effect, draft.sample.parts
     p = effect.p_value if p_adjusted is None else p_adjusted
     decision = decide(
@@ -123,14 +142,32 @@ def conclude(
         )
     )
     exploratory = () if family else ("exploratory: p is not adjusted",)
+    luck = effect.best_by_chance
+    gain = () if decision.verdict != "better" or luck is None else _gain_notes(effect, luck)
     return replace(
         effect,
         family=family,
         p_adjusted=p_adjusted,
+        p_map=p_map,
         verdict=decision.verdict,
         reason=decision.reason,
-        notes=(*effect.notes, *decision.notes, *exploratory),
+        notes=(*effect.notes, *decision.notes, *gain, *exploratory),
     )
+
+
+def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
+    """What a gain is to be held against: the luck of the best, and the baseline run twice."""
+    notes = []
+    if luck > _NO_LUCK:
+        chance = shown.amount(luck, effect.unit)
+        notes.append(f"if nothing differed, the best of these comparisons would show {chance}")
+    if effect.aa_delta is None:
+        notes.append("no A/A run to hold the gain against")
+    else:
+        notes.append(f"the baseline run twice shows {shown.amount(effect.aa_delta, effect.unit)}")
+    if not stands_out(effect.delta, best_by_chance=luck, aa=effect.aa_delta):
+        notes.append("no more than chance or noise gives: expect the gain to shrink")
+    return tuple(notes)
 
 
 def _macro(parts: tuple[Part, ...], arm: str) -> float:
@@ -144,15 +181,6 @@ def _churn(sample: Sample) -> tuple[int, int, float]:
     return sum(one.broke for one in found), sum(one.fixed for one in found), share
 
 
-def _relative(part: Part) -> Scaled:
-    return relative_change(
-        float(np.mean(part.baseline)),
-        float(np.mean(part.variant)),
-        higher_is_better=part.metric.higher_is_better,
-        at_floor=part.at_floor,
-    )
-
-
 def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: bool) -> Scaled:
     """Of macro means, against the macro mean of the chance levels."""
     chances = [one.metric.chance for one in sample.parts]
@@ -161,17 +189,6 @@ def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: boo
     if not sample.metric.higher_is_better:
         return Scaled(value=None, reason="the metric counts errors")
     return above_chance_lost(baseline, variant, chance=chance, at_floor=floor)
-
-
-def _baseline_interval(sample: Sample, settings: AnalysisSettings) -> Interval | None:
-    """Of one language's baseline score; None for several."""
-    if sample.scope != "language":
-        return None
-    [part] = sample.parts
-    level, units = 1 - settings.alpha, sample.scores.n_clusters
-    if part.kind == "real":
-        return t_interval(part.baseline, level=level, df=units - 1)
-    return wilson(float(np.mean(part.baseline)) * units, units, level=level)
 
 
 def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:

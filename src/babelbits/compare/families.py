@@ -3,9 +3,10 @@
 Families hold effects of primary metrics. Languages, groups and the pooled effect are three
 questions and so three families. By default each variant and suite has its own; a study that
 declares confirmatory variants and suites has one family a question over all of these, and
-everything else is exploratory. Cells that may stop early have a share of the error rate that was
-fixed before they began (Bonferroni); all others are adjusted by Holm. Equivalence is no part of
-these families (see `stats.equivalence`).
+everything else is exploratory: a map a question, adjusted by Benjamini and Hochberg's method, which
+verdicts do not use. Cells that may stop early have a share of the error rate that was fixed before
+they began (Bonferroni); all others are adjusted by Holm. Equivalence is no part of these families
+(see `stats.equivalence`).
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from babelbits.compare.results import Family
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.shares import error_shares, family_name
 from babelbits.records import Effect
-from babelbits.stats.multiplicity import holm
+from babelbits.stats.multiplicity import benjamini_hochberg, holm
 
 
 def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect, ...]:
@@ -28,6 +29,7 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
             members[name].append(index)
     shares = error_shares([one.sample for one in drafts], settings)
     adjusted: dict[int, float] = {}
+    mapped = _map([one for one, name in zip(drafts, names, strict=True) if name is None])
     for indices in members.values():
         p_values = [_p(drafts[index].effect) for index in indices]
         if any(drafts[index].sample.stops for index in indices):
@@ -37,7 +39,13 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
             found = holm(p_values)
         adjusted.update(zip(indices, found, strict=True))
     return tuple(
-        conclude(one, family=names[index], p_adjusted=adjusted.get(index), settings=settings)
+        conclude(
+            one,
+            family=names[index],
+            p_adjusted=adjusted.get(index),
+            p_map=mapped.get(id(one)),
+            settings=settings,
+        )
         for index, one in enumerate(drafts)
     )
 
@@ -45,6 +53,18 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
 def _bonferroni(p_values: Sequence[float], size: float) -> tuple[float, ...]:
     """For cells that may stop: each must know its share before the others' p-values exist."""
     return tuple(min(1.0, p * size) for p in p_values)
+
+
+def _map(drafts: Sequence[Draft]) -> dict[int, float]:
+    """Benjamini-Hochberg over the exploratory effects of a scope, by the draft's identity."""
+    scopes: dict[str, list[Draft]] = defaultdict(list)
+    for one in drafts:
+        scopes[one.effect.scope].append(one)
+    return {
+        id(one): p
+        for found in scopes.values()
+        for one, p in zip(found, benjamini_hochberg([_p(one.effect) for one in found]), strict=True)
+    }
 
 
 def _p(effect: Effect) -> float:

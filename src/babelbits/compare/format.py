@@ -65,6 +65,14 @@ def signed_percent(value: float | None, *, digits: int = 1) -> str:
     return NOTHING if value is None else f"{_with_sign(value * 100, digits)} %"
 
 
+def percent_interval(found: Interval | None) -> str:
+    """An interval of a relative change: '−8.1 to +0.4 %'."""
+    if found is None:
+        return NOTHING
+    low, high = (_with_sign(end * 100, 1) for end in (found.low, found.high))
+    return f"{low} to {high} %"
+
+
 def p_value(value: float | None) -> str:
     """Three decimals, or '<0.001'."""
     if value is None:

@@ -89,6 +89,52 @@ class GroupContrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceContrast:
+    """Is a language hit harder than the reference language? A double difference."""
+
+    variant: str
+    suite: str
+    metric: str
+    unit: str
+    language: str
+    reference: str
+    delta: float
+    reference_delta: float
+    difference: float
+    """delta - reference_delta: negative says that the language is hit harder."""
+    interval: Interval | None
+    p_value: float | None
+    """Two-sided; None where too little changed for a test."""
+    p_adjusted: float | None
+    """Holm over the languages of a variant and suite."""
+    family: str | None
+    paired: bool
+    """Whether the two languages share source items."""
+    n_sources: int
+    notes: tuple[str, ...]
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteClaim:
+    """What holds of a variant over all languages of a suite."""
+
+    variant: str
+    suite: str
+    languages: tuple[str, ...]
+    margin: float | None
+    """None: no margin, or not the same everywhere."""
+    equivalent_in_all: bool
+    """Intersection-union: every language shown equivalent at alpha, without a correction."""
+    not_equivalent: tuple[str, ...]
+    """Languages that stand in its way."""
+    worse_in: tuple[str, ...]
+    """Languages shown worse."""
+    worse_in_some_p: float
+    """p of "a loss in at least one language", corrected for the choice among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything that the finished cells say."""
 
@@ -101,3 +147,6 @@ class Analysis:
     problems: tuple[Problem, ...]
     smoke: bool
     """Some cell was limited in items: nothing here is a result."""
+    references: tuple[ReferenceContrast, ...] = ()
+    """Every language against the declared reference language."""
+    claims: tuple[SuiteClaim, ...] = ()

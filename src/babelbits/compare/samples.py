@@ -154,20 +154,22 @@ class Sample:
 
     @cached_property
     def clusters(self) -> IntArray:
-        """Equal numbers are dependent items: a source item, within its language if not parallel."""
-        if all(one.info.parallel for one in self.parts):
-            return np.concatenate([one.sources for one in self.parts])
-        width = 1 + max(int(one.sources.max()) for one in self.parts)
-        return np.concatenate([one.sources + width * k for k, one in enumerate(self.parts)])
+        """Equal numbers are dependent items."""
+        return clusters_of(self.parts)
+
+    @cached_property
+    def strata(self) -> IntArray:
+        """The language of each item, as its place in `parts`."""
+        sizes = [one.baseline.size for one in self.parts]
+        return np.repeat(np.arange(len(sizes)), sizes)
 
     @cached_property
     def scores(self) -> ClusterScores:
         """The macro mean over languages, one value a cluster."""
-        sizes = [one.baseline.size for one in self.parts]
         return cluster_scores(
             np.concatenate([one.differences for one in self.parts]),
             clusters=self.clusters,
-            strata=np.repeat(np.arange(len(sizes)), sizes),
+            strata=self.strata,
         )
 
     @property
@@ -193,6 +195,14 @@ class Sample:
             and self.kind == "binary"
             and self.scores.n_clusters == self.n_items
         )
+
+
+def clusters_of(parts: Sequence[Part]) -> IntArray:
+    """Equal numbers are dependent items: a source item, within its language if not parallel."""
+    if all(one.info.parallel for one in parts):
+        return np.concatenate([one.sources for one in parts])
+    width = 1 + max(int(one.sources.max()) for one in parts)
+    return np.concatenate([one.sources + width * k for k, one in enumerate(parts)])
 
 
 def samples(

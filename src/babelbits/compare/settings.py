@@ -37,6 +37,8 @@ class AnalysisSettings:
     """Generation tasks: a baseline with a lower score is at its floor."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name of a group to its languages' codes."""
+    reference: str | None = None
+    """Code of the language that the others are held against; None: none."""
     seed: int = 0
     resamples: int = 10_000
 

@@ -8,7 +8,7 @@ CSV file, a terminal table or a page without another formatting step.
 from collections.abc import Sequence
 
 from babelbits.compare import format as shown
-from babelbits.compare.results import Analysis, GroupContrast, Problem
+from babelbits.compare.results import Analysis, GroupContrast, Problem, ReferenceContrast
 from babelbits.records import Effect, Interval
 
 Row = dict[str, str | float | int | bool | None]
@@ -41,6 +41,8 @@ def _about(effect: Effect) -> Row:
 def _numbers(effect: Effect) -> Row:
     low, high = _ends(effect.interval)
     narrow_low, narrow_high = _ends(effect.equivalence_interval)
+    relative_low, relative_high = _ends(effect.relative_interval)
+    mean_relative_low, mean_relative_high = _ends(effect.mean_relative_interval)
     return {
         "baseline": effect.baseline_score,
         "score": effect.variant_score,
@@ -51,6 +53,7 @@ def _numbers(effect: Effect) -> Row:
         "equivalence_high": narrow_high,
         "p": effect.p_value,
         "p_adjusted": effect.p_adjusted,
+        "p_map": effect.p_map,
         "family": effect.family,
         "margin": effect.margin,
         "n_items": effect.n_items,
@@ -62,9 +65,16 @@ def _numbers(effect: Effect) -> Row:
         "fixed": effect.fixed,
         "churn": effect.churn,
         "aa_churn": effect.aa_churn,
+        "aa_delta": effect.aa_delta,
+        "best_by_chance": effect.best_by_chance,
         "minimal_detectable_effect": effect.minimal_detectable_effect,
         "relative_change": effect.relative_change,
+        "relative_low": relative_low,
+        "relative_high": relative_high,
         "mean_relative_change": effect.mean_relative_change,
+        "mean_relative_low": mean_relative_low,
+        "mean_relative_high": mean_relative_high,
+        "mean_relative_p": effect.mean_relative_p,
         "above_chance_lost": effect.above_chance_lost,
         "at_floor": effect.at_floor,
     }
@@ -79,8 +89,11 @@ def _texts(effect: Effect) -> Row:
         "interval_text": shown.interval(effect.interval, unit),
         "p_text": shown.p_value(effect.p_value),
         "p_adjusted_text": shown.p_value(effect.p_adjusted),
+        "p_map_text": shown.p_value(effect.p_map),
         "relative_text": shown.signed_percent(effect.relative_change),
+        "relative_interval_text": shown.percent_interval(effect.relative_interval),
         "mean_relative_text": shown.signed_percent(effect.mean_relative_change),
+        "mean_relative_interval_text": shown.percent_interval(effect.mean_relative_interval),
         "above_chance_lost_text": shown.percent(effect.above_chance_lost),
         "churn_text": shown.percent(effect.churn),
         "changes_text": _changes(effect),
@@ -151,6 +164,40 @@ def _interval_on_scale(contrast: GroupContrast) -> str:
     if found is None:
         return shown.NOTHING
     return f"{_on_scale(contrast, found.low)} to {_on_scale(contrast, found.high)}"
+
+
+def reference_row(contrast: ReferenceContrast) -> Row:
+    """One language against the reference language."""
+    low, high = _ends(contrast.interval)
+    unit = contrast.unit
+    return {
+        "variant": contrast.variant,
+        "suite": contrast.suite,
+        "metric": contrast.metric,
+        "unit": unit,
+        "language": contrast.language,
+        "reference": contrast.reference,
+        "delta": contrast.delta,
+        "reference_delta": contrast.reference_delta,
+        "difference": contrast.difference,
+        "low": low,
+        "high": high,
+        "p": contrast.p_value,
+        "p_adjusted": contrast.p_adjusted,
+        "family": contrast.family,
+        "paired": contrast.paired,
+        "n_sources": contrast.n_sources,
+        "difference_text": shown.amount(contrast.difference, unit),
+        "interval_text": shown.interval(contrast.interval, unit),
+        "p_adjusted_text": shown.p_value(contrast.p_adjusted),
+        "notes_text": "; ".join(contrast.notes),
+        "recipe": contrast.recipe,
+    }
+
+
+def reference_rows(contrasts: Sequence[ReferenceContrast]) -> list[Row]:
+    """One row a contrast, in order."""
+    return [reference_row(contrast) for contrast in contrasts]
 
 
 def problem_row(problem: Problem) -> Row:

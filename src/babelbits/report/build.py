@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
 from babelbits.records import Effect
-from babelbits.report import charts, commands, gaps, items, svg, verdicts, views, words
+from babelbits.report import charts, commands, contrasts, gaps, items, svg, verdicts, views, words
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes, comparisons
 
@@ -99,8 +99,11 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "heat_maps": views.heat_maps(found, links),
         "figures": _Figures(report=report, found=found, names=names, links=links),
         "columns": views.COLUMNS,
-        "contrast_columns": views.CONTRAST_COLUMNS,
-        "contrasts": {s: views.contrasts(report.analysis.contrasts, s) for s in span.suites},
+        "contrast_columns": contrasts.CONTRAST_COLUMNS,
+        "contrasts": {s: contrasts.contrasts(report.analysis.contrasts, s) for s in span.suites},
+        "reference_columns": contrasts.REFERENCE_COLUMNS,
+        "references": {s: contrasts.references(report.analysis.references, s) for s in span.suites},
+        "reference": _reference_name(report),
         "rows": views.table(report.analysis.effects, links),
         "variants": [
             (label, report.manifests[label])
@@ -132,6 +135,12 @@ def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
         for language in span.languages
         if (variant, suite, language) in there
     ]
+
+
+def _reference_name(report: ReportInput) -> str:
+    """The language that the others are held against; '' where there is none."""
+    codes = {one.reference for one in report.analysis.references}
+    return report.languages[min(codes)].name if codes else ""
 
 
 def _by_topic(found: Iterable[gaps.Gap]) -> dict[str, list[str]]:

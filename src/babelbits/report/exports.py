@@ -23,6 +23,15 @@ SCHEMA = "babelbits.report/1"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
 KEPT_TEXTS = ("verdict_text", "notes_text")
+AGAINST = {
+    "reference": "reference",
+    "beyond_reference": "difference",
+    "beyond_reference_low": "low",
+    "beyond_reference_high": "high",
+    "beyond_reference_p": "p",
+    "beyond_reference_p_adjusted": "p_adjusted",
+}
+"""Columns of the CSV file to those of `tables.reference_row`."""
 HEADS = ("variant", "task", "language", "n", "Δ", "interval", "p", "verdict", "broke / fixed")
 
 
@@ -44,6 +53,8 @@ def to_json(report: ReportInput) -> str:
         "effects": tables.effect_rows(report.analysis.effects),
         "noise_floor": tables.effect_rows(report.analysis.aa),
         "contrasts": tables.contrast_rows(report.analysis.contrasts),
+        "references": tables.reference_rows(report.analysis.references),
+        "claims": [asdict(one) for one in report.analysis.claims],
         "families": [asdict(one) for one in report.analysis.families],
         "problems": [tables.problem_row(one) for one in report.analysis.problems],
         "open_cells": [asdict(one) for one in report.open_cells],
@@ -60,8 +71,18 @@ def _manifest(report: ReportInput, label: str) -> dict[str, Any]:
 
 
 def to_csv(report: ReportInput) -> str:
-    """One line an effect, raw numbers in the metric's own unit; RFC 4180."""
-    rows = [_raw(row) for row in tables.effect_rows(report.analysis.effects)]
+    """One line an effect, raw numbers in the metric's own unit; RFC 4180.
+
+    The last columns hold a language against the reference language.
+    """
+    against: dict[tuple[object, ...], tables.Row] = {
+        (row["variant"], row["suite"], row["metric"], row["language"]): row
+        for row in tables.reference_rows(report.analysis.references)
+    }
+    rows = [
+        {**_raw(row), **_against(against.get(_about(row), {}))}
+        for row in tables.effect_rows(report.analysis.effects)
+    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     if rows:
@@ -73,6 +94,16 @@ def to_csv(report: ReportInput) -> str:
 
 def _raw(row: tables.Row) -> tables.Row:
     return {k: v for k, v in row.items() if not k.endswith("_text") or k in KEPT_TEXTS}
+
+
+def _about(row: tables.Row) -> tuple[object, ...]:
+    """What a double difference would have to be about to stand in this row."""
+    return row["variant"], row["suite"], row["metric"], row["scope"] == "language" and row["where"]
+
+
+def _against(row: Mapping[str, Any]) -> tables.Row:
+    """The columns of a double difference; empty where there is none."""
+    return {column: row.get(name) for column, name in AGAINST.items()}
 
 
 def _csv_cell(value: object) -> object:

@@ -17,7 +17,7 @@ from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
 from babelbits.store import Store
-from babelbits.study.spec import BUNDLED, AnalysisSpec
+from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
@@ -95,8 +95,15 @@ def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSetting
         confirmatory=confirmatory,
         floor=table.get("floor", usual.floor),
         groups=groups(codes, user=study.get("groups", {})),
+        reference=_reference(table, codes),
         seed=study.get("study", {}).get("seed", 0),
     )
+
+
+def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:
+    """The declared reference language, or the usual one; it may have no cell yet."""
+    named = table.get("reference")
+    return default_reference(codes) if named is None else resolve(named).code
 
 
 def _summary(

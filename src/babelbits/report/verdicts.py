@@ -109,12 +109,19 @@ def _harm(rows: Mapping[str, Sequence[Effect]], names: Mapping[str, str]) -> str
 
 
 def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
-    parts = [
-        f"{count} of {len(row)} on {suite}"
-        for suite, row in rows.items()
-        if (count := sum(effect.verdict == "better" for effect in row))
-    ]
+    parts = []
+    for suite, row in rows.items():
+        better = [effect for effect in row if effect.verdict == "better"]
+        if better:
+            parts.append(f"{len(better)} of {len(row)} on {suite} ({_luck(better[-1])})")
     return f"better in {listed(parts)}" if parts else ""
+
+
+def _luck(best: Effect) -> str:
+    """The largest gain beside what the best of all comparisons would show by chance."""
+    chance = best.best_by_chance
+    largest = f"largest {amount(best.delta, best.unit)}"
+    return largest if chance is None else f"{largest}; by chance {amount(chance, best.unit)}"
 
 
 def _equivalence(rows: Mapping[str, Sequence[Effect]]) -> str:
@@ -122,8 +129,11 @@ def _equivalence(rows: Mapping[str, Sequence[Effect]]) -> str:
     by_margin: dict[str, list[str]] = {}
     for suite, row in rows.items():
         if count := sum(effect.verdict == "equivalent" for effect in row):
-            words = f"all {count}" if count == len(row) else f"{count}"
-            by_margin.setdefault(shared_margin(row), []).append(f"{words} on {suite}")
+            whole = count == len(row)
+            words = (
+                f"all {plural(count, 'language')} of {suite}" if whole else f"{count} on {suite}"
+            )
+            by_margin.setdefault(shared_margin(row), []).append(words)
     parts = [
         f"{f'within {margin} ' if margin else ''}in {listed(suites)}"
         for margin, suites in by_margin.items()

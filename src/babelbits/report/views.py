@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import GroupContrast
 from babelbits.compare import format as numbers
 from babelbits.records import Effect, digest
 from babelbits.report.input import ReportInput
@@ -217,8 +216,9 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("variant", "score of the quantized model"),
     ("Δ", "variant − baseline, oriented: negative is harm"),
     ("interval", "confidence interval of Δ"),
-    ("Δ %", "difference relative to the baseline's score"),
-    ("p", "two-sided, Holm-adjusted within the declared family; in brackets where exploratory"),
+    ("Δ %", "difference relative to the baseline's score; withheld at the floor"),
+    ("Δ % interval", "confidence interval of Δ %; excludes zero where that of Δ does"),
+    ("p", "two-sided, Holm-adjusted; in brackets where exploratory: raw, then Benjamini-Hochberg"),
     ("broke / fixed", "right then wrong / wrong then right"),
     ("churn", "share of items whose score changed"),
     ("A/A", "the same for the baseline run twice: the noise floor"),
@@ -274,11 +274,12 @@ def _numbers(effect: Effect) -> tuple[Value, ...]:
     unit = effect.unit
     low = None if effect.interval is None else effect.interval.low
     p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
-    p_text = numbers.p_value(p) if effect.p_adjusted is not None else f"({numbers.p_value(p)})"
+    p_text = numbers.p_value(p) if effect.p_adjusted is not None else _exploratory_p(effect)
     flips = "" if effect.broke is None else f"{effect.broke} / {effect.fixed}"
     churn = None if effect.kind == "real" else effect.churn
     noise = None if effect.kind == "real" else effect.aa_churn
     seen, relative = effect.minimal_detectable_effect, effect.relative_change
+    around = effect.relative_interval
     return (
         Value(text=f"{effect.n_items:,}", key=str(effect.n_items)),
         Value(text=numbers.score(effect.baseline_score, unit), key=_key(effect.baseline_score)),
@@ -286,12 +287,20 @@ def _numbers(effect: Effect) -> tuple[Value, ...]:
         Value(text=numbers.signed(effect.delta, unit), key=_key(effect.delta)),
         Value(text=numbers.interval(effect.interval, unit), key=_key(low)),
         Value(text=numbers.signed_percent(relative), key=_key(relative)),
+        Value(
+            text=numbers.percent_interval(around), key=_key(None if around is None else around.low)
+        ),
         Value(text=p_text if p is not None else numbers.NOTHING, key=_key(p)),
         Value(text=flips or numbers.NOTHING, key="" if effect.broke is None else str(effect.broke)),
         Value(text=numbers.percent(churn), key=_key(churn)),
         Value(text=numbers.percent(noise), key=_key(noise)),
         Value(text=numbers.score(seen, unit), key=_key(seen)),
     )
+
+
+def _exploratory_p(effect: Effect) -> str:
+    raw = numbers.p_value(effect.p_value)
+    return f"({raw})" if effect.p_map is None else f"({raw}; BH {numbers.p_value(effect.p_map)})"
 
 
 # --- noise floor -----------------------------------------------------------------------------
@@ -325,42 +334,3 @@ def noise_floor(aa: Sequence[Effect], axes: Axes) -> tuple[Noise, ...]:
                 )
             )
     return tuple(rows)
-
-
-# --- group contrasts -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContrastRow:
-    """A group of languages against the others, on one suite."""
-
-    variant: str
-    group: str
-    others: str
-    cells: tuple[str, ...]
-    """The values of `CONTRAST_COLUMNS`."""
-
-
-CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "smallest p")
-
-
-def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
-    """Contrasts in points of a suite, hardest hit group first; the language is the unit."""
-    kept = [one for one in found if one.suite == suite and one.scale == "points"]
-    return tuple(
-        _contrast_row(one) for one in sorted(kept, key=lambda c: (c.difference, c.variant, c.group))
-    )
-
-
-def _contrast_row(one: GroupContrast) -> ContrastRow:
-    p = one.p_value if one.p_adjusted is None else one.p_adjusted
-    cells = (
-        f"{len(one.languages_in)} / {len(one.languages_out)}",
-        numbers.signed(one.mean_in, one.unit),
-        numbers.signed(one.mean_out, one.unit),
-        numbers.signed(one.difference, one.unit),
-        numbers.interval(one.interval, one.unit),
-        numbers.p_value(p),
-        numbers.p_value(one.smallest_p),
-    )
-    return ContrastRow(variant=one.variant, group=one.group, others=one.others, cells=cells)

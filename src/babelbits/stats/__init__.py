@@ -5,11 +5,20 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     pairs          checked differences of two score vectors over the same items
     binary         right/wrong items: McNemar, Tango, Newcombe, Wilson
     bounded        other scores: sign-flip permutation, bootstrap-t, bound on the share that changed
+    bca            bootstrap intervals of any statistic
+    corpus         scores of whole corpora: approximate randomisation and bootstrap
     cluster        languages pooled: items that share a source count as one unit
     groups         claims about groups of languages: the language is the unit
-    equivalence    two one-sided tests
+    double         is a language hit harder than a reference language
+    student        Student's t with the degrees of freedom of what changed
+    several        several variants at once: Cochran's Q
+    equivalence    two one-sided tests: score tests and t tests
+    claims         claims about several comparisons: in all of them, in at least one
+    gains          how large a gain looks when nothing is better
     multiplicity   Holm, Benjamini-Hochberg
     power          the smallest effect a comparison could have seen, and the items it needs
+    relative       relative change with an interval
+    resampling     random signs and draws with replacement
     scales         points, relative change, share of above-chance ability lost
     churn          how many items changed, beside the net difference
     resampling     bootstrap of whole units, percentile intervals

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
 from babelbits.stats.pairs import FloatArray
-from babelbits.stats.resampling import percentile_interval, resampled_counts
+from babelbits.stats.resampling import bootstrap_counts, percentile_interval
 
 Measurement = Literal["nominal", "ordinal", "interval", "ratio"]
 """How categories differ: at all, in rank, in distance, in proportion."""
@@ -65,8 +65,8 @@ def alpha_interval(
     if krippendorff_alpha(table, measurement=measurement) is None:
         return None
     replicates = [
-        krippendorff_alpha(np.repeat(table, row, axis=1), measurement=measurement)
-        for counts in resampled_counts(table.shape[1], rng=rng, resamples=resamples)
+        krippendorff_alpha(np.repeat(table, row.astype(int), axis=1), measurement=measurement)
+        for counts in bootstrap_counts(table.shape[1], rng=rng, resamples=resamples)
         for row in counts
     ]
     return percentile_interval(np.array(replicates, float), level=level)

@@ -17,7 +17,7 @@ from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.pairs import FloatArray, IntArray
 from babelbits.stats.ranks import RankInterval, rank_intervals
-from babelbits.stats.resampling import percentile_interval, resampled_counts
+from babelbits.stats.resampling import bootstrap_counts, percentile_interval
 
 _TOLERANCE = 1e-10
 _ITERATIONS = 100_000
@@ -164,7 +164,7 @@ def _replicates(
 ) -> FloatArray:
     """Log-strengths in resamples of prompts, shape (resamples, k); NaN rows where undefined."""
     rows = []
-    for counts in resampled_counts(counted.weights.shape[0], rng=rng, resamples=resamples):
+    for counts in bootstrap_counts(counted.weights.shape[0], rng=rng, resamples=resamples):
         for weights in counts @ counted.weights:
             fitted = _fit(counted, weights, base=base)
             rows.append(np.full(len(counted.names), np.nan) if fitted is None else fitted)

@@ -1,7 +1,7 @@
-"""Resampling whole units (prompts, items, clusters), and intervals from the replicates.
+"""Random signs, random draws of whole units, and intervals from the replicates.
 
-Everything that belongs to a unit is drawn with it: both orders, all raters, all variants.
-`rng` is an argument; nothing here owns randomness.
+Everything that belongs to a unit (a prompt, an item, a cluster) is drawn with it: both orders, all
+raters, all variants. `rng` is an argument; nothing here owns randomness.
 """
 
 from collections.abc import Iterator
@@ -10,27 +10,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
+from babelbits.stats.pairs import FloatArray, checked_columns
 
 _CELLS_AT_ONCE = 1 << 21
 
 
-def resampled_counts(
-    n_units: int, *, rng: np.random.Generator, resamples: int
-) -> Iterator[IntArray]:
-    """How often each unit is drawn, a row a resample.
+def random_signs(n: int, *, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Random ±1 in blocks of shape (rows, n), `resamples` rows in all."""
+    for rows in _blocks(n, resamples):
+        raw = rng.integers(0, 256, size=(rows, (n + 7) // 8), dtype=np.uint8)
+        yield np.unpackbits(raw, axis=1, count=n).astype(np.float64) * 2 - 1
 
-    Yields
-    ------
-    int, shape (rows, n_units)
-        Blocks of rows, `resamples` in all; each row sums to n_units.
-    """
-    size = max(1, _CELLS_AT_ONCE // n_units)
+
+def bootstrap_counts(n: int, *, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """How often each of n values is drawn, in blocks of shape (rows, n)."""
+    for rows in _blocks(n, resamples):
+        drawn = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
+
+
+def _blocks(n: int, resamples: int) -> Iterator[int]:
+    """Rows per block, so that a block of n columns stays small."""
+    size = max(1, _CELLS_AT_ONCE // n)
     for start in range(0, resamples, size):
-        rows = min(size, resamples - start)
-        drawn = rng.integers(0, n_units, size=(rows, n_units)) + np.arange(rows)[:, None] * n_units
-        counts = np.bincount(drawn.ravel(), minlength=rows * n_units)
-        yield np.asarray(counts.reshape(rows, n_units), np.intp)
+        yield min(size, resamples - start)
 
 
 def mean_replicates(
@@ -50,7 +53,7 @@ def mean_replicates(
     table = checked_columns(values)
     n = table.shape[0]
     return np.concatenate(
-        [counts @ table / n for counts in resampled_counts(n, rng=rng, resamples=resamples)]
+        [counts @ table / n for counts in bootstrap_counts(n, rng=rng, resamples=resamples)]
     )
 
 

@@ -38,6 +38,8 @@ def relative_change(
 def mean_of_ratios(changes: Sequence[Scaled]) -> Scaled:
     """Mean over languages of their relative changes; each language counts the same.
 
+    For means as they are published; with item scores `relative.mean_of_ratios` has an interval.
+
     Languages without one (at their floor) are left out; None if none is left.
 
     References

@@ -16,7 +16,14 @@ from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study import problems as found_problems
 from babelbits.study.problems import Problem
-from babelbits.study.spec import BUNDLED, AnalysisSpec, Confirmatory, ModelSpec, Study
+from babelbits.study.spec import (
+    BUNDLED,
+    AnalysisSpec,
+    Confirmatory,
+    ModelSpec,
+    Study,
+    default_reference,
+)
 from babelbits.study.suites import read_suites
 from babelbits.study.table import (
     Table,
@@ -120,7 +127,12 @@ def _study(root: Table, file: Path) -> Study:
     usual = TaskOptions(limit=limit, seed=seed)
     asked = read_suites(root, home=file.parent, user=groups, data=data, usual=usual)
     labels = tuple(variant.label for variant in variants)
-    analysis = _analysis(root.table("analysis"), labels, tuple(suite.suite for suite in asked))
+    analysis = _analysis(
+        root.table("analysis"),
+        labels,
+        tuple(suite.suite for suite in asked),
+        unique(tuple(code for suite in asked for code in suite.languages)),
+    )
     root.close(what="the study")
     return Study(
         name=name,
@@ -265,7 +277,9 @@ def _one_of(options: tuple[str, ...], what: str) -> Callable[[Any], str]:
     return check
 
 
-def _analysis(table: Table, labels: tuple[str, ...], suites: tuple[str, ...]) -> AnalysisSpec:
+def _analysis(
+    table: Table, labels: tuple[str, ...], suites: tuple[str, ...], languages: tuple[str, ...]
+) -> AnalysisSpec:
     """Read `[analysis]`."""
     usual = AnalysisSpec()
     margins = _margins(table.table("margins"), suites)
@@ -277,10 +291,25 @@ def _analysis(table: Table, labels: tuple[str, ...], suites: tuple[str, ...]) ->
         margins={**usual.margins, **margins},
         confirmatory=confirmatory,
         floor=table.get("floor", number(above=0, below=1, closed=True), usual.floor),
+        reference=table.get("reference", _asked(languages), default_reference(languages)),
         aa=table.get("aa", flag, usual.aa),
     )
     table.close(what="[analysis]")
     return spec
+
+
+def _asked(languages: tuple[str, ...]) -> Callable[[Any], str]:
+    """A language, by any of its codes or names, that some task is asked in."""
+
+    def check(value: Any) -> str:
+        code = _code(value)
+        if code not in languages:
+            raise Wrong(
+                f"names no language of this study: {value!r}", hint=f"there is {one_of(languages)}"
+            )
+        return code
+
+    return check
 
 
 def _margins(table: Table, suites: tuple[str, ...]) -> Mapping[str, float]:

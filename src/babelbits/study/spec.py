@@ -5,7 +5,7 @@ Nothing here reads a file.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,15 @@ class AnalysisSpec:
     """None: everything, one Holm family per variant and suite."""
     floor: float = 0.05
     """Generation tasks: a baseline score below this is at the floor."""
+    reference: str | None = None
+    """Language that the others are held against; None: none."""
     aa: bool = True
     """Run the baseline once more, batched differently: the noise floor."""
+
+
+def default_reference(languages: Sequence[str]) -> str | None:
+    """English if it is asked, else no reference language."""
+    return "en" if "en" in languages else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""Tables that hold languages against each other: groups, and the reference language.
+
+Pure: no markup, no files. Every text is still hostile; the template escapes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from babelbits.compare import GroupContrast, ReferenceContrast
+from babelbits.compare import format as numbers
+from babelbits.report.views import LONGEST_TABLE
+
+# --- group contrasts -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastRow:
+    """A group of languages against the others, on one suite."""
+
+    variant: str
+    group: str
+    others: str
+    cells: tuple[str, ...]
+    """The values of `CONTRAST_COLUMNS`."""
+
+
+CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "smallest p")
+
+
+def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
+    """Contrasts in points of a suite, hardest hit group first; the language is the unit."""
+    kept = [one for one in found if one.suite == suite and one.scale == "points"]
+    return tuple(
+        _contrast_row(one) for one in sorted(kept, key=lambda c: (c.difference, c.variant, c.group))
+    )
+
+
+def _contrast_row(one: GroupContrast) -> ContrastRow:
+    p = one.p_value if one.p_adjusted is None else one.p_adjusted
+    cells = (
+        f"{len(one.languages_in)} / {len(one.languages_out)}",
+        numbers.signed(one.mean_in, one.unit),
+        numbers.signed(one.mean_out, one.unit),
+        numbers.signed(one.difference, one.unit),
+        numbers.interval(one.interval, one.unit),
+        numbers.p_value(p),
+        numbers.p_value(one.smallest_p),
+    )
+    return ContrastRow(variant=one.variant, group=one.group, others=one.others, cells=cells)
+
+
+# --- against the reference language ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRow:
+    """A language against the reference language."""
+
+    variant: str
+    language: str
+    remark: str
+    cells: tuple[str, ...]
+    """The values of `REFERENCE_COLUMNS`."""
+
+
+REFERENCE_COLUMNS = ("Δ", "Δ of the reference", "difference", "interval", "p")
+
+
+def references(found: Sequence[ReferenceContrast], suite: str) -> tuple[ReferenceRow, ...]:
+    """Double differences of a suite, the language hit hardest beyond the reference first."""
+    kept = [one for one in found if one.suite == suite]
+    ordered = sorted(kept, key=lambda one: (one.difference, one.variant, one.language))
+    return tuple(_reference_row(one) for one in ordered[:LONGEST_TABLE])
+
+
+def _reference_row(one: ReferenceContrast) -> ReferenceRow:
+    cells = (
+        numbers.signed(one.delta, one.unit),
+        numbers.signed(one.reference_delta, one.unit),
+        numbers.signed(one.difference, one.unit),
+        numbers.interval(one.interval, one.unit),
+        numbers.p_value(one.p_adjusted),
+    )
+    remark = "; ".join(one.notes)
+    return ReferenceRow(variant=one.variant, language=one.language, remark=remark, cells=cells)
