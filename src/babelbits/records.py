@@ -373,4 +373,6 @@ class Effect:
     """How the numbers were computed, like sacrebleu's signature."""
     equivalence_interval: Interval | None = None
     """Level 1 - 2 alpha: 'equivalent' says that it lies inside the margin (TOST)."""
+    n_lost: int = 0
+    """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
