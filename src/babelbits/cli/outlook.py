@@ -171,7 +171,6 @@ def _primary(pilot: ReportInput) -> list[Effect]:
 def _plain(
     items: int | None, churns: Sequence[float], *, margin: float | None, alpha: float
 ) -> tuple[Line, ...]:
-
     size = margin / 100 if margin else AnalysisSpec().margins["fraction"]
     return tuple(
         Line(
@@ -196,7 +195,6 @@ def _line(
     variant: str | None = None,
     why_unknown: str = "unknown: needs a --pilot",
 ) -> Line:
-
     found = None
     if spread is not None:
         found = prospect(one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha)
@@ -244,7 +242,6 @@ def _items_a_language(tasks: Sequence[PlannedTask]) -> int | None:
 def _pooled(
     tasks: Sequence[PlannedTask], churns: Sequence[float], alpha: float
 ) -> Iterator[PooledLine]:
-
     first, n_items = tasks[0], _items_a_language(tasks)
     if len(tasks) < 2 or n_items is None or not first.binary:
         return
@@ -279,7 +276,6 @@ def _pooled_measured(
 def _groups(
     planned: Sequence[PlannedTask], study: Study | None
 ) -> Iterator[tuple[str, GroupLimit]]:
-
     user: Mapping[str, tuple[str, ...]] = {} if study is None else study.groups
     for tasks in _by_suite(planned):
         codes = [one.language for one in tasks]

@@ -177,7 +177,7 @@ def _asides(found: "Recommendation", asked: "Asked", *, alpha: float) -> None:
         by_luck = percent(min(1.0, alpha * count), digits=0)
         say(
             f"each claim holds at {percent(alpha, digits=0)} by itself; the chance that any of "
-            f"{count} variants passes although it is worse somewhere is at most {by_luck}"
+            f"{count} variants passes although it loses the margin somewhere is at most {by_luck}"
         )
     say("items needed are told for a variant that truly loses nothing; speed is not measured")
     for one in asked.not_there:
