@@ -267,3 +267,75 @@ def test_a_study_file_brings_its_margins(
     (tmp_path / "study.toml").write_text(text, "utf-8")
     assert run(["gate", str(tmp_path / "study.toml"), "-v", "w4"]) == ExitCode.DONE
     assert "by 8 points or more" in capsys.readouterr().out
+
+
+def test_every_reason_has_its_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown size, too large, at floor, not run; and a pair of task and language that is not."""
+    floor = right_wrong(both_right=130, broke=0, fixed=0, both_wrong=370)
+    found: list[CellResult] = []
+    for variant in ("unsized", "large", "unrun"):
+        more = study_cells({"en": SHOWN, "sw": floor}, variant=variant)
+        more += study_cells({"en": SHOWN}, variant=variant, suite="mgsm")
+        found += more if not found else [one for one in more if one.meta.variant == variant]
+    gone = [one for one in found if one.meta.cell_id == "unrun-xcopa_en-0"]
+    kept = [one for one in found if one not in gone]
+    sizes = {"baseline": 16.0, "large": 17.0, "unrun": 4.0}
+    made = record(tmp_path / "study.run", kept, sizes=sizes, unfinished=gone)
+    assert run(["recommend", str(made), "-l", "en,sw", "--all"]) == ExitCode.UNDECIDED
+    out, err = capsys.readouterr()
+    for words in (
+        "its size is unknown: no manifest",
+        "not smaller than the baseline",
+        "xcopa in sw 0.0 points (95 % interval −0.8 to +0.8): at floor; cannot be decided",
+        "undecided: xcopa in en: the cell has no result: missing",
+        "; run it",
+    ):
+        assert words in out
+    assert "not asked, the study does not have it: mgsm in sw" in err
+    assert run(["gate", str(made), "-v", "large", "-l", "sw"]) == ExitCode.UNDECIDED
+    out, err = capsys.readouterr()
+    assert "is shown nowhere to be not worse" in out
+    assert "mgsm in sw" in err
+
+
+def test_reasons_are_cut_to_the_weightiest(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = ("en", "ja", "sw", "hi", "de")
+    made = record(
+        tmp_path / "study.run", study_cells(dict.fromkeys(codes, LOSS), variant="w4"), sizes=SIZES
+    )
+    assert run(["recommend", str(made)]) == ExitCode.UNDECIDED
+    out = capsys.readouterr().out
+    assert out.count("  worse: ") == 3
+    assert "and 2 more (--all)" in out
+    run(["recommend", str(made), "--all"])
+    assert capsys.readouterr().out.count("  worse: ") == 5
+    assert run(["gate", str(made), "--variant", "w4"]) == ExitCode.GATE_FAILED
+    assert "worse in 5 of 5" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_means_are_told_as_means(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(folder), "--pooled", "--group", "mine", "--margin", "0.5"]
+    arguments += ["--claim", "equivalent"]
+    assert run(["gate", *arguments, "--variant", "w4"]) == ExitCode.UNDECIDED
+    out = capsys.readouterr().out
+    assert "equivalent to the baseline within ±0.5 points" in out
+    assert "xcopa, mean of mine (interval reaches past the margin)" in out
+    assert run(["recommend", *arguments, "--all"]) == ExitCode.UNDECIDED
+    out = capsys.readouterr().out
+    assert "xcopa, mean of mine" in out
+    assert "source items would show it" in out
+    assert "how many items it takes cannot be told" in out, "of w8 not one item changed"
+    arguments[arguments.index("0.5")] = "2"
+    assert run(["gate", *arguments, "--variant", "w4"]) == ExitCode.DONE
+    assert "xcopa, mean of mine" in capsys.readouterr().out
+
+
+def test_a_study_without_variants_has_nothing_to_recommend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [one for one in cells() if one.meta.variant == "baseline"]
+    made = record(tmp_path / "study.run", found, sizes={"baseline": 16.0})
+    assert run(["recommend", str(made)]) == ExitCode.UNDECIDED
+    assert "no variant beside its baseline" in capsys.readouterr().out

@@ -211,3 +211,11 @@ def test_more_items_see_more_and_one_side_takes_fewer(
     both = items_needed("equivalent", spread, margin=margin)
     assert items_needed("not-worse", spread, margin=margin).items <= both.items
     assert items_needed("equivalent", spread, margin=margin / 2).items >= both.items
+
+
+def test_too_many_splits_to_visit_are_drawn() -> None:
+    """12 of 24 languages: 2,704,156 splits, so 10,000 draws and p >= 1/10,001."""
+    inside = tuple(f"a{k}" for k in range(12))
+    outside = tuple(f"b{k}" for k in range(12))
+    [found] = group_limits((*inside, *outside), {"a": inside})
+    assert found.smallest_p == pytest.approx(1 / 10_001)

@@ -142,7 +142,11 @@ def doubts(answers: Sequence["Answer"], *, limit: int) -> str:
         places.setdefault(one.reason, {}).setdefault(one.question.suite, []).append(
             one.question.where
         )
-    link = " in " if all(one.question.where in one.question.languages for one in answers) else ", "
+    link = (
+        " in "
+        if all(one.question.where in one.question.languages for one in answers)
+        else ", mean of "
+    )
     parts = []
     for reason, suites in places.items():
         where = [f"{suite}{link}{_listed(names)}" for suite, names in suites.items()]
