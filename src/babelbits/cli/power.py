@@ -49,13 +49,8 @@ def share(text: str) -> float:
     help="Measure it on a run folder instead; a smoke run will do.",
 )
 @click.option("--cautious", is_flag=True, help="With --pilot: take the upper end of its interval.")
-@click.option(
-    "--margin",
-    type=click.FloatRange(0, 100, min_open=True, max_open=True),
-    metavar="POINTS",
-    help="The study's unless given.",
-)
-@click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True))
+@click.option("--margin", type=POINTS, metavar="POINTS", help="The study's unless given.")
+@click.option("--alpha", type=ALPHA, metavar="LEVEL", help="The study's unless given.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def power(
@@ -81,7 +76,7 @@ def power(
     babelbits power --items 250 --churn 0.1               plain numbers
 
     Nothing is run and no model is read. Churn is the share of items whose answer changes from right
-    to wrong or back. All of it is for a power of 80 %; "to show" takes it that nothing is truly
+    to wrong or back. All is for a power of 80 %, and "to show" takes it that nothing is truly
     lost. A claim about a group of languages has languages as its units: more items do not help it.
     """  # noqa: D301  click wants the control character
     from babelbits.cli import prospects
