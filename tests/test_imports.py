@@ -130,9 +130,19 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "init", "plan", "run", "report", "show", "tasks", "doctor"]
+    "command",
+    ["", "init", "plan", "run", "report", "show", "power", "gate", "recommend", "tasks", "doctor"],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     arguments = [*command.split(), "--help"]
     code = f"from babelbits.cli.main import run\nassert run({arguments!r}) == 0"
+    assert loaded_by(code) == []
+
+
+def test_power_counts_items_and_loads_nothing_heavy() -> None:
+    arguments = ["power", "--suite", "math", "--suite", "mgsm", "--json"]
+    code = (
+        "import contextlib, io\nfrom babelbits.cli.main import run\n"
+        f"with contextlib.redirect_stdout(io.StringIO()): assert run({arguments!r}) == 0"
+    )
     assert loaded_by(code) == []

@@ -22,6 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
     "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
+    "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
+    "recommend": (
+        "babelbits.cli.recommend:recommend",
+        "Name the smallest variant shown good enough for some languages.",
+    ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
     "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
     "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
@@ -91,6 +97,7 @@ def cli(*, debug: bool) -> None:
     babelbits plan study.toml      what will run, and why
     babelbits run study.toml       run it; the same command again resumes
     babelbits report study.toml    one HTML file
+    babelbits recommend study.toml -l ja,sw    which variant to ship
     """  # noqa: D301  click wants the control character
     del debug  # read by `main`, which catches what the commands raise
 

@@ -73,6 +73,7 @@ def draft(
         n_items=sample.n_items,
         n_source_items=sample.scores.n_clusters,
         n_failed=sum(one.n_failed for one in parts),
+        n_lost=sum(one.n_lost for one in parts),
         n_truncated=sum(one.n_truncated for one in parts),
         n_over_long=sum(one.n_over_long for one in parts),
         baseline_score=baseline,

@@ -1,0 +1,179 @@
+"""`babelbits gate`: one sentence and one exit code for continuous integration."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from babelbits.cli.asking import (
+    answer_columns,
+    answer_rows,
+    asked,
+    asked_object,
+    claim_words,
+    doubts,
+    evidence,
+    gate_object,
+    place,
+    scope_options,
+    scope_words,
+)
+from babelbits.cli.console import cell, console, data, data_json, safe, say
+from babelbits.errors import ExitCode, StoreError
+
+if TYPE_CHECKING:
+    from babelbits.compare.asked import Asked
+    from babelbits.compare.gate import Gate
+
+SCHEMA = "babelbits.gate/1"
+EXIT_CODES = {
+    "shown": ExitCode.DONE,
+    "worse": ExitCode.GATE_FAILED,
+    "undecided": ExitCode.UNDECIDED,
+}
+WORDS = {"shown": "pass", "worse": "fail", "undecided": "undecided"}
+NAMED = 3
+"""Places that the sentence names."""
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
+@click.option("--variant", "-v", required=True, help="Variant label, e.g. 'w4-g@en'.")
+@scope_options
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append Markdown to this file; $GITHUB_STEP_SUMMARY where that is set.",
+)
+def gate(
+    source: Path,
+    *,
+    variant: str,
+    smoke: bool,
+    as_json: bool,
+    summary: Path | None,
+    **scope: Any,
+) -> int:
+    """Pass only if a variant is shown to be not worse than the margin, everywhere it is asked.
+
+    \b
+    babelbits gate study.toml --variant w8a8
+    babelbits gate my-study.run --variant w4-g@en --languages ja,sw --suite mgsm --margin 2
+    babelbits gate my-study.run --variant w4-g@en --group non-latin --claim equivalent
+
+    Exit code 0: shown in every language and task asked, each at alpha. 1: a loss is shown in at
+    least one, p adjusted by Holm over those asked. 5: undecided, also where a baseline is at its
+    floor, a cell is missing or damaged, or the run is a smoke run. 2: usage.
+    """  # noqa: D301  click wants the control character
+    from babelbits.cli.sources import findings, load
+    from babelbits.compare.asked import check_variant
+    from babelbits.compare.gate import gate as judge
+
+    found = findings(load(source, smoke=smoke))
+    check_variant(found, variant)
+    question = asked(found, **scope)
+    result = judge(found, variant, question)
+    if as_json:
+        data_json(as_object(result, question, alpha=found.alpha))
+    else:
+        render(result, question, alpha=found.alpha)
+    target = summary or _github_summary()
+    if target is not None:
+        _append(target, markdown(result, question, alpha=found.alpha))
+    return int(EXIT_CODES[result.outcome])
+
+
+# --- for people --------------------------------------------------------------------------------
+
+
+def sentence(gate: "Gate", asked: "Asked") -> str:
+    """The verdict in one sentence."""
+    from babelbits.compare.gate import SMOKE
+
+    head = f"{WORDS[gate.outcome]}: {gate.variant}"
+    if gate.smoke:
+        return f"{head}: {SMOKE}"
+    total = len(gate.answers)
+    if gate.outcome == "shown":
+        return f"{head} is shown to be {claim_words(gate, asked)}: {scope_words(asked)}"
+    if gate.outcome == "worse":
+        worse = sorted(gate.of("worse"), key=lambda one: one.effect.delta if one.effect else 0.0)
+        named = "; ".join(f"{place(one)} {evidence(one)}" for one in worse[:NAMED])
+        more = f"; and {len(worse) - NAMED} more" if len(worse) > NAMED else ""
+        return f"{head} is shown to be worse in {len(worse)} of {total}: {named}{more}"
+    open_ones = doubts(gate.of("undecided"), limit=NAMED)
+    if not gate.of("shown"):
+        return f"{head} is shown nowhere to be {claim_words(gate, asked)}: {open_ones}"
+    shown = f"in {len(gate.of('shown'))} of {total}"
+    return f"{head} is shown to be {claim_words(gate, asked)} {shown} only; open: {open_ones}"
+
+
+def render(gate: "Gate", asked: "Asked", *, alpha: float) -> None:
+    """Print the sentence, and what is not shown."""
+    from rich import box
+    from rich.table import Table
+
+    data(sentence(gate, asked))
+    open_answers = [one for one in gate.answers if one.outcome != "shown"]
+    if open_answers and not gate.smoke:
+        table = Table(*answer_columns(alpha), box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in answer_rows(open_answers):
+            table.add_row(*map(cell, row))
+        console().print(table)
+    for place_ in asked.not_there:
+        say(f"not asked, the study does not have it: {place_}")
+
+
+def markdown(gate: "Gate", asked: "Asked", *, alpha: float) -> str:
+    """The sentence and all answers as GitHub-flavoured Markdown."""
+    glyph = {"shown": "✅", "worse": "❌", "undecided": "❔"}[gate.outcome]
+    columns = answer_columns(alpha)
+    lines = [
+        f"### {glyph} babelbits gate: {_escaped(gate.variant)}",
+        "",
+        _escaped(sentence(gate, asked)),
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{'---|' * len(columns)}",
+        *(f"| {' | '.join(map(_escaped, row))} |" for row in answer_rows(gate.answers)),
+        *(f"\nNot asked, the study does not have it: {one}" for one in asked.not_there),
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    kept = safe(text, one_line=True)
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~@" else c for c in kept)
+
+
+def _github_summary() -> Path | None:
+    """The file that GitHub Actions shows on a job's page."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(name) if name else None
+
+
+def _append(file: Path, text: str) -> None:
+    try:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise StoreError(
+            f"the summary cannot be written: {error.strerror or error}", where=str(file)
+        ) from error
+
+
+# --- for machines ------------------------------------------------------------------------------
+
+
+def as_object(gate: "Gate", asked: "Asked", *, alpha: float) -> dict[str, Any]:
+    """The gate as JSON."""
+    return {
+        "schema": SCHEMA,
+        "exit_code": int(EXIT_CODES[gate.outcome]),
+        "sentence": sentence(gate, asked),
+        "alpha": alpha,
+        "asked": asked_object(asked),
+        **gate_object(gate),
+    }

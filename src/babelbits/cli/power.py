@@ -1,0 +1,133 @@
+"""`babelbits power`: what a study can see before it is paid for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import data, data_json, say
+from babelbits.errors import StoreError
+
+if TYPE_CHECKING:
+    from babelbits.cli.prospects import Outlook
+    from babelbits.report.input import ReportInput
+
+SCHEMA = "babelbits.power/1"
+USUAL_CHURNS = (0.02, 0.05, 0.10, 0.20)
+POINTS = click.FloatRange(0, 100, min_open=True, max_open=True)
+ALPHA = click.FloatRange(0, 0.5, min_open=True, max_open=True)
+FORMATS = ("table", "md", "csv", "json")
+
+
+def share(text: str) -> float:
+    """A share of items: '0.1' or '10%'."""
+    try:
+        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise click.BadParameter(f"{text!r} is no share of items above 0: write 0.1 or 10%")
+    return found
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--items", type=click.IntRange(min=1), help="Items a language, instead of counting.")
+@click.option("--suite", "suites", multiple=True, help="A suite without a study, e.g. 'mgsm'.")
+@click.option("--languages", "-l", multiple=True, metavar="CODES", help="Its languages.")
+@click.option(
+    "--churn",
+    "churns",
+    type=share,
+    metavar="SHARE",
+    multiple=True,
+    help="Share of answers that will change: 0.1 or 10%; may be repeated.  [2%, 5%, 10%, 20%]",
+)
+@click.option(
+    "--pilot",
+    type=click.Path(path_type=Path, exists=True),
+    help="Measure it on a run folder instead; a smoke run will do.",
+)
+@click.option("--cautious", is_flag=True, help="With --pilot: take the upper end of its interval.")
+@click.option("--margin", type=POINTS, metavar="POINTS", help="The study's unless given.")
+@click.option("--alpha", type=ALPHA, metavar="LEVEL", help="The study's unless given.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def power(
+    study: Path | None,
+    *,
+    items: int | None,
+    suites: tuple[str, ...],
+    languages: tuple[str, ...],
+    churns: tuple[float, ...],
+    pilot: Path | None,
+    cautious: bool,
+    margin: float | None,
+    alpha: float | None,
+    kind: str,
+    as_json: bool,
+) -> None:
+    """Say what STUDY (study.toml) can see: the smallest loss, and the items that a margin takes.
+
+    \b
+    babelbits power study.toml --churn 5% --churn 10%     with assumed churn
+    babelbits power study.toml --pilot my-study.run       with the churn of a pilot
+    babelbits power --suite mgsm --languages ja,sw        a suite, without a study
+    babelbits power --items 250 --churn 0.1               plain numbers
+
+    Nothing is run and no model is read. Churn is the share of items whose answer changes from right
+    to wrong or back. All is for a power of 80 %, and "to show" takes it that nothing is truly
+    lost. A claim about a group of languages has languages as its units: more items do not help it.
+    """  # noqa: D301  click wants the control character
+    from babelbits.cli import prospects
+    from babelbits.cli.outlook import outlook
+    from babelbits.stats.power import POWER
+
+    if study is None and not suites and items is None and pilot is None:
+        raise click.UsageError(
+            "name a study, a suite (--suite mgsm), a number of items (--items 250) or a --pilot"
+        )
+    if study is not None and (suites or languages):
+        raise click.UsageError("a study has its own suites and languages: leave out --suite and -l")
+    if cautious and pilot is None:
+        raise click.UsageError("--cautious needs a --pilot")
+    if churns and pilot is not None:
+        raise click.UsageError("churn is either assumed (--churn) or measured (--pilot)")
+    found = outlook(
+        study, items=items, suites=suites, languages=languages, churns=churns or USUAL_CHURNS,
+        pilot=None if pilot is None else _pilot(pilot), cautious=cautious, margin=margin,
+        alpha=alpha,
+    )  # fmt: skip
+    if as_json or kind == "json":
+        data_json(prospects.as_object(found, schema=SCHEMA, power=POWER))
+    elif kind == "csv":
+        data(prospects.as_csv(found).rstrip("\n"))
+    elif kind == "md":
+        data(prospects.as_markdown(found))
+    else:
+        prospects.render(found)
+        _talk(found, measured=pilot is not None)
+
+
+def _talk(found: "Outlook", *, measured: bool) -> None:
+    say(
+        f"power 80 %, two-sided alpha {found.alpha:.3g}; items are for a variant that loses nothing"
+    )
+    if any(one.prospect and one.n_items and one.prospect.sees is None for one in found.lines):
+        say("sees nothing: even if every change were a loss, 80 % power is out of reach")
+    if not measured:
+        say("churn is assumed: a smoke run measures it (`babelbits run --limit 50`, then --pilot)")
+    if any(one.best != one.worst for one in found.pooled):
+        say("the mean's smaller number holds if the translations of an item change independently")
+
+
+def _pilot(folder: Path) -> "ReportInput":
+    """The pilot's results, or those of its smoke run where it has no others."""
+    from babelbits.cli.sources import load
+
+    try:
+        return load(folder)
+    except StoreError:
+        found = load(folder, smoke=True)
+    say("the pilot is a smoke run: good enough for a churn, with its interval")
+    return found

@@ -1,0 +1,78 @@
+"""Where results come from: the one place that the commands which decide load them in.
+
+A run folder or a study file today. Loads no torch.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babelbits.errors import CorruptRecordError, StoreError
+
+if TYPE_CHECKING:
+    from babelbits.compare.findings import Findings
+    from babelbits.report.input import ReportInput
+
+
+def load(source: Path, *, smoke: bool = False) -> "ReportInput":
+    """The analysed results that `source` stands for.
+
+    Parameters
+    ----------
+    source : Path
+        A run folder, or a study file, whose margins and families as they are now are used.
+    smoke : bool
+        The folder's smoke run instead of its results.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing of that name.
+    StoreError
+        If no cell is finished, or the folder cannot be read.
+    """
+    from babelbits.cli.report import locate
+    from babelbits.report.load import load_run
+
+    folder, study_file, is_smoke = locate(source, smoke=smoke)
+    try:
+        return load_run(folder, smoke=is_smoke, study_file=study_file)
+    except CorruptRecordError:
+        raise
+    except StoreError as error:
+        if is_smoke or not (folder / "smoke").is_dir():
+            raise
+        hint = "the folder has a smoke run: --smoke reads it, and it decides nothing"
+        raise StoreError(error.what, where=error.where, hint=hint) from error
+
+
+def findings(found: "ReportInput") -> "Findings":
+    """What decisions rest on: the analysis, and the cells of the plan that it lacks."""
+    from babelbits.compare import BASELINE
+    from babelbits.compare.findings import Findings
+    from babelbits.languages import groups
+
+    tasks = {cell.meta.task.suite: cell.meta.task for cell in found.cells}
+    places = [(cell.meta.task.suite, cell.meta.task.language) for cell in found.cells]
+    places += [(one.suite, one.language) for one in found.open_cells]
+    languages: dict[str, dict[str, None]] = {}
+    for suite, language in places:
+        languages.setdefault(suite, {})[language] = None
+    labels = [cell.meta.variant for cell in found.cells]
+    labels += [*found.manifests, *(one.variant for one in found.open_cells)]
+    codes = dict.fromkeys(code for here in languages.values() for code in here)
+    # An A/A cell that is open says nothing against the baseline's own cell.
+    have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
+    return Findings(
+        analysis=found.analysis,
+        primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
+        languages={suite: tuple(here) for suite, here in languages.items()},
+        variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
+        groups=groups(codes, user=tomllib.loads(found.study.text).get("groups", {})),
+        alpha=found.study.alpha,
+        gaps={
+            (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"
+            for one in found.open_cells
+            if (one.variant, one.suite, one.language) not in have
+        },
+    )

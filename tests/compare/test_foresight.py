@@ -1,0 +1,221 @@
+"""What a comparison will see. Expected numbers: the closed forms' printed tables, or by hand."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from babelbits.compare.foresight import (
+    Spread,
+    assumed,
+    group_limits,
+    items_needed,
+    items_to_see,
+    measured,
+    pooled_range,
+    prospect,
+    smallest_effect,
+)
+from babelbits.languages import groups
+from compare_cells import BITS, cell, right_wrong
+from decision_cells import FLOOR, OPEN, SHOWN, findings_of, study_cells
+
+
+@pytest.mark.parametrize(
+    ("n_items", "points"),
+    [
+        (100, (None, None, 8.8, 12.4)),
+        (250, (None, 3.9, 5.6, 7.9)),
+        (300, (None, 3.6, 5.1, 7.2)),
+        (500, (1.8, 2.8, 4.0, 5.6)),
+        (1000, (1.3, 2.0, 2.8, 4.0)),
+        (5000, (0.6, 0.9, 1.3, 1.8)),
+    ],
+)
+def test_smallest_losses_of_miettinens_formula(
+    n_items: int, points: tuple[float | None, ...]
+) -> None:
+    """N = (z_a sqrt(p) + z_b sqrt(p - d^2))^2 / d^2 at churn 2, 5, 10 and 20 %; MGSM has 250."""
+    for churn, expected in zip((0.02, 0.05, 0.10, 0.20), points, strict=True):
+        found = smallest_effect(n_items, assumed(churn))
+        assert (None if found is None else round(found * 100, 1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("margin", "churn", "items"),
+    [
+        (0.02, 0.05, 1071), (0.02, 0.10, 2141), (0.02, 0.20, 4282),
+        (0.01, 0.05, 4282), (0.01, 0.10, 8564), (0.01, 0.20, 17128),
+    ],
+)  # fmt: skip
+def test_items_that_show_equivalence(margin: float, churn: float, items: int) -> None:
+    """(z.95 + z.90)^2 churn / margin^2, to the nearest item."""
+    found = items_needed("equivalent", assumed(churn), margin=margin)
+    assert abs(found.items - items) <= 1
+    assert not found.at_least
+
+
+def test_mgsm_is_eight_times_too_small_for_two_points() -> None:
+    found = prospect(250, assumed(0.10), margin=0.02)
+    assert found.equivalent is not None
+    assert found.equivalent.items == 2141
+    assert found.times(found.equivalent) == pytest.approx(8.6, abs=0.05)
+    assert found.equivalent.met_by(250) is False
+
+
+def test_not_worse_is_a_one_sided_claim() -> None:
+    """(z.95 + z.80)^2 x 0.10 / 0.02^2 = (1.64485 + 0.84162)^2 x 250 = 1545.6."""
+    assert items_needed("not-worse", assumed(0.10), margin=0.02).items == 1546
+
+
+def test_no_item_changed_and_still_it_takes_133() -> None:
+    """z.95^2 (1 / 0.02 - 1) = 2.70554 x 49 = 132.6."""
+    found = items_needed("equivalent", assumed(1e-9), margin=0.02)
+    assert (found.items, found.at_least) == (133, True)
+    assert found.met_by(132) is False
+    assert found.met_by(1000) is None
+
+
+def test_a_loss_of_ten_points_takes_miettinens_234_items() -> None:
+    """Churn 0.3, difference 0.1, 80 %: 233.09."""
+    assert items_to_see(0.1, assumed(0.3)) == 234
+
+
+def test_a_mean_score_takes_the_normal_formulas_items() -> None:
+    """(1.95996 + 0.84162)^2 x 0.04 / 0.05^2 = 125.6; the paired t test of d = 0.25 takes 127.5."""
+    spread = Spread(variance=0.04, binary=False)
+    assert items_to_see(0.05, spread) == 126
+    assert smallest_effect(128, spread) == pytest.approx(0.05, rel=0.01)
+
+
+def test_holm_makes_it_coarser() -> None:
+    """At alpha / 11: z = 2.8376; the formula solved by bisection for 250 items and churn 10 %."""
+    low, high = 0.05, 0.10
+    for _ in range(60):
+        middle = (low + high) / 2
+        z = 2.8375 * math.sqrt(0.1) + 0.84162 * math.sqrt(0.1 - middle**2)
+        low, high = (middle, high) if (z / middle) ** 2 > 250 else (low, middle)
+    found = smallest_effect(250, assumed(0.10), tests=11)
+    assert found == pytest.approx(low, abs=1e-4)
+
+
+def test_the_mean_over_languages_is_between_independent_and_one() -> None:
+    best, worst = pooled_range(250, 11, assumed(0.10))
+    assert best == smallest_effect(2750, assumed(0.10))
+    assert worst == smallest_effect(250, assumed(0.10))
+
+
+# --- measured -----------------------------------------------------------------------------------
+
+
+def test_a_measured_churn_has_newcombes_interval() -> None:
+    """15 of 148: Wilson (0.0624, 0.1605), Newcombe 1998a."""
+    scores = right_wrong(both_right=100, broke=10, fixed=5, both_wrong=33)
+    effect = findings_of(study_cells({"en": scores})).analysis.effects[0]
+    spread = measured(effect)
+    assert spread is not None
+    assert spread.interval is not None
+    assert spread.churn == pytest.approx(15 / 148)
+    assert spread.interval.low == pytest.approx(0.0624, abs=5e-5)
+    assert spread.interval.high == pytest.approx(0.1605, abs=5e-5)
+
+
+def test_a_measured_variance_comes_from_the_interval() -> None:
+    """Differences of alternately ±0.1 on 400 texts: variance 0.01; bootstrap-t is near normal."""
+    before = [2.0] * 400
+    after = [2.0 + (0.1 if k % 2 else -0.1) for k in range(400)]
+    cells = [cell(name, "en", scores, metric=BITS, suite="text", output_type="text")
+             for name, scores in (("baseline", before), ("w4", after))]  # fmt: skip
+    effect = findings_of(cells, margins={"bits/byte": 0.02}).analysis.effects[0]
+    spread = measured(effect)
+    assert spread is not None
+    assert not spread.binary
+    assert spread.variance == pytest.approx(0.01, rel=0.1)
+
+
+def test_clustered_items_are_not_counted_as_independent() -> None:
+    """Four questions a text that change together: the variance of an item is four times as large.
+
+    200 items, churn 20 %; independent items have a variance of 0.2.
+    """
+    before = [1.0] * 20 + [0.0] * 20 + [1.0] * 160
+    after = [0.0] * 20 + [1.0] * 20 + [1.0] * 160
+    sources = [f"s{k // 4}" for k in range(200)]
+    cells = [cell(name, "en", scores, sources=sources)
+             for name, scores in (("baseline", before), ("w4", after))]  # fmt: skip
+    effect = findings_of(cells).analysis.effects[0]
+    spread = measured(effect)
+    assert spread is not None
+    assert not spread.binary
+    assert spread.churn == pytest.approx(0.2)
+    assert spread.variance == pytest.approx(0.8, rel=0.25)
+
+
+def test_a_mean_of_which_almost_nothing_changed_tells_no_spread() -> None:
+    effects = findings_of(study_cells({"en": SHOWN, "ja": SHOWN})).analysis.effects
+    [pooled] = [one for one in effects if one.scope == "all"]
+    assert measured(pooled) is None
+
+
+# --- groups -------------------------------------------------------------------------------------
+
+
+def test_three_against_three_languages_cannot_reach_five_percent() -> None:
+    """20 splits, two of them extreme: p = 0.10."""
+    codes = ("en", "de", "fr", "ja", "hi", "ar")
+    [latin] = [one for one in group_limits(codes, groups(codes)) if one.group == "latin"]
+    assert latin.smallest_p == pytest.approx(0.10)
+    assert not latin.reaches(0.05)
+
+
+def test_ten_against_ten_languages() -> None:
+    """184,756 splits."""
+    inside = tuple(f"a{k}" for k in range(10))
+    outside = tuple(f"b{k}" for k in range(10))
+    [found] = group_limits((*inside, *outside), {"a": inside, "b": outside})
+    assert found.smallest_p == pytest.approx(2 / 184_756)
+    assert (found.group, found.tests) == ("a", 1), "a split and its mirror image are one"
+    assert found.reaches_in_family(0.05)
+
+
+def test_a_group_without_a_counterpart_is_no_claim() -> None:
+    assert group_limits(("en", "de"), {"latin": ("en", "de"), "none": ("ja",)}) == ()
+
+
+def test_the_limits_are_those_of_the_analysis() -> None:
+    """The smallest p that `power` promises is the one that the contrasts of a study print."""
+    kinds = (SHOWN, OPEN, FLOOR, OPEN, SHOWN)
+    codes = ("en", "ja", "sw", "hi", "de")
+    found = findings_of(study_cells(dict(zip(codes, kinds, strict=True))))
+    promised = {one.group: one.smallest_p for one in group_limits(codes, found.groups)}
+    printed = {
+        one.group: one.smallest_p for one in found.analysis.contrasts if one.scale == "points"
+    }
+    assert promised == printed
+
+
+# --- laws ---------------------------------------------------------------------------------------
+
+
+@given(
+    churn=st.floats(0.001, 1.0), margin=st.floats(0.002, 0.2), more=st.integers(1, 5000),
+    n_items=st.integers(10, 5000),
+)  # fmt: skip
+def test_more_items_see_more_and_one_side_takes_fewer(
+    churn: float, margin: float, more: int, n_items: int
+) -> None:
+    spread = assumed(churn)
+    few, many = smallest_effect(n_items, spread), smallest_effect(n_items + more, spread)
+    assert few is None or (many is not None and many <= few)
+    both = items_needed("equivalent", spread, margin=margin)
+    assert items_needed("not-worse", spread, margin=margin).items <= both.items
+    assert items_needed("equivalent", spread, margin=margin / 2).items >= both.items
+
+
+def test_too_many_splits_to_visit_are_drawn() -> None:
+    """12 of 24 languages: 2,704,156 splits, so 10,000 draws and p >= 1/10,001."""
+    inside = tuple(f"a{k}" for k in range(12))
+    outside = tuple(f"b{k}" for k in range(12))
+    [found] = group_limits((*inside, *outside), {"a": inside})
+    assert found.smallest_p == pytest.approx(1 / 10_001)
