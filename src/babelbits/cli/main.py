@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
     "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
     "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
+    "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
     "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
@@ -91,6 +92,7 @@ def cli(*, debug: bool) -> None:
     babelbits plan study.toml      what will run, and why
     babelbits run study.toml       run it; the same command again resumes
     babelbits report study.toml    one HTML file
+    babelbits compare out/a out/b  verdicts on runs that other tools made
     """  # noqa: D301  click wants the control character
     del debug  # read by `main`, which catches what the commands raise
 
