@@ -115,6 +115,8 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.cli.plan",
         "babelbits.cli.init",
         "babelbits.cli.recipes",
+        "babelbits.cli.compare",
+        "babelbits.report.foreign",
         "babelbits.cli.doctor",
         "babelbits.compare",
         "babelbits.report",
@@ -130,7 +132,7 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "init", "plan", "run", "report", "show", "tasks", "doctor"]
+    "command", ["", "init", "plan", "run", "report", "compare", "show", "tasks", "doctor"]
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     arguments = [*command.split(), "--help"]

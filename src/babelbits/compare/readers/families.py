@@ -8,7 +8,7 @@ the columns of a document that are the same in all languages; () is the row's nu
 None says that the languages have questions of their own. The first row that fits counts.
 """
 
-CODE = r"(?P<lang>[a-z]{2,3}(?:[_-][A-Za-z]{4})?)"
+CODE = r"(?P<lang>[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?)"
 _FORM = r"(?P<form>_(?:mcf|cf|hybrid))?"
 """How lighteval asks a multiple-choice question; another form is another benchmark."""
 _BENCH = r"(?:_(?:spanish|catalan|galician|basque|portuguese)_bench)?"
@@ -80,23 +80,36 @@ FAMILIES: tuple[Row, ...] = (
     (rf"mela_{CODE}", "mela", None),
     (
         (
-            r"global_piqa_(?P<set>(?:non)?parallel)_(?P<how>cloze|completions|gen|prompted)"
-            rf"_{CODE}(?:_\w+)?"
+            r"global_piqa_(?P<set>(?:non)?parallel)_(?P<how>[a-z]+)"
+            r"_(?P<lang>[a-z]{3}_[a-z]{4})(?:_(?P<part>\w+))?"
         ),
         "global_piqa_{set}_{how}",
         None,
     ),
     (
         (
-            r"include_base_44_(?P<name>[a-z]+(?: [a-z]+)*?|dutch-flemish)"
+            r"include_base_44_(?P<name>north_macedonian|dutch[-_]flemish|[a-z]+)"
             r"(?P<shots>_few_shot_(?:en|og))?_(?P<part>[a-z_()]+)"
         ),
         "include{shots}",
         None,
     ),
-    (rf"(?P<which>\w+?)_{CODE}(?P<prompt>_prompt_\d+)", "{which}{prompt}", None),
+    (r"(?P<which>indicparam)_(?P<name>[a-z]+)", "{which}", None),
+    (r"(?P<which>xlsum)_(?P<name>[a-z]+)(?P<prompt>_prompt_\d+)", "{which}{prompt}", None),
+    (rf"(?P<corpus>tatoeba)_{_PAIR}(?P<prompt>_p\d+)", "{corpus}{prompt}", ()),
+    (rf"(?P<which>[\w-]+?)_{CODE}(?P<prompt>_prompt_\d+)", "{which}{prompt}", None),
     (r"(?P<which>\w+?)_(?P<lang>nob|nno)(?P<prompt>_p\d+)?", "{which}{prompt}", None),
-    (rf"(?P<which>ifeval|copa|cabreu|phrases|teca|veritasqa)_{CODE}", "{which}", None),
+    (
+        (
+            r"(?P<which>ifeval|copa|piqa|siqa|wnli|xlsum|openbookqa|veritasqa|cocoteros|parafrases|"
+            rf"summarization|bertaqa|phrases|coqcat|teca)_{CODE}"
+        ),
+        "{which}",
+        None,
+    ),
+    (rf"arc_{CODE}_(?P<which>easy|challenge)", "arc_{which}_native", None),
+    (rf"truthfulqa_{CODE}_gen", "okapi_truthfulqa_gen", ()),
+    (rf"(?P<corpus>wmt\d+|iwslt2017)-{_PAIR}", "{corpus}", ()),
     (rf"babelmini_(?P<which>\w+?)_{CODE}", "babelmini_{which}", ("source_id",)),
 )
 
@@ -113,6 +126,7 @@ ONE_LANGUAGE: tuple[tuple[str, str], ...] = (
     (r"blimp_nl_\w+", "nl"),
     (r"polemo2_\w+", "pl"),
     (r"icelandic_winogrande", "is"),
+    (r"nor[a-z]\w*|ask_gec_p\d|ncb", "nb"),
     (r"darija\w+", "ary"),
     (r"egyhellaswag|egymmlu\w*", "arz"),
 )
@@ -131,6 +145,10 @@ ENGLISH = (
 """Benchmarks in English that have no translation of the same name."""
 
 SUBJECTS = (
-    r"(?P<which>mmlu_pro|mmlu|bbh|k_?mmlu|cmmlu|ceval-valid|greekmmlu|turkishmmlu)[_:](?P<part>\w+)"
+    r"(?P<which>mmlu(?:_flan_cot_fewshot|_flan_cot_zeroshot|_flan_n_shot_\w+?likelihood|"
+    r"_flan_n_shot_generative|_generative|_continuation|_pro_plus|_pro|_redux|_llama|_cot_llama)?|"
+    r"bbh(?:_cot_fewshot|_cot_zeroshot|_fewshot|_zeroshot)?|"
+    r"kmmlu(?:_cot_hard|_direct_hard|_direct|_hard)?|"
+    r"cmmlu|ceval-valid|greekmmlu|turkishmmlu)[_:](?P<part>\w+)"
 )
 """One-language benchmarks that are logged subject by subject and are one benchmark."""

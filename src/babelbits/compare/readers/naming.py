@@ -20,7 +20,7 @@ from babelbits.compare.readers.record import Divergence, ForeignTask
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.languages import resolve
 
-_LIGHTEVAL = re.compile(r"^(?:[\w-]+\|)?(?P<name>[^|]+)(?:\|\d+(?:\|\d)?)?$")
+_LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}")
 """'lighteval|xcopa_swa_mcf|0|0' and 'xcopa_swa_mcf|0' as lighteval writes them."""
 
 
@@ -111,7 +111,7 @@ def by_name(name: str) -> Place | None:
     >>> by_name("m_mmlu_de").suite, by_name("xwinograd_jp").language
     ('m_mmlu', 'ja')
     """
-    bare = _LIGHTEVAL.match(name)
+    bare = _LIGHTEVAL.fullmatch(name)
     word = bare["name"] if bare else name
     for pattern, suite, source in _patterns():
         match = pattern.fullmatch(word)
@@ -162,15 +162,27 @@ def _code(word: str) -> str | None:
         return None
 
 
+_NAMES: Mapping[str, str] = {
+    "bengali": "bn",
+    "chinese": "zh",
+    "dutch-flemish": "nl",
+    "dutch_flemish": "nl",
+    "kirghiz": "ky",
+    "north_macedonian": "mk",
+    "oriya": "or",
+    "persian": "fa",
+    "tagalog": "fil",
+}
+"""What benchmarks call a language whose name is another in CLDR."""
+
+
 @cache
 def _named(name: str) -> str | None:
     """Canonical code of a language's English name, as the INCLUDE benchmark writes it."""
     from babelbits.languages import known_codes
 
     names = {resolve(code).name.casefold(): code for code in known_codes()}
-    special = {"dutch-flemish": "nl", "dutch flemish": "nl", "chinese": "zh", "persian": "fa"}
-    special |= {"tagalog": "fil", "north macedonian": "mk", "kirghiz": "ky", "greek": "el"}
-    return special.get(name) or names.get(name)
+    return _NAMES.get(name) or names.get(name)
 
 
 # --- all tasks of all runs -------------------------------------------------------------------
@@ -244,13 +256,11 @@ def _by_ending(names: Sequence[str]) -> dict[str, Place]:
 
 
 def language_of_log(log: Divergence, mapped: LanguageMap) -> str | None:
-    """Language of a llama-perplexity log: mapped, or the one code that its file name holds."""
+    """Language of a llama-perplexity log: mapped, or 'q4_k_m.sw.log' says it.
+
+    Only what stands between the last two dots counts: quantizations have names that are codes too.
+    """
     if log.name in mapped:
         return mapped[log.name].language
-    codes = [_code(word) for word in re.split(r"[.\-+ ]|_(?![A-Z][a-z]{3})", log.name)]
-    known = {
-        code
-        for word, code in zip(re.split(r"[.\-+ ]|_(?![A-Z][a-z]{3})", log.name), codes, strict=True)
-        if code and re.fullmatch(r"[a-z]{2}|[a-z]{3}_[A-Z][a-z]{3}", word)
-    }
-    return known.pop() if len(known) == 1 else None
+    _, dot, last = log.name.rpartition(".")
+    return _code(last) if dot and re.fullmatch(r"[a-z]{2,3}|[a-z]{3}_[A-Z][a-z]{3}", last) else None

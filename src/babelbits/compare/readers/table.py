@@ -15,7 +15,7 @@ One row an item and metric: an item with several metrics has several rows.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from babelbits.compare.readers import files
@@ -33,10 +33,16 @@ def looks_like(path: Path) -> bool:
     if not path.is_file() or path.suffix not in (*_DELIMITERS, ".jsonl"):
         return False
     try:
-        _, first = next(_rows(path), ("", {}))
+        return set(REQUIRED) <= set(_columns(path))
     except TaskError:
         return False
-    return set(REQUIRED) <= set(first)
+
+
+def _columns(path: Path) -> Iterable[str]:
+    """Names in a table's head, or in the first object."""
+    if path.suffix == ".jsonl":
+        return next(files.read_lines(path), ("", {}))[1]
+    return files.read_text(path).split("\n", 1)[0].strip().split(_DELIMITERS[path.suffix])
 
 
 def read(path: Path) -> ForeignRun:
