@@ -178,6 +178,14 @@ def test_equal_answers_of_two_runs_are_doubted() -> None:
     assert any("same model twice" in note for note in join(ours, {"q": ours}).notes)
     theirs = run(*many(25, output="x", choice_logprobs=(-1.0, -2.1)))
     assert not any("same model twice" in note for note in join(ours, {"q": theirs}).notes)
+    rescored = [replace(one, scores={"acc": 0.0}) for one in ours.tasks[0].items]
+    assert not any("same model twice" in n for n in join(ours, {"q": run(*rescored)}).notes)
+
+
+def test_another_version_of_the_tool_is_told() -> None:
+    ours = run(*many(2))
+    found = join(ours, {"q": replace(ours, tool="test 2")})
+    assert "q: made with test 2, the baseline with test" in found.notes
 
 
 def test_a_second_run_of_the_baseline_is_its_replicate() -> None:

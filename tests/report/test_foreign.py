@@ -8,9 +8,11 @@ import pytest
 from babelbits.cli.compare import table_rows
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.records import Effect
+from babelbits.report.build import build
 from babelbits.report.foreign import Source, Wishes, load_foreign, parse_source
 from babelbits.report.load import load_run
 from report import synthetic
+from report.browser import Browser
 from report.test_load import record
 
 LOGS = Path(__file__).parent.parent / "compare" / "readers" / "fixtures" / "lm_eval"
@@ -96,6 +98,19 @@ def test_an_aa_run_is_the_noise_floor() -> None:
     found = load_foreign(BASE, [W4], aa=BASE, wishes=Wishes())
     assert {effect.churn for effect in found.analysis.aa} == {0.0}
     assert not any(problem.kind == "no_aa" for problem in found.analysis.problems)
+
+
+@pytest.mark.chromium
+def test_the_page_works_in_a_browser_without_a_run_folder(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    found = load_foreign(BASE, [W4], aa=None, wishes=Wishes())
+    file = tmp_path / "report.html"
+    file.write_bytes(build(found).encode())
+    chromium.open(file)
+    assert chromium.errors == []
+    assert chromium.ask("document.querySelectorAll('#browser article.item').length") > 0
+    assert "babelbits show" not in chromium.ask("document.body.textContent")
 
 
 def test_what_a_study_advises_is_not_advised_here() -> None:

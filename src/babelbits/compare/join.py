@@ -265,6 +265,9 @@ def _notes(
     cells: Sequence[CellResult],
 ) -> Iterator[str]:
     yield from (f"{label}: {note}" for label, run in runs.items() for note in run.notes)
+    for label, run in runs.items():
+        if run.tool != runs[BASELINE].tool and run.tasks:
+            yield f"{label}: made with {run.tool}, the baseline with {runs[BASELINE].tool}"
     partial = [one for one in matches if one.used < max(one.baseline_items, one.run_items)]
     for one in partial:
         yield (
@@ -328,9 +331,7 @@ def _suspiciously_equal(cells: Sequence[CellResult]) -> Iterator[str]:
         pairs = list(zip(ours[cell.meta.task.name], cell.rows, strict=True))
         counts[label] = counts.get(label, 0) + len(pairs)
         same[label] = same.get(label, True) and all(
-            (a.output or a.choice_logprobs)
-            and (a.output, a.choice_logprobs) == (b.output, b.choice_logprobs)
-            for a, b in pairs
+            _answer(a) == _answer(b) and any(_answer(a)[:2]) for a, b in pairs
         )
     for label, is_same in same.items():
         if is_same and counts[label] >= _FEWEST_FOR_DOUBT:
@@ -338,3 +339,7 @@ def _suspiciously_equal(cells: Sequence[CellResult]) -> Iterator[str]:
                 f"{label}: all {counts[label]:,} answers equal the baseline's to the last digit: "
                 "the same model twice, or a response cache shared by two models?"
             )
+
+
+def _answer(row: ItemRow) -> tuple[object, ...]:
+    return row.output, row.choice_logprobs, tuple(row.scores.values())

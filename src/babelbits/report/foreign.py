@@ -44,8 +44,9 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The label, else the variant, else the path's own name."""
-        return self.label or self.variant or self.path.resolve().name
+        """The label, else the variant, else the path's own name without a file's ending."""
+        own = self.path.stem if self.path.is_file() else self.path.resolve().name
+        return self.label or self.variant or own
 
 
 def parse_source(text: str) -> Source:

@@ -3,6 +3,7 @@
     record            what every reader returns
     files             JSON, JSON lines and Parquet, with file:line in every complaint
     lm_eval           lm-evaluation-harness: samples_*.jsonl, results_*.json
+    lm_eval_scores, lm_eval_setup   its metrics of single items; how it asked
     lighteval         lighteval: details_*.parquet
     inspect_log       Inspect: .eval (zip) and .json logs
     evalscope         EvalScope: reviews/ and predictions/

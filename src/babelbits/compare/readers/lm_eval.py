@@ -8,26 +8,21 @@ own `prompt_hash` covers the first choice's context only; ours covers all that w
 Facts checked against lm-eval 0.4.13.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from babelbits.compare.readers import files
+from babelbits.compare.readers.lm_eval_scores import UNFILTERED, Document, Metrics
+from babelbits.compare.readers.lm_eval_setup import limit_note, origin_of, setup_of
 from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
-from babelbits.tasks.lm_eval_metrics import reading
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
-_CORPUS_ONLY = ("f1", "mcc", "likelihood")
-_LENIENT = "flexible-extract"
-"""Verdicts are about this filter where a task has it, as in our own adapter."""
-_UNFILTERED = "none"
 
 
 def looks_like(path: Path) -> bool:
@@ -75,7 +70,7 @@ def _run(
             "a cache shared by two models gives both the first one's answers"
         )
         notes = [*notes, doubt]
-    notes = [*notes, *_limit_note(results)]
+    notes = [*notes, *limit_note(results)]
     return ForeignRun(
         path=path,
         tool=f"lm-eval {version}" if version else "lm-eval",
@@ -132,25 +127,13 @@ def _results_of(samples: Path) -> files.Row:
 # --- one task --------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Doc:
-    """One document's rows, one a filter."""
-
-    where: str
-    rows: dict[str, files.Row] = field(default_factory=dict)
-
-    @property
-    def first(self) -> files.Row:
-        return next(iter(self.rows.values()))
-
-
 def _task(name: str, rows: Iterable[tuple[str, files.Row]], results: files.Row) -> ForeignTask:
     docs = _documents(name, rows)
     if not docs:
         raise TaskError(f"task '{name}' has no items", where=name)
     config = files.mapping(files.mapping(results.get("configs")).get(name))
     kind = _output_type(config, docs[0].first)
-    reader = _Metrics.of(docs, config, kind, results, name)
+    reader = Metrics.of(docs, config, kind, results, name)
     place = by_name(name)
     source = place.source_columns if place else ("source_id",)
     items = [_item(doc, reader, kind, source) for doc in docs]
@@ -159,25 +142,25 @@ def _task(name: str, rows: Iterable[tuple[str, files.Row]], results: files.Row) 
         items=tuple(items),
         metrics=reader.names,
         output_type=kind,
-        origin=_origin(config),
-        setup=_setup(name, config, results),
+        origin=origin_of(config),
+        setup=setup_of(name, config, results),
         higher_is_better=reader.better,
         language_hint=_text_or_none(config.get("dataset_name")),
         notes=reader.notes,
     )
 
 
-def _documents(name: str, rows: Iterable[tuple[str, files.Row]]) -> list[_Doc]:
+def _documents(name: str, rows: Iterable[tuple[str, files.Row]]) -> list[Document]:
     """Rows of the same document put together, in the order of `doc_id`."""
-    docs: dict[Any, _Doc] = {}
+    docs: dict[Any, Document] = {}
     for where, row in rows:
         number = row.get("doc_id")
         if not isinstance(number, int) or "arguments" not in row or "resps" not in row:
             raise TaskError(
                 "not a sample of lm-eval: no `doc_id`, `arguments` and `resps`", where=where
             )
-        doc = docs.setdefault(number, _Doc(where=where))
-        filter_name = str(row.get("filter", _UNFILTERED))
+        doc = docs.setdefault(number, Document(where=where))
+        filter_name = str(row.get("filter", UNFILTERED))
         if filter_name in doc.rows:
             raise TaskError(
                 f"document {number} of '{name}' is there twice (first at {doc.where})",
@@ -221,96 +204,12 @@ def _last_number(key: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-# --- metrics ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Metrics:
-    """Which metrics a task has, and how to read them from a document's rows."""
-
-    sources: Mapping[str, tuple[str, str]]
-    """Our name to lm-eval's filter and metric."""
-    better: Mapping[str, bool]
-    notes: tuple[str, ...]
-    kind: OutputType
-    own_scorer: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.sources)
-
-    @classmethod
-    def of(
-        cls,
-        docs: Sequence[_Doc],
-        config: Mapping[str, Any],
-        kind: OutputType,
-        results: files.Row,
-        task: str,
-    ) -> "_Metrics":
-        filters = list(docs[0].rows)
-        several = len(filters) > 1
-        own = bool(config.get("process_results"))
-        said = files.mapping(files.mapping(results.get("higher_is_better")).get(task))
-        sources: dict[str, tuple[str, str]] = {}
-        better: dict[str, bool] = {}
-        left_out = []
-        for filter_name in sorted(filters, key=lambda one: one != _LENIENT):
-            for metric in _in_order(docs[0].rows[filter_name], config):
-                if metric in _CORPUS_ONLY and not own:
-                    left_out.append(metric)
-                    continue
-                shown = reading(metric, _lm_eval_type(kind), has_own_scorer=own)[0]
-                name = f"{shown}[{filter_name}]" if several else shown
-                sources[name] = (filter_name, metric)
-                if shown == "log_likelihood":
-                    better[name] = True
-                elif isinstance(said.get(metric), bool):
-                    better[name] = said[metric]
-        notes = tuple(
-            f"{task}: {name} is a number of the whole corpus; single items have none to pair"
-            for name in dict.fromkeys(left_out)
-        )
-        return cls(sources=sources, better=better, notes=notes, kind=kind, own_scorer=own)
-
-    def scores(self, doc: _Doc) -> dict[str, float | None]:
-        """Every metric of one document; None where there is no number."""
-        found: dict[str, float | None] = {}
-        for name, (filter_name, metric) in self.sources.items():
-            raw = doc.rows.get(filter_name, {}).get(metric)
-            *_, convert = reading(metric, _lm_eval_type(self.kind), has_own_scorer=self.own_scorer)
-            found[name] = None if raw is None else _converted(convert, raw)
-        return found
-
-
-def _in_order(row: files.Row, config: Mapping[str, Any]) -> list[str]:
-    """The row's metrics, those that the task declares first in its order."""
-    logged = [str(name) for name in files.listing(row.get("metrics"))]
-    declared = [
-        files.mapping(one).get("metric") for one in files.listing(config.get("metric_list"))
-    ]
-    return sorted(logged, key=lambda one: declared.index(one) if one in declared else len(declared))
-
-
-def _converted(convert: Any, raw: Any) -> float | None:
-    """A metric's number; None where it needs sacrebleu and that is not installed."""
-    try:
-        value: float | None = convert(raw)
-    except ImportError:
-        return None
-    return value
-
-
-def _lm_eval_type(kind: OutputType) -> str:
-    return {"choice": "multiple_choice", "generation": "generate_until"}.get(kind, kind)
-
-
 # --- items -----------------------------------------------------------------------------------
 
 
 def _item(
-    doc: _Doc,
-    metrics: _Metrics,
+    doc: Document,
+    metrics: Metrics,
     kind: OutputType,
     source: tuple[str, ...] | None,
 ) -> ForeignItem:
@@ -398,65 +297,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, float) else value
-
-
-# --- how it was asked ------------------------------------------------------------------------
-
-
-def _setup(name: str, config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
-    """What must agree between two runs, in the words that lm-eval's options use."""
-    whole = files.mapping(results.get("config"))
-    versions, shots = (files.mapping(results.get(key)) for key in ("versions", "n-shot"))
-    count = shots.get(name, config.get("num_fewshot"))
-    metadata = files.mapping(config.get("metadata"))
-    setup = {
-        "num_fewshot": count,
-        "fewshot_seed": whole.get("fewshot_seed") if count else None,
-        "task version": versions.get(name, metadata.get("version")),
-        "chat template": results.get("chat_template_sha"),
-        "system_instruction": results.get("system_instruction_sha"),
-        "fewshot_as_multiturn": results.get("fewshot_as_multiturn")
-        if results.get("chat_template_sha")
-        else None,
-        "generation": _canonical(config.get("generation_kwargs")),
-        "gen_kwargs": _canonical(whole.get("gen_kwargs")),
-        "filters": _canonical(config.get("filter_list")),
-        "repeats": config.get("repeats"),
-    }
-    known = bool(results)
-    return {
-        key: files.text(value) if value is not None else "none"
-        for key, value in setup.items()
-        if known
-    }
-
-
-def _canonical(value: object) -> str | None:
-    if not value:
-        return None
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-
-
-def _origin(config: Mapping[str, Any]) -> str:
-    dataset = "/".join(
-        str(config[key]) for key in ("dataset_path", "dataset_name") if config.get(key)
-    )
-    return f"lm-eval, {dataset}" if dataset else "lm-eval"
-
-
-def _limit_note(results: files.Row) -> Iterator[str]:
-    """Whether the run was cut short with --limit."""
-    counts = [files.mapping(one) for one in files.mapping(results.get("n-samples")).values()]
-    limited = [
-        (one["effective"], one["original"])
-        for one in counts
-        if isinstance(one.get("original"), int)
-        and isinstance(one.get("effective"), int)
-        and one["effective"] < one["original"]
-    ]
-    if limited:
-        used, whole = (sum(column) for column in zip(*limited, strict=True))
-        yield f"a run with --limit: {used:,} of {whole:,} items in {len(limited)} tasks"
 
 
 def _text_or_none(value: object) -> str | None:
