@@ -85,13 +85,13 @@ def compare(
         wishes=wishes,
     )
     _tell(found)
+    if page is not None:  # before stdout, whose reader may go away
+        _put(FORMATS["html"](found), page)
     if kind == "table" and output is None:
         print_table(found)
     else:
         text = _plain_table(found) if kind == "table" else FORMATS[kind](found)
         _put(text, output)
-    if page is not None:
-        _put(FORMATS["html"](found), page)
     gaps = any(one.severity == "error" for one in found.analysis.problems)
     return int(ExitCode.INCOMPLETE if gaps else ExitCode.DONE)
 
@@ -185,10 +185,11 @@ def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
 
 def _seen(effect: "Effect") -> str:
     """The smallest effect that the data could have shown."""
-    from babelbits.compare.format import NOTHING, size
+    from babelbits.compare.format import NOTHING, detectable
 
-    found = effect.minimal_detectable_effect
-    return NOTHING if found is None else f"≥ {size(found, effect.unit)}"
+    if effect.minimal_detectable_effect is None and effect.verdict != "undecided":
+        return NOTHING
+    return detectable(effect).partition(":")[0]
 
 
 def print_table(found: "ReportInput") -> None:

@@ -339,3 +339,30 @@ def test_totals_without_items_say_how_to_get_items(tmp_path: Path) -> None:
     (tmp_path / "results_2026-01-01T00-00-00.json").write_text("{}")
     with pytest.raises(TaskError, match="--log_samples"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("x.eval", "not an Inspect log"),
+        ("x.jsonl", "no results that Babelbits can read"),
+        ("x.log", "no results that Babelbits can read"),
+        ("x.json", "no results that Babelbits can read"),
+        ("details_x_2026-01-01T00-00-00.0.parquet", "no readable Parquet file"),
+        ("samples_xcopa_th_2026-01-01T00-00-00.0.jsonl", "not UTF-8: byte 0xff"),
+    ],
+)
+def test_rubbish_is_told_and_nothing_crashes(tmp_path: Path, name: str, complaint: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00" + bytes(range(256)) * 4)
+    with pytest.raises(TaskError, match=complaint):
+        read_run(tmp_path / name)
+
+
+def test_deep_json_and_empty_files_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "samples_xcopa_th_2026-01-01T00-00-00.0.jsonl"
+    file.write_text("[" * 100_000)
+    with pytest.raises(TaskError, match=r"jsonl:1: not whole JSON"):
+        read_run(file)
+    file.write_text("")
+    with pytest.raises(TaskError, match="has no items"):
+        read_run(file)

@@ -95,6 +95,8 @@ def read_run(path: Path) -> ForeignRun:
 
 def _held(path: Path) -> str:
     """What is there instead, in a few words."""
+    if not path.is_dir() and not path.is_file():
+        return "neither a file nor a folder"
     if path.is_file():
         return f"a file of {path.stat().st_size:,} bytes"
     names = sorted(file.name for file in path.iterdir())

@@ -55,7 +55,10 @@ def read(path: Path) -> ForeignRun:
     results = {}
     for name, file in newest.items():
         results = _results_of(file)
-        tasks.append(_task(name, list(files.read_lines(file)), results))
+        rows = list(files.read_lines(file))
+        if not rows:
+            raise TaskError(f"task '{name}' has no items", where=str(file))
+        tasks.append(_task(name, rows, results))
     return _run(path, tasks, results, notes)
 
 
