@@ -58,6 +58,14 @@ def test_lm_eval_facts_of_a_task() -> None:
     assert "limit" in " ".join(run.notes)
 
 
+@pytest.mark.parametrize("variant", ["base", "w4"])
+def test_lm_eval_the_choice_shown_is_the_one_that_the_first_metric_scored(variant: str) -> None:
+    """acc_bytes is 1 exactly where the choice preferred by byte is the gold answer."""
+    for name in ("babelmini_pairs_de", "babelmini_pairs_sw"):
+        for item in by_task(read_run(LOGS / "lm_eval" / variant))[name].items:
+            assert (item.output == item.target) == (item.scores["acc_bytes"] == 1)
+
+
 def test_lm_eval_generation_with_two_filters_is_one_item_a_document() -> None:
     task = by_task(read_run(LOGS / "lm_eval" / "base"))["mgsm_direct_sw"]
     assert len(task.items) == 8

@@ -231,7 +231,7 @@ def _item(
         target=_target(row, choices),
         prompt=files.text(arguments[0][0]) if arguments else "",
         prompt_hash=digest(_plain(sent)),
-        output=choices[best.index(max(best))] if best else _generated(row, kind),
+        output=_preferred(choices, best, metrics.names) if best else _generated(row, kind),
         source_id=_source_id(document, source, row["doc_id"]),
         choice_logprobs=best,
         n_choices=len(choices) or None,
@@ -246,6 +246,17 @@ def _choices(arguments: Sequence[Sequence[Any]]) -> list[str]:
     return [
         text.strip() for text in (choices[:half] if is_doubled and arguments[0][0] else choices)
     ]
+
+
+def _preferred(choices: Sequence[str], logprobs: Sequence[float], metrics: Sequence[str]) -> str:
+    """The choice that the first metric takes for the answer: by sum, by character or by byte."""
+    first = metrics[0].partition("[")[0] if metrics else ""
+    lengths = {
+        "acc_norm": [len(choice) for choice in choices],
+        "acc_bytes": [len(choice.encode()) for choice in choices],
+    }.get(first, [1] * len(choices))
+    values = [value / max(1, n) for value, n in zip(logprobs, lengths, strict=True)]
+    return choices[values.index(max(values))]
 
 
 def _target(row: files.Row, choices: Sequence[str]) -> str:
