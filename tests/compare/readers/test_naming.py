@@ -46,6 +46,9 @@ NAMES = {
     "mgsm_swa|8": ("mgsm", "sw", ""),
     "mlmm_mmlu_deu_mcf:anatomy": ("mlmm_mmlu_mcf", "de", "anatomy"),
     "flores200:eng_Latn-deu_Latn": ("flores from en", "de", ""),
+    # Inspect's package in front, EvalScope's subset behind
+    "inspect_evals/mgsm_de": ("mgsm", "de", ""),
+    "mmmlu_SW_KE": ("mmmlu", "sw", ""),
 }
 
 

@@ -239,6 +239,21 @@ def test_inspect_json_and_eval_say_the_same() -> None:
         assert (a.content, a.scores, a.prompt_hash) == (b.content, b.scores, b.prompt_hash)
 
 
+def test_inspect_several_languages_in_one_log(tmp_path: Path) -> None:
+    """Samples that name their language make one task a language."""
+    [log] = (LOGS / "inspect" / "q4-json").iterdir()
+    whole = json.loads(log.read_text())
+    whole["eval"]["task"] = "inspect_evals/sums"
+    for sample, language in zip(whole["samples"], ("de", "de", "sw", "sw"), strict=True):
+        sample["metadata"]["language"] = language
+    (tmp_path / "log.json").write_text(json.dumps(whole))
+    tasks = read_run(tmp_path / "log.json").tasks
+    assert [(t.suite, t.language, len(t.items)) for t in tasks] == [
+        ("sums", "de", 2),
+        ("sums", "sw", 2),
+    ]
+
+
 def test_inspect_another_zip_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "x.eval"
     with zipfile.ZipFile(file, "w") as archive:

@@ -34,6 +34,12 @@ FAMILIES: tuple[Row, ...] = (
     (rf"global_mmlu_full_{CODE}(?:_(?P<part>\w+))?", "global_mmlu_full", ("sample_id",)),
     (rf"global_mmlu_{CODE}(?:_(?P<part>\w+))?", "global_mmlu", ("sample_id",)),
     (rf"m_?mmlu_{CODE}", "m_mmlu", ("id",)),
+    (r"mmmlu_(?P<lang>[A-Z]{2})_[A-Z]{2}", "mmmlu", None),
+    (
+        r"openai_mmmlu(?:_default)?_(?P<lang>[a-z]{2})_[a-z]{2}(?:_(?P<part>\w+))?",
+        "openai_mmmlu",
+        None,
+    ),
     (rf"(?P<okapi>mmlu|arc|hellaswag)_{CODE}", "okapi_{okapi}", ("id",)),
     (rf"truthfulqa_{CODE}_(?P<kind>mc1|mc2)", "okapi_truthfulqa_{kind}", ()),
     (rf"okapi_(?P<okapi>\w+?)_{CODE}", "okapi_{okapi}", ("id",)),

@@ -49,9 +49,15 @@ def read(path: Path) -> ForeignRun:
         if name not in newest or newest[name][0] <= created:
             newest[name] = (created, header, samples, log)
     notes = [f"{older} older logs left out; the newest is read"] if older else []
+    empty = next((name for name, log in newest.items() if not log[2]), None)
+    if empty is not None:
+        raise TaskError(f"task '{empty}' has no samples", where=str(newest[empty][3]))
     tasks, versions = [], set()
     for name, (_, header, samples, log) in newest.items():
-        tasks.append(_task(name, header, samples, log))
+        groups = _by_language(samples)
+        for language, group in groups.items():
+            suite = name.rpartition("/")[2] if len(groups) > 1 else None
+            tasks.append(_task(name, header, group, log, language=language, suite=suite))
         packages = files.mapping(files.mapping(header.get("eval")).get("packages"))
         versions.add(str(packages.get("inspect_ai", "")))
         if header.get("status") != "success":
@@ -118,9 +124,16 @@ def _decompressed(raw: bytes, info: zipfile.ZipInfo) -> bytes:
 # --- one task --------------------------------------------------------------------------------
 
 
-def _task(name: str, header: files.Row, samples: Sequence[files.Row], log: Path) -> ForeignTask:
-    if not samples:
-        raise TaskError(f"task '{name}' has no samples", where=str(log))
+def _task(
+    name: str,
+    header: files.Row,
+    samples: Sequence[files.Row],
+    log: Path,
+    *,
+    language: str | None,
+    suite: str | None,
+) -> ForeignTask:
+    """One language of a log; `suite` is set where the log holds several."""
     spec = files.mapping(header.get("eval"))
     by_id: dict[str, list[files.Row]] = {}
     for sample in samples:
@@ -130,22 +143,24 @@ def _task(name: str, header: files.Row, samples: Sequence[files.Row], log: Path)
         raise TaskError(f"task '{name}' has no scores", where=str(log))
     ids = sorted(by_id, key=lambda one: (len(one), one))
     return ForeignTask(
-        name=name,
+        name=f"{name}_{language}" if suite else name,
         items=tuple(_item(k, by_id[one], metrics, log) for k, one in enumerate(ids)),
         metrics=metrics,
         output_type="generation",
         origin=f"Inspect, {files.mapping(spec.get('dataset')).get('name') or name}",
         setup=_setup(spec, header),
-        language=_language(samples),
-        parallel=None,
+        suite=suite,
+        language=language,
     )
 
 
-def _language(samples: Sequence[files.Row]) -> str | None:
-    """The language that all samples name in their metadata."""
-    said = {files.mapping(sample.get("metadata")).get("language") for sample in samples}
-    one = said.pop() if len(said) == 1 else None
-    return one if isinstance(one, str) else None
+def _by_language(samples: Sequence[files.Row]) -> dict[str | None, list[files.Row]]:
+    """Samples by the language that their metadata names; together where one names none."""
+    groups: dict[str | None, list[files.Row]] = {}
+    for sample in samples:
+        said = files.mapping(sample.get("metadata")).get("language")
+        groups.setdefault(said if isinstance(said, str) else None, []).append(sample)
+    return {None: list(samples)} if None in groups else groups
 
 
 def _metric_names(samples: Sequence[files.Row]) -> tuple[str, ...]:

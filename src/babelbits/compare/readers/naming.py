@@ -112,7 +112,7 @@ def by_name(name: str) -> Place | None:
     ('m_mmlu', 'ja')
     """
     bare = _LIGHTEVAL.fullmatch(name)
-    word = bare["name"] if bare else name
+    word = (bare["name"] if bare else name).rpartition("/")[2]
     for pattern, suite, source in _patterns():
         match = pattern.fullmatch(word)
         place = match and _place(match, suite, source)
