@@ -115,6 +115,8 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.cli.plan",
         "babelbits.cli.init",
         "babelbits.cli.recipes",
+        "babelbits.cli.compare",
+        "babelbits.report.foreign",
         "babelbits.cli.doctor",
         "babelbits.compare",
         "babelbits.report",
@@ -131,7 +133,20 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "init", "plan", "run", "report", "show", "power", "gate", "recommend", "tasks", "doctor"],
+    [
+        "",
+        "init",
+        "plan",
+        "run",
+        "report",
+        "compare",
+        "show",
+        "power",
+        "gate",
+        "recommend",
+        "tasks",
+        "doctor",
+    ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     arguments = [*command.split(), "--help"]

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
     "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
     "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
+    "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
@@ -98,6 +99,7 @@ def cli(*, debug: bool) -> None:
     babelbits run study.toml       run it; the same command again resumes
     babelbits report study.toml    one HTML file
     babelbits recommend study.toml -l ja,sw    which variant to ship
+    babelbits compare out/a out/b  verdicts on runs that other tools made
     """  # noqa: D301  click wants the control character
     del debug  # read by `main`, which catches what the commands raise
 

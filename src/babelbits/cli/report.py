@@ -57,7 +57,7 @@ def report(
     if output is None:
         click.echo(text.encode(), nl=False)
         return
-    _write(output, text)
+    write_text(output, text)
     say(f"written: {output}")
 
 
@@ -99,11 +99,11 @@ def write_report(
 
     page = build(load_run(folder, smoke=smoke, early=early, study_file=study_file))
     path = Store(folder, smoke=smoke, early=early).base / "report.html"
-    _write(path, page)
+    write_text(path, page)
     return path
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Whole or not at all; bytes, so that line ends stay as they are."""
     from babelbits.store.atomic import write_atomically
 

@@ -1,5 +1,7 @@
 """From item rows to effects and verdicts.
 
+    readers     results of other tools
+    books, matching, scales, join   those results to cells, paired on content
     cells       what comes in: finished cells
     columns     rows as columns; items joined on their ids
     desk        cells sorted and paired with their baselines

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
 from babelbits.records import Effect
-from babelbits.report import charts, commands, contrasts, gaps, items, svg, verdicts, views, words
+from babelbits.report import (
+    charts,
+    commands,
+    contrasts,
+    divergence,
+    gaps,
+    items,
+    svg,
+    verdicts,
+    views,
+    words,
+)
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes, comparisons
 
@@ -118,6 +129,12 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "cell_commands": [
             (anchor, key, commands.show_cell(report.study, key)) for key, anchor in links.items()
         ],
+        "foreign": report.foreign,
+        "logs": None
+        if report.foreign is None
+        else divergence.rows(report.foreign.logs, report.languages),
+        "log_heads": divergence.HEADS,
+        "log_caption": divergence.CAPTION,
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),

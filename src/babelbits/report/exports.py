@@ -15,11 +15,13 @@ from typing import Any
 from babelbits.compare import format as numbers
 from babelbits.compare import tables
 from babelbits.records import Effect
-from babelbits.report import charts, commands, gaps, svg, verdicts, views
+from babelbits.report import charts, commands, divergence, gaps, svg, verdicts, views
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes
 
 SCHEMA = "babelbits.report/1"
+COMPARE_SCHEMA = "babelbits.compare/1"
+"""The same object with the sources, the matches, the notes and the logs of the runs compared."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
 KEPT_TEXTS = ("verdict_text", "notes_text")
@@ -46,8 +48,8 @@ def to_json(report: ReportInput) -> str:
         "schema": SCHEMA,
         "study": study,
         "smoke": report.study.smoke or report.analysis.smoke,
-        "headline": verdicts.headline(_spoken(report, found)),
-        "verdicts": [asdict(one) for one in _spoken(report, found)],
+        "headline": verdicts.headline(spoken(report, found)),
+        "verdicts": [asdict(one) for one in spoken(report, found)],
         "not_shown": [asdict(one) for one in gaps.gaps(report, found)],
         "variants": {label: _manifest(report, label) for label in report.manifests},
         "effects": tables.effect_rows(report.analysis.effects),
@@ -59,6 +61,8 @@ def to_json(report: ReportInput) -> str:
         "problems": [tables.problem_row(one) for one in report.analysis.problems],
         "open_cells": [asdict(one) for one in report.open_cells],
     }
+    if report.foreign is not None:
+        value |= {"schema": COMPARE_SCHEMA, **asdict(report.foreign)}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1) + "\n"
 
 
@@ -119,7 +123,7 @@ def _csv_cell(value: object) -> object:
 def to_markdown(report: ReportInput) -> str:
     """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
     found = _board(report)
-    spoken = _spoken(report, found)
+    said = spoken(report, found)
     lines = [f"# {markdown(report.study.name)}", ""]
     if report.study.smoke:
         lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
@@ -128,16 +132,41 @@ def to_markdown(report: ReportInput) -> str:
         lines += [f"> {early}", ""]
     if report.study.bundled:
         lines += ["> The bundled model is no oracle for large models.", ""]
-    lines += [f"**{markdown(verdicts.headline(spoken))}**", ""]
-    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in spoken]
+    if report.cells:
+        lines += [f"**{markdown(verdicts.headline(said))}**", ""]
+    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said]
     lines += ["", "## What was not shown", ""]
     lines += [
         f"- {markdown(gap.topic)}: {markdown(gap.sentence)}" for gap in gaps.gaps(report, found)
     ] or ["Every cell is complete and every comparison was decided."]
-    lines += ["", "## Comparisons", "", _markdown_row(HEADS), _markdown_row(["---"] * len(HEADS))]
-    lines += [_markdown_row(map(markdown, row)) for row in _table(report, found)]
-    lines += ["", f"Made by `{commands.run(report.study)}`."]
+    if report.cells:
+        lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, found))]
+    lines += _markdown_foreign(report)
     return "\n".join(lines) + "\n"
+
+
+def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield _markdown_row(heads)
+    yield _markdown_row(["---"] * len(heads))
+    yield from (_markdown_row(map(markdown, row)) for row in rows)
+
+
+def _markdown_foreign(report: ReportInput) -> Iterator[str]:
+    """Where the numbers came from: the command of a study, or the sources of a comparison."""
+    if report.foreign is None:
+        yield from ("", f"Made by `{commands.run(report.study)}`.")
+        return
+    if report.foreign.logs:
+        yield from ("", "## Divergence", "", divergence.CAPTION, "")
+        shown = divergence.rows(report.foreign.logs, report.languages)
+        yield from _markdown_table(divergence.HEADS, shown)
+    yield from ("", "## Sources", "")
+    for one in report.foreign.sources:
+        yield f"- **{markdown(one.label)}**: {markdown(one.tool)}, {markdown(one.path)}"
+    for label in dict.fromkeys(one.label for one in report.foreign.matches):
+        ours = [one for one in report.foreign.matches if one.label == label]
+        used, whole = sum(m.used for m in ours), sum(m.baseline_items for m in ours)
+        yield f"- {markdown(label)}: {used:,} of {whole:,} items matched"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -274,7 +303,11 @@ def _board(report: ReportInput) -> verdicts.Board:
     return verdicts.board(report.analysis.effects, views.primary(report), axes(report))
 
 
-def _spoken(report: ReportInput, found: verdicts.Board) -> Sequence[verdicts.VariantVerdict]:
+def spoken(
+    report: ReportInput, found: verdicts.Board | None = None
+) -> Sequence[verdicts.VariantVerdict]:
+    """One sentence a variant."""
+    found = _board(report) if found is None else found
     names = {code: language.name for code, language in report.languages.items()}
     return [verdicts.variant_verdict(found, variant, names) for variant in found.axes.variants]
 

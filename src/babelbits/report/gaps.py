@@ -37,7 +37,14 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_failures(report.cells),
         *_shortened(report.cells),
         *_problems(report),
+        *_joined(report),
     )
+
+
+def _joined(report: ReportInput) -> Iterator[Gap]:
+    """What the joining of other tools' runs left out or could not know."""
+    for note in report.foreign.notes if report.foreign else ():
+        yield Gap(topic="how the runs were joined", sentence=f"{note}.")
 
 
 TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from babelbits.compare import Analysis, CellResult
+from babelbits.compare.matching import Match
+from babelbits.compare.readers.record import Divergence
 from babelbits.languages import Language
 from babelbits.records import Manifest
 
@@ -54,6 +56,37 @@ class OpenCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLine:
+    """Where a run came from."""
+
+    label: str
+    path: str
+    """As it was given."""
+    tool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledLog:
+    """A llama-perplexity log, whose it is and in which language."""
+
+    label: str
+    log: Divergence
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """What a comparison of other tools' runs has in place of a study."""
+
+    sources: tuple[SourceLine, ...]
+    """The baseline's first."""
+    matches: tuple[Match, ...]
+    notes: tuple[str, ...]
+    """What a reader must know about the joining."""
+    logs: tuple[LabelledLog, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInput:
     """Everything a report shows."""
 
@@ -65,3 +98,5 @@ class ReportInput:
     languages: Mapping[str, Language]
     """Code to name, script and direction, for every language of `cells`."""
     open_cells: tuple[OpenCell, ...] = ()
+    foreign: Foreign | None = None
+    """None: a study of our own."""

@@ -89,7 +89,7 @@ def _item_metric(
     chance: float | None,
     output_type: str | None,
 ) -> ItemMetric:
-    shown, kind, unit, convert = _reading(name, output_type, has_own_scorer=has_own_scorer)
+    shown, kind, unit, convert = reading(name, output_type, has_own_scorer=has_own_scorer)
     guessable = output_type == "multiple_choice" and name in _GUESSABLE and not has_own_scorer
     metric = Metric(
         name=shown + suffix,
@@ -101,7 +101,7 @@ def _item_metric(
     return ItemMetric(metric=metric, source=name, filter_name=filter_name, convert=convert)
 
 
-def _reading(
+def reading(
     name: str, output_type: str | None, *, has_own_scorer: bool
 ) -> tuple[str, MetricKind, str, Convert]:
     """Shown name, kind, unit and conversion of one of lm-eval's metrics."""

@@ -253,6 +253,7 @@ function quoted(word) {
 }
 
 function commandLine(cell, flips) {
+  if (!data.folder) return null;
   const words = ["babelbits", "show", data.folder, "--variant", cell.variant, "--suite", cell.suite,
     "--language", cell.language, ...(flips ? ["--flips"] : [])].map(quoted).join(" ");
   const copy = make("button", { type: "button", onclick: (event) => {
@@ -290,7 +291,8 @@ function showItems() {
     make("summary", {}, "What every prompt of this cell begins with"),
     block(data.texts[cell.preamble], cell.language));
   browser.replaceChildren(...[
-    make("p", { class: "lead" }, `${found.length} shown here` + (missing ? `; ${missing} more left out to keep the page small. This shows them all:` : ". In a terminal:")),
+    make("p", { class: "lead" }, `${found.length} shown here` + (missing ? `; ${missing} more left out to keep the page small.` : ".")
+      + (!data.folder ? "" : missing ? " This shows them all:" : " In a terminal:")),
     commandLine(cell, state.filter !== "all" && state.filter !== "changed"),
     shared,
     ...found.slice(start, start + ITEMS_ON_A_PAGE).map((item) => card(item, cell)),

@@ -1,0 +1,245 @@
+"""`babelbits compare`: paired verdicts on runs that other tools made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import cell, console, data, say
+from babelbits.errors import ExitCode
+
+if TYPE_CHECKING:
+    from babelbits.records import Effect
+    from babelbits.report.foreign import Wishes
+    from babelbits.report.input import ReportInput
+
+KINDS = ("table", "md", "csv", "json", "html", "latex")
+
+
+@click.command()
+@click.argument("baseline", metavar="BASELINE")
+@click.argument("variants", metavar="VARIANT...", nargs=-1, required=True)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Largest difference that does not matter, in points.  [default: 2]",
+)
+@click.option(
+    "--alpha", type=click.FloatRange(min=0, max=0.5, min_open=True, max_open=True), default=0.05,
+    show_default=True, help="Error rate of each family of tests.",
+)  # fmt: skip
+@click.option("--aa", help="The baseline evaluated a second time: the noise floor.")
+@click.option(
+    "--languages",
+    "map_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="TOML file that says which language a task is in.",
+)
+@click.option("--group", "group_words", multiple=True, help="NAME=de,fr,...: a group of languages.")
+@click.option("--metric", help="What verdicts are about, where a task has it.")
+@click.option("--matched-only", is_flag=True, help="Compare the items that all runs have.")
+@click.option(
+    "--format", "kind", type=click.Choice(KINDS), default="table", show_default=True,
+    help="What goes to stdout, or to --output.",
+)  # fmt: skip
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File.")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the report too."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def compare(
+    baseline: str,
+    variants: tuple[str, ...],
+    *,
+    margin: float | None,
+    alpha: float,
+    aa: str | None,
+    map_file: Path | None,
+    group_words: tuple[str, ...],
+    metric: str | None,
+    matched_only: bool,
+    kind: str,
+    output: Path | None,
+    page: Path | None,
+    seed: int,
+) -> int:
+    """Compare results of lm-eval, lighteval, Inspect, EvalScope, llama-perplexity, tables, runs.
+
+    Each source is a path or label=path; a run folder of ours may name a variant, folder:w4-g@en.
+    Items are paired on their content; prompts and settings must be the same.
+
+    \b
+    babelbits compare out/fp16 out/w4
+    babelbits compare fp16=out/a w4=out/b nf4=out/c --margin 1 --format md
+    babelbits compare out/fp16 out/w4 --html report.html
+    """  # noqa: D301  click wants the control character
+    from babelbits.report.exports import FORMATS
+    from babelbits.report.foreign import load_foreign, parse_source
+
+    wishes = _wishes(margin, alpha, map_file, group_words, metric, seed, matched_only=matched_only)
+    found = load_foreign(
+        parse_source(baseline),
+        [parse_source(one) for one in variants],
+        aa=None if aa is None else parse_source(aa),
+        wishes=wishes,
+    )
+    _tell(found)
+    if page is not None:  # before stdout, whose reader may go away
+        _put(FORMATS["html"](found), page)
+    if kind == "table" and output is None:
+        print_table(found)
+    else:
+        text = _plain_table(found) if kind == "table" else FORMATS[kind](found)
+        _put(text, output)
+    gaps = any(one.severity == "error" for one in found.analysis.problems)
+    return int(ExitCode.INCOMPLETE if gaps else ExitCode.DONE)
+
+
+def _wishes(
+    margin: float | None,
+    alpha: float,
+    map_file: Path | None,
+    group_words: Sequence[str],
+    metric: str | None,
+    seed: int,
+    *,
+    matched_only: bool,
+) -> "Wishes":
+    from babelbits.compare.readers.naming import read_map
+    from babelbits.report.foreign import Wishes
+    from babelbits.study.spec import AnalysisSpec
+
+    margins = dict(AnalysisSpec().margins)
+    if margin is not None:
+        margins["fraction"] = margin / 100
+    return Wishes(
+        margins=margins,
+        alpha=alpha,
+        groups=dict(map(_group, group_words)),
+        mapped={} if map_file is None else read_map(map_file),
+        matched_only=matched_only,
+        metric=metric,
+        seed=seed,
+    )
+
+
+def _group(word: str) -> tuple[str, tuple[str, ...]]:
+    """'germanic=de,nl,sv' as a name and canonical codes."""
+    from babelbits.languages import GROUP_NAMES, resolve
+
+    name, equals, codes = word.partition("=")
+    if not name or not equals or not codes:
+        raise click.UsageError(f"--group {word!r}: expected NAME=de,fr,...")
+    if name in GROUP_NAMES:
+        raise click.UsageError(f"--group {name}: there is a group of that name already")
+    return name, tuple(resolve(code).code for code in codes.split(",") if code)
+
+
+def _tell(found: "ReportInput") -> None:
+    """To stderr: what was read, how many items matched, and what a reader must know."""
+    foreign = found.foreign
+    if foreign is None:
+        return
+    for source in foreign.sources:
+        say(f"{source.label}: {source.tool}, {source.path}")
+    for label in dict.fromkeys(one.label for one in foreign.matches):
+        ours = [one for one in foreign.matches if one.label == label]
+        matched, whole = sum(m.used for m in ours), sum(m.baseline_items for m in ours)
+        say(f"{label}: {matched:,} of {whole:,} items matched, in {len(ours)} tasks")
+    for note in foreign.notes:
+        say(f"note: {note}")
+    for one in found.analysis.problems:
+        if one.severity == "error":
+            say(f"warning: {one.message} ({one.hint})")
+
+
+# --- the table -------------------------------------------------------------------------------
+
+HEADS = (
+    *("variant", "task", "language", "n", "baseline", "Δ", "interval", "p", "verdict"),
+    "could have seen",
+)
+
+
+def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
+    """The values of `HEADS`: every variant, task and language, and all languages together."""
+    from babelbits.compare.tables import effect_row
+    from babelbits.report import views
+
+    primary = views.primary(found)
+    rows = []
+    for effect in found.analysis.effects:
+        if effect.metric != primary.get(effect.task) or effect.scope == "group":
+            continue
+        row = effect_row(effect)
+        p = row["p_text"] if effect.p_adjusted is None else row["p_adjusted_text"]
+        code = effect.language
+        where = found.languages[code].name if code else f"all {len(effect.languages)}"
+        words = (effect.variant, effect.task, where, f"{effect.n_items:,}", row["baseline_text"])
+        verdict = f"{effect.verdict}{' (at floor)' if effect.at_floor else ''}"
+        numbers = (row["delta_text"], row["interval_text"], p, verdict, _seen(effect))
+        rows.append((*words, *numbers))
+    return [tuple(str(word) for word in row) for row in rows]
+
+
+def _seen(effect: "Effect") -> str:
+    """The smallest effect that the data could have shown."""
+    from babelbits.compare.format import NOTHING, detectable
+
+    if effect.minimal_detectable_effect is None and effect.verdict != "undecided":
+        return NOTHING
+    return detectable(effect).partition(":")[0]
+
+
+def print_table(found: "ReportInput") -> None:
+    """The verdicts, then the logs without items, then one sentence a variant."""
+    from babelbits.report import divergence
+
+    rows = table_rows(found)
+    if rows:
+        _print(HEADS, rows, numeric=(3, 4, 5, 6, 7))
+        data("")
+        for sentence in _sentences(found):
+            data(sentence)
+    logs = found.foreign.logs if found.foreign else ()
+    if logs:
+        data(divergence.CAPTION)
+        shown = divergence.rows(logs, found.languages)
+        _print(divergence.HEADS, shown, numeric=range(3, len(divergence.HEADS)))
+
+
+def _print(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(cell(head), justify="right" if number in numeric else "left")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console().print(table, markup=False)
+
+
+def _sentences(found: "ReportInput") -> list[str]:
+    from babelbits.report.exports import spoken
+
+    return [f"{one.variant}: {one.sentence}" for one in spoken(found)]
+
+
+def _plain_table(found: "ReportInput") -> str:
+    """The table as text with tabs, for a file."""
+    from babelbits.cli.console import safe
+
+    lines = ["\t".join(HEADS), *("\t".join(safe(w, one_line=True) for w in row)
+                                 for row in table_rows(found))]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _put(text: str, output: Path | None) -> None:
+    from babelbits.cli.report import write_text
+
+    if output is None:
+        click.echo(text.encode(), nl=False)
+        return
+    write_text(output, text)
+    say(f"written: {output}")

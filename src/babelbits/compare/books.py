@@ -1,0 +1,92 @@
+"""A run's tasks as cells, benchmark by language, with every item under a name two runs share.
+
+Tasks that differ in a subject alone (`global_mmlu_de_law`, `global_mmlu_de_physics`) become one
+cell. An item's key is its part and its content; a question that a benchmark holds twice gets a
+number, in the tool's own order, so that repetitions pair in order.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from babelbits.compare.readers.naming import Place
+from babelbits.compare.readers.record import ForeignItem, ForeignTask
+from babelbits.errors import UnpairedItemsError
+
+CellKey = tuple[str, str]
+"""Suite and language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One cell of one run."""
+
+    suite: str
+    language: str
+    tasks: tuple[ForeignTask, ...]
+    """In the order of their parts; one where the benchmark has no subjects."""
+    items: Mapping[str, ForeignItem]
+    """By key, in order."""
+    repeated: int
+    """Items whose question came before in the same part."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that all its tasks have, the first task's order."""
+        first, *others = self.tasks
+        return tuple(m for m in first.metrics if all(m in one.metrics for one in others))
+
+    @property
+    def setup(self) -> Mapping[str, str]:
+        """How it was asked; different settings of its tasks side by side."""
+        found: dict[str, dict[str, None]] = {}
+        for task in self.tasks:
+            for key, value in task.setup.items():
+                found.setdefault(key, {})[value] = None
+        return {key: " and ".join(values) for key, values in found.items()}
+
+    @property
+    def names(self) -> str:
+        """The tasks as their tool calls them."""
+        first = self.tasks[0].name
+        return first if len(self.tasks) == 1 else f"{first} and {len(self.tasks) - 1} more"
+
+
+Shelf = Mapping[CellKey, Book]
+
+
+def shelve(tasks: Iterable[ForeignTask], places: Mapping[str, Place]) -> dict[CellKey, Book]:
+    """Cells in the order in which their first tasks come.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If two tasks of the run are the same benchmark, language and part.
+    """
+    groups: dict[CellKey, dict[str, ForeignTask]] = {}
+    for task in tasks:
+        place = places[task.name]
+        parts = groups.setdefault((place.suite, place.language), {})
+        if place.part in parts:
+            raise UnpairedItemsError(
+                f"'{parts[place.part].name}' and '{task.name}' are both {place.suite} in "
+                f"{place.language}",
+                hint="give one of them another suite in a file for --languages",
+            )
+        parts[place.part] = task
+    return {key: _book(key, parts) for key, parts in groups.items()}
+
+
+def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
+    items: dict[str, ForeignItem] = {}
+    repeated = 0
+    for part, task in sorted(parts.items()):
+        seen: Counter[str] = Counter()
+        for item in sorted(task.items, key=lambda one: one.order):
+            seen[item.content] += 1
+            count = seen[item.content]
+            repeated += count > 1
+            name = f"{part}/{item.content}" if part else item.content
+            items[f"{name}#{count}" if count > 1 else name] = item
+    tasks: Sequence[ForeignTask] = [task for _, task in sorted(parts.items())]
+    return Book(suite=key[0], language=key[1], tasks=tuple(tasks), items=items, repeated=repeated)

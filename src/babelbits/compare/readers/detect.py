@@ -1,0 +1,107 @@
+"""Which reader a path is for, by what the path holds and not by what it is called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from babelbits.compare.readers import (
+    evalscope,
+    inspect_log,
+    lighteval,
+    llama_perplexity,
+    lm_eval,
+    table,
+)
+from babelbits.compare.readers.record import ForeignRun
+from babelbits.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One tool's results."""
+
+    name: str
+    sign: str
+    """What was looked for, in words."""
+    looks_like: Callable[[Path], bool]
+    read: Callable[[Path], ForeignRun]
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="lm-eval",
+        sign="samples_<task>_<time>.jsonl (--log_samples), or a JSON file with `samples`",
+        looks_like=lm_eval.looks_like,
+        read=lm_eval.read,
+    ),
+    Format(
+        name="lighteval",
+        sign="details_<task>_<time>.parquet (--save-details)",
+        looks_like=lighteval.looks_like,
+        read=lighteval.read,
+    ),
+    Format(
+        name="Inspect",
+        sign="*.eval, or a JSON log with version, status and eval",
+        looks_like=inspect_log.looks_like,
+        read=inspect_log.read,
+    ),
+    Format(
+        name="EvalScope",
+        sign="reviews/<model>/<benchmark>.jsonl",
+        looks_like=evalscope.looks_like,
+        read=evalscope.read,
+    ),
+    Format(
+        name="table",
+        sign="a .csv, .tsv or .jsonl with the columns item_id, language and score",
+        looks_like=table.looks_like,
+        read=table.read,
+    ),
+    Format(
+        name="llama-perplexity",
+        sign="a text with 'KL divergence statistics' or 'Final estimate: PPL'",
+        looks_like=llama_perplexity.looks_like,
+        read=llama_perplexity.read,
+    ),
+)
+"""In this order: llama-perplexity's text last, for any file may be text."""
+
+
+def read_run(path: Path) -> ForeignRun:
+    """Read the results at a path, whatever tool wrote them.
+
+    Raises
+    ------
+    TaskError
+        If there is nothing, or nothing that any reader knows; the hint says what was looked for.
+    """
+    if not path.exists():
+        raise TaskError("there is no such file or folder", where=str(path))
+    try:
+        found = next((one for one in FORMATS if one.looks_like(path)), None)
+    except OSError as error:
+        raise TaskError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if found is None:
+        looked = "\n".join(f"    {one.name}: {one.sign}" for one in FORMATS)
+        held = _held(path)
+        raise TaskError(
+            f"no results that Babelbits can read ({held})",
+            where=str(path),
+            hint=f"looked for:\n    babelbits: a folder with study.toml and plan.json\n{looked}",
+        )
+    return found.read(path)
+
+
+def _held(path: Path) -> str:
+    """What is there instead, in a few words."""
+    if not path.is_dir() and not path.is_file():
+        return "neither a file nor a folder"
+    if path.is_file():
+        return f"a file of {path.stat().st_size:,} bytes"
+    names = sorted(file.name for file in path.iterdir())
+    if not names:
+        return "the folder is empty"
+    if any(name.startswith("results_") for name in names) or any(path.rglob("results_*.json")):
+        return "only totals, no items: evaluate again with --log_samples (or --save-details)"
+    return f"the folder holds {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"

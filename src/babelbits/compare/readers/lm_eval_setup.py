@@ -1,0 +1,66 @@
+"""How lm-eval asked: the settings of a task that two runs must share, and what to know of a run."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from babelbits.compare.readers import files
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Functions are logged with their place in memory, which is another one in every run."""
+
+
+def setup_of(name: str, config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
+    """What must agree between two runs, in the words that lm-eval's options use."""
+    whole = files.mapping(results.get("config"))
+    versions, shots = (files.mapping(results.get(key)) for key in ("versions", "n-shot"))
+    count = shots.get(name, config.get("num_fewshot"))
+    metadata = files.mapping(config.get("metadata"))
+    setup = {
+        "num_fewshot": count,
+        "fewshot_seed": whole.get("fewshot_seed") if count else None,
+        "task version": versions.get(name, metadata.get("version")),
+        "chat template": results.get("chat_template_sha"),
+        "system_instruction": results.get("system_instruction_sha"),
+        "fewshot_as_multiturn": results.get("fewshot_as_multiturn")
+        if results.get("chat_template_sha")
+        else None,
+        "generation": _canonical(config.get("generation_kwargs")),
+        "gen_kwargs": _canonical(whole.get("gen_kwargs")),
+        "filters": _canonical(config.get("filter_list")),
+        "repeats": config.get("repeats"),
+    }
+    if not results:
+        return {}
+    return {k: "none" if value is None else files.text(value) for k, value in setup.items()}
+
+
+def _canonical(value: object) -> str | None:
+    if not value:
+        return None
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return _ADDRESS.sub("", text)
+
+
+def origin_of(config: Mapping[str, Any]) -> str:
+    """Where the items come from, for people."""
+    dataset = "/".join(
+        str(config[key]) for key in ("dataset_path", "dataset_name") if config.get(key)
+    )
+    return f"lm-eval, {dataset}" if dataset else "lm-eval"
+
+
+def limit_note(results: files.Row) -> Iterator[str]:
+    """Whether the run was cut short with --limit."""
+    counts = [files.mapping(one) for one in files.mapping(results.get("n-samples")).values()]
+    limited = [
+        (one["effective"], one["original"])
+        for one in counts
+        if isinstance(one.get("original"), int)
+        and isinstance(one.get("effective"), int)
+        and one["effective"] < one["original"]
+    ]
+    if limited:
+        used, whole = (sum(column) for column in zip(*limited, strict=True))
+        yield f"a run with --limit: {used:,} of {whole:,} items in {len(limited)} tasks"

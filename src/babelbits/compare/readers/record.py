@@ -1,0 +1,100 @@
+"""What a reader makes of one run: tasks, items, and how they were asked.
+
+Scores are in the metric's own unit and direction. None of the texts is trusted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from babelbits.records import Metric
+
+OutputType = Literal["choice", "text", "generation", "loglikelihood"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignItem:
+    """One question, how it was asked, and what came back."""
+
+    content: str
+    """Names the question, apart from its gold answer and its prompt; what items are joined on."""
+    order: int
+    """Position in the tool's own numbering; orders repeated questions."""
+    where: str
+    """`file:line`, or whatever finds the item again."""
+    scores: Mapping[str, float | None]
+    """Metric name to value; None where the tool gave no number."""
+    target: str = ""
+    """The gold answer, as the tool wrote it."""
+    prompt: str = ""
+    prompt_hash: str | None = None
+    """Hash of everything the model saw; None where the format does not tell."""
+    output: str = ""
+    source_id: str | None = None
+    """The same for all translations of a question; None where the format does not tell."""
+    choice_logprobs: tuple[float, ...] | None = None
+    n_choices: int | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    truncated_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignTask:
+    """One task of a run, under the name its tool gives it."""
+
+    name: str
+    items: tuple[ForeignItem, ...]
+    metrics: tuple[str, ...]
+    """Names, the one that verdicts are about first."""
+    output_type: OutputType
+    origin: str
+    """Tool and data, for people."""
+    setup: Mapping[str, str] = field(default_factory=dict)
+    """What must agree between two runs: number of shots, seeds, chat template, task version ..."""
+    higher_is_better: Mapping[str, bool] = field(default_factory=dict)
+    """By metric, where the tool says so."""
+    known: tuple[Metric, ...] = ()
+    """The metrics in full, from formats that tell; empty: they are inferred from the scores."""
+    suite: str | None = None
+    language: str | None = None
+    """From formats that tell; None: they follow from the name, see `naming`."""
+    language_hint: str | None = None
+    """What the tool's own configuration calls the language, e.g. a dataset's config name."""
+    parallel: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number with its standard error, where the tool gives one."""
+
+    value: float
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """A llama-perplexity log: a table of its own, for it has no items to pair."""
+
+    name: str
+    """The log's file name without its ending."""
+    where: str
+    quantities: Mapping[str, Quantity]
+    """Name as in `llama_perplexity.QUANTITIES`, in that order."""
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRun:
+    """Everything that one source says."""
+
+    path: Path
+    tool: str
+    """With its version where the log has it."""
+    tasks: tuple[ForeignTask, ...] = ()
+    divergences: tuple[Divergence, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Said aloud: older files left out, a cache that was used ..."""

@@ -1,0 +1,108 @@
+"""What kind of number a metric is, where its tool does not say: from its name and its values.
+
+A benchmark's metric has one kind in all languages and runs: binary if every score is 0 or 1,
+bounded if all lie in [0, 1], else real. Harm's direction comes from the tool, else from the name.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from babelbits.compare.books import Book
+from babelbits.records import Metric, MetricKind
+from babelbits.tasks.lm_eval_metrics import reading
+from babelbits.tasks.suites import all_suites
+
+_LOWER_IS_BETTER = (
+    *("bits_per_byte", "byte_perplexity", "word_perplexity", "perplexity", "ppl", "ter", "wer"),
+    *("cer", "brier_score", "loss", "nll", "bpb"),
+)
+_GUESSABLE = (
+    *(
+        "acc",
+        "acc_norm",
+        "acc_bytes",
+        "acc_mutual_info",
+        "accuracy",
+        "score",
+        "em",
+        "loglikelihood_acc",
+    ),
+)
+
+
+def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
+    """Every metric that all cells of a benchmark have, by name, the primary one first.
+
+    Parameters
+    ----------
+    books : sequence of Book
+        All cells of one benchmark: every run, every language.
+    chosen : str, optional
+        The metric that verdicts shall be about, where the benchmark has it.
+
+    Returns
+    -------
+    dict
+        Name to metric, without a chance level: that differs cell by cell, see `chance`.
+    """
+    names = [m for m in books[0].metrics if all(m in book.metrics for book in books)]
+    if chosen in names:
+        names = [chosen, *(name for name in names if name != chosen)]
+    return {name: _metric(name, books) for name in names}
+
+
+def _metric(name: str, books: Sequence[Book]) -> Metric:
+    told = next((m for b in books for t in b.tasks for m in t.known if m.name == name), None)
+    if told is not None:
+        return told
+    base = _base(name)
+    _, kind, unit, _ = reading(base, None, has_own_scorer=True)
+    if unit in ("fraction", "score"):
+        kind = _kind(v for book in books for v in _values(book, name))
+        unit = "score" if kind == "real" else "fraction"
+    if base == "log_likelihood":
+        unit = "nats"
+    return Metric(name=name, kind=kind, unit=unit, higher_is_better=_direction(name, books))
+
+
+def _base(name: str) -> str:
+    """'exact_match' of 'exact_match[flexible-extract]'."""
+    return name.partition("[")[0]
+
+
+def _direction(name: str, books: Sequence[Book]) -> bool:
+    said = [t.higher_is_better[name] for b in books for t in b.tasks if name in t.higher_is_better]
+    return said[0] if said else _base(name).lower() not in _LOWER_IS_BETTER
+
+
+def _values(book: Book, name: str) -> Iterable[float]:
+    found = (item.scores.get(name) for item in book.items.values())
+    return (value for value in found if value is not None)
+
+
+def _kind(values: Iterable[float]) -> MetricKind:
+    kind: MetricKind = "binary"
+    for value in values:
+        if value in (0.0, 1.0):
+            continue
+        if not 0 <= value <= 1:
+            return "real"
+        kind = "bounded"
+    return kind
+
+
+def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
+    """Expected score of guessing: from the number of choices, else from the suites we know.
+
+    `books` are one cell's: the same questions in every run.
+    """
+    if metric.chance is not None:
+        return metric.chance
+    if metric.unit != "fraction" or _base(name) not in _GUESSABLE:
+        return None
+    counts = [item.n_choices for item in chain.from_iterable(b.items.values() for b in books[:1])]
+    known = [count for count in counts if count]
+    if known and len(known) == len(counts):
+        return sum(1 / count for count in known) / len(known)
+    suite = all_suites().get(books[0].suite)
+    return None if suite is None else suite.chance

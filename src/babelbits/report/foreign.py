@@ -1,0 +1,245 @@
+"""From the results of other tools to a `ReportInput`: what `babelbits compare` shows.
+
+Sources are folders and files, `label=path` or a bare path. The page, the tables and the pictures
+are those of a study; what a study has and runs of others lack (manifests, a study file, a folder
+to look items up in) is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+
+from babelbits.compare import Analysis, AnalysisSettings
+from babelbits.compare.join import Joined, join
+from babelbits.compare.matching import Match
+from babelbits.compare.readers import run_folder
+from babelbits.compare.readers.detect import read_run
+from babelbits.compare.readers.naming import LanguageMap, language_of_log
+from babelbits.compare.readers.record import ForeignRun
+from babelbits.compare.results import ProblemKind
+from babelbits.errors import StudyError
+from babelbits.languages import groups, resolve
+from babelbits.records import Effect
+from babelbits.report.input import Foreign, LabelledLog, ReportInput, SourceLine, StudySummary
+from babelbits.study.spec import AnalysisSpec
+
+_HINTS: Mapping[ProblemKind, str] = {
+    "missing_cell": "evaluate it on this task too",
+    "no_aa": "name a second run of the baseline with --aa",
+    "failed_items": "they are left out of the pairs",
+    "no_pairs": "see why its items have no score",
+}
+"""What to do, where an analysis advises something that only a study can do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One argument of the command: a label, if it gave one, and a path."""
+
+    path: Path
+    label: str | None = None
+    variant: str | None = None
+    """Of a run folder."""
+
+    @property
+    def name(self) -> str:
+        """The label, else the variant, else the path's own name without a file's ending."""
+        own = self.path.stem if self.path.is_file() else self.path.resolve().name
+        return self.label or self.variant or own
+
+
+def parse_source(text: str) -> Source:
+    """`path`, `label=path`, `run_folder:variant` or `label=run_folder:variant`.
+
+    Examples
+    --------
+    >>> parse_source("w4=out/w4").name, parse_source("out/w4").name
+    ('w4', 'w4')
+    """
+    label, equals, rest = text.partition("=")
+    if not equals or Path(text).exists():
+        label, rest = "", text
+    if Path(rest).exists():
+        return Source(path=Path(rest), label=label or None)
+    folder, colon, variant = rest.rpartition(":")
+    if colon and run_folder.looks_like(Path(folder)):
+        return Source(path=Path(folder), label=label or None, variant=variant)
+    return Source(path=Path(rest), label=label or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the caller declares before any score is looked at."""
+
+    margins: Mapping[str, float] = field(default_factory=lambda: AnalysisSpec().margins)
+    alpha: float = AnalysisSpec().alpha
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mapped: LanguageMap = field(default_factory=dict)
+    matched_only: bool = False
+    metric: str | None = None
+    seed: int = 0
+
+
+def load_foreign(
+    baseline: Source, variants: Sequence[Source], *, aa: Source | None, wishes: Wishes
+) -> ReportInput:
+    """Read, join and analyse.
+
+    Raises
+    ------
+    TaskError
+        If a source cannot be read.
+    UnpairedItemsError
+        If the runs are not about the same items, asked in the same way.
+    StudyError
+        If two sources have the same name, or a task's language is unknown.
+    """
+    ours, again = _baseline(baseline, aa)
+    runs = _variants(baseline, variants)
+    joined = join(
+        ours,
+        runs,
+        aa=again,
+        mapped=wishes.mapped,
+        matched_only=wishes.matched_only,
+        metric=wishes.metric,
+    )
+    codes = list(dict.fromkeys(cell.meta.task.language for cell in joined.cells))
+    settings = AnalysisSettings(
+        alpha=wishes.alpha,
+        margins=wishes.margins,
+        groups=groups(codes, user=wishes.groups),
+        seed=wishes.seed,
+    )
+    logs = _logs({baseline.name: ours, **runs}, wishes.mapped)
+    spoken = {*codes, *(one.language for one in logs if one.language)}
+    return ReportInput(
+        study=_summary(baseline.name, list(runs), settings, joined),
+        analysis=_analysis(joined, settings),
+        cells=joined.cells,
+        manifests={},
+        languages={code: resolve(code) for code in sorted(spoken)},
+        foreign=Foreign(
+            sources=tuple(
+                SourceLine(label=label, path=str(run.path), tool=run.tool)
+                for label, run in {baseline.name: ours, **runs}.items()
+            ),
+            matches=joined.matches,
+            notes=joined.notes,
+            logs=logs,
+        ),
+    )
+
+
+# --- sources ---------------------------------------------------------------------------------
+
+
+def _baseline(source: Source, aa: Source | None) -> tuple[ForeignRun, ForeignRun | None]:
+    """The baseline and its second run; a run folder brings both."""
+    again = None if aa is None else _one(aa)
+    if not run_folder.looks_like(source.path):
+        return read_run(source.path), again
+    held = run_folder.variants(source.path)
+    if source.variant is None and again is None:
+        again = held.get(run_folder.AA)
+    return run_folder.pick(source.path, source.variant or "baseline"), again
+
+
+def _one(source: Source) -> ForeignRun:
+    if run_folder.looks_like(source.path):
+        return run_folder.pick(source.path, source.variant or "baseline")
+    return read_run(source.path)
+
+
+def _variants(baseline: Source, sources: Sequence[Source]) -> dict[str, ForeignRun]:
+    """Label to run; sources of one label are one run, and a run folder brings all its variants."""
+    found: dict[str, ForeignRun] = {}
+    for source in sources:
+        if source.variant is None and run_folder.looks_like(source.path):
+            for label, run in run_folder.variants(source.path).items():
+                if label not in ("baseline", run_folder.AA):
+                    _add(found, source.label or label, run, declared=False)
+            continue
+        _add(found, source.name, _one(source), declared=source.label is not None)
+    if baseline.name in found or "baseline" in found:
+        taken = baseline.name if baseline.name in found else "baseline"
+        raise StudyError(f"a variant has the baseline's name '{taken}'", hint="name it: label=path")
+    return found
+
+
+def _add(found: dict[str, ForeignRun], label: str, run: ForeignRun, *, declared: bool) -> None:
+    if label not in found:
+        found[label] = run
+        return
+    if not declared:
+        raise StudyError(
+            f"two variants are called '{label}': {found[label].path} and {run.path}",
+            hint="name them: label=path; the same label twice makes one variant of two folders",
+        )
+    before = found[label]
+    found[label] = replace(
+        before,
+        tool=" and ".join(dict.fromkeys([before.tool, run.tool])),
+        tasks=(*before.tasks, *run.tasks),
+        divergences=(*before.divergences, *run.divergences),
+        notes=(*before.notes, *run.notes),
+    )
+
+
+def _logs(runs: Mapping[str, ForeignRun], mapped: LanguageMap) -> tuple[LabelledLog, ...]:
+    return tuple(
+        LabelledLog(label=label, log=log, language=log.language or language_of_log(log, mapped))
+        for label, run in runs.items()
+        for log in run.divergences
+    )
+
+
+# --- analysis --------------------------------------------------------------------------------
+
+
+def _analysis(joined: Joined, settings: AnalysisSettings) -> Analysis:
+    """The analysis, its advice in the words of runs that no study made."""
+    from babelbits.compare.analysis import analyse
+
+    found = analyse(joined.cells, settings)
+    problems = tuple(replace(one, hint=_HINTS.get(one.kind, one.hint)) for one in found.problems)
+    effects = tuple(_noted(effect, joined.matches) for effect in found.effects)
+    return replace(found, problems=problems, effects=effects)
+
+
+def _noted(effect: Effect, matches: Sequence[Match]) -> Effect:
+    """An effect over a part of the items says so wherever it is printed."""
+    ours = [
+        one
+        for one in matches
+        if one.label == effect.variant
+        and one.suite == effect.task
+        and one.language in effect.languages
+        and one.used < one.baseline_items
+    ]
+    if not ours:
+        return effect
+    used, whole = sum(one.used for one in ours), sum(one.baseline_items for one in ours)
+    note = f"matched items only: {used:,} of the baseline's {whole:,}"
+    return replace(effect, notes=(*effect.notes, note))
+
+
+def _summary(
+    baseline: str, variants: Sequence[str], settings: AnalysisSettings, joined: Joined
+) -> StudySummary:
+    shown = ", ".join(variants[:3]) + (" …" if len(variants) > 3 else "")
+    partial = any(one.used < one.baseline_items for one in joined.matches)
+    return StudySummary(
+        name=f"{shown} against {baseline}{' (matched items only)' if partial else ''}",
+        model=baseline,
+        study_file="",
+        folder="",
+        engine={},
+        seed=settings.seed,
+        margins=settings.margins,
+        alpha=settings.alpha,
+        smoke=False,
+        bundled=False,
+        versions={"babelbits": metadata.version("babelbits")},
+    )

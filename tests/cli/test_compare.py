@@ -1,0 +1,157 @@
+"""`babelbits compare` from the command line, on logs that the tools themselves wrote."""
+
+import csv
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from babelbits.cli.main import run
+from babelbits.errors import ExitCode
+
+LOGS = Path(__file__).parent.parent / "compare" / "readers" / "fixtures"
+PAIR = (f"base={LOGS / 'lm_eval' / 'base'}", f"w4={LOGS / 'lm_eval' / 'w4'}")
+
+
+def test_table_on_stdout_and_talk_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", *PAIR]) == ExitCode.DONE
+    out, err = capsys.readouterr()
+    assert out.startswith("variant")
+    assert "Swahili" in out
+    assert "w4: 24 of 24 items matched, in 3 tasks" in err
+
+
+def test_json_is_one_object_with_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", *PAIR, "--format", "json"]) == ExitCode.DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "babelbits.compare/1"
+    assert [one["tool"] for one in found["sources"]] == ["lm-eval 0.4.13"] * 2
+    assert {one["matched"] for one in found["matches"]} == {8}
+    assert {one["variant"] for one in found["effects"]} == {"w4"}
+
+
+def test_markdown_is_good_for_a_pull_request(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["compare", *PAIR, "--format", "md"])
+    out = capsys.readouterr().out
+    assert out.startswith("# w4 against base\n")
+    assert "| variant | task | language | n |" in out
+    assert "w4: 24 of 24 items matched" in out
+    assert "babelbits run" not in out
+
+
+def test_the_margin_is_in_points(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["compare", *PAIR, "--format", "csv", "--margin", "3.5"])
+    rows = list(csv.DictReader(StringIO(capsys.readouterr().out)))
+    assert {row["margin"] for row in rows} == {"0.035"}
+
+
+def test_the_page_has_the_sources_and_no_dead_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "report.html"
+    assert run(["compare", *PAIR, "--html", str(page)]) == ExitCode.DONE
+    text = page.read_text("utf-8")
+    assert f"written: {page}" in capsys.readouterr().err
+    assert "lm-eval 0.4.13" in text
+    assert "How many items matched" in text
+    for dead in ("babelbits run", "babelbits report", "Run it again", 'id="size"', 'id="commands"'):
+        assert dead not in text
+    assert '"source":"p001-1-a"' in text  # the item browser's data
+
+
+def test_matched_only_is_said_in_every_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(LOGS / "lm_eval" / "w4", tmp_path / "w4"))
+    [file] = folder.rglob("samples_babelmini_pairs_sw*")
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:5]))
+    sources = [PAIR[0], str(folder)]
+    assert run(["compare", *sources]) == ExitCode.USAGE
+    assert "5 of the baseline's 8 items matched" in capsys.readouterr().err
+    for kind in ("md", "csv", "json", "html", "latex"):
+        out = tmp_path / f"x.{kind}"
+        code = run(["compare", *sources, "--matched-only", "--format", kind, "-o", str(out)])
+        assert code == ExitCode.DONE
+        assert "matched items only" in out.read_text("utf-8"), kind
+    capsys.readouterr()
+    run(["compare", *sources, "--matched-only"])
+    assert "matched items only" in capsys.readouterr().err
+
+
+def test_a_task_that_a_variant_lacks_is_told_and_the_rest_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(LOGS / "lm_eval" / "w4", tmp_path / "w4"))
+    [file] = folder.rglob("samples_mgsm*")
+    file.unlink()
+    assert run(["compare", PAIR[0], str(folder)]) == ExitCode.INCOMPLETE
+    out, err = capsys.readouterr()
+    assert "babelmini_pairs" in out
+    assert "mgsm_sw: not run or not finished (evaluate it on this task too)" in err
+
+
+@pytest.mark.parametrize("tool", ["lighteval", "inspect", "evalscope"])
+def test_every_format_compares(tool: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", str(LOGS / tool / "base"), str(LOGS / tool / "q4")]) == ExitCode.DONE
+    assert "matched, in 2 tasks" in capsys.readouterr().err
+
+
+def test_logs_without_items_have_a_table_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "q4.sw.log"
+    shutil.copy(LOGS / "llama_perplexity" / "iq2_kl.log", log)
+    base = str(LOGS / "llama_perplexity" / "base.log")
+    assert run(["compare", base, f"iq2={log}"]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "0.0980 ± 0.0022" in out
+    assert "Swahili" in out
+    for kind in ("md", "json", "html"):
+        assert run(["compare", base, f"iq2={log}", "--format", kind]) == ExitCode.DONE
+        assert "0979" in (text := capsys.readouterr().out) or "0.0980" in text
+
+
+def test_one_variant_of_items_and_logs(capsys: pytest.CaptureFixture[str]) -> None:
+    log = f"w4={LOGS / 'llama_perplexity' / 'iq2_kl.log'}"
+    assert run(["compare", *PAIR, log]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "babelmini_pairs" in out
+    assert "85.42 ± 0.22" in out
+
+
+def test_hostile_outputs_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, score in (("a", 1), ("b", 0)):
+        rows = [
+            {
+                "item_id": k,
+                "language": "th",
+                "score": score,
+                "task": "x\x1b[31m",
+                "output": "\x1b]0;",
+            }
+            for k in range(5)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert run(["compare", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]) == ExitCode.DONE
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["nowhere", "nowhere2"], "no such file or folder"),
+        ([PAIR[0], "w4=" + PAIR[0][5:], "--group", "x"], "NAME=de,fr"),
+        ([PAIR[0], "base=" + PAIR[1][3:]], "has the baseline's name"),
+        ([*PAIR, "--metric", "nope"], "no task has a metric 'nope'"),
+    ],
+)
+def test_wrong_words_are_told(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", *words]) == ExitCode.USAGE
+    assert complaint in capsys.readouterr().err
