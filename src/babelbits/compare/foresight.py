@@ -53,7 +53,8 @@ def measured(effect: Effect) -> Spread | None:
     Right/wrong items of one language that are each their own source: the churn, with its interval.
     Anything else: the variance that the width of the 1 - 2 alpha interval implies, of one item of a
     language, or of one source item of several languages; None where so few items changed that the
-    interval bounds what was not seen instead.
+    interval bounds what was not seen instead. Never too small: with few changes the interval is
+    wider than a normal one.
     """
     alone, share = effect.scope == "language", effect.churn
     if share is None:
