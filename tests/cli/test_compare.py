@@ -155,3 +155,12 @@ def test_wrong_words_are_told(
 ) -> None:
     assert run(["compare", *words]) == ExitCode.USAGE
     assert complaint in capsys.readouterr().err
+
+
+def test_a_gate_reads_other_tools_results_too(capsys: pytest.CaptureFixture[str]) -> None:
+    base, w4 = (str(LOGS / "lm_eval" / name) for name in ("base", "w4"))
+    code = run(["gate", w4, "--baseline", base, "--variant", "ours", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert code == ExitCode.UNDECIDED  # eight items a task show nothing
+    assert found["variant"] == "ours"
+    assert {one["outcome"] for one in found["answers"]} == {"undecided"}

@@ -199,3 +199,14 @@ def test_killed_and_resumed_a_cell_stops_at_the_same_item(
     assert results(folder, smoke=False, early=True) == results(
         finished / "run", smoke=False, early=True
     )
+
+
+def test_a_gate_reads_what_stopped_early(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(finished / "run")
+    code = babelbits(["gate", run, "--stop", "--variant", "w8a8", "--suite", "text"])
+    assert code == ExitCode.DONE
+    assert capsys.readouterr().out.startswith("pass: w8a8 is shown to be not worse")
+    code = babelbits(["gate", run, "--stop", "--variant", "w8a8", "--suite", "pairs"])
+    assert code == ExitCode.UNDECIDED  # a random model is at its floor

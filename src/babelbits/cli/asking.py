@@ -42,6 +42,7 @@ _OPTIONS = (
         help="Ask about the mean over the group, or all languages. It can hide a language's harm.",
     ),
     click.option("--smoke", is_flag=True, help="Read the folder's smoke run: decides nothing."),
+    click.option("--stop", is_flag=True, help="Read the run whose cells stop early."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
 )  # fmt: skip
 

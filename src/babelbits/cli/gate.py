@@ -40,6 +40,7 @@ NAMED = 3
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
 @click.option("--variant", "-v", required=True, help="Variant label, e.g. 'w4-g@en'.")
+@click.option("--baseline", help="The unquantized model's results, if SOURCE is another tool's.")
 @scope_options
 @click.option(
     "--summary",
@@ -50,7 +51,9 @@ def gate(
     source: Path,
     *,
     variant: str,
+    baseline: str | None,
     smoke: bool,
+    stop: bool,
     as_json: bool,
     summary: Path | None,
     **scope: Any,
@@ -61,16 +64,21 @@ def gate(
     babelbits gate study.toml --variant w8a8
     babelbits gate my-study.run --variant w4-g@en --languages ja,sw --suite mgsm --margin 2
     babelbits gate my-study.run --variant w4-g@en --group non-latin --claim equivalent
+    babelbits gate out/w4 --baseline out/fp16 --variant w4      results of lm-eval and others
 
     Exit code 0: shown in every language and task asked, each at alpha. 1: a loss is shown in at
     least one, p adjusted by Holm over those asked. 5: undecided, also where a baseline is at its
     floor, a cell is missing or damaged, or the run is a smoke run. 2: usage.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.sources import findings, load
+    from babelbits.cli.sources import findings, load, load_pair
     from babelbits.compare.asked import check_variant
     from babelbits.compare.gate import gate as judge
 
-    found = findings(load(source, smoke=smoke))
+    if baseline is None:
+        loaded = load(source, smoke=smoke, early=stop)
+    else:
+        loaded = load_pair(baseline, str(source), label=variant)
+    found = findings(loaded)
     check_variant(found, variant)
     question = asked(found, **scope)
     result = judge(found, variant, question)

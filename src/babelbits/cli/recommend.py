@@ -33,7 +33,9 @@ SCHEMA = "babelbits.recommend/1"
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
 @scope_options
 @click.option("--all", "every", is_flag=True, help="Every reason, not the three weightiest each.")
-def recommend(source: Path, *, smoke: bool, as_json: bool, every: bool, **scope: Any) -> int:
+def recommend(
+    source: Path, *, smoke: bool, stop: bool, as_json: bool, every: bool, **scope: Any
+) -> int:
     """Name the smallest variant that is shown to be not worse than the margin in every language.
 
     \b
@@ -48,7 +50,7 @@ def recommend(source: Path, *, smoke: bool, as_json: bool, every: bool, **scope:
     from babelbits.compare import BASELINE
     from babelbits.compare.recommend import recommend as choose
 
-    loaded = load(source, smoke=smoke)
+    loaded = load(source, smoke=smoke, early=stop)
     found = findings(loaded)
     question = asked(found, **scope)
     sizes = _sizes(loaded.manifests)

@@ -1,6 +1,6 @@
 """Where results come from: the one place that the commands which decide load them in.
 
-A run folder or a study file today. Loads no torch.
+A run folder, a study file, or two runs of another tool. Loads no torch.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from babelbits.report.input import ReportInput
 
 
-def load(source: Path, *, smoke: bool = False) -> "ReportInput":
+def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportInput":
     """The analysed results that `source` stands for.
 
     Parameters
@@ -23,6 +23,8 @@ def load(source: Path, *, smoke: bool = False) -> "ReportInput":
         A run folder, or a study file, whose margins and families as they are now are used.
     smoke : bool
         The folder's smoke run instead of its results.
+    early : bool
+        The run whose cells stop when their verdict is known.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def load(source: Path, *, smoke: bool = False) -> "ReportInput":
 
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     try:
-        return load_run(folder, smoke=is_smoke, study_file=study_file)
+        return load_run(folder, smoke=is_smoke, early=early, study_file=study_file)
     except CorruptRecordError:
         raise
     except StoreError as error:
@@ -44,6 +46,24 @@ def load(source: Path, *, smoke: bool = False) -> "ReportInput":
             raise
         hint = "the folder has a smoke run: --smoke reads it, and it decides nothing"
         raise StoreError(error.what, where=error.where, hint=hint) from error
+
+
+def load_pair(baseline: str, variant: str, *, label: str) -> "ReportInput":
+    """Results of another tool: the unquantized model's and a variant's, as `compare` reads them.
+
+    Parameters
+    ----------
+    baseline, variant : str
+        Paths, with or without a label.
+    label : str
+        What to call the variant.
+    """
+    from dataclasses import replace
+
+    from babelbits.report.foreign import Wishes, load_foreign, parse_source
+
+    ours, theirs = parse_source(baseline), replace(parse_source(variant), label=label)
+    return load_foreign(ours, [theirs], aa=None, wishes=Wishes())
 
 
 def findings(found: "ReportInput") -> "Findings":
