@@ -82,6 +82,8 @@ def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]
     unit = effects[0].unit
     count = plural(len(effects), "comparison")
     text = f"{suite}: {count} undecided"
+    if all(effect.n_planned is not None for effect in effects):
+        return f"{text} when their items had run out."
     if not seen:
         return f"{text}; the smallest effect they could have seen is not known."
     low, high = (numbers.score(edge, unit) for edge in (min(seen), max(seen)))
