@@ -16,6 +16,7 @@
     families    Holm within declared families
     contrasts   groups of languages against the others
     references  languages against the reference language
+    calibrations  calibration languages against the variation between draws of text
     claims      what holds of all languages of a suite
     checks      what is missing, failed or noisy
     analysis    `analyse`, the way through all of these
@@ -27,18 +28,21 @@
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.results import (
     Analysis,
+    CalibrationContrast,
     Family,
     GroupContrast,
     Problem,
     ReferenceContrast,
     SuiteClaim,
 )
-from babelbits.compare.settings import AnalysisSettings, Confirmatory
+from babelbits.compare.settings import AnalysisSettings, Calibration, Confirmatory
 
 __all__ = [
     "BASELINE",
     "Analysis",
     "AnalysisSettings",
+    "Calibration",
+    "CalibrationContrast",
     "CellResult",
     "Confirmatory",
     "Family",

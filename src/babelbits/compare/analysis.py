@@ -7,6 +7,7 @@ keep the order in which they come.
 from collections.abc import Mapping, Sequence
 
 from babelbits.compare import checks
+from babelbits.compare.calibrations import calibration_contrasts
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.claims import claims
 from babelbits.compare.columns import Pairs
@@ -49,6 +50,7 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         contrasts=contrasts(effects, primary=desk.primary, settings=settings),
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
+        calibrations=calibration_contrasts(theirs, settings),
         claims=claims(effects, primary=desk.primary),
         problems=(
             *desk.problems,

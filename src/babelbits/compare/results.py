@@ -135,6 +135,38 @@ class SuiteClaim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationContrast:
+    """A recipe calibrated in one language against the same recipe calibrated in another."""
+
+    recipe: str
+    suite: str
+    metric: str
+    unit: str
+    language: str | None
+    """Asked in; None: all languages of the suite."""
+    calibration: str
+    reference: str
+    """Calibration languages that are compared."""
+    delta: float
+    reference_delta: float
+    """Means over draws."""
+    difference: float
+    """delta - reference_delta: negative says that `calibration` harms more than `reference`."""
+    draws: int
+    reference_draws: int
+    draw_sd: float | None
+    """Of a delta between draws of one language; None with one draw each."""
+    interval: Interval | None
+    p_value: float | None
+    """Over items and draws; None with one draw a side: it would be about texts, not languages."""
+    p_adjusted: float | None
+    """Holm over the languages of a recipe, suite and pair of calibrations."""
+    family: str | None
+    notes: tuple[str, ...]
+    recipe_of_computation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything that the finished cells say."""
 
@@ -149,4 +181,6 @@ class Analysis:
     """Some cell was limited in items: nothing here is a result."""
     references: tuple[ReferenceContrast, ...] = ()
     """Every language against the declared reference language."""
+    calibrations: tuple[CalibrationContrast, ...] = ()
+    """Every calibration language of a recipe against one of them."""
     claims: tuple[SuiteClaim, ...] = ()

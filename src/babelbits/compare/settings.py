@@ -23,6 +23,15 @@ class Confirmatory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a variant's recipe saw."""
+
+    recipe: str
+    """With its parameters where a study has several: variants of one recipe are held together."""
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisSettings:
     """Choices that change what an analysis says."""
 
@@ -39,6 +48,8 @@ class AnalysisSettings:
     """Name of a group to its languages' codes."""
     reference: str | None = None
     """Code of the language that the others are held against; None: none."""
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    """Variant label to what its recipe saw; variants without calibration text are left out."""
     seed: int = 0
     resamples: int = 10_000
 

@@ -8,7 +8,13 @@ CSV file, a terminal table or a page without another formatting step.
 from collections.abc import Sequence
 
 from babelbits.compare import format as shown
-from babelbits.compare.results import Analysis, GroupContrast, Problem, ReferenceContrast
+from babelbits.compare.results import (
+    Analysis,
+    CalibrationContrast,
+    GroupContrast,
+    Problem,
+    ReferenceContrast,
+)
 from babelbits.records import Effect, Interval
 
 Row = dict[str, str | float | int | bool | None]
@@ -198,6 +204,40 @@ def reference_row(contrast: ReferenceContrast) -> Row:
 def reference_rows(contrasts: Sequence[ReferenceContrast]) -> list[Row]:
     """One row a contrast, in order."""
     return [reference_row(contrast) for contrast in contrasts]
+
+
+def calibration_rows(contrasts: Sequence[CalibrationContrast]) -> list[Row]:
+    """One row a contrast of two calibration languages, in order."""
+    return [_calibration_row(contrast) for contrast in contrasts]
+
+
+def _calibration_row(contrast: CalibrationContrast) -> Row:
+    low, high = _ends(contrast.interval)
+    unit = contrast.unit
+    return {
+        "recipe": contrast.recipe,
+        "suite": contrast.suite,
+        "metric": contrast.metric,
+        "unit": unit,
+        "language": contrast.language,
+        "calibration": contrast.calibration,
+        "reference": contrast.reference,
+        "draws": contrast.draws,
+        "reference_draws": contrast.reference_draws,
+        "delta": contrast.delta,
+        "reference_delta": contrast.reference_delta,
+        "difference": contrast.difference,
+        "low": low,
+        "high": high,
+        "p": contrast.p_value,
+        "p_adjusted": contrast.p_adjusted,
+        "family": contrast.family,
+        "draw_sd": contrast.draw_sd,
+        "difference_text": shown.amount(contrast.difference, unit),
+        "interval_text": shown.interval(contrast.interval, unit),
+        "notes_text": "; ".join(contrast.notes),
+        "computation": contrast.recipe_of_computation,
+    }
 
 
 def problem_row(problem: Problem) -> Row:

@@ -115,6 +115,12 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "reference_columns": contrasts.REFERENCE_COLUMNS,
         "references": {s: contrasts.references(report.analysis.references, s) for s in span.suites},
         "reference": _reference_name(report),
+        "calibration_columns": contrasts.CALIBRATION_COLUMNS,
+        "calibrations": {
+            suite: rows
+            for suite in span.suites
+            if (rows := contrasts.calibrations(report.analysis.calibrations, suite))
+        },
         "rows": views.table(report.analysis.effects, links),
         "variants": [
             (label, report.manifests[label])

@@ -1,4 +1,4 @@
-"""Tables that hold languages against each other: groups, and the reference language.
+"""Tables that hold languages against each other: groups, the reference, calibration languages.
 
 Pure: no markup, no files. Every text is still hostile; the template escapes it.
 """
@@ -6,7 +6,7 @@ Pure: no markup, no files. Every text is still hostile; the template escapes it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import GroupContrast, ReferenceContrast
+from babelbits.compare import CalibrationContrast, GroupContrast, ReferenceContrast
 from babelbits.compare import format as numbers
 from babelbits.report.views import LONGEST_TABLE
 
@@ -83,3 +83,52 @@ def _reference_row(one: ReferenceContrast) -> ReferenceRow:
     )
     remark = "; ".join(one.notes)
     return ReferenceRow(variant=one.variant, language=one.language, remark=remark, cells=cells)
+
+
+# --- calibration languages -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRow:
+    """A recipe calibrated in one language against the same recipe calibrated in another."""
+
+    recipe: str
+    language: str | None
+    """Asked in; None: all."""
+    pair: str
+    remark: str
+    cells: tuple[str, ...]
+    """The values of `CALIBRATION_COLUMNS`."""
+
+
+CALIBRATION_COLUMNS = ("draws", "Δ", "Δ of the other", "difference", "interval", "p", "draws vary")
+
+
+def calibrations(found: Sequence[CalibrationContrast], suite: str) -> tuple[CalibrationRow, ...]:
+    """Contrasts of a suite: all languages first, then by the size of the harm."""
+    kept = [one for one in found if one.suite == suite]
+    ordered = sorted(
+        kept,
+        key=lambda one: (one.recipe, one.calibration, one.language is not None, one.difference),
+    )
+    return tuple(_calibration_row(one) for one in ordered[:LONGEST_TABLE])
+
+
+def _calibration_row(one: CalibrationContrast) -> CalibrationRow:
+    sd = numbers.NOTHING if one.draw_sd is None else f"sd {numbers.size(one.draw_sd, one.unit)}"
+    cells = (
+        f"{one.draws} / {one.reference_draws}",
+        numbers.signed(one.delta, one.unit),
+        numbers.signed(one.reference_delta, one.unit),
+        numbers.signed(one.difference, one.unit),
+        numbers.interval(one.interval, one.unit),
+        numbers.p_value(one.p_value if one.p_adjusted is None else one.p_adjusted),
+        sd,
+    )
+    return CalibrationRow(
+        recipe=one.recipe,
+        language=one.language,
+        pair=f"{one.calibration} against {one.reference}",
+        remark="; ".join(one.notes),
+        cells=cells,
+    )

@@ -56,6 +56,7 @@ def to_json(report: ReportInput) -> str:
         "noise_floor": tables.effect_rows(report.analysis.aa),
         "contrasts": tables.contrast_rows(report.analysis.contrasts),
         "references": tables.reference_rows(report.analysis.references),
+        "calibrations": tables.calibration_rows(report.analysis.calibrations),
         "claims": [asdict(one) for one in report.analysis.claims],
         "families": [asdict(one) for one in report.analysis.families],
         "problems": [tables.problem_row(one) for one in report.analysis.problems],

@@ -7,11 +7,12 @@ followed, so that a folder can be reported on another machine. Nothing is writte
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
+from babelbits.compare import AnalysisSettings, Calibration, CellResult, Confirmatory
 from babelbits.errors import StoreError
 from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
@@ -50,8 +51,8 @@ def load_run(
     study = tomllib.loads(text)
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
-    settings = _settings(study, codes)
     manifests = _manifests(store, store.planned())
+    settings = replace(_settings(study, codes), calibrations=_calibrations(manifests))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
@@ -98,6 +99,27 @@ def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSetting
         reference=_reference(table, codes),
         seed=study.get("study", {}).get("seed", 0),
     )
+
+
+def _calibrations(manifests: Mapping[str, Manifest]) -> dict[str, Calibration]:
+    """What each calibrated variant saw; a recipe with several sets of parameters is several."""
+    sets: dict[str, dict[str, None]] = {}
+    for manifest in manifests.values():
+        sets.setdefault(manifest.recipe, {})[_parameters(manifest)] = None
+    return {
+        label: Calibration(
+            recipe=manifest.recipe
+            if len(sets[manifest.recipe]) == 1
+            else f"{manifest.recipe}[{_parameters(manifest)}]",
+            language=manifest.calibration.language,
+        )
+        for label, manifest in manifests.items()
+        if manifest.calibration is not None
+    }
+
+
+def _parameters(manifest: Manifest) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(manifest.parameters.items()))
 
 
 def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:

@@ -19,6 +19,7 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     power          the smallest effect a comparison could have seen, and the items it needs
     relative       relative change with an interval
     resampling     random signs and draws with replacement
+    draws          calibration languages against the variation between draws of text
     scales         points, relative change, share of above-chance ability lost
     churn          how many items changed, beside the net difference
     resampling     bootstrap of whole units, percentile intervals

@@ -1,0 +1,129 @@
+"""Does the calibration language matter? Draws of text and items are both units.
+
+For each recipe that was calibrated in more than one language: every calibration language against
+the reference language (or the first), on the primary metric, in each language asked and in all.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from babelbits.compare.results import CalibrationContrast
+from babelbits.compare.samples import Sample
+from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.signature import signature
+from babelbits.stats.draws import draw_contrast
+from babelbits.stats.multiplicity import holm
+
+ONE_DRAW = "one draw of text a language: says something about these texts, not about the languages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the variants of one recipe are compared."""
+
+    recipe: str
+    suite: str
+    language: str | None
+
+
+def calibration_contrasts(
+    samples: Sequence[Sample], settings: AnalysisSettings
+) -> tuple[CalibrationContrast, ...]:
+    """Empty where no recipe was calibrated in two languages."""
+    places: dict[_Place, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        seen = settings.calibrations.get(sample.variant)
+        if seen is None or sample.stops or sample.scope == "group":
+            continue
+        if sample.metric.name != sample.info.primary:
+            continue
+        language = sample.info.language if sample.scope == "language" else None
+        place = _Place(recipe=seen.recipe, suite=sample.info.suite, language=language)
+        places[place][seen.language].append(sample)
+    found = [
+        contrast
+        for place, calibrated in places.items()
+        for contrast in _contrasts(place, calibrated, settings)
+    ]
+    return tuple(_adjusted(found))
+
+
+def _contrasts(
+    place: _Place, calibrated: Mapping[str, Sequence[Sample]], settings: AnalysisSettings
+) -> Iterator[CalibrationContrast]:
+    if len(calibrated) < 2:
+        return
+    named = settings.reference
+    reference = named if named is not None and named in calibrated else next(iter(calibrated))
+    shared = _shared(calibrated)
+    tables = {code: _table(draws, shared) for code, draws in calibrated.items()}
+    first = calibrated[reference][0]
+    for code, table in tables.items():
+        if code == reference or not shared.size:
+            continue
+        others = [one for name, one in tables.items() if name not in (code, reference)]
+        found = draw_contrast(table, tables[reference], others=others, level=1 - settings.alpha)
+        lost = first.scores.n_clusters - shared.size
+        yield CalibrationContrast(
+            recipe=place.recipe,
+            suite=place.suite,
+            metric=first.metric.name,
+            unit=first.metric.unit,
+            language=place.language,
+            calibration=code,
+            reference=reference,
+            delta=float(table.mean()),
+            reference_delta=float(tables[reference].mean()),
+            difference=found.estimate,
+            draws=found.draws_first,
+            reference_draws=found.draws_second,
+            draw_sd=found.draw_sd,
+            interval=found.interval,
+            p_value=found.p_value,
+            p_adjusted=None,
+            family=None,
+            notes=(
+                *((ONE_DRAW,) if found.draw_sd is None else ()),
+                *((f"{lost} items without a score in some variant left out",) if lost > 0 else ()),
+            ),
+            recipe_of_computation=signature(
+                "t over items and draws", f"units={found.n_units} items"
+            ),
+        )
+
+
+def _labels(sample: Sample) -> np.ndarray:
+    """Of the sample's clusters, in the order of its contributions."""
+    return np.unique(sample.clusters)
+
+
+def _shared(calibrated: Mapping[str, Sequence[Sample]]) -> np.ndarray:
+    """Source items that every draw of every calibration has."""
+    everything = [_labels(one) for draws in calibrated.values() for one in draws]
+    shared = everything[0]
+    for one in everything[1:]:
+        shared = np.intersect1d(shared, one)
+    return shared
+
+
+def _table(draws: Sequence[Sample], shared: np.ndarray) -> np.ndarray:
+    """One row a draw, one column a source item."""
+    return np.stack([one.scores.contributions[np.isin(_labels(one), shared)] for one in draws])
+
+
+def _adjusted(found: Sequence[CalibrationContrast]) -> list[CalibrationContrast]:
+    """Holm over the single languages of one recipe, suite and pair of calibrations."""
+    families: dict[str, list[int]] = defaultdict(list)
+    for index, one in enumerate(found):
+        if one.language is not None and one.p_value is not None:
+            pair = f"{one.calibration} against {one.reference}"
+            families[f"{one.recipe} · {one.suite} · {pair}"].append(index)
+    changed = list(found)
+    for name, indices in families.items():
+        adjusted = holm([found[index].p_value or 0.0 for index in indices])
+        for index, p in zip(indices, adjusted, strict=True):
+            changed[index] = replace(found[index], p_adjusted=p, family=name)
+    return changed
