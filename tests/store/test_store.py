@@ -166,7 +166,7 @@ def test_killed_at_any_moment_no_recorded_batch_is_lost_or_repeated(tmp_path: Pa
     for attempt in range(200):
         child = subprocess.Popen([sys.executable, str(program), str(store.root), str(work)])
         try:
-            child.wait(timeout=0.25 + 0.01 * attempt)
+            child.wait(timeout=0.25 * 1.03**attempt)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

@@ -160,8 +160,8 @@ def test_workers_end_with_a_killed_run_and_the_next_one_resumes(
     workers = children(child.pid)
     assert len(workers) == 2
     child.kill()
-    child.communicate(timeout=60)  # returns when all holders of its stderr let go of it
-    deadline = time.monotonic() + 30
+    child.communicate(timeout=300)  # returns when all holders of its stderr let go of it
+    deadline = time.monotonic() + 120
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in workers if alive(pid)]
@@ -181,7 +181,7 @@ def test_ctrl_c_reaches_workers_through_the_run(tiny_model: TinyModel, tmp_path:
         time.sleep(0.05)
     for pid in (*children(child.pid), child.pid):  # as a terminal does: to the whole group
         os.kill(pid, signal.SIGINT)
-    talk = child.communicate(timeout=120)[1]
+    talk = child.communicate(timeout=300)[1]
     assert child.returncode == ExitCode.INTERRUPTED, talk
     assert talk.strip().splitlines()[-1].startswith("interrupted; go on with: babelbits run")
     kept = recorded_items(tmp_path / "run", smoke=True)
