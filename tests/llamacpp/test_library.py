@@ -48,11 +48,12 @@ def test_library_that_does_not_run_here_is_said(
 
 def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:
     with library.complaints() as lines:
-        library._log().write(1, b"loading\n")
+        library._log().write(2, b"loading\n")
         library._log().write(5, b" ...\n")
-        library._log().write(2, b"row of 100 is not a multiple of 256 ")
+        library._log().write(3, b"row of 100 is not a multiple of 256 ")
         library._log().write(5, b"-> falling back\n")
-        library._log().write(3, b"failed\n")
+        library._log().write(4, b"failed\n")
     assert lines == ["row of 100 is not a multiple of 256 -> falling back\n", "failed\n"]
-    assert library.last_of(lines) == "failed"
-    assert library.last_of([]) == "llama.cpp gave no reason"
+    assert library.reason(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
+    assert library.reason(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
+    assert library.reason([]) == "llama.cpp gave no reason"

@@ -5,6 +5,7 @@ goes nowhere, and `complaints` collects its warnings and errors, which are the o
 llama.cpp says why a call failed. Never computes anything itself.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,10 @@ VERSION = "0.3.36"
 INSTALL = "pip install 'babelbits[gguf]'"
 
 _PROBE = "import llama_cpp; llama_cpp.llama_backend_init()"
-_WARNING, _ERROR, _CONTINUED = 2, 3, 5
-"""llama.cpp's log levels (`ggml_log_level`)."""
+_SHOWN = 3
+"""Last lines of the log that an error shows."""
+_WARNING, _ERROR, _CONTINUED = 3, 4, 5
+"""`ggml_log_level` of ggml.h; the comments of llama-cpp-python show an older order."""
 
 
 def version() -> str | None:
@@ -133,7 +136,7 @@ def complaints() -> Iterator[list[str]]:
         _log().listeners.remove(lines)
 
 
-def last_of(lines: list[str]) -> str:
-    """The last thing that was said, as part of a sentence."""
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "llama.cpp gave no reason"
+def reason(lines: list[str]) -> str:
+    """What was said, as part of a sentence: errors come from the inside out, each a line."""
+    said = [re.sub(r"^\w+: ", "", line.strip()) for line in lines if line.strip()]
+    return "; ".join(dict.fromkeys(said[-_SHOWN:])) or "llama.cpp gave no reason"
