@@ -13,6 +13,10 @@ from babelbits.errors import MissingExtraError, ModelError
 from babelbits.llamacpp.library import INSTALL
 from babelbits.records import TensorRecord
 
+MODEL = "model.gguf"
+"""The weights of a GGUF variant, in its folder."""
+IMATRIX = "imatrix.gguf"
+"""The importance matrix that they were quantized with, if there was one."""
 _MAGIC = b"GGUF"
 _WORDS = {"F32": "fp32", "F16": "fp16", "F64": "fp64"}
 """Types that the rest of the package calls by other names; all others are llama.cpp's, in small."""

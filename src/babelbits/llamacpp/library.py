@@ -5,6 +5,7 @@ goes nowhere, and `complaints` collects its warnings and errors, which are the o
 llama.cpp says why a call failed. Never computes anything itself.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -91,6 +92,12 @@ def probe() -> str | None:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
+def threads() -> int:
+    """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, or one a processor."""
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wish) if wish.isdecimal() and int(wish) else len(os.sched_getaffinity(0))
+
+
 # --- the log -----------------------------------------------------------------------------------
 
 
@@ -138,5 +145,6 @@ def complaints() -> Iterator[list[str]]:
 
 def reason(lines: list[str]) -> str:
     """What was said, as part of a sentence: errors come from the inside out, each a line."""
-    said = [re.sub(r"^\w+: ", "", line.strip()) for line in lines if line.strip()]
+    said = [re.sub(r"^\w+: ", "", line.strip()) for line in "".join(lines).splitlines()]
+    said = [line for line in said if line.strip("=")]  # llama.cpp frames some with rules
     return "; ".join(dict.fromkeys(said[-_SHOWN:])) or "llama.cpp gave no reason"

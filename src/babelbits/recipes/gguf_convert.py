@@ -18,6 +18,7 @@ from typing import Any
 from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp import converter, library
 from babelbits.records import JSON
+from babelbits.store.atomic import check_growth
 
 KINDS = ("f16", "bf16", "f32")
 """Types that a converted file can have; the norms are always f32."""
@@ -49,6 +50,8 @@ def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
     ------
     RecipeError
         If the converter does not know the architecture or the tokenizer, or fails.
+    OSError
+        If the disk is full.
     MissingExtraError, StoreError
         If the converter is not there and cannot be got, or not be kept.
     """
@@ -58,7 +61,10 @@ def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
     child = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
     if child.returncode == 0 and out.is_file():
         return
-    out.unlink(missing_ok=True)
+    try:
+        check_growth(out)
+    finally:
+        out.unlink(missing_ok=True)
     raise RecipeError(
         f"llama.cpp's converter failed: {_reason(child.stderr) or f'exit {child.returncode}'}",
         where=str(base),

@@ -6,7 +6,6 @@ back from the file (`llamacpp.gguf_file`), never assumed here.
 """
 
 import ctypes
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ import numpy as np
 from babelbits.errors import RecipeError, StudyError
 from babelbits.llamacpp import library
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix
+from babelbits.store.atomic import check_growth
 from babelbits.suggest import did_you_mean
 
 _TEXT, _INTEGER = 3, 0
 """Tags of metadata values (`llama_model_kv_override_type`)."""
 _LONGEST_TEXT = 127
-_A_BLOCK = 2**20
 
 
 def quantize(
@@ -75,21 +74,12 @@ def quantize(
     del kept  # C had pointers into it until here
     if failed:
         try:
-            _blame_disk(target)
+            check_growth(target)
         finally:
             target.unlink(missing_ok=True)
         raise RecipeError(
             f"llama.cpp cannot quantize to {mixture}: {library.reason(said)}", where=str(source)
         )
-
-
-def _blame_disk(target: Path) -> None:
-    """Raise the system's error if `target` cannot grow; llama.cpp says 'iostream error' only."""
-    if target.exists():
-        with target.open("ab") as file:
-            file.write(bytes(_A_BLOCK))
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _set_matrix(llama: Any, parameters: Any, matrix: ImportanceMatrix | None) -> object:
@@ -165,3 +155,23 @@ def block_type(llama: Any, name: str) -> int:
             hint=did_you_mean(name, known) or f"it has: {', '.join(known)}",
         )
     return found
+
+
+def tensor_types(written: str) -> dict[str, str]:
+    """'token_embd=q8_0,attn_v=q6_k' as a mapping.
+
+    Raises
+    ------
+    StudyError
+        If a part is not of the form pattern=type.
+    """
+    types = {}
+    for part in filter(None, (part.strip() for part in written.split(","))):
+        pattern, _, name = part.rpartition("=")
+        if not pattern or not name:
+            raise StudyError(
+                f"'tensor_types' has {part!r}, which is no pattern=type",
+                hint="for example: tensor_types = 'token_embd=q8_0,attn_v=q6_k'",
+            )
+        types[pattern] = name.casefold()
+    return types

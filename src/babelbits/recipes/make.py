@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,15 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, Manifest
+from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
 
-_LIBRARIES = {
+_LIBRARIES: dict[str, tuple[str, ...]] = {
     "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
     "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+    "gguf": ("torch", "transformers", "gguf", "llama-cpp-python"),
 }
 
 
@@ -133,7 +133,7 @@ def make(
         base=base,
         info=info,
         parameters=settle(info.name, parameters),
-        calibration=calibration if info.needs_calibration else None,
+        calibration=calibration if info.sees_text else None,
         config=config,
         device=device,
         seed=seed,
@@ -163,14 +163,21 @@ def make(
 
 def _need_libraries(info: RecipeInfo) -> None:
     """Raise before any work if the libraries of the optional extra are not installed."""
-    missing = [
-        name for name in _LIBRARIES[info.family] if find_spec(name.replace("-", "_")) is None
-    ]
+    missing = [name for name in _LIBRARIES[info.family] if not _is_installed(name)]
     if missing:
+        extra = "gguf" if info.family == "gguf" else "run"
         raise MissingExtraError(
             f"the recipe '{info.name}' needs {' and '.join(missing)}",
-            hint="pip install 'babelbits[run]'",
+            hint=f"pip install 'babelbits[{extra}]'",
         )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 # --- the folder --------------------------------------------------------------------------------
@@ -223,6 +230,10 @@ def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
     """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     calibration = _draw(job, tokenizer)
+    if job.info.family == "gguf":
+        _llama(job, folder, calibration=calibration, tokenizer=tokenizer)
+        tokenizer.save_pretrained(folder)
+        return calibration.record if calibration is not None else None
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
         from babelbits.recipes.bnb import save_bitsandbytes
@@ -264,6 +275,19 @@ def _compress(
     )
 
 
+def _llama(job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any) -> None:
+    from babelbits.recipes.gguf import save_gguf
+
+    save_gguf(
+        job.base,
+        folder,
+        info=job.info,
+        parameters=job.parameters,
+        calibration=calibration,
+        tokenizer=tokenizer,
+    )
+
+
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
     if job.calibration is None:
         return None
@@ -285,10 +309,9 @@ def _describe(
     base_hash: str,
     seconds: float,
 ) -> Manifest:
-    tensors = checkpoint.read_tensors(folder)
-    quantized = [tensor for tensor in tensors if checkpoint.is_quantized(tensor)]
+    tensors, quantized = _tensors(folder, family=job.info.family)
     bits = checkpoint.bits_per_weight(tensors)
-    if bits is None or not quantized:
+    if bits is None or not (quantized or job.info.method == "convert"):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
@@ -313,3 +336,16 @@ def _describe(
         files=files,
         format=job.info.family,
     )
+
+
+def _tensors(
+    folder: Path, *, family: str
+) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+    """All weights of a finished variant, and those of them that are quantized."""
+    if family == "gguf":
+        from babelbits.llamacpp import gguf_file
+
+        tensors = gguf_file.read_tensors(folder / gguf_file.MODEL)
+        return tensors, tuple(filter(gguf_file.is_quantized, tensors))
+    tensors = checkpoint.read_tensors(folder)
+    return tensors, tuple(filter(checkpoint.is_quantized, tensors))

@@ -14,7 +14,7 @@ from typing import Any
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.engines.transformers import engine_version
-from babelbits.recipes.calibration import CalibrationSpec, read_documents, source_hash
+from babelbits.recipes.calibration import WHOLE, CalibrationSpec, read_documents, source_hash
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.records import digest
 from babelbits.study.spec import BASELINE, VariantSpec
@@ -28,6 +28,7 @@ _LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "none": (),
     "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
     "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+    "gguf": ("transformers", "llama-cpp-python"),
 }
 """Distributions that decide what a recipe of a family makes."""
 
@@ -81,12 +82,14 @@ def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
     """
     if spec is None:
         return None
-    draw = {
+    draw: dict[str, Any] = {
         "language": spec.language,
         "samples": spec.samples,
         "tokens": spec.tokens,
         "seed": spec.seed,
     }
+    if spec.part != WHOLE:
+        draw["part"] = list(spec.part)
     if spec.source.startswith("hub:"):
         return {**draw, "source": spec.source}
     kind = "bundled" if spec.source == "bundled" else "file"
