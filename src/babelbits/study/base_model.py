@@ -52,13 +52,6 @@ def locate(
         own code, and the study does not allow that.
     """
     folder = _folder(spec, download=download)
-    if folder.suffix == ".gguf":
-        raise ModelError(
-            "a GGUF file cannot be the base of a study: every other variant is made from the "
-            "checkpoint",
-            where=str(folder),
-            hint="name the folder or hub id of the checkpoint that the file was made from",
-        )
     if not folder.is_dir():
         raise ModelError(
             "there is no such model folder", where=str(folder), hint="check `path` in [model]"
