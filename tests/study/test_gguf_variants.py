@@ -1,5 +1,6 @@
 """GGUF variants, draws and mixes of calibration text in a study: labels, identity, size, plan."""
 
+import hashlib
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
@@ -130,6 +131,28 @@ def test_mix_of_a_file_is_refused_and_so_are_more_draws_than_documents(tmp_path:
     spec = CalibrationSpec(language="nb", source="text.txt", folder=tmp_path, part=(3, 3))
     with pytest.raises(CalibrationError, match="2 documents cannot be divided in 3 draws"):
         read_documents(spec)
+
+
+def test_ready_matrix_is_for_llama_cpp_and_known_by_its_content(tmp_path: Path) -> None:
+    def identity(content: bytes) -> object:
+        (tmp_path / "m.gguf").write_bytes(content)
+        text = """
+            [[variants]]
+            recipe = "q4_k_s"
+            calibration = { language = "nb", source = "m.gguf" }
+            """
+        variant = study_of(tmp_path, text).variants[1]
+        assert variant.label == "q4_k_s@nb"
+        return variant_identity(variant, base_hash="b", seed=0)["calibration"]["text"]
+
+    assert identity(b"one") == hashlib.sha256(b"one").hexdigest() != identity(b"two")
+    for recipe, more, message in (
+        ("w4", "", "the recipe 'w4' takes text, not an importance matrix"),
+        ("q4_k_s", ", draws = 2", "a ready importance matrix cannot be drawn from"),
+    ):
+        inner = f'{{ language = "nb", source = "m.gguf"{more} }}'
+        text = f'[[variants]]\nrecipe = "{recipe}"\ncalibration = {inner}'
+        assert mistake_of(tmp_path, text) == message
 
 
 def test_tensor_types_can_be_a_table(tmp_path: Path) -> None:

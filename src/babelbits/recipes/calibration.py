@@ -11,7 +11,8 @@ The draw, the same for every source:
 A source is 'bundled' (the package's own CC0 passages), a UTF-8 text or JSONL file, or
 'hub:<dataset>[:<config>][@<revision>]'. Default: 128 windows of 2,048 tokens, or of the model's
 context where that is shorter. Bundled text is small, so by default its windows are what it fills:
-the length is halved until there are at least eight, and never goes under 128.
+the length is halved until there are at least eight, and never goes under 128. For llama.cpp's types
+a source that ends with '.gguf' is a ready importance matrix, from which nothing is drawn.
 
 Several draws of one text are *parts* of it that share no document: draw 2 of 3 takes every third
 document, beginning with the second. Texts that are translations of each other are so divided at the
@@ -92,6 +93,16 @@ def bundled_file(language: str) -> Path:
     return Path(str(folder / f"{language}.jsonl"))
 
 
+def matrix_file(spec: CalibrationSpec) -> Path | None:
+    """The ready importance matrix that a spec names in place of text; None if it names text."""
+    return local_file(spec) if spec.source.endswith(".gguf") else None
+
+
+def local_file(spec: CalibrationSpec) -> Path:
+    """Where the file lies that a spec names as its source."""
+    return (spec.folder or Path()) / Path(spec.source).expanduser()
+
+
 def read_documents(spec: CalibrationSpec) -> tuple[str, ...]:
     """All documents of a draw's part of its source, in the source's order.
 
@@ -126,7 +137,7 @@ def _read(spec: CalibrationSpec, language: str) -> tuple[str, ...]:
         )
     if spec.source.startswith("hub:"):
         return _read_hub(spec.source.removeprefix("hub:"))
-    return read_file((spec.folder or Path()) / Path(spec.source).expanduser())
+    return read_file(local_file(spec))
 
 
 def source_hash(documents: Sequence[str]) -> str:

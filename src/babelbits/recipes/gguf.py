@@ -23,13 +23,13 @@ from babelbits.llamacpp.imatrix_file import (
     read_imatrix,
     write_imatrix,
 )
-from babelbits.recipes.calibration import Calibration, read_file
+from babelbits.recipes.calibration import Calibration, CalibrationSpec, read_file
 from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.gguf_convert import convert, same_tokens
 from babelbits.recipes.gguf_imatrix import compute_imatrix
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
-from babelbits.recipes.manifests import model_files
-from babelbits.records import digest
+from babelbits.recipes.manifests import model_files, sha256
+from babelbits.records import CalibrationRecord, digest
 from babelbits.store.atomic import sync_folder
 
 _ALSO_KEPT = ("config.json", "generation_config.json")
@@ -45,8 +45,9 @@ def save_gguf(
     info: RecipeInfo,
     parameters: Mapping[str, Value],
     calibration: Calibration | None,
+    ready: Path | None,
     tokenizer: Any,
-) -> None:
+) -> ImportanceMatrix | None:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
 
     Parameters
@@ -58,14 +59,23 @@ def save_gguf(
     info, parameters
         The recipe and all of its parameters.
     calibration : Calibration, optional
-        The text of the importance matrix; None: none.
+        The text that an importance matrix is computed on.
+    ready : Path, optional
+        A file with a matrix, in place of text. With neither there is none.
     tokenizer : Hugging Face tokenizer
         Of the base model.
+
+    Returns
+    -------
+    The importance matrix that it was quantized with; None if with none.
 
     Raises
     ------
     RecipeError
-        If llama.cpp cannot convert or quantize the model, or reads text otherwise than it does.
+        If llama.cpp cannot convert or quantize the model, or reads text otherwise than it does; or
+        if the matrix is of another model.
+    ModelError
+        If a file holds no matrix.
     StudyError
         If a tensor type is not known.
     OSError
@@ -74,12 +84,15 @@ def save_gguf(
     types = tensor_types(str(parameters.get("tensor_types", "")))
     for name in types.values():
         block_type(library.load(), name)  # or it would be found wrong after all the work
+    matrix = None if ready is None else read_imatrix(ready)
     kind = str(parameters["type" if info.method == "convert" else "source_type"])
     with _shared(base, folder.parent, kind=kind) as shared:
         model = _converted(base, shared, kind=kind, tokenizer=tokenizer)
         if calibration is not None:
             same_tokens(model, tokenizer=tokenizer, texts=_texts(calibration, tokenizer))
-        matrix = None if calibration is None else _matrix(model, shared, calibration)
+            matrix = _matrix(model, shared, calibration)
+        if matrix is not None:
+            check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
         if info.mixture is None:
             _link(model, folder / MODEL)
     if info.mixture is not None:
@@ -96,6 +109,22 @@ def save_gguf(
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
+    return matrix
+
+
+def record_of_file(
+    spec: CalibrationSpec, file: Path, matrix: ImportanceMatrix
+) -> CalibrationRecord:
+    """What is known of the text of a ready matrix: its hash is the file's."""
+    return CalibrationRecord(
+        language=spec.language,
+        source=spec.source,
+        text_hash=sha256(file)[:32],
+        n_samples=matrix.chunks,
+        tokens_per_sample=matrix.chunk_tokens,
+        n_tokens=matrix.chunks * matrix.chunk_tokens,
+        seed=spec.seed,
+    )
 
 
 # --- what variants share -----------------------------------------------------------------------
@@ -162,9 +191,7 @@ def _matrix(model: Path, shared: Path, calibration: Calibration) -> ImportanceMa
                 threads=library.threads(),
             )
             write_imatrix(partial, computed)
-    matrix = read_imatrix(target)
-    check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
-    return matrix
+    return read_imatrix(target)
 
 
 def _name(calibration: Calibration) -> str:

@@ -19,7 +19,13 @@ from typing import Any
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.quiet import quiet
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
+from babelbits.recipes.calibration import (
+    Calibration,
+    CalibrationSpec,
+    draw,
+    matrix_file,
+    read_documents,
+)
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.loading import (
@@ -229,11 +235,10 @@ def _write_errors() -> Iterator[None]:
 def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
     """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
-    calibration = _draw(job, tokenizer)
     if job.info.family == "gguf":
-        _llama(job, folder, calibration=calibration, tokenizer=tokenizer)
         tokenizer.save_pretrained(folder)
-        return calibration.record if calibration is not None else None
+        return _llama(job, folder, tokenizer=tokenizer)
+    calibration = _draw(job, tokenizer)
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
         from babelbits.recipes.bnb import save_bitsandbytes
@@ -275,17 +280,23 @@ def _compress(
     )
 
 
-def _llama(job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any) -> None:
-    from babelbits.recipes.gguf import save_gguf
+def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | None:
+    from babelbits.recipes.gguf import record_of_file, save_gguf
 
-    save_gguf(
+    ready = matrix_file(job.calibration) if job.calibration is not None else None
+    calibration = None if ready is not None else _draw(job, tokenizer)
+    matrix = save_gguf(
         job.base,
         folder,
         info=job.info,
         parameters=job.parameters,
         calibration=calibration,
+        ready=ready,
         tokenizer=tokenizer,
     )
+    if ready is not None and job.calibration is not None and matrix is not None:
+        return record_of_file(job.calibration, ready, matrix)
+    return calibration.record if calibration is not None else None
 
 
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:

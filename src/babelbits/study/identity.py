@@ -14,8 +14,16 @@ from typing import Any
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.engines.transformers import engine_version
-from babelbits.recipes.calibration import WHOLE, CalibrationSpec, read_documents, source_hash
+from babelbits.errors import CalibrationError
+from babelbits.recipes.calibration import (
+    WHOLE,
+    CalibrationSpec,
+    matrix_file,
+    read_documents,
+    source_hash,
+)
 from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.manifests import sha256
 from babelbits.records import digest
 from babelbits.study.spec import BASELINE, VariantSpec
 
@@ -92,8 +100,20 @@ def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
         draw["part"] = list(spec.part)
     if spec.source.startswith("hub:"):
         return {**draw, "source": spec.source}
+    matrix = matrix_file(spec)
+    if matrix is not None:
+        return {"language": spec.language, "source": "matrix", "text": _hash_of(matrix)}
     kind = "bundled" if spec.source == "bundled" else "file"
     return {**draw, "source": kind, "text": source_hash(read_documents(spec))}
+
+
+def _hash_of(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:
+        raise CalibrationError(
+            f"the importance matrix cannot be read: {error.strerror}", where=str(file)
+        ) from error
 
 
 def identity_hash(identity: Mapping[str, Any]) -> str:

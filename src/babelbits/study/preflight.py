@@ -9,7 +9,7 @@ from babelbits.errors import CalibrationError
 from babelbits.llamacpp import converter, library
 from babelbits.quiet import quiet
 from babelbits.recipes import loading
-from babelbits.recipes.calibration import Tokenizer, draw, read_documents
+from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.study.identity import resolve_device
 from babelbits.study.steps import Plan, VariantStep
@@ -39,7 +39,11 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     loading.resolve_device(resolve_device(plan.study.engine.device))
     if any(step.to_make and RECIPES[step.spec.recipe].family == "gguf" for step in plan.variants):
         _check_llama(tell)
-    to_draw = [step for step in plan.variants if step.to_make and step.spec.calibration]
+    to_draw = [
+        step
+        for step in plan.variants
+        if step.to_make and step.spec.calibration and matrix_file(step.spec.calibration) is None
+    ]
     if not to_draw:
         return
     with quiet():

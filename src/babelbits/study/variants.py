@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.languages import resolve
-from babelbits.recipes.calibration import MIX, CalibrationSpec
+from babelbits.recipes.calibration import MIX, CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, find, parameter_problem
 from babelbits.study.labels import NAME, label_of
 from babelbits.study.spec import BASELINE, VariantSpec
@@ -64,6 +64,12 @@ def _variants(table: Table, *, home: Path, seed: int) -> list[VariantSpec]:
             "calibration",
             hint="leave it out",
             part="key",
+        )
+    if recipe.method != "k-quant" and any(one and matrix_file(one) for one in calibrations):
+        table.complain(
+            f"the recipe '{recipe.name}' takes text, not an importance matrix",
+            "calibration",
+            hint="importance matrices are for llama.cpp's types, e.g. q4_k_s",
         )
     return [
         VariantSpec(
@@ -163,6 +169,10 @@ def _calibrations(table: Table, *, home: Path, seed: int) -> list[CalibrationSpe
             f"there is no calibration file {str(_file(home, source))!r}",
             "source",
             hint="use 'bundled', a text file, or 'hub:dataset'",
+        )
+    if draws > 1 and matrix_file(spec) is not None:
+        inner.complain(
+            "a ready importance matrix cannot be drawn from", "draws", hint="leave it out"
         )
     inner.close(what="'calibration'")
     return [
