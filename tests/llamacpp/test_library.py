@@ -54,6 +54,6 @@ def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:
         library._log().write(5, b"-> falling back\n")
         library._log().write(4, b"failed\n")
     assert lines == ["row of 100 is not a multiple of 256 -> falling back\n", "failed\n"]
-    assert library.reason(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
-    assert library.reason(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
-    assert library.reason([]) == "llama.cpp gave no reason"
+    assert library.last_of(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
+    assert library.last_of(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
+    assert library.last_of([]) == "llama.cpp gave no reason"

@@ -34,7 +34,7 @@ from babelbits.recipes.loading import load_tokenizer
 from babelbits.recipes.make import make, verify
 from babelbits.records import Manifest
 from conftest import llama_tool
-from gguf_models import ARCHITECTURES, make_gguf_base, make_mixture
+from gguf_bases import ARCHITECTURES, make_gguf_base, make_mixture
 
 pytestmark = pytest.mark.usefixtures("llama_cpp")
 

@@ -143,8 +143,8 @@ def complaints() -> Iterator[list[str]]:
         _log().listeners.remove(lines)
 
 
-def reason(lines: list[str]) -> str:
-    """What was said, as part of a sentence: errors come from the inside out, each a line."""
+def last_of(lines: list[str]) -> str:
+    """The last things that were said, as part of a sentence; errors come from the inside out."""
     said = [re.sub(r"^\w+: ", "", line.strip()) for line in "".join(lines).splitlines()]
     said = [line for line in said if line.strip("=")]  # llama.cpp frames some with rules
     return "; ".join(dict.fromkeys(said[-_SHOWN:])) or "llama.cpp gave no reason"

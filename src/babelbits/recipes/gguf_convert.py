@@ -154,7 +154,7 @@ def vocabulary(file: Path) -> Iterator[Callable[[str], list[int]]]:
         model = llama.llama_model_load_from_file(str(file).encode(), parameters)
     if not model:
         raise ModelError(
-            f"llama.cpp cannot load the vocabulary: {library.reason(said)}", where=str(file)
+            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
         )
     vocab = llama.llama_model_get_vocab(model)
 

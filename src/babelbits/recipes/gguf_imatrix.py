@@ -91,7 +91,7 @@ def _context(
             )
             if not model:
                 raise ModelError(
-                    f"llama.cpp cannot load the model: {library.reason(said)}", where=str(file)
+                    f"llama.cpp cannot load the model: {library.last_of(said)}", where=str(file)
                 )
             parameters = llama.llama_context_default_params()
             parameters.n_ctx = parameters.n_batch = length
@@ -102,7 +102,7 @@ def _context(
             context = llama.llama_init_from_model(model, parameters)
             if not context:
                 raise EngineError(
-                    f"llama.cpp cannot make room for {length} tokens: {library.reason(said)}",
+                    f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}",
                     where=str(file),
                 )
             yield context
@@ -128,7 +128,7 @@ def _pass(llama: Any, context: Any, window: Sequence[int]) -> None:
         with library.complaints() as said:
             failed = llama.llama_decode(context, batch)
         if failed:
-            raise EngineError(f"llama.cpp cannot compute a window: {library.reason(said)}")
+            raise EngineError(f"llama.cpp cannot compute a window: {library.last_of(said)}")
     finally:
         llama.llama_batch_free(batch)
 

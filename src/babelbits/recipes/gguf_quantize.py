@@ -78,7 +78,7 @@ def quantize(
         finally:
             target.unlink(missing_ok=True)
         raise RecipeError(
-            f"llama.cpp cannot quantize to {mixture}: {library.reason(said)}", where=str(source)
+            f"llama.cpp cannot quantize to {mixture}: {library.last_of(said)}", where=str(source)
         )
 
 
