@@ -6,8 +6,8 @@
 (Borgersen and Goodwin 2025) reports about 3.5, 4.6 and 5.8 times for Llama 3.3 70B. Measured here:
 a random model of Llama's shape, converted and quantized, file sizes as they are. Beside it what
 llama.cpp says it would make of the 70B model's shape (its quantizer's dry run on a file that has
-the tensors' names and sizes and a hole in place of their values). The gap is what the embeddings
-and the output weigh: they keep 6 bits, and are a larger part of a small model.
+the tensors' names and sizes and a hole in place of their values). The gap is what the output layer
+weighs: it keeps 6 bits, and is a larger part of a small model.
 """
 
 import argparse

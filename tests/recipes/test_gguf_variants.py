@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -540,3 +541,57 @@ def test_errors_in_a_callback_from_c_come_out_as_they_are(
     monkeypatch.setattr(graph.Nodes, "values", fail)
     with pytest.raises(ZeroDivisionError):
         compute_imatrix(converted, [[1] * 16])
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_llama_cpp_quantizes_is_heard_at_once_and_leaves_nothing(place: Path) -> None:
+    """A child, because its quantizer goes on in C until its process ends."""
+    program = f"""
+import os, signal, threading
+from pathlib import Path
+from babelbits.bundled import model_folder
+from babelbits.recipes import gguf_quantize
+from babelbits.recipes.make import make
+signal.signal(signal.SIGINT, signal.default_int_handler)
+real = gguf_quantize.library.interruptible
+def press(call):
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    return real(lambda: (__import__("time").sleep(30), call())[1])
+gguf_quantize.library.interruptible = press
+try:
+    make(model_folder(), recipe="q4_k_s", parameters={{}}, calibration=None, variant_id="x",
+         out=Path({str(place / "interrupted")!r}), base_label="b", base_hash="b", seed=0)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=25, check=True
+    )
+    assert done.stdout == "stopped\n"
+    assert not (place / "interrupted").exists()
+    assert not (place / ".interrupted.partial").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_convert_once_and_what_a_killed_one_left_is_cleared(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from babelbits.bundled import model_folder
+from babelbits.recipes.make import make
+make(model_folder(), recipe=sys.argv[1], parameters={}, calibration=None, out=Path(sys.argv[2]),
+     variant_id="x", base_label="b", base_hash="b", seed=0)
+"""
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, recipe, str(tmp_path / recipe)])
+        for recipe in ("q8_0", "q6_k")
+    ]
+    assert [child.wait() for child in children] == [0, 0]
+    for recipe in ("q8_0", "q6_k"):
+        verify(tmp_path / recipe)
+    hidden = next(path for path in tmp_path.iterdir() if path.name.startswith("."))
+    written = (hidden / "model.gguf").stat().st_mtime_ns
+    (hidden / "model.gguf.1234.partial").touch()
+    quick(tmp_path / "later", "q8_0")
+    assert (hidden / "model.gguf").stat().st_mtime_ns == written
+    assert {path.name for path in hidden.iterdir()} == {"model.gguf", "lock"}

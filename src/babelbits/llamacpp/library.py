@@ -10,13 +10,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from babelbits.errors import EngineError, MissingExtraError
+
+T = TypeVar("T")
 
 DISTRIBUTION = "llama-cpp-python"
 VERSION = "0.3.36"
@@ -24,6 +27,8 @@ VERSION = "0.3.36"
 INSTALL = "pip install 'babelbits[gguf]'"
 
 _PROBE = "import llama_cpp; llama_cpp.llama_backend_init()"
+_LOOK = 0.1
+"""Seconds between looks at whether a call is over."""
 _SHOWN = 3
 """Last lines of the log that an error shows."""
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
@@ -92,10 +97,24 @@ def probe() -> str | None:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
-def threads() -> int:
+def n_threads() -> int:
     """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, or one a processor."""
     wish = os.environ.get("OMP_NUM_THREADS", "")
     return int(wish) if wish.isdecimal() and int(wish) else len(os.sched_getaffinity(0))
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """What a long call into C gives; Ctrl-C ends the waiting at once, not when the call is over.
+
+    The call itself goes on in its thread until it or the process ends, so it must own all that it
+    uses, and its result must not matter to anybody then.
+    """
+    done: list[T] = []
+    thread = threading.Thread(target=lambda: done.append(call()), daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK)
+    return done[0]
 
 
 # --- the log -----------------------------------------------------------------------------------

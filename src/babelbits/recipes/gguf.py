@@ -102,7 +102,7 @@ def save_gguf(
             mixture=info.mixture,
             matrix=matrix,
             tensor_types=types,
-            threads=library.threads(),
+            threads=library.n_threads(),
         )
     if matrix is not None:
         write_imatrix(folder / IMATRIX, matrix)
@@ -140,13 +140,16 @@ def _shared(base: Path, place: Path, *, kind: str) -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob("*.partial"):  # of a process that was killed
+            left.unlink()
         yield folder
 
 
 @contextmanager
 def _whole_file(target: Path) -> Iterator[Path]:
     """A name to write to, which becomes `target` if the block succeeds."""
-    partial = target.with_name(f"{target.name}.partial")
+    # The number, because a converter may outlive the process that started it, and go on writing.
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         yield partial
         sync_folder(partial)  # which serves for files as well
@@ -188,7 +191,7 @@ def _matrix(model: Path, shared: Path, calibration: Calibration) -> ImportanceMa
                 model,
                 calibration.windows,
                 datasets=[_name(calibration)],
-                threads=library.threads(),
+                threads=library.n_threads(),
             )
             write_imatrix(partial, computed)
     return read_imatrix(target)

@@ -67,11 +67,14 @@ def quantize(
         _set_matrix(llama, parameters, matrix),
         _set_tensor_types(llama, parameters, tensor_types or {}),
     ]
+
+    def call() -> tuple[int, object]:
+        paths = (str(source).encode(), str(target).encode())
+        failed = llama.llama_model_quantize(*paths, ctypes.byref(parameters))
+        return failed, kept  # into which C has pointers until here
+
     with library.complaints() as said:
-        failed = llama.llama_model_quantize(
-            str(source).encode(), str(target).encode(), ctypes.byref(parameters)
-        )
-    del kept  # C had pointers into it until here
+        failed, _ = library.interruptible(call)
     if failed:
         try:
             check_growth(target)
