@@ -11,22 +11,24 @@ import numpy as np
 import torch
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.hf.encoding import Encoder, Prompt, Query
+from babelbits.engines.encoding import Encoder, Prompt, Query
+from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.exactness import find_shortcuts
-from babelbits.engines.hf.forest import grow, plan
 from babelbits.engines.hf.forward import TreeRunner
-from babelbits.engines.hf.generation import (
-    Continuation,
-    TreeGenerator,
-    continuations,
-    generate_plain,
-    reply,
-)
+from babelbits.engines.hf.generation import TreeGenerator, generate_plain
 from babelbits.engines.hf.loading import LoadedModel
-from babelbits.engines.hf.plain import Scored, score_plain
-from babelbits.engines.hf.scoring import score_reply, score_shared, text_reply
-from babelbits.engines.hf.stopping import Stopping
+from babelbits.engines.hf.plain import score_plain
+from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.hf.trunk import Trunk
+from babelbits.engines.replies import (
+    Continuation,
+    Scored,
+    continuations,
+    generate_reply,
+    score_reply,
+    text_reply,
+)
+from babelbits.engines.stopping import Stopping
 from babelbits.engines.transformers import engine_version
 from babelbits.records import (
     Failure,
@@ -129,7 +131,9 @@ class TransformersEngine:
         ]
         self._generate([one for ones in grown for one in ones])
         return [
-            reply(request, prompt, ones, self._stopping) if isinstance(prompt, Prompt) else prompt
+            generate_reply(request, prompt, ones, self._stopping)
+            if isinstance(prompt, Prompt)
+            else prompt
             for request, prompt, ones in zip(requests, encoded, grown, strict=True)
         ]
 

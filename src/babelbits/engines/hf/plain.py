@@ -8,15 +8,11 @@ in lm-evaluation-harness.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from babelbits.engines.hf.encoding import Query
+from babelbits.engines.encoding import Query
 from babelbits.engines.hf.forward import read_logits
-
-Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
-"""Log-probability of every target of a query, and whether each is the most likely token."""
+from babelbits.engines.replies import Scored
 
 
 def score_plain(
