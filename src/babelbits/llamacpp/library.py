@@ -1,0 +1,139 @@
+"""The llama.cpp library in this process: found, proven to run here, loaded once, and silent.
+
+Nothing else imports `llama_cpp`. The library writes a log to stderr unless told otherwise; here it
+goes nowhere, and `complaints` collects its warnings and errors, which are the only place where
+llama.cpp says why a call failed. Never computes anything itself.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+from babelbits.errors import EngineError, MissingExtraError
+
+DISTRIBUTION = "llama-cpp-python"
+VERSION = "0.3.36"
+"""The version whose structures this package knows; the converter comes from the same one."""
+INSTALL = "pip install 'babelbits[gguf]'"
+
+_PROBE = "import llama_cpp; llama_cpp.llama_backend_init()"
+_WARNING, _ERROR, _CONTINUED = 2, 3, 5
+"""llama.cpp's log levels (`ggml_log_level`)."""
+
+
+def version() -> str | None:
+    """Installed version of the library, without loading it; None if it is not installed."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def load() -> Any:
+    """The `llama_cpp` module: llama.cpp's C functions and structures by their own names.
+
+    Raises
+    ------
+    MissingExtraError
+        If the library is not installed, or is another version than the one known here.
+    EngineError
+        If it does not run on this machine.
+    """
+    found = version()
+    if found is None:
+        raise MissingExtraError(f"{DISTRIBUTION} is not installed", hint=INSTALL)
+    if found != VERSION:
+        raise MissingExtraError(
+            f"{DISTRIBUTION} {found} is installed, and its structures are those of {VERSION} only",
+            hint=f"pip install '{DISTRIBUTION}=={VERSION}'",
+        )
+    return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> Any:
+    problem = probe()
+    if problem is not None:
+        raise EngineError(
+            f"the llama.cpp library does not run here: {problem}",
+            hint=f"build it on this machine: pip install --no-binary :all: --force-reinstall "
+            f"--no-deps {DISTRIBUTION}=={VERSION}",
+        )
+    import llama_cpp
+
+    llama_cpp.llama_log_set(_callback(llama_cpp), None)
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def probe() -> str | None:
+    """What goes wrong when a child process starts the library; None if nothing does.
+
+    A library that was built for another processor ends its process with an illegal instruction,
+    which no caller can catch: hence the child.
+    """
+    child = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, check=False)
+    if child.returncode == 0:
+        return None
+    if child.returncode == -signal.SIGILL:
+        return "it was built for another processor (illegal instruction)"
+    if child.returncode < 0:
+        return f"it ended with signal {-child.returncode}"
+    lines = child.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {child.returncode}"
+
+
+# --- the log -----------------------------------------------------------------------------------
+
+
+class _Log:
+    """Where the library's log goes: to the listeners of the moment, or nowhere."""
+
+    def __init__(self) -> None:
+        self.listeners: list[list[str]] = []
+        self._level = 0
+
+    def write(self, level: int, text: bytes) -> None:
+        """Take a piece of the log; a piece can continue the line before."""
+        continued = level == _CONTINUED
+        self._level = self._level if continued else level
+        if self._level not in (_WARNING, _ERROR):
+            return
+        for lines in self.listeners:
+            if continued and lines:
+                lines[-1] += text.decode(errors="replace")
+            else:
+                lines.append(text.decode(errors="replace"))
+
+
+@lru_cache(maxsize=1)
+def _log() -> _Log:
+    return _Log()
+
+
+@lru_cache(maxsize=1)
+def _callback(library: Any) -> Any:
+    """The C callback; cached, because the library keeps a bare pointer to it."""
+    return library.llama_log_callback(lambda level, text, _data: _log().write(level, text or b""))
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """The library's warnings and errors of this block, in order, as they are said."""
+    lines: list[str] = []
+    _log().listeners.append(lines)
+    try:
+        yield lines
+    finally:
+        _log().listeners.remove(lines)
+
+
+def last_of(lines: list[str]) -> str:
+    """The last thing that was said, as part of a sentence."""
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1] if said else "llama.cpp gave no reason"
