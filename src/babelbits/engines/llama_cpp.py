@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.engines.base import EngineSettings
+from babelbits.errors import EngineError, MissingExtraError
 from babelbits.llamacpp import library
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def cache_dtype(dtype: str, *, device_kind: str) -> str:
     if dtype == "float32" or (dtype == "auto" and device_kind == "cpu"):
         return "float32"
     return "float16"
+
+
+def has_gpu() -> bool:
+    """Whether the library that is installed was built for a GPU; False if none runs here."""
+    try:
+        return bool(library.load().llama_supports_gpu_offload())
+    except (MissingExtraError, EngineError):
+        return False
 
 
 def load(folder: Path, *, settings: EngineSettings) -> "LlamaEngine":

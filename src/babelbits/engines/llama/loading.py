@@ -19,6 +19,8 @@ from babelbits.quiet import quiet
 
 _ALL_LAYERS = -1
 _FIRST_PART = "-00001-of-"
+_MATRIX = "imatrix"
+"""How the name of an importance matrix begins, which is a GGUF file but no model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def gguf_file(folder: Path) -> Path:
         raise ModelError(
             "there is no such folder", where=str(folder), hint="check the model's path"
         )
-    found = sorted(folder.glob("*.gguf"))
+    found = [p for p in sorted(folder.glob("*.gguf")) if not p.name.startswith(_MATRIX)]
     whole = [path for path in found if "-of-" not in path.name or _FIRST_PART in path.name]
     if len(whole) != 1:
         names = ", ".join(path.name for path in whole) or "none"
