@@ -4,25 +4,34 @@ It opens a session whose memory the token budget bounds (or one long sequence ne
 path serves a request, and turns what goes wrong with one request into that request's `Failure`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
+from babelbits.engines.distributions import (
+    Chosen,
+    Compared,
+    Kept,
+    Reader,
+    ask,
+    divide,
+    flatten,
+    matching,
+    targets_of,
+)
 from babelbits.engines.encoding import Prompt, Query
-from babelbits.engines.forest import grow, plan
+from babelbits.engines.forest import Step, grow, plan
 from babelbits.engines.llama.encoding import CheckedEncoder
 from babelbits.engines.llama.generation import generate_plain, generate_shared
 from babelbits.engines.llama.loading import LoadedModel
-from babelbits.engines.llama.scoring import Read, read_logits, run_plain, run_shared
+from babelbits.engines.llama.scoring import run_plain, run_shared
 from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
 from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
 from babelbits.engines.replies import (
     Continuation,
-    Scored,
     continuations,
     generate_reply,
     score_reply,
@@ -38,6 +47,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
+from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -101,7 +111,9 @@ class LlamaEngine:
         """Log-likelihood of each continuation after its context, nats."""
         encoded = self.encoder.queries(requests)
         queries = [query for query in encoded if isinstance(query, Query)]
-        scored = iter(self._score(queries))
+        reader = Chosen(targets_of(queries))
+        self._run(queries, reader)
+        scored = (reader.reply(slots) for slots in divide(queries))
         return [
             score_reply(query, next(scored)) if isinstance(query, Query) else query
             for query in encoded
@@ -110,14 +122,26 @@ class LlamaEngine:
     def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]:
         """Log-likelihood of each token of whole texts, nats."""
         encoded = self.encoder.windows(requests)
-        queries = [query for windows in encoded if isinstance(windows, list) for query in windows]
-        scored = iter(self._score(queries))
+        scored = ask(encoded, Chosen(targets_of(flatten(encoded))), self._run)
         return [
-            text_reply(request.text, [next(scored) for _window in windows])
-            if isinstance(windows, list)
-            else windows
-            for request, windows in zip(requests, encoded, strict=True)
+            one if isinstance(one, Failure) else text_reply(request.text, [one])
+            for request, one in zip(requests, scored, strict=True)
         ]
+
+    def distributions(
+        self, requests: Sequence[TextRequest], *, k: int
+    ) -> list[TopTokens | Failure]:
+        """The k most likely tokens after every position of whole texts."""
+        encoded = self.encoder.windows(requests)
+        return ask(encoded, Kept(targets_of(flatten(encoded)), k=k), self._run)
+
+    def divergences(
+        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
+    ) -> list[TokenDivergence | Failure]:
+        """How far this model is from a baseline after every position of the same texts."""
+        encoded = self.encoder.windows(requests)
+        kept = matching(encoded, baselines)
+        return ask(encoded, Compared(targets_of(flatten(encoded)), kept), self._run)
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
         """Continue each prompt; greedily where its temperature is 0."""
@@ -159,54 +183,35 @@ class LlamaEngine:
             self._session.close()
             self._open(needed)
 
-    def _score(self, queries: Sequence[Query]) -> list[Scored]:
-        """Scores in order; what sharing spoiled with a neighbour's NaN is computed alone."""
-        targets = np.array([token for query in queries for token in query.targets], np.int64)
-        logprobs = np.full(len(targets), np.nan)
-        greedy = np.zeros(len(targets), np.bool_)
+    def _run(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+        """Show the reader the logits of every target of the queries.
 
-        def read(slots: Sequence[int], logits: NDArray[np.float32]) -> None:
-            logprobs[slots], greedy[slots] = read_logits(logits, targets[slots])
-
-        def is_spoiled(slots: slice) -> bool:
-            return not np.isfinite(logprobs[slots]).all()
-
-        self.run(queries, read, is_spoiled)
-        bounds = np.cumsum([len(query.targets) for query in queries])[:-1]
-        return list(zip(np.split(logprobs, bounds), np.split(greedy, bounds), strict=True))
-
-    def run(
-        self, queries: Sequence[Query], read: Read, is_spoiled: Callable[[slice], bool]
-    ) -> None:
-        """Compute the logits of every target of the queries and hand them to `read`.
-
-        What `is_spoiled` says of a query's slots afterwards decides whether it is computed again,
-        alone: a NaN reaches whoever shares the memory with it.
+        What sharing spoiled with a neighbour's NaN is computed again, alone.
         """
         if not queries:
             return
         self._make_room(max(len(query.tokens) for query in queries))
-        ends = np.cumsum([len(query.targets) for query in queries])
-        starts = ends - [len(query.targets) for query in queries]
+        slots = divide(queries)
         shared = [i for i, q in enumerate(queries) if len(q.tokens) <= self.sharing_limit]
         if shared:
-            slots = np.concatenate([np.arange(starts[i], ends[i]) for i in shared])
-            steps = plan(
-                grow(
-                    [queries[i].tokens for i in shared],
-                    [len(queries[i].tokens) - len(queries[i].targets) for i in shared],
-                ),
-                pack=self._pack,
-                block=self._pack,
-                longest=self._pack,
+            numbers = np.concatenate([np.arange(slots[i].start, slots[i].stop) for i in shared])
+            run_shared(
+                self._tree,
+                self._plan([queries[i] for i in shared]),
+                lambda found, logits: reader.read(numbers[found], logits),
             )
-            run_shared(self._tree, steps, lambda found, logits: read(slots[found].tolist(), logits))
         alone = sorted(set(range(len(queries))) - set(shared))
-        alone += [i for i in shared if is_spoiled(slice(starts[i], ends[i]))]
+        alone += [i for i in shared if reader.is_spoiled(slots[i])]
         if alone:
+            starts = [slots[i].start for i in alone]
             self._tree.wipe()
-            run_plain(self._session, [queries[i] for i in alone], starts[alone].tolist(), read)
+            run_plain(self._session, [queries[i] for i in alone], starts, reader.read)
             self._tree.wipe()
+
+    def _plan(self, queries: Sequence[Query]) -> Iterator[Step]:
+        starts = [len(query.tokens) - len(query.targets) for query in queries]
+        forest = grow([query.tokens for query in queries], starts)
+        return plan(forest, pack=self._pack, block=self._pack, longest=self._pack)
 
     def _generate(self, grown: Sequence[Continuation]) -> None:
         if not grown:

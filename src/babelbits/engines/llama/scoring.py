@@ -14,11 +14,8 @@ from babelbits.engines.forest import Step
 from babelbits.engines.llama.session import Batch, Session
 from babelbits.engines.llama.tree import Tree
 
-Read = Callable[[Sequence[int], NDArray[np.float32]], None]
+Read = Callable[[NDArray[np.intp], NDArray[np.float32]], None]
 """Told the slots (targets of all queries, numbered through) of some logits, and these."""
-
-_CHUNK_ELEMENTS = 2**22
-"""Logits whose exponentials are held at a time."""
 
 
 def run_shared(tree: Tree, steps: Iterable[Step], read: Read) -> None:
@@ -30,7 +27,7 @@ def run_shared(tree: Tree, steps: Iterable[Step], read: Read) -> None:
         for rows, logits in tree.run(step):
             index = [i for i, row in enumerate(rows) for _slot in slots[row]]
             repeated = logits if len(index) == len(rows) else logits[index]
-            read([slot for row in rows for slot in slots[row]], repeated)
+            read(np.array([slot for row in rows for slot in slots[row]], np.intp), repeated)
 
 
 def run_plain(session: Session, queries: Sequence[Query], slots: Sequence[int], read: Read) -> None:
@@ -46,7 +43,7 @@ def run_plain(session: Session, queries: Sequence[Query], slots: Sequence[int], 
         first = len(query.tokens) - len(query.targets)
         for start, logits in pieces(session, query.tokens, first=first):
             here = slot + max(start, first) - first
-            read(range(here, here + len(logits)), logits)
+            read(np.arange(here, here + len(logits)), logits)
 
 
 def pieces(
@@ -65,30 +62,3 @@ def pieces(
         )
         if len(logits):
             yield start, logits
-
-
-def read_logits(
-    logits: NDArray[np.float32], targets: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Log-probability of each row's target, and whether it is the most likely token.
-
-    Parameters
-    ----------
-    logits : shape (n, vocabulary)
-    targets : shape (n,)
-    """
-    rows = np.arange(len(targets))
-    best = logits.argmax(axis=1)
-    chosen = logits[rows, targets].astype(np.float64) - log_totals(logits, logits[rows, best])
-    return chosen, best == targets
-
-
-def log_totals(logits: NDArray[np.float32], highest: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logarithm of the sum of exponentials of each row, whose highest logit is known."""
-    totals = np.empty(len(logits))
-    step = max(1, _CHUNK_ELEMENTS // logits.shape[1])
-    for start in range(0, len(logits), step):
-        rows = slice(start, start + step)
-        shares = np.exp(logits[rows] - highest[rows, None])
-        totals[rows] = np.log(shares.sum(axis=1, dtype=np.float64)) + highest[rows]
-    return totals
