@@ -97,6 +97,7 @@ def document(kl: list[float], lost: float = 0.0) -> TokenDivergence:
         same_top=values < 1,
         baseline_logprobs=np.full(values.size, -2.0),
         variant_logprobs=np.full(values.size, -2.0 - lost),
+        kept=np.full(values.size, 0.75),
     )
 
 
@@ -114,6 +115,7 @@ def test_tokens_are_pooled_and_the_ratio_is_that_of_perplexities() -> None:
     assert found.perplexity_ratio == pytest.approx(math.exp(0.1))
     assert [q.value for q in found.quantiles] == pytest.approx([0.2, 10.0, 10.0, 10.0])
     assert found.largest == 10.0
+    assert found.kept == 0.75
 
 
 def test_one_document_has_no_interval_and_none_is_an_error() -> None:

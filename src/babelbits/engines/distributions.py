@@ -139,6 +139,7 @@ class Compared:
             same_top=self._same_top[slots],
             baseline_logprobs=self._baseline.target_logprobs[slots],
             variant_logprobs=self._logprobs[slots],
+            kept=1.0 - self._baseline.tail[slots].astype(np.float64),
         )
 
 
