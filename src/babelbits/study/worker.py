@@ -185,18 +185,7 @@ class Worker:
             return
         self.close()
         self._emit(Loading(variant=step.label))
-        study, recipe = self._site.study, step.spec.recipe
-        settings = replace(
-            study.engine,
-            device=device_of(study.engine, recipe=recipe),
-            dtype=engine_identity(study.engine, recipe=recipe).dtype,
-            trust_remote_code=study.model.trust_remote_code,
-            allow_pickle=study.model.allow_pickle,
-        )
-        with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-            self._engine = loading.load(
-                self._folder(step), family=RECIPES[recipe].family, settings=settings
-            )
+        self._engine = open_engine(self._site.study, step, folder=self._folder(step))
         self._loaded = step.label
 
     # --- cells ---
@@ -247,6 +236,20 @@ class Worker:
         if meta is None or meta.stop is None or job.baseline is None:
             return Watch(None, ())
         return Watch(meta, self._store.rows(job.baseline))
+
+
+def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
+    """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
+    recipe = step.spec.recipe
+    settings = replace(
+        study.engine,
+        device=device_of(study.engine, recipe=recipe),
+        dtype=engine_identity(study.engine, recipe=recipe).dtype,
+        trust_remote_code=study.model.trust_remote_code,
+        allow_pickle=study.model.allow_pickle,
+    )
+    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+        return loading.load(folder, family=RECIPES[recipe].family, settings=settings)
 
 
 def reason(error: Exception) -> str:
