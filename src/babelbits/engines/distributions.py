@@ -222,7 +222,8 @@ def read_logits(
     rows = np.arange(len(targets))
     best = logits.argmax(axis=1)
     highest = logits[rows, best]
-    totals = np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64)
+    shares = logits - highest[:, None]
+    totals = np.exp(shares, out=shares).sum(axis=1, dtype=np.float64)
     chosen = logits[rows, targets].astype(np.float64) - highest - np.log(totals)
     return chosen, best == targets
 
