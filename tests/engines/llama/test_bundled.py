@@ -80,3 +80,14 @@ def test_divergences_do_not_depend_on_the_engine_or_the_path(
         for one in (found[0], found[1], found[3]):
             assert one.kl.max() < 1e-8
             assert one.same_top.all()
+
+
+def test_packs_move_float16_by_rounding_only(subject: Callable[..., Any]) -> None:
+    """Activations are rounded to 16 bits before products, so shapes of packs show: 1e-3 nats."""
+    texts = [*passages("en", 4), *passages("ml", 4)]
+    packed, alone = (
+        np.concatenate([one.logprobs for one in engine.score_text(texts)])
+        for engine in (subject("bundled", "f16"), subject("bundled", "f16", sharing=False))
+    )
+    assert np.abs(packed - alone).max() < 5e-3
+    assert abs(np.mean(packed - alone)) < 1e-4
