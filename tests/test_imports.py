@@ -143,6 +143,7 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
         "run",
         "report",
         "compare",
+        "kl",
         "show",
         "power",
         "gate",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from babelbits.engines.hf.sampling import Sampler
+from babelbits.engines.sampling import Sampler
 from babelbits.records import GenerateRequest
 from tiny_models import ARCHITECTURES
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
     "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
+    "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),

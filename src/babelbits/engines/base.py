@@ -17,6 +17,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
+from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 LongPrompts = Literal["truncate-left", "fail"]
 
@@ -76,6 +77,16 @@ class Engine(Protocol):
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
         """Continue each prompt."""
+
+    def distributions(
+        self, requests: Sequence[TextRequest], *, k: int
+    ) -> list[TopTokens | Failure]:
+        """The k most likely tokens after every position of whole texts."""
+
+    def divergences(
+        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
+    ) -> list[TokenDivergence | Failure]:
+        """How far this model is from a baseline after every position of the same texts."""
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -4,17 +4,24 @@ Importing this module costs nothing: torch and transformers are imported by `loa
 The work is in `engines.hf`, one idea a module:
 
     loading      a folder becomes a model and a tokenizer, or a `ModelError`
-    encoding     text to tokens, exactly as lm-evaluation-harness does it
-    forest       which tokens need computing at all, and in which forward passes (no torch)
-    trunk        the KV cache of the path from the root of that forest to where we are
+    trunk        the KV cache of the path from the root of the forest to where we are
     forward      forward passes over pieces of the forest
     plain        the padded path without sharing: the oracle of the tests
     exactness    how long a sequence may be for sharing to be exact on this architecture
-    scoring      requests to log-probabilities
+    scoring      queries to log-probabilities
     rows         decoding many sequences at once
     cascade      attention to a shared trunk and to each row's own tokens
-    generation   requests to texts
+    choosing     the next token of many rows
+    generation   prompts to continuations
     engine       the `Engine` itself
+
+What it shares with the llama.cpp engine is beside this module, without torch:
+
+    encoding     text to tokens, exactly as lm-evaluation-harness does it
+    forest       which tokens need computing at all, and in which forward passes
+    sampling     seeded draws of tokens
+    stopping     when a continuation ends, and what its text is
+    replies      log-probabilities and continuations to replies
 """
 
 from importlib.metadata import PackageNotFoundError, version

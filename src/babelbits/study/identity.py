@@ -8,12 +8,13 @@ lists what changes an id and what does not.
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from babelbits.engines import llama_cpp, loading
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.transformers import engine_version
 from babelbits.errors import CalibrationError
 from babelbits.recipes.calibration import (
     WHOLE,
@@ -124,19 +125,21 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 # --- engines -----------------------------------------------------------------------------------
 
 
-def engine_identity(settings: EngineSettings) -> EngineIdentity:
-    """What the engine of a run will say it is, known before torch is imported."""
-    device_kind = resolve_device(settings.device).partition(":")[0]
-    dtype = settings.dtype
-    if dtype == "auto":
-        dtype = "float32" if device_kind == "cpu" else "bfloat16"
-    return EngineIdentity(
-        name="transformers",
-        version=engine_version(),
-        device_kind=device_kind,
-        dtype=dtype,
-        long_prompts=settings.long_prompts,
-    )
+def engine_identity(settings: EngineSettings, *, recipe: str = BASELINE) -> EngineIdentity:
+    """What the engine of a recipe's variants will say it is, known before it is loaded."""
+    family = RECIPES[recipe].family
+    return loading.identity(family, replace(settings, device=device_of(settings, recipe=recipe)))
+
+
+def device_of(settings: EngineSettings, *, recipe: str) -> str:
+    """The device that runs a recipe's variants.
+
+    'auto' is the CPU for llama.cpp where its library was built without a GPU.
+    """
+    device = resolve_device(settings.device)
+    if RECIPES[recipe].family == loading.GGUF and settings.device == "auto" and device != "cpu":
+        return device if llama_cpp.has_gpu() else "cpu"
+    return device
 
 
 def resolve_device(device: str) -> str:

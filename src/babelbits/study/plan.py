@@ -268,7 +268,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         variant=variant.identity,
         task_fingerprint=built.fingerprint,
         scorer_version=info.scorer_version,
-        engine=context.engine,
+        engine=engine_identity(context.study.engine, recipe=variant.spec.recipe),
         seed=context.study.seed,
         replicate=replicate,
     )

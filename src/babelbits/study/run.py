@@ -88,7 +88,7 @@ def execute(
     store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
     agenda = Agenda(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, agenda, listener)
-    site = Site(study=plan.study, base=plan.base, engine=plan.engine)
+    site = Site(study=plan.study, base=plan.base)
     if workers > 1:
         work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
     else:

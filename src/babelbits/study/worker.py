@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from babelbits.compare.early import Watch
-from babelbits.engines.base import Engine, EngineIdentity
+from babelbits.engines import loading
+from babelbits.engines.base import Engine
 from babelbits.errors import BabelbitsError, StoreError
 from babelbits.quiet import quiet
+from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.make import make, verify
 from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
@@ -31,12 +33,19 @@ from babelbits.study.events import (
     Running,
     VariantFailed,
 )
-from babelbits.study.identity import resolve_device, version_of
+from babelbits.study.identity import device_of, engine_identity, resolve_device, version_of
 from babelbits.study.spec import BASELINE, Study
 from babelbits.study.steps import CellStep, VariantStep
 from babelbits.tasks.base import Task
 
-_LIBRARIES = ("babelbits", "torch", "transformers", "lm_eval", "tokenizers")
+_LIBRARIES = (
+    "babelbits",
+    "torch",
+    "transformers",
+    "lm_eval",
+    "tokenizers",
+    "llama-cpp-python",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +77,6 @@ class Site:
 
     study: Study
     base: BaseModel
-    engine: EngineIdentity
 
     def store(self) -> Store:
         """The run folder."""
@@ -173,22 +181,11 @@ class Worker:
 
     def _load(self, step: VariantStep) -> None:
         """Have the variant's engine loaded."""
-        from babelbits.engines import transformers
-
         if self._loaded == step.label:
             return
         self.close()
         self._emit(Loading(variant=step.label))
-        study = self._site.study
-        settings = replace(
-            study.engine,
-            device=resolve_device(study.engine.device),
-            dtype=self._site.engine.dtype,
-            trust_remote_code=study.model.trust_remote_code,
-            allow_pickle=study.model.allow_pickle,
-        )
-        with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-            self._engine = transformers.load(self._folder(step), settings=settings)
+        self._engine = open_engine(self._site.study, step, folder=self._folder(step))
         self._loaded = step.label
 
     # --- cells ---
@@ -239,6 +236,20 @@ class Worker:
         if meta is None or meta.stop is None or job.baseline is None:
             return Watch(None, ())
         return Watch(meta, self._store.rows(job.baseline))
+
+
+def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
+    """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
+    recipe = step.spec.recipe
+    settings = replace(
+        study.engine,
+        device=device_of(study.engine, recipe=recipe),
+        dtype=engine_identity(study.engine, recipe=recipe).dtype,
+        trust_remote_code=study.model.trust_remote_code,
+        allow_pickle=study.model.allow_pickle,
+    )
+    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+        return loading.load(folder, family=RECIPES[recipe].family, settings=settings)
 
 
 def reason(error: Exception) -> str:

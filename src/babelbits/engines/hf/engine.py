@@ -11,22 +11,34 @@ import numpy as np
 import torch
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.hf.encoding import Encoder, Prompt, Query
-from babelbits.engines.hf.exactness import find_shortcuts
-from babelbits.engines.hf.forest import grow, plan
-from babelbits.engines.hf.forward import TreeRunner
-from babelbits.engines.hf.generation import (
-    Continuation,
-    TreeGenerator,
-    continuations,
-    generate_plain,
-    reply,
+from babelbits.engines.distributions import (
+    Compared,
+    Kept,
+    Reader,
+    ask,
+    divide,
+    flatten,
+    matching,
+    targets_of,
 )
+from babelbits.engines.encoding import Encoder, Prompt, Query
+from babelbits.engines.forest import grow, plan
+from babelbits.engines.hf.exactness import find_shortcuts
+from babelbits.engines.hf.forward import TreeRunner
+from babelbits.engines.hf.generation import TreeGenerator, generate_plain
 from babelbits.engines.hf.loading import LoadedModel
-from babelbits.engines.hf.plain import Scored, score_plain
-from babelbits.engines.hf.scoring import score_reply, score_shared, text_reply
-from babelbits.engines.hf.stopping import Stopping
+from babelbits.engines.hf.plain import plain_logits, score_plain
+from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.hf.trunk import Trunk
+from babelbits.engines.replies import (
+    Continuation,
+    Scored,
+    continuations,
+    generate_reply,
+    score_reply,
+    text_reply,
+)
+from babelbits.engines.stopping import Stopping
 from babelbits.engines.transformers import engine_version
 from babelbits.records import (
     Failure,
@@ -37,6 +49,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
+from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -120,6 +133,21 @@ class TransformersEngine:
             for request, windows in zip(requests, encoded, strict=True)
         ]
 
+    def distributions(
+        self, requests: Sequence[TextRequest], *, k: int
+    ) -> list[TopTokens | Failure]:
+        """The k most likely tokens after every position of whole texts."""
+        encoded = self.encoder.windows(requests)
+        return ask(encoded, Kept(targets_of(flatten(encoded)), k=k), self._show)
+
+    def divergences(
+        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
+    ) -> list[TokenDivergence | Failure]:
+        """How far this model is from a baseline after every position of the same texts."""
+        encoded = self.encoder.windows(requests)
+        kept = matching(encoded, baselines)
+        return ask(encoded, Compared(targets_of(flatten(encoded)), kept), self._show)
+
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
         """Continue each prompt; greedily where its temperature is 0."""
         encoded = self.encoder.prompts(requests)
@@ -129,7 +157,9 @@ class TransformersEngine:
         ]
         self._generate([one for ones in grown for one in ones])
         return [
-            reply(request, prompt, ones, self._stopping) if isinstance(prompt, Prompt) else prompt
+            generate_reply(request, prompt, ones, self._stopping)
+            if isinstance(prompt, Prompt)
+            else prompt
             for request, prompt, ones in zip(requests, encoded, grown, strict=True)
         ]
 
@@ -168,6 +198,17 @@ class TransformersEngine:
         starts = [len(query.tokens) - len(query.targets) for query in queries]
         steps = plan(grow(tokens, starts), pack=self._pack, block=self._pack, longest=self._longest)
         return score_shared(self._runner, queries, steps)
+
+    @torch.inference_mode()
+    def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+        """Show a reader the logits of every target; whole texts share nothing, so plainly."""
+        slots = divide(queries)
+        budget = min(self.settings.token_budget, self._longest)
+        for i, logits in plain_logits(
+            self.loaded.model, queries, token_budget=budget, device=self.loaded.device
+        ):
+            numbers = np.arange(slots[i].start, slots[i].stop)
+            reader.read(numbers, logits.float().cpu().numpy())
 
     @torch.inference_mode()
     def _generate(self, grown: Sequence[Continuation]) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from babelbits.engines.encoding import Query
+from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.cascade import cascading
-from babelbits.engines.hf.encoding import Query
-from babelbits.engines.hf.forest import grow, plan
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import score_plain

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from babelbits.engines.hf.forest import Step
+from babelbits.engines.forest import Step
 from babelbits.engines.hf.trunk import Trunk
 
 _CHUNK_ELEMENTS = 2**24

@@ -6,68 +6,22 @@ end-of-sequence tokens are used: no repetition penalty, no sampling that nobody 
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from babelbits.engines.forest import Step
 from babelbits.engines.hf.cascade import cascading
-from babelbits.engines.hf.encoding import Prompt
-from babelbits.engines.hf.forest import Step
+from babelbits.engines.hf.choosing import choose
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import batches
 from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows, WholeRows
-from babelbits.engines.hf.sampling import Sampler, choose
-from babelbits.engines.hf.scoring import not_finite
-from babelbits.engines.hf.stopping import FinishReason, Stopping
-from babelbits.records import Failure, GenerateRequest, Generation
+from babelbits.engines.replies import Continuation, append
+from babelbits.engines.stopping import Stopping
 
 _SPARSE = 0.75
 """Finished rows are dropped once this share or less is still growing."""
-
-
-@dataclass(slots=True, eq=False)
-class Continuation:
-    """One continuation while it grows."""
-
-    prompt: Prompt
-    stop: tuple[str, ...]
-    sampler: Sampler | None
-    tokens: list[int] = field(default_factory=list)
-    finish: FinishReason | Literal["failed"] | None = None
-
-    def restart(self) -> None:
-        """Forget what was generated."""
-        self.tokens, self.finish = [], None
-        if self.sampler:
-            self.sampler.restart()
-
-
-def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation]:
-    """What has to be decoded for a request; one greedy row serves any number of samples."""
-    greedy = request.temperature == 0
-    samplers = [None if greedy else Sampler(request, i) for i in range(request.samples)]
-    wanted = samplers[:1] if greedy else samplers
-    return [Continuation(prompt=prompt, stop=request.stop, sampler=s) for s in wanted]
-
-
-def reply(
-    request: GenerateRequest, prompt: Prompt, grown: Sequence[Continuation], stopping: Stopping
-) -> Generation | Failure:
-    """The reply to a request whose continuations are finished."""
-    reasons: list[FinishReason] = []
-    for one in grown:
-        if one.finish is None or one.finish == "failed":
-            return not_finite()
-        reasons.append(one.finish)
-    repeats = request.samples // len(grown)
-    return Generation(
-        texts=tuple(stopping.text(one.tokens, request.stop) for one in grown) * repeats,
-        finish_reasons=tuple(reasons) * repeats,
-        output_tokens=tuple(len(one.tokens) for one in grown) * repeats,
-        prompt_tokens=len(prompt.tokens),
-        truncated_tokens=prompt.truncated,
-    )
 
 
 def decode(
@@ -91,19 +45,7 @@ def _append(logits: torch.Tensor, held: Sequence[Continuation], stopping: Stoppi
     going = [i for i, one in enumerate(held) if one.finish is None]
     growing = [held[i] for i in going]
     picked = logits if len(going) == len(held) else logits[going]
-    for one, token in zip(growing, choose(picked, [one.sampler for one in growing]), strict=True):
-        if token is None:
-            one.finish = "failed"
-        else:
-            one.tokens.append(token)
-    alive = [one for one in growing if one.finish is None]
-    reasons = stopping.finished(
-        [one.tokens for one in alive],
-        [one.stop for one in alive],
-        [one.prompt.max_new_tokens for one in alive],
-    )
-    for one, reason in zip(alive, reasons, strict=True):
-        one.finish = reason
+    append(choose(picked, [one.sampler for one in growing]), growing, stopping)
 
 
 def generate_plain(

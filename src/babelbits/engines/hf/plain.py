@@ -8,15 +8,11 @@ in lm-evaluation-harness.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from babelbits.engines.hf.encoding import Query
+from babelbits.engines.encoding import Query
 from babelbits.engines.hf.forward import read_logits
-
-Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
-"""Log-probability of every target of a query, and whether each is the most likely token."""
+from babelbits.engines.replies import Scored
 
 
 def score_plain(
@@ -24,10 +20,18 @@ def score_plain(
 ) -> list[Scored]:
     """Score queries in batches of at most `token_budget` padded tokens (or a single row)."""
     scored: dict[int, Scored] = {}
-    for batch in batches([len(q.tokens) for q in queries], token_budget=token_budget):
-        results = _score_batch(model, [queries[i] for i in batch], device=device)
-        scored.update(zip(batch, results, strict=True))
+    for i, logits in plain_logits(model, queries, token_budget=token_budget, device=device):
+        scored[i] = read_logits(logits, range(len(logits)), queries[i].targets)
     return [scored[i] for i in range(len(queries))]
+
+
+def plain_logits(
+    model: Any, queries: Sequence[Query], *, token_budget: int, device: torch.device
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Each query's index, in some order, and the logits of its targets."""
+    for batch in batches([len(q.tokens) for q in queries], token_budget=token_budget):
+        logits = _batch_logits(model, [queries[i] for i in batch], device=device)
+        yield from zip(batch, logits, strict=True)
 
 
 def batches(lengths: Sequence[int], *, token_budget: int) -> Iterator[list[int]]:
@@ -42,7 +46,9 @@ def batches(lengths: Sequence[int], *, token_budget: int) -> Iterator[list[int]]
         yield batch
 
 
-def _score_batch(model: Any, queries: Sequence[Query], *, device: torch.device) -> list[Scored]:
+def _batch_logits(
+    model: Any, queries: Sequence[Query], *, device: torch.device
+) -> Iterator[torch.Tensor]:
     width = max(len(q.tokens) for q in queries)
     start = min(len(q.tokens) - len(q.targets) for q in queries)
     padded = [q.tokens + [0] * (width - len(q.tokens)) for q in queries]
@@ -51,9 +57,6 @@ def _score_batch(model: Any, queries: Sequence[Query], *, device: torch.device) 
         use_cache=False,
         logits_to_keep=torch.arange(start, width, device=device),
     ).logits
-    results = []
     for row, query in zip(logits, queries, strict=True):
         end = len(query.tokens) - start
-        wanted = row[end - len(query.targets) : end]
-        results.append(read_logits(wanted, range(len(wanted)), query.targets))
-    return results
+        yield row[end - len(query.targets) : end]

@@ -1,18 +1,13 @@
-"""Queries to log-probabilities through the forest, and queries to replies.
-
-Log-probabilities are in nats. A query whose numbers are not finite becomes a `Failure`, never a
-number.
-"""
+"""Queries to log-probabilities through the forest, in nats."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from babelbits.engines.hf.encoding import Query
-from babelbits.engines.hf.forest import Step
+from babelbits.engines.encoding import Query
+from babelbits.engines.forest import Step
 from babelbits.engines.hf.forward import TreeRunner, read_logits, wanted_rows
-from babelbits.engines.hf.plain import Scored
-from babelbits.records import Failure, Score, TextScore
+from babelbits.engines.replies import Scored
 
 
 def score_shared(
@@ -32,30 +27,3 @@ def score_shared(
         logprobs[slots], greedy[slots] = read_logits(logits, rows, [targets[s] for s in slots])
     bounds = np.cumsum([len(query.targets) for query in queries])[:-1]
     return list(zip(np.split(logprobs, bounds), np.split(greedy, bounds), strict=True))
-
-
-def score_reply(query: Query, scored: Scored) -> Score | Failure:
-    """The reply to a `ScoreRequest`."""
-    logprobs, greedy = scored
-    if not np.isfinite(logprobs).all():
-        return not_finite()
-    return Score(
-        logprob=min(0.0, float(logprobs.sum())),
-        is_greedy=bool(greedy.all()),
-        prompt_tokens=query.prompt_tokens,
-        continuation_tokens=len(query.targets),
-        truncated_tokens=query.truncated,
-    )
-
-
-def text_reply(text: str, windows: Sequence[Scored]) -> TextScore | Failure:
-    """The reply to a `TextRequest` from the scores of its windows, in order."""
-    logprobs = np.concatenate([scored[0] for scored in windows])
-    if not np.isfinite(logprobs).all():
-        return not_finite()
-    return TextScore(logprobs=tuple(np.minimum(0.0, logprobs).tolist()), n_bytes=len(text.encode()))
-
-
-def not_finite() -> Failure:
-    """What a request gets whose logits were NaN or infinite."""
-    return Failure(kind="nan_logits", message="the model's logits are not finite numbers")

@@ -1,13 +1,12 @@
-"""Choosing the next token: the most likely one, or a draw that is the same in every batch.
+"""Drawing the next token: a draw that is the same in every batch.
 
 A draw is fixed by the request's content, its seed and the sample's number, never by its neighbours
 (up to the last bits of the logits, which depend on the shapes of matrix products).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 from babelbits.records import GenerateRequest, digest
 
@@ -27,36 +26,16 @@ class Sampler:
         """Begin the same draws again."""
         self._rng = np.random.default_rng(self._seed)
 
-    def draw(self, logits: torch.Tensor) -> int:
+    def draw(self, logits: ArrayLike) -> int:
         """One token id from logits of shape (vocabulary,).
 
         top_p keeps the smallest set of most likely tokens whose probability reaches it (nucleus
         sampling, arXiv 1904.09751).
         """
-        scaled = torch.softmax(logits.double() / self._temperature, dim=-1)
-        ordered, ids = torch.sort(scaled, descending=True, stable=True)
-        cumulative = ordered.cumsum(0).cpu().numpy()
+        shares = softmax(np.asarray(logits, np.float64) / self._temperature)
+        ids = np.argsort(-shares, kind="stable")
+        cumulative = shares[ids].cumsum()
         kept = int(np.searchsorted(cumulative, self._top_p)) + 1 if self._top_p < 1 else None
         cumulative = cumulative[:kept]
         place = np.searchsorted(cumulative, self._rng.random() * cumulative[-1], side="right")
         return int(ids[min(int(place), len(cumulative) - 1)])
-
-
-def choose(logits: torch.Tensor, samplers: Sequence[Sampler | None]) -> list[int | None]:
-    """The next token of every row, None where its logits are not finite.
-
-    Parameters
-    ----------
-    logits : tensor of shape (rows, vocabulary)
-    samplers : one a row
-        None chooses the most likely token.
-    """
-    highest, best = logits.max(dim=-1)
-    finite = torch.isfinite(highest).tolist()
-    chosen: list[int | None] = [
-        b if ok else None for b, ok in zip(best.tolist(), finite, strict=True)
-    ]
-    for i, sampler in enumerate(samplers):
-        if sampler is not None and finite[i]:
-            chosen[i] = sampler.draw(logits[i])
-    return chosen

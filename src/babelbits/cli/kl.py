@@ -1,0 +1,116 @@
+"""`babelbits kl`: how far each variant's next-token distributions are from the baseline's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import cell, console, data_json, say
+from babelbits.errors import ExitCode
+
+if TYPE_CHECKING:
+    from babelbits.records import Interval
+    from babelbits.stats.divergence import DivergenceSummary
+    from babelbits.study.divergence import Divergence
+
+SCHEMA = "babelbits.kl/1"
+_NEARLY_ALL = 0.999
+"""Kept probability from which on nothing need be said of the rest."""
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path, dir_okay=False), default="study.toml")
+@click.option("--limit", type=click.IntRange(min=1), help="First N documents: a smoke run.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Most likely tokens kept of the baseline; the vocabulary's size makes the KL exact.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
+    """Measure Kullback-Leibler divergence, same top token and perplexity ratio by language.
+
+    On the text suites of STUDY (study.toml), for every variant that `babelbits run` has made, in
+    whatever format. Intervals are from drawing whole documents. What was measured is kept.
+    """
+    from babelbits.cli.run import need_libraries
+    from babelbits.store import Store
+    from babelbits.study import divergence, load
+    from babelbits.study.base_model import locate
+    from babelbits.study.plan import build_light, make_plan
+
+    need_libraries()
+    loaded = load(study, limit=limit)
+    store = Store(loaded.folder, smoke=loaded.smoke)
+    with store.writing():
+        plan = make_plan(loaded, store, base=locate(loaded.model), build=build_light)
+        found = divergence.measure(plan, store, k=top, say=say)
+    missing = divergence.left_out(plan)
+    if as_json:
+        data_json(as_object(found))
+    else:
+        _print(found)
+    if missing:
+        say(f"not made yet: {', '.join(missing)}; make them with: babelbits run")
+    return int(ExitCode.INCOMPLETE if missing else ExitCode.DONE)
+
+
+def as_object(found: Sequence["Divergence"]) -> dict[str, object]:
+    """What `--json` prints; divergences in nats a token."""
+    from babelbits.store.codec import to_json
+
+    return {"schema": SCHEMA, "divergences": [to_json(one) for one in found]}
+
+
+def _print(found: Sequence["Divergence"]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("variant", "task", "language"):
+        table.add_column(name)
+    for name in ("tokens", "mean KL, millinats", "median", "99 %", "same top, %", "PPL ratio"):
+        table.add_column(name, justify="right")
+    for one in found:
+        figures = ["-"] * 6 if one.summary is None else _figures(one.summary)
+        table.add_row(*map(cell, (one.variant, one.suite, one.language, *figures)))
+    console().print(table)
+    for line in _notes(found):
+        say(line)
+
+
+def _figures(one: "DivergenceSummary") -> list[str]:
+    at = {quantile.share: quantile.value for quantile in one.quantiles}
+    return [
+        str(one.n_tokens),
+        _with(one.mean, one.mean_interval, scale=1e3, digits=3),
+        f"{1e3 * at[0.5]:.3f}",
+        f"{1e3 * at[0.99]:.3f}",
+        _with(one.same_top, one.same_top_interval, scale=100, digits=2),
+        _with(one.perplexity_ratio, one.perplexity_ratio_interval, scale=1, digits=4),
+    ]
+
+
+def _with(value: float, interval: "Interval | None", *, scale: float, digits: int) -> str:
+    text = f"{scale * value:.{digits}f}"
+    if interval is None:
+        return text
+    return f"{text} [{scale * interval.low:.{digits}f}, {scale * interval.high:.{digits}f}]"
+
+
+def _notes(found: Sequence["Divergence"]) -> list[str]:
+    kept = [one.summary.kept for one in found if one.summary is not None]
+    lines = ["[...]: 95 % of bootstrap draws of whole documents; KL is of variant from baseline"]
+    if kept and min(kept) < _NEARLY_ALL:
+        lines.append(
+            f"KL is a lower bound: the {found[0].k} tokens kept hold {100 * min(kept):.1f} to "
+            f"{100 * max(kept):.1f} % of the baseline's probability, so languages with less of it "
+            "look closer than they are; a larger --top closes the gap"
+        )
+    failed = sum(one.n_failed for one in found)
+    if failed:
+        lines.append(f"{failed} documents could not be scored and are left out")
+    return lines

@@ -1,0 +1,1 @@
+"""The parts of the llama.cpp engine. Nothing here imports torch; the library is loaded late."""

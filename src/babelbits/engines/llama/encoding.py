@@ -1,0 +1,74 @@
+"""Text to tokens with the checkpoint's tokenizer, held against llama.cpp's own.
+
+A GGUF file carries its tokenizer as a name and tables. If the name is wrong (a converter guesses it
+from a hash), text in one script may be split as before and text in another not; the model then
+reads other tokens, which looks like damage by quantization. So every text with a line that was not
+seen yet is tokenized by both, and any difference is an error.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from babelbits.engines.base import LongPrompts
+from babelbits.engines.encoding import Encoder
+from babelbits.engines.llama.vocabulary import Vocabulary
+from babelbits.errors import EngineError
+
+_SHOWN = 40
+"""Letters of a text before and after the place where the tokenizers differ."""
+
+
+class CheckedEncoder(Encoder):
+    """An `Encoder` whose tokenizer must agree with llama.cpp's.
+
+    Raises
+    ------
+    EngineError
+        From every method: if the two give different tokens for a text; it shows the place.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        vocabulary: Vocabulary,
+        *,
+        context_length: int,
+        long_prompts: LongPrompts,
+    ) -> None:
+        super().__init__(tokenizer, context_length=context_length, long_prompts=long_prompts)
+        self._vocabulary = vocabulary
+        self._seen: set[int] = set()
+
+    def _encode(
+        self, texts: Sequence[str], *, prefix: str | None = None, special: bool | None = None
+    ) -> dict[str, list[int]]:
+        if self.tokenizer is not self._vocabulary:
+            self._compare(texts)
+        return super()._encode(texts, prefix=prefix, special=special)
+
+    def _compare(self, texts: Sequence[str]) -> None:
+        fresh = [text for text in dict.fromkeys(texts) if self._has_new_line(text)]
+        if not fresh:
+            return
+        ours = self.tokenizer(fresh, add_special_tokens=False, verbose=False)["input_ids"]
+        for text, expected in zip(fresh, ours, strict=True):
+            found = self._vocabulary.encode(text, add_special_tokens=False)
+            if found != expected:
+                raise EngineError(
+                    "llama.cpp splits a text into other tokens than the checkpoint's tokenizer: "
+                    + self._difference(text, expected, found),
+                    hint="the GGUF file holds another tokenizer than the model's: convert it again",
+                )
+
+    def _has_new_line(self, text: str) -> bool:
+        before = len(self._seen)
+        self._seen.update(hash(line) for line in text.split("\n"))
+        return len(self._seen) > before
+
+    def _difference(self, text: str, expected: list[int], found: list[int]) -> str:
+        same = 0
+        while same < min(len(expected), len(found)) and expected[same] == found[same]:
+            same += 1
+        place = len(self.tokenizer.decode(expected[:same])) if same else 0
+        shown = text[max(0, place - _SHOWN) : place + _SHOWN]
+        return f"{shown!r} ({found[same : same + 4]} instead of {expected[same : same + 4]})"

@@ -1,0 +1,167 @@
+"""A folder with a GGUF file becomes a model and its tokenizer, or a `ModelError`.
+
+The tokenizer is that of the checkpoint, where its files lie beside the GGUF file, so that prompts
+are split into the tokens of the baseline; else llama.cpp's own. Nothing is downloaded, and no code
+that comes with a checkpoint is run.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines.base import SMALL_MODEL, EngineSettings
+from babelbits.engines.llama.vocabulary import Vocabulary
+from babelbits.errors import ModelError
+from babelbits.llamacpp import library
+from babelbits.quiet import quiet
+
+_ALL_LAYERS = -1
+_FIRST_PART = "-00001-of-"
+_MATRIX = "imatrix"
+"""How the name of an importance matrix begins, which is a GGUF file but no model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model in llama.cpp, and how its text becomes tokens."""
+
+    api: Any
+    model: Any
+    vocabulary: Vocabulary
+    """llama.cpp's own tokenizer."""
+    tokenizer: Any
+    """The checkpoint's, or `vocabulary`."""
+    end_tokens: tuple[int, ...]
+    """Tokens that end a generation."""
+    device_kind: str
+    """'cpu' or 'cuda'."""
+    context_length: int
+    threads: int
+    sharing_limit: int
+    """Length in tokens up to which branches may share a trunk; 0 where they never may."""
+
+    def free(self) -> None:
+        """Give the model's memory back; nothing may use it afterwards."""
+        self.api.llama_model_free(self.model)
+
+
+def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
+    """Load the GGUF file in `folder` (or that file, if it is one).
+
+    Raises
+    ------
+    MissingExtraError
+        If llama.cpp is not installed.
+    ModelError
+        If there is no such file, or llama.cpp cannot load it.
+    """
+    path = gguf_file(folder)
+    api = library.load()
+    device_kind = _device_kind(settings.device, api)
+    options = api.llama_model_default_params()
+    options.n_gpu_layers = 0 if device_kind == "cpu" else _ALL_LAYERS
+    with library.complaints() as said:
+        model = api.llama_model_load_from_file(os.fsencode(path), options)
+    if not model:
+        raise ModelError(f"cannot be loaded: {library.last_of(said)}", where=str(path))
+    vocabulary = Vocabulary(api, model, name=path.stem)
+    return LoadedModel(
+        api=api,
+        model=model,
+        vocabulary=vocabulary,
+        tokenizer=_tokenizer(path.parent) or vocabulary,
+        end_tokens=_end_tokens(path.parent) or tuple(vocabulary.ends()),
+        device_kind=device_kind,
+        context_length=int(api.llama_model_n_ctx_train(model)),
+        threads=_threads(int(api.llama_model_n_params(model))),
+        sharing_limit=_sharing_limit(api, model, sharing=settings.sharing),
+    )
+
+
+def gguf_file(folder: Path) -> Path:
+    """The GGUF file in a folder; of one in parts, the first.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or more than one.
+    """
+    if folder.is_file():
+        return folder
+    if not folder.is_dir():
+        raise ModelError(
+            "there is no such folder", where=str(folder), hint="check the model's path"
+        )
+    found = [p for p in sorted(folder.glob("*.gguf")) if not p.name.startswith(_MATRIX)]
+    whole = [path for path in found if "-of-" not in path.name or _FIRST_PART in path.name]
+    if len(whole) != 1:
+        names = ", ".join(path.name for path in whole) or "none"
+        raise ModelError(
+            f"one GGUF file is expected here, found: {names}",
+            where=str(folder),
+            hint="point to the file itself",
+        )
+    return whole[0]
+
+
+def _device_kind(device: str, api: Any) -> str:
+    """'cpu' or 'cuda', whichever the library was built for where the device is 'auto'."""
+    kind = device.partition(":")[0]
+    if kind not in ("auto", "cpu", "cuda"):
+        raise ModelError(
+            f"there is no device called {device!r}", hint="use 'cpu', 'cuda' or 'auto'"
+        )
+    offloads = bool(api.llama_supports_gpu_offload())
+    if kind == "cuda" and not offloads:
+        raise ModelError(
+            "llama.cpp was built without support for a GPU",
+            hint="use device = 'cpu', or build it with CMAKE_ARGS=-DGGML_CUDA=on",
+        )
+    if kind == "auto":
+        return "cuda" if offloads else "cpu"
+    return kind
+
+
+def _tokenizer(folder: Path) -> Any:
+    """The checkpoint's tokenizer; None if it is not here, or transformers is not installed."""
+    if not (folder / "tokenizer_config.json").is_file():
+        return None
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        return None
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"the tokenizer cannot be loaded: {first}", where=str(folder)) from error
+
+
+def _end_tokens(folder: Path) -> tuple[int, ...]:
+    """What the checkpoint's generation_config says ends a generation."""
+    path = folder / "generation_config.json"
+    if not path.is_file():
+        return ()
+    listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    tokens = listed if isinstance(listed, list) else [listed]
+    return tuple(token for token in tokens if isinstance(token, int))
+
+
+def _threads(n_weights: int) -> int:
+    """As OMP_NUM_THREADS says; one for a small model, else one a core. Results do not change."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return 1 if n_weights < SMALL_MODEL else os.cpu_count() or 1
+
+
+def _sharing_limit(api: Any, model: Any, *, sharing: bool) -> int:
+    """Sharing is exact for attention; a sliding window may reuse cells that a branch needs."""
+    recurrent = api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model)
+    if not sharing or recurrent:
+        return 0
+    window = int(api.llama_model_n_swa(model))
+    return window or int(api.llama_model_n_ctx_train(model))

@@ -1,0 +1,110 @@
+"""Log-probabilities to replies, and continuations while they grow: the same for every engine.
+
+Log-probabilities are in nats. A query whose numbers are not finite becomes a `Failure`, never a
+number. Nothing here runs a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from babelbits.engines.encoding import Prompt, Query
+from babelbits.engines.sampling import Sampler
+from babelbits.engines.stopping import FinishReason, Stopping
+from babelbits.records import Failure, GenerateRequest, Generation, Score, TextScore
+
+Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""Log-probability of every target of a query, and whether each is the most likely token."""
+
+
+def score_reply(query: Query, scored: Scored) -> Score | Failure:
+    """The reply to a `ScoreRequest`."""
+    logprobs, greedy = scored
+    if not np.isfinite(logprobs).all():
+        return not_finite()
+    return Score(
+        logprob=min(0.0, float(logprobs.sum())),
+        is_greedy=bool(greedy.all()),
+        prompt_tokens=query.prompt_tokens,
+        continuation_tokens=len(query.targets),
+        truncated_tokens=query.truncated,
+    )
+
+
+def text_reply(text: str, windows: Sequence[Scored]) -> TextScore | Failure:
+    """The reply to a `TextRequest` from the scores of its windows, in order."""
+    logprobs = np.concatenate([scored[0] for scored in windows])
+    if not np.isfinite(logprobs).all():
+        return not_finite()
+    return TextScore(logprobs=tuple(np.minimum(0.0, logprobs).tolist()), n_bytes=len(text.encode()))
+
+
+def not_finite() -> Failure:
+    """What a request gets whose logits were NaN or infinite."""
+    return Failure(kind="nan_logits", message="the model's logits are not finite numbers")
+
+
+@dataclass(slots=True, eq=False)
+class Continuation:
+    """One continuation while it grows."""
+
+    prompt: Prompt
+    stop: tuple[str, ...]
+    sampler: Sampler | None
+    tokens: list[int] = field(default_factory=list)
+    finish: FinishReason | Literal["failed"] | None = None
+
+    def restart(self) -> None:
+        """Forget what was generated."""
+        self.tokens, self.finish = [], None
+        if self.sampler:
+            self.sampler.restart()
+
+
+def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation]:
+    """What has to be decoded for a request; one greedy row serves any number of samples."""
+    greedy = request.temperature == 0
+    samplers = [None if greedy else Sampler(request, i) for i in range(request.samples)]
+    wanted = samplers[:1] if greedy else samplers
+    return [Continuation(prompt=prompt, stop=request.stop, sampler=s) for s in wanted]
+
+
+def append(
+    chosen: Sequence[int | None], growing: Sequence[Continuation], stopping: Stopping
+) -> None:
+    """Give every continuation its next token (None: it failed), and see whether that ends it."""
+    for one, token in zip(growing, chosen, strict=True):
+        if token is None:
+            one.finish = "failed"
+        else:
+            one.tokens.append(token)
+    alive = [one for one in growing if one.finish is None]
+    reasons = stopping.finished(
+        [one.tokens for one in alive],
+        [one.stop for one in alive],
+        [one.prompt.max_new_tokens for one in alive],
+    )
+    for one, reason in zip(alive, reasons, strict=True):
+        one.finish = reason
+
+
+def generate_reply(
+    request: GenerateRequest, prompt: Prompt, grown: Sequence[Continuation], stopping: Stopping
+) -> Generation | Failure:
+    """The reply to a request whose continuations are finished."""
+    reasons: list[FinishReason] = []
+    for one in grown:
+        if one.finish is None or one.finish == "failed":
+            return not_finite()
+        reasons.append(one.finish)
+    repeats = request.samples // len(grown)
+    return Generation(
+        texts=tuple(stopping.text(one.tokens, request.stop) for one in grown) * repeats,
+        finish_reasons=tuple(reasons) * repeats,
+        output_tokens=tuple(len(one.tokens) for one in grown) * repeats,
+        prompt_tokens=len(prompt.tokens),
+        truncated_tokens=prompt.truncated,
+    )
