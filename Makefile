@@ -16,11 +16,11 @@ help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 $(VENV)/.run-installed: pyproject.toml requirements.lock scripts/install.sh
-	scripts/install.sh "$(PYTHON)" "$(VENV)" run
+	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf
 	@touch $@
 
 $(VENV)/.dev-installed: $(VENV)/.run-installed
-	scripts/install.sh "$(PYTHON)" "$(VENV)" run,dev
+	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf,dev
 	@touch $@
 
 install: $(VENV)/.run-installed ## Install what runs studies into .venv

@@ -37,4 +37,10 @@ if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
     fi
 fi
 echo "installing babelbits[$extras]: a few minutes the first time"
+case ",$extras," in
+*,gguf,*)
+    "$venv/bin/python" -c 'import llama_cpp' 2>/dev/null ||
+        echo "  among it llama.cpp, built from source for GGUF variants: 3 to 7 minutes on two cores, once"
+    ;;
+esac
 pip install --quiet --constraint "$here/requirements.lock" --editable "$here[$extras]"
