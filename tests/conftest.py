@@ -1,8 +1,10 @@
 """Fixtures that more than one room uses."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,33 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         return made[architecture]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def llama_cpp() -> Any:
+    """llama.cpp's library and converter; skips where they are not installed, but not in CI."""
+    from babelbits.errors import BabelbitsError
+    from babelbits.llamacpp import converter, gguf_file, library
+
+    in_ci = os.environ.get("CI") == "true"
+    try:
+        loaded = library.load()
+        gguf_file.package()
+        if in_ci or os.environ.get(converter.ARCHIVE_VARIABLE):
+            converter.need()
+    except BabelbitsError as error:
+        if in_ci:
+            raise
+        pytest.skip(str(error))
+    if not converter.is_there():
+        pytest.skip("llama.cpp's converter is not here: babelbits doctor --fix")
+    return loaded
+
+
+def llama_tool(name: str) -> str:
+    """Path of one of llama.cpp's own programs; skips where it is not built."""
+    folder = os.environ.get("BABELBITS_LLAMA_TOOLS", "")
+    found = shutil.which(name, path=folder) if folder else shutil.which(name)
+    if found is None:
+        pytest.skip(f"no {name}: build llama.cpp and set BABELBITS_LLAMA_TOOLS to its bin folder")
+    return found

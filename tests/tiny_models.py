@@ -49,15 +49,19 @@ def make_tiny(
     hidden: int = 64,
     layers: int = 2,
     vocab_size: int = 512,
+    tokens: int | None = None,
     context: int = 256,
     seed: int = 0,
     dtype: str = "float32",
 ) -> Path:
-    """Write a random causal LM with its tokenizer to `folder` and return it."""
+    """Write a random causal LM with its tokenizer to `folder` and return it.
+
+    The tokenizer has `tokens` tokens, or as many as the model has rows (`vocab_size`).
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    tokenizer = save_tokenizer(folder, vocab_size=vocab_size)
+    tokenizer = save_tokenizer(folder, vocab_size=tokens or vocab_size)
     config = AutoConfig.for_model(
         architecture,
         hidden_size=hidden,

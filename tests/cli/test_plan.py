@@ -1,6 +1,7 @@
 """`babelbits plan`, `recipes` and `doctor` as people and machines see them."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,25 @@ def test_doctor(
     assert "offline" in findings["hub"]["detail"]
     assert findings["cells"]["state"] == "warn"
     assert not list(tmp_path.iterdir()), "an examination leaves nothing behind"
+
+
+@pytest.mark.usefixtures("llama_cpp")
+def test_doctor_gets_the_converter_of_llama_cpp_and_takes_no_other_file_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "llama_cpp_python.tar.gz"
+    archive.write_bytes(b"another file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("BABELBITS_LLAMACPP_SDIST", str(archive))
+    run(["doctor", "--json"])
+    findings = {f["what"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert findings["llama.cpp"] == {
+        **findings["llama.cpp"], "state": "ok", "detail": version("llama-cpp-python"),
+    }  # fmt: skip
+    assert findings["gguf converter"]["fix"] == "babelbits doctor --fix"
     assert run(["doctor", "--fix"]) == ExitCode.USAGE
+    assert "its SHA-256 is" in capsys.readouterr().err
+    assert list((tmp_path / "cache" / "babelbits").iterdir()) == []
 
 
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(

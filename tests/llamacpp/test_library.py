@@ -1,5 +1,6 @@
 """Finding and loading the llama.cpp library: what is said when it is missing, wrong or broken."""
 
+import os
 import sys
 
 import pytest
@@ -48,11 +49,24 @@ def test_library_that_does_not_run_here_is_said(
 
 def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:
     with library.complaints() as lines:
-        library._log().write(1, b"loading\n")
+        library._log().write(2, b"loading\n")
         library._log().write(5, b" ...\n")
-        library._log().write(2, b"row of 100 is not a multiple of 256 ")
+        library._log().write(3, b"row of 100 is not a multiple of 256 ")
         library._log().write(5, b"-> falling back\n")
-        library._log().write(3, b"failed\n")
+        library._log().write(4, b"failed\n")
     assert lines == ["row of 100 is not a multiple of 256 -> falling back\n", "failed\n"]
-    assert library.last_of(lines) == "failed"
+    assert library.last_of(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
+    assert library.last_of(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
     assert library.last_of([]) == "llama.cpp gave no reason"
+
+
+def test_interruptible_call_gives_what_the_call_gives() -> None:
+    assert library.interruptible(lambda: 7) == 7
+
+
+@pytest.mark.parametrize(("wish", "threads"), [("3", 3), ("0", None), ("many", None), ("", None)])
+def test_threads_are_those_asked_for_or_one_a_processor(
+    wish: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    assert library.n_threads() == (threads or len(os.sched_getaffinity(0)))

@@ -20,7 +20,7 @@ Variant = Callable[..., tuple[Path, Manifest]]
 Tiny = Callable[[str], Path]
 Array = np.ndarray[Any, Any]
 
-MADE = [name for name in RECIPES if name != "baseline"]
+MADE = [name for name, info in RECIPES.items() if info.family not in ("none", "gguf")]
 LAYER = "model.layers.1.mlp.down_proj"  # 64 outputs, 128 inputs
 
 NF4_CODE = [

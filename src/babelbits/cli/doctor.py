@@ -46,17 +46,21 @@ class Finding:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
-@click.option("--fix", is_flag=True, help="Set damaged cells and variants of FOLDER aside.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Get llama.cpp's converter, and set damaged cells and variants of FOLDER aside.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
     """Check this machine, and the run folder FOLDER if one is named.
 
     Exits with 1 if anything fails.
     """
-    if fix and folder is None:
-        raise click.UsageError("--fix needs the run folder")
-    if fix and folder is not None:
-        _set_aside(folder)
+    if fix:
+        _get_converter()
+        if folder is not None:
+            _set_aside(folder)
     findings = list(examine(folder))
     if as_json:
         data_json({"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]})
@@ -72,6 +76,15 @@ def _print(findings: list[Finding]) -> None:
         data(f"{finding.state:<6}{finding.what:<{width}}{finding.detail}")
         if finding.fix is not None and finding.state != "ok":
             data(f"{'':<6}{'':<{width}}fix: {finding.fix}")
+
+
+def _get_converter() -> None:
+    """Get llama.cpp's converter where GGUF variants can be made and it is not there."""
+    from babelbits.llamacpp import converter, library
+
+    if library.version() is not None and not converter.is_there():
+        say(f"getting llama.cpp's converter to {converter.folder()}")
+        converter.get()
 
 
 def _set_aside(folder: Path) -> None:
@@ -101,6 +114,7 @@ def examine(folder: Path | None) -> Iterator[Finding]:
     """
     yield _python()
     yield from map(_library, _RUN_LIBRARIES)
+    yield from _llama()
     yield _accelerator()
     yield _hub()
     place = Path.cwd() if folder is None else folder
@@ -132,6 +146,31 @@ def _library(name: str) -> Finding:
         detail="not installed: needed to make and run variants" if version is None else version,
         fix="pip install 'babelbits[run]'",
     )
+
+
+def _llama() -> Iterator[Finding]:
+    """llama.cpp, which GGUF variants need: its library and its converter."""
+    from babelbits.llamacpp import converter, library
+
+    version = library.version()
+    problem = library.probe() if version == library.VERSION else f"needs {library.VERSION}"
+    if version is None:
+        problem = "not installed: needed for GGUF variants"
+    detail = problem if version is None else f"{version}: {problem}" if problem else version
+    yield Finding(
+        what="llama.cpp",
+        state="warn" if problem else "ok",
+        detail=str(detail),
+        fix=library.INSTALL,
+    )
+    if version is not None:
+        there = converter.is_there()
+        yield Finding(
+            what="gguf converter",
+            state="ok" if there else "warn",
+            detail=str(converter.folder()) if there else "not here yet: the first run gets it",
+            fix="babelbits doctor --fix",
+        )
 
 
 def _accelerator() -> Finding:

@@ -33,8 +33,9 @@ def recipes(name: str | None, *, as_json: bool) -> None:
 def _details(info: "RecipeInfo") -> list[str]:
     """Lines below a recipe's summary."""
     lines = [f"{name} = {_describe(info.parameters[name])}" for name in info.parameters]
-    if info.needs_calibration:
-        lines.append('calibration = "en": the language of the text it sees')
+    if info.sees_text:
+        optional = "" if info.needs_calibration else "; may be left out"
+        lines.append(f'calibration = "en": the language of the text it sees{optional}')
     if info.aliases:
         lines.append(f"also called {', '.join(info.aliases)}")
     return lines
@@ -52,6 +53,7 @@ def _object(info: "RecipeInfo") -> dict[str, Any]:
         "aliases": list(info.aliases),
         "summary": info.summary,
         "needs_calibration": info.needs_calibration,
+        "may_calibrate": info.may_calibrate,
         "parameters": {
             name: {
                 "type": parameter.type.__name__,

@@ -83,7 +83,7 @@ def _plan(study: "Study", store: "Store") -> "Plan":
 
     base = locate(study.model, download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
-    check(plan)
+    check(plan, tell=say)
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
     if study.stop:

@@ -5,16 +5,21 @@ goes nowhere, and `complaints` collects its warnings and errors, which are the o
 llama.cpp says why a call failed. Never computes anything itself.
 """
 
+import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from babelbits.errors import EngineError, MissingExtraError
+
+T = TypeVar("T")
 
 DISTRIBUTION = "llama-cpp-python"
 VERSION = "0.3.36"
@@ -22,8 +27,12 @@ VERSION = "0.3.36"
 INSTALL = "pip install 'babelbits[gguf]'"
 
 _PROBE = "import llama_cpp; llama_cpp.llama_backend_init()"
-_WARNING, _ERROR, _CONTINUED = 2, 3, 5
-"""llama.cpp's log levels (`ggml_log_level`)."""
+_LOOK = 0.1
+"""Seconds between looks at whether a call is over."""
+_SHOWN = 3
+"""Last lines of the log that an error shows."""
+_WARNING, _ERROR, _CONTINUED = 3, 4, 5
+"""`ggml_log_level` of ggml.h; the comments of llama-cpp-python show an older order."""
 
 
 def version() -> str | None:
@@ -88,6 +97,26 @@ def probe() -> str | None:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
+def n_threads() -> int:
+    """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, or one a processor."""
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wish) if wish.isdecimal() and int(wish) else len(os.sched_getaffinity(0))
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """What a long call into C gives; Ctrl-C ends the waiting at once, not when the call is over.
+
+    The call itself goes on in its thread until it or the process ends, so it must own all that it
+    uses, and its result must not matter to anybody then.
+    """
+    done: list[T] = []
+    thread = threading.Thread(target=lambda: done.append(call()), daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK)
+    return done[0]
+
+
 # --- the log -----------------------------------------------------------------------------------
 
 
@@ -134,6 +163,7 @@ def complaints() -> Iterator[list[str]]:
 
 
 def last_of(lines: list[str]) -> str:
-    """The last thing that was said, as part of a sentence."""
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "llama.cpp gave no reason"
+    """The last things that were said, as part of a sentence; errors come from the inside out."""
+    said = [re.sub(r"^\w+: ", "", line.strip()) for line in "".join(lines).splitlines()]
+    said = [line for line in said if line.strip("=")]  # llama.cpp frames some with rules
+    return "; ".join(dict.fromkeys(said[-_SHOWN:])) or "llama.cpp gave no reason"

@@ -11,7 +11,13 @@ The draw, the same for every source:
 A source is 'bundled' (the package's own CC0 passages), a UTF-8 text or JSONL file, or
 'hub:<dataset>[:<config>][@<revision>]'. Default: 128 windows of 2,048 tokens, or of the model's
 context where that is shorter. Bundled text is small, so by default its windows are what it fills:
-the length is halved until there are at least eight, and never goes under 128.
+the length is halved until there are at least eight, and never goes under 128. For llama.cpp's types
+a source that ends with '.gguf' is a ready importance matrix, from which nothing is drawn.
+
+Several draws of one text are *parts* of it that share no document: draw 2 of 3 takes every third
+document, beginning with the second. Texts that are translations of each other are so divided at the
+same places, and differ in the language alone. A mix of languages ('en+nb+ml') is made of bundled
+text, each document in one of the languages in turn: the same content, and no more of it.
 
 This module never quantizes; it imports `datasets` late, and torch not at all.
 """
@@ -33,6 +39,10 @@ SAMPLES = 128
 TOKENS = 2048
 HUB_DOCUMENTS = 10_000
 """A hub dataset is streamed, and only this many of its first documents enter the shuffle."""
+WHOLE = (1, 1)
+"""The part that is all of a text."""
+MIX = "+"
+"""Between the languages of a mix."""
 _FEWEST_WINDOWS = 8
 _SHORTEST_WINDOW = 128
 _SEPARATE = "\n\n"
@@ -43,7 +53,7 @@ class CalibrationSpec:
     """The calibration text a study asks for."""
 
     language: str
-    """Canonical code, e.g. 'nb'."""
+    """Canonical code, e.g. 'nb'; or several of them, as in 'en+nb+ml'."""
     source: str = "bundled"
     """'bundled', a file's path, or 'hub:<dataset>[:<config>][@<revision>]'."""
     samples: int | None = None
@@ -51,6 +61,8 @@ class CalibrationSpec:
     tokens: int | None = None
     """Tokens in a window; None: 2,048 or the context, or for bundled text what it fills."""
     seed: int = 0
+    part: tuple[int, int] = WHOLE
+    """Number of this draw, from 1, and how many draws share the text, none of them a document."""
     folder: Path | None = None
     """Where a relative path starts (the study's folder); None: the working folder."""
 
@@ -81,23 +93,51 @@ def bundled_file(language: str) -> Path:
     return Path(str(folder / f"{language}.jsonl"))
 
 
+def matrix_file(spec: CalibrationSpec) -> Path | None:
+    """The ready importance matrix that a spec names in place of text; None if it names text."""
+    return local_file(spec) if spec.source.endswith(".gguf") else None
+
+
+def local_file(spec: CalibrationSpec) -> Path:
+    """Where the file lies that a spec names as its source."""
+    return (spec.folder or Path()) / Path(spec.source).expanduser()
+
+
 def read_documents(spec: CalibrationSpec) -> tuple[str, ...]:
-    """All documents of a source, in the source's order.
+    """All documents of a draw's part of its source, in the source's order.
 
     Raises
     ------
     CalibrationError
-        If the source is missing, empty, not UTF-8 or not of a known form.
+        If the source is missing, empty, not UTF-8 or not of a known form, has fewer documents than
+        draws, or cannot be mixed.
     """
-    if spec.source == "bundled":
-        documents = _read_bundled(spec.language)
-    elif spec.source.startswith("hub:"):
-        documents = _read_hub(spec.source.removeprefix("hub:"))
-    else:
-        documents = read_file((spec.folder or Path()) / Path(spec.source).expanduser())
+    texts = [_read(spec, language) for language in spec.language.split(MIX)]
+    number, parts = spec.part
+    divided = [text[number - 1 :: parts] for text in texts]
+    rows = zip(*divided, strict=False)
+    documents = tuple(row[turn % len(row)] for turn, row in enumerate(rows))
     if not documents:
-        raise CalibrationError("the calibration text is empty", where=spec.source)
+        short = f"{min(map(len, texts))} documents cannot be divided in {parts} draws"
+        raise CalibrationError(
+            short if any(texts) else "the calibration text is empty", where=spec.source
+        )
     return documents
+
+
+def _read(spec: CalibrationSpec, language: str) -> tuple[str, ...]:
+    """All documents of the source in a language."""
+    if spec.source == "bundled":
+        return _read_bundled(language)
+    if MIX in spec.language:
+        raise CalibrationError(
+            "a mix of languages is made of bundled text only",
+            where=spec.source,
+            hint="mix the file yourself and name it under one language",
+        )
+    if spec.source.startswith("hub:"):
+        return _read_hub(spec.source.removeprefix("hub:"))
+    return read_file(local_file(spec))
 
 
 def source_hash(documents: Sequence[str]) -> str:

@@ -3,9 +3,9 @@
 Plain data, no torch: plan, study and `--help` import it. How a recipe is carried out is in
 `make`, never here.
 
-What no recipe touches: the embeddings, the norms and `lm_head` stay as they are in the base model
-(so GPTQ's authors do; Paper A does not say). Every quantizer sees the linear layers of the
-transformer blocks only.
+llm-compressor and bitsandbytes never touch the embeddings, the norms and `lm_head` here: these stay
+as they are in the base model (so GPTQ's authors do; Paper A does not say), and only the linear
+layers of the transformer blocks are quantized. llama.cpp quantizes embeddings and output too.
 
 Paper A is "How Does Quantization Affect Multilingual LLMs?" (Marchisio et al., Findings of EMNLP
 2024); its notation is accepted as an alias wherever a recipe's name is asked for.
@@ -19,8 +19,10 @@ from typing import Any, Literal
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.suggest import did_you_mean
 
-Family = Literal["none", "compressed-tensors", "bitsandbytes"]
-Method = Literal["none", "rtn", "gptq", "awq", "smoothquant", "llm.int8", "nf4"]
+Family = Literal["none", "compressed-tensors", "bitsandbytes", "gguf"]
+Method = Literal[
+    "none", "rtn", "gptq", "awq", "smoothquant", "llm.int8", "nf4", "convert", "k-quant"
+]
 Value = int | float | str | bool
 
 
@@ -53,8 +55,17 @@ class RecipeInfo:
     activation_bits: int | None = None
     """Bits of the inputs of quantized layers at run time; None: as computed."""
     needs_calibration: bool = False
+    may_calibrate: bool = False
+    """Works without calibration text, and better with some."""
+    mixture: str | None = None
+    """llama.cpp's name of a type, e.g. 'Q4_K_S'."""
     parameters: Mapping[str, ParameterInfo] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+
+    @property
+    def sees_text(self) -> bool:
+        """Whether calibration text can be given."""
+        return self.needs_calibration or self.may_calibrate
 
 
 _GROUP_SIZE = ParameterInfo(
@@ -86,7 +97,7 @@ _GPTQ: Mapping[str, ParameterInfo] = {
     ),
 }
 
-_ALL = (
+_FOR_TRANSFORMERS = (
     RecipeInfo(
         name="baseline",
         summary="the model as it is",
@@ -219,8 +230,71 @@ _ALL = (
     ),
 )
 
+_GGUF_KIND = ParameterInfo(
+    type=str, default="f16", choices=("f16", "bf16", "f32"), help="type of the converted weights"
+)
+_K_QUANT: Mapping[str, ParameterInfo] = {
+    "source_type": ParameterInfo(
+        type=str,
+        default="f16",
+        choices=("f16", "bf16", "f32"),
+        help="type that the checkpoint is converted to before it is quantized",
+    ),
+    "tensor_types": ParameterInfo(
+        type=str,
+        default="",
+        help="types that win over the mixture, by pattern: 'token_embd=q8_0,attn_v=q6_k'",
+    ),
+}
+
+
+def _k_quant(
+    name: str, bits: float, summary: str, *aliases: str, needs_matrix: bool = False
+) -> RecipeInfo:
+    """A type of llama.cpp; written with '-' or '_', in capitals or not, it is the same recipe."""
+    return RecipeInfo(
+        name=name,
+        summary=f"llama.cpp's {name.upper()}: {summary}",
+        family="gguf",
+        method="k-quant",
+        weight_bits=bits,
+        needs_calibration=needs_matrix,
+        may_calibrate=True,
+        mixture=name.upper(),
+        parameters=_K_QUANT,
+        aliases=aliases,
+    )
+
+
+_FOR_LLAMA_CPP = (
+    RecipeInfo(
+        name="gguf",
+        summary="the model as it is in llama.cpp's format: the baseline of GGUF variants",
+        family="gguf",
+        method="convert",
+        weight_bits=16.0,
+        parameters={"type": _GGUF_KIND},
+        aliases=("gguf-f16",),
+    ),
+    _k_quant("q8_0", 8, "blocks of 32 with a scale each"),
+    _k_quant("q6_k", 6, "blocks of 256, 6 bits"),
+    _k_quant("q5_k_m", 5, "5 bits, some tensors in 6", "q5_k"),
+    _k_quant("q5_k_s", 5, "5 bits"),
+    _k_quant("q4_k_m", 4, "4 bits, some tensors in 6", "q4_k"),
+    _k_quant("q4_k_s", 4, "4 bits, a few tensors in 5"),
+    _k_quant("iq4_xs", 4, "4 bits on a curved grid"),
+    _k_quant("q3_k_l", 3, "3 bits, some tensors in 5"),
+    _k_quant("q3_k_m", 3, "3 bits, some tensors in 4 and 5", "q3_k"),
+    _k_quant("q3_k_s", 3, "3 bits"),
+    _k_quant("iq3_s", 3, "3 bits from a codebook"),
+    _k_quant("q2_k", 2, "2 bits, some tensors in 3 and 4"),
+    _k_quant("q2_k_s", 2, "2 bits; needs an importance matrix", needs_matrix=True),
+    _k_quant("iq2_s", 2, "2 bits from a codebook; needs an importance matrix", needs_matrix=True),
+)
+_ALL = (*_FOR_TRANSFORMERS, *_FOR_LLAMA_CPP)
+
 RECIPES: Mapping[str, RecipeInfo] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
-"""Every recipe by its name, in the order in which people read them: from mild to harsh."""
+"""Every recipe by its name, library by library, and there from mild to harsh."""
 
 
 def _key(name: str) -> str:

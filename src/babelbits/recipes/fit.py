@@ -9,6 +9,7 @@ from typing import Any
 
 from babelbits.errors import RecipeError
 from babelbits.recipes.catalogue import find, settle
+from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
 
 _FEWEST_IN_GROUP = 8
@@ -45,6 +46,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
             "quantizations at once",
             hint="name the unquantized checkpoint as the study's model",
         )
+    tensor_types(str(settled.get("tensor_types", "")))
     if "group_size" in settled:
         check_group_size(int(settled["group_size"]), _sizes_of_config(base_config))
 

@@ -13,14 +13,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.quiet import quiet
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
+from babelbits.recipes.calibration import (
+    Calibration,
+    CalibrationSpec,
+    draw,
+    matrix_file,
+    read_documents,
+)
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.loading import (
@@ -39,14 +44,15 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, Manifest
+from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
 
-_LIBRARIES = {
+_LIBRARIES: dict[str, tuple[str, ...]] = {
     "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
     "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+    "gguf": ("torch", "transformers", "gguf", "llama-cpp-python"),
 }
 
 
@@ -133,7 +139,7 @@ def make(
         base=base,
         info=info,
         parameters=settle(info.name, parameters),
-        calibration=calibration if info.needs_calibration else None,
+        calibration=calibration if info.sees_text else None,
         config=config,
         device=device,
         seed=seed,
@@ -163,14 +169,21 @@ def make(
 
 def _need_libraries(info: RecipeInfo) -> None:
     """Raise before any work if the libraries of the optional extra are not installed."""
-    missing = [
-        name for name in _LIBRARIES[info.family] if find_spec(name.replace("-", "_")) is None
-    ]
+    missing = [name for name in _LIBRARIES[info.family] if not _is_installed(name)]
     if missing:
+        extra = "gguf" if info.family == "gguf" else "run"
         raise MissingExtraError(
             f"the recipe '{info.name}' needs {' and '.join(missing)}",
-            hint="pip install 'babelbits[run]'",
+            hint=f"pip install 'babelbits[{extra}]'",
         )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 # --- the folder --------------------------------------------------------------------------------
@@ -222,6 +235,9 @@ def _write_errors() -> Iterator[None]:
 def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
     """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+    if job.info.family == "gguf":
+        tokenizer.save_pretrained(folder)
+        return _llama(job, folder, tokenizer=tokenizer)
     calibration = _draw(job, tokenizer)
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
@@ -264,6 +280,25 @@ def _compress(
     )
 
 
+def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | None:
+    from babelbits.recipes.gguf import record_of_file, save_gguf
+
+    ready = matrix_file(job.calibration) if job.calibration is not None else None
+    calibration = None if ready is not None else _draw(job, tokenizer)
+    matrix = save_gguf(
+        job.base,
+        folder,
+        info=job.info,
+        parameters=job.parameters,
+        calibration=calibration,
+        ready=ready,
+        tokenizer=tokenizer,
+    )
+    if ready is not None and job.calibration is not None and matrix is not None:
+        return record_of_file(job.calibration, ready, matrix)
+    return calibration.record if calibration is not None else None
+
+
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
     if job.calibration is None:
         return None
@@ -285,10 +320,9 @@ def _describe(
     base_hash: str,
     seconds: float,
 ) -> Manifest:
-    tensors = checkpoint.read_tensors(folder)
-    quantized = [tensor for tensor in tensors if checkpoint.is_quantized(tensor)]
+    tensors, quantized = _tensors(folder, family=job.info.family)
     bits = checkpoint.bits_per_weight(tensors)
-    if bits is None or not quantized:
+    if bits is None or not (quantized or job.info.method == "convert"):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
@@ -313,3 +347,16 @@ def _describe(
         files=files,
         format=job.info.family,
     )
+
+
+def _tensors(
+    folder: Path, *, family: str
+) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+    """All weights of a finished variant, and those of them that are quantized."""
+    if family == "gguf":
+        from babelbits.llamacpp import gguf_file
+
+        tensors = gguf_file.read_tensors(folder / gguf_file.MODEL)
+        return tensors, tuple(filter(gguf_file.is_quantized, tensors))
+    tensors = checkpoint.read_tensors(folder)
+    return tensors, tuple(filter(checkpoint.is_quantized, tensors))

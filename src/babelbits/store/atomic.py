@@ -23,6 +23,7 @@ _REASONS = {
     errno.ENOTDIR: ("a file of that name is in the way", "rename it, or choose another folder"),
     errno.ENOLCK: ("this file system has no locks", "choose a folder on a local disk"),
 }
+_A_BLOCK = 2**20
 
 
 @contextmanager
@@ -35,6 +36,18 @@ def store_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         what, hint = _REASONS.get(error.errno or 0, (str(error), "check the disk and the folder"))
         raise StoreError(what, where=str(path), hint=hint) from error
+
+
+def check_growth(path: Path) -> None:
+    """Raise the system's error if a file cannot grow.
+
+    For programs that say only that writing failed: a full disk is then found out by trying.
+    """
+    if path.exists():
+        with path.open("ab") as file:
+            file.write(bytes(_A_BLOCK))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

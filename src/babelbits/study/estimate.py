@@ -19,6 +19,20 @@ from babelbits.study.spec import VariantSpec
 
 _SCALE_BYTES = 2
 """A scale is stored in the base model's 16-bit type, as a rule."""
+_BLOCK_BITS = {
+    "q8_0": 8.5,
+    "q6_k": 6.5625,
+    "q5_k": 5.5,
+    "q4_k": 4.5,
+    "iq4_xs": 4.25,
+    "q3_k": 3.4375,
+    "iq3_s": 3.4375,
+    "q2_k": 2.625,
+    "iq2_s": 2.5,
+}
+"""Bits a weight of llama.cpp's block types, scales and all (ggml-common.h)."""
+_OUTPUT_BITS = 6.5625
+"""Its mixtures below q8_0 keep the output, or embeddings that serve as output, in q6_k."""
 _NF4_BLOCK = 64
 _NF4_SCALE_BYTES = 4
 
@@ -41,10 +55,26 @@ def variant_bytes(variant: VariantSpec, tensors: Sequence[TensorRecord]) -> int:
     info = RECIPES[variant.recipe]
     if info.method == "none":
         return sum(tensor.bytes for tensor in tensors)
+    if info.family == "gguf":
+        return sum(_gguf_bytes(tensor, variant) for tensor in tensors)
     return sum(
         _quantized_bytes(tensor, variant) if is_linear(tensor) else tensor.bytes
         for tensor in tensors
     )
+
+
+def _gguf_bytes(tensor: TensorRecord, variant: VariantSpec) -> int:
+    """One tensor in llama.cpp's format: its mixture's main type, norms in fp32."""
+    weights = math.prod(tensor.shape)
+    if len(tensor.shape) < 2:
+        return 4 * weights
+    kind = RECIPES[variant.recipe].mixture
+    if kind is None:
+        return weights * (4 if variant.parameters["type"] == "f32" else 2)
+    name = kind.casefold()
+    main = next(bits for block, bits in _BLOCK_BITS.items() if name.startswith(block))
+    bits = main if is_linear(tensor) else max(main, _OUTPUT_BITS)
+    return math.ceil(weights * bits / 8)
 
 
 def _quantized_bytes(tensor: TensorRecord, variant: VariantSpec) -> int:

@@ -15,8 +15,16 @@ from typing import Any
 
 from babelbits.engines import llama_cpp, loading
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.recipes.calibration import CalibrationSpec, read_documents, source_hash
+from babelbits.errors import CalibrationError
+from babelbits.recipes.calibration import (
+    WHOLE,
+    CalibrationSpec,
+    matrix_file,
+    read_documents,
+    source_hash,
+)
 from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.manifests import sha256
 from babelbits.records import digest
 from babelbits.study.spec import BASELINE, VariantSpec
 
@@ -29,6 +37,7 @@ _LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "none": (),
     "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
     "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+    "gguf": ("transformers", "llama-cpp-python"),
 }
 """Distributions that decide what a recipe of a family makes."""
 
@@ -82,16 +91,30 @@ def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
     """
     if spec is None:
         return None
-    draw = {
+    draw: dict[str, Any] = {
         "language": spec.language,
         "samples": spec.samples,
         "tokens": spec.tokens,
         "seed": spec.seed,
     }
+    if spec.part != WHOLE:
+        draw["part"] = list(spec.part)
     if spec.source.startswith("hub:"):
         return {**draw, "source": spec.source}
+    matrix = matrix_file(spec)
+    if matrix is not None:
+        return {"language": spec.language, "source": "matrix", "text": _hash_of(matrix)}
     kind = "bundled" if spec.source == "bundled" else "file"
     return {**draw, "source": kind, "text": source_hash(read_documents(spec))}
+
+
+def _hash_of(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:
+        raise CalibrationError(
+            f"the importance matrix cannot be read: {error.strerror}", where=str(file)
+        ) from error
 
 
 def identity_hash(identity: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """What a variant is called: `w4-g@nb[group_size=64]`, unless the study names it.
 
+One of several draws of the same calibration text has its number at the end: `q4_k_s@nb#2`.
+
 Labels are for people; a variant's identity is in `identity`.
 """
 
@@ -8,11 +10,13 @@ from collections.abc import Mapping
 
 from babelbits.recipes.catalogue import RECIPES
 
-NAME = re.compile(r"[\w.][\w.@=,+\[\]()-]{0,63}")
+NAME = re.compile(r"[\w.][\w.@#=,+\[\]()-]{0,63}")
 """What a label may look like: no spaces, slashes or control characters; at most 64 characters."""
 
 
-def label_of(recipe: str, parameters: Mapping[str, object], *, language: str | None) -> str:
+def label_of(
+    recipe: str, parameters: Mapping[str, object], *, language: str | None, draw: int | None = None
+) -> str:
     """The label of a recipe with its calibration language and the parameters that are not default.
 
     Parameters
@@ -23,6 +27,8 @@ def label_of(recipe: str, parameters: Mapping[str, object], *, language: str | N
         All parameters of the recipe.
     language : str or None
         Language of the calibration text, if the recipe sees one.
+    draw : int, optional
+        Which of several draws of that text it sees, from 1.
     """
     info = RECIPES[recipe].parameters
     special = [
@@ -31,7 +37,8 @@ def label_of(recipe: str, parameters: Mapping[str, object], *, language: str | N
         if value != info[name].default
     ]
     place = f"@{language}" if language else ""
-    return recipe + place + (f"[{','.join(special)}]" if special else "")
+    number = f"#{draw}" if draw is not None else ""
+    return recipe + place + (f"[{','.join(special)}]" if special else "") + number
 
 
 def _short(value: object) -> str:

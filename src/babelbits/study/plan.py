@@ -121,7 +121,7 @@ def _check_fit(
         check(base.config, spec.recipe, spec.parameters)
         if tensors is not None:
             check_shapes(tensors, spec.recipe, spec.parameters)
-    except RecipeError as error:
+    except (RecipeError, StudyError) as error:
         raise StudyError(error.what, where=f"variant '{spec.label}'", hint=error.hint) from error
 
 

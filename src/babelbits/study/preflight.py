@@ -3,28 +3,47 @@
 Needs torch and the model's tokenizer, which a plan does not. Computes nothing that is kept.
 """
 
+from collections.abc import Callable
+
 from babelbits.errors import CalibrationError
+from babelbits.llamacpp import converter, library
 from babelbits.quiet import quiet
 from babelbits.recipes import loading
-from babelbits.recipes.calibration import Tokenizer, draw, read_documents
+from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
+from babelbits.recipes.catalogue import RECIPES
 from babelbits.study.identity import resolve_device
 from babelbits.study.steps import Plan, VariantStep
 
 
-def check(plan: Plan) -> None:
+def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> None:
     """Raise what would stop the plan's variants from being made or run.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the run will do.
+    tell : callable
+        Told what takes a while.
 
     Raises
     ------
     ModelError
         If the device is not there, or the model's tokenizer cannot be loaded.
+    MissingExtraError, EngineError
+        If llama.cpp or its converter is needed, and is not there or does not run here.
     CalibrationError
         If a variant's calibration text is too short or its windows do not fit; names the variant.
     """
     if plan.complete:
         return
     loading.resolve_device(resolve_device(plan.study.engine.device))
-    to_draw = [step for step in plan.variants if step.to_make and step.spec.calibration]
+    if any(step.to_make and RECIPES[step.spec.recipe].family == "gguf" for step in plan.variants):
+        _check_llama(tell)
+    to_draw = [
+        step
+        for step in plan.variants
+        if step.to_make and step.spec.calibration and matrix_file(step.spec.calibration) is None
+    ]
     if not to_draw:
         return
     with quiet():
@@ -34,6 +53,17 @@ def check(plan: Plan) -> None:
     context = loading.context_length(plan.base.config)
     for step in to_draw:
         _check_text(step, tokenizer=tokenizer, context=context)
+
+
+def _check_llama(tell: Callable[[str], None]) -> None:
+    """Have the library and the converter ready."""
+    library.load()
+    if not converter.is_there():
+        tell(
+            f"getting llama.cpp's converter (77 MB, once), which comes with the source of "
+            f"{library.DISTRIBUTION} {library.VERSION} only"
+        )
+        converter.get()
 
 
 def _check_text(step: VariantStep, *, tokenizer: Tokenizer, context: int) -> None:

@@ -1,17 +1,19 @@
 """`[[variants]]` of a study file to `VariantSpec`s: recipes, parameters, calibration, labels."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from babelbits.languages import resolve
-from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.recipes.calibration import MIX, CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, find, parameter_problem
 from babelbits.study.labels import NAME, label_of
 from babelbits.study.spec import BASELINE, VariantSpec
 from babelbits.study.table import Table, Wrong, integer, kind_of, text
 from babelbits.suggest import did_you_mean
 
+_MOST_DRAWS = 99
 _OWN_KEYS = ("recipe", "name", "calibration")
 
 
@@ -29,44 +31,69 @@ def read_variants(tables: Sequence[Table], *, home: Path, seed: int) -> tuple[Va
     """
     found = [VariantSpec(label=BASELINE, recipe=BASELINE)]
     for table in tables:
-        variant = _variant(table, home=home, seed=seed)
-        if variant is None or variant == found[0]:
-            continue
-        if any(other.label == variant.label for other in found):
-            where = "name" if "name" in table.data else "recipe"
-            table.complain(
-                f"two variants are called {variant.label!r}",
-                where,
-                hint='give one of them another name: name = "..."',
-            )
-        found.append(variant)
+        for variant in _variants(table, home=home, seed=seed):
+            if variant == found[0]:
+                continue
+            if any(other.label == variant.label for other in found):
+                where = "name" if "name" in table.data else "recipe"
+                table.complain(
+                    f"two variants are called {variant.label!r}",
+                    where,
+                    hint='give one of them another name: name = "..."',
+                )
+            found.append(variant)
     return tuple(found)
 
 
-def _variant(table: Table, *, home: Path, seed: int) -> VariantSpec | None:
+def _variants(table: Table, *, home: Path, seed: int) -> list[VariantSpec]:
+    """The variant of a table, or one for each draw of its calibration text."""
     recipe = table.need("recipe", _recipe, example='recipe = "w4-g"')
     name = table.get("name", _name, "")
-    calibration = _calibration(table, home=home, seed=seed)
+    calibrations: list[CalibrationSpec | None] = [*_calibrations(table, home=home, seed=seed)]
     if recipe is None:
-        return None
+        return []
     parameters = _parameters(table, recipe)
     if recipe.needs_calibration and "calibration" not in table.data:
         table.complain(
             f"the recipe '{recipe.name}' sees calibration text, and none is named",
             hint='add the language of the text: calibration = "en"',
         )
-    if not recipe.needs_calibration and "calibration" in table.data:
+    if not recipe.sees_text and "calibration" in table.data:
         table.complain(
             f"the recipe '{recipe.name}' takes no calibration text",
             "calibration",
             hint="leave it out",
             part="key",
         )
+    if recipe.method != "k-quant" and any(one and matrix_file(one) for one in calibrations):
+        table.complain(
+            f"the recipe '{recipe.name}' takes text, not an importance matrix",
+            "calibration",
+            hint="importance matrices are for llama.cpp's types, e.g. q4_k_s",
+        )
+    return [
+        VariantSpec(
+            label=_label(name, recipe, parameters, calibration),
+            recipe=recipe.name,
+            parameters=parameters,
+            calibration=calibration,
+        )
+        for calibration in calibrations or [None]
+    ]
+
+
+def _label(
+    name: str,
+    recipe: RecipeInfo,
+    parameters: Mapping[str, object],
+    calibration: CalibrationSpec | None,
+) -> str:
+    draws = calibration is not None and calibration.part[1] > 1
+    draw = calibration.part[0] if calibration is not None and draws else None
+    if name:
+        return name if draw is None else f"{name}#{draw}"
     language = calibration.language if calibration else None
-    label = name or label_of(recipe.name, parameters, language=language)
-    return VariantSpec(
-        label=label, recipe=recipe.name, parameters=parameters, calibration=calibration
-    )
+    return label_of(recipe.name, parameters, language=language, draw=draw)
 
 
 def _recipe(value: Any) -> RecipeInfo:
@@ -88,7 +115,7 @@ def _parameters(table: Table, recipe: RecipeInfo) -> dict[str, int | float | str
     """All parameters of the recipe; unknown ones and wrong values are noted."""
     settled = {}
     for name, info in recipe.parameters.items():
-        value = table.data.get(name, info.default)
+        value = _written(table.data.get(name, info.default))
         problem = parameter_problem(info, value)
         if problem is not None:
             table.complain(f"'{name}' {problem}, not {value!r}", name, hint=info.help)
@@ -98,6 +125,13 @@ def _parameters(table: Table, recipe: RecipeInfo) -> dict[str, int | float | str
         if name not in settled and name not in _OWN_KEYS:
             _complain_unknown(table, recipe, name)
     return settled
+
+
+def _written(value: Any) -> Any:
+    """A table of texts as the text it stands for: 'token_embd=q8_0,attn_v=q6_k'."""
+    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    return value
 
 
 def _complain_unknown(table: Table, recipe: RecipeInfo, name: str) -> None:
@@ -110,23 +144,24 @@ def _complain_unknown(table: Table, recipe: RecipeInfo, name: str) -> None:
     )
 
 
-def _calibration(table: Table, *, home: Path, seed: int) -> CalibrationSpec | None:
-    """`calibration`: a language, or a table."""
+def _calibrations(table: Table, *, home: Path, seed: int) -> list[CalibrationSpec]:
+    """`calibration`: a language, several, or a table; one spec for each draw it asks for."""
     value = table.data.get("calibration")
     if value is None:
-        return None
+        return []
     if not isinstance(value, dict):
-        spoken = table.get("calibration", _language, "")
-        return CalibrationSpec(language=spoken, seed=seed, folder=home)
+        spoken = table.get("calibration", _languages, "")
+        return [CalibrationSpec(language=spoken, seed=seed, folder=home)]
     inner = table.table("calibration")
-    language = inner.need("language", _language, example='language = "en"') or ""
+    language = inner.need("language", _languages, example='language = "en"') or ""
     source = inner.get("source", text, "bundled")
+    draws = inner.get("draws", integer(minimum=1, maximum=_MOST_DRAWS), 1)
     spec = CalibrationSpec(
         language=language,
         source=source,
         samples=inner.get("samples", integer(minimum=1), 0) or None,
         tokens=inner.get("tokens", integer(minimum=8), 0) or None,
-        seed=inner.get("seed", integer(minimum=0, maximum=2**32 - 1), seed),
+        seed=inner.get("seed", integer(minimum=0, maximum=2**32 - 1 - _MOST_DRAWS), seed),
         folder=home,
     )
     if source != "bundled" and not source.startswith("hub:") and not _file(home, source).is_file():
@@ -135,15 +170,27 @@ def _calibration(table: Table, *, home: Path, seed: int) -> CalibrationSpec | No
             "source",
             hint="use 'bundled', a text file, or 'hub:dataset'",
         )
+    if draws > 1 and matrix_file(spec) is not None:
+        inner.complain(
+            "a ready importance matrix cannot be drawn from", "draws", hint="leave it out"
+        )
     inner.close(what="'calibration'")
-    return spec
+    return [
+        dataclasses.replace(spec, part=(number + 1, draws), seed=spec.seed + number)
+        for number in range(draws)
+    ]
 
 
 def _file(home: Path, source: str) -> Path:
     return home / Path(source).expanduser()
 
 
-def _language(value: Any) -> str:
-    if not isinstance(value, str):
+def _languages(value: Any) -> str:
+    """A language, or the languages of a mix, as canonical codes with '+' between them."""
+    spoken = value if isinstance(value, list) else [value]
+    if not spoken or not all(isinstance(one, str) for one in spoken):
         raise Wrong(f"must be a language in quotes, or a table, not {kind_of(value)}")
-    return resolve(value).code
+    codes = [resolve(one).code for one in spoken]
+    if len(set(codes)) < len(codes):
+        raise Wrong("names a language twice")
+    return MIX.join(codes)

@@ -1,0 +1,112 @@
+"""What is in a GGUF file: its tensors with the types they really have, read from the header.
+
+Reads through the `gguf` package, which maps the file and copies nothing. One `TensorRecord` stands
+for one tensor, scales included, so bytes over weights is the truth about its size. Never writes.
+"""
+
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import MissingExtraError, ModelError
+from babelbits.llamacpp.library import INSTALL
+from babelbits.records import TensorRecord
+
+MODEL = "model.gguf"
+"""The weights of a GGUF variant, in its folder."""
+IMATRIX = "imatrix.gguf"
+"""The importance matrix that they were quantized with, if there was one."""
+_MAGIC = b"GGUF"
+_WORDS = {"F32": "fp32", "F16": "fp16", "F64": "fp64"}
+"""Types that the rest of the package calls by other names; all others are llama.cpp's, in small."""
+
+
+def package() -> Any:
+    """The `gguf` package.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import gguf
+    except ImportError as error:
+        raise MissingExtraError("the package 'gguf' is not installed", hint=INSTALL) from error
+    return gguf
+
+
+def open_gguf(file: Path) -> Any:
+    """A `gguf.GGUFReader` on a whole GGUF file.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, no GGUF file, or cut short.
+    MissingExtraError
+        If the package is not installed.
+    """
+    gguf = package()
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(len(_MAGIC))
+        if begins == _MAGIC:
+            return gguf.GGUFReader(file)
+    except OSError as error:
+        raise ModelError(
+            f"the GGUF file cannot be read: {error.strerror}", where=str(file)
+        ) from error
+    except (ValueError, IndexError, KeyError, OverflowError, struct.error) as error:
+        raise ModelError(
+            "the GGUF file is damaged or cut short", where=str(file), hint="get it again"
+        ) from error
+    raise ModelError(
+        "not a GGUF file: it does not begin with 'GGUF'",
+        where=str(file),
+        hint="name a file that llama.cpp's converter or quantizer wrote",
+    )
+
+
+def read_tensors(file: Path) -> tuple[TensorRecord, ...]:
+    """One record a tensor, by name; shapes are (rows, columns) as in the checkpoint it came from.
+
+    Raises
+    ------
+    ModelError, MissingExtraError
+        As `open_gguf`.
+    """
+    found = (_record(tensor) for tensor in open_gguf(file).tensors)
+    return tuple(sorted(found, key=lambda record: record.name))
+
+
+def _record(tensor: Any) -> TensorRecord:
+    shape = tuple(int(size) for size in reversed(tensor.shape.tolist()))
+    kind = tensor.tensor_type.name
+    return TensorRecord(
+        name=str(tensor.name),
+        shape=shape,
+        dtype=_WORDS.get(kind, kind.lower()),
+        bytes=int(tensor.n_bytes),
+    )
+
+
+def metadata_value(reader: Any, key: str) -> Any:
+    """The value of a metadata key; None where the file has no such key."""
+    field = reader.get_field(key)
+    return None if field is None else field.contents()
+
+
+def is_quantized(tensor: TensorRecord) -> bool:
+    """Whether a tensor of a GGUF file has one of llama.cpp's block types, such as 'q4_k'."""
+    return tensor.dtype.startswith(("q", "iq", "tq", "mxfp", "nvfp"))
+
+
+def row_size(tensor: TensorRecord) -> int:
+    """Input channels of a weight: what an importance matrix has a value for."""
+    return tensor.shape[-1] if tensor.shape else 0
+
+
+def matrices(tensor: TensorRecord) -> int:
+    """How many matrices a tensor stacks: 1, or the number of experts."""
+    return math.prod(tensor.shape[:-2]) if len(tensor.shape) > 2 else 1

@@ -1,0 +1,192 @@
+"""A Hugging Face checkpoint as a GGUF file, by llama.cpp's own converter in a child process.
+
+The converter needs a name for how a byte-level tokenizer splits text before it merges bytes. It
+knows the tokenizers of published models by a hash; for others the name is derived here from
+`tokenizer.json`. Either way nothing is taken on trust: `same_tokens` has llama.cpp and the original
+tokenizer read the same texts in many languages, and any difference is an error that shows it.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import c_int32
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import ModelError, RecipeError
+from babelbits.llamacpp import converter, library
+from babelbits.records import JSON
+from babelbits.store.atomic import check_growth
+
+KINDS = ("f16", "bf16", "f32")
+"""Types that a converted file can have; the norms are always f32."""
+
+_HEAD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?"
+_TAIL = r"+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_SPLITS = {
+    _HEAD + r"\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]" + _TAIL: "llama-bpe",
+    _HEAD + r"\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]" + _TAIL: "qwen2",
+    _HEAD + r"[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]" + _TAIL: "qwen35",
+}
+"""Regular expressions of `tokenizer.json` and llama.cpp's name for each (`src/llama-vocab.cpp`)."""
+_SHOWN_TOKENS = 12
+
+
+def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
+    """Write the checkpoint in `base` to the GGUF file `out`.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of a Hugging Face checkpoint.
+    out : Path
+        File to write; the caller sees to it that it is whole or not there.
+    kind : str
+        One of `KINDS`.
+
+    Raises
+    ------
+    RecipeError
+        If the converter does not know the architecture or the tokenizer, or fails.
+    OSError
+        If the disk is full.
+    MissingExtraError, StoreError
+        If the converter is not there and cannot be got, or not be kept.
+    """
+    folder = converter.need()
+    command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
+    what = [pre_tokenizer(base) or "", str(base), "--outfile", str(out), "--outtype", kind]
+    child = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
+    if child.returncode == 0 and out.is_file():
+        return
+    try:
+        check_growth(out)
+    finally:
+        out.unlink(missing_ok=True)
+    raise RecipeError(
+        f"llama.cpp's converter failed: {_reason(child.stderr) or f'exit {child.returncode}'}",
+        where=str(base),
+        hint="it knows the architectures and tokenizers of published models; see "
+        f"`python {converter.folder() / converter.SCRIPT} --print-supported-models`",
+    )
+
+
+def _reason(log: str) -> str:
+    """Why the converter gave up: its last error, or where an assertion stands."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    if lines[-1] == "AssertionError":
+        return (
+            " ".join(line for line in lines[-4:-1] if not line.startswith("^")) + " does not hold"
+        )
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines)[-1].removeprefix("ERROR:hf-to-gguf:")
+
+
+# --- tokenizers --------------------------------------------------------------------------------
+
+
+def pre_tokenizer(base: Path) -> str | None:
+    """llama.cpp's name for how a byte-level tokenizer splits text; None where it has none known."""
+    try:
+        parsed: JSON = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return _name_of(parsed.get("pre_tokenizer") or {})
+
+
+def _name_of(split: JSON) -> str | None:
+    steps = split.get("pretokenizers", [split])
+    kinds = [step.get("type") for step in steps]
+    by_words = steps[-1].get("use_regex", True)
+    if kinds == ["ByteLevel"] and by_words:
+        return "gpt-2"
+    if kinds == ["Digits", "ByteLevel"] and steps[0].get("individual_digits") and by_words:
+        return "command-r"
+    if kinds == ["Split", "ByteLevel"] and not by_words:
+        return _SPLITS.get(steps[0].get("pattern", {}).get("Regex", ""))
+    return None
+
+
+def same_tokens(file: Path, *, tokenizer: Any, texts: Sequence[str]) -> None:
+    """Raise unless llama.cpp reads every text as the original tokenizer does, id by id.
+
+    Parameters
+    ----------
+    file : Path
+        The GGUF file.
+    tokenizer : Hugging Face tokenizer
+        Of the model that it was made from.
+    texts : sequence of str
+        In the languages that matter.
+
+    Raises
+    ------
+    RecipeError
+        Shows the text and what each makes of it, from the first difference.
+    ModelError
+        If llama.cpp cannot load the file's vocabulary.
+    """
+    with vocabulary(file) as tokenize:
+        for text in texts:
+            theirs = tokenize(text)
+            ours = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+            if theirs != ours:
+                raise _difference(text, ours, theirs, tokenizer=tokenizer, file=file)
+
+
+@contextmanager
+def vocabulary(file: Path) -> Iterator[Callable[[str], list[int]]]:
+    """How llama.cpp reads text by a GGUF file: a function from text to ids, no special token added.
+
+    Raises
+    ------
+    ModelError
+        If llama.cpp cannot load the file's vocabulary.
+    """
+    llama = library.load()
+    parameters = llama.llama_model_default_params()
+    parameters.vocab_only = True
+    with library.complaints() as said:
+        model = llama.llama_model_load_from_file(str(file).encode(), parameters)
+    if not model:
+        raise ModelError(
+            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
+        )
+    vocab = llama.llama_model_get_vocab(model)
+
+    def tokenize(text: str) -> list[int]:
+        raw = text.encode()
+        room = len(raw) + 8  # more tokens than bytes there cannot be, but for a space before them
+        ids = (c_int32 * room)()
+        add_special, parse_special = False, True
+        found = llama.llama_tokenize(vocab, raw, len(raw), ids, room, add_special, parse_special)
+        return list(ids[:found])
+
+    try:
+        yield tokenize
+    finally:
+        llama.llama_model_free(model)
+
+
+def _difference(
+    text: str, ours: list[int], theirs: list[int], *, tokenizer: Any, file: Path
+) -> RecipeError:
+    pairs = zip(ours, theirs, strict=False)
+    length = min(len(ours), len(theirs))
+    first = next((at for at, (one, other) in enumerate(pairs) if one != other), length)
+    part = slice(first, first + _SHOWN_TOKENS)
+
+    def show(ids: list[int]) -> str:
+        return f"{ids[part]} {tokenizer.convert_ids_to_tokens(ids[part])}"
+
+    return RecipeError(
+        f"llama.cpp reads this text otherwise than the model's own tokenizer, from token {first} "
+        f"on: {text!r}\n  tokenizer: {show(ours)}\n  llama.cpp: {show(theirs)}",
+        where=str(file),
+        hint="results of such a file would say more about tokens than about quantization; "
+        "llama.cpp has no pre-tokenizer for this model yet",
+    )

@@ -1,0 +1,221 @@
+"""Compute an importance matrix: windows of text through a model, squares of what its weights see.
+
+As llama-imatrix does (tools/imatrix/imatrix.cpp of llama.cpp): each window by itself, every token
+counted, only weights of the transformer blocks, batches under 16 tokens left out. Done by
+llama.cpp's own engine on the unquantized GGUF file, through its eval callback, so that it works for
+every architecture that llama.cpp runs. Sums are float64 until they are stored.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from babelbits.errors import CalibrationError, EngineError, ModelError
+from babelbits.llamacpp import library
+from babelbits.llamacpp.graph import F32, Nodes, Tensor
+from babelbits.llamacpp.imatrix_file import ImportanceMatrix
+
+FEWEST_TOKENS = 16
+"""Shorter windows are not counted by llama-imatrix, and not accepted here."""
+_LARGEST_BATCH = 2048
+
+Windows = Sequence[Sequence[int]]
+
+
+def compute_imatrix(
+    file: Path, windows: Windows, *, datasets: Sequence[str] = (), threads: int = 1
+) -> ImportanceMatrix:
+    """The importance matrix of a model on windows of text.
+
+    Parameters
+    ----------
+    file : Path
+        The model, a GGUF file; unquantized, or the matrix describes another model.
+    windows : sequence of sequences of int
+        Token ids, all of the same length, with what the tokenizer puts before a text.
+    datasets : sequence of str
+        What the text is called, for the record.
+    threads : int
+        Of the computation.
+
+    Raises
+    ------
+    CalibrationError
+        If there is no window, or they are shorter than 16 tokens.
+    ModelError
+        If llama.cpp cannot load the file.
+    EngineError
+        If llama.cpp cannot compute it, or an activation is not finite.
+    """
+    length = len(windows[0]) if windows else 0
+    if length < FEWEST_TOKENS:
+        raise CalibrationError(
+            f"an importance matrix needs windows of at least {FEWEST_TOKENS} tokens, not {length}",
+            hint="raise `tokens`, or name a longer text as `source`",
+        )
+    llama = library.load()
+    collector = _Collector(Nodes(llama))
+    with _context(llama, file, length=length, threads=threads, collector=collector) as context:
+        for window in windows:
+            _pass(llama, context, window)
+            if collector.error is not None:
+                raise collector.error
+    return ImportanceMatrix(
+        sums={name: sums.astype(np.float32) for name, sums in collector.sums.items()},
+        counts={name: counts.astype(np.float32) for name, counts in collector.counts.items()},
+        chunks=len(windows),
+        chunk_tokens=length,
+        datasets=tuple(datasets),
+    )
+
+
+# --- llama.cpp ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _context(
+    llama: Any, file: Path, *, length: int, threads: int, collector: "_Collector"
+) -> Iterator[Any]:
+    """A context that tells the collector of every node it computes."""
+    model = None
+    context = None
+    with library.complaints() as said:
+        try:
+            model = llama.llama_model_load_from_file(
+                str(file).encode(), llama.llama_model_default_params()
+            )
+            if not model:
+                raise ModelError(
+                    f"llama.cpp cannot load the model: {library.last_of(said)}", where=str(file)
+                )
+            parameters = llama.llama_context_default_params()
+            parameters.n_ctx = parameters.n_batch = length
+            parameters.n_ubatch = min(length, _LARGEST_BATCH)
+            parameters.n_threads = parameters.n_threads_batch = threads
+            callback = llama.ggml_backend_sched_eval_callback(collector.see)
+            parameters.cb_eval = callback
+            context = llama.llama_init_from_model(model, parameters)
+            if not context:
+                raise EngineError(
+                    f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}",
+                    where=str(file),
+                )
+            yield context
+        finally:
+            if context:
+                llama.llama_free(context)
+            if model:
+                llama.llama_model_free(model)
+
+
+def _pass(llama: Any, context: Any, window: Sequence[int]) -> None:
+    """Put one window through the model, forgetting the one before."""
+    llama.llama_memory_clear(llama.llama_get_memory(context), True)  # noqa: FBT003  C's own order
+    batch = llama.llama_batch_init(len(window), 0, 1)
+    try:
+        batch.n_tokens = len(window)
+        for position, token in enumerate(window):
+            batch.token[position] = token
+            batch.pos[position] = position
+            batch.n_seq_id[position] = 1
+            batch.seq_id[position][0] = 0
+            batch.logits[position] = 1  # or the last block would see the last token only
+        with library.complaints() as said:
+            failed = llama.llama_decode(context, batch)
+        if failed:
+            raise EngineError(f"llama.cpp cannot compute a window: {library.last_of(said)}")
+    finally:
+        llama.llama_batch_free(batch)
+
+
+# --- sums --------------------------------------------------------------------------------------
+
+
+class _Collector:
+    """Adds up squares; an error is kept, because none may pass through C."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self.sums: dict[str, npt.NDArray[np.float64]] = {}
+        self.counts: dict[str, npt.NDArray[np.float64]] = {}
+        self.error: Exception | None = None
+
+    def see(self, address: int, ask: bool, _data: int | None) -> bool:  # noqa: FBT001  C calls it
+        """llama.cpp's callback: whether a node is wanted (`ask`), then the node when computed."""
+        try:
+            return self._wanted(address) if ask else self._take(address)
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not unwind C frames
+            self.error = error
+            return False
+
+    def _wanted(self, address: int) -> bool:
+        operation = self._nodes.operation(address)
+        if operation == "MUL_MAT_ID":
+            return True
+        if operation != "MUL_MAT":
+            return False
+        node = self._nodes.node(address)
+        inputs = node.src[1].contents
+        long_enough = inputs.ne[1] >= FEWEST_TOKENS and inputs.type == F32
+        return long_enough and _weight_name(node.src[0].contents).startswith("blk.")
+
+    def _take(self, address: int) -> bool:
+        node = self._nodes.node(address)
+        weight, inputs = node.src[0].contents, node.src[1].contents
+        squares = np.square(self._nodes.values(inputs, np.float32), dtype=np.float64)
+        if self._nodes.operation(address) == "MUL_MAT_ID":
+            self._add_routed(weight, squares, self._nodes.values(node.src[2].contents, np.int32))
+        else:
+            self._add_dense(weight, squares)
+        return True
+
+    def _add_dense(self, weight: Tensor, squares: npt.NDArray[np.float64]) -> None:
+        """Inputs (outer, middle, tokens, channels) of a weight that may stack several matrices."""
+        outer, middle = int(weight.ne[3]), int(weight.ne[2])
+        tokens = squares.shape[2] * (squares.shape[0] * squares.shape[1]) / (outer * middle)
+        split = squares.reshape(-1, outer, squares.shape[1] // middle, middle, *squares.shape[2:])
+        self._add(
+            weight,
+            split.sum(axis=(0, 2, 4)).reshape(outer * middle, -1),
+            np.array([tokens], dtype=np.float64),
+        )
+
+    def _add_routed(
+        self, weight: Tensor, squares: npt.NDArray[np.float64], routes: npt.NDArray[np.int32]
+    ) -> None:
+        """Inputs (1, tokens, 1 or slots, channels), and the expert of each token and slot."""
+        experts = int(weight.ne[2])
+        _, tokens, given, channels = squares.shape
+        chosen = routes.reshape(tokens, -1)
+        sums = np.zeros((experts, channels))
+        for slot in range(chosen.shape[1]):
+            np.add.at(sums, chosen[:, slot], squares[0, :, slot % given])
+        counts = np.bincount(chosen.reshape(-1), minlength=experts).astype(np.float64)
+        self._add(weight, sums, counts)
+
+    def _add(
+        self, weight: Tensor, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]
+    ) -> None:
+        name = _weight_name(weight)
+        if not np.isfinite(sums).all():
+            raise EngineError(
+                f"the inputs of '{name}' are not finite",
+                hint="half precision may be too narrow for this model: source_type = 'bf16'",
+            )
+        if name in self.sums:
+            self.sums[name] += sums
+            self.counts[name] += counts
+        else:
+            self.sums[name], self.counts[name] = sums, counts
+
+
+def _weight_name(weight: Tensor) -> str:
+    """'blk.0.attn_k.weight' of 'CUDA0#blk.0.attn_k.weight#0'."""
+    name = str(ctypes.string_at(weight.name).decode(errors="replace"))
+    parts = name.split("#")
+    return parts[1] if len(parts) > 1 else name
