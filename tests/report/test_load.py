@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from babelbits.cli import report as report_command
 from babelbits.cli.show import show
 from babelbits.compare import CellResult
 from babelbits.errors import StoreError, StudyError, UnknownNameError
+from babelbits.report import load
 from babelbits.report.load import load_run
 from babelbits.store import Store
 from babelbits.store.codec import dumps
@@ -144,3 +146,16 @@ def test_show_finds_an_item_by_its_source_in_every_language(run_folder: Path) ->
 def test_show_names_what_there_is_when_nothing_fits(run_folder: Path, options: list[str]) -> None:
     done = CliRunner().invoke(show, [str(run_folder), *options])
     assert isinstance(done.exception, UnknownNameError)
+
+
+def test_variants_of_two_engines_name_both() -> None:
+    cells = [synthetic.cell(variant, "math", "en", 4, 0) for variant in ("baseline", "w4@en")]
+    engines = (
+        {"name": "transformers", "dtype": "float32"},
+        {"name": "llama.cpp", "dtype": "float32"},
+    )
+    mixed = [
+        replace(one, meta=replace(one.meta, identity={**one.meta.identity, "engine": engine}))
+        for one, engine in zip(cells, engines, strict=True)
+    ]
+    assert load._engine(mixed) == {"name": "transformers, llama.cpp", "dtype": "float32"}

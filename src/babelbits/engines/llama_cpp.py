@@ -73,4 +73,9 @@ def load(folder: Path, *, settings: EngineSettings) -> "LlamaEngine":
     from babelbits.engines.llama.engine import LlamaEngine
     from babelbits.engines.llama.loading import load_model
 
-    return LlamaEngine(load_model(folder, settings=settings), settings=settings)
+    loaded = load_model(folder, settings=settings)
+    try:
+        return LlamaEngine(loaded, settings=settings)
+    except EngineError:
+        loaded.free()
+        raise

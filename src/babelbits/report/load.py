@@ -106,6 +106,15 @@ def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:
     return default_reference(codes) if named is None else resolve(named).code
 
 
+def _engine(cells: Sequence[CellResult]) -> dict[str, str]:
+    """What computed the cells; where variants have different engines, all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for one in cells:
+        for name, value in one.meta.identity.get("engine", {}).items():
+            found.setdefault(ENGINE_WORDS.get(name, name), {})[str(value)] = None
+    return {name: ", ".join(values) for name, values in found.items()}
+
+
 def _summary(
     study: Mapping[str, Any],
     text: str,
@@ -117,13 +126,12 @@ def _summary(
 ) -> StudySummary:
     stem = folder.resolve().name.removesuffix(".run")
     model = str(study.get("model", {}).get("path", BUNDLED))
-    engine = cells[0].meta.identity.get("engine", {})
     return StudySummary(
         name=str(study.get("study", {}).get("name", stem)),
         model=model,
         study_file=f"{stem}.toml" if study_file is None else study_file.name,
         folder=folder.resolve().name,
-        engine={ENGINE_WORDS.get(name, name): str(value) for name, value in engine.items()},
+        engine=_engine(cells),
         seed=settings.seed,
         margins=settings.margins,
         alpha=settings.alpha,

@@ -49,6 +49,7 @@ def prompts() -> list[GenerateRequest]:
 VARIATIONS: list[dict[str, Any]] = [
     {},
     {"token_budget": 64},  # trunks in many pieces, small packs
+    {"token_budget": 1},  # no less than one pass needs
     {"sharing": False},
 ]
 

@@ -54,7 +54,7 @@ _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 _LOGIT_ELEMENTS = 2**26
 """Logits of one forward pass: bounds memory where the vocabulary is large."""
 _SEQUENCES = 64
-"""Branches in one forward pass, and rows that are decoded side by side."""
+"""Branches in one forward pass, rows that are decoded side by side, and the smallest pass."""
 _UNIT = 256
 """llama.cpp rounds its memory up to a multiple of this."""
 
@@ -73,8 +73,7 @@ class LlamaEngine:
         )
         rows = max(64, _LOGIT_ELEMENTS // len(loaded.vocabulary))
         pack = _PACK_ON_CPU if loaded.device_kind == "cpu" else _PACK_ON_GPU
-        self._pack = min(pack, settings.token_budget, rows)
-        self._sequences = min(_SEQUENCES, loaded.api.llama_max_parallel_sequences())
+        self._pack = max(_SEQUENCES, min(pack, settings.token_budget, rows))
         self._stopping = Stopping(
             loaded.tokenizer,
             generation_config=SimpleNamespace(eos_token_id=list(loaded.end_tokens)),
@@ -161,7 +160,8 @@ class LlamaEngine:
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
         self._session.close()
-        self.loaded.api.llama_model_free(self.loaded.model)
+        self.loaded.free()
+        del self.loaded
 
     def _open(self, cells: int) -> None:
         """Begin a session of at least `cells`."""
@@ -170,7 +170,7 @@ class LlamaEngine:
             self.loaded.model,
             cells=-(-cells // _UNIT) * _UNIT,
             batch=self._pack,
-            sequences=self._sequences,
+            sequences=_SEQUENCES,
             threads=self.loaded.threads,
             dtype=self._dtype,
         )

@@ -42,6 +42,10 @@ class LoadedModel:
     sharing_limit: int
     """Length in tokens up to which branches may share a trunk; 0 where they never may."""
 
+    def free(self) -> None:
+        """Give the model's memory back; nothing may use it afterwards."""
+        self.api.llama_model_free(self.model)
+
 
 def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     """Load the GGUF file in `folder` (or that file, if it is one).

@@ -97,7 +97,7 @@ class Session:
         self._context = context
         self._memory = api.llama_get_memory(context)
         self.cells = int(api.llama_n_ctx(context))
-        self.batch = batch
+        self.batch = int(api.llama_n_batch(context))  # may be less than asked
         self.sequences = sequences
         self.vocabulary = int(api.llama_vocab_n_tokens(api.llama_model_get_vocab(model)))
 
