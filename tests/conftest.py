@@ -72,5 +72,5 @@ def llama_tool(name: str) -> str:
     folder = os.environ.get("BABELBITS_LLAMA_TOOLS", "")
     found = shutil.which(name, path=folder) if folder else shutil.which(name)
     if found is None:
-        pytest.skip(f"no {name}: build llama.cpp and set BABELBITS_LLAMA_TOOLS to its bin folder")
+        pytest.skip(f"no {name}: scripts/llama_tools.sh builds it; set BABELBITS_LLAMA_TOOLS")
     return found
