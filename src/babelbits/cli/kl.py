@@ -36,11 +36,13 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
     On the text suites of STUDY (study.toml), for every variant that `babelbits run` has made, in
     whatever format. Intervals are from drawing whole documents. What was measured is kept.
     """
+    from babelbits.cli.run import need_libraries
     from babelbits.store import Store
     from babelbits.study import divergence, load
     from babelbits.study.base_model import locate
     from babelbits.study.plan import build_light, make_plan
 
+    need_libraries()
     loaded = load(study, limit=limit)
     store = Store(loaded.folder, smoke=loaded.smoke)
     with store.writing():

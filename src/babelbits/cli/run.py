@@ -49,7 +49,7 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     """Plan, execute, report; returns the exit code."""
     from babelbits.store import Store
 
-    _need_libraries()
+    need_libraries()
     store = Store(study.folder, smoke=study.smoke, early=study.stop)
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
@@ -64,7 +64,14 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     return int(_exit_code(outcome, losses))
 
 
-def _need_libraries() -> None:
+def need_libraries() -> None:
+    """Say what is missing of what loads models.
+
+    Raises
+    ------
+    MissingExtraError
+        If one of the libraries is not installed.
+    """
     from babelbits.study.identity import version_of
 
     for distribution in ("torch", "transformers", "lm_eval"):
