@@ -1,7 +1,6 @@
 """Finding and loading the llama.cpp library: what is said when it is missing, wrong or broken."""
 
 import os
-import sys
 
 import pytest
 
@@ -44,7 +43,6 @@ def test_library_that_does_not_run_here_is_said(
     with pytest.raises(EngineError, match=words) as caught:
         library.load()
     assert "pip install" in str(caught.value.hint)
-    assert "llama_cpp" not in sys.modules or library.probe() is not None
 
 
 def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:

@@ -193,6 +193,18 @@ def test_architecture_that_llama_cpp_has_not_is_named(tmp_path: Path) -> None:
         convert(base, tmp_path / "model.gguf")
 
 
+def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
+    """The converter itself passes trust_remote_code=True in several places."""
+    base = shutil.copytree(model_folder(), tmp_path / "base")
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    settings["auto_map"] = {"AutoTokenizer": ["homemade.Tokenizer", None]}
+    (base / "tokenizer_config.json").write_text(json.dumps(settings))
+    (base / "homemade.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(ModelError, match=r"tokenizer_config\.json: the model brings its own code"):
+        convert(base, tmp_path / "model.gguf")
+    assert not (tmp_path / "ran").exists()
+
+
 # --- importance matrices -----------------------------------------------------------------------
 
 
@@ -311,10 +323,10 @@ def test_matrix_of_a_mixture_of_experts_equals_that_of_llama_imatrix(tmp_path: P
     assert_equal(ours, theirs, tolerance=1e-4)
 
 
-def test_ready_matrix_makes_the_weights_that_its_text_made(made: Maker, tmp_path: Path) -> None:
+def test_ready_matrix_makes_the_weights_that_its_text_made(made: Maker, place: Path) -> None:
     folder, first = made("q4_k_s", "nb")
     spec = CalibrationSpec(language="nb", source=str(folder / "imatrix.gguf"))
-    again = quick(tmp_path / "variant", "q4_k_s", calibration=spec)
+    again = quick(place / "ready", "q4_k_s", calibration=spec)
     assert again.tensors == first.tensors
     assert again.files["model.gguf"] == first.files["model.gguf"]
     assert again.calibration is not None

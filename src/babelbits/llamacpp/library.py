@@ -100,7 +100,11 @@ def probe() -> str | None:
 def n_threads() -> int:
     """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, or one a processor."""
     wish = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wish) if wish.isdecimal() and int(wish) else len(os.sched_getaffinity(0))
+    if wish.isdecimal() and int(wish):
+        return int(wish)
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def interruptible(call: Callable[[], T]) -> T:

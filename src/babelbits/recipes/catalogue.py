@@ -230,14 +230,15 @@ _FOR_TRANSFORMERS = (
     ),
 )
 
+_GGUF_TYPES = ("f16", "bf16", "f32")
 _GGUF_KIND = ParameterInfo(
-    type=str, default="f16", choices=("f16", "bf16", "f32"), help="type of the converted weights"
+    type=str, default="f16", choices=_GGUF_TYPES, help="type of the converted weights"
 )
 _K_QUANT: Mapping[str, ParameterInfo] = {
     "source_type": ParameterInfo(
         type=str,
         default="f16",
-        choices=("f16", "bf16", "f32"),
+        choices=_GGUF_TYPES,
         help="type that the checkpoint is converted to before it is quantized",
     ),
     "tensor_types": ParameterInfo(

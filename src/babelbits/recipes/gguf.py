@@ -47,6 +47,7 @@ def save_gguf(
     calibration: Calibration | None,
     ready: Path | None,
     tokenizer: Any,
+    trust_remote_code: bool,
 ) -> ImportanceMatrix | None:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
 
@@ -64,6 +65,8 @@ def save_gguf(
         A file with a matrix, in place of text. With neither there is none.
     tokenizer : Hugging Face tokenizer
         Of the base model.
+    trust_remote_code : bool
+        Allow the model's own code.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def save_gguf(
         If llama.cpp cannot convert or quantize the model, or reads text otherwise than it does; or
         if the matrix is of another model.
     ModelError
-        If a file holds no matrix.
+        If a file holds no matrix, or the model brings its own code and that is not trusted.
     StudyError
         If a tensor type is not known.
     OSError
@@ -87,29 +90,45 @@ def save_gguf(
     matrix = None if ready is None else read_imatrix(ready)
     kind = str(parameters["type" if info.method == "convert" else "source_type"])
     with _shared(base, folder.parent, kind=kind) as shared:
-        model = _converted(base, shared, kind=kind, tokenizer=tokenizer)
+        model = shared / MODEL
+        if not model.exists():
+            with _whole_file(model) as partial:
+                convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
+                same_tokens(partial, tokenizer=tokenizer, texts=known_texts())
         if calibration is not None:
             same_tokens(model, tokenizer=tokenizer, texts=_texts(calibration, tokenizer))
             matrix = _matrix(model, shared, calibration)
-        if matrix is not None:
-            check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
-        if info.mixture is None:
-            _link(model, folder / MODEL)
-    if info.mixture is not None:
-        quantize(
-            model,
-            folder / MODEL,
-            mixture=info.mixture,
-            matrix=matrix,
-            tensor_types=types,
-            threads=library.n_threads(),
-        )
+    _quantize(model, folder / MODEL, info=info, matrix=matrix, types=types)
     if matrix is not None:
         write_imatrix(folder / IMATRIX, matrix)
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
     return matrix
+
+
+def _quantize(
+    model: Path,
+    target: Path,
+    *,
+    info: RecipeInfo,
+    matrix: ImportanceMatrix | None,
+    types: Mapping[str, str],
+) -> None:
+    """The model in the recipe's mixture; as it is where it has none."""
+    if info.mixture is None:
+        _link(model, target)
+        return
+    if matrix is not None:
+        check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
+    quantize(
+        model,
+        target,
+        mixture=info.mixture,
+        matrix=matrix,
+        tensor_types=types,
+        threads=library.n_threads(),
+    )
 
 
 def record_of_file(
@@ -156,16 +175,6 @@ def _whole_file(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _converted(base: Path, shared: Path, *, kind: str, tokenizer: Any) -> Path:
-    """The unquantized model as GGUF, whose tokens have been compared."""
-    target = shared / MODEL
-    if not target.exists():
-        with _whole_file(target) as partial:
-            convert(base, partial, kind=kind)
-            same_tokens(partial, tokenizer=tokenizer, texts=known_texts())
-    return target
 
 
 def known_texts() -> tuple[str, ...]:

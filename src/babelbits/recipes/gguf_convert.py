@@ -20,9 +20,6 @@ from babelbits.llamacpp import converter, library
 from babelbits.records import JSON
 from babelbits.store.atomic import check_growth
 
-KINDS = ("f16", "bf16", "f32")
-"""Types that a converted file can have; the norms are always f32."""
-
 _HEAD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?"
 _TAIL = r"+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _SPLITS = {
@@ -34,7 +31,7 @@ _SPLITS = {
 _SHOWN_TOKENS = 12
 
 
-def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
+def convert(base: Path, out: Path, *, kind: str = "f16", trust_remote_code: bool = False) -> None:
     """Write the checkpoint in `base` to the GGUF file `out`.
 
     Parameters
@@ -44,10 +41,14 @@ def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
     out : Path
         File to write; the caller sees to it that it is whole or not there.
     kind : str
-        One of `KINDS`.
+        'f16', 'bf16' or 'f32'; the norms are always f32.
+    trust_remote_code : bool
+        Allow the model's own code, which the converter would run without asking.
 
     Raises
     ------
+    ModelError
+        If the model brings its own code, and that is not trusted.
     RecipeError
         If the converter does not know the architecture or the tokenizer, or fails.
     OSError
@@ -55,6 +56,8 @@ def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
     MissingExtraError, StoreError
         If the converter is not there and cannot be got, or not be kept.
     """
+    if not trust_remote_code:
+        _refuse_code(base)
     folder = converter.need()
     command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
     what = [pre_tokenizer(base) or "", str(base), "--outfile", str(out), "--outtype", kind]
@@ -71,6 +74,17 @@ def convert(base: Path, out: Path, *, kind: str = "f16") -> None:
         hint="it knows the architectures and tokenizers of published models; see "
         f"`python {converter.folder() / converter.SCRIPT} --print-supported-models`",
     )
+
+
+def _refuse_code(base: Path) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        path = base / name
+        if path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
+            raise ModelError(
+                "the model brings its own code, and llama.cpp's converter would run it",
+                where=str(path),
+                hint="read that code first; then set trust_remote_code = true in [model]",
+            )
 
 
 def _reason(log: str) -> str:

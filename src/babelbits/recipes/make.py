@@ -293,6 +293,7 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | No
         calibration=calibration,
         ready=ready,
         tokenizer=tokenizer,
+        trust_remote_code=job.trust_remote_code,
     )
     if ready is not None and job.calibration is not None and matrix is not None:
         return record_of_file(job.calibration, ready, matrix)
