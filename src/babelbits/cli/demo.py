@@ -29,7 +29,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
 
     file = folder / "study.toml"
     if not file.exists():
-        content = resources.files("babelbits.study").joinpath("demo.toml").read_text("utf-8")
+        content = _study()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file.write_text(content, "utf-8")
@@ -37,3 +37,15 @@ def demo(*, folder: Path, limit: int | None) -> int:
             raise StudyError(f"cannot be written: {error.strerror}", where=str(file)) from error
     say(f"study: {file}")
     return run_study(load(file, limit=limit), report=True)
+
+
+def _study() -> str:
+    """The shipped study; with k-quants where llama.cpp is installed."""
+    from babelbits.llamacpp import library
+
+    shipped = resources.files("babelbits.study")
+    text = shipped.joinpath("demo.toml").read_text("utf-8")
+    if library.version() is None:
+        say(f"without llama.cpp's k-quants, which need: {library.INSTALL}")
+        return text
+    return text + shipped.joinpath("demo_gguf.toml").read_text("utf-8")
