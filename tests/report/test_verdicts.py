@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from babelbits.compare.results import Analysis, Problem
-from babelbits.records import Effect
+from babelbits.records import Effect, Verdict
 from babelbits.report import gaps, verdicts
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.pairs import Axes
@@ -111,3 +111,13 @@ def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
     ) in told
     cut = 4 * 5 * len([n for n in range(180) if n % 50 == 7])
     assert any(topic == "cut short" and f"{cut} of 3,600" in text for topic, text in told)
+
+
+def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
+    def verdict(name: str, overall: Verdict) -> verdicts.VariantVerdict:
+        return verdicts.VariantVerdict(variant=name, overall=overall, sentence="")
+
+    few = [verdict(f"q{n}", "worse") for n in range(2)]
+    many = [verdict(f"q{n}", "worse") for n in range(18)] + [verdict("w8", "equivalent")]
+    assert verdicts.headline(few).startswith("Harm was shown for q0 and q1.")
+    assert verdicts.headline(many).startswith("Harm was shown for 18 of 19 variants. w8 was shown")

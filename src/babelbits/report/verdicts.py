@@ -18,6 +18,10 @@ GLYPHS: Mapping[str, str] = {"worse": "▼", "equivalent": "=", "better": "▲",
 """Colour is never alone."""
 
 
+MOST_NAMED = 5
+"""Variants that the headline calls by name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """Primary effects, found by variant, suite and language."""
@@ -158,13 +162,24 @@ def headline(verdicts: Sequence[VariantVerdict]) -> str:
     if not verdicts:
         return "Nothing was compared yet: the run folder holds no variant beside its baseline."
     first = (
-        f"Harm was shown for {listed(harmed)}."
+        f"Harm was shown for {_named(harmed, verdicts)}."
         if harmed
         else "Harm was shown for no variant; below is what the data could have seen."
     )
     second = (
-        f"{listed(safe)} {'was' if len(safe) == 1 else 'were'} shown to be unharmed everywhere."
+        f"{_named(safe, verdicts)} {_be(safe)} shown to be unharmed everywhere."
         if safe
         else "No variant was shown to be unharmed in every language on every task."
     )
     return f"{first} {second}"
+
+
+def _named(names: Sequence[str], verdicts: Sequence[VariantVerdict]) -> str:
+    """The variants by name, or how many of how many where that would be no sentence."""
+    if len(names) <= MOST_NAMED:
+        return listed(names)
+    return f"{len(names)} of {len(verdicts)} variants"
+
+
+def _be(names: Sequence[str]) -> str:
+    return "was" if len(names) == 1 else "were"
