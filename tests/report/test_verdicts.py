@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from babelbits.compare.results import Analysis, Problem
 from babelbits.records import Effect, Verdict
-from babelbits.report import gaps, verdicts
+from babelbits.report import gaps, verdicts, views
 from babelbits.report.input import OpenCell, ReportInput
-from babelbits.report.pairs import Axes
+from babelbits.report.pairs import Axes, axes
 
 AXES = Axes(variants=("w4",), suites=("math", "text"), languages=("ar", "en", "sw"))
 NAMES = {"ar": "Arabic", "en": "English", "sw": "Swahili"}
@@ -121,3 +121,18 @@ def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
     many = [verdict(f"q{n}", "worse") for n in range(18)] + [verdict("w8", "equivalent")]
     assert verdicts.headline(few).startswith("Harm was shown for q0 and q1.")
     assert verdicts.headline(many).startswith("Harm was shown for 18 of 19 variants. w8 was shown")
+
+
+def test_the_noise_floor_counts_languages_on_the_primary_metric_only(
+    small: ReportInput,
+) -> None:
+    """Bits per byte and bits per meaning unit have units that no maximum can mix."""
+    found = views.noise_floor(small, axes(small))
+    assert found
+    for row in found:
+        cells = [
+            cell
+            for cell in small.cells
+            if cell.meta.task.suite == row.suite and cell.meta.replicate == 1
+        ]
+        assert row.cells == len(cells)

@@ -106,7 +106,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "verdicts": spoken,
         "matrix": views.matrix(report, found),
         "gaps": _by_topic(gaps.gaps(report, found)),
-        "noise": views.noise_floor(report.analysis.aa, span),
+        "noise": views.noise_floor(report, span),
         "heat_maps": views.heat_maps(found, links),
         "figures": _Figures(report=report, found=found, names=names, links=links),
         "columns": views.COLUMNS,

@@ -316,11 +316,18 @@ class Noise:
     """Over the languages: churn, where items are right or wrong, and difference."""
 
 
-def noise_floor(aa: Sequence[Effect], axes: Axes) -> tuple[Noise, ...]:
+def noise_floor(report: ReportInput, axes: Axes) -> tuple[Noise, ...]:
     """Largest churn and difference over the languages of each suite that has an A/A cell."""
     rows = []
+    metric = primary(report)
     for suite in axes.suites:
-        found = [effect for effect in aa if effect.task == suite and effect.scope == "language"]
+        found = [
+            effect
+            for effect in report.analysis.aa
+            if effect.task == suite
+            and effect.metric == metric[suite]
+            and effect.scope == "language"
+        ]
         if found:
             shares = [e.churn for e in found if e.churn is not None and e.kind != "real"]
             churn = f"churn {numbers.percent(max(shares))}, " if shares else ""
