@@ -20,7 +20,7 @@ $(VENV)/.run-installed: pyproject.toml requirements.lock scripts/install.sh
 	@touch $@
 
 $(VENV)/.dev-installed: $(VENV)/.run-installed
-	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf,dev
+	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf,endpoint,annotate,postgres,words,lingua,dev
 	@touch $@
 
 install: $(VENV)/.run-installed ## Install what runs studies into .venv

@@ -27,6 +27,8 @@ ROOMS = (
     "bundled",
     "compare",
     "study",
+    "judge",
+    "annotate",
     "report",
     "cli",
 )
@@ -47,6 +49,10 @@ HEAVY = (
     "datasets",
     "altair",
     "pandas",
+    "openai",
+    "fastapi",
+    "sqlalchemy",
+    "uvicorn",
 )
 
 
