@@ -33,5 +33,5 @@ class AnswerPair:
 
     @property
     def identical(self) -> bool:
-        """Whether both answers are the same but for white space at the ends: a tie by construction."""
+        """Whether the answers differ in white space at the ends at most: a tie by construction."""
         return self.baseline_answer.strip() == self.variant_answer.strip()
