@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OTHER_VERSION = "the file may come from another version of Babelbits, or be damaged"
 _SCORE = "score:"
+_ANSWERS = "answers"
 
 
 @cache
@@ -79,6 +80,7 @@ def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
     ]
     for name in metrics:
         columns[_SCORE + name] = [row.scores.get(name) for row in rows]
+    columns[_ANSWERS] = [[to_json(one) for one in row.answers] for row in rows]
     columns["failure_kind"] = [row.failure.kind if row.failure else None for row in rows]
     columns["failure_message"] = [row.failure.message if row.failure else None for row in rows]
     return columns
@@ -109,6 +111,7 @@ def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> by
     arrays = {}
     for name, values in columns.items():
         kind = pa.float64() if name.startswith(_SCORE) else column_types.get(name)
+        kind = _answer_type(rows) if name == _ANSWERS else kind
         arrays[name] = pa.array(values, type=kind)
     table = pa.table(arrays).replace_schema_metadata(dict(metadata))
     sink = pa.BufferOutputStream()
@@ -128,6 +131,24 @@ def _nullable_types() -> dict[str, Any]:
         "failure_kind": text,
         "failure_message": text,
     }
+
+
+def _answer_type(rows: Sequence[ItemRow]) -> Any:
+    """Type of the answers' column; their scores are a struct with a field a metric."""
+    import pyarrow as pa
+
+    metrics = sorted({name for row in rows for one in row.answers for name in one.scores})
+    text, count = pa.string(), pa.int64()
+    fields = [
+        ("text", text),
+        ("finish_reason", text),
+        ("output_tokens", count),
+        ("thinking", text),
+        ("thinking_tokens", count),
+        ("thinking_finished", pa.bool_()),
+    ]
+    scores = [("scores", pa.struct([(name, pa.float64()) for name in metrics]))] if metrics else []
+    return pa.list_(pa.struct([*fields, *scores]))
 
 
 def read_parquet(path: Path) -> tuple[ItemRow, ...]:

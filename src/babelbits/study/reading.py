@@ -15,6 +15,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study import problems as found_problems
+from babelbits.study.manner import read_chat
 from babelbits.study.problems import Problem
 from babelbits.study.spec import (
     BUNDLED,
@@ -124,7 +125,8 @@ def _study(root: Table, file: Path) -> Study:
     groups = _groups(root.table("groups"))
     data = _data(root.table("data"), file.parent, asked=_suites_as_written(root))
     variants = read_variants(root.tables("variants"), home=file.parent, seed=seed)
-    usual = TaskOptions(limit=limit, seed=seed)
+    chat = read_chat(root.table("chat"), what="[chat]")
+    usual = TaskOptions(limit=limit, seed=seed, chat=chat)
     asked = read_suites(root, home=file.parent, user=groups, data=data, usual=usual)
     labels = tuple(variant.label for variant in variants)
     analysis = _analysis(

@@ -8,6 +8,7 @@ from typing import Any
 from babelbits.errors import UnknownNameError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.languages import groups as members_of
+from babelbits.study.manner import read_chat, read_sampling, read_talk
 from babelbits.study.spec import SuiteSpec
 from babelbits.study.table import Table, Wrong, array, integer, kind_of, text, unique
 from babelbits.suggest import did_you_mean
@@ -36,7 +37,7 @@ def read_suites(
     data : mapping
         Suite name to the local folder that stands in for its hub dataset.
     usual : TaskOptions
-        The study's limit and seed.
+        The study's limit, seed and chat.
     """
     tables = root.tables("tasks")
     if not tables and not isinstance(root.data.get("tasks"), list | dict):
@@ -72,6 +73,13 @@ def _suite(
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
         languages = table.get("languages", check, () if info is None else info.languages)
+    chat = usual.chat
+    if "chat" in table.data:
+        chat = read_chat(table.table("chat"), usual=usual.chat, what="'chat'")
+    # What lm-eval's own names do is known when they are built.
+    may_write = info is None or info.generates or info.any_language
+    sampling = read_sampling(table, generates=may_write)
+    talk = read_talk(table) if info is not None and info.name == "extended" else usual.talk
     table.close(what="[[tasks]]")
     if info is None:
         return None
@@ -79,7 +87,15 @@ def _suite(
         table.complain(
             f"the task {info.name!r} has no examples to show", "shots", hint="leave it out"
         )
-    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include)
+    options = replace(
+        usual,
+        shots=shots,
+        data=data.get(info.name),
+        include_path=include,
+        chat=chat,
+        sampling=sampling,
+        talk=talk,
+    )
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 

@@ -170,6 +170,7 @@ def all_suites() -> Mapping[str, SuiteInfo]:
         _own("pairs", "which of two versions of a sentence is intact", chance=0.5, generates=False),
         _own("math", "one- and two-step sums in words", generates=True),
         _own("confusion", "does the model go on in the prompt's language", generates=True),
+        _own("extended", "long answers: language and repetition by position", generates=True),
         _ntrex("ntrex", "documents"),
         _ntrex("ntrex-segments", "single segments"),
         _mgsm("mgsm", "mgsm_direct_{}", "grade-school maths, the answer at once"),
