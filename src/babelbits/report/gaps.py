@@ -14,6 +14,7 @@ from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.verdicts import Board
 from babelbits.report.words import listed, plural, shared_margin
+from babelbits.store.thoughts import Thoughts, count_thoughts
 
 if TYPE_CHECKING:
     from babelbits.languages import Language
@@ -36,6 +37,7 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_missing(report.open_cells, names),
         *_failures(report.cells),
         *_shortened(report.cells),
+        *_thinking(report.cells),
         *_problems(report),
         *_joined(report),
     )
@@ -164,3 +166,14 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
                 topic=topic,
                 sentence=f"{suite}: {counts[suite]:,} of {totals[suite]:,} {noun} {what}.",
             )
+
+
+def _thinking(cells: Sequence[CellResult]) -> Iterator[Gap]:
+    """What was written before the answers, and answers that never came."""
+    found: dict[tuple[str, str], Thoughts] = defaultdict(Thoughts)
+    for cell in cells:
+        answers = (answer for row in cell.rows for answer in row.answers)
+        found[cell.meta.task.suite, cell.meta.variant] += count_thoughts(answers)
+    for (suite, variant), counts in sorted(found.items()):
+        if counts.thinking:
+            yield Gap(topic="thinking", sentence=f"{suite}, {variant}: {counts.in_words()}.")

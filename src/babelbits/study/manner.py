@@ -14,6 +14,7 @@ from babelbits.errors import StudyError
 from babelbits.records import digest
 from babelbits.study.spec import Study
 from babelbits.study.table import Table, Wrong, array, choice, flag, integer, kind_of, number, text
+from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions, chat_identity
 
 MOST_SAMPLES = 100
@@ -136,6 +137,29 @@ def unused_template(study: Study, folder: Path) -> str | None:
         f"the model has a chat template, and {', '.join(plain)} asks it in plain text: "
         "set template = true in [chat] to ask it as people do"
     )
+
+
+def in_words(study: Study) -> tuple[str, ...]:
+    """How a settled study asks, a line a manner; empty where all is plain text and greedy."""
+    lines: dict[str, list[str]] = {}
+    for suite in study.suites:
+        lines.setdefault(_manner(suite.options), []).append(suite.suite)
+    if list(lines) == [_manner(TaskOptions())]:
+        return ()
+    return tuple(f"{', '.join(suites)}: {manner}" for manner, suites in lines.items())
+
+
+def _manner(options: TaskOptions) -> str:
+    chat, sampling = options.chat, options.sampling
+    words = ["as a chat" if chat.template == "on" else "plain text"]
+    if chat.system_prompt is not None:
+        words.append("with a system prompt")
+    if chat.enable_thinking is not None:
+        words.append(f"enable_thinking {str(chat.enable_thinking).lower()}")
+    if sampling is not None:
+        draws = f"{sampling.samples} samples an item"
+        words.append(f"{draws} (temperature {sampling.temperature:g}, top_p {sampling.top_p:g})")
+    return ", ".join(words)
 
 
 # --- checks ------------------------------------------------------------------------------------

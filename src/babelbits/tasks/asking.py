@@ -163,8 +163,11 @@ class AskedTask:
         match request:
             case GenerateRequest(prompt=prompt):
                 return replace(request, prompt=self._turn(self._template, prompt))
-            case ScoreRequest(context=context) if context:
-                return replace(request, context=self._turn(self._template, context))
+            case ScoreRequest(context=context, continuation=continuation) if context:
+                # The turn's header already parts the two: as lm-eval, no delimiter before a choice.
+                bare = continuation.removeprefix(" ")
+                turn = self._turn(self._template, context)
+                return replace(request, context=turn, continuation=bare)
         return request
 
     def _turn(self, template: ChatTemplate, text: str) -> str:
