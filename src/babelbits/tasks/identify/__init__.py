@@ -9,7 +9,16 @@
 Identifiers work offline; their libraries are imported when one is opened.
 """
 
-from babelbits.tasks.identify.base import Guess, Identifier, same_language
-from babelbits.tasks.identify.choose import NAMES, check_name, open_identifier
+from babelbits.tasks.identify.base import Absent, Guess, Identifier, same_language
+from babelbits.tasks.identify.choose import LITE, NAMES, check_name, open_identifier
 
-__all__ = ["NAMES", "Guess", "Identifier", "check_name", "open_identifier", "same_language"]
+__all__ = [
+    "LITE",
+    "NAMES",
+    "Absent",
+    "Guess",
+    "Identifier",
+    "check_name",
+    "open_identifier",
+    "same_language",
+]

@@ -7,7 +7,7 @@ between 0 and 1 and belong to their identifier: those of two identifiers cannot 
 from dataclasses import dataclass
 from typing import Protocol
 
-from babelbits.errors import UnknownNameError
+from babelbits.errors import MissingExtraError, UnknownNameError
 from babelbits.languages import resolve
 
 
@@ -21,6 +21,12 @@ class Guess:
     """The identifier's own name of its likeliest language."""
     score: float
     """How sure it is, 0 to 1."""
+
+    @property
+    def said(self) -> str:
+        """For people, e.g. 'en (0.98)'."""
+        unsure = "" if self.code is not None else "unsure, perhaps "
+        return f"{unsure}{self.code or self.label} ({self.score:.2f})"
 
 
 class Identifier(Protocol):
@@ -39,6 +45,37 @@ class Identifier(Protocol):
 
     def guess(self, text: str) -> Guess:
         """The likeliest language of `text`; line feeds count as spaces."""
+
+
+class Absent:
+    """Stands for an identifier whose library is not here: plans can be made, nothing be scored.
+
+    Parameters
+    ----------
+    name : str
+        The identifier's.
+    error : MissingExtraError
+        Raised when a language is asked for.
+    """
+
+    def __init__(self, name: str, error: MissingExtraError) -> None:
+        self.name = name
+        self.recipe = f"{name}, not installed"
+        self._error = error
+
+    def knows(self, code: str) -> bool:  # noqa: ARG002  nobody can tell
+        """True: the real one will say."""
+        return True
+
+    def guess(self, text: str) -> Guess:
+        """Never.
+
+        Raises
+        ------
+        MissingExtraError
+            Always.
+        """
+        raise self._error
 
 
 def same_language(one: str | None, other: str) -> bool:

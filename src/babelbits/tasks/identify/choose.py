@@ -8,7 +8,8 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks.identify import fasttext, lingua
 from babelbits.tasks.identify.base import Identifier
 
-NAMES = (fasttext.LITE, lingua.NAME)
+LITE = "lite"
+NAMES = (LITE, lingua.NAME)
 _MODEL_FILES = (".bin", ".ftz")
 
 
@@ -51,12 +52,12 @@ def open_identifier(name: str | None = None) -> Identifier:
     TaskError
         If the file is not a fastText model of languages.
     """
-    return _opened(check_name(fasttext.LITE if name is None else name))
+    return _opened(check_name(LITE if name is None else name))
 
 
 @cache
 def _opened(name: str) -> Identifier:
-    if name == fasttext.LITE:
+    if name == LITE:
         return fasttext.lite()
     return lingua.Lingua() if name == lingua.NAME else _model(Path(name))
 

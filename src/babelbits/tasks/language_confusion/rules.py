@@ -71,13 +71,8 @@ class Verdict:
             number, line = wrong[0]
             which = f"line {number} of {len(self.lines)}" if len(self.lines) > 1 else "the line"
             more = f"; so are {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            return f"{which} is {_said(line.guess)}, not {self.language}{more}"
+            return f"{which} is {line.guess.said}, not {self.language}{more}"
         return f"English words: {', '.join(self.english)}" if self.english else ""
-
-
-def _said(guess: Guess) -> str:
-    unsure = "" if guess.code is not None else "unsure, perhaps "
-    return f"{unsure}{guess.code or guess.label} ({guess.score:.2f})"
 
 
 def judge(
