@@ -72,7 +72,7 @@ def measured(identifier: Identifier) -> Mapping[str, ErrorRate]:
 def error_note(identifier: Identifier, language: str) -> str:
     """One sentence for people who read a pass rate."""
     found = measured(identifier).get(language)
-    head = f"languages identified by {identifier.recipe}"
+    head = f"languages identified by {identifier.name}"
     if found is None:
         return f"{head}; its error rate in {language} is not on record"
     said = f"{head}: wrong on {found.rate:.1%} of {found.n_lines:,} NTREX lines in {language}"

@@ -66,8 +66,8 @@ class FastText:
         return Guess(code=code, label=label, score=score)
 
     def _all_labels(self) -> list[str]:
-        """The library does not list them, but ranks all of them for any text."""
-        labels, _ = self._model.predict("a", k=-1)
+        """The library does not list them, but ranks those above a threshold for any text."""
+        labels, _ = self._model.predict("a", k=-1, threshold=-1.0)
         return [label.removeprefix(_PREFIX) for label in labels]
 
 
@@ -106,7 +106,7 @@ def _code(label: str) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    """fastText reads one line of valid UTF-8."""
+    """A text as fastText reads it: one line of valid UTF-8."""
     return text.replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
 
 

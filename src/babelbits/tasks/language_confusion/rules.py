@@ -1,9 +1,9 @@
-"""One response to its verdict, by the rules of the Language Confusion Benchmark.
+r"""One response to its verdict, by the rules of the Language Confusion Benchmark.
 
 The rules are those of `compute_metrics.py` in github.com/for-ai/language-confusion (arXiv
 2406.20052, section 3):
 
-* the response ends at the first line that begins a new question ("\\nQ:"); ASCII punctuation and a
+* the response ends at the first line that begins a new question ("\nQ:"); ASCII punctuation and a
   few other marks are dropped, then it falls into lines;
 * lines of fewer than five tokens are dropped; a response without a line left has no verdict;
 * *line pass*: every line is identified as the language;

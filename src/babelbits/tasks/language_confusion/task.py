@@ -96,7 +96,7 @@ class LanguageConfusionTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """Judge every sample; without a verdict on any, there is no score."""
         reply = cast(Generation, replies[0])
-        found = [self._verdict(text) for text in reply.texts]
+        found = [self._verdict(text, item.language) for text in reply.texts]
         scores = {metric.name: _mean(found, metric.name) for metric in self.metrics}
         remark = _remark(found)
         failure = Failure(kind="nothing_to_score", message=remark)
@@ -108,12 +108,12 @@ class LanguageConfusionTask(OwnTask):
             remark=remark,
         )
 
-    def _verdict(self, text: str) -> rules.Verdict:
+    def _verdict(self, text: str, language: str) -> rules.Verdict:
         return rules.judge(
             text,
-            self.language,
+            language,
             identifier=self._identifier,
-            tokenize=words.tokenizer(self.language),
+            tokenize=words.tokenizer(language),
             english=self._english,
         )
 
