@@ -76,7 +76,12 @@ Request = ScoreRequest | TextRequest | GenerateRequest
 # --- what an engine answers ------------------------------------------------------------------
 
 FailureKind = Literal[
-    "prompt_too_long", "nan_logits", "empty_text", "generation_failed", "scoring_failed"
+    "prompt_too_long",
+    "nan_logits",
+    "empty_text",
+    "generation_failed",
+    "scoring_failed",
+    "nothing_to_score",
 ]
 
 
@@ -198,6 +203,8 @@ class Outcome:
     failure: Failure | None = None
     samples: tuple["Outcome", ...] = ()
     """Of a sampled task: what it makes of each sample; the scores above are their means."""
+    remark: str = ""
+    """Why the scores are what they are, for people; '' where there is nothing to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +267,8 @@ class ItemRow:
     failure: Failure | None = None
     answers: tuple[Answer, ...] = ()
     """Every text of an item that is sampled, has turns, or may hold thinking; else empty."""
+    remark: str = ""
+    """Why the scores are what they are, for people. May quote the output: never trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,13 +86,14 @@ def _row(point: Point, variant: str) -> JSON:
 
 
 def variant_ends(effect: Effect) -> tuple[float, float]:
-    """Ends of the paired interval, around the variant's score; the score twice where none is."""
+    """Ends of the paired interval, from the baseline's score; shares stay between 0 and 1."""
     if effect.interval is None:
         return effect.variant_score, effect.variant_score
     ends = (effect.interval.low, effect.interval.high)
     if not effect.higher_is_better:
         ends = (-ends[1], -ends[0])
-    return effect.baseline_score + ends[0], effect.baseline_score + ends[1]
+    low, high = (min(max(effect.baseline_score + end, 0.0), 1.0) for end in ends)
+    return low, high
 
 
 def _panel(data: str, order: Sequence[str], *, x_title: str, y_title: str) -> Any:

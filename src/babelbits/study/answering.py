@@ -98,6 +98,7 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
         ),
         failure=outcome.failure,
         answers=answers(outcome, replies),
+        remark=outcome.remark,
     )
 
 

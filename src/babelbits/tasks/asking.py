@@ -235,12 +235,16 @@ def _sample(reply: Reply, number: int) -> Reply:
 
 
 def _mean(samples: Sequence[Outcome]) -> Outcome:
-    """The mean outcome; undefined where a sample's is, for the others are no fair selection."""
+    """The mean outcome; undefined where a sample's is, for the others are no fair selection.
+
+    A sample that has nothing to score is none, as for the tasks that know such answers.
+    """
     first = samples[0]
-    failure = next((one.failure for one in samples if one.failure is not None), None)
+    judged = [one for one in samples if not _is_nothing(one)] or samples
+    failure = next((one.failure for one in judged if one.failure is not None), None)
     scores: dict[str, float | None] = {}
     for name in first.scores:
-        values = [one.scores.get(name) for one in samples]
+        values = [one.scores.get(name) for one in judged]
         known = [value for value in values if value is not None]
         scores[name] = float(np.mean(known)) if len(known) == len(values) else None
     cut = any(one.finish_reason == "length" for one in samples)
@@ -250,4 +254,9 @@ def _mean(samples: Sequence[Outcome]) -> Outcome:
         finish_reason="length" if cut else first.finish_reason,
         failure=failure,
         samples=tuple(samples),
+        remark=next((one.remark for one in samples if one.remark), ""),
     )
+
+
+def _is_nothing(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.kind == "nothing_to_score"

