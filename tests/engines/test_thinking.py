@@ -21,10 +21,10 @@ THINK, HARMONY = USUAL_TAGS
         ("<think>\n\n</think>\n\n42", None, "42", ("\n\n",), True),
         ("six times seven</think>42", THINK, "42", ("six times seven",), True),
         (
-            "a template opened it unseen</think>42",
+            "opened unseen</think>42",
             None,
             "42",
-            ("a template opened it unseen",),
+            ("opened unseen",),
             True,
         ),
         ("<think>6</think>4<think>7</think> 2", None, "42", ("6", "7"), True),
@@ -32,8 +32,7 @@ THINK, HARMONY = USUAL_TAGS
         ("never", THINK, "", ("never",), False),
         ("<think>6</think>42<think>or", None, "", ("6", "or"), False),
         (
-            "<|channel|>analysis<|message|>6x7<|end|><|start|>assistant"
-            "<|channel|>final<|message|>42",
+            f"{HARMONY[0]}6x7<|end|><|start|>assistant{HARMONY[1]}42",
             None,
             "42",
             ("6x7<|end|><|start|>assistant",),
