@@ -172,6 +172,7 @@ def rows(
     ]
 
 
+@pytest.mark.slow
 def test_thinking_that_never_ends_is_counted_and_never_scored(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,6 +188,7 @@ def test_thinking_that_never_ends_is_counted_and_never_scored(
     assert "never stopped thinking" in page
 
 
+@pytest.mark.slow
 def test_samples_are_kept_and_the_aa_cell_draws_others(finished: Path) -> None:
     first, again = (rows(finished, "confusion", replicate=n) for n in (0, 1))
     texts, others = (
@@ -198,6 +200,7 @@ def test_samples_are_kept_and_the_aa_cell_draws_others(finished: Path) -> None:
     assert next(ids) == next(ids)
 
 
+@pytest.mark.slow
 def test_turns_are_asked_and_shown_by_position(finished: Path) -> None:
     found = rows(finished, "extended")
     assert {len(row.answers) for row in found} <= {1, 2}
@@ -206,6 +209,7 @@ def test_turns_are_asked_and_shown_by_position(finished: Path) -> None:
     assert '<section id="positions">' in page
 
 
+@pytest.mark.slow
 def test_the_plan_says_how_tasks_are_asked(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +221,7 @@ def test_the_plan_says_how_tasks_are_asked(
     ]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_computes_nothing(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
