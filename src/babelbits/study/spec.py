@@ -110,6 +110,8 @@ class Study:
     """First n items of each task only: a smoke run, stored apart."""
     stop: bool = False
     """Cells stop when their verdict is known; stored apart."""
+    answers: bool = False
+    """Only answers to open prompts are wanted, for judges and people; stored apart."""
 
     @property
     def smoke(self) -> bool:

@@ -24,6 +24,8 @@ class TaskOptions:
     include_path: Path | None = None
     """Folder of lm-eval YAML tasks."""
     seed: int = 0
+    max_new_tokens: int | None = None
+    """Longest answer to an open prompt; None is the task's own."""
 
 
 class Task(Protocol):

@@ -17,6 +17,7 @@ from babelbits.tasks import lm_eval_index
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.math import MathTask
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.own import OwnTask, languages_in
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
@@ -29,6 +30,7 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
 }
