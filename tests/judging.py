@@ -59,7 +59,9 @@ def vote(
 
 
 def reply(text: str, *, cost: float | None = 0.01) -> ChatReply:
-    return ChatReply(text=text, finish_reason="stop", prompt_tokens=100, output_tokens=10, cost=cost)
+    return ChatReply(
+        text=text, finish_reason="stop", prompt_tokens=100, output_tokens=10, cost=cost
+    )
 
 
 _QUOTED = r"\[{name} (\w+)\]\n(.*?)\n\[end of {name} \1\]"

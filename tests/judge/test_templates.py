@@ -61,7 +61,9 @@ def test_places_named_in_an_answer_stay_as_they_are() -> None:
 def test_the_judge_is_told_the_language_by_name() -> None:
     template = load_template(None, mode="pairwise")
     texts = dict.fromkeys(("prompt", "answer_a", "answer_b"), "x")
-    assert "Norwegian Bokmål" in ask(template, texts, language="Norwegian Bokmål").messages[0].content
+    assert (
+        "Norwegian Bokmål" in ask(template, texts, language="Norwegian Bokmål").messages[0].content
+    )
 
 
 TEXTS = st.fixed_dictionaries(dict.fromkeys(("prompt", "answer_a", "answer_b"), st.text()))

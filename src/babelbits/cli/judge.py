@@ -98,15 +98,21 @@ def _judge_options(function: _Function) -> _Function:
 @_judge_options
 @choice_options
 @click.option(
-    "--margin", type=click.FloatRange(min=0, max=100, min_open=True, max_open=True), default=10.0,
-    show_default=True, help="Net preference that would not matter, in points.",
+    "--margin",
+    type=click.FloatRange(min=0, max=100, min_open=True, max_open=True),
+    default=10.0,
+    show_default=True,
+    help="Net preference that would not matter, in points.",
 )
 @click.option(
-    "--alpha", type=click.FloatRange(min=0, max=0.5, min_open=True, max_open=True), default=0.05,
+    "--alpha",
+    type=click.FloatRange(min=0, max=0.5, min_open=True, max_open=True),
+    default=0.05,
     show_default=True,
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False),
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder for judgments; in the run folder, or beside the pairs, unless given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -174,9 +180,7 @@ def judge(
 
 def _check(wishes: _Wishes) -> None:
     """Exactly one judge, and only options that it has."""
-    named = [
-        name for name in ("endpoint", "local", "reward") if getattr(wishes, name) is not None
-    ]
+    named = [name for name in ("endpoint", "local", "reward") if getattr(wishes, name) is not None]
     if len(named) != 1:
         raise StudyError(
             "no judge is named" if not named else f"two judges: --{' and --'.join(named)}",
@@ -300,8 +304,14 @@ def _progress() -> "Iterator[Progress]":
 
     from babelbits.cli.console import console
 
-    columns = (TextColumn("judging"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console(err=True), transient=True) as bar:
+    columns = (
+        TextColumn("judging"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+    )
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console(err=True), transient=True
+    ) as bar:
         task = bar.add_task("judging", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -20,8 +20,25 @@ HEADS = (
     *("variant", "language", "pairs", "same", "dropped", "won/tied/lost", "net", "95 % interval"),
     *("p", "if dropped lost/won", "win rate", "flips", "verdict"),
 )
-LEANING_HEADS = ("variant", "language", "first place wins", "longer wins", "win rate", "at equal length")
-SCORE_HEADS = ("variant", "language", "pairs", "same", "baseline", "variant's", "change", "95 % interval", "p")
+LEANING_HEADS = (
+    "variant",
+    "language",
+    "first place wins",
+    "longer wins",
+    "win rate",
+    "at equal length",
+)
+SCORE_HEADS = (
+    "variant",
+    "language",
+    "pairs",
+    "same",
+    "baseline",
+    "variant's",
+    "change",
+    "95 % interval",
+    "p",
+)
 _FRACTION = "fraction"
 _REASONS_SHOWN = 5
 

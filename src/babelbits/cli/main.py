@@ -26,7 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
     "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
     "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
-    "judge": ("babelbits.cli.judge:judge", "Ask a judge which answers are better, and by how much."),
+    "judge": (
+        "babelbits.cli.judge:judge",
+        "Ask a judge which answers are better, and by how much.",
+    ),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
     "recommend": (

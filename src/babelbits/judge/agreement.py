@@ -128,9 +128,7 @@ def _row(
             cohen_kappa(majority[decided], machine[decided]) if decided.any() else None
         ),
         human_alpha=krippendorff_alpha(_matrix(list(rated.values())), measurement="nominal"),
-        judge_bias=float(
-            np.mean([judged[unit] - np.mean(rated[unit]) for unit in both])
-        ),
+        judge_bias=float(np.mean([judged[unit] - np.mean(rated[unit]) for unit in both])),
         powered=_powered(judged, rated, prompts=prompts),
     )
 

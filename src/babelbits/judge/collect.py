@@ -119,9 +119,7 @@ def _paired(
     for suite, language, label in cells:
         if label == BASELINE or (wanted.variants and label not in wanted.variants):
             continue
-        first, second = (
-            rows.get((suite, language, one)) for one in (BASELINE, label)
-        )
+        first, second = (rows.get((suite, language, one)) for one in (BASELINE, label))
         if first is None or second is None:
             whose = BASELINE if first is None else label
             unfinished.append(f"{whose} · {suite} · {language}")

@@ -199,9 +199,7 @@ def _scores(
     return found
 
 
-def _two(
-    scores: Sequence[float | None], *, model: RewardModel, band: float
-) -> TwoScores:
+def _two(scores: Sequence[float | None], *, model: RewardModel, band: float) -> TwoScores:
     baseline, variant = scores
     too_long = baseline is None or variant is None
     return TwoScores(

@@ -36,6 +36,12 @@ class SuiteInfo:
     """Few-shot examples unless the study says otherwise; None: the lm-eval task knows."""
     any_language: bool = False
     """True where `languages` is only a guess from the name: the study may say another."""
+    own_shots: int = 0
+    """Few-shot examples that one of our suites can show."""
+    local_only: bool = False
+    """True where the study must name a local folder: nothing is bundled or downloaded."""
+    modes: tuple[str, ...] = ()
+    """Ways to ask, the default first; () where there is one."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
 
