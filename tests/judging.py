@@ -114,7 +114,7 @@ def prefers(text: str) -> Say:
 
 
 def always(word: str) -> Say:
-    return lambda first, second, nonce: f"VERDICT {nonce}: {word}"
+    return lambda _first, _second, nonce: f"VERDICT {nonce}: {word}"
 
 
 def cut(answer: ChatReply) -> ChatReply:

@@ -46,7 +46,7 @@ def test_templates_that_would_mislead_are_refused(tmp_path: Path, text: str, say
 
 
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="nowhere.md"):
+    with pytest.raises(TaskError, match=r"nowhere\.md"):
         load_template(tmp_path / "nowhere.md", mode="pairwise")
 
 

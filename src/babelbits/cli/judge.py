@@ -286,7 +286,12 @@ def _endpoint(wishes: _Wishes, parent: Path) -> "ChatJudge":
 
 
 def _local(wishes: _Wishes) -> "ChatJudge":
-    raise StudyError("no local chat model yet", hint="serve it with llama-server and --endpoint")
+    """A judge on this machine."""
+    from babelbits.engines import local_chat
+
+    folder = Path(str(wishes.local))
+    model = local_chat.load(folder)
+    return _chat_judge(wishes, model, name=folder.name)
 
 
 # --- while it judges -------------------------------------------------------------------------
@@ -304,13 +309,13 @@ def _progress() -> "Iterator[Progress]":
 
     from babelbits.cli.console import console
 
-    columns = (
+    with Progress(
         TextColumn("judging"),
         BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-    )
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console(err=True), transient=True
+        TextColumn("{task.completed}/{task.total} replies"),
+        TimeRemainingColumn(),
+        console=console(err=True),
+        transient=True,
     ) as bar:
         task = bar.add_task("judging", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""What `babelbits judge` prints: a table of verdicts, then what the judge leans to, then what it cost.
+"""What `babelbits judge` prints: verdicts, then what the judge leans to, then what it cost.
 
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """

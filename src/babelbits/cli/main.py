@@ -28,7 +28,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
     "judge": (
         "babelbits.cli.judge:judge",
-        "Ask a judge which answers are better, and by how much.",
+        "Ask a judge which answers are better.",
+    ),
+    "confusion": (
+        "babelbits.cli.confusion:confusion",
+        "Score ready-made responses for language confusion.",
     ),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),

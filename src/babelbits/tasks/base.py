@@ -28,6 +28,8 @@ class TaskOptions:
     """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    identifier: str | None = None
+    """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 
 
 class Task(Protocol):

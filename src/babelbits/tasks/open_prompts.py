@@ -30,7 +30,7 @@ class OpenPromptsTask(OwnTask):
         prompt = text_field(row, "prompt", where)
         return (GenerateRequest(prompt=prompt, max_new_tokens=tokens),), ""
 
-    def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
+    def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:  # noqa: ARG002  the base's
         """Whether there is an answer, and whether it came to an end by itself."""
         reply = cast(Generation, replies[0])
         text, reason = reply.texts[0], reply.finish_reasons[0]
