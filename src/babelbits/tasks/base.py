@@ -34,6 +34,8 @@ class TaskOptions:
     """Of the suite 'extended'."""
     model: Path | None = None
     """Folder of the base model, whose tokenizer and chat template serve all variants."""
+    max_new_tokens: int | None = None
+    """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
     identifier: str | None = None

@@ -21,6 +21,7 @@ from babelbits.tasks.extended import ExtendedTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
@@ -34,6 +35,7 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "math": MathTask,
     "confusion": ConfusionTask,
     "extended": ExtendedTask,
+    "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
     "language-confusion": LanguageConfusionTask,
