@@ -189,7 +189,11 @@ def _members(
             f"the study does not say which languages the model claims, so none is {group!r}",
             hint='under [languages] write: claimed = ["en", "de"]',
         )
-    found = members_of(known, user=user, claimed=claimed).get(group, ())
+    if claimed is not None and group in (CLAIMED, UNSEEN):
+        # Also where the task has languages of one side only, which are no groups to compare.
+        found = tuple(code for code in known if (code in claimed) == (group == CLAIMED))
+    else:
+        found = members_of(known, user=user).get(group, ())
     if not found:
         raise Wrong(f"the task has no language of the group {group!r}")
     return found
