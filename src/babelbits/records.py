@@ -144,6 +144,11 @@ class Metric:
     unit: str = "fraction"
     chance: float | None = None
     """Expected score of guessing; None where there is none (open generation)."""
+    corpus: Literal["bleu", "chrf"] | None = None
+    """How sums of the items' statistics are scored, where the score of a corpus is not the mean of
+    its items' scores; None: it is."""
+    signature: str | None = None
+    """Recipe of the number as its own tool writes it, e.g. sacrebleu's signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +190,8 @@ class Outcome:
     choice_logprobs: tuple[float, ...] | None = None
     finish_reason: str | None = None
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics (counts of n-grams, lengths)."""
     remark: str = ""
     """Why the scores are what they are, for people; '' where there is nothing to say."""
 
@@ -230,6 +237,8 @@ class ItemRow:
     finish_reason: str | None
     truncated_tokens: int = 0
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics."""
     remark: str = ""
     """Why the scores are what they are, for people. May quote the output: never trusted."""
 
@@ -415,3 +424,6 @@ class Effect:
     n_lost: int = 0
     """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
+    n_cut_baseline: int = 0
+    n_cut_variant: int = 0
+    """Generations that reached their token limit before they ended, in each arm."""

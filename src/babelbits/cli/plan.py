@@ -71,6 +71,7 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     data(f"run folder: {study.folder}\n")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
+    _print_limits(plan.cells)
     _print_sum(plan)
 
 
@@ -165,6 +166,31 @@ def time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
     )
 
 
+def _print_limits(cells: Sequence["CellStep"]) -> None:
+    """How many tokens generations may take, language by language."""
+    limits: dict[str, dict[str, int]] = {}
+    for one in cells:
+        limit = _limit(one)
+        if limit is not None:
+            limits.setdefault(one.suite, {})[one.language] = limit
+    for suite, found in limits.items():
+        whole = set(found.values())
+        by_language = ", ".join(f"{code} {limit}" for code, limit in found.items())
+        data(f"token limit of {suite}: {whole.pop() if len(whole) == 1 else by_language}")
+    if limits:
+        data("")
+
+
+def _limit(one: "CellStep") -> int | None:
+    """The largest limit of a cell's generations; None where it has none or is not built."""
+    from babelbits.records import GenerateRequest
+
+    items = () if one.task is None else one.task.items()
+    asked = [request for item in items for request in item.requests]
+    limits = [one.max_new_tokens for one in asked if isinstance(one, GenerateRequest)]
+    return max(limits, default=None)
+
+
 def _print_sum(plan: "Plan") -> None:
     from babelbits.study.parallel import suggest
 
@@ -236,6 +262,7 @@ def _cell_object(one: "CellStep") -> dict[str, Any]:
         "replicate": one.replicate,
         "state": one.state,
         "items": one.n_items,
+        "token_limit": _limit(one),
         "items_done": one.n_done,
         "seconds": None if one.seconds is None else list(one.seconds),
         "reason": one.reason,

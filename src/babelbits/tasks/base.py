@@ -6,7 +6,7 @@ A task never loads a model and never touches the store. No torch here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from babelbits.records import Item, Outcome, Reply, TaskInfo, canonical_json, digest
 
@@ -28,6 +28,10 @@ class TaskOptions:
     """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    pivot: str = "en"
+    """Translation: the language on the other side."""
+    limits: Literal["scaled", "fixed"] | None = None
+    """How long generations may be, see `tasks.limits`; None is the suite's default."""
     identifier: str | None = None
     """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 

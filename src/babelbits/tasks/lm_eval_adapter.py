@@ -17,8 +17,20 @@ from typing import Any
 import numpy as np
 
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
-from babelbits.records import Failure, Generation, Item, Outcome, Reply, Score, TaskInfo, digest
+from babelbits.records import (
+    Failure,
+    Generation,
+    Item,
+    Metric,
+    Outcome,
+    Reply,
+    Score,
+    TaskInfo,
+    digest,
+)
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.answers import NATIVE_MATCH, native_match
+from babelbits.tasks.answers import VERSION as NATIVE_VERSION
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import choices_of, gold_text
@@ -86,7 +98,7 @@ class LmEvalTask:
             name=self.name,
             suite=self.suite.name,
             language=self.language,
-            metrics=tuple(found.metric for found in built.metrics),
+            metrics=self._metrics,
             primary=primary(built.metrics).metric.name,
             output_type=_OUTPUT_TYPES.get(str(built.task.OUTPUT_TYPE), "generation"),
             parallel=self.suite.parallel,
@@ -105,17 +117,20 @@ class LmEvalTask:
         built = self._built
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
-            return failed(failure, (found.metric for found in built.metrics))
+            return failed(failure, self._metrics)
         answered = _answered(built.instances[item.item_id], replies)
         try:
             with quiet():
                 scores = _scores(built, answered)
                 output = _output(built.task, answered[0].doc, replies)
+            if self.suite.native_numbers:
+                found = native_match(output, item.target, self.language)
+                scores[NATIVE_MATCH.name] = found
         except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
             message = f"{type(error).__name__}: {error}"
             return failed(
                 Failure(kind="scoring_failed", message=message),
-                (found.metric for found in built.metrics),
+                self._metrics,
             )
         first = replies[0]
         return Outcome(
@@ -124,6 +139,12 @@ class LmEvalTask:
             choice_logprobs=_logprobs(replies) if _is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
+
+    @property
+    def _metrics(self) -> tuple[Metric, ...]:
+        """The metrics of lm-eval, and ours beside them."""
+        ours = (NATIVE_MATCH,) if self.suite.native_numbers else ()
+        return (*(found.metric for found in self._built.metrics), *ours)
 
     @cached_property
     def _built(self) -> _Built:
@@ -211,6 +232,8 @@ class LmEvalTask:
 
     def _scorer_version(self) -> str:
         version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
+        if self.suite.native_numbers:
+            version = f"{version}, {NATIVE_VERSION}"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
         return version if is_installed else f"{version}, {_folder_digest(self._yaml_file.parent)}"
 

@@ -233,7 +233,14 @@ def _read_generic(config: str | None, folder: Path) -> LocalData:
     return LocalData(splits=splits)
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def read_parquet(path: Path) -> list[Row]:
+    """Rows of a Parquet file.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be read.
+    """
     from pyarrow import ArrowException, parquet
 
     try:
@@ -245,7 +252,7 @@ def _read_parquet(path: Path) -> list[Row]:
 
 _GENERIC_READERS: Mapping[str, Callable[[Path], list[Row]]] = {
     "jsonl": read_jsonl,
-    "parquet": _read_parquet,
+    "parquet": read_parquet,
 }
 
 

@@ -15,13 +15,23 @@ from babelbits.tasks.suites import (
     mixeval,
     ntrex,
     prompts,
+    translation,
 )
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 from babelbits.tasks.suites.info import SuiteInfo, canonical
 
 __all__ = ["BABELMINI_LANGUAGES", "SuiteInfo", "all_suites", "canonical"]
 
-_FAMILIES = (babelmini, prompts, ntrex, mgsm, choices, mixeval, language_confusion)
+_FAMILIES = (
+    babelmini,
+    prompts,
+    ntrex,
+    translation,
+    mgsm,
+    choices,
+    mixeval,
+    language_confusion,
+)
 """In the order of the list: what ships in the package comes first."""
 
 

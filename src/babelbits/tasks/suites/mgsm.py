@@ -18,6 +18,8 @@ def _mgsm(name: str, task: str, summary: str) -> SuiteInfo:
         upstream=upstream,
         lm_eval_task=task,
         source_columns=(),
+        limits="scaled",
+        native_numbers=True,
     )
 
 
