@@ -65,10 +65,17 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     every : bool
         One line a cell instead of one line a variant and task.
     """
+    from babelbits.study import manner
+
     study = plan.study
     stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
     data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
-    data(f"run folder: {study.folder}\n")
+    data(f"run folder: {study.folder}")
+    for line in manner.in_words(study):
+        data(f"asked: {line}")
+    data("")
+    if warning := manner.unused_template(study, plan.base.folder):
+        say(f"warning: {warning}")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
     _print_limits(plan.cells)
@@ -229,6 +236,8 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan") -> dict[str, Any]:
     """The plan as JSON."""
+    from babelbits.study.manner import in_words
+
     return {
         "schema": SCHEMA,
         "study": plan.study.name,
@@ -237,6 +246,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
         "model_hash": plan.base.hash,
         "folder": str(plan.study.folder),
         "complete": plan.complete,
+        "asked": list(in_words(plan.study)),
         "variants": [
             {
                 "label": step.label,

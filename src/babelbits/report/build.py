@@ -21,6 +21,7 @@ from babelbits.report import (
     divergence,
     gaps,
     items,
+    positions,
     svg,
     verdicts,
     views,
@@ -222,6 +223,14 @@ class Figure:
     """A `markupsafe.Markup`: the template must not escape it again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """A variant by position in the answer: the picture and its numbers."""
+
+    figure: Figure
+    rows: Sequence[Mapping[str, str]]
+
+
 class _Figures:
     """The page's charts, each made once."""
 
@@ -238,6 +247,7 @@ class _Figures:
         self.anchors = {(one.variant, one.suite): one.anchor for one in self.forests}
         self.size = self._make_size(found, report)
         self.groups = self._make_groups(found)
+        self.positions = self._make_positions(found, report)
 
     def _make_forests(
         self, found: verdicts.Board, names: Mapping[str, str], links: Mapping[views.Key, str]
@@ -283,6 +293,16 @@ class _Figures:
             if effects:
                 chart = charts.groups(effects, found.axes.variants)
                 figures.append(_figure(chart, "", suite, f"{suite} by language group"))
+        return figures
+
+    def _make_positions(self, found: verdicts.Board, report: ReportInput) -> list[Positions]:
+        figures = []
+        for variant in found.axes.variants:
+            there = positions.points(report.analysis.effects, variant)
+            if there:
+                label = f"{variant}: baseline and variant by position"
+                drawn = _figure(positions.chart(there, variant), variant, positions.SUITE, label)
+                figures.append(Positions(figure=drawn, rows=positions.table(there)))
         return figures
 
 

@@ -14,6 +14,7 @@ from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.verdicts import Board
 from babelbits.report.words import listed, plural, shared_margin
+from babelbits.store.thoughts import Thoughts, count_thoughts
 
 if TYPE_CHECKING:
     from babelbits.languages import Language
@@ -36,6 +37,7 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_missing(report.open_cells, names),
         *_failures(report.cells),
         *_shortened(report.cells),
+        *_thinking(report.cells),
         *_problems(report),
         *_joined(report),
     )
@@ -179,3 +181,14 @@ def _most(counts: Counter[str]) -> str:
     """The cells with the most generations cut; the table of effects has all."""
     named = [place for place, count in counts.most_common(_CELLS_NAMED) if count]
     return f" Most: {listed(named)}." if len(counts) > 1 else ""
+
+
+def _thinking(cells: Sequence[CellResult]) -> Iterator[Gap]:
+    """What was written before the answers, and answers that never came."""
+    found: dict[tuple[str, str], Thoughts] = defaultdict(Thoughts)
+    for cell in cells:
+        answers = (answer for row in cell.rows for answer in row.answers)
+        found[cell.meta.task.suite, cell.meta.variant] += count_thoughts(answers)
+    for (suite, variant), counts in sorted(found.items()):
+        if counts.thinking:
+            yield Gap(topic="thinking", sentence=f"{suite}, {variant}: {counts.in_words()}.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OTHER_VERSION = "the file may come from another version of Babelbits, or be damaged"
 _SCORE, _STATISTICS = "score:", "statistics:"
+_ANSWERS = "answers"
 
 
 @cache
@@ -87,6 +88,7 @@ def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
     for name in corpora:
         found = [row.statistics.get(name) for row in rows]
         columns[_STATISTICS + name] = [None if one is None else list(one) for one in found]
+    columns[_ANSWERS] = [[to_json(one) for one in row.answers] for row in rows]
     columns["failure_kind"] = [row.failure.kind if row.failure else None for row in rows]
     columns["failure_message"] = [row.failure.message if row.failure else None for row in rows]
     return columns
@@ -125,6 +127,7 @@ def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> by
     for name, values in columns.items():
         kind = pa.float64() if name.startswith(_SCORE) else column_types.get(name)
         kind = pa.list_(pa.float64()) if name.startswith(_STATISTICS) else kind
+        kind = _answer_type(rows) if name == _ANSWERS else kind
         arrays[name] = pa.array(values, type=kind)
     table = pa.table(arrays).replace_schema_metadata(dict(metadata))
     sink = pa.BufferOutputStream()
@@ -144,6 +147,24 @@ def _nullable_types() -> dict[str, Any]:
         "failure_kind": text,
         "failure_message": text,
     }
+
+
+def _answer_type(rows: Sequence[ItemRow]) -> Any:
+    """Type of the answers' column; their scores are a struct with a field a metric."""
+    import pyarrow as pa
+
+    metrics = sorted({name for row in rows for one in row.answers for name in one.scores})
+    text, count = pa.string(), pa.int64()
+    fields = [
+        ("text", text),
+        ("finish_reason", text),
+        ("output_tokens", count),
+        ("thinking", text),
+        ("thinking_tokens", count),
+        ("thinking_finished", pa.bool_()),
+    ]
+    scores = [("scores", pa.struct([(name, pa.float64()) for name in metrics]))] if metrics else []
+    return pa.list_(pa.struct([*fields, *scores]))
 
 
 def read_parquet(path: Path) -> tuple[ItemRow, ...]:

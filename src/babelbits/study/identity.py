@@ -163,6 +163,7 @@ def cell_identity(
     engine: EngineIdentity,
     seed: int,
     replicate: int,
+    chat: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that decides a cell's numbers.
 
@@ -180,7 +181,10 @@ def cell_identity(
         The study's: few-shot draws and sampling.
     replicate : int
         0, or 1 for the A/A cell.
+    chat : mapping or None
+        `tasks.manner.chat_identity`; None where prompts are plain text.
     """
+    as_chat = {} if chat is None else {"chat": dict(chat)}
     return {
         "recipe": variant["recipe"],
         "variant": dict(variant),
@@ -189,4 +193,5 @@ def cell_identity(
         "engine": {name: getattr(engine, name) for name in engine.__slots__},
         "seed": seed,
         "replicate": replicate,
+        **as_chat,
     }

@@ -25,6 +25,7 @@ from babelbits.study.identity import (
     variant_identity,
 )
 from babelbits.study.limits import Workshop
+from babelbits.study.manner import identities, settled
 from babelbits.study.spec import BASELINE, Study, SuiteSpec, VariantSpec
 from babelbits.study.steps import Build, CellState, CellStep, Plan, PlanStore, VariantStep
 from babelbits.tasks.base import Task, TaskOptions, fingerprint
@@ -51,6 +52,8 @@ class _Context:
     engine: EngineIdentity
     former: Mapping[tuple[str, str, str, int], CellMeta]
     timings: Mapping[str, tuple[float, ...]]
+    chats: Mapping[str, dict[str, Any] | None]
+    """Of each suite; None where its prompts are plain text."""
 
 
 def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) -> Plan:
@@ -72,11 +75,13 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
     StudyError, ModelError, CalibrationError, TaskError
         If the study cannot be run on this model or with this data.
     """
+    study = settled(study, base.folder)
     context = _Context(
         study=study,
         store=store,
         base=base,
         engine=engine_identity(study.engine),
+        chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
     )
@@ -106,11 +111,15 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
 
 
 def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
-    """The task if it is one of our own; None for lm-eval's, whose library takes long to import."""
+    """The task if it is one of our own and plain text; None where that needs a large library.
+
+    lm-eval's tasks need lm-eval; a chat template needs transformers.
+    """
     from babelbits.tasks import catalogue
 
     info = catalogue.info(suite, include_path=options.include_path, data=options.data)
-    return catalogue.load(suite, language, options) if info.lm_eval_task is None else None
+    light = info.lm_eval_task is None and options.chat.template != "on"
+    return catalogue.load(suite, language, options) if light else None
 
 
 # --- variants ----------------------------------------------------------------------------------
@@ -205,7 +214,7 @@ def _cell_step(
         n_items=None,
         n_done=0,
         state="missing",
-        reason="items not counted yet: that needs lm-eval",
+        reason="items not counted yet: that needs lm-eval, or the tokenizer (--build)",
         seconds=None,
     )
     return step if built is None else _with_status(step, built, variant, context)
@@ -273,6 +282,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         engine=engine_identity(context.study.engine, recipe=variant.spec.recipe),
         seed=context.study.seed,
         replicate=replicate,
+        chat=context.chats.get(info.suite),
     )
     return CellMeta(
         cell_id=identity_hash(identity),

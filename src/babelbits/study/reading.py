@@ -16,6 +16,7 @@ from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study import problems as found_problems
 from babelbits.study.claims import claimed_by
+from babelbits.study.manner import read_chat
 from babelbits.study.problems import Problem
 from babelbits.study.spec import (
     BUNDLED,
@@ -126,7 +127,8 @@ def _study(root: Table, file: Path) -> Study:
     claimed = _claimed(root.table("languages"), model)
     data = _data(root.table("data"), file.parent, asked=_suites_as_written(root))
     variants = read_variants(root.tables("variants"), home=file.parent, seed=seed)
-    usual = TaskOptions(limit=limit, seed=seed)
+    chat = read_chat(root.table("chat"), what="[chat]")
+    usual = TaskOptions(limit=limit, seed=seed, chat=chat)
     asked = read_suites(
         root, home=file.parent, user=groups, claimed=claimed, data=data, usual=usual
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from babelbits.errors import UnknownNameError
 from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
 from babelbits.languages import groups as members_of
+from babelbits.study.manner import read_chat, read_sampling, read_talk
 from babelbits.study.spec import SuiteSpec
 from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of, text, unique
 from babelbits.suggest import did_you_mean
@@ -40,7 +41,7 @@ def read_suites(
     data : mapping
         Suite name to the local folder that stands in for its hub dataset.
     usual : TaskOptions
-        The study's limit and seed.
+        The study's limit, seed and chat.
     """
     tables = root.tables("tasks")
     if not tables and not isinstance(root.data.get("tasks"), list | dict):
@@ -81,6 +82,13 @@ def _suite(
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
         languages = table.get("languages", check, () if info is None else info.languages)
+    chat = usual.chat
+    if "chat" in table.data:
+        chat = read_chat(table.table("chat"), usual=usual.chat, what="'chat'")
+    # What lm-eval's own names do is known when they are built.
+    may_write = info is None or info.generates or info.any_language
+    sampling = read_sampling(table, generates=may_write)
+    talk = read_talk(table) if info is not None and info.name == "extended" else usual.talk
     table.close(what="[[tasks]]")
     if info is None:
         return None
@@ -101,6 +109,9 @@ def _suite(
         mode=mode,
         pivot=pivot,
         limits=limits,
+        chat=chat,
+        sampling=sampling,
+        talk=talk,
         identifier=identifier,
     )
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)

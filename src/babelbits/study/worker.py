@@ -218,7 +218,7 @@ class Worker:
                     return
                 started = time.perf_counter()
                 batch = [items[index] for index in indices]
-                rows = answer(task, batch, engine, variant=cell.variant)
+                rows = answer(task, batch, engine, variant=cell.variant, replicate=cell.replicate)
                 writer.append(number, rows, seconds=time.perf_counter() - started)
                 self._emit(Recorded(cell=job.number, n_items=len(rows)))
                 watch.see(rows)

@@ -14,8 +14,10 @@ from types import MappingProxyType
 from babelbits.errors import StudyError, TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.extended import ExtendedTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
@@ -33,6 +35,7 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "extended": ExtendedTask,
     "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
@@ -119,8 +122,9 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
-        return LmEvalTask(found, code, options)
-    return _own_task(found, code, options)
+        return asked(LmEvalTask(found, code, options), options, renders=True)
+    task = _own_task(found, code, options)
+    return asked(task, options, renders=isinstance(task, ExtendedTask))
 
 
 def babelmini_folder() -> Path:

@@ -14,7 +14,7 @@ from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.identify import Guess, open_identifier, same_language
+from babelbits.tasks.identify import Guess, Identifier, open_identifier, same_language
 from babelbits.tasks.identify.base import code_of
 from babelbits.tasks.identify.errors import error_note
 from babelbits.tasks.language_confusion.task import identifier_for
@@ -51,7 +51,7 @@ class ConfusionTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the continuation is in the prompt's language."""
         reply = cast(Generation, replies[0])
-        guess = self._guess(reply.texts[0])
+        guess = identified(reply.texts[0], self._identifier)
         matches = guess is not None and same_language(guess.code, item.language)
         return Outcome(
             output=reply.texts[0],
@@ -60,10 +60,11 @@ class ConfusionTask(OwnTask):
             remark="" if matches else _remark(guess, item.language),
         )
 
-    def _guess(self, text: str) -> Guess | None:
-        """The identifier's guess; None without a letter."""
-        shown = _printable(text)
-        return None if shown is None else self._identifier.guess(shown)
+
+def identified(text: str, identifier: Identifier) -> Guess | None:
+    """The identifier's guess; None without a letter."""
+    shown = _printable(text)
+    return None if shown is None else identifier.guess(shown)
 
 
 def identify(text: str) -> str | None:

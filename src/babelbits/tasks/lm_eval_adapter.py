@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from babelbits.engines.templates import ChatTemplate
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
 from babelbits.records import (
     Failure,
@@ -31,6 +32,7 @@ from babelbits.records import (
 from babelbits.tasks import lm_eval_index
 from babelbits.tasks.answers import NATIVE_MATCH, native_match
 from babelbits.tasks.answers import VERSION as NATIVE_VERSION
+from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import choices_of, gold_text
@@ -163,7 +165,8 @@ class LmEvalTask:
             metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
         if not metrics:
             raise TaskError(f"task '{self.name}' has no metric that single items have")
-        notes = [f"{name}: a corpus metric, single items have none" for name in left_out]
+        notes = list(template_notes(self._template))
+        notes += [f"{name}: a corpus metric, single items have none" for name in left_out]
         return _Built(
             task=task,
             items=items,
@@ -186,11 +189,34 @@ class LmEvalTask:
     def _instances(self, task: Any) -> list[list[Any]]:
         """lm-eval's instances, one list an item."""
         try:
-            task.build_all_requests(limit=self.options.limit)
+            task.build_all_requests(limit=self.options.limit, **self._as_chat())
         except Exception as error:
             what = f"lm-eval cannot build the prompts: {type(error).__name__}: {error}"
             raise TaskError(what, where=self.name) from error
         return [list(group) for _, group in groupby(task.instances, key=lambda one: one.doc_id)]
+
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        return template_of(self.options)
+
+    def _as_chat(self) -> dict[str, Any]:
+        """lm-eval's settings for a chat; none where prompts are plain text."""
+        template = self._template
+        if template is None:
+            return {}
+
+        def render(
+            messages: list[dict[str, str]],
+            add_generation_prompt: bool = True,  # noqa: FBT001, FBT002  lm-eval's signature
+        ) -> str:
+            return template.render(messages, add_generation_prompt=add_generation_prompt)
+
+        return {
+            "apply_chat_template": True,
+            "chat_template": render,
+            "fewshot_as_multiturn": self.options.chat.fewshot == "turns",
+            "system_instruction": self.options.chat.system_prompt,
+        }
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
         sources = distinct(self._source_id(group[0]) for group in groups)

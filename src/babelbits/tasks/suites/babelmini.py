@@ -38,4 +38,10 @@ SUITES = (
         generates=True,
         identifies=True,
     ),
+    _own(
+        "extended",
+        "long answers: language and repetition by position",
+        generates=True,
+        identifies=True,
+    ),
 )
