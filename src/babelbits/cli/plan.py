@@ -65,6 +65,8 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     every : bool
         One line a cell instead of one line a variant and task.
     """
+    from babelbits.study.notices import notices
+
     study = plan.study
     stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
     data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
@@ -72,6 +74,8 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
     _print_sum(plan)
+    for line in notices(plan):
+        data(f"note: {line}")
 
 
 def _table(*columns: str, right: Iterable[str] = ()) -> Any:
@@ -203,6 +207,8 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan") -> dict[str, Any]:
     """The plan as JSON."""
+    from babelbits.study.notices import notices
+
     return {
         "schema": SCHEMA,
         "study": plan.study.name,
@@ -224,6 +230,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
+        "notices": list(notices(plan)),
     }
 
 

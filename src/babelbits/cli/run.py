@@ -84,6 +84,7 @@ def need_libraries() -> None:
 def _plan(study: "Study", store: "Store") -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
     from babelbits.study.base_model import locate
+    from babelbits.study.notices import notices
     from babelbits.study.plan import make_plan
     from babelbits.study.preflight import check
     from babelbits.tasks import catalogue
@@ -91,6 +92,8 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     base = locate(study.model, download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
     check(plan, tell=say)
+    for line in notices(plan):
+        say(f"note: {line}")
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
     if study.stop:
