@@ -16,6 +16,7 @@ from babelbits.errors import (
     RecipeError,
 )
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix
+from babelbits.recipes import gguf_imatrix
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.gguf_convert import convert
 from babelbits.recipes.gguf_imatrix import compute_imatrix
@@ -173,3 +174,28 @@ def test_file_that_is_no_matrix_is_refused_before_any_work(tmp_path: Path) -> No
     with pytest.raises(ModelError, match=r"matrix\.gguf: not a GGUF file"):
         quick(tmp_path / "variant", "q4_k_s", calibration=spec)
     assert [path.name for path in tmp_path.iterdir()] == ["matrix.gguf"]
+
+
+def test_windows_in_pieces_give_the_matrix_of_whole_windows(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token sees what is before it in the cache: pieces bound the logits and change nothing."""
+    ids = [token for window in windows_in("nb") for token in window]
+    windows = [tuple(ids[:192]), tuple(ids[64:256])]
+    whole = compute_imatrix(converted, windows)
+    monkeypatch.setattr(gguf_imatrix, "_LOGIT_ELEMENTS", 1)
+    split = compute_imatrix(converted, windows)
+    assert split.sums.keys() == whole.sums.keys()
+    for name, sums in whole.sums.items():
+        assert split.counts[name].tolist() == whole.counts[name].tolist() == [384]
+        np.testing.assert_allclose(split.sums[name], sums, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("length", "sizes"), [(64, [64]), (150, [64, 64, 22]), (130, [64, 33, 33]), (16, [16])]
+)
+def test_no_piece_is_too_short_to_count(length: int, sizes: list[int]) -> None:
+    """Pieces of fewer than 16 tokens are ignored (tools/imatrix/imatrix.cpp)."""
+    found = gguf_imatrix.pieces(length, most=64)
+    assert [len(piece) for piece in found] == sizes
+    assert [position for piece in found for position in piece] == list(range(length))

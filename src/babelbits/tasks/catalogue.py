@@ -16,8 +16,10 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
@@ -30,8 +32,11 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "language-confusion": LanguageConfusionTask,
+    "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
     "mixeval-free-form": MixEvalFreeForm,
     "mixeval-hard": MixEvalChoice,
