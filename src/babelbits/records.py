@@ -367,6 +367,8 @@ class Manifest:
     """File name to sha256."""
     format: str
     """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its results should know of how it was made; shown by run and report."""
 
 
 # --- what an analysis says -------------------------------------------------------------------

@@ -66,6 +66,7 @@ def render(plan: "Plan", *, every: bool = False) -> None:
         One line a cell instead of one line a variant and task.
     """
     from babelbits.study import manner
+    from babelbits.study.notices import notices
 
     study = plan.study
     stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
@@ -80,6 +81,8 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     _print_cells(plan.cells if every else (), plan.cells)
     _print_limits(plan.cells)
     _print_sum(plan)
+    for line in notices(plan):
+        data(f"note: {line}")
 
 
 def _table(*columns: str, right: Iterable[str] = ()) -> Any:
@@ -237,6 +240,7 @@ def free_bytes(folder: Path) -> int | None:
 def as_object(plan: "Plan") -> dict[str, Any]:
     """The plan as JSON."""
     from babelbits.study.manner import in_words
+    from babelbits.study.notices import notices
 
     return {
         "schema": SCHEMA,
@@ -260,6 +264,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
+        "notices": list(notices(plan)),
     }
 
 

@@ -21,6 +21,7 @@ from babelbits.report import (
     divergence,
     gaps,
     items,
+    kept,
     positions,
     svg,
     verdicts,
@@ -144,6 +145,9 @@ def _context(report: ReportInput) -> dict[str, Any]:
         else divergence.rows(report.foreign.logs, report.languages),
         "log_heads": divergence.HEADS,
         "log_caption": divergence.CAPTION,
+        "kept": kept.section(report),
+        "kept_heads": kept.HEADS,
+        "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
@@ -161,6 +165,13 @@ def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
         for language in span.languages
         if (variant, suite, language) in there
     ]
+
+
+def _has_texts(report: ReportInput) -> bool:
+    """Whether divergences can be measured: of a study of our own with a text suite."""
+    return report.foreign is None and any(
+        cell.meta.task.output_type == "text" for cell in report.cells
+    )
 
 
 def _reference_name(report: ReportInput) -> str:

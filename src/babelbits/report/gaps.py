@@ -38,6 +38,7 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_failures(report.cells),
         *_shortened(report.cells),
         *_thinking(report.cells),
+        *_making(report),
         *_problems(report),
         *_joined(report),
     )
@@ -47,6 +48,16 @@ def _joined(report: ReportInput) -> Iterator[Gap]:
     """What the joining of other tools' runs left out or could not know."""
     for note in report.foreign.notes if report.foreign else ():
         yield Gap(topic="how the runs were joined", sentence=f"{note}.")
+
+
+def _making(report: ReportInput) -> Iterator[Gap]:
+    """What is to be known of how variants were made; variants of one note together."""
+    labels: dict[str, list[str]] = defaultdict(list)
+    for label, manifest in report.manifests.items():
+        for note in manifest.notes:
+            labels[note].append(label)
+    for note, names in labels.items():
+        yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
 
 
 TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})

@@ -12,6 +12,7 @@ from babelbits.compare.matching import Match
 from babelbits.compare.readers.record import Divergence
 from babelbits.languages import Language
 from babelbits.records import Manifest
+from babelbits.study.divergence_files import Divergence as Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +103,5 @@ class ReportInput:
     open_cells: tuple[OpenCell, ...] = ()
     foreign: Foreign | None = None
     """None: a study of our own."""
+    divergences: tuple[Kept, ...] = ()
+    """What `babelbits kl` measured; all numbers of kept tokens."""

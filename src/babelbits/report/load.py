@@ -19,6 +19,7 @@ from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
 from babelbits.store import Store
 from babelbits.study.claims import claimed_in
+from babelbits.study.divergence_files import Divergence, recorded
 from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -61,6 +62,7 @@ def load_run(
         manifests=manifests,
         languages={code: resolve(code) for code in codes},
         open_cells=_open_cells(store),
+        divergences=_divergences(store),
     )
 
 
@@ -197,6 +199,13 @@ def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]
             if manifest is not None:
                 found[label] = manifest
     return found
+
+
+def _divergences(store: Store) -> tuple[Divergence, ...]:
+    """What was measured; damaged files are no reason for no report, `babelbits kl` names them."""
+    with suppress(StoreError):
+        return recorded(store)
+    return ()
 
 
 def _open_cells(store: Store) -> tuple[OpenCell, ...]:

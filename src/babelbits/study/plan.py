@@ -20,6 +20,7 @@ from babelbits.study.changes import what_changed
 from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    engine_family,
     engine_identity,
     identity_hash,
     variant_identity,
@@ -80,7 +81,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         study=study,
         store=store,
         base=base,
-        engine=engine_identity(study.engine),
+        engine=engine_identity(study.engine, family=engine_family(study.model, BASELINE)),
         chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
@@ -279,7 +280,10 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         variant=variant.identity,
         task_fingerprint=built.fingerprint,
         scorer_version=info.scorer_version,
-        engine=engine_identity(context.study.engine, recipe=variant.spec.recipe),
+        engine=engine_identity(
+            context.study.engine,
+            family=engine_family(context.study.model, variant.spec.recipe),
+        ),
         seed=context.study.seed,
         replicate=replicate,
         chat=context.chats.get(info.suite),
