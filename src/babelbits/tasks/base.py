@@ -24,6 +24,10 @@ class TaskOptions:
     include_path: Path | None = None
     """Folder of lm-eval YAML tasks."""
     seed: int = 0
+    mode: str | None = None
+    """How a suite asks that knows several ways; None is its default."""
+    identifier: str | None = None
+    """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 
 
 class Task(Protocol):

@@ -1,0 +1,41 @@
+"""BabelMini, which ships in the package: four suites over the same languages."""
+
+from babelbits.tasks.suites.info import SuiteInfo
+
+BABELMINI_LANGUAGES = (
+    *("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "ko", "sw"),
+)
+"""Languages that every BabelMini suite has; the data folder may hold more."""
+
+
+def _own(
+    name: str,
+    summary: str,
+    *,
+    chance: float | None = None,
+    generates: bool,
+    identifies: bool = False,
+) -> SuiteInfo:
+    return SuiteInfo(
+        name=name,
+        languages=BABELMINI_LANGUAGES,
+        summary=summary,
+        generates=generates,
+        licence="CC0-1.0",
+        parallel=True,
+        chance=chance,
+        identifies=identifies,
+    )
+
+
+SUITES = (
+    _own("text", "bits per byte of parallel text: bundled, or a local folder", generates=False),
+    _own("pairs", "which of two versions of a sentence is intact", chance=0.5, generates=False),
+    _own("math", "one- and two-step sums in words", generates=True),
+    _own(
+        "confusion",
+        "does the model go on in the prompt's language",
+        generates=True,
+        identifies=True,
+    ),
+)

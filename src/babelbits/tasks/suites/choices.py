@@ -1,0 +1,88 @@
+"""Benchmarks of few choices, scored by log-likelihood: XCOPA, XWinograd, XStoryCloze, Belebele."""
+
+from babelbits.tasks.suites.info import SuiteInfo, by_language
+
+_XCOPA = "et ht id it qu sw ta th tr vi zh"
+_XSTORYCLOZE = "ar en es eu hi id my ru sw te zh"
+_XWINOGRAD = "en fr jp pt ru zh"
+_BELEBELE = """
+    acm_Arab afr_Latn als_Latn amh_Ethi apc_Arab arb_Arab arb_Latn ars_Arab ary_Arab arz_Arab
+    asm_Beng azj_Latn bam_Latn ben_Beng ben_Latn bod_Tibt bul_Cyrl cat_Latn ceb_Latn ces_Latn
+    ckb_Arab dan_Latn deu_Latn ell_Grek eng_Latn est_Latn eus_Latn fin_Latn fra_Latn fuv_Latn
+    gaz_Latn grn_Latn guj_Gujr hat_Latn hau_Latn heb_Hebr hin_Deva hin_Latn hrv_Latn hun_Latn
+    hye_Armn ibo_Latn ilo_Latn ind_Latn isl_Latn ita_Latn jav_Latn jpn_Jpan kac_Latn kan_Knda
+    kat_Geor kaz_Cyrl kea_Latn khk_Cyrl khm_Khmr kin_Latn kir_Cyrl kor_Hang lao_Laoo lin_Latn
+    lit_Latn lug_Latn luo_Latn lvs_Latn mal_Mlym mar_Deva mkd_Cyrl mlt_Latn mri_Latn mya_Mymr
+    nld_Latn nob_Latn npi_Deva npi_Latn nso_Latn nya_Latn ory_Orya pan_Guru pbt_Arab pes_Arab
+    plt_Latn pol_Latn por_Latn ron_Latn rus_Cyrl shn_Mymr sin_Latn sin_Sinh slk_Latn slv_Latn
+    sna_Latn snd_Arab som_Latn sot_Latn spa_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn
+    tam_Taml tel_Telu tgk_Cyrl tgl_Latn tha_Thai tir_Ethi tsn_Latn tso_Latn tur_Latn ukr_Cyrl
+    urd_Arab urd_Latn uzn_Latn vie_Latn war_Latn wol_Latn xho_Latn yor_Latn zho_Hans zho_Hant
+    zsm_Latn zul_Latn
+"""
+
+
+def _choice(
+    name: str,
+    summary: str,
+    codes: str,
+    *,
+    hub: str,
+    licence: str,
+    chance: float,
+    source_columns: tuple[str, ...] | None,
+) -> SuiteInfo:
+    upstream = by_language(codes)
+    return SuiteInfo(
+        name=name,
+        languages=tuple(upstream),
+        summary=summary,
+        generates=False,
+        licence=licence,
+        parallel=source_columns is not None,
+        hub_dataset=hub,
+        upstream=upstream,
+        lm_eval_task=name + "_{}",
+        chance=chance,
+        source_columns=source_columns,
+    )
+
+
+SUITES = (
+    _choice(
+        "xcopa",
+        "cause or effect of an event, two choices",
+        _XCOPA,
+        hub="cambridgeltl/xcopa",
+        licence="CC-BY-4.0",
+        chance=0.5,
+        source_columns=("idx",),
+    ),
+    _choice(
+        "xwinograd",
+        "which noun a pronoun stands for, two choices",
+        _XWINOGRAD,
+        hub="Muennighoff/xwinograd",
+        licence="Apache-2.0",
+        chance=0.5,
+        source_columns=None,
+    ),
+    _choice(
+        "xstorycloze",
+        "which of two endings a story has",
+        _XSTORYCLOZE,
+        hub="juletxara/xstory_cloze",
+        licence="CC-BY-SA-4.0",
+        chance=0.5,
+        source_columns=("story_id",),
+    ),
+    _choice(
+        "belebele",
+        "reading comprehension, four choices",
+        _BELEBELE,
+        hub="facebook/belebele",
+        licence="CC-BY-SA-4.0",
+        chance=0.25,
+        source_columns=("link", "question_number"),
+    ),
+)

@@ -1,0 +1,27 @@
+"""MGSM: 250 grade-school sums in 11 languages (Shi et al. 2022, arXiv 2210.03057)."""
+
+from babelbits.tasks.suites.info import SuiteInfo, by_language
+
+_MGSM = "bn de en es fr ja ru sw te th zh"
+
+
+def _mgsm(name: str, task: str, summary: str) -> SuiteInfo:
+    upstream = by_language(_MGSM)
+    return SuiteInfo(
+        name=name,
+        languages=tuple(upstream),
+        summary=summary,
+        generates=True,
+        licence="CC-BY-4.0",
+        parallel=True,
+        hub_dataset="juletxara/mgsm",
+        upstream=upstream,
+        lm_eval_task=task,
+        source_columns=(),
+    )
+
+
+SUITES = (
+    _mgsm("mgsm", "mgsm_direct_{}", "grade-school maths, the answer at once"),
+    _mgsm("mgsm-native-cot", "mgsm_native_cot_{}", "grade-school maths, reasoning first"),
+)
