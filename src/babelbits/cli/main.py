@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "babelbits.cli.recommend:recommend",
         "Name the smallest variant shown good enough for some languages.",
     ),
+    "annotate": (
+        "babelbits.cli.annotate:annotate",
+        "Let people compare answers, blinded, in a web app.",
+    ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
     "translate": (
         "babelbits.cli.translate:translate",
