@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Name the smallest variant shown good enough for some languages.",
     ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+    "translate": (
+        "babelbits.cli.translate:translate",
+        "Translate a benchmark or a calibration text, and check every row.",
+    ),
     "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
     "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
     "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),

@@ -112,6 +112,8 @@ class Study:
     """Cells stop when their verdict is known; stored apart."""
     answers: bool = False
     """Only answers to open prompts are wanted, for judges and people; stored apart."""
+    claimed: tuple[str, ...] | None = None
+    """Languages that the model claims to know; None where nobody says."""
 
     @property
     def smoke(self) -> bool:

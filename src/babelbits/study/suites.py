@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import UnknownNameError
-from babelbits.languages import GROUP_NAMES, resolve
+from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
 from babelbits.languages import groups as members_of
 from babelbits.study.spec import SuiteSpec
 from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of, text, unique
@@ -21,6 +21,7 @@ def read_suites(
     *,
     home: Path,
     user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
     data: Mapping[str, Path],
     usual: TaskOptions,
 ) -> tuple[SuiteSpec, ...]:
@@ -34,6 +35,8 @@ def read_suites(
         Folder where relative paths start.
     user : mapping
         The user's groups: name to canonical codes.
+    claimed : tuple of str, optional
+        Languages that the model claims.
     data : mapping
         Suite name to the local folder that stands in for its hub dataset.
     usual : TaskOptions
@@ -44,7 +47,7 @@ def read_suites(
         root.complain("a study needs at least one task", "tasks", hint='[[tasks]] suite = "text"')
     found: list[SuiteSpec] = []
     for table in tables:
-        suite = _suite(table, home=home, user=user, data=data, usual=usual)
+        suite = _suite(table, home=home, user=user, claimed=claimed, data=data, usual=usual)
         if suite is None:
             continue
         if any(other.suite == suite.suite for other in found):
@@ -62,6 +65,7 @@ def _suite(
     *,
     home: Path,
     user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
     data: Mapping[str, Path],
     usual: TaskOptions,
 ) -> SuiteSpec | None:
@@ -70,7 +74,7 @@ def _suite(
     mode = table.get("mode", _mode(info), None)
     identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _anything if info is None else _languages(info, user)
+    check = _anything if info is None else _languages(info, user, claimed)
     if info is not None and not info.languages:
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
@@ -141,7 +145,9 @@ def _info(include: Path | None, data: Mapping[str, Path]) -> Callable[[Any], cat
 
 
 def _languages(
-    info: catalogue.SuiteInfo, user: Mapping[str, tuple[str, ...]]
+    info: catalogue.SuiteInfo,
+    user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
 ) -> Callable[[Any], tuple[str, ...]]:
     """Check of `languages`: "all", a group's name, a code, or an array of codes."""
     known = info.languages
@@ -160,7 +166,7 @@ def _languages(
         if value == "all" and known:
             return known
         if value in user or value in GROUP_NAMES:
-            return _members(value, known, user)
+            return _members(value, known, user, claimed)
         try:
             return (one(value),)
         except UnknownNameError as error:
@@ -173,9 +179,17 @@ def _languages(
 
 
 def _members(
-    group: str, known: tuple[str, ...], user: Mapping[str, tuple[str, ...]]
+    group: str,
+    known: tuple[str, ...],
+    user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
 ) -> tuple[str, ...]:
-    found = members_of(known, user=user).get(group, ())
+    if group in (CLAIMED, UNSEEN) and claimed is None:
+        raise Wrong(
+            f"the study does not say which languages the model claims, so none is {group!r}",
+            hint='under [languages] write: claimed = ["en", "de"]',
+        )
+    found = members_of(known, user=user, claimed=claimed).get(group, ())
     if not found:
         raise Wrong(f"the task has no language of the group {group!r}")
     return found
