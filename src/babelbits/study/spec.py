@@ -110,10 +110,10 @@ class Study:
     """First n items of each task only: a smoke run, stored apart."""
     stop: bool = False
     """Cells stop when their verdict is known; stored apart."""
-    answers: bool = False
-    """Only answers to open prompts are wanted, for judges and people; stored apart."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    answers: bool = False
+    """Only answers to open prompts are wanted, for judges and people; stored apart."""
 
     @property
     def smoke(self) -> bool:
