@@ -1,8 +1,8 @@
 """Label Studio's JSON export: tasks with `data` and `annotations`.
 
 A `Pairwise` control says left or right, in the order of its `toName`; a `Choices` control may say
-tie, or that both are unusable; further choices are reasons. Skipped annotations are left out and counted; predictions are not
-people's and are never read.
+tie, or that both are unusable; further choices are reasons. Skipped annotations are left out and
+counted; predictions are not people's and are never read.
 """
 
 from collections.abc import Iterator, Mapping
