@@ -27,6 +27,7 @@ ROOMS = (
     "bundled",
     "compare",
     "study",
+    "translate",
     "judge",
     "annotate",
     "report",

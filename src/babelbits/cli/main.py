@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "confusion": (
+        "babelbits.cli.confusion:confusion",
+        "Score ready-made responses for language confusion.",
+    ),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
     "recommend": (
@@ -31,6 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Name the smallest variant shown good enough for some languages.",
     ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+    "translate": (
+        "babelbits.cli.translate:translate",
+        "Translate a benchmark or a calibration text, and check every row.",
+    ),
     "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
     "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
     "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),

@@ -27,6 +27,7 @@ from babelbits.report import (
     words,
 )
 from babelbits.report.input import ReportInput
+from babelbits.report.notes import task_notes
 from babelbits.report.pairs import axes, comparisons
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
             if label in report.manifests
         ],
         "tasks": _tasks(report),
+        "task_notes": task_notes(report.cells),
         "recipes": sorted({effect.recipe for effect in report.analysis.effects}),
         "families": sorted({e.family for e in report.analysis.effects if e.family is not None}),
         "run_command": commands.run(report.study),

@@ -41,6 +41,8 @@ class StudySummary:
     """Cells could stop when their verdict was known."""
     limit: int | None = None
     """Items a task in a smoke run, if it is the same for all cells."""
+    claimed: tuple[str, ...] | None = None
+    """Languages that the model claims to know; None where nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
 from babelbits.store import Store
+from babelbits.study.claims import claimed_in
 from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -95,7 +96,7 @@ def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSetting
         margins={**usual.margins, **table.get("margins", {})},
         confirmatory=confirmatory,
         floor=table.get("floor", usual.floor),
-        groups=groups(codes, user=study.get("groups", {})),
+        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
         reference=_reference(table, codes),
         seed=study.get("study", {}).get("seed", 0),
     )
@@ -163,6 +164,7 @@ def _summary(
         text=text,
         early=any(cell.meta.stop is not None for cell in cells),
         limit=_limit(study, cells),
+        claimed=claimed_in(study),
     )
 
 

@@ -110,6 +110,8 @@ class Study:
     """First n items of each task only: a smoke run, stored apart."""
     stop: bool = False
     """Cells stop when their verdict is known; stored apart."""
+    claimed: tuple[str, ...] | None = None
+    """Languages that the model claims to know; None where nobody says."""
 
     @property
     def smoke(self) -> bool:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import UnknownNameError
-from babelbits.languages import GROUP_NAMES, resolve
+from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
 from babelbits.languages import groups as members_of
 from babelbits.study.spec import SuiteSpec
 from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of, text, unique
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.identify import check_name
 
 
 def read_suites(
@@ -20,6 +21,7 @@ def read_suites(
     *,
     home: Path,
     user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
     data: Mapping[str, Path],
     usual: TaskOptions,
 ) -> tuple[SuiteSpec, ...]:
@@ -33,6 +35,8 @@ def read_suites(
         Folder where relative paths start.
     user : mapping
         The user's groups: name to canonical codes.
+    claimed : tuple of str, optional
+        Languages that the model claims.
     data : mapping
         Suite name to the local folder that stands in for its hub dataset.
     usual : TaskOptions
@@ -43,7 +47,7 @@ def read_suites(
         root.complain("a study needs at least one task", "tasks", hint='[[tasks]] suite = "text"')
     found: list[SuiteSpec] = []
     for table in tables:
-        suite = _suite(table, home=home, user=user, data=data, usual=usual)
+        suite = _suite(table, home=home, user=user, claimed=claimed, data=data, usual=usual)
         if suite is None:
             continue
         if any(other.suite == suite.suite for other in found):
@@ -61,14 +65,16 @@ def _suite(
     *,
     home: Path,
     user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
     data: Mapping[str, Path],
     usual: TaskOptions,
 ) -> SuiteSpec | None:
     include = table.get("include_path", _folder(home), None)
     info = table.need("suite", _info(include, data), example='suite = "xcopa"')
     mode = table.get("mode", _mode(info), None)
+    identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _anything if info is None else _languages(info, user)
+    check = _anything if info is None else _languages(info, user, claimed)
     if info is not None and not info.languages:
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
@@ -83,7 +89,14 @@ def _suite(
             "shots",
             hint="ask for fewer" if info.own_shots else "leave it out",
         )
-    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include, mode=mode)
+    options = replace(
+        usual,
+        shots=shots,
+        data=data.get(info.name),
+        include_path=include,
+        mode=mode,
+        identifier=identifier,
+    )
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 
@@ -112,6 +125,17 @@ def _mode(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
     return check
 
 
+def _identifier(info: catalogue.SuiteInfo | None, home: Path) -> Callable[[Any], str]:
+    """Check of `identifier`: a name, or the path of a model."""
+
+    def check(value: Any) -> str:
+        if info is not None and not info.identifies:
+            raise Wrong(f"is not for the task {info.name!r}, which identifies no language")
+        return check_name(text(value), home=home)
+
+    return check
+
+
 def _info(include: Path | None, data: Mapping[str, Path]) -> Callable[[Any], catalogue.SuiteInfo]:
     def check(value: Any) -> catalogue.SuiteInfo:
         name = text(value)
@@ -121,7 +145,9 @@ def _info(include: Path | None, data: Mapping[str, Path]) -> Callable[[Any], cat
 
 
 def _languages(
-    info: catalogue.SuiteInfo, user: Mapping[str, tuple[str, ...]]
+    info: catalogue.SuiteInfo,
+    user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
 ) -> Callable[[Any], tuple[str, ...]]:
     """Check of `languages`: "all", a group's name, a code, or an array of codes."""
     known = info.languages
@@ -140,7 +166,7 @@ def _languages(
         if value == "all" and known:
             return known
         if value in user or value in GROUP_NAMES:
-            return _members(value, known, user)
+            return _members(value, known, user, claimed)
         try:
             return (one(value),)
         except UnknownNameError as error:
@@ -153,9 +179,17 @@ def _languages(
 
 
 def _members(
-    group: str, known: tuple[str, ...], user: Mapping[str, tuple[str, ...]]
+    group: str,
+    known: tuple[str, ...],
+    user: Mapping[str, tuple[str, ...]],
+    claimed: tuple[str, ...] | None,
 ) -> tuple[str, ...]:
-    found = members_of(known, user=user).get(group, ())
+    if group in (CLAIMED, UNSEEN) and claimed is None:
+        raise Wrong(
+            f"the study does not say which languages the model claims, so none is {group!r}",
+            hint='under [languages] write: claimed = ["en", "de"]',
+        )
+    found = members_of(known, user=user, claimed=claimed).get(group, ())
     if not found:
         raise Wrong(f"the task has no language of the group {group!r}")
     return found

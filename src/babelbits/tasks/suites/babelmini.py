@@ -8,7 +8,14 @@ BABELMINI_LANGUAGES = (
 """Languages that every BabelMini suite has; the data folder may hold more."""
 
 
-def _own(name: str, summary: str, *, chance: float | None = None, generates: bool) -> SuiteInfo:
+def _own(
+    name: str,
+    summary: str,
+    *,
+    chance: float | None = None,
+    generates: bool,
+    identifies: bool = False,
+) -> SuiteInfo:
     return SuiteInfo(
         name=name,
         languages=BABELMINI_LANGUAGES,
@@ -17,6 +24,7 @@ def _own(name: str, summary: str, *, chance: float | None = None, generates: boo
         licence="CC0-1.0",
         parallel=True,
         chance=chance,
+        identifies=identifies,
     )
 
 
@@ -24,5 +32,10 @@ SUITES = (
     _own("text", "bits per byte of parallel text: bundled, or a local folder", generates=False),
     _own("pairs", "which of two versions of a sentence is intact", chance=0.5, generates=False),
     _own("math", "one- and two-step sums in words", generates=True),
-    _own("confusion", "does the model go on in the prompt's language", generates=True),
+    _own(
+        "confusion",
+        "does the model go on in the prompt's language",
+        generates=True,
+        identifies=True,
+    ),
 )
