@@ -24,6 +24,7 @@ from babelbits.report import (
     svg,
     verdicts,
     views,
+    voices,
     words,
 )
 from babelbits.report.input import ReportInput
@@ -143,9 +144,36 @@ def _context(report: ReportInput) -> dict[str, Any]:
         else divergence.rows(report.foreign.logs, report.languages),
         "log_heads": divergence.HEADS,
         "log_caption": divergence.CAPTION,
+        "voices": _voices(report, found, span.variants),
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
+    }
+
+
+def _voices(
+    report: ReportInput, found: verdicts.Board, variants: Sequence[str]
+) -> dict[str, Any] | None:
+    """What the section on judges and people shows; None where nobody judged."""
+    if report.voices is None or not report.voices.voices:
+        return None
+    codes = voices.spoken_languages(report.voices)
+    drawn = []
+    for code in codes:
+        effects = [effect for effect in found.by_cell.values() if effect.language == code]
+        picture = voices.chart(effects, report.voices, code, variants=variants)
+        label = f"metrics, judges and people on {report.languages[code].name}"
+        drawn.append((code, _figure(picture, "", f"voices-{code}", label)))
+    return {
+        "simulated": report.voices.simulated,
+        "figures": drawn,
+        "columns": voices.COLUMNS,
+        "rows": {code: voices.rows(report.voices, code) for code in (*codes, voices.ALL)},
+        "accord_columns": voices.ACCORD_COLUMNS,
+        "accords": voices.accords(report.voices),
+        "panel_columns": voices.PANEL_COLUMNS,
+        "panels": voices.panels(report.voices),
+        "strengths": voices.strengths(report.voices),
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from babelbits.compare import Analysis, CellResult
 from babelbits.compare.matching import Match
 from babelbits.compare.readers.record import Divergence
+from babelbits.judge.voices import Voices
 from babelbits.languages import Language
 from babelbits.records import Manifest
 
@@ -102,3 +103,5 @@ class ReportInput:
     open_cells: tuple[OpenCell, ...] = ()
     foreign: Foreign | None = None
     """None: a study of our own."""
+    voices: Voices | None = None
+    """What judges and people said; None where nobody was asked."""
