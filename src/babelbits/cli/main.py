@@ -24,6 +24,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
+    "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
+    "judge": (
+        "babelbits.cli.judge:judge",
+        "Ask a judge which answers are better.",
+    ),
     "confusion": (
         "babelbits.cli.confusion:confusion",
         "Score ready-made responses for language confusion.",

@@ -50,7 +50,7 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     from babelbits.store import Store
 
     need_libraries()
-    store = Store(study.folder, smoke=study.smoke, early=study.stop)
+    store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
             plan = _plan(study, store)
@@ -118,6 +118,8 @@ def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
 
 def _how_to_go_on(study: "Study") -> str:
     """The command that resumes; a smoke run must not become the whole one."""
+    if study.answers:
+        return "go on with the same command"
     options = (f" --limit {study.limit}" if study.smoke else "") + (" --stop" if study.stop else "")
     return f"go on with: babelbits run {shlex.quote(str(study.file))}{options}"
 

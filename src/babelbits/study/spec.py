@@ -112,6 +112,8 @@ class Study:
     """Cells stop when their verdict is known; stored apart."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    answers: bool = False
+    """Only answers to open prompts are wanted, for judges and people; stored apart."""
 
     @property
     def smoke(self) -> bool:

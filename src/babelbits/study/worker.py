@@ -80,7 +80,8 @@ class Site:
 
     def store(self) -> Store:
         """The run folder."""
-        return Store(self.study.folder, smoke=self.study.smoke, early=self.study.stop)
+        study = self.study
+        return Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
 
 
 class Worker:

@@ -24,6 +24,8 @@ class TaskOptions:
     include_path: Path | None = None
     """Folder of lm-eval YAML tasks."""
     seed: int = 0
+    max_new_tokens: int | None = None
+    """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
     identifier: str | None = None

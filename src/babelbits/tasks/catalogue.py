@@ -19,6 +19,7 @@ from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
@@ -31,6 +32,7 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
     "language-confusion": LanguageConfusionTask,
