@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
+from babelbits.judge.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
@@ -168,7 +169,7 @@ def _voices(
         "simulated": report.voices.simulated,
         "figures": drawn,
         "columns": voices.COLUMNS,
-        "rows": {code: voices.rows(report.voices, code) for code in (*codes, voices.ALL)},
+        "rows": {code: voices.rows(report.voices, code) for code in (*codes, ALL)},
         "accord_columns": voices.ACCORD_COLUMNS,
         "accords": voices.accords(report.voices),
         "panel_columns": voices.PANEL_COLUMNS,

@@ -167,6 +167,7 @@ def backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> li
 
 
 def verdict_channels() -> dict[str, Any]:
+    """Colour and shape of a mark, by its verdict."""
     import altair as alt
 
     return {
@@ -322,6 +323,7 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
 
 
 def panel_title(text: str) -> "alt.Title":
+    """The title of one panel of several."""
     import altair as alt
 
     return alt.Title(text, color=palette.INK, fontSize=12, anchor="start")

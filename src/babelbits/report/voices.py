@@ -201,7 +201,7 @@ def strengths(voices: Voices) -> tuple[Strengths, ...]:
                     f"{_signed_decimal(one.interval.low)} to {_signed_decimal(one.interval.high)}"
                     if one.interval
                     else numbers.NOTHING,
-                    numbers.NOTHING if one.rank is None else f"{one.rank.low} to {one.rank.high}",
+                    numbers.NOTHING if one.rank is None else f"{one.rank.best} to {one.rank.worst}",
                 )
                 for one in table
             )
@@ -246,7 +246,9 @@ def chart(
             if one.language == language and one.preference is not None
         ]
     shown = {kind: found for kind, found in data.items() if found}
-    drawn = [name for name in variants if any(r["variant"] == name for f in shown.values() for r in f)]
+    drawn = [
+        name for name in variants if any(r["variant"] == name for f in shown.values() for r in f)
+    ]
     columns = [
         _panel_chart(kind, found, drawn, labelled=place == 0)
         for place, (kind, found) in enumerate(shown.items())
@@ -254,14 +256,21 @@ def chart(
     return styled(alt.hconcat(*columns, spacing=24), **shown)
 
 
-def _panel_chart(kind: str, found: Sequence[JSON], variants: Sequence[str], *, labelled: bool) -> Any:
+def _panel_chart(
+    kind: str, found: Sequence[JSON], variants: Sequence[str], *, labelled: bool
+) -> Any:
     import altair as alt
 
     unit = "points of items" if kind == "metric" else "net preference, points"
     ruler = Ruler(title=unit, domain=_domain(found, kind), ticks=4)
     sources = list(dict.fromkeys(row["source"] for row in found))
     axis = alt.Axis(
-        ticks=False, grid=False, labels=labelled, labelColor=palette.INK, labelFontSize=12, title=None
+        ticks=False,
+        grid=False,
+        labels=labelled,
+        labelColor=palette.INK,
+        labelFontSize=12,
+        title=None,
     )
     y = alt.Y("variant:N", axis=axis, scale=alt.Scale(domain=list(variants), paddingInner=0.25))
     offset = alt.YOffset("source:N", sort=sources)
