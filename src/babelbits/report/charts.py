@@ -322,11 +322,12 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
     return styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
 
 
-def panel_title(text: str) -> "alt.Title":
+def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
     """The title of one panel of several."""
     import altair as alt
 
-    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+    below = {"subtitle": subtitle, "subtitleColor": palette.SOFT} if subtitle else {}
+    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start", **below)
 
 
 def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> list[Any]:

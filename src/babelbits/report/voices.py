@@ -39,8 +39,13 @@ SPEAKERS: Mapping[str, str] = {
 }
 """Panels of a chart, in this order; a panel without a row is left out."""
 
+LINE = 19
+"""Height of one source's line, pixels."""
+AXIS: Mapping[bool, str] = {True: "difference, points of items", False: "net preference, points"}
+"""By whether a metric speaks."""
+
 COLUMNS = (
-    *("net", "interval", "win rate", "prompts", "identical", "without verdict"),
+    *("net", "interval", "win rate", "prompts", "votes", "identical", "without verdict"),
     *("if lost", "if won", "orders disagree"),
 )
 ACCORD_COLUMNS = (
@@ -109,6 +114,7 @@ def _row(voice: "Voice", one: VoteSummary) -> VoiceRow:
             numbers.interval(found.interval, UNIT) if found else numbers.NOTHING,
             numbers.percent(found.win_rate) if found else numbers.NOTHING,
             f"{found.n_prompts:,}" if found else "0",
+            f"{one.n_pairs:,}",
             f"{one.n_identical:,}",
             dropped or "0",
             numbers.signed(lost.net, UNIT) if lost else numbers.NOTHING,
@@ -246,24 +252,29 @@ def chart(
             if one.language == language and one.preference is not None
         ]
     shown = {kind: found for kind, found in data.items() if found}
-    drawn = [
-        name for name in variants if any(r["variant"] == name for f in shown.values() for r in f)
-    ]
+    named_here = dict.fromkeys(row["variant"] for found in shown.values() for row in found)
+    drawn = [name for name in (*variants, *named_here) if named_here.pop(name, 0) is None]
+    lines = max(len(_sources(found)) for found in shown.values())
+    height = len(drawn) * max(ROW + 4, lines * LINE)
     columns = [
-        _panel_chart(kind, found, drawn, labelled=place == 0)
+        _panel_chart(kind, found, drawn, height=height, labelled=place == 0)
         for place, (kind, found) in enumerate(shown.items())
     ]
-    return styled(alt.hconcat(*columns, spacing=24), **shown)
+    joined = alt.hconcat(*columns, spacing=30).resolve_scale(yOffset="independent")
+    return styled(joined, **shown)
+
+
+def _sources(found: Iterable[JSON]) -> list[str]:
+    return list(dict.fromkeys(row["source"] for row in found))
 
 
 def _panel_chart(
-    kind: str, found: Sequence[JSON], variants: Sequence[str], *, labelled: bool
+    kind: str, found: Sequence[JSON], variants: Sequence[str], *, height: int, labelled: bool
 ) -> Any:
     import altair as alt
 
-    unit = "points of items" if kind == "metric" else "net preference, points"
-    ruler = Ruler(title=unit, domain=_domain(found, kind), ticks=4)
-    sources = list(dict.fromkeys(row["source"] for row in found))
+    ruler = Ruler(title=AXIS[kind == "metric"], domain=_domain(found, kind), ticks=4)
+    sources = _sources(found)
     axis = alt.Axis(
         ticks=False,
         grid=False,
@@ -272,31 +283,35 @@ def _panel_chart(
         labelFontSize=12,
         title=None,
     )
-    y = alt.Y("variant:N", axis=axis, scale=alt.Scale(domain=list(variants), paddingInner=0.25))
-    offset = alt.YOffset("source:N", sort=sources)
+    y = alt.Y("variant:N", axis=axis, scale=alt.Scale(domain=list(variants), paddingInner=0.2))
     margins = {row["margin"] for row in found}
     [margin] = margins if len(margins) == 1 else [None]
-    layers = [*backdrop(margin, ruler), *_marks(kind, y, offset, ruler)]
-    height = {"step": ROW, "for": "offset"} if len(sources) > 1 else {"step": ROW + 8}
-    return alt.layer(*layers).properties(
-        width=WIDTH, height=height, title=panel_title(SPEAKERS[kind])
-    )
+    layers = [*backdrop(margin, ruler), *_marks(kind, y, sources, ruler)]
+    title = panel_title(SPEAKERS[kind], subtitle=sources[0] if len(sources) == 1 else "")
+    return alt.layer(*layers).properties(width=WIDTH, height=height, title=title)
 
 
-def _marks(kind: str, y: Any, offset: Any, ruler: Ruler) -> list[Any]:
+def _marks(kind: str, y: Any, sources: Sequence[str], ruler: Ruler) -> list[Any]:
+    """Interval and point of every row; with several sources each has a line and its name."""
     import altair as alt
 
     channels = verdict_channels()
-    base = alt.Chart(named(kind)).encode(y=y, yOffset=offset, color=channels["color"])
-    return [
+    base = alt.Chart(named(kind)).encode(y=y, color=channels["color"])
+    if len(sources) > 1:
+        base = base.encode(
+            yOffset=alt.YOffset("source:N", scale=alt.Scale(domain=list(sources), padding=0.3))
+        )
+    marks = [
         base.mark_rule(strokeWidth=2, aria=False).encode(x=ruler.x("low"), x2=alt.X2("high:Q")),
-        base.mark_point(filled=True, size=75, opacity=1).encode(
+        base.mark_point(filled=True, size=60, opacity=1).encode(
             x=ruler.x("delta"), shape=channels["shape"], description=alt.Description("about:N")
         ),
-        base.mark_text(align="left", fontSize=10, aria=False).encode(
-            x=alt.value(WIDTH + 6), text=alt.Text("text:N"), color=alt.value(palette.SOFT)
-        ),
     ]
+    if len(sources) > 1:
+        label = base.mark_text(align="left", fontSize=10, aria=False, baseline="middle")
+        where = alt.value(WIDTH + 6)
+        marks.append(label.encode(x=where, text="source:N", color=alt.value(palette.SOFT)))
+    return marks
 
 
 def _domain(found: Iterable[JSON], kind: str) -> list[float]:
@@ -324,7 +339,6 @@ def _effect_row(effect: Effect) -> JSON:
         "margin": None if effect.margin is None else effect.margin * factor,
         "about": f"{effect.variant}, {effect.task}: {numbers.amount(effect.delta, effect.unit)} "
         f"({numbers.interval(effect.interval, effect.unit)}), {effect.verdict}",
-        "text": effect.task,
     }
 
 
@@ -336,7 +350,7 @@ def _vote_row(voice: "Voice", one: VoteSummary) -> JSON:
     stamp = " (SIMULATED)" if voice.book.simulated else ""
     return {
         "variant": one.variant,
-        "source": voice.book.name,
+        "source": f"{voice.book.name}{stamp}",
         "delta": found.net * 100,
         "low": found.interval.low * 100,
         "high": found.interval.high * 100,
@@ -344,5 +358,4 @@ def _vote_row(voice: "Voice", one: VoteSummary) -> JSON:
         "margin": one.margin * 100,
         "about": f"{one.variant}, {voice.book.name}{stamp}: net preference {net} ({interval}), "
         f"{one.verdict}, {plural(found.n_prompts, 'prompt')}",
-        "text": f"{voice.book.name}{stamp}",
     }
