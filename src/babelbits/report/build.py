@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
+from babelbits.judge.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
@@ -26,6 +27,7 @@ from babelbits.report import (
     svg,
     verdicts,
     views,
+    voices,
     words,
 )
 from babelbits.report.input import ReportInput
@@ -148,9 +150,36 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "kept": kept.section(report),
         "kept_heads": kept.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
+        "voices": _voices(report, found, span.variants),
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
+    }
+
+
+def _voices(
+    report: ReportInput, found: verdicts.Board, variants: Sequence[str]
+) -> dict[str, Any] | None:
+    """What the section on judges and people shows; None where nobody judged."""
+    if report.voices is None or not report.voices.voices:
+        return None
+    codes = voices.spoken_languages(report.voices)
+    drawn = []
+    for code in codes:
+        effects = [effect for effect in found.by_cell.values() if effect.language == code]
+        picture = voices.chart(effects, report.voices, code, variants=variants)
+        label = f"metrics, judges and people on {report.languages[code].name}"
+        drawn.append((code, _figure(picture, "", f"voices-{code}", label)))
+    return {
+        "simulated": report.voices.simulated,
+        "figures": drawn,
+        "columns": voices.COLUMNS,
+        "rows": {code: voices.rows(report.voices, code) for code in (*codes, ALL)},
+        "accord_columns": voices.ACCORD_COLUMNS,
+        "accords": voices.accords(report.voices),
+        "panel_columns": voices.PANEL_COLUMNS,
+        "panels": voices.panels(report.voices),
+        "strengths": voices.strengths(report.voices),
     }
 
 

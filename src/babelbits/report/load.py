@@ -14,6 +14,9 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, Calibration, CellResult, Confirmatory
 from babelbits.errors import StoreError
+from babelbits.judge.book import read_books
+from babelbits.judge.summary import SummarySettings
+from babelbits.judge.voices import Voices, hear
 from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
@@ -63,7 +66,15 @@ def load_run(
         languages={code: resolve(code) for code in codes},
         open_cells=_open_cells(store),
         divergences=_divergences(store),
+        voices=_voices(store, settings),
     )
+
+
+def _voices(store: Store, settings: AnalysisSettings) -> Voices | None:
+    """What judges and people said of this run; None where nobody was asked."""
+    books = read_books(store.base / "judgments")
+    wishes = SummarySettings(alpha=settings.alpha, seed=settings.seed)
+    return hear(books, wishes) if books else None
 
 
 def load_cells(store: Store) -> tuple[CellResult, ...]:
