@@ -7,6 +7,7 @@ the canonical code of `babelbits.languages`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from babelbits.languages import resolve
 
@@ -34,10 +35,34 @@ class SuiteInfo:
     """Expected score of guessing; None where there is none."""
     shots: int | None = 0
     """Few-shot examples unless the study says otherwise; None: the lm-eval task knows."""
+    parts: tuple[str, ...] = ()
+    """Names of the lm-eval tasks, with `{}`, that one language consists of: MMLU's subjects."""
+    packaged: str | None = None
+    """YAML file of the task in this package, where lm-eval does not have it."""
+    metric: str = ""
+    """What a number of this suite is, as papers call it."""
+    choices: int | None = None
+    """How many answers an item offers; None where the model writes or texts are scored."""
+    revision: str | None = None
+    """Commit of the hub dataset; None: its branch main, whose commit is recorded when it is got."""
+    comparable: str = "studies made with Babelbits"
+    """What the number may be compared with, outside of a study."""
     any_language: bool = False
     """True where `languages` is only a guess from the name: the study may say another."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
+
+    @property
+    def output_type(self) -> Literal["choice", "generation", "text"]:
+        """What the model is asked for: to choose, to write, or nothing but the text's bits."""
+        if self.generates:
+            return "generation"
+        return "text" if self.choices is None else "choice"
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the data come from the hub unless the study names a folder."""
+        return self.hub_dataset is not None
 
 
 def canonical(code: str) -> str:
