@@ -9,7 +9,7 @@ from babelbits.errors import UnknownNameError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.languages import groups as members_of
 from babelbits.study.spec import SuiteSpec
-from babelbits.study.table import Table, Wrong, array, integer, kind_of, text, unique
+from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of, text, unique
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
@@ -66,6 +66,7 @@ def _suite(
 ) -> SuiteSpec | None:
     include = table.get("include_path", _folder(home), None)
     info = table.need("suite", _info(include, data), example='suite = "xcopa"')
+    mode = table.get("mode", _mode(info), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
     check = _anything if info is None else _languages(info, user)
     if info is not None and not info.languages:
@@ -75,11 +76,14 @@ def _suite(
     table.close(what="[[tasks]]")
     if info is None:
         return None
-    if shots and info.lm_eval_task is None:
+    if shots and info.lm_eval_task is None and shots > info.own_shots:
+        there = info.own_shots or "no"
         table.complain(
-            f"the task {info.name!r} has no examples to show", "shots", hint="leave it out"
+            f"the task {info.name!r} has {there} examples to show",
+            "shots",
+            hint="ask for fewer" if info.own_shots else "leave it out",
         )
-    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include)
+    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include, mode=mode)
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 
@@ -93,6 +97,17 @@ def _folder(home: Path) -> Callable[[Any], Path | None]:
         if not folder.is_dir():
             raise Wrong(f"is no folder: {str(folder)!r}")
         return folder
+
+    return check
+
+
+def _mode(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
+    """Check of `mode`: one of the ways in which the suite can ask."""
+
+    def check(value: Any) -> str:
+        if info is not None and not info.modes:
+            raise Wrong(f"is not for the task {info.name!r}, which asks in one way")
+        return text(value) if info is None else choice(*info.modes)(value)
 
     return check
 

@@ -24,6 +24,8 @@ class TaskOptions:
     include_path: Path | None = None
     """Folder of lm-eval YAML tasks."""
     seed: int = 0
+    mode: str | None = None
+    """How a suite asks that knows several ways; None is its default."""
 
 
 class Task(Protocol):

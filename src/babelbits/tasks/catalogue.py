@@ -17,7 +17,8 @@ from babelbits.tasks import lm_eval_index
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.math import MathTask
-from babelbits.tasks.own import OwnTask, languages_in
+from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
@@ -31,6 +32,10 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "confusion": ConfusionTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "mixeval": MixEvalChoice,
+    "mixeval-free-form": MixEvalFreeForm,
+    "mixeval-hard": MixEvalChoice,
+    "mixeval-hard-free-form": MixEvalFreeForm,
 }
 
 
@@ -119,18 +124,20 @@ def babelmini_folder() -> Path:
 
 def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
     """One of our suites with the languages that a folder, or the bundled one, has files for."""
-    if suite.upstream:
+    if suite.upstream or (suite.local_only and data is None):
         return suite
-    languages = languages_in(suite, babelmini_folder() if data is None else data)
+    folder = babelmini_folder() if data is None else data
+    languages = _OWN_TASKS[suite.name].languages(suite, folder)
     return replace(suite, languages=languages or suite.languages)
 
 
 def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
-    if options.shots:
+    if (options.shots or 0) > suite.own_shots:
         raise StudyError(
-            f"suite '{suite.name}' has no few-shot examples", hint="leave out 'shots' for it"
+            f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
+            hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    if options.data is None and suite.upstream:
+    if options.data is None and (suite.upstream or suite.local_only):
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
             hint=f'under [data] write: {suite.name} = "path/to/folder"',

@@ -8,6 +8,7 @@ mark: '1.234' is 1234, '1.5' is one and a half, '0.125' an eighth.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from decimal import Decimal
 
 _MINUS = "\u2212\ufe63\uff0d-"  # minus sign, small and full-width hyphen-minus, hyphen-minus
@@ -39,12 +40,19 @@ def first_number(text: str) -> Decimal | None:
     >>> first_number("no more than 2,125 blocks")
     Decimal('2125')
     """
-    match = _NUMBER.search(_with_ascii_digits(text.translate(_DIRECTION_MARKS)))
-    if match is None:
-        return None
-    whole = "".join(filter(str.isdigit, match["whole"]))
-    sign = "-" if match["minus"] else ""
-    return Decimal(f"{sign}{whole}.{match['fraction'] or '0'}").normalize() + 0
+    return next(_numbers(text), None)
+
+
+def all_numbers(text: str) -> list[Decimal]:
+    """Every number in `text`, in order."""
+    return list(_numbers(text))
+
+
+def _numbers(text: str) -> Iterator[Decimal]:
+    for match in _NUMBER.finditer(_with_ascii_digits(text.translate(_DIRECTION_MARKS))):
+        whole = "".join(filter(str.isdigit, match["whole"]))
+        sign = "-" if match["minus"] else ""
+        yield Decimal(f"{sign}{whole}.{match['fraction'] or '0'}").normalize() + 0
 
 
 def _with_ascii_digits(text: str) -> str:

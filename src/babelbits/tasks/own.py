@@ -69,6 +69,11 @@ class OwnTask(ABC):
             notes=self.notes,
         )
 
+    @classmethod
+    def languages(cls, suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
+        """Languages that a folder has for a suite."""
+        return languages_in(suite, folder)
+
     def items(self) -> tuple[Item, ...]:
         """All items in the order of the file, or the first few in a smoke run."""
         return self._items
@@ -160,7 +165,7 @@ def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
         raise TaskError("no such folder of data", where=str(place))
     found: dict[str, Path] = {}
     for path in sorted(place.iterdir()):
-        code = _language_of(path)
+        code = language_of(path)
         if code is not None:
             found.setdefault(code, path)
     return found
@@ -178,7 +183,7 @@ def missing_language(
     )
 
 
-def _language_of(path: Path) -> str | None:
+def language_of(path: Path) -> str | None:
     """The language that a file's name ends in, before .txt or .jsonl and perhaps .xz."""
     stem = path.name.removesuffix(".xz")
     for suffix in (".jsonl", ".txt"):

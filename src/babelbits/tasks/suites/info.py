@@ -39,7 +39,7 @@ class SuiteInfo:
     """Names of the lm-eval tasks, with `{}`, that one language consists of: MMLU's subjects."""
     packaged: str | None = None
     """YAML file of the task in this package, where lm-eval does not have it."""
-    metric: str = ""
+    metric: str = "accuracy"
     """What a number of this suite is, as papers call it."""
     choices: int | None = None
     """How many answers an item offers; None where the model writes or texts are scored."""
@@ -49,6 +49,12 @@ class SuiteInfo:
     """What the number may be compared with, outside of a study."""
     any_language: bool = False
     """True where `languages` is only a guess from the name: the study may say another."""
+    own_shots: int = 0
+    """Few-shot examples that one of our suites can show."""
+    local_only: bool = False
+    """True where the study must name a local folder: nothing is bundled or downloaded."""
+    modes: tuple[str, ...] = ()
+    """Ways to ask, the default first; () where there is one."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
 
@@ -57,7 +63,7 @@ class SuiteInfo:
         """What the model is asked for: to choose, to write, or nothing but the text's bits."""
         if self.generates:
             return "generation"
-        return "text" if self.choices is None else "choice"
+        return "text" if self.metric.startswith("bits") else "choice"
 
     @property
     def downloads(self) -> bool:

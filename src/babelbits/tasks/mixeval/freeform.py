@@ -1,0 +1,74 @@
+"""Whether a written answer holds a gold answer: MixEval's rule parser for free-form questions.
+
+Lenient as upstream's: the parts of the answer that follow a word like "is" or "therefore" are
+searched for a gold answer's text, and their numbers are held against gold numbers (two decimals).
+Stricter in two places: a GSM8k gold is the number after "####", not the whole solution (which no
+answer ever contains), and LaTeX around a gold number or word is taken off.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from babelbits.tasks.mixeval.prompts import Wording
+from babelbits.tasks.numbers import all_numbers
+
+_LATEX = re.compile(r"\\(?:text|mathrm|mbox|boxed)\{([^{}]*)\}|\\[!,;: ]|\\(?=[$%])|\$")
+
+
+def matches(answer: str, golds: Sequence[str], *, words: Wording) -> bool:
+    """Whether `answer` holds any of the gold answers.
+
+    References
+    ----------
+    github.com/Psycoy/MixEval, `mix_eval/utils/metric_utils.py` (`parse_freeform_response_rule`,
+    `eval_freeform_rule`), read for its rules.
+    """
+    parts = _answer_parts(_first_answer(answer, words), words)
+    found = {number for part in parts for number in _numbers(part)}
+    return any(_held(gold, parts, found) for gold in golds)
+
+
+def _held(gold: str, parts: Sequence[str], found: set[Decimal]) -> bool:
+    text = bare(gold).lower()
+    number = _whole_number(text)
+    if number is not None:
+        return number in found
+    if len(text) == 1:  # one letter is in every text
+        return any(text in part.split() for part in parts)
+    return bool(text) and any(text in part for part in parts)
+
+
+def bare(gold: str) -> str:
+    """A gold answer without its derivation and without LaTeX around it."""
+    return _LATEX.sub(lambda match: match[1] or "", gold.rpartition("####")[2]).strip()
+
+
+def _first_answer(answer: str, words: Wording) -> str:
+    """Up to where a base model asks the next question."""
+    first = answer.split(f"\n{words.question.strip()}")[0]
+    return first if any(char.isalnum() for char in first) else answer
+
+
+def _answer_parts(answer: str, words: Wording) -> list[str]:
+    """Lower-case ends of lines that an answer word introduces; the whole if there are none."""
+    lines = [line for line in answer.strip().strip(".").lower().split("\n") if line.strip()]
+    parts = []
+    for place, line in enumerate(lines):
+        marks = (*words.answer_words, "=") if place == len(lines) - 1 else words.answer_words
+        ends = [line.rsplit(mark, 1)[1].strip() for mark in marks if mark in line]
+        ends = [end for end in ends if any(char.isalnum() for char in end)]
+        if ends:
+            parts.append(min(ends, key=len))
+    return parts or [bare(answer).lower()]
+
+
+def _numbers(part: str) -> list[Decimal]:
+    return [round(number, 2) for number in all_numbers(bare(part))]
+
+
+def _whole_number(text: str) -> Decimal | None:
+    """The number that `text` is, perhaps with a unit sign; None if it says anything else."""
+    numbers = all_numbers(text)
+    rest = re.sub(r"[\W\d_]", "", text)
+    return round(numbers[0], 2) if len(numbers) == 1 and not rest else None

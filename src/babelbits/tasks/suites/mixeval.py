@@ -1,0 +1,27 @@
+"""MixEval and MixEval-Hard: upstream's English releases, and translations of them."""
+
+from babelbits.tasks.suites.info import SuiteInfo
+
+
+def _mixeval(name: str, summary: str, *, generates: bool, modes: tuple[str, ...] = ()) -> SuiteInfo:
+    return SuiteInfo(
+        name=name,
+        languages=("en", "nb"),
+        summary=summary,
+        generates=generates,
+        licence="MIT; the questions come from public benchmarks with licences of their own",
+        parallel=True,
+        local_only=True,
+        modes=modes,
+        own_shots=5,
+    )
+
+
+_MODES = ("constrained", "written")
+
+SUITES = (
+    _mixeval("mixeval", "a mixture of benchmarks, 2 to 10 choices", generates=False, modes=_MODES),
+    _mixeval("mixeval-free-form", "a mixture of benchmarks, short answers", generates=True),
+    _mixeval("mixeval-hard", "MixEval's hardest choices", generates=False, modes=_MODES),
+    _mixeval("mixeval-hard-free-form", "MixEval's hardest short answers", generates=True),
+)
