@@ -74,7 +74,12 @@ Request = ScoreRequest | TextRequest | GenerateRequest
 # --- what an engine answers ------------------------------------------------------------------
 
 FailureKind = Literal[
-    "prompt_too_long", "nan_logits", "empty_text", "generation_failed", "scoring_failed"
+    "prompt_too_long",
+    "nan_logits",
+    "empty_text",
+    "generation_failed",
+    "scoring_failed",
+    "nothing_to_score",
 ]
 
 
@@ -180,6 +185,8 @@ class Outcome:
     choice_logprobs: tuple[float, ...] | None = None
     finish_reason: str | None = None
     failure: Failure | None = None
+    remark: str = ""
+    """Why the scores are what they are, for people; '' where there is nothing to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +230,8 @@ class ItemRow:
     finish_reason: str | None
     truncated_tokens: int = 0
     failure: Failure | None = None
+    remark: str = ""
+    """Why the scores are what they are, for people. May quote the output: never trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "confusion": (
+        "babelbits.cli.confusion:confusion",
+        "Score ready-made responses for language confusion.",
+    ),
     "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
     "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
     "recommend": (

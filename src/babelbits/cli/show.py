@@ -165,7 +165,9 @@ def _asides(pair: "Pair") -> None:
             notes.append("output cut at the length limit")
         if row.truncated_tokens:
             notes.append(f"prompt lost its first {row.truncated_tokens} tokens")
-        if row.failure is not None:
+        if row.remark:
+            notes.append(row.remark)
+        if row.failure is not None and row.failure.message != row.remark:
             notes.append(f"failed: {row.failure.kind}: {row.failure.message}")
         if notes:
             data(f"{name}: {'; '.join(notes)}")

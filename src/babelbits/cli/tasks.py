@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.console import data, data_json, say
+from babelbits.cli.identifier import identifier
 
 if TYPE_CHECKING:
     from babelbits.records import Item, Request
@@ -42,6 +43,7 @@ def tasks(context: click.Context, *, as_json: bool) -> None:
     babelbits tasks nb                 suites in Norwegian
     babelbits tasks copa               suites called so, lm-eval's tasks too
     babelbits tasks show xcopa sw --data path/to/xcopa
+    babelbits tasks identifier         how often languages are mistaken
     """  # noqa: D301  click wants the control character
     if context.invoked_subcommand is None:
         _list(None, as_json=as_json)
@@ -93,6 +95,9 @@ def show(
     _say_what(task)
     for item in items:
         _print_item(item)
+
+
+tasks.add_command(identifier)
 
 
 # --- the list --------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ class ChatReply:
     output_tokens: int | None
     """Both None where the endpoint did not say."""
     cost: float | None
-    """Of asking this now: 0 for a reply from the cache; None where no price is known."""
+    """Of asking this now, failed attempts that were charged included: 0 for a reply from the cache;
+    None where no price is known, or the endpoint did not count tokens."""
     cached: bool = False
 
 

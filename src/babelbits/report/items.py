@@ -113,7 +113,9 @@ def _arm(row: ItemRow, score: float | None) -> JSON:
         arm["cut"] = True
     if row.truncated_tokens:
         arm["lost"] = row.truncated_tokens
-    if row.failure is not None:
+    if row.remark:
+        arm["remark"] = clip(row.remark, longest=200)
+    if row.failure is not None and row.failure.message != row.remark:
         arm["failure"] = f"{row.failure.kind}: {clip(row.failure.message, longest=200)}"
     return arm
 

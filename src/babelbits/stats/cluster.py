@@ -8,7 +8,7 @@ Sign: harm is negative.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,7 @@ from scipy import special
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
+from babelbits.stats.binary import wilson
 from babelbits.stats.bounded import SignFlipResult, sign_flip
 from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
 
@@ -43,7 +44,11 @@ class ClusterScores:
 
 
 def cluster_scores(
-    differences: ArrayLike, *, clusters: ArrayLike, strata: ArrayLike | None = None
+    differences: ArrayLike,
+    *,
+    clusters: ArrayLike,
+    strata: ArrayLike | None = None,
+    layers: ArrayLike | None = None,
 ) -> ClusterScores:
     """Reduce differences to one value per cluster.
 
@@ -55,34 +60,53 @@ def cluster_scores(
         Which items are dependent; equal numbers share a source item.
     strata : int, shape (n_items,), optional
         Which items are averaged first (the language); one stratum if left out.
+    layers : int, shape (n_items,), optional
+        Which strata are averaged next, before the mean over layers is taken: the language, where a
+        stratum is one of its several sets of items. Each stratum is a layer if left out.
 
     Raises
     ------
     UnpairedItemsError
-        If the shapes differ or there are no items.
+        If the shapes differ, there are no items, or a stratum is in two layers.
     """
     values = checked_columns(np.ravel(differences))[:, 0]
-    layers = np.zeros(values.size, int) if strata is None else np.asarray(strata)
+    first = np.zeros(values.size, int) if strata is None else np.asarray(strata)
+    second = first if layers is None else np.asarray(layers)
     labels = np.asarray(clusters)
-    if labels.shape != values.shape or layers.shape != values.shape:
+    if not labels.shape == first.shape == second.shape == values.shape:
         raise UnpairedItemsError(
-            f"{values.size} differences, {labels.size} cluster labels, {layers.size} strata",
+            f"{values.size} differences, {labels.size} cluster labels, {first.size} strata, "
+            f"{second.size} layers",
             hint="give every item its source item and its language",
         )
-    return _reduce(values, _codes(labels), _codes(layers))
+    return _reduce(values, _codes(labels), _codes(first), _codes(second))
 
 
 def _codes(labels: ArrayLike) -> IntArray:
     return np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1]).astype(np.intp)
 
 
-def _reduce(values: FloatArray, clusters: IntArray, strata: IntArray) -> ClusterScores:
-    sizes = np.bincount(strata)
+def _shares(strata: IntArray, layers: IntArray) -> FloatArray:
+    """Weight of every stratum in the mean over layers of the mean over a layer's strata."""
+    layer_of = np.zeros(int(strata.max()) + 1, np.intp)
+    layer_of[strata] = layers
+    if (layer_of[strata] != layers).any():
+        raise UnpairedItemsError(
+            "a stratum is in two layers", hint="give each layer its own strata"
+        )
+    counts = np.bincount(layer_of)
+    return np.asarray(1.0 / (counts.size * counts[layer_of]))
+
+
+def _reduce(
+    values: FloatArray, clusters: IntArray, strata: IntArray, layers: IntArray
+) -> ClusterScores:
+    sizes, shares = np.bincount(strata), _shares(strata, layers)
     means = np.bincount(strata, weights=values) / sizes
-    weights = 1.0 / (sizes.size * sizes[strata])
+    weights = shares[strata] / sizes[strata]
     n_clusters = int(clusters.max()) + 1
     residuals = np.bincount(clusters, weights=weights * (values - means[strata]))
-    estimate = float(means.mean())
+    estimate = float(shares @ means)
     return ClusterScores(
         estimate=estimate,
         contributions=np.asarray(
@@ -163,4 +187,36 @@ def cluster_t_interval(scores: ClusterScores, *, level: float = 0.95) -> Interva
         high=scores.estimate + half,
         level=level,
         method=f"cluster t, {found.df} df",
+    )
+
+
+def cluster_share_interval(scores: ClusterScores, *, level: float = 0.95) -> Interval:
+    """Interval of a macro mean of shares, inside [0, 1].
+
+    Student's t with G - 1 degrees on the logit scale, as for proportions in complex surveys. Where
+    nothing varies (all right or all wrong) it is Wilson's interval with the clusters as items,
+    which is wide rather than wrong.
+
+    Parameters
+    ----------
+    scores : ClusterScores
+        Of values in [0, 1].
+
+    References
+    ----------
+    Korn & Graubard (1999), Analysis of Health Surveys, section 3.2; R's
+    `survey::svyciprop(method="logit")`.
+    """
+    share, error = scores.estimate, cluster_standard_error(scores)
+    if error is None or error == 0 or not 0 < share < 1:
+        count = scores.n_clusters
+        return replace(wilson(share * count, count, level=level), method="Wilson score, clusters")
+    df = scores.n_clusters - 1
+    middle = float(special.logit(share))
+    half = float(special.stdtrit(df, (1 + level) / 2)) * error / (share * (1 - share))
+    return Interval(
+        low=float(special.expit(middle - half)),
+        high=float(special.expit(middle + half)),
+        level=level,
+        method=f"cluster logit t, {df} df",
     )

@@ -13,6 +13,7 @@ from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of,
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.identify import check_name
 
 
 def read_suites(
@@ -67,6 +68,7 @@ def _suite(
     include = table.get("include_path", _folder(home), None)
     info = table.need("suite", _info(include, data), example='suite = "xcopa"')
     mode = table.get("mode", _mode(info), None)
+    identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
     check = _anything if info is None else _languages(info, user)
     if info is not None and not info.languages:
@@ -83,7 +85,14 @@ def _suite(
             "shots",
             hint="ask for fewer" if info.own_shots else "leave it out",
         )
-    options = replace(usual, shots=shots, data=data.get(info.name), include_path=include, mode=mode)
+    options = replace(
+        usual,
+        shots=shots,
+        data=data.get(info.name),
+        include_path=include,
+        mode=mode,
+        identifier=identifier,
+    )
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 
@@ -108,6 +117,17 @@ def _mode(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
         if info is not None and not info.modes:
             raise Wrong(f"is not for the task {info.name!r}, which asks in one way")
         return text(value) if info is None else choice(*info.modes)(value)
+
+    return check
+
+
+def _identifier(info: catalogue.SuiteInfo | None, home: Path) -> Callable[[Any], str]:
+    """Check of `identifier`: a name, or the path of a model."""
+
+    def check(value: Any) -> str:
+        if info is not None and not info.identifies:
+            raise Wrong(f"is not for the task {info.name!r}, which identifies no language")
+        return check_name(text(value), home=home)
 
     return check
 

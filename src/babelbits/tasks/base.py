@@ -26,6 +26,8 @@ class TaskOptions:
     seed: int = 0
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    identifier: str | None = None
+    """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 
 
 class Task(Protocol):

@@ -16,6 +16,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
 from babelbits.tasks.own import OwnTask
@@ -32,6 +33,8 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "confusion": ConfusionTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "language-confusion": LanguageConfusionTask,
+    "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
     "mixeval-free-form": MixEvalFreeForm,
     "mixeval-hard": MixEvalChoice,

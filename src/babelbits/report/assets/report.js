@@ -217,6 +217,7 @@ function side(name, item, cell) {
   const notes = [`score ${number(arm.score)}`];
   if (arm.cut) notes.push("cut at the length limit");
   if (arm.lost) notes.push(`prompt lost its first ${arm.lost} tokens`);
+  if (arm.remark) notes.push(arm.remark);
   if (arm.failure) notes.push(`failed: ${arm.failure}`);
   const edges = name === "before" ? item.gone : item.new;
   return make("div", { class: `side ${name}` },

@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from babelbits.tasks.suites import babelmini, choices, mgsm, mixeval, mmlu, ntrex, topics
+from babelbits.tasks.suites import (
+    babelmini,
+    choices,
+    language_confusion,
+    mgsm,
+    mixeval,
+    mmlu,
+    ntrex,
+    topics,
+)
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 from babelbits.tasks.suites.info import SuiteInfo, canonical
 
 __all__ = ["BABELMINI_LANGUAGES", "SuiteInfo", "all_suites", "canonical"]
 
-_FAMILIES = (babelmini, ntrex, mgsm, mmlu, choices, topics, mixeval)
+_FAMILIES = (babelmini, ntrex, mgsm, mmlu, choices, topics, mixeval, language_confusion)
 """In the order of the list: what ships in the package comes first."""
 
 

@@ -9,7 +9,13 @@ BABELMINI_LANGUAGES = (
 
 
 def _own(
-    name: str, summary: str, *, metric: str, choices: int | None = None, generates: bool
+    name: str,
+    summary: str,
+    *,
+    metric: str,
+    choices: int | None = None,
+    generates: bool,
+    identifies: bool = False,
 ) -> SuiteInfo:
     return SuiteInfo(
         name=name,
@@ -21,6 +27,7 @@ def _own(
         chance=None if choices is None else 1 / choices,
         choices=choices,
         metric=metric,
+        identifies=identifies,
     )
 
 
@@ -44,5 +51,6 @@ SUITES = (
         "does the model go on in the prompt's language",
         metric="share in the right language",
         generates=True,
+        identifies=True,
     ),
 )

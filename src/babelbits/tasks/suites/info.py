@@ -55,6 +55,8 @@ class SuiteInfo:
     """True where the study must name a local folder: nothing is bundled or downloaded."""
     modes: tuple[str, ...] = ()
     """Ways to ask, the default first; () where there is one."""
+    identifies: bool = False
+    """Whether it identifies languages, so that a study may choose the identifier."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
 

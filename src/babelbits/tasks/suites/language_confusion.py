@@ -1,0 +1,37 @@
+"""The Language Confusion Benchmark: answering in the prompt's language, and in one asked for.
+
+Two suites, because their pass rates are never averaged: within a language and across languages.
+"""
+
+from babelbits.tasks.suites.info import SuiteInfo, by_language
+
+
+def _suite(name: str, summary: str, codes: str, *, parallel: bool) -> SuiteInfo:
+    upstream = by_language(codes)
+    return SuiteInfo(
+        name=name,
+        languages=tuple(upstream),
+        summary=summary,
+        generates=True,
+        licence="Apache-2.0; Dolly prompts CC-BY-SA-3.0",
+        parallel=parallel,
+        upstream=upstream,
+        metric="line-level pass rate",
+        identifies=True,
+    )
+
+
+SUITES = (
+    _suite(
+        "language-confusion",
+        "does the answer stay in the prompt's language, line by line",
+        "ar de en es fr hi id it ja ko pt ru tr vi zh",
+        parallel=False,
+    ),
+    _suite(
+        "language-confusion-cross",
+        "does the answer to an English prompt come in the language it asks for",
+        "ar de es fr hi id it ja ko pt ru tr vi zh",
+        parallel=True,
+    ),
+)

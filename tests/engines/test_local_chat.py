@@ -1,0 +1,92 @@
+"""A local checkpoint asked as a chat model."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from babelbits.bundled import model_folder
+from babelbits.engines.base import EngineSettings
+from babelbits.engines.chat import ChatFailure, ChatReply, ChatRequest, Message
+from babelbits.engines.local_chat import load
+from babelbits.engines.transformers import load as load_engine
+from babelbits.errors import ModelError
+from babelbits.records import GenerateRequest, Generation
+
+CPU = EngineSettings(device="cpu", dtype="float32")
+TURNS = (Message(role="system", content="Be kind."), Message(role="user", content="Hei!"))
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def ask(*turns: Message, length: int = 12) -> ChatRequest:
+    return ChatRequest(messages=turns, max_new_tokens=length)
+
+
+def greedy(folder: Path, prompt: str, *, stop: tuple[str, ...] = ()) -> str:
+    """What the engine itself says to a prompt written by hand."""
+    engine = load_engine(folder, settings=CPU)
+    (reply,) = engine.generate([GenerateRequest(prompt=prompt, max_new_tokens=12, stop=stop)])
+    engine.close()
+    assert isinstance(reply, Generation)
+    return reply.texts[0].strip()
+
+
+def test_a_base_model_is_given_the_plain_script() -> None:
+    chat = load(model_folder(), settings=CPU)
+    (answer,) = chat.ask([ask(*TURNS)])
+    chat.close()
+    assert isinstance(answer, ChatReply)
+    by_hand = "Be kind.\n\nUser: Hei!\n\nAssistant:"
+    assert answer.text == greedy(model_folder(), by_hand, stop=("\n\nUser:",))
+    assert answer.cost == 0
+
+
+def test_a_template_of_the_checkpoint_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "chat-model"
+    shutil.copytree(model_folder(), folder)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    chat = load(folder, settings=CPU)
+    (answer,) = chat.ask([ask(*TURNS)])
+    plain = load(model_folder(), settings=CPU)
+    assert chat.identity != plain.identity
+    chat.close()
+    plain.close()
+    assert isinstance(answer, ChatReply)
+    by_hand = "<system>Be kind.</system><user>Hei!</user><assistant>"
+    assert answer.text == greedy(folder, by_hand)
+
+
+def test_answers_are_kept_and_failures_are_not(tmp_path: Path) -> None:
+    long = ask(Message(role="user", content="word " * 5000))
+    for run in range(2):
+        chat = load(model_folder(), settings=CPU, cache=tmp_path / "answers.sqlite")
+        told: dict[int, object] = {}
+        answers = chat.ask([ask(*TURNS), long], on_answer=told.__setitem__)
+        chat.close()
+        assert isinstance(answers[0], ChatReply)
+        assert answers[0].cached == (run == 1)
+        assert isinstance(answers[1], ChatFailure)
+        assert answers[1].kind == "rejected"
+        assert sorted(told) == [0, 1]
+
+
+def test_a_template_that_refuses_is_a_failure_of_its_request(tmp_path: Path) -> None:
+    folder = tmp_path / "chat-model"
+    shutil.copytree(model_folder(), folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x"
+    )
+    chat = load(folder, settings=CPU)
+    refused, answered = chat.ask([ask(*TURNS), ask(TURNS[1])])
+    chat.close()
+    assert isinstance(refused, ChatFailure)
+    assert "no system" in refused.message
+    assert isinstance(answered, ChatReply)
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model folder"):
+        load(tmp_path / "none")
