@@ -119,6 +119,10 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             f"suite '{suite}' is not in language '{code}'",
             hint=f"it is in {', '.join(found.languages)}",
         )
+    if found.parts:
+        from babelbits.tasks.lm_eval_group import LmEvalGroup
+
+        return LmEvalGroup(found, code, options)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 

@@ -13,8 +13,10 @@ from babelbits.tasks.suites import (
     language_confusion,
     mgsm,
     mixeval,
+    mmlu,
     ntrex,
     prompts,
+    topics,
     translation,
 )
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
@@ -28,7 +30,9 @@ _FAMILIES = (
     ntrex,
     translation,
     mgsm,
+    mmlu,
     choices,
+    topics,
     mixeval,
     language_confusion,
 )

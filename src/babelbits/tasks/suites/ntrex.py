@@ -24,6 +24,7 @@ def _ntrex(name: str, unit: str) -> SuiteInfo:
         licence="CC-BY-SA-4.0",
         parallel=True,
         upstream=upstream,
+        metric="bits per byte",
     )
 
 
