@@ -160,6 +160,11 @@ class Metric:
     unit: str = "fraction"
     chance: float | None = None
     """Expected score of guessing; None where there is none (open generation)."""
+    corpus: Literal["bleu", "chrf"] | None = None
+    """How sums of the items' statistics are scored, where the score of a corpus is not the mean of
+    its items' scores; None: it is."""
+    signature: str | None = None
+    """Recipe of the number as its own tool writes it, e.g. sacrebleu's signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +206,8 @@ class Outcome:
     choice_logprobs: tuple[float, ...] | None = None
     finish_reason: str | None = None
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics (counts of n-grams, lengths)."""
     samples: tuple["Outcome", ...] = ()
     """Of a sampled task: what it makes of each sample; the scores above are their means."""
     remark: str = ""
@@ -265,6 +272,8 @@ class ItemRow:
     finish_reason: str | None
     truncated_tokens: int = 0
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics."""
     answers: tuple[Answer, ...] = ()
     """Every text of an item that is sampled, has turns, or may hold thinking; else empty."""
     remark: str = ""
@@ -358,6 +367,8 @@ class Manifest:
     """File name to sha256."""
     format: str
     """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its results should know of how it was made; shown by run and report."""
 
 
 # --- what an analysis says -------------------------------------------------------------------
@@ -452,3 +463,6 @@ class Effect:
     n_lost: int = 0
     """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
+    n_cut_baseline: int = 0
+    n_cut_variant: int = 0
+    """Generations that reached their token limit before they ended, in each arm."""

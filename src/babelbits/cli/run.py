@@ -86,6 +86,7 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
     from babelbits.study.base_model import locate
     from babelbits.study.manner import in_words, unused_template
+    from babelbits.study.notices import notices
     from babelbits.study.plan import make_plan
     from babelbits.study.preflight import check
     from babelbits.tasks import catalogue
@@ -97,6 +98,8 @@ def _plan(study: "Study", store: "Store") -> "Plan":
         say(f"asked: {line}")
     if warning := unused_template(plan.study, base.folder):
         say(f"warning: {warning}")
+    for line in notices(plan):
+        say(f"note: {line}")
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
     if study.stop:

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
+from babelbits.judge.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
@@ -21,10 +22,12 @@ from babelbits.report import (
     divergence,
     gaps,
     items,
+    kept,
     positions,
     svg,
     verdicts,
     views,
+    voices,
     words,
 )
 from babelbits.report.input import ReportInput
@@ -144,9 +147,39 @@ def _context(report: ReportInput) -> dict[str, Any]:
         else divergence.rows(report.foreign.logs, report.languages),
         "log_heads": divergence.HEADS,
         "log_caption": divergence.CAPTION,
+        "kept": kept.section(report),
+        "kept_heads": kept.HEADS,
+        "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
+        "voices": _voices(report, found, span.variants),
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
+    }
+
+
+def _voices(
+    report: ReportInput, found: verdicts.Board, variants: Sequence[str]
+) -> dict[str, Any] | None:
+    """What the section on judges and people shows; None where nobody judged."""
+    if report.voices is None or not report.voices.voices:
+        return None
+    codes = voices.spoken_languages(report.voices)
+    drawn = []
+    for code in codes:
+        effects = [effect for effect in found.by_cell.values() if effect.language == code]
+        picture = voices.chart(effects, report.voices, code, variants=variants)
+        label = f"metrics, judges and people on {report.languages[code].name}"
+        drawn.append((code, _figure(picture, "", f"voices-{code}", label)))
+    return {
+        "simulated": report.voices.simulated,
+        "figures": drawn,
+        "columns": voices.COLUMNS,
+        "rows": {code: voices.rows(report.voices, code) for code in (*codes, ALL)},
+        "accord_columns": voices.ACCORD_COLUMNS,
+        "accords": voices.accords(report.voices),
+        "panel_columns": voices.PANEL_COLUMNS,
+        "panels": voices.panels(report.voices),
+        "strengths": voices.strengths(report.voices),
     }
 
 
@@ -161,6 +194,13 @@ def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
         for language in span.languages
         if (variant, suite, language) in there
     ]
+
+
+def _has_texts(report: ReportInput) -> bool:
+    """Whether divergences can be measured: of a study of our own with a text suite."""
+    return report.foreign is None and any(
+        cell.meta.task.output_type == "text" for cell in report.cells
+    )
 
 
 def _reference_name(report: ReportInput) -> str:

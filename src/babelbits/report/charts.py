@@ -150,7 +150,7 @@ class Ruler:
         return {"scale": scale, "title": self.title, "axis": alt.Axis(tickCount=self.ticks)}
 
 
-def _backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
+def backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
     """The margin band and the line of no difference; `upright`: differences go upwards."""
     import altair as alt
 
@@ -166,7 +166,8 @@ def _backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> l
     return [band.encode(**{first: at("from"), second: end}), *layers]
 
 
-def _verdict_channels() -> dict[str, Any]:
+def verdict_channels() -> dict[str, Any]:
+    """Colour and shape of a mark, by its verdict."""
     import altair as alt
 
     return {
@@ -208,7 +209,7 @@ def forest(
     margin = _shown_margin(effects)
     title = _axis_title(effects[0].unit)
     ruler = Ruler(title=title, domain=_domain(rows, margin), ticks=6)
-    layers = [*_backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
+    layers = [*backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
     chart = alt.layer(*layers).properties(width=FOREST_WIDTH, height={"step": ROW})
     return styled(chart, rows=rows)
 
@@ -217,7 +218,7 @@ def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
     import altair as alt
 
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, labelFontSize=12, title=None)
-    channels = _verdict_channels()
+    channels = verdict_channels()
     base = alt.Chart(named("rows")).encode(
         y=alt.Y("name:N", sort=list(order), axis=axis),
         color=channels["color"],
@@ -266,7 +267,7 @@ def size_quality(effects: Sequence[Effect], manifests: Mapping[str, Manifest]) -
     )
     unit = numbers.unit_word(effects[0].unit)
     ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
-    layers = [*_backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
+    layers = [*backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
     chart = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
     return styled(chart, rows=rows)
 
@@ -285,7 +286,7 @@ def _spread(rows: list[JSON], domain: Sequence[float]) -> list[JSON]:
 def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
     import altair as alt
 
-    channels = _verdict_channels()
+    channels = verdict_channels()
     base = alt.Chart(named("rows")).encode(x=x, color=channels["color"])
     return [
         base.mark_rule(strokeWidth=2, aria=False).encode(y=ruler.y("low"), y2=alt.Y2("high:Q")),
@@ -315,16 +316,18 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
     for position, variant in enumerate(present):
         data[f"rows{position}"] = [row for row in rows if row["variant"] == variant]
         bars = _bars(f"rows{position}", names, ruler, labelled=position % COLUMNS == 0)
-        panel = alt.layer(*_backdrop(margin, ruler), *bars)
+        panel = alt.layer(*backdrop(margin, ruler), *bars)
         size = {"width": BAR_WIDTH, "height": {"step": 18}}
-        panels.append(panel.properties(**size, title=_panel_title(variant)))
+        panels.append(panel.properties(**size, title=panel_title(variant)))
     return styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
 
 
-def _panel_title(text: str) -> "alt.Title":
+def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
+    """The title of one panel of several."""
     import altair as alt
 
-    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+    below = {"subtitle": subtitle, "subtitleColor": palette.SOFT} if subtitle else {}
+    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start", **below)
 
 
 def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> list[Any]:

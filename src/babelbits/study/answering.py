@@ -97,6 +97,7 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
             (getattr(reply, "truncated_tokens", 0) for reply in replies), default=0
         ),
         failure=outcome.failure,
+        statistics=outcome.statistics,
         answers=answers(outcome, replies),
         remark=outcome.remark,
     )

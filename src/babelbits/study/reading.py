@@ -184,12 +184,10 @@ def _model(table: Table, home: Path) -> ModelSpec:
     if path != BUNDLED:
         local = _path(path, home)
         looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
-        if path.endswith(".gguf"):
-            table.complain(
-                "a GGUF file cannot be the base of a study: other variants need the checkpoint",
-                "path",
-                hint="name the folder or hub id of the checkpoint that the file was made from",
-            )
+        if path.endswith(".gguf") and not local.is_dir():
+            looks_local = True
+            if not local.is_file():
+                table.complain(f"there is no GGUF file {str(local)!r}", "path")
         elif looks_local and not local.is_dir():
             table.complain(f"there is no model folder {str(local)!r}", "path")
         elif not looks_local and not _HUB_ID.fullmatch(path):

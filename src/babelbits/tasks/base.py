@@ -6,7 +6,7 @@ A task never loads a model and never touches the store. No torch here.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from babelbits.records import Item, Outcome, Reply, Request, TaskInfo, canonical_json, digest
 from babelbits.tasks.identity import request_fields
@@ -38,6 +38,10 @@ class TaskOptions:
     """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    pivot: str = "en"
+    """Translation: the language on the other side."""
+    limits: Literal["scaled", "fixed"] | None = None
+    """How long generations may be, see `tasks.limits`; None is the suite's default."""
     identifier: str | None = None
     """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 

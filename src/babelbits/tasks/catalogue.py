@@ -26,6 +26,7 @@ from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
+from babelbits.tasks.translation import TranslationTask
 
 __all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
 
@@ -38,6 +39,10 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "flores": TranslationTask,
+    "flores-from": TranslationTask,
+    "ntrex-translation": TranslationTask,
+    "ntrex-translation-from": TranslationTask,
     "language-confusion": LanguageConfusionTask,
     "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
@@ -114,6 +119,10 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             f"suite '{suite}' is not in language '{code}'",
             hint=f"it is in {', '.join(found.languages)}",
         )
+    if found.parts:
+        from babelbits.tasks.lm_eval_group import LmEvalGroup
+
+        return LmEvalGroup(found, code, options)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
@@ -142,10 +151,11 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
             f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    if options.data is None and (suite.upstream or suite.local_only):
+    is_local = suite.local_only or (bool(suite.upstream) and suite.hub_dataset is None)
+    if options.data is None and is_local:
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
-            hint=f'under [data] write: {suite.name} = "path/to/folder"',
+            hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',
         )
     folder = babelmini_folder() if options.data is None else options.data
     return _OWN_TASKS[suite.name](suite, language, options, folder=folder)

