@@ -56,6 +56,7 @@ SUITES = (
     _own(
         "extended",
         "long answers: language and repetition by position",
+        metric="share in the right language",
         generates=True,
         identifies=True,
     ),
