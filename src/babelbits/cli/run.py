@@ -159,7 +159,8 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         truncated=sum(found.truncated for _, found in counts),
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
-            f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
+            f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
+            f"none of its {found.n_items} items has an answer"
             for meta, found in counts
             if found.n_failed == found.n_items
         ),

@@ -157,7 +157,7 @@ def _details(suite: "SuiteInfo", *, every: bool) -> list[str]:
     codes = suite.languages if every else suite.languages[:SHORT_LIST]
     more = f" … (babelbits tasks {suite.name})" if len(codes) < len(suite.languages) else ""
     facts = [
-        f"{len(suite.languages)} languages: {' '.join(codes)}{more}",
+        f"{_counted(len(suite.languages))}: {' '.join(codes)}{more}",
         " · ".join(
             [
                 "writes text" if suite.generates else "scores text",
@@ -171,6 +171,10 @@ def _details(suite: "SuiteInfo", *, every: bool) -> list[str]:
     return [line for fact in facts for line in _wrapped(fact)]
 
 
+def _counted(n_languages: int) -> str:
+    return "1 language" if n_languages == 1 else f"{n_languages} languages"
+
+
 def _wrapped(text: str) -> list[str]:
     from textwrap import wrap
 
@@ -180,7 +184,8 @@ def _wrapped(text: str) -> list[str]:
 def _source(suite: "SuiteInfo") -> str:
     if suite.hub_dataset is not None:
         return f"data: {suite.hub_dataset}, or a folder under [data]"
-    return "data: a folder under [data]" if suite.upstream else "data: bundled"
+    needs_folder = suite.upstream or suite.local_only
+    return "data: a folder under [data]" if needs_folder else "data: bundled"
 
 
 def _object(suite: "SuiteInfo") -> dict[str, Any]:

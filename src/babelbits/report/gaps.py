@@ -148,7 +148,9 @@ def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
     for cell in cells:
         for row in cell.rows:
             if row.failure is not None:
-                counts[cell.meta.task.suite, cell.meta.variant, row.failure.kind] += 1
+                again = " again (A/A)" if cell.meta.replicate else ""
+                variant = f"{cell.meta.variant}{again}"
+                counts[cell.meta.task.suite, variant, row.failure.kind] += 1
     for (suite, variant, kind), count in sorted(counts.items()):
         yield Gap(
             topic="failed",
@@ -169,7 +171,7 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
         prompts[suite] += sum(row.truncated_tokens > 0 for row in cell.rows)
         cut = sum(row.finish_reason == "length" for row in cell.rows)
         outputs[suite] += cut
-        again = " again" if cell.meta.replicate else ""
+        again = " again (A/A)" if cell.meta.replicate else ""
         place = f"{cell.meta.variant}{again} in {cell.meta.task.language}"
         by_cell[suite][f"{place} ({cut:,} of {len(cell.rows):,})"] += cut
     for topic, counts, what in (
