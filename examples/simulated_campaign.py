@@ -2,11 +2,11 @@
 
     python examples/simulated_campaign.py RUN_FOLDER [--suite confusion] [--languages en,ar]
 
-Takes the answers that a run's models really wrote, makes a campaign of them, starts the rating app,
-and lets programs rate in it through its own pages: they prefer the answer that stays in one script
-and repeats itself less, with a good deal of noise. (They know words by spaces: in Japanese they fail
-the app's screen.) A program is the judge, too, behind a local endpoint. Nobody was asked: every vote
-is stamped SIMULATED, and so is the report.
+Takes the answers that a run's models really wrote, makes a campaign of them, starts the rating
+app, and lets programs rate in it through its own pages: they prefer the answer that stays in one
+script and repeats itself less, with a good deal of noise. (They know words by spaces: in Japanese
+they fail the app's screen.) A program is the judge, too, behind a local endpoint. Nobody was asked:
+every vote is stamped SIMULATED, and so is the report.
 """
 
 import argparse
