@@ -135,6 +135,11 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.study.run",
         "babelbits.tasks.catalogue",
         "babelbits.recipes.catalogue",
+        "babelbits.judge.session",
+        "babelbits.judge.collect",
+        "babelbits.judge.agreement",
+        "babelbits.cli.judge",
+        "babelbits.cli.judged",
     ],
 )
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
@@ -152,6 +157,9 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
         "compare",
         "kl",
         "show",
+        "generate",
+        "pairs",
+        "judge",
         "power",
         "gate",
         "recommend",

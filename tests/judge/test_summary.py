@@ -77,6 +77,7 @@ def test_order_flips_are_no_ties() -> None:
     votes += [vote(n, 0.0) for n in range(3, 12)]
     [row] = summarise(votes, FAST)
     assert row.n_inconsistent == 3
+    assert dict(row.verdicts) == {"inconsistent": 3, "tie": 9}
     assert row.flip_share == pytest.approx(0.25)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from babelbits.records import Interval
 
 HEADS = (
-    *("variant", "language", "pairs", "same", "dropped", "won/tied/lost", "net", "95 % interval"),
+    *("variant", "language", "pairs", "same", "dropped", "won/tied/split/lost", "net", "interval"),
     *("p", "if dropped lost/won", "win rate", "flips", "verdict"),
 )
 LEANING_HEADS = (
@@ -39,6 +39,7 @@ SCORE_HEADS = (
     "95 % interval",
     "p",
 )
+_VERDICTS = ("variant", "tie", "inconsistent", "baseline")
 _FRACTION = "fraction"
 _REASONS_SHOWN = 5
 
@@ -66,7 +67,7 @@ def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
     p = found.p_value if one.p_adjusted is None else one.p_adjusted
     return (
         *head,
-        f"{found.wins}/{found.ties}/{found.losses}",
+        "/".join(str(one.verdicts.get(verdict, 0)) for verdict in _VERDICTS),
         signed(found.net, _FRACTION),
         interval(found.interval, _FRACTION),
         p_value(p),
@@ -141,11 +142,14 @@ def sentences(result: "JudgeResult") -> Iterator[str]:
 
 def notes(result: "JudgeResult") -> Iterator[str]:
     """How to read the table, what was dropped and why, what it cost, where it lies."""
-    margin = result.summaries[0].margin if result.summaries else 0.0
-    yield (
-        "net: wins less losses of the variant in points, per prompt, identical answers as ties; "
-        f"p: Holm over a variant's languages; equivalent: within ±{100 * margin:g} points"
-    )
+    first = next((one for one in result.summaries if one.preference is not None), None)
+    if first is not None and first.preference is not None:
+        level = percent(first.preference.interval.level, digits=0)
+        yield (
+            "net: wins less losses of the variant in points, per prompt, identical answers as ties "
+            f"(interval {level}); split: the two orders disagree; p: Holm over a variant's "
+            f"languages; equivalent: within ±{100 * first.margin:g} points"
+        )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
     for reason, count in sorted(result.reasons.items(), key=lambda one: -one[1])[:_REASONS_SHOWN]:

@@ -261,6 +261,7 @@ def _row(one: VoteSummary) -> JSON:
         **to_json(one),
         "n_judged": one.n_judged,
         "n_dropped": one.n_dropped,
+        "n_inconsistent": one.n_inconsistent,
         "flip_share": one.flip_share,
         "win_rate": None if preference is None else preference.win_rate,
         "bounds": None if one.bounds is None else [bound.net for bound in one.bounds],

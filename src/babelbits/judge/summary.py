@@ -49,8 +49,9 @@ class VoteSummary:
     n_pairs: int
     n_identical: int
     """Of `n_pairs`: the same text in both arms, a tie by construction, shown to nobody."""
-    n_inconsistent: int
-    """Pairs on which the two orders disagree."""
+    verdicts: Mapping[str, int]
+    """Votes by what they say: variant, tie (identical pairs too), baseline, and inconsistent where
+    the two orders disagree. Ties and inconsistent votes are not the same."""
     dropped: Mapping[str, int]
     """Pairs without a verdict, by kind: refused, unparsed, error."""
     preference: Preference | None
@@ -73,6 +74,11 @@ class VoteSummary:
     def n_judged(self) -> int:
         """Pairs that were shown and have a verdict."""
         return self.n_pairs - self.n_identical - self.n_dropped
+
+    @property
+    def n_inconsistent(self) -> int:
+        """Pairs on which the two orders disagree."""
+        return self.verdicts.get("inconsistent", 0)
 
     @property
     def flip_share(self) -> float | None:
@@ -133,7 +139,7 @@ def _row(
         language=language,
         n_pairs=len(votes),
         n_identical=len(judged) - len(shown),
-        n_inconsistent=flips,
+        verdicts=dict(Counter(str(vote.verdict) for vote in judged)),
         dropped=dict(dropped),
         preference=None,
         net_of_unlike=float(np.mean([vote.value for vote in shown])) if shown else None,

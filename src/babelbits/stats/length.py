@@ -62,9 +62,9 @@ def length_adjusted(
     """Win rate at equal length: logistic regression on tanh of the standardized length difference.
 
     logit P(win) = a + b tanh(d / sd(d)), read at d = 0. Ties count half. This is the length term
-    of AlpacaEval 2's model; its other terms (how hard an instruction is, learnt from many models)
-    need more than two models. Unpenalized; the standard errors are robust (sandwich), as votes
-    that are means of two orders are no coin tosses.
+    of AlpacaEval 2's model alone; its other terms (how hard an instruction is, learnt from many
+    models) need more than two models, so that its leaderboard's rates are others. Unpenalized; the
+    standard errors are robust (sandwich), as votes that are means of two orders are no coin tosses.
 
     Parameters
     ----------
