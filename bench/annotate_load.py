@@ -76,9 +76,8 @@ def load_test(name: str, folder: Path, url: str | None, options: argparse.Namesp
 
 def kill_test(folder: Path, options: argparse.Namespace) -> None:
     """The same with SIGKILL at random moments; the raters try again, as the page does."""
-    # Enough pairs to last through all kills.
-    each = max(options.each, options.kills)
-    tokens = prepare(folder, None, raters=options.raters, each=each, overlap=options.overlap)
+    sizes = {"raters": options.raters, "each": options.each, "overlap": options.overlap}
+    tokens = prepare(folder, None, **sizes)
     delays, port = random.Random(_SEED), load.free_port()  # noqa: S311
     server = load.start_server(folder, port)
     load.wait_until_up(port, server)
@@ -113,11 +112,13 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10, help="pairs a rater, about")
     parser.add_argument("--overlap", type=int, default=4, help="judgments a pair")
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills-only", action="store_true")
     parser.add_argument("--postgres", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        load_test("SQLite", home / "sqlite", None, options)
+        if not options.kills_only:
+            load_test("SQLite", home / "sqlite", None, options)
         if options.postgres:
             url = stack.enter_context(postgres.running())
             load_test(
