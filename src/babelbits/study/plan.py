@@ -4,12 +4,13 @@ The plan that is printed is the plan that is executed. Making it has no side eff
 torch; a task that has not been built (because that would import lm-eval) is in it as unknown.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from babelbits.engines.base import EngineIdentity
-from babelbits.errors import RecipeError, StudyError
+from babelbits.errors import MissingDataError, RecipeError, StudyError
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
 from babelbits.store import CellStatus
@@ -178,7 +179,15 @@ def _built(build: Build, suite: SuiteSpec, language: str, study: Study) -> _Buil
     if built is None:
         return None
     task = ordered(built, study)
-    items = task.items()
+    try:
+        items = task.items()
+    except MissingDataError as error:
+        raise MissingDataError(
+            error.what,
+            where=error.where,
+            hint=f"where there is a network: babelbits pull {shlex.quote(str(study.file))}\n  "
+            f'or name a local folder under [data]: {suite.suite} = "path/to/folder"',
+        ) from error
     return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
 
 

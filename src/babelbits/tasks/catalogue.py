@@ -16,6 +16,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
@@ -24,7 +25,16 @@ from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
 
-__all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
+__all__ = [
+    "SuiteInfo",
+    "TaskOptions",
+    "babelmini_folder",
+    "info",
+    "is_known",
+    "load",
+    "suites",
+    "wanted",
+]
 
 _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "text": TextTask,
@@ -118,6 +128,21 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
 
         return LmEvalTask(found, code, options)
     return _own_task(found, code, options)
+
+
+def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
+    """The hub datasets that a suite of lm-eval takes its items from. Imports lm-eval.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such suite, or it is not in that language.
+    MissingExtraError
+        If lm-eval is not installed.
+    """
+    task = load(suite, language, options)
+    found = getattr(task, "wanted", None)
+    return () if found is None else tuple(found())
 
 
 def babelmini_folder() -> Path:
