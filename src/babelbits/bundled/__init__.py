@@ -6,6 +6,12 @@ The model is no oracle for large models; it makes the demo and the tests real wi
 from importlib import resources
 from pathlib import Path
 
+MODEL_LANGUAGES = (
+    *("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "ko", "sw"),
+    *("id", "th", "tr", "it"),
+)
+"""Languages that the model was trained on, as its card says."""
+
 
 def model_folder() -> Path:
     """Folder of the bundled model: a checkpoint that `transformers` loads."""

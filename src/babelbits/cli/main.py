@@ -25,6 +25,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
     "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
+    "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
+    "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
+    "judge": (
+        "babelbits.cli.judge:judge",
+        "Ask a judge which answers are better.",
+    ),
+    "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
     "confusion": (
         "babelbits.cli.confusion:confusion",
         "Score ready-made responses for language confusion.",
@@ -35,7 +42,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "babelbits.cli.recommend:recommend",
         "Name the smallest variant shown good enough for some languages.",
     ),
+    "annotate": (
+        "babelbits.cli.annotate:annotate",
+        "Let people compare answers, blinded, in a web app.",
+    ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+    "translate": (
+        "babelbits.cli.translate:translate",
+        "Translate a benchmark or a calibration text, and check every row.",
+    ),
     "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
     "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
     "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),

@@ -277,7 +277,8 @@ def _groups(
     planned: Sequence[PlannedTask], study: Study | None
 ) -> Iterator[tuple[str, GroupLimit]]:
     user: Mapping[str, tuple[str, ...]] = {} if study is None else study.groups
+    claimed = None if study is None else study.claimed
     for tasks in _by_suite(planned):
         codes = [one.language for one in tasks]
-        for limit in group_limits(codes, groups(codes, user=user)):
+        for limit in group_limits(codes, groups(codes, user=user, claimed=claimed)):
             yield tasks[0].suite, limit

@@ -13,6 +13,7 @@ import click
 
 from babelbits.cli.console import duration, say
 from babelbits.errors import ExitCode, Interrupted, MissingExtraError
+from babelbits.store.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from babelbits.store import Store
@@ -67,7 +68,7 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     from babelbits.store import Store
 
     need_libraries()
-    store = Store(study.folder, smoke=study.smoke, early=study.stop)
+    store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
             plan = _plan(study, store)
@@ -101,6 +102,8 @@ def need_libraries() -> None:
 def _plan(study: "Study", store: "Store") -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
     from babelbits.study.base_model import locate
+    from babelbits.study.manner import in_words, unused_template
+    from babelbits.study.notices import notices
     from babelbits.study.plan import make_plan
     from babelbits.study.preflight import check
     from babelbits.tasks import catalogue
@@ -108,6 +111,12 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     base = locate(study.model, download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
     check(plan, tell=say)
+    for line in in_words(plan.study):
+        say(f"asked: {line}")
+    if warning := unused_template(plan.study, base.folder):
+        say(f"warning: {warning}")
+    for line in notices(plan):
+        say(f"note: {line}")
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
     if study.stop:
@@ -135,6 +144,8 @@ def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
 
 def _how_to_go_on(study: "Study") -> str:
     """The command that resumes; a smoke run must not become the whole one."""
+    if study.answers:
+        return "go on with the same command"
     options = (f" --limit {study.limit}" if study.smoke else "") + (" --stop" if study.stop else "")
     return f"go on with: babelbits run {shlex.quote(str(study.file))}{options}"
 
@@ -149,6 +160,7 @@ class _Losses:
     n_items: int
     failed: Mapping[str, int]
     truncated: int
+    thoughts: Thoughts
     empty_cells: tuple[str, ...]
     """Cells without a single answer: they are recorded, and say nothing."""
 
@@ -162,6 +174,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         n_items=sum(found.n_items for _, found in counts),
         failed=kinds,
         truncated=sum(found.truncated for _, found in counts),
+        thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
             f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
             for meta, found in counts
@@ -190,6 +203,8 @@ def _say_losses(losses: _Losses) -> None:
     of = f"of {losses.n_items} recorded items"
     if losses.truncated:
         say(f"{losses.truncated} {of} lost the beginning of their prompt: longer than the context")
+    if losses.thoughts.thinking:
+        say(losses.thoughts.in_words())
     if losses.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
         say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")

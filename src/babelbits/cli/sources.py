@@ -71,6 +71,7 @@ def findings(found: "ReportInput") -> "Findings":
     from babelbits.compare import BASELINE
     from babelbits.compare.findings import Findings
     from babelbits.languages import groups
+    from babelbits.study.claims import claimed_in
 
     tasks = {cell.meta.task.suite: cell.meta.task for cell in found.cells}
     places = [(cell.meta.task.suite, cell.meta.task.language) for cell in found.cells]
@@ -83,12 +84,13 @@ def findings(found: "ReportInput") -> "Findings":
     codes = dict.fromkeys(code for here in languages.values() for code in here)
     # An A/A cell that is open says nothing against the baseline's own cell.
     have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
+    study = tomllib.loads(found.study.text)
     return Findings(
         analysis=found.analysis,
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
         variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
-        groups=groups(codes, user=tomllib.loads(found.study.text).get("groups", {})),
+        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
         alpha=found.study.alpha,
         gaps={
             (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"

@@ -387,7 +387,9 @@ def _beside_prompt(request: "Request") -> list[tuple[str, object]]:
         return [("continuation", request.continuation)]
     if isinstance(request, GenerateRequest):
         stops = [("stop at", stop) for stop in request.stop]
-        return [*stops, ("at most tokens", request.max_new_tokens)]
+        drawn = [("temperature", request.temperature), ("top p", request.top_p)]
+        sampled: list[tuple[str, object]] = [*drawn] if request.temperature else []
+        return [*stops, ("at most tokens", request.max_new_tokens), *sampled]
     return []
 
 

@@ -6,10 +6,12 @@
   ja, ko, zh). Vietnamese is Latin but not Indo-European, Russian the reverse: both are in
   `non-ltn-ie`.
 * `tier-high`, `tier-mid`, `tier-low`: resource tiers.
+* `claimed`, `unseen`: languages that the model claims to know, and the others; only where a claim
+  is known and there are languages on both sides.
 * any number of groups that the user names.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from babelbits.languages.resolve import Language, resolve
 
@@ -23,12 +25,16 @@ _MEMBERSHIP: dict[str, Callable[[Language], bool]] = {
     "tier-low": lambda language: language.tier == "low",
 }
 
-GROUP_NAMES = tuple(_MEMBERSHIP)
+CLAIMED, UNSEEN = "claimed", "unseen"
+GROUP_NAMES = (*_MEMBERSHIP, CLAIMED, UNSEEN)
 """Names that a user's own group cannot take."""
 
 
 def groups(
-    languages: Iterable[str], *, user: Mapping[str, Iterable[str]] | None = None
+    languages: Iterable[str],
+    *,
+    user: Mapping[str, Iterable[str]] | None = None,
+    claimed: Iterable[str] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Which of `languages` belong to which group.
 
@@ -38,6 +44,8 @@ def groups(
         Codes in any form; duplicates are dropped, the order is kept.
     user : mapping, optional
         Further groups: name to codes. Members that are not among `languages` are left out.
+    claimed : iterable of str, optional
+        Codes of the languages that the model claims; None: nobody says.
 
     Returns
     -------
@@ -54,7 +62,16 @@ def groups(
         name: tuple(code for code, language in present.items() if belongs(language))
         for name, belongs in _MEMBERSHIP.items()
     }
+    if claimed is not None:
+        found |= _by_claim(present, {resolve(code).code for code in claimed})
     for name, codes in ({} if user is None else user).items():
         members = {resolve(code).code for code in codes}
         found[name] = tuple(code for code in present if code in members)
     return {name: codes for name, codes in found.items() if codes}
+
+
+def _by_claim(present: Iterable[str], claimed: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Both groups, or none: one alone would be all languages under another name."""
+    inside = tuple(code for code in present if code in claimed)
+    outside = tuple(code for code in present if code not in claimed)
+    return {CLAIMED: inside, UNSEEN: outside} if inside and outside else {}

@@ -25,6 +25,7 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     resampling     bootstrap of whole units, percentile intervals
     preference     votes of people or judges: net preference, bounds for dropped pairs
     bradley_terry  strengths of more than two variants from votes between pairs
+    length         do longer answers win, and the win rate at equal length
     ranks          rank intervals, never a bare rank
     agreement      Krippendorff's alpha, kappas, each rater against the others
     ppi            a mean from few human labels and many of a judge

@@ -7,7 +7,7 @@ rows. Ties are data: net preference keeps their share apart, the win rate counts
 Sign: ``net = wins - losses`` of the variant, so harm is negative. Fractions, not points.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ from babelbits.stats.bounded import (
     mean_interval,
     sign_flip,
 )
-from babelbits.stats.cluster import cluster_scores, cluster_standard_error
+from babelbits.stats.cluster import cluster_scores, cluster_sign_flip, cluster_standard_error
 from babelbits.stats.pairs import FloatArray, checked_columns
 
 
@@ -147,6 +147,53 @@ def _inference(
     interval = mean_interval(values, boot, level=level, limit=1.0)
     bound = change_bound(values, level=level)  # what is left where no spread was seen
     return flipped.p_value, interval or bound, "sign flips of prompts"
+
+
+def macro_preference(
+    votes: ArrayLike,
+    *,
+    prompts: ArrayLike,
+    languages: ArrayLike,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Preference:
+    """Mean over languages of each language's net preference; translations share a prompt.
+
+    Votes on one prompt in one language are averaged first; then the prompt with all its
+    translations is the unit, because they are dependent: sign flips and bootstrap-t of clusters.
+
+    Parameters
+    ----------
+    votes, prompts, languages : shape (n_votes,)
+        Prompts that are translations of each other have the same label.
+
+    References
+    ----------
+    Miller (2024), arXiv 2411.00640, sections 2.2 and 3.
+    """
+    raw = checked_columns(np.ravel(np.asarray(votes, float)))[:, 0]
+    labels = [np.unique(np.asarray(one), return_inverse=True)[1] for one in (prompts, languages)]
+    units, unit = np.unique(np.column_stack(labels), axis=0, return_inverse=True)
+    scores = cluster_scores(
+        prompt_values(raw, np.ravel(unit)), clusters=units[:, 0], strata=units[:, 1]
+    )
+    boot = bootstrap_t_columns(scores.linearised, levels=(level,), rng=rng, resamples=resamples)
+    interval = mean_interval(scores.contributions, boot[0][0], level=level, limit=scores.limit)
+    found = interval or change_bound(scores.contributions, level=level, limit=scores.limit)
+    return Preference(
+        n_votes=raw.size,
+        n_prompts=scores.n_clusters,
+        wins=int(np.sum(raw > 0)),
+        ties=int(np.sum(raw == 0)),
+        losses=int(np.sum(raw < 0)),
+        net=scores.estimate,
+        standard_error=cluster_standard_error(scores),
+        # No mean of votes leaves [-1, 1], whatever one prompt can weigh.
+        interval=replace(found, low=max(-1.0, found.low), high=min(1.0, found.high)),
+        p_value=cluster_sign_flip(scores, rng=rng, resamples=resamples).p_value,
+        method="sign flips of prompts, mean over languages",
+    )
 
 
 def vote_table(*, wins: int, ties: int, losses: int) -> PairedTable:

@@ -7,6 +7,8 @@
       cells/ID/           meta.json; journal.jsonl while it grows; then items.parquet, DONE
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
       early/              the same of runs whose cells stop when their verdict is known
+      answers/            the same of answers to open prompts, which judges and people compare
+      judgments/ID/       what a judge said of them: journal.jsonl, votes.jsonl, summary.json
       set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
       lock                held by the one process that writes
 
@@ -53,11 +55,14 @@ class Store:
     Reading needs no lock, writing happens inside `writing()`.
     """
 
-    def __init__(self, root: Path, *, smoke: bool = False, early: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, smoke: bool = False, early: bool = False, answers: bool = False
+    ) -> None:
         self.root = root
         self.smoke = smoke
         self.early = early
-        kept_apart = [name for name, apart in (("smoke", smoke), ("early", early)) if apart]
+        kinds = (("smoke", smoke), ("early", early), ("answers", answers))
+        kept_apart = [name for name, apart in kinds if apart]
         self._base = root / "-".join(kept_apart) if kept_apart else root
 
     @classmethod
@@ -65,7 +70,11 @@ class Store:
         """Every kind of results that a run folder may hold, by what people call its cells."""
         kinds = [(smoke, early) for early in (False, True) for smoke in (False, True)]
         stores = [cls(root, smoke=smoke, early=early) for smoke, early in kinds]
-        names = ("cells", "smoke cells", "early cells", "smoke early cells")
+        stores += [cls(root, smoke=smoke, answers=True) for smoke in (False, True)]
+        names = (
+            *("cells", "smoke cells", "early cells", "smoke early cells"),
+            *("answers", "smoke answers"),
+        )
         return dict(zip(names, stores, strict=True))
 
     @property

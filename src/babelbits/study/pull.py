@@ -38,7 +38,9 @@ def _needs(study: Study) -> Iterator[Need]:
         info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
         if options.data is not None or info.lm_eval_task is None:
             continue
-        for language in suite.languages:
+        # Token limits of other languages are scaled from English, asked or not.
+        english = ("en",) if info.generates and "en" in info.languages else ()
+        for language in (*suite.languages, *english):
             for wanted in catalogue.wanted(suite.suite, language, options):
                 yield Need(suite=suite.suite, wanted=wanted)
 

@@ -15,6 +15,8 @@ from babelbits.engines.base import EngineSettings
 from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study import problems as found_problems
+from babelbits.study.claims import claimed_by
+from babelbits.study.manner import read_chat
 from babelbits.study.problems import Problem
 from babelbits.study.spec import (
     BUNDLED,
@@ -122,10 +124,14 @@ def _study(root: Table, file: Path) -> Study:
     model = _model(root.table("model"), file.parent)
     engine, chunk = _engine(root.table("engine"), model)
     groups = _groups(root.table("groups"))
+    claimed = _claimed(root.table("languages"), model)
     data = _data(root.table("data"), file.parent, asked=_suites_as_written(root))
     variants = read_variants(root.tables("variants"), home=file.parent, seed=seed)
-    usual = TaskOptions(limit=limit, seed=seed)
-    asked = read_suites(root, home=file.parent, user=groups, data=data, usual=usual)
+    chat = read_chat(root.table("chat"), what="[chat]")
+    usual = TaskOptions(limit=limit, seed=seed, chat=chat)
+    asked = read_suites(
+        root, home=file.parent, user=groups, claimed=claimed, data=data, usual=usual
+    )
     labels = tuple(variant.label for variant in variants)
     analysis = _analysis(
         root.table("analysis"),
@@ -147,6 +153,7 @@ def _study(root: Table, file: Path) -> Study:
         groups=groups,
         analysis=analysis,
         limit=limit,
+        claimed=claimed,
     )
 
 
@@ -177,12 +184,10 @@ def _model(table: Table, home: Path) -> ModelSpec:
     if path != BUNDLED:
         local = _path(path, home)
         looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
-        if path.endswith(".gguf"):
-            table.complain(
-                "a GGUF file cannot be the base of a study: other variants need the checkpoint",
-                "path",
-                hint="name the folder or hub id of the checkpoint that the file was made from",
-            )
+        if path.endswith(".gguf") and not local.is_dir():
+            looks_local = True
+            if not local.is_file():
+                table.complain(f"there is no GGUF file {str(local)!r}", "path")
         elif looks_local and not local.is_dir():
             table.complain(f"there is no model folder {str(local)!r}", "path")
         elif not looks_local and not _HUB_ID.fullmatch(path):
@@ -246,6 +251,13 @@ def _groups(table: Table) -> dict[str, tuple[str, ...]]:
             table.complain(f"the group {name!r} exists already", name, hint="rename it", part="key")
         found[name] = unique(table.get(name, check, ()))
     return found
+
+
+def _claimed(table: Table, model: ModelSpec) -> tuple[str, ...] | None:
+    """Read `[languages]`."""
+    declared = table.get("claimed", array(_code, what="languages"), None)
+    table.close(what="[languages]")
+    return claimed_by(model.path) if declared is None else unique(declared)
 
 
 def _suites_as_written(root: Table) -> list[Any]:

@@ -14,16 +14,20 @@ from types import MappingProxyType
 from babelbits.errors import StudyError, TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.extended import ExtendedTask
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
+from babelbits.tasks.translation import TranslationTask
 
 __all__ = [
     "SuiteInfo",
@@ -41,8 +45,14 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "extended": ExtendedTask,
+    "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "flores": TranslationTask,
+    "flores-from": TranslationTask,
+    "ntrex-translation": TranslationTask,
+    "ntrex-translation-from": TranslationTask,
     "language-confusion": LanguageConfusionTask,
     "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
@@ -122,12 +132,13 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     if found.parts:
         from babelbits.tasks.lm_eval_group import LmEvalGroup
 
-        return LmEvalGroup(found, code, options)
+        return asked(LmEvalGroup(found, code, options), options, renders=True)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
-        return LmEvalTask(found, code, options)
-    return _own_task(found, code, options)
+        return asked(LmEvalTask(found, code, options), options, renders=True)
+    task = _own_task(found, code, options)
+    return asked(task, options, renders=isinstance(task, ExtendedTask))
 
 
 def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
@@ -140,8 +151,9 @@ def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...
     MissingExtraError
         If lm-eval is not installed.
     """
-    task = load(suite, language, options)
-    found = getattr(task, "wanted", None)
+    # Where they come from is the same in every manner of asking, which may need a model.
+    plain = TaskOptions(include_path=options.include_path, data=options.data)
+    found = getattr(load(suite, language, plain), "wanted", None)
     return () if found is None else tuple(found())
 
 
@@ -165,10 +177,11 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
             f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    if options.data is None and (suite.upstream or suite.local_only):
+    is_local = suite.local_only or (bool(suite.upstream) and suite.hub_dataset is None)
+    if options.data is None and is_local:
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
-            hint=f'under [data] write: {suite.name} = "path/to/folder"',
+            hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',
         )
     folder = babelmini_folder() if options.data is None else options.data
     return _OWN_TASKS[suite.name](suite, language, options, folder=folder)

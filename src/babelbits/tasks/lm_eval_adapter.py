@@ -18,9 +18,23 @@ from typing import Any
 
 import numpy as np
 
+from babelbits.engines.templates import ChatTemplate
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
-from babelbits.records import Failure, Generation, Item, Outcome, Reply, Score, TaskInfo, digest
+from babelbits.records import (
+    Failure,
+    Generation,
+    Item,
+    Metric,
+    Outcome,
+    Reply,
+    Score,
+    TaskInfo,
+    digest,
+)
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.answers import NATIVE_MATCH, native_match
+from babelbits.tasks.answers import VERSION as NATIVE_VERSION
+from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, jsonable, make_item
@@ -97,7 +111,7 @@ class LmEvalTask:
             name=self.name,
             suite=self.suite.name,
             language=self.language,
-            metrics=tuple(found.metric for found in built.metrics),
+            metrics=self._metrics,
             primary=primary(built.metrics).metric.name,
             output_type=_OUTPUT_TYPES.get(str(built.task.OUTPUT_TYPE), "generation"),
             parallel=self.suite.parallel,
@@ -140,17 +154,20 @@ class LmEvalTask:
         built = self._built
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
-            return failed(failure, (found.metric for found in built.metrics))
+            return failed(failure, self._metrics)
         answered = _answered(built.instances[item.item_id], replies)
         try:
             with quiet():
                 scores = _scores(built, answered)
                 output = _output(built.task, answered[0].doc, replies)
+            if self.suite.native_numbers:
+                found = native_match(output, item.target, self.language)
+                scores[NATIVE_MATCH.name] = found
         except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
             message = f"{type(error).__name__}: {error}"
             return failed(
                 Failure(kind="scoring_failed", message=message),
-                (found.metric for found in built.metrics),
+                self._metrics,
             )
         first = replies[0]
         return Outcome(
@@ -159,6 +176,12 @@ class LmEvalTask:
             choice_logprobs=_logprobs(replies) if _is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
+
+    @property
+    def _metrics(self) -> tuple[Metric, ...]:
+        """The metrics of lm-eval, and ours beside them."""
+        ours = (NATIVE_MATCH,) if self.suite.native_numbers else ()
+        return (*(found.metric for found in self._built.metrics), *ours)
 
     @cached_property
     def _built(self) -> _Built:
@@ -179,7 +202,8 @@ class LmEvalTask:
             metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
         if not metrics:
             raise TaskError(f"task '{self.name}' has no metric that single items have")
-        notes = [f"{name}: a corpus metric, single items have none" for name in left_out]
+        notes = list(template_notes(self._template))
+        notes += [f"{name}: a corpus metric, single items have none" for name in left_out]
         return _Built(
             task=task,
             dataset=loaded.dataset,
@@ -214,11 +238,34 @@ class LmEvalTask:
     def _instances(self, task: Any) -> list[list[Any]]:
         """lm-eval's instances, one list an item."""
         try:
-            task.build_all_requests(limit=self.options.limit)
+            task.build_all_requests(limit=self.options.limit, **self._as_chat())
         except Exception as error:
             what = f"lm-eval cannot build the prompts: {type(error).__name__}: {error}"
             raise TaskError(what, where=self.name) from error
         return [list(group) for _, group in groupby(task.instances, key=lambda one: one.doc_id)]
+
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        return template_of(self.options)
+
+    def _as_chat(self) -> dict[str, Any]:
+        """lm-eval's settings for a chat; none where prompts are plain text."""
+        template = self._template
+        if template is None:
+            return {}
+
+        def render(
+            messages: list[dict[str, str]],
+            add_generation_prompt: bool = True,  # noqa: FBT001, FBT002  lm-eval's signature
+        ) -> str:
+            return template.render(messages, add_generation_prompt=add_generation_prompt)
+
+        return {
+            "apply_chat_template": True,
+            "chat_template": render,
+            "fewshot_as_multiturn": self.options.chat.fewshot == "turns",
+            "system_instruction": self.options.chat.system_prompt,
+        }
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
         sources = distinct(self._source_id(group[0]) for group in groups)
@@ -265,6 +312,8 @@ class LmEvalTask:
 
     def _scorer_version(self) -> str:
         version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
+        if self.suite.native_numbers:
+            version = f"{version}, {NATIVE_VERSION}"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
         return version if is_installed else f"{version}, {_folder_digest(self._yaml_file.parent)}"
 

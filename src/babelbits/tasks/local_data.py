@@ -245,7 +245,14 @@ def _nothing(config: str | None, folder: Path) -> TaskError:
     )
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def read_parquet(path: Path) -> list[Row]:
+    """Rows of a Parquet file.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be read.
+    """
     from pyarrow import ArrowException, parquet
 
     try:
@@ -257,7 +264,7 @@ def _read_parquet(path: Path) -> list[Row]:
 
 _GENERIC_READERS: Mapping[str, Callable[[Path], list[Row]]] = {
     "jsonl": read_jsonl,
-    "parquet": _read_parquet,
+    "parquet": read_parquet,
 }
 
 

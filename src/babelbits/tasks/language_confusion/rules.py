@@ -70,7 +70,7 @@ class Verdict:
         if wrong:
             number, line = wrong[0]
             which = f"line {number} of {len(self.lines)}" if len(self.lines) > 1 else "the line"
-            more = f"; so are {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            more = f"; {len(wrong)} lines fail" if len(wrong) > 1 else ""
             return f"{which} is {line.guess.said}, not {self.language}{more}"
         return f"English words: {', '.join(self.english)}" if self.english else ""
 

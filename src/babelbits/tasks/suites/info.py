@@ -59,6 +59,14 @@ class SuiteInfo:
     """Whether it identifies languages, so that a study may choose the identifier."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
+    translates: Literal["into", "from"] | None = None
+    """Translation suites: into the language, or from it; the other side is the study's pivot."""
+    data_name: str | None = None
+    """Under which name `[data]` may hold the folder besides the suite's own: suites share data."""
+    native_numbers: bool = False
+    """True where lm-eval reads ASCII digits only: `native_match` is scored beside its metrics."""
+    limits: Literal["scaled", "fixed"] = "fixed"
+    """Unless the study says otherwise; see `tasks.limits`."""
 
     @property
     def output_type(self) -> Literal["choice", "generation", "text"]:

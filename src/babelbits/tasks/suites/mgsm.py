@@ -27,6 +27,8 @@ def _mgsm(name: str, task: str, summary: str) -> SuiteInfo:
             f"lm-eval 0.4.13, {task.format('*')}, --num_fewshot 8, exact_match,flexible-extract"
         ),
         source_columns=(),
+        limits="scaled",
+        native_numbers=True,
     )
 
 

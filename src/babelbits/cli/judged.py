@@ -1,0 +1,172 @@
+"""What `babelbits judge` prints: verdicts, then what the judge leans to, then what it cost.
+
+Net preference is in points: wins less losses of the variant, so harm is negative.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from babelbits.cli.console import cell, console, data, say
+from babelbits.compare.format import NOTHING, interval, p_value, percent, signed
+
+if TYPE_CHECKING:
+    from babelbits.judge.bias import Leanings
+    from babelbits.judge.scores import ScoreSummary
+    from babelbits.judge.session import JudgeResult
+    from babelbits.judge.summary import VoteSummary
+    from babelbits.records import Interval
+
+HEADS = (
+    *("variant", "language", "pairs", "same", "dropped", "won/tied/split/lost", "net", "interval"),
+    *("p", "if dropped lost/won", "win rate", "flips", "verdict"),
+)
+LEANING_HEADS = (
+    "variant",
+    "language",
+    "first place wins",
+    "longer wins",
+    "win rate",
+    "at equal length",
+)
+SCORE_HEADS = (
+    "variant",
+    "language",
+    "pairs",
+    "same",
+    "baseline",
+    "variant's",
+    "change",
+    "95 % interval",
+    "p",
+)
+_VERDICTS = ("variant", "tie", "inconsistent", "baseline")
+_FRACTION = "fraction"
+_REASONS_SHOWN = 5
+
+
+def print_result(result: "JudgeResult") -> None:
+    """Print the verdicts to stdout, and the rest of what a reader must know."""
+    _table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 12))
+    for sentence in sentences(result):
+        data(sentence)
+    if result.scores:
+        data("")
+        _table(SCORE_HEADS, [score_row(one) for one in result.scores], numeric=range(2, 9))
+    data("")
+    _table(LEANING_HEADS, [leaning_row(one) for one in result.leanings], numeric=range(2, 6))
+    for line in notes(result):
+        say(line)
+
+
+def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
+    """The values of `HEADS`."""
+    found = one.preference
+    head = (one.variant, one.language, f"{one.n_pairs:,}", f"{one.n_identical:,}", _dropped(one))
+    if found is None:
+        return (*head, *[NOTHING] * 7, one.verdict)
+    p = found.p_value if one.p_adjusted is None else one.p_adjusted
+    return (
+        *head,
+        "/".join(str(one.verdicts.get(verdict, 0)) for verdict in _VERDICTS),
+        signed(found.net, _FRACTION),
+        interval(found.interval, _FRACTION),
+        p_value(p),
+        _bounds(one),
+        percent(found.win_rate),
+        percent(one.flip_share),
+        one.verdict,
+    )
+
+
+def _dropped(one: "VoteSummary") -> str:
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(one.dropped.items()))
+    return kinds or "0"
+
+
+def _bounds(one: "VoteSummary") -> str:
+    if one.bounds is None or not one.n_dropped:
+        return NOTHING
+    low, high = (signed(bound.net, _FRACTION) for bound in one.bounds)
+    return f"{low} / {high}"
+
+
+def leaning_row(one: "Leanings") -> tuple[str, ...]:
+    """The values of `LEANING_HEADS`."""
+    first, longer, equal = one.first_place, one.longer, one.at_equal_length
+    return (
+        one.variant,
+        one.language,
+        NOTHING if first is None else _share(first.share, first.interval),
+        NOTHING if longer is None else _share(longer.share, longer.interval),
+        percent(one.raw_win_rate),
+        NOTHING if equal is None else _share(equal.win_rate, equal.interval),
+    )
+
+
+def _share(value: float, within: "Interval") -> str:
+    return f"{100 * value:.0f} % ({100 * within.low:.0f} to {100 * within.high:.0f})"
+
+
+def score_row(one: "ScoreSummary") -> tuple[str, ...]:
+    """The values of `SCORE_HEADS`, in the scale's own unit."""
+    return (
+        one.variant,
+        one.language,
+        f"{one.n_pairs:,}",
+        f"{one.n_identical:,}",
+        NOTHING if one.baseline is None else f"{one.baseline:.3f}",
+        NOTHING if one.variant_mean is None else f"{one.variant_mean:.3f}",
+        signed(one.delta, "score"),
+        interval(one.interval, "score"),
+        p_value(one.p_value),
+    )
+
+
+def sentences(result: "JudgeResult") -> Iterator[str]:
+    """What the table shows in words: the verdicts that are one, and the A/A control."""
+    from babelbits.judge.collect import CONTROL
+    from babelbits.judge.summary import ALL
+
+    for one in result.summaries:
+        found = one.preference
+        if one.variant != CONTROL:
+            if one.verdict != "undecided" or one.language == ALL:
+                yield f"{one.variant}, {one.language}: {one.verdict} ({one.reason})"
+        elif found is not None and not found.interval.low <= 0 <= found.interval.high:
+            yield (
+                f"warning: the A/A control in {one.language} does not cover zero "
+                f"({interval(found.interval, _FRACTION)}): the judge, or noise of the runs, makes "
+                "a difference where there is none"
+            )
+
+
+def notes(result: "JudgeResult") -> Iterator[str]:
+    """How to read the table, what was dropped and why, what it cost, where it lies."""
+    first = next((one for one in result.summaries if one.preference is not None), None)
+    if first is not None and first.preference is not None:
+        level = percent(first.preference.interval.level, digits=0)
+        yield (
+            "net: wins less losses of the variant in points, per prompt, identical answers as ties "
+            f"(interval {level}); split: the two orders disagree; p: Holm over a variant's "
+            f"languages; equivalent: within ±{100 * first.margin:g} points"
+        )
+    if any(one.bounds is not None and one.n_dropped for one in result.summaries):
+        yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
+    for reason, count in sorted(result.reasons.items(), key=lambda one: -one[1])[:_REASONS_SHOWN]:
+        yield f"no verdict, {count} ×: {reason[:200]}"
+    if result.spent is not None and result.spent > 0:
+        yield f"spent so far: {result.spent:.4g}"
+    if result.n_errors:
+        yield f"{result.n_errors} pairs could not be asked about: run the same command again"
+    yield f"votes and replies: {result.folder}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(cell(head), justify="right" if number in numeric else "left")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console().print(table, markup=False)

@@ -1,0 +1,117 @@
+"""`babelbits pairs`: pairs of answers from a run folder into a file, for raters and other tools."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from babelbits.cli.console import say
+
+if TYPE_CHECKING:
+    from babelbits.judge.collect import Collected, Wanted
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--suite", "suites", multiple=True,
+        help="Task whose answers are paired; may be repeated. Open prompts unless named.",
+    ),
+    click.option("--variant", "variants", multiple=True, help="Only this variant; repeatable."),
+    click.option(
+        "--languages", "-l", multiple=True, metavar="CODES", help="Only these, e.g. 'ja,swh_Latn'."
+    ),
+    click.option("--limit", type=click.IntRange(min=1), help="First N prompts of each task."),
+    click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results."),
+)  # fmt: skip
+
+
+def choice_options(function: _Function) -> _Function:
+    """The options that say which pairs are meant."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    help="File to write.",
+)  # fmt: skip
+@choice_options
+def pairs(
+    source: Path,
+    *,
+    output: Path,
+    suites: tuple[str, ...],
+    variants: tuple[str, ...],
+    languages: tuple[str, ...],
+    limit: int | None,
+    smoke: bool,
+) -> None:
+    """Write pairs of answers, baseline and variant, as JSON Lines.
+
+    Each line bears the hash of its texts. It names the variant: it is not for raters' eyes.
+
+    \b
+    babelbits pairs study.toml -o pairs.jsonl
+    babelbits pairs my-study.run --suite confusion -l ja,sw -o pairs.jsonl
+    """  # noqa: D301  click wants the control character
+    from babelbits.cli.report import locate
+
+    folder, _, is_smoke = locate(source, smoke=smoke)
+    write(
+        folder,
+        output,
+        wanted=choice(suites, variants, languages, limit=limit),
+        smoke=is_smoke,
+    )
+
+
+def choice(
+    suites: tuple[str, ...],
+    variants: tuple[str, ...],
+    languages: tuple[str, ...],
+    *,
+    limit: int | None,
+) -> "Wanted":
+    """The options as a choice of pairs.
+
+    Raises
+    ------
+    UnknownNameError
+        If a language is not known.
+    """
+    from babelbits.cli.asking import split_list
+    from babelbits.judge.collect import Wanted
+    from babelbits.languages import resolve
+
+    return Wanted(
+        suites=suites,
+        variants=variants,
+        languages=[resolve(code).code for code in split_list(languages)],
+        limit=limit,
+    )
+
+
+def write(folder: Path, output: Path, *, wanted: "Wanted | None" = None, smoke: bool) -> None:
+    """Collect the pairs of a run folder and write them."""
+    from babelbits.judge.collect import Wanted, collect
+    from babelbits.judge.pair_files import write_pairs
+
+    found = collect(folder, wanted or Wanted(), smoke=smoke)
+    tell(found)
+    write_pairs(output, found.pairs)
+    say(f"written: {output}")
+
+
+def tell(found: "Collected") -> None:
+    """To stderr: how many pairs there are, and what could not become one."""
+    identical = sum(pair.identical for pair in found.pairs)
+    say(f"{len(found.pairs)} pairs, {identical} of them identical: ties that nobody needs to judge")
+    for variant, count in found.n_failed.items():
+        say(f"{variant}: {count} items have no answer in one of the arms and are left out")
+    for cell in found.unfinished:
+        say(f"left out: {cell} is not finished")
