@@ -326,8 +326,10 @@ def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
     """The title of one panel of several."""
     import altair as alt
 
-    below = {"subtitle": subtitle, "subtitleColor": palette.SOFT} if subtitle else {}
-    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start", **below)
+    title = alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+    if subtitle:
+        title["subtitle"], title["subtitleColor"] = subtitle, palette.SOFT
+    return title
 
 
 def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> list[Any]:

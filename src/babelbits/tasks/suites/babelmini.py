@@ -56,7 +56,7 @@ SUITES = (
     _own(
         "extended",
         "long answers: language and repetition by position",
-        metric="language held, repetition",
+        metric="share in the right language",
         generates=True,
         identifies=True,
     ),
