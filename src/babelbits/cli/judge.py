@@ -19,15 +19,12 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _A_FILE = (".jsonl", ".xz")
-BUNDLED = "bundled"
 _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 _JUDGES = (
     click.option("--endpoint", metavar="URL", help="OpenAI-compatible: http://127.0.0.1:8080/v1"),
     click.option("--model", help="The model's name at the endpoint."),
-    click.option(
-        "--local", type=click.Path(path_type=Path), help="A chat model's folder here, or bundled."
-    ),
+    click.option("--local", type=click.Path(path_type=Path), help="A chat model's folder here."),
     click.option("--reward", type=click.Path(path_type=Path), help="A reward model's folder."),
     click.option(
         "--mode", type=click.Choice(["pairwise", "direct"]), default="pairwise", show_default=True,
@@ -290,14 +287,11 @@ def _endpoint(wishes: _Wishes, parent: Path) -> "ChatJudge":
 
 def _local(wishes: _Wishes) -> "ChatJudge":
     """A judge on this machine."""
-    from babelbits.bundled import model_folder
-    from babelbits.cli.run import need_libraries
     from babelbits.engines import local_chat
 
-    need_libraries()
-    named = Path(str(wishes.local))
-    model = local_chat.load(model_folder() if str(named) == BUNDLED else named)
-    return _chat_judge(wishes, model, name=named.name)
+    folder = Path(str(wishes.local))
+    model = local_chat.load(folder)
+    return _chat_judge(wishes, model, name=folder.name)
 
 
 # --- while it judges -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run a study": {
         "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
         "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
+        "pull": ("babelbits.cli.pull:pull", "Get a study's datasets and model, for runs offline."),
         "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
         "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
