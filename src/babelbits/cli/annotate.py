@@ -14,6 +14,8 @@ from babelbits.cli.console import cell, console, data, data_json, duration, say
 from babelbits.errors import MissingExtraError, StudyError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from babelbits.annotate.folder import Campaign
     from babelbits.annotate.progress import Progress
     from babelbits.annotate.settings import Settings
@@ -57,7 +59,7 @@ def annotate() -> None:
         )
 
 
-@annotate.command()
+@annotate.command(short_help="Make a campaign of a file of pairs.")
 @click.argument("pairs", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--folder",
@@ -417,14 +419,25 @@ def _status_object(found: "Progress", pay: float | None) -> dict[str, Any]:
     return {**asdict(found), "raters": raters, "done": found.done, "wanted": found.wanted}
 
 
-def _print_status(found: "Progress", pay: float | None, currency: str) -> None:
+def _table(name: str, *columns: str) -> "Table":
+    """An empty table in the form of all others here: numbers to the right of a name."""
+    from rich import box
     from rich.table import Table
 
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(name)
+    for column in columns:
+        words = column in ("state", "look at")
+        table.add_column(column, justify="left" if words else "right")
+    return table
+
+
+def _print_status(found: "Progress", pay: float | None, currency: str) -> None:
     say(
         f"{found.done} of {found.wanted} judgments; {found.identical} identical pairs not shown"
         + ("; unblinded: closed" if found.frozen_at is not None else "")
     )
-    languages = Table(
+    languages = _table(
         "language", "done", "wanted", "out", "raters", "shared", "alpha", "same", "first"
     )
     for one in found.languages:
@@ -442,7 +455,7 @@ def _print_status(found: "Progress", pay: float | None, currency: str) -> None:
             "–" if one.first.value is None else f"{one.first.value:.0%}",
         )
     console().print(languages)
-    raters = Table(
+    raters = _table(
         "rater", "state", "judged", "checks", "repeats", "first", "time", "raw", "look at"
     )
     if pay is not None:

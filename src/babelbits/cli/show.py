@@ -12,6 +12,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, safe, say
 from babelbits.errors import UnknownNameError
+from babelbits.report.words import plural
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -71,7 +72,7 @@ def show(
     for name, pair in islice(pairs, limit):
         render(name, pair)
     more = 0 if limit is None else len(pairs) - limit
-    say(f"{len(pairs)} items" + (f", {more} not shown" if more > 0 else ""))
+    say(plural(len(pairs), "item") + (f", {more} not shown" if more > 0 else ""))
 
 
 def _code(language: str | None) -> str | None:

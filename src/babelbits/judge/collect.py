@@ -60,10 +60,12 @@ def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
     stores = [Store(folder, smoke=smoke, answers=answers) for answers in (True, False)]
     metas = [(store, meta) for store in stores for meta in store.planned() if _writes(meta)]
     if not metas:
+        tried = not smoke and any(_writes(meta) for meta in Store(folder, smoke=True).planned())
         raise StoreError(
             "there are no cells with answers here",
             where=str(folder),
-            hint="make some with: babelbits generate STUDY --prompts PROMPTS.jsonl",
+            hint="make some with: babelbits generate STUDY --prompts PROMPTS.jsonl"
+            + ("; or read the smoke run's with --smoke" if tried else ""),
         )
     chosen = _chosen(metas, wanted)
     cells: dict[tuple[str, str, str], tuple[Store, CellMeta]] = {}

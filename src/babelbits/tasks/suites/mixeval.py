@@ -11,6 +11,7 @@ def _mixeval(name: str, summary: str, *, generates: bool, modes: tuple[str, ...]
         generates=generates,
         licence="MIT; the questions come from public benchmarks with licences of their own",
         parallel=True,
+        metric="rule match" if generates else "accuracy",
         local_only=True,
         modes=modes,
         own_shots=5,
