@@ -7,6 +7,7 @@
     ├── CalibrationError      calibration text is missing or too short (exit 2)
     ├── RecipeError           a recipe does not fit the model, or quantizing failed (exit 3)
     ├── TaskError             a task is empty, or an item has no gold answer (exit 2)
+    │   └── MissingDataError      a hub dataset is not on this machine (exit 2)
     ├── EngineError           a loaded model gave something unusable (exit 3)
     ├── StoreError            the run folder cannot be used (exit 4)
     │   ├── StoreLockedError      another process is writing to it
@@ -84,6 +85,10 @@ class RecipeError(BabelbitsError, RuntimeError):
 
 class TaskError(BabelbitsError, ValueError):
     """A task has no items, an item has no gold answer, or its data cannot be read."""
+
+
+class MissingDataError(TaskError):
+    """A hub dataset is neither on this machine nor to be had now."""
 
 
 class EngineError(BabelbitsError, RuntimeError):

@@ -66,6 +66,8 @@ class GenerateRequest:
     """Independent continuations; more than one needs temperature > 0."""
     seed: int = 0
     """With `samples`, fixes the draw of each continuation whatever the batch."""
+    thinking: tuple[tuple[str, str], ...] = ()
+    """Opening and closing tags of what the model thinks first: taken out of the texts, counted."""
 
 
 Request = ScoreRequest | TextRequest | GenerateRequest
@@ -115,14 +117,28 @@ class TextScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thinking:
+    """What a model wrote between its tags before it answered."""
+
+    text: str
+    tokens: int
+    """Tags included; part of the output tokens."""
+    finished: bool
+    """False where no closing tag came: the answer is then empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """Answer to a `GenerateRequest`: one text per sample."""
 
     texts: tuple[str, ...]
+    """Without thinking."""
     finish_reasons: tuple[Literal["stop", "eos", "length"], ...]
     output_tokens: tuple[int, ...]
     prompt_tokens: int
     truncated_tokens: int = 0
+    thinking: tuple[Thinking | None, ...] = ()
+    """A sample's, or None where it did not think; empty where nobody looked for it."""
 
 
 Reply = Score | TextScore | Generation | Failure
@@ -144,6 +160,11 @@ class Metric:
     unit: str = "fraction"
     chance: float | None = None
     """Expected score of guessing; None where there is none (open generation)."""
+    corpus: Literal["bleu", "chrf"] | None = None
+    """How sums of the items' statistics are scored, where the score of a corpus is not the mean of
+    its items' scores; None: it is."""
+    signature: str | None = None
+    """Recipe of the number as its own tool writes it, e.g. sacrebleu's signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +206,10 @@ class Outcome:
     choice_logprobs: tuple[float, ...] | None = None
     finish_reason: str | None = None
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics (counts of n-grams, lengths)."""
+    samples: tuple["Outcome", ...] = ()
+    """Of a sampled task: what it makes of each sample; the scores above are their means."""
     remark: str = ""
     """Why the scores are what they are, for people; '' where there is nothing to say."""
 
@@ -205,6 +230,23 @@ class Item:
     """The gold answer as shown to people."""
     doc: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able source document, whatever scoring needs; a plain dict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One of the texts that a model wrote for an item: a sample, or a turn. Hostile text."""
+
+    text: str
+    """Without thinking."""
+    finish_reason: str
+    output_tokens: int
+    """Thinking included."""
+    thinking: str | None = None
+    """None where the model did not think, or nobody looked for it."""
+    thinking_tokens: int = 0
+    thinking_finished: bool = True
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    """Of a sample; empty for a turn, which is not scored alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +272,10 @@ class ItemRow:
     finish_reason: str | None
     truncated_tokens: int = 0
     failure: Failure | None = None
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to the item's sufficient statistics."""
+    answers: tuple[Answer, ...] = ()
+    """Every text of an item that is sampled, has turns, or may hold thinking; else empty."""
     remark: str = ""
     """Why the scores are what they are, for people. May quote the output: never trusted."""
 
@@ -321,6 +367,8 @@ class Manifest:
     """File name to sha256."""
     format: str
     """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its results should know of how it was made; shown by run and report."""
 
 
 # --- what an analysis says -------------------------------------------------------------------
@@ -415,3 +463,6 @@ class Effect:
     n_lost: int = 0
     """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
+    n_cut_baseline: int = 0
+    n_cut_variant: int = 0
+    """Generations that reached their token limit before they ended, in each arm."""

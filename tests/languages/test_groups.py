@@ -53,3 +53,11 @@ def test_complements_part_the_languages_and_tiers_do_too(codes: list[str]) -> No
     ):
         members = [code for part in parts for code in found.get(part, ())]
         assert sorted(members) == sorted(present)
+
+
+def test_a_claim_parts_languages_only_where_both_sides_have_some() -> None:
+    found = groups(["nob_Latn", "sw", "ml"], claimed=["no", "de"])
+    assert (found["claimed"], found["unseen"]) == (("nb",), ("sw", "ml"))
+    assert not {"claimed", "unseen"} & set(groups(["nb"], claimed=["nb"]))
+    assert not {"claimed", "unseen"} & set(groups(["nb"], claimed=["de"]))
+    assert not {"claimed", "unseen"} & set(groups(["nb", "de"]))

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find
 from babelbits.recipes.make import make
 from babelbits.records import Manifest
+from gguf_making import SHORT, quick
 
 GROUP = 32
 """Divides the tiny models' 64 and 128 inputs; the default of 128 does not divide 64."""
@@ -64,3 +66,33 @@ def variant(
         return made[key]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where GGUF variants of the bundled model lie side by side, and share its conversion."""
+    return tmp_path_factory.mktemp("gguf")
+
+
+@pytest.fixture(scope="session")
+def made(place: Path, llama_cpp: Any) -> Maker:
+    """A GGUF variant of the bundled model, made once a session."""
+    known: dict[str, tuple[Path, Manifest]] = {}
+
+    def get(
+        recipe: str, language: str | None = None, **parameters: object
+    ) -> tuple[Path, Manifest]:
+        name = f"{recipe}-{language}-{len(parameters)}"
+        if name not in known:
+            spec = CalibrationSpec(language=language, **SHORT) if language else None
+            out = place / name
+            known[name] = out, quick(out, recipe, calibration=spec, parameters=parameters)
+        return known[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def converted(made: Maker) -> Path:
+    """The bundled model in F16."""
+    return made("gguf")[0] / "model.gguf"

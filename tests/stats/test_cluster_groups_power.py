@@ -7,6 +7,7 @@ from babelbits.stats.bounded import t_interval
 from babelbits.stats.churn import churn
 from babelbits.stats.cluster import (
     cluster_scores,
+    cluster_share_interval,
     cluster_standard_error,
     cluster_t,
     cluster_t_interval,
@@ -39,6 +40,43 @@ def test_the_estimate_is_the_macro_mean_of_unequal_languages() -> None:
     assert scores.n_clusters == 2
     assert scores.contributions.tolist() == pytest.approx([-0.3, 0.0])
     assert scores.limit == pytest.approx(1.5)
+
+
+def test_strata_within_layers_are_averaged_first() -> None:
+    """By hand: layer 0 has strata of mean 0.5 and 1, layer 1 one of mean 0: (0.75 + 0) / 2."""
+    scores = cluster_scores(
+        [0.0, 1.0, 1.0, 0.0], clusters=[0, 1, 2, 3], strata=[0, 0, 1, 2], layers=[5, 5, 5, 9]
+    )
+    assert scores.estimate == pytest.approx(0.375)
+    assert scores.contributions.tolist() == pytest.approx([0.0, 0.5, 1.0, 0.0])
+    with pytest.raises(UnpairedItemsError, match="two layers"):
+        cluster_scores([0.0, 1.0], clusters=[0, 1], strata=[0, 0], layers=[0, 1])
+
+
+def test_share_interval_is_the_clustered_logistic_regressions_of_statsmodels() -> None:
+    """An intercept with a cluster-robust error and t quantiles, on the scale of shares."""
+    import statsmodels.api as sm
+    from scipy.special import expit
+
+    rng = np.random.default_rng(7)
+    clusters = rng.integers(0, 20, 150)
+    right = (rng.random(150) < 0.7 + 0.25 * (clusters % 2)).astype(float)
+    theirs = sm.GLM(right, np.ones(150), family=sm.families.Binomial()).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True
+    )
+    # statsmodels takes n - 1 degrees for GLM's t whatever the clusters; quantiles from its error.
+    from scipy.stats import t
+
+    half = t.ppf(0.975, np.unique(clusters).size - 1) * theirs.bse[0]
+    ours = cluster_share_interval(cluster_scores(right, clusters=clusters))
+    expected = expit([theirs.params[0] - half, theirs.params[0] + half])
+    assert [ours.low, ours.high] == pytest.approx(expected, rel=1e-6)
+
+
+def test_share_interval_of_no_variation_is_wilsons_with_clusters_as_items() -> None:
+    """Wilson for 10 of 10: 1 / (1 + z^2 / 10) = 0.7225 (Newcombe 1998a, method 3)."""
+    found = cluster_share_interval(cluster_scores(np.ones(30), clusters=np.arange(30) % 10))
+    assert (found.low, found.high) == (pytest.approx(0.72247, abs=1e-5), 1.0)
 
 
 def test_complete_designs_reduce_to_source_means() -> None:

@@ -1,6 +1,8 @@
 """`babelbits kl` on a real variant of the bundled model, against torch's own divergence."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,42 @@ def test_fewer_tokens_bound_it_and_nothing_is_measured_twice(
     again = capsys.readouterr()
     assert "measuring" not in again.err
     assert json.loads(again.out)["divergences"] == bound
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_language_in_flight_keeps_it_and_says_how_to_go_on(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from babelbits.study import divergence
+
+    real = divergence._compare
+
+    def press(*args: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*args, **options)
+
+    monkeypatch.setattr(divergence, "_compare", press)
+    capsys.readouterr()
+    assert babelbits(["kl", str(study), *LIMIT, "--top", "9", "--json"]) == ExitCode.INTERRUPTED
+    out, err = capsys.readouterr()
+    assert [one["language"] for one in json.loads(out)["divergences"]] == ["nb"]
+    assert f"go on with: babelbits kl {study} --limit 3 --top 9" in err
+    monkeypatch.undo()
+    assert [one["language"] for one in asked(study, capsys, "--top", "9")] == ["nb", "ml"]
+
+
+@pytest.mark.slow
+def test_the_report_shows_what_was_measured(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from babelbits.report.load import load_run
+
+    found = asked(study, capsys)
+    read = load_run(study.parent / "run", smoke=True).divergences
+    shown = [one for one in read if one.k == 64]
+    assert [one.summary and one.summary.mean for one in shown] == [
+        one["summary"]["mean"] for one in found
+    ]
 
 
 def test_without_a_made_variant_it_says_what_to_do(

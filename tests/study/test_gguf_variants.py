@@ -252,9 +252,3 @@ def test_run_says_that_it_gets_the_converter_and_stops_where_it_cannot(
     with pytest.raises(BabelbitsError, match="not the source of llama-cpp-python"):
         preflight.check(plan, tell=said.append)
     assert said[0].startswith("getting llama.cpp's converter (77 MB, once)")
-
-
-def test_gguf_file_as_base_is_refused_with_the_reason(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    text = '[model]\npath = "./model.gguf"\n[[variants]]\nrecipe = "q8_0"'
-    assert "a GGUF file cannot be the base of a study" in mistake_of(tmp_path, text)

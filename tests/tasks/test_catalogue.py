@@ -19,15 +19,35 @@ def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
         assert suite.languages
         assert len(set(suite.languages)) == len(suite.languages)
         assert all(resolve(code).code == code for code in suite.languages)
-        if suite.lm_eval_task is not None:
-            names = {suite.lm_eval_task.format(code) for code in suite.upstream.values()}
-            assert names <= set(installed)
+        if suite.lm_eval_task is not None and suite.packaged is None:
+            names = suite.parts or (suite.lm_eval_task,)
+            codes = suite.upstream.values()
+            assert {name.format(code) for name in names for code in codes} <= set(installed)
+
+
+def test_the_catalogue_says_of_every_suite_what_its_number_is() -> None:
+    for suite in all_suites().values():
+        assert suite.metric
+        assert suite.licence
+        assert suite.comparable
+        assert suite.chance == (None if suite.choices is None else 1 / suite.choices)
+        assert suite.downloads == (suite.lm_eval_task is not None)
+        if suite.revision is not None:
+            commit = len(suite.revision) == 40 and int(suite.revision, 16) > 0
+            assert commit or suite.revision == "refs/convert/parquet"
 
 
 def test_language_counts_are_the_benchmarks_own() -> None:
-    """MGSM 10 + English, XCOPA 11, XStoryCloze 10 + English, XWinograd 6, Belebele 122: papers."""
+    """MGSM 10 + English, XCOPA 11, XStoryCloze 10 + English, XWinograd 6, Belebele 122: papers.
+
+    SIB-200 205, Global-MMLU 42: their papers too. Okapi 34: lm-eval's folder.
+    """
     counts = {name: len(suite.languages) for name, suite in suites().items()}
-    assert counts["mgsm"] == counts["mgsm-native-cot"] == 11
+    assert counts["mgsm"] == counts["mgsm-native-cot"] == counts["mgsm-en-cot"] == 11
+    assert counts["sib200"] == 205
+    assert counts["global-mmlu"] == 42
+    assert counts["m_mmlu"] == 34
+    assert len(suites()["mmlu"].parts) == len(suites()["global-mmlu"].parts) == 57
     assert counts["xcopa"] == 11
     assert counts["xstorycloze"] == 11
     assert counts["xwinograd"] == 6

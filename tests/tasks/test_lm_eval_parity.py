@@ -74,7 +74,7 @@ def run(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         case.name: load(
             case.suite,
             case.language,
-            TaskOptions(shots=case.shots or None, data=shared_data / case.folder, limit=LIMIT),
+            TaskOptions(shots=case.shots, data=shared_data / case.folder, limit=LIMIT),
         )
         for case in CASES
     }

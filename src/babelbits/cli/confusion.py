@@ -73,7 +73,7 @@ def confusion(
     say(f"languages identified by {opened.recipe}; [...]: 95 % intervals over prompts")
     for label, ours in judged.items():
         _say_left_out(label, ours)
-        for one in [one for one in ours if one.verdict.line_pass is False][:failed] * bool(failed):
+        for one in [one for one in ours if one.verdict.line_pass is False][: failed or 0]:
             _show(label, one)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import cell, console, data, say
-from babelbits.compare.format import NOTHING, interval, p_value, percent, signed
+from babelbits.compare.format import NOTHING, interval, p_value, percent, score, signed
 
 if TYPE_CHECKING:
     from babelbits.judge.bias import Leanings
@@ -32,7 +32,7 @@ SCORE_HEADS = (
     "baseline",
     "variant's",
     "change",
-    "95 % interval",
+    "interval",
     "p",
 )
 _VERDICTS = ("variant", "tie", "inconsistent", "baseline")
@@ -47,7 +47,7 @@ def print_result(result: "JudgeResult") -> None:
         data(sentence)
     if result.scores:
         data("")
-        _table(SCORE_HEADS, [score_row(one) for one in result.scores], numeric=range(2, 9))
+        _table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
     data("")
     _table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
     for line in notes(result):
@@ -84,13 +84,13 @@ def judge_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
     """The values of `JUDGE_HEADS`: how the judge behaved in each language."""
     by_place = {(one.variant, one.language): one for one in result.leanings}
     return [
-        _judge_row(one, by_place[one.variant, one.language])
+        _judge_row(one, by_place[one.variant, one.language], both_orders=not result.scores)
         for one in result.summaries
         if (one.variant, one.language) in by_place
     ]
 
 
-def _judge_row(one: "VoteSummary", leaning: "Leanings") -> tuple[str, ...]:
+def _judge_row(one: "VoteSummary", leaning: "Leanings", *, both_orders: bool) -> tuple[str, ...]:
     first, longer, equal = leaning.first_place, leaning.longer, leaning.at_equal_length
     return (
         one.variant,
@@ -99,15 +99,21 @@ def _judge_row(one: "VoteSummary", leaning: "Leanings") -> tuple[str, ...]:
         NOTHING if equal is None else _share(equal.win_rate, equal.interval),
         NOTHING if longer is None else _share(longer.share, longer.interval),
         NOTHING if first is None else _share(first.share, first.interval),
-        NOTHING if one.flip_interval is None else _share(one.flip_share, one.flip_interval),
+        _share(one.flip_share, one.flip_interval) if both_orders else NOTHING,
         *(str(one.dropped.get(kind, 0)) for kind in ("refused", "unparsed", "error")),
     )
 
 
-def _share(value: float | None, within: "Interval") -> str:
-    if value is None:
+def _share(value: float | None, within: "Interval | None") -> str:
+    if value is None or within is None:
         return NOTHING
     return f"{100 * value:.0f} % ({100 * within.low:.0f}–{100 * within.high:.0f})"
+
+
+def score_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
+    """A row a variant and language, variant by variant."""
+    order = list(dict.fromkeys(one.variant for one in result.scores))
+    return [score_row(one) for one in sorted(result.scores, key=lambda s: order.index(s.variant))]
 
 
 def score_row(one: "ScoreSummary") -> tuple[str, ...]:
@@ -117,8 +123,8 @@ def score_row(one: "ScoreSummary") -> tuple[str, ...]:
         one.language,
         f"{one.n_pairs:,}",
         f"{one.n_identical:,}",
-        NOTHING if one.baseline is None else f"{one.baseline:.3f}",
-        NOTHING if one.variant_mean is None else f"{one.variant_mean:.3f}",
+        score(one.baseline, "score"),
+        score(one.variant_mean, "score"),
         signed(one.delta, "score"),
         interval(one.interval, "score"),
         p_value(one.p_value),

@@ -1,5 +1,6 @@
 """`babelbits kl`: how far each variant's next-token distributions are from the baseline's."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,14 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import cell, console, data_json, say
-from babelbits.errors import ExitCode
+from babelbits.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
     from babelbits.records import Interval
     from babelbits.stats.divergence import DivergenceSummary
-    from babelbits.study.divergence import Divergence
+    from babelbits.study.divergence_files import Divergence
 
 SCHEMA = "babelbits.kl/1"
+DEFAULT_TOP = 64
+"""Tokens kept of each distribution of the baseline: 524 bytes a token."""
 _NEARLY_ALL = 0.999
 """Kept probability from which on nothing need be said of the rest."""
 
@@ -25,7 +28,7 @@ _NEARLY_ALL = 0.999
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    default=64,
+    default=DEFAULT_TOP,
     show_default=True,
     help="Most likely tokens kept of the baseline; the vocabulary's size makes the KL exact.",
 )
@@ -40,22 +43,42 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
     from babelbits.store import Store
     from babelbits.study import divergence, load
     from babelbits.study.base_model import locate
+    from babelbits.study.interrupt import stop_on_interrupt
     from babelbits.study.plan import build_light, make_plan
 
     need_libraries()
     loaded = load(study, limit=limit)
     store = Store(loaded.folder, smoke=loaded.smoke)
-    with store.writing():
-        plan = make_plan(loaded, store, base=locate(loaded.model), build=build_light)
-        found = divergence.measure(plan, store, k=top, say=say)
+
+    def tell() -> None:
+        say("stopping after the language in flight; Ctrl-C again stops now")
+
+    resume = _how_to_go_on(study, limit=limit, top=top)
+    try:
+        with store.writing(), stop_on_interrupt(tell) as stop:
+            plan = make_plan(loaded, store, base=locate(loaded.model), build=build_light)
+            found = divergence.measure(plan, store, k=top, say=say, stop=stop)
+    except KeyboardInterrupt:
+        raise Interrupted("what was measured is kept", hint=resume) from None
     missing = divergence.left_out(plan)
     if as_json:
         data_json(as_object(found))
     else:
         _print(found)
+    if stop.is_requested():
+        say(f"interrupted; {resume}")
+        return int(ExitCode.INTERRUPTED)
     if missing:
         say(f"not made yet: {', '.join(missing)}; make them with: babelbits run")
     return int(ExitCode.INCOMPLETE if missing else ExitCode.DONE)
+
+
+def _how_to_go_on(study: Path, *, limit: int | None, top: int) -> str:
+    """The command that measures what is left."""
+    words = ["babelbits", "kl", str(study)]
+    words += [] if limit is None else ["--limit", str(limit)]
+    words += [] if top == DEFAULT_TOP else ["--top", str(top)]
+    return f"go on with: {shlex.join(words)}"
 
 
 def as_object(found: Sequence["Divergence"]) -> dict[str, object]:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "babelbits.cli.judge:judge",
         "Ask a judge which answers are better.",
     ),
+    "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
     "confusion": (
         "babelbits.cli.confusion:confusion",
         "Score ready-made responses for language confusion.",
@@ -39,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": (
         "babelbits.cli.recommend:recommend",
         "Name the smallest variant shown good enough for some languages.",
+    ),
+    "annotate": (
+        "babelbits.cli.annotate:annotate",
+        "Let people compare answers, blinded, in a web app.",
     ),
     "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
     "translate": (

@@ -65,13 +65,24 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     every : bool
         One line a cell instead of one line a variant and task.
     """
+    from babelbits.study import manner
+    from babelbits.study.notices import notices
+
     study = plan.study
     stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
     data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
-    data(f"run folder: {study.folder}\n")
+    data(f"run folder: {study.folder}")
+    for line in manner.in_words(study):
+        data(f"asked: {line}")
+    data("")
+    if warning := manner.unused_template(study, plan.base.folder):
+        say(f"warning: {warning}")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
+    _print_limits(plan.cells)
     _print_sum(plan)
+    for line in notices(plan):
+        data(f"note: {line}")
 
 
 def _table(*columns: str, right: Iterable[str] = ()) -> Any:
@@ -165,6 +176,31 @@ def time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
     )
 
 
+def _print_limits(cells: Sequence["CellStep"]) -> None:
+    """How many tokens generations may take, language by language."""
+    limits: dict[str, dict[str, int]] = {}
+    for one in cells:
+        limit = _limit(one)
+        if limit is not None:
+            limits.setdefault(one.suite, {})[one.language] = limit
+    for suite, found in limits.items():
+        whole = set(found.values())
+        by_language = ", ".join(f"{code} {limit}" for code, limit in found.items())
+        data(f"token limit of {suite}: {whole.pop() if len(whole) == 1 else by_language}")
+    if limits:
+        data("")
+
+
+def _limit(one: "CellStep") -> int | None:
+    """The largest limit of a cell's generations; None where it has none or is not built."""
+    from babelbits.records import GenerateRequest
+
+    items = () if one.task is None else one.task.items()
+    asked = [request for item in items for request in item.requests]
+    limits = [one.max_new_tokens for one in asked if isinstance(one, GenerateRequest)]
+    return max(limits, default=None)
+
+
 def _print_sum(plan: "Plan") -> None:
     from babelbits.study.parallel import suggest
 
@@ -203,6 +239,9 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan") -> dict[str, Any]:
     """The plan as JSON."""
+    from babelbits.study.manner import in_words
+    from babelbits.study.notices import notices
+
     return {
         "schema": SCHEMA,
         "study": plan.study.name,
@@ -211,6 +250,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
         "model_hash": plan.base.hash,
         "folder": str(plan.study.folder),
         "complete": plan.complete,
+        "asked": list(in_words(plan.study)),
         "variants": [
             {
                 "label": step.label,
@@ -224,6 +264,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
+        "notices": list(notices(plan)),
     }
 
 
@@ -236,6 +277,7 @@ def _cell_object(one: "CellStep") -> dict[str, Any]:
         "replicate": one.replicate,
         "state": one.state,
         "items": one.n_items,
+        "token_limit": _limit(one),
         "items_done": one.n_done,
         "seconds": None if one.seconds is None else list(one.seconds),
         "reason": one.reason,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import console, duration, safe, say, size
+from babelbits.recipes import gguf_base
 from babelbits.records import Manifest
 from babelbits.study.steps import CellStep, Plan, VariantStep
 
@@ -26,6 +27,8 @@ class Reporter:
 
     def __init__(self, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = sum((cell.n_items or 0) - cell.n_done for cell in plan.cells)
+        self._known = {gguf_base.note(plan.base.config)}
+        """What was said before the run began."""
         self._cells = sum(cell.state != "done" for cell in plan.cells)
         self._done_items = 0
         self._done_cells = 0
@@ -66,6 +69,8 @@ class Reporter:
         bits = f"{manifest.bits_per_weight:.2f} bits per weight"
         where = f"{size(manifest.bytes_on_disk)}, {bits}, {duration(manifest.seconds)}"
         self._line(f"made {step.label}: {where}")
+        for note in set(manifest.notes) - self._known:
+            self._line(f"  {note}")
 
     def loading(self, step: VariantStep) -> None:
         """A variant is about to be loaded."""

@@ -12,6 +12,7 @@ import click
 
 from babelbits.cli.console import duration, say
 from babelbits.errors import ExitCode, Interrupted, MissingExtraError
+from babelbits.store.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from babelbits.store import Store
@@ -84,6 +85,8 @@ def need_libraries() -> None:
 def _plan(study: "Study", store: "Store") -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
     from babelbits.study.base_model import locate
+    from babelbits.study.manner import in_words, unused_template
+    from babelbits.study.notices import notices
     from babelbits.study.plan import make_plan
     from babelbits.study.preflight import check
     from babelbits.tasks import catalogue
@@ -91,6 +94,12 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     base = locate(study.model, download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
     check(plan, tell=say)
+    for line in in_words(plan.study):
+        say(f"asked: {line}")
+    if warning := unused_template(plan.study, base.folder):
+        say(f"warning: {warning}")
+    for line in notices(plan):
+        say(f"note: {line}")
     if study.smoke:
         say(f"SMOKE run: {study.limit} items a task, stored apart from results")
     if study.stop:
@@ -134,6 +143,7 @@ class _Losses:
     n_items: int
     failed: Mapping[str, int]
     truncated: int
+    thoughts: Thoughts
     empty_cells: tuple[str, ...]
     """Cells without a single answer: they are recorded, and say nothing."""
 
@@ -147,6 +157,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         n_items=sum(found.n_items for _, found in counts),
         failed=kinds,
         truncated=sum(found.truncated for _, found in counts),
+        thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
             f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
             for meta, found in counts
@@ -175,6 +186,8 @@ def _say_losses(losses: _Losses) -> None:
     of = f"of {losses.n_items} recorded items"
     if losses.truncated:
         say(f"{losses.truncated} {of} lost the beginning of their prompt: longer than the context")
+    if losses.thoughts.thinking:
+        say(losses.thoughts.in_words())
     if losses.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
         say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")

@@ -16,6 +16,7 @@ from babelbits.errors import ExitCode, Interrupted, StudyError
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
+    from babelbits.tasks.identify import Identifier
     from babelbits.translate.reading import Order
     from babelbits.translate.run import Result
     from babelbits.translate.source import Source
@@ -32,9 +33,7 @@ _SHOWN = 3
 @click.option("--columns", help="Columns of rows, with commas; default: those of a known layout.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for what comes out.")
 @click.option("--endpoint", help="Base URL, e.g. http://127.0.0.1:8080/v1; without: a local model.")
-@click.option(
-    "--model", help="Name at the endpoint; without one a checkpoint's folder, or bundled."
-)
+@click.option("--model", help="Name at the endpoint; without one a folder, or bundled.")
 @click.option("--key-env", help="Environment variable of the API key. [BABELBITS_API_KEY]")
 @click.option("--price", nargs=2, type=float, help="Of a million input and output tokens.")
 @click.option("--max-cost", type=float, help="Stop before this is spent, in the price's currency.")
@@ -174,7 +173,7 @@ def _run(order: "Order", *, allow_network: bool, only_estimate: bool, as_json: b
 
     job = order.job
     source = read_source(job)
-    identify = _identifier()
+    identifier = _identifier(job.target_language)
     if job.back_translation is not None:
         from babelbits.translate.backward import signature
 
@@ -184,7 +183,7 @@ def _run(order: "Order", *, allow_network: bool, only_estimate: bool, as_json: b
     model = _connect(order, allow_network=allow_network)
     try:
         progress = _Progress(len(source.units))
-        translator = Translator(job, model, identify=identify, on_result=progress.tell)
+        translator = Translator(job, model, identifier=identifier, on_result=progress.tell)
         known = translator.finished()
         todo = [unit for unit in source.units if not translator.is_finished(unit, known)]
         if todo:
@@ -192,7 +191,11 @@ def _run(order: "Order", *, allow_network: bool, only_estimate: bool, as_json: b
             _say_estimate(order, left, only=False, as_json=as_json)
         results = translator.run(source.units)
         summary = write(
-            job, source, results, model=model.identity, checked_language=identify is not None
+            job,
+            source,
+            results,
+            model=model.identity,
+            checked_by=None if identifier is None else identifier.recipe,
         )
         summary["spending"] = _spending(order, model)
     except KeyboardInterrupt:
@@ -222,12 +225,17 @@ def _connect(order: "Order", *, allow_network: bool) -> "ChatModel":
     return load(folder, cache=order.job.work / ANSWERS)
 
 
-def _identifier() -> Any:
-    """A language identifier, tried once so that a missing library is known at once."""
-    from babelbits.tasks.confusion import identify
+def _identifier(target: str) -> "Identifier | None":
+    """A language identifier, opened so that a missing library is known at once."""
+    from babelbits.tasks.identify import open_identifier
+    from babelbits.translate.language import doubt
 
-    identify("Which language is this sentence written in?")
-    return identify
+    identifier = open_identifier()
+    reason = doubt(identifier, target)
+    if reason is None:
+        return identifier
+    say(f"the language of translations is not checked: {reason}")
+    return None
 
 
 def _say_estimate(order: "Order", source: "Source", *, only: bool, as_json: bool) -> int:
@@ -330,7 +338,6 @@ def _report_failed(summary: dict[str, Any], failed: Sequence["Result"]) -> None:
             else f"no answer: {result.message}"
         )
         say(f"  {result.unit_id}: {why:.200}")
-    place = Path(summary["data"]).parent / f"{summary['to']}.translation" / "failed.jsonl"
-    say(f"  all of them: {place}")
+    say(f"  all of them: {summary['failed']}")
     if summary["unanswered"]:
         say("  the same command asks again what got no answer")

@@ -5,7 +5,7 @@ overlap. Items that failed are still rows and are joined too; their scores are N
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Columns:
     """The prompt was cut to fit the context."""
     refused: BoolArray
     """The prompt exceeded the context and the item failed for it."""
+    cut: BoolArray
+    """The generation reached its token limit before it ended."""
+    statistics: Mapping[str, FloatArray] = field(default_factory=dict)
+    """By corpus metric: a row of sufficient statistics an item; NaN where it has none."""
 
 
 def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
@@ -62,12 +66,20 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
         scores={metric.name: _scores(rows, metric.name) for metric in info.metrics},
         truncated=np.array([row.truncated_tokens > 0 for row in rows], bool),
         refused=np.array([_refused(row) for row in rows], bool),
+        cut=np.array([row.finish_reason == "length" for row in rows], bool),
+        statistics={m.name: _statistics(rows, m.name) for m in info.metrics if m.corpus},
     )
 
 
 def _scores(rows: Sequence[ItemRow], name: str) -> FloatArray:
     found = [None if row.failure is not None else row.scores.get(name) for row in rows]
     return np.array(found, float)
+
+
+def _statistics(rows: Sequence[ItemRow], name: str) -> FloatArray:
+    found = [() if row.failure is not None else row.statistics.get(name, ()) for row in rows]
+    width = max(map(len, found), default=0)
+    return np.array([one if one else (np.nan,) * max(1, width) for one in found], float)
 
 
 def _refused(row: ItemRow) -> bool:
@@ -135,4 +147,6 @@ def _reordered(cell: Columns, order: IntArray) -> Columns:
         scores={name: values[order] for name, values in cell.scores.items()},
         truncated=cell.truncated[order],
         refused=cell.refused[order],
+        cut=cell.cut[order],
+        statistics={name: rows[order] for name, rows in cell.statistics.items()},
     )

@@ -15,7 +15,7 @@ from babelbits.compare.samples import Part, Sample
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
 from babelbits.compare.verdicts import Evidence, decide
-from babelbits.records import Effect
+from babelbits.records import Effect, Metric
 from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
@@ -101,7 +101,9 @@ def draft(
         mean_relative_p=change.mean_p,
         above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
         at_floor=floor,
-        recipe=_recipe(inference, settings),
+        recipe=_recipe(inference, settings, metric),
+        n_cut_baseline=sum(one.n_cut_baseline for one in parts),
+        n_cut_variant=sum(one.n_cut_variant for one in parts),
         n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
     )
     again = noise.get(key(effect))
@@ -177,7 +179,7 @@ def _macro(parts: tuple[Part, ...], arm: str) -> float:
 
 def _churn(sample: Sample) -> tuple[int, int, float]:
     """Items that broke, items fixed, and the macro mean of the share that changed."""
-    found = [churn(one.differences) for one in sample.parts]
+    found = [churn(one.changes) for one in sample.parts]
     share = float(np.mean([one.share for one in found]))
     return sum(one.broke for one in found), sum(one.fixed for one in found), share
 
@@ -212,7 +214,7 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _recipe(inference: Inference, settings: AnalysisSettings) -> str:
+def _recipe(inference: Inference, settings: AnalysisSettings, metric: Metric) -> str:
     """Signature of the computation: test, interval, units, draws, version."""
     interval = inference.interval
     pieces = [
@@ -222,4 +224,6 @@ def _recipe(inference: Inference, settings: AnalysisSettings) -> str:
     ]
     if inference.resampled:
         pieces.append(f"resamples={settings.resamples}|seed={settings.seed}")
+    if metric.signature is not None:
+        pieces.append(f"{metric.name}: {metric.signature}")
     return signature(*pieces)

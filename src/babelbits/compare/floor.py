@@ -5,7 +5,26 @@ import numpy as np
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, TaskInfo
 from babelbits.stats.binary import wilson
+from babelbits.stats.bounded import t_interval
 from babelbits.stats.pairs import FloatArray
+
+
+def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: AnalysisSettings) -> bool:
+    """Whether a baseline's corpus score can be told from that of unrelated text.
+
+    At floor when its interval (level 1 - alpha) reaches the metric's chance level, or, without one,
+    when the score is below the declared floor.
+
+    Parameters
+    ----------
+    linearised : shape (n_segments,)
+        Values whose mean is the corpus score, see `compare.corpora`.
+    """
+    score = float(np.mean(linearised))
+    if metric.chance is None:
+        return score < settings.floor
+    found = t_interval(linearised, level=1 - settings.alpha, df=len(linearised) - 1)
+    return (score if found is None else found.low) <= metric.chance
 
 
 def at_floor(

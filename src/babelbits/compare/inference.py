@@ -1,6 +1,7 @@
 """p-values and intervals for many samples at once.
 
-Right/wrong items of one language: mid-p McNemar and Tango's interval. Everything else: a sign-flip
+Right/wrong items of one language: mid-p McNemar and Tango's interval. A corpus score (BLEU, chrF)
+of one language: approximate randomisation and a paired bootstrap. Everything else: a sign-flip
 permutation test and a bootstrap-t interval over clusters (source items). Samples with equally many
 clusters share one set of draws, fixed by the seed and that number alone, so that a sample's numbers
 do not depend on what else is in the study.
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babelbits.compare.corpora import corpus_test
 from babelbits.compare.early import LOOK_EVERY, last_glance
 from babelbits.compare.samples import Sample
 from babelbits.compare.settings import AnalysisSettings
@@ -57,6 +59,8 @@ def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inferen
             found[index] = _at_any_time(sample, alpha=shares[index])
         elif sample.is_paired_table:
             found[index] = _right_or_wrong(sample, settings)
+        elif sample.is_corpus:
+            found[index] = _of_a_corpus(sample, settings)
         else:
             waiting[sample.scores.n_clusters].append(index)
     for same_size in waiting.values():
@@ -106,6 +110,30 @@ def _right_or_wrong(sample: Sample, settings: AnalysisSettings) -> Inference:
         test="mid-p McNemar",
         units=table.n_items,
         resampled=False,
+    )
+
+
+def _of_a_corpus(sample: Sample, settings: AnalysisSettings) -> Inference:
+    """BLEU or chrF of one language: segments are swapped and drawn, sums are scored."""
+    [part] = sample.parts
+    assert part.statistics is not None  # noqa: S101  what makes it a corpus sample
+    test, (wide, narrow) = corpus_test(
+        *part.statistics,
+        units=part.sources,
+        metric=part.metric,
+        levels=(1 - settings.alpha, 1 - 2 * settings.alpha),
+        seed=settings.seed,
+        resamples=settings.resamples,
+    )
+    how = "exact" if test.exact else f"{test.resamples} draws"
+    return Inference(
+        p_value=test.p_value,
+        interval=wide,
+        equivalence_interval=narrow,
+        minimal_effect=_minimal_effect(sample, settings),
+        test=f"approximate randomisation of the corpus score, {how}",
+        units=test.n_segments,
+        resampled=not test.exact or wide is not None,
     )
 
 

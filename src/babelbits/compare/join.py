@@ -249,6 +249,7 @@ def _row(
         output_tokens=item.output_tokens,
         finish_reason=item.finish_reason,
         truncated_tokens=item.truncated_tokens,
+        statistics=item.statistics,
         failure=Failure(kind="scoring_failed", message=message) if lacks else None,
     )
 

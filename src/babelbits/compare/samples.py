@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from babelbits.compare.columns import Pairs
+from babelbits.compare.columns import Columns, Pairs
+from babelbits.compare.corpora import changed, corpus_score, linearised
 from babelbits.compare.early import ordered_units
-from babelbits.compare.floor import at_floor
+from babelbits.compare.floor import at_floor, corpus_at_floor
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
 from babelbits.stats.cluster import ClusterScores, cluster_scores
@@ -44,6 +45,11 @@ class Part:
     """Fixed beforehand, if the cell could stop early; its items are then in the run's order."""
     n_planned: int | None = None
     """Items that such a cell had."""
+    n_cut_baseline: int = 0
+    n_cut_variant: int = 0
+    """Generations that reached their token limit, in each arm."""
+    statistics: tuple[FloatArray, FloatArray] | None = None
+    """Corpus metrics: the sufficient statistics of both arms; the scores are then linearised."""
 
     @property
     def language(self) -> str:
@@ -56,6 +62,16 @@ class Part:
         sign = 1.0 if self.metric.higher_is_better else -1.0
         return np.asarray(sign * (self.variant - self.baseline))
 
+    @cached_property
+    def changes(self) -> FloatArray:
+        """The differences, 0 where nothing about the item changed.
+
+        A corpus metric's linearised values move a little for segments that did not.
+        """
+        if self.statistics is None:
+            return self.differences
+        return np.asarray(self.differences * changed(*self.statistics))
+
     @property
     def lost_share(self) -> float:
         """Share of the items that the variant alone failed to answer."""
@@ -66,12 +82,21 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
     """The pairs that have a score in both arms; None if there are none."""
     first, second, info = pairs.baseline, pairs.variant, pairs.variant.info
     before, after = first.scores[metric.name], second.scores[metric.name]
-    scored_before, scored_after = np.isfinite(before), np.isfinite(after)
+    scored_before, scored_after = _scored(first, metric), _scored(second, metric)
     kept = scored_before & scored_after
     if not kept.any():
         return None
+    statistics = None
+    if metric.corpus is not None:
+        statistics = first.statistics[metric.name][kept], second.statistics[metric.name][kept]
+        before, after = before.copy(), after.copy()
+        before[kept], after[kept] = (linearised(s, corpus_score(metric)) for s in statistics)
     kind = _kind_found(metric.kind, np.concatenate([before[kept], after[kept]]))
     sources, truncated = first.sources[kept], first.truncated | second.truncated
+    if metric.corpus is None:
+        floor = _at_floor(pairs, metric, kept, kind=kind, settings=settings)
+    else:
+        floor = corpus_at_floor(before[kept], metric, settings=settings)
     return Part(
         info=info,
         metric=metric,
@@ -83,10 +108,21 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         n_lost=int(np.sum(scored_before & ~scored_after)),
         n_truncated=int(np.sum(truncated)),
         n_over_long=int(np.sum(truncated | first.refused | second.refused)),
-        at_floor=_at_floor(pairs, metric, kept, kind=kind, settings=settings),
+        at_floor=floor,
         stop=pairs.stop,
         n_planned=pairs.n_planned,
+        n_cut_baseline=int(np.sum(first.cut)),
+        n_cut_variant=int(np.sum(second.cut)),
+        statistics=statistics,
     )
+
+
+def _scored(cell: Columns, metric: Metric) -> BoolArray:
+    """Items with a score, and with statistics where the metric is made of them."""
+    found = np.isfinite(cell.scores[metric.name])
+    if metric.corpus is None:
+        return found
+    return np.asarray(found & np.isfinite(cell.statistics[metric.name]).all(axis=1))
 
 
 def _at_floor(
@@ -186,6 +222,11 @@ class Sample:
     def units(self) -> FloatArray:
         """One oriented difference a unit, in the order of the run; for cells that could stop."""
         return _common(self.parts)[0]
+
+    @property
+    def is_corpus(self) -> bool:
+        """One language's corpus metric: its own test swaps segments and scores sums."""
+        return len(self.parts) == 1 and self.parts[0].statistics is not None
 
     @property
     def is_paired_table(self) -> bool:

@@ -66,6 +66,8 @@ def _numbers(effect: Effect) -> Row:
         "n_source_items": effect.n_source_items,
         "n_failed": effect.n_failed,
         "n_truncated": effect.n_truncated,
+        "n_cut_baseline": effect.n_cut_baseline,
+        "n_cut_variant": effect.n_cut_variant,
         "n_over_long": effect.n_over_long,
         "broke": effect.broke,
         "fixed": effect.fixed,

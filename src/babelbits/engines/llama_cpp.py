@@ -4,7 +4,6 @@ Importing this module costs nothing: the library is loaded by `load`. No server 
 The work is in `engines.llama`, one idea a module:
 
     loading      a folder becomes a model and a tokenizer, or a `ModelError`
-    vocabulary   llama.cpp's own tokenizer
     encoding     text to tokens with the checkpoint's tokenizer, held against llama.cpp's
     session      a context: its memory of sequences, and the logits of what is decoded
     branches     which sequences each row of a step belongs to

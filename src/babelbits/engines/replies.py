@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Prompt, Query
 from babelbits.engines.sampling import Sampler
-from babelbits.engines.stopping import FinishReason, Stopping
+from babelbits.engines.stopping import Ending, FinishReason, Stopping
+from babelbits.engines.thinking import opened_by
 from babelbits.records import Failure, GenerateRequest, Generation, Score, TextScore
 
 Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -52,7 +53,7 @@ class Continuation:
     """One continuation while it grows."""
 
     prompt: Prompt
-    stop: tuple[str, ...]
+    ending: Ending
     sampler: Sampler | None
     tokens: list[int] = field(default_factory=list)
     finish: FinishReason | Literal["failed"] | None = None
@@ -69,7 +70,13 @@ def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation
     greedy = request.temperature == 0
     samplers = [None if greedy else Sampler(request, i) for i in range(request.samples)]
     wanted = samplers[:1] if greedy else samplers
-    return [Continuation(prompt=prompt, stop=request.stop, sampler=s) for s in wanted]
+    return [Continuation(prompt=prompt, ending=ending_of(request), sampler=s) for s in wanted]
+
+
+def ending_of(request: GenerateRequest) -> Ending:
+    """What ends the continuations of a request."""
+    opened = opened_by(request.prompt, request.thinking)
+    return Ending(stop=request.stop, thinking=request.thinking, opened=opened)
 
 
 def append(
@@ -84,7 +91,7 @@ def append(
     alive = [one for one in growing if one.finish is None]
     reasons = stopping.finished(
         [one.tokens for one in alive],
-        [one.stop for one in alive],
+        [one.ending for one in alive],
         [one.prompt.max_new_tokens for one in alive],
     )
     for one, reason in zip(alive, reasons, strict=True):
@@ -101,8 +108,14 @@ def generate_reply(
             return not_finite()
         reasons.append(one.finish)
     repeats = request.samples // len(grown)
+    thoughts = [stopping.thinking(one.tokens, one.ending) for one in grown]
+    reasons = [
+        reason if thought is None or thought.finished else "length"
+        for reason, thought in zip(reasons, thoughts, strict=True)
+    ]
     return Generation(
-        texts=tuple(stopping.text(one.tokens, request.stop) for one in grown) * repeats,
+        texts=tuple(stopping.text(one.tokens, one.ending) for one in grown) * repeats,
+        thinking=tuple(thoughts) * repeats if request.thinking else (),
         finish_reasons=tuple(reasons) * repeats,
         output_tokens=tuple(len(one.tokens) for one in grown) * repeats,
         prompt_tokens=len(prompt.tokens),

@@ -97,11 +97,16 @@ def probe() -> str | None:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
-def n_threads() -> int:
-    """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, or one a processor."""
+def n_threads(*, otherwise: int | None = None) -> int:
+    """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, else `otherwise`.
+
+    None stands for one a processor that this process may use.
+    """
     wish = os.environ.get("OMP_NUM_THREADS", "")
     if wish.isdecimal() and int(wish):
         return int(wish)
+    if otherwise is not None:
+        return otherwise
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from babelbits.errors import RecipeError
+from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
 
 _FEWEST_IN_GROUP = 8
 _NOT_QUANTIZED = ("embed", "lm_head", "norm", "wte", "wpe", "rotary")
+_NOT_LINEAR_IN_GGUF = ("token_embd.weight", "output.weight")
 
 
 def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, Any]) -> None:
@@ -22,7 +24,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     Parameters
     ----------
     base_config : mapping
-        The base model's `config.json`.
+        The base model's `config.json`, or what `gguf_base.read_config` says in its place.
     recipe : str
         Name or alias.
     parameters : mapping
@@ -33,7 +35,8 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     UnknownNameError, StudyError
         If the recipe or a parameter is unknown or out of range.
     RecipeError
-        If the model is quantized already, or the group size does not divide a layer's input.
+        If the model is quantized already, the group size does not divide a layer's input, or the
+        recipe cannot be made from a GGUF file.
     """
     settled = settle(recipe, parameters)
     info = find(recipe)
@@ -46,6 +49,8 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
             "quantizations at once",
             hint="name the unquantized checkpoint as the study's model",
         )
+    if gguf_base.GGUF in base_config:
+        gguf_base.check(base_config, info, settled)
     tensor_types(str(settled.get("tensor_types", "")))
     if "group_size" in settled:
         check_group_size(int(settled["group_size"]), _sizes_of_config(base_config))
@@ -70,7 +75,9 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
 
 def is_linear(tensor: TensorRecord) -> bool:
     """Whether a stored weight belongs to a linear layer that recipes quantize, by its name."""
-    return len(tensor.shape) == 2 and not any(word in tensor.name for word in _NOT_QUANTIZED)
+    if len(tensor.shape) != 2 or tensor.name in _NOT_LINEAR_IN_GGUF:
+        return False
+    return not any(word in tensor.name for word in _NOT_QUANTIZED)
 
 
 def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ wait. A variant itself never refers to that folder.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,7 @@ from babelbits.llamacpp.imatrix_file import (
 )
 from babelbits.recipes.calibration import Calibration, CalibrationSpec, read_file
 from babelbits.recipes.catalogue import RecipeInfo, Value
+from babelbits.recipes.gguf_base import is_gguf
 from babelbits.recipes.gguf_convert import convert, same_tokens
 from babelbits.recipes.gguf_imatrix import compute_imatrix
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
@@ -47,6 +48,7 @@ def save_gguf(
     calibration: Calibration | None,
     ready: Path | None,
     tokenizer: Any,
+    texts: Sequence[str] = (),
     trust_remote_code: bool,
 ) -> ImportanceMatrix | None:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
@@ -54,7 +56,7 @@ def save_gguf(
     Parameters
     ----------
     base : Path
-        Folder of an unquantized checkpoint.
+        Folder of an unquantized checkpoint, or a GGUF file.
     folder : Path
         The variant's, while it is being made.
     info, parameters
@@ -63,8 +65,10 @@ def save_gguf(
         The text that an importance matrix is computed on.
     ready : Path, optional
         A file with a matrix, in place of text. With neither there is none.
-    tokenizer : Hugging Face tokenizer
-        Of the base model.
+    tokenizer : Hugging Face tokenizer or Vocabulary
+        Of the base model; the file's own if that is a GGUF file.
+    texts : sequence of str
+        What the model will be asked, to compare tokenizers on beside the package's own texts.
     trust_remote_code : bool
         Allow the model's own code.
 
@@ -90,21 +94,52 @@ def save_gguf(
     matrix = None if ready is None else read_imatrix(ready)
     kind = str(parameters["type" if info.method == "convert" else "source_type"])
     with _shared(base, folder.parent, kind=kind) as shared:
-        model = shared / MODEL
-        if not model.exists():
-            with _whole_file(model) as partial:
-                convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
-                same_tokens(partial, tokenizer=tokenizer, texts=known_texts())
+        model = base
+        if not is_gguf(base):
+            model = shared / MODEL
+            seen = () if calibration is None else _texts(calibration, tokenizer)
+            _convert(
+                base,
+                model,
+                kind=kind,
+                tokenizer=tokenizer,
+                texts=[*texts, *seen],
+                trust_remote_code=trust_remote_code,
+            )
         if calibration is not None:
-            same_tokens(model, tokenizer=tokenizer, texts=_texts(calibration, tokenizer))
             matrix = _matrix(model, shared, calibration)
-    _quantize(model, folder / MODEL, info=info, matrix=matrix, types=types)
+    _quantize(
+        model,
+        folder / MODEL,
+        info=info,
+        matrix=matrix,
+        types=types,
+        requantize=is_gguf(base),
+    )
     if matrix is not None:
         write_imatrix(folder / IMATRIX, matrix)
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
     return matrix
+
+
+def _convert(
+    base: Path,
+    model: Path,
+    *,
+    kind: str,
+    tokenizer: Any,
+    texts: Sequence[str],
+    trust_remote_code: bool,
+) -> None:
+    """Have the checkpoint as a GGUF file that reads all texts as its own tokenizer does."""
+    if not model.exists():
+        with _whole_file(model) as partial:
+            convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
+            same_tokens(partial, tokenizer=tokenizer, texts=[*known_texts(), *texts])
+    elif texts:
+        same_tokens(model, tokenizer=tokenizer, texts=texts)
 
 
 def _quantize(
@@ -114,6 +149,7 @@ def _quantize(
     info: RecipeInfo,
     matrix: ImportanceMatrix | None,
     types: Mapping[str, str],
+    requantize: bool,
 ) -> None:
     """The model in the recipe's mixture; as it is where it has none."""
     if info.mixture is None:
@@ -127,6 +163,7 @@ def _quantize(
         mixture=info.mixture,
         matrix=matrix,
         tensor_types=types,
+        requantize=requantize,
         threads=library.n_threads(),
     )
 
@@ -152,7 +189,8 @@ def record_of_file(
 @contextmanager
 def _shared(base: Path, place: Path, *, kind: str) -> Iterator[Path]:
     """The folder of what variants of a base model share, for one process at a time."""
-    files = {file.name: file.stat() for file in model_files(base)}
+    found = (base,) if is_gguf(base) else model_files(base)
+    files = {file.name: file.stat() for file in found}
     content = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()}
     key = digest({"files": content, "kind": kind, "llama.cpp": library.VERSION}, length=16)
     folder = place / f".gguf-{key}"

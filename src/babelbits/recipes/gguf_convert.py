@@ -9,14 +9,13 @@ tokenizer read the same texts in many languages, and any difference is an error 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from ctypes import c_int32
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError, RecipeError
-from babelbits.llamacpp import converter, library
+from babelbits.llamacpp import converter
+from babelbits.llamacpp.vocabulary import difference, open_vocabulary
 from babelbits.records import JSON
 from babelbits.store.atomic import check_growth
 
@@ -28,7 +27,6 @@ _SPLITS = {
     _HEAD + r"[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]" + _TAIL: "qwen35",
 }
 """Regular expressions of `tokenizer.json` and llama.cpp's name for each (`src/llama-vocab.cpp`)."""
-_SHOWN_TOKENS = 12
 
 
 def convert(base: Path, out: Path, *, kind: str = "f16", trust_remote_code: bool = False) -> None:
@@ -144,63 +142,15 @@ def same_tokens(file: Path, *, tokenizer: Any, texts: Sequence[str]) -> None:
     ModelError
         If llama.cpp cannot load the file's vocabulary.
     """
-    with vocabulary(file) as tokenize:
+    with open_vocabulary(file) as vocabulary:
         for text in texts:
-            theirs = tokenize(text)
+            theirs = vocabulary.encode(text, add_special_tokens=False)
             ours = list(tokenizer(text, add_special_tokens=False)["input_ids"])
             if theirs != ours:
-                raise _difference(text, ours, theirs, tokenizer=tokenizer, file=file)
-
-
-@contextmanager
-def vocabulary(file: Path) -> Iterator[Callable[[str], list[int]]]:
-    """How llama.cpp reads text by a GGUF file: a function from text to ids, no special token added.
-
-    Raises
-    ------
-    ModelError
-        If llama.cpp cannot load the file's vocabulary.
-    """
-    llama = library.load()
-    parameters = llama.llama_model_default_params()
-    parameters.vocab_only = True
-    with library.complaints() as said:
-        model = llama.llama_model_load_from_file(str(file).encode(), parameters)
-    if not model:
-        raise ModelError(
-            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
-        )
-    vocab = llama.llama_model_get_vocab(model)
-
-    def tokenize(text: str) -> list[int]:
-        raw = text.encode()
-        room = len(raw) + 8  # more tokens than bytes there cannot be, but for a space before them
-        ids = (c_int32 * room)()
-        add_special, parse_special = False, True
-        found = llama.llama_tokenize(vocab, raw, len(raw), ids, room, add_special, parse_special)
-        return list(ids[:found])
-
-    try:
-        yield tokenize
-    finally:
-        llama.llama_model_free(model)
-
-
-def _difference(
-    text: str, ours: list[int], theirs: list[int], *, tokenizer: Any, file: Path
-) -> RecipeError:
-    pairs = zip(ours, theirs, strict=False)
-    length = min(len(ours), len(theirs))
-    first = next((at for at, (one, other) in enumerate(pairs) if one != other), length)
-    part = slice(first, first + _SHOWN_TOKENS)
-
-    def show(ids: list[int]) -> str:
-        return f"{ids[part]} {tokenizer.convert_ids_to_tokens(ids[part])}"
-
-    return RecipeError(
-        f"llama.cpp reads this text otherwise than the model's own tokenizer, from token {first} "
-        f"on: {text!r}\n  tokenizer: {show(ours)}\n  llama.cpp: {show(theirs)}",
-        where=str(file),
-        hint="results of such a file would say more about tokens than about quantization; "
-        "llama.cpp has no pre-tokenizer for this model yet",
-    )
+                raise RecipeError(
+                    "llama.cpp reads a text otherwise than the model's own tokenizer: "
+                    + difference(text, expected=ours, found=theirs, tokenizer=tokenizer),
+                    where=str(file),
+                    hint="results of such a file would say more about tokens than about "
+                    "quantization; llama.cpp has no pre-tokenizer for this model yet",
+                )

@@ -9,6 +9,7 @@ every architecture that llama.cpp runs. Sums are float64 until they are stored.
 import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from babelbits.llamacpp.imatrix_file import ImportanceMatrix
 FEWEST_TOKENS = 16
 """Shorter windows are not counted by llama-imatrix, and not accepted here."""
 _LARGEST_BATCH = 2048
+_LOGIT_ELEMENTS = 2**26
+"""Logits of one forward pass. All are asked for, or the last block would see the last token only,
+and a window of a large vocabulary has gigabytes of them: it is passed in pieces."""
+_STEP = 64
+"""Tokens in a piece, or a multiple."""
 
 Windows = Sequence[Sequence[int]]
 
@@ -62,7 +68,8 @@ def compute_imatrix(
     collector = _Collector(Nodes(llama))
     with _context(llama, file, length=length, threads=threads, collector=collector) as context:
         for window in windows:
-            _pass(llama, context, window)
+            for piece in pieces(length, most=int(llama.llama_n_batch(context))):
+                _pass(llama, context, window, piece)
             if collector.error is not None:
                 raise collector.error
     return ImportanceMatrix(
@@ -94,8 +101,12 @@ def _context(
                     f"llama.cpp cannot load the model: {library.last_of(said)}", where=str(file)
                 )
             parameters = llama.llama_context_default_params()
-            parameters.n_ctx = parameters.n_batch = length
-            parameters.n_ubatch = min(length, _LARGEST_BATCH)
+            vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+            wanted = min(_LARGEST_BATCH, _LOGIT_ELEMENTS // max(1, vocabulary)) // _STEP * _STEP
+            parameters.n_ctx = length
+            parameters.n_batch = parameters.n_ubatch = min(
+                length, max(_STEP, wanted // _STEP * _STEP)
+            )
             parameters.n_threads = parameters.n_threads_batch = threads
             callback = llama.ggml_backend_sched_eval_callback(collector.see)
             parameters.cb_eval = callback
@@ -113,18 +124,30 @@ def _context(
                 llama.llama_model_free(model)
 
 
-def _pass(llama: Any, context: Any, window: Sequence[int]) -> None:
-    """Put one window through the model, forgetting the one before."""
-    llama.llama_memory_clear(llama.llama_get_memory(context), True)  # noqa: FBT003  C's own order
-    batch = llama.llama_batch_init(len(window), 0, 1)
+def pieces(length: int, *, most: int) -> list[range]:
+    """A window's positions in pieces of `most`; the last are shorter, but never too short to count.
+
+    In whole multiples of 64 tokens llama.cpp's sums are the same bit for bit.
+    """
+    edges = [*range(0, length, most), length]
+    if len(edges) > 2 and length - edges[-2] < FEWEST_TOKENS:
+        edges[-2] = (edges[-3] + length) // 2
+    return [range(start, end) for start, end in pairwise(edges)]
+
+
+def _pass(llama: Any, context: Any, window: Sequence[int], piece: range) -> None:
+    """Put a piece of a window through the model; the first forgets the window before."""
+    if piece.start == 0:
+        llama.llama_memory_clear(llama.llama_get_memory(context), True)  # noqa: FBT003  C's order
+    batch = llama.llama_batch_init(len(piece), 0, 1)
     try:
-        batch.n_tokens = len(window)
-        for position, token in enumerate(window):
-            batch.token[position] = token
-            batch.pos[position] = position
-            batch.n_seq_id[position] = 1
-            batch.seq_id[position][0] = 0
-            batch.logits[position] = 1  # or the last block would see the last token only
+        batch.n_tokens = len(piece)
+        for row, position in enumerate(piece):
+            batch.token[row] = window[position]
+            batch.pos[row] = position
+            batch.n_seq_id[row] = 1
+            batch.seq_id[row][0] = 0
+            batch.logits[row] = 1
         with library.complaints() as said:
             failed = llama.llama_decode(context, batch)
         if failed:

@@ -30,6 +30,7 @@ def quantize(
     mixture: str,
     matrix: ImportanceMatrix | None = None,
     tensor_types: Mapping[str, str] | None = None,
+    requantize: bool = False,
     threads: int = 1,
 ) -> None:
     """Write `source` quantized to `target`.
@@ -37,7 +38,7 @@ def quantize(
     Parameters
     ----------
     source : Path
-        An unquantized GGUF file.
+        A GGUF file.
     target : Path
         File to write; the caller sees to it that it is whole or not there.
     mixture : str
@@ -47,6 +48,8 @@ def quantize(
     tensor_types : mapping, optional
         Block types that win over the mixture, by a pattern of the tensor's name, e.g.
         {'attn_v': 'q8_0'}; regular expressions as for `llama-quantize --tensor-type`.
+    requantize : bool
+        Take a source that is quantized itself, which llama.cpp refuses otherwise.
     threads : int
         They change no bit of the result.
 
@@ -62,6 +65,7 @@ def quantize(
     llama = library.load()
     parameters = llama.llama_model_quantize_default_params()
     parameters.nthread = threads
+    parameters.allow_requantize = requantize
     parameters.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{mixture}")
     kept = [
         _set_matrix(llama, parameters, matrix),

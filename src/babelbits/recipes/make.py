@@ -9,7 +9,7 @@ caller's lock sees to that).
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
+from babelbits.recipes import gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.calibration import (
     Calibration,
@@ -54,6 +56,7 @@ _LIBRARIES: dict[str, tuple[str, ...]] = {
     "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
     "gguf": ("torch", "transformers", "gguf", "llama-cpp-python"),
 }
+_FOR_GGUF_FILES = ("gguf", "llama-cpp-python")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +70,16 @@ class _Job:
     config: JSON
     device: str
     seed: int
+    texts: Sequence[str]
     trust_remote_code: bool
     allow_pickle: bool
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions that make the variant."""
+        if gguf_base.is_gguf(self.base):
+            return _FOR_GGUF_FILES
+        return _LIBRARIES[self.info.family]
 
 
 def make(
@@ -82,6 +93,7 @@ def make(
     base_label: str,
     base_hash: str,
     seed: int,
+    texts: Sequence[str] = (),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     device: str = "auto",
@@ -91,7 +103,7 @@ def make(
     Parameters
     ----------
     base : Path
-        Folder of an unquantized Hugging Face checkpoint.
+        Folder of an unquantized Hugging Face checkpoint, or a GGUF file.
     recipe : str
         Name or alias; see `catalogue.RECIPES`.
     parameters : mapping
@@ -104,6 +116,9 @@ def make(
         Recorded as given.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
+    texts : sequence of str
+        What the model will be asked: where a format brings its own tokenizer, it must read these as
+        the base model's does.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
     device : str
@@ -133,7 +148,8 @@ def make(
             f"the recipe '{info.name}' needs calibration text",
             hint='give the variant a `calibration`, e.g. calibration = "en"',
         )
-    config = read_config(base)
+    from_file = gguf_base.is_gguf(base)
+    config = gguf_base.read_config(base) if from_file else read_config(base)
     check(config, info.name, parameters)
     job = _Job(
         base=base,
@@ -143,12 +159,13 @@ def make(
         config=config,
         device=device,
         seed=seed,
+        texts=texts,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
     )
-    if not allow_pickle:
+    if not (allow_pickle or from_file):
         refuse_pickle(base)
-    _need_libraries(info)
+    _need_libraries(job)
     with _whole_folder(out) as folder:
         if checkpoint.weight_files(base):
             check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
@@ -167,13 +184,13 @@ def make(
     return manifest
 
 
-def _need_libraries(info: RecipeInfo) -> None:
+def _need_libraries(job: _Job) -> None:
     """Raise before any work if the libraries of the optional extra are not installed."""
-    missing = [name for name in _LIBRARIES[info.family] if not _is_installed(name)]
+    missing = [name for name in job.libraries if not _is_installed(name)]
     if missing:
-        extra = "gguf" if info.family == "gguf" else "run"
+        extra = "gguf" if job.info.family == "gguf" else "run"
         raise MissingExtraError(
-            f"the recipe '{info.name}' needs {' and '.join(missing)}",
+            f"the recipe '{job.info.name}' needs {' and '.join(missing)}",
             hint=f"pip install 'babelbits[{extra}]'",
         )
 
@@ -234,6 +251,9 @@ def _write_errors() -> Iterator[None]:
 
 def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
     """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
+    if gguf_base.is_gguf(job.base):
+        with open_vocabulary(job.base) as vocabulary:
+            return _llama(job, folder, tokenizer=vocabulary)
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
@@ -293,6 +313,7 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | No
         calibration=calibration,
         ready=ready,
         tokenizer=tokenizer,
+        texts=job.texts,
         trust_remote_code=job.trust_remote_code,
     )
     if ready is not None and job.calibration is not None and matrix is not None:
@@ -328,6 +349,7 @@ def _describe(
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
+    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
@@ -342,11 +364,10 @@ def _describe(
         bytes_on_disk=sum((folder / name).stat().st_size for name in files),
         tensors=tensors,
         seconds=seconds,
-        library_versions={
-            name: metadata.version(name) for name in ("babelbits", *_LIBRARIES[job.info.family])
-        },
+        library_versions={name: metadata.version(name) for name in ("babelbits", *job.libraries)},
         files=files,
         format=job.info.family,
+        notes=tuple(filter(None, notes)),
     )
 
 

@@ -64,9 +64,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         fields: JSON = json.loads(path.read_text(encoding="utf-8"))
         calibration = fields.pop("calibration")
         tensors = fields.pop("tensors")
+        notes = tuple(fields.pop("notes", ()))
         return Manifest(
             calibration=CalibrationRecord(**calibration) if calibration else None,
             tensors=tuple(_tensor(tensor) for tensor in tensors),
+            notes=notes,
             **fields,
         )
     except (FileNotFoundError, NotADirectoryError):

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import BASELINE
+from babelbits.judge.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
@@ -21,9 +22,12 @@ from babelbits.report import (
     divergence,
     gaps,
     items,
+    kept,
+    positions,
     svg,
     verdicts,
     views,
+    voices,
     words,
 )
 from babelbits.report.input import ReportInput
@@ -143,9 +147,39 @@ def _context(report: ReportInput) -> dict[str, Any]:
         else divergence.rows(report.foreign.logs, report.languages),
         "log_heads": divergence.HEADS,
         "log_caption": divergence.CAPTION,
+        "kept": kept.section(report),
+        "kept_heads": kept.HEADS,
+        "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
+        "voices": _voices(report, found, span.variants),
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
+    }
+
+
+def _voices(
+    report: ReportInput, found: verdicts.Board, variants: Sequence[str]
+) -> dict[str, Any] | None:
+    """What the section on judges and people shows; None where nobody judged."""
+    if report.voices is None or not report.voices.voices:
+        return None
+    codes = voices.spoken_languages(report.voices)
+    drawn = []
+    for code in codes:
+        effects = [effect for effect in found.by_cell.values() if effect.language == code]
+        picture = voices.chart(effects, report.voices, code, variants=variants)
+        label = f"metrics, judges and people on {report.languages[code].name}"
+        drawn.append((code, _figure(picture, "", f"voices-{code}", label)))
+    return {
+        "simulated": report.voices.simulated,
+        "figures": drawn,
+        "columns": voices.COLUMNS,
+        "rows": {code: voices.rows(report.voices, code) for code in (*codes, ALL)},
+        "accord_columns": voices.ACCORD_COLUMNS,
+        "accords": voices.accords(report.voices),
+        "panel_columns": voices.PANEL_COLUMNS,
+        "panels": voices.panels(report.voices),
+        "strengths": voices.strengths(report.voices),
     }
 
 
@@ -160,6 +194,13 @@ def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
         for language in span.languages
         if (variant, suite, language) in there
     ]
+
+
+def _has_texts(report: ReportInput) -> bool:
+    """Whether divergences can be measured: of a study of our own with a text suite."""
+    return report.foreign is None and any(
+        cell.meta.task.output_type == "text" for cell in report.cells
+    )
 
 
 def _reference_name(report: ReportInput) -> str:
@@ -222,6 +263,14 @@ class Figure:
     """A `markupsafe.Markup`: the template must not escape it again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """A variant by position in the answer: the picture and its numbers."""
+
+    figure: Figure
+    rows: Sequence[Mapping[str, str]]
+
+
 class _Figures:
     """The page's charts, each made once."""
 
@@ -238,6 +287,7 @@ class _Figures:
         self.anchors = {(one.variant, one.suite): one.anchor for one in self.forests}
         self.size = self._make_size(found, report)
         self.groups = self._make_groups(found)
+        self.positions = self._make_positions(found, report)
 
     def _make_forests(
         self, found: verdicts.Board, names: Mapping[str, str], links: Mapping[views.Key, str]
@@ -283,6 +333,16 @@ class _Figures:
             if effects:
                 chart = charts.groups(effects, found.axes.variants)
                 figures.append(_figure(chart, "", suite, f"{suite} by language group"))
+        return figures
+
+    def _make_positions(self, found: verdicts.Board, report: ReportInput) -> list[Positions]:
+        figures = []
+        for variant in found.axes.variants:
+            there = positions.points(report.analysis.effects, variant)
+            if there:
+                label = f"{variant}: baseline and variant by position"
+                drawn = _figure(positions.chart(there, variant), variant, positions.SUITE, label)
+                figures.append(Positions(figure=drawn, rows=positions.table(there)))
         return figures
 
 

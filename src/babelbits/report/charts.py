@@ -34,8 +34,8 @@ def _single(row: JSON) -> "alt.InlineData":
     return alt.InlineData(values=[row])
 
 
-def _named(name: str) -> "alt.NamedData":
-    """Data that `_styled` attaches: Altair copies inline data at every step of building."""
+def named(name: str) -> "alt.NamedData":
+    """Data that `styled` attaches: Altair copies inline data at every step of building."""
     import altair as alt
 
     return alt.NamedData(name)
@@ -67,7 +67,7 @@ STYLE: JSON = {
 """No frame, thin lines, one font. Given whole: `configure_axis` and its like copy the chart."""
 
 
-def _styled(chart: Any, **rows: Sequence[JSON]) -> Any:
+def styled(chart: Any, **rows: Sequence[JSON]) -> Any:
     """The chart in house style, with its data by name."""
     data = {name: list(values) for name, values in rows.items()}
     return chart.properties(config=STYLE, datasets=data)
@@ -150,7 +150,7 @@ class Ruler:
         return {"scale": scale, "title": self.title, "axis": alt.Axis(tickCount=self.ticks)}
 
 
-def _backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
+def backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
     """The margin band and the line of no difference; `upright`: differences go upwards."""
     import altair as alt
 
@@ -166,7 +166,8 @@ def _backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> l
     return [band.encode(**{first: at("from"), second: end}), *layers]
 
 
-def _verdict_channels() -> dict[str, Any]:
+def verdict_channels() -> dict[str, Any]:
+    """Colour and shape of a mark, by its verdict."""
     import altair as alt
 
     return {
@@ -208,17 +209,17 @@ def forest(
     margin = _shown_margin(effects)
     title = _axis_title(effects[0].unit)
     ruler = Ruler(title=title, domain=_domain(rows, margin), ticks=6)
-    layers = [*_backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
+    layers = [*backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
     chart = alt.layer(*layers).properties(width=FOREST_WIDTH, height={"step": ROW})
-    return _styled(chart, rows=rows)
+    return styled(chart, rows=rows)
 
 
 def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
     import altair as alt
 
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, labelFontSize=12, title=None)
-    channels = _verdict_channels()
-    base = alt.Chart(_named("rows")).encode(
+    channels = verdict_channels()
+    base = alt.Chart(named("rows")).encode(
         y=alt.Y("name:N", sort=list(order), axis=axis),
         color=channels["color"],
         href=alt.Href("href:N"),
@@ -266,9 +267,9 @@ def size_quality(effects: Sequence[Effect], manifests: Mapping[str, Manifest]) -
     )
     unit = numbers.unit_word(effects[0].unit)
     ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
-    layers = [*_backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
+    layers = [*backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
     chart = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
-    return _styled(chart, rows=rows)
+    return styled(chart, rows=rows)
 
 
 def _spread(rows: list[JSON], domain: Sequence[float]) -> list[JSON]:
@@ -285,8 +286,8 @@ def _spread(rows: list[JSON], domain: Sequence[float]) -> list[JSON]:
 def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
     import altair as alt
 
-    channels = _verdict_channels()
-    base = alt.Chart(_named("rows")).encode(x=x, color=channels["color"])
+    channels = verdict_channels()
+    base = alt.Chart(named("rows")).encode(x=x, color=channels["color"])
     return [
         base.mark_rule(strokeWidth=2, aria=False).encode(y=ruler.y("low"), y2=alt.Y2("high:Q")),
         base.mark_point(filled=True, size=75, opacity=1).encode(
@@ -315,16 +316,20 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
     for position, variant in enumerate(present):
         data[f"rows{position}"] = [row for row in rows if row["variant"] == variant]
         bars = _bars(f"rows{position}", names, ruler, labelled=position % COLUMNS == 0)
-        panel = alt.layer(*_backdrop(margin, ruler), *bars)
+        panel = alt.layer(*backdrop(margin, ruler), *bars)
         size = {"width": BAR_WIDTH, "height": {"step": 18}}
-        panels.append(panel.properties(**size, title=_panel_title(variant)))
-    return _styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
+        panels.append(panel.properties(**size, title=panel_title(variant)))
+    return styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
 
 
-def _panel_title(text: str) -> "alt.Title":
+def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
+    """The title of one panel of several."""
     import altair as alt
 
-    return alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+    title = alt.Title(text, color=palette.INK, fontSize=12, anchor="start")
+    if subtitle:
+        title["subtitle"], title["subtitleColor"] = subtitle, palette.SOFT
+    return title
 
 
 def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> list[Any]:
@@ -332,7 +337,7 @@ def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> l
 
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, title=None, labels=labelled)
     color = alt.Color("verdict:N", scale=_verdict_scale(palette.OF_VERDICT), legend=None)
-    base = alt.Chart(_named(data)).encode(
+    base = alt.Chart(named(data)).encode(
         y=alt.Y("name:N", axis=axis, scale=alt.Scale(domain=list(names)))
     )
     return [
@@ -358,7 +363,7 @@ def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequ
         for e in effects
     ]
     reach = max((abs(row["delta"]) for row in rows), default=0.0)
-    base = alt.Chart(_named("rows")).encode(
+    base = alt.Chart(named("rows")).encode(
         x=alt.X("variant:N", sort=list(variants), title=None,
                 axis=alt.Axis(orient="top", labelAngle=0, labelColor=palette.INK, ticks=False)),
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("delta", op="mean"),
@@ -376,4 +381,4 @@ def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequ
     )
     cells = base.mark_rect(stroke=palette.SURFACE, strokeWidth=2)
     chart = alt.layer(cells.encode(color=color, description=alt.Description("about:N")), text)
-    return _styled(chart.properties(width={"step": 92}, height={"step": ROW}), rows=rows)
+    return styled(chart.properties(width={"step": 92}, height={"step": ROW}), rows=rows)

@@ -12,6 +12,13 @@ def run(study: StudySummary) -> str:
     return shlex.join(["babelbits", "run", study.study_file, *limit, *stop])
 
 
+def divergence(study: StudySummary, *, top: int | None = None) -> str:
+    """Measure how far the variants' distributions are from the baseline's."""
+    limit = [] if study.limit is None else ["--limit", str(study.limit)]
+    kept = [] if top is None else ["--top", str(top)]
+    return shlex.join(["babelbits", "kl", study.study_file, *limit, *kept])
+
+
 def _kind(study: StudySummary) -> list[str]:
     """Which of the results that a run folder keeps apart."""
     return (["--smoke"] if study.smoke else []) + (["--stop"] if study.early else [])

@@ -14,6 +14,7 @@ from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.verdicts import Board
 from babelbits.report.words import listed, plural, shared_margin
+from babelbits.store.thoughts import Thoughts, count_thoughts
 
 if TYPE_CHECKING:
     from babelbits.languages import Language
@@ -36,6 +37,8 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_missing(report.open_cells, names),
         *_failures(report.cells),
         *_shortened(report.cells),
+        *_thinking(report.cells),
+        *_making(report),
         *_problems(report),
         *_joined(report),
     )
@@ -45,6 +48,16 @@ def _joined(report: ReportInput) -> Iterator[Gap]:
     """What the joining of other tools' runs left out or could not know."""
     for note in report.foreign.notes if report.foreign else ():
         yield Gap(topic="how the runs were joined", sentence=f"{note}.")
+
+
+def _making(report: ReportInput) -> Iterator[Gap]:
+    """What is to be known of how variants were made; variants of one note together."""
+    labels: dict[str, list[str]] = defaultdict(list)
+    for label, manifest in report.manifests.items():
+        for note in manifest.notes:
+            labels[note].append(label)
+    for note, names in labels.items():
+        yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
 
 
 TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})
@@ -148,12 +161,17 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
     """Prompts cut on the left and generations cut by the length limit, per suite."""
     prompts: Counter[str] = Counter()
     outputs: Counter[str] = Counter()
+    by_cell: dict[str, Counter[str]] = defaultdict(Counter)
     totals: Counter[str] = Counter()
     for cell in cells:
         suite = cell.meta.task.suite
         totals[suite] += len(cell.rows)
         prompts[suite] += sum(row.truncated_tokens > 0 for row in cell.rows)
-        outputs[suite] += sum(row.finish_reason == "length" for row in cell.rows)
+        cut = sum(row.finish_reason == "length" for row in cell.rows)
+        outputs[suite] += cut
+        again = " again" if cell.meta.replicate else ""
+        place = f"{cell.meta.variant}{again} in {cell.meta.task.language}"
+        by_cell[suite][f"{place} ({cut:,} of {len(cell.rows):,})"] += cut
     for topic, counts, what in (
         ("over-long", prompts, "were longer than the context and lost their beginning"),
         ("cut short", outputs, "reached the length limit before they ended"),
@@ -162,5 +180,26 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
         for suite in sorted(suite for suite, count in counts.items() if count):
             yield Gap(
                 topic=topic,
-                sentence=f"{suite}: {counts[suite]:,} of {totals[suite]:,} {noun} {what}.",
+                sentence=f"{suite}: {counts[suite]:,} of {totals[suite]:,} {noun} {what}."
+                + (_most(by_cell[suite]) if topic == "cut short" else ""),
             )
+
+
+_CELLS_NAMED = 4
+
+
+def _most(counts: Counter[str]) -> str:
+    """The cells with the most generations cut; the table of effects has all."""
+    named = [place for place, count in counts.most_common(_CELLS_NAMED) if count]
+    return f" Most: {listed(named)}." if len(counts) > 1 else ""
+
+
+def _thinking(cells: Sequence[CellResult]) -> Iterator[Gap]:
+    """What was written before the answers, and answers that never came."""
+    found: dict[tuple[str, str], Thoughts] = defaultdict(Thoughts)
+    for cell in cells:
+        answers = (answer for row in cell.rows for answer in row.answers)
+        found[cell.meta.task.suite, cell.meta.variant] += count_thoughts(answers)
+    for (suite, variant), counts in sorted(found.items()):
+        if counts.thinking:
+            yield Gap(topic="thinking", sentence=f"{suite}, {variant}: {counts.in_words()}.")

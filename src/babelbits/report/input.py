@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from babelbits.compare import Analysis, CellResult
 from babelbits.compare.matching import Match
 from babelbits.compare.readers.record import Divergence
+from babelbits.judge.voices import Voices
 from babelbits.languages import Language
 from babelbits.records import Manifest
+from babelbits.study.divergence_files import Divergence as Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +104,7 @@ class ReportInput:
     open_cells: tuple[OpenCell, ...] = ()
     foreign: Foreign | None = None
     """None: a study of our own."""
+    divergences: tuple[Kept, ...] = ()
+    """What `babelbits kl` measured; all numbers of kept tokens."""
+    voices: Voices | None = None
+    """What judges and people said; None where nobody was asked."""

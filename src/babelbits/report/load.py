@@ -14,11 +14,15 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, Calibration, CellResult, Confirmatory
 from babelbits.errors import StoreError
+from babelbits.judge.book import read_books
+from babelbits.judge.summary import SummarySettings
+from babelbits.judge.voices import Voices, hear
 from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
 from babelbits.store import Store
 from babelbits.study.claims import claimed_in
+from babelbits.study.divergence_files import Divergence, recorded
 from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -61,7 +65,16 @@ def load_run(
         manifests=manifests,
         languages={code: resolve(code) for code in codes},
         open_cells=_open_cells(store),
+        divergences=_divergences(store),
+        voices=_voices(store, settings),
     )
+
+
+def _voices(store: Store, settings: AnalysisSettings) -> Voices | None:
+    """What judges and people said of this run; None where nobody was asked."""
+    books = read_books(store.base / "judgments")
+    wishes = SummarySettings(alpha=settings.alpha, seed=settings.seed)
+    return hear(books, wishes) if books else None
 
 
 def load_cells(store: Store) -> tuple[CellResult, ...]:
@@ -197,6 +210,13 @@ def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]
             if manifest is not None:
                 found[label] = manifest
     return found
+
+
+def _divergences(store: Store) -> tuple[Divergence, ...]:
+    """What was measured; damaged files are no reason for no report, `babelbits kl` names them."""
+    with suppress(StoreError):
+        return recorded(store)
+    return ()
 
 
 def _open_cells(store: Store) -> tuple[OpenCell, ...]:

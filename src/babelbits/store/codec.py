@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _OTHER_VERSION = "the file may come from another version of Babelbits, or be damaged"
-_SCORE = "score:"
+_SCORE, _STATISTICS = "score:", "statistics:"
+_ANSWERS = "answers"
 
 
 @cache
@@ -70,15 +71,24 @@ def from_json(kind: type[T], value: object, *, where: str, hint: str = _OTHER_VE
 
 
 def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
-    """One list a column: scalar fields, `score:<metric>`, `failure_kind`, `failure_message`."""
+    """One list a column: scalar fields, `score:<metric>`, `failure_kind`, `failure_message`.
+
+    Corpus metrics have a `statistics:<metric>` too, a list of numbers an item.
+    """
     metrics = sorted({name for row in rows for name in row.scores})
-    plain = [f.name for f in dataclasses.fields(ItemRow) if f.name not in {"scores", "failure"}]
+    corpora = sorted({name for row in rows for name in row.statistics})
+    apart = {"scores", "failure", "statistics"}
+    plain = [f.name for f in dataclasses.fields(ItemRow) if f.name not in apart]
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
     columns["choice_logprobs"] = [
         None if row.choice_logprobs is None else list(row.choice_logprobs) for row in rows
     ]
     for name in metrics:
         columns[_SCORE + name] = [row.scores.get(name) for row in rows]
+    for name in corpora:
+        found = [row.statistics.get(name) for row in rows]
+        columns[_STATISTICS + name] = [None if one is None else list(one) for one in found]
+    columns[_ANSWERS] = [[to_json(one) for one in row.answers] for row in rows]
     columns["failure_kind"] = [row.failure.kind if row.failure else None for row in rows]
     columns["failure_message"] = [row.failure.message if row.failure else None for row in rows]
     return columns
@@ -86,12 +96,19 @@ def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
 
 def columns_to_rows(columns: Mapping[str, Sequence[Any]], *, where: str) -> tuple[ItemRow, ...]:
     """The inverse of `rows_to_columns`."""
-    names = [name for name in columns if not name.startswith((_SCORE, "failure_"))]
+    apart = (_SCORE, _STATISTICS, "failure_")
+    names = [name for name in columns if not name.startswith(apart)]
     metrics = [name for name in columns if name.startswith(_SCORE)]
+    corpora = [name for name in columns if name.startswith(_STATISTICS)]
     rows = []
     for index in range(len(columns["item_id"])):
         value: dict[str, Any] = {name: columns[name][index] for name in names}
         value["scores"] = {name.removeprefix(_SCORE): columns[name][index] for name in metrics}
+        value["statistics"] = {
+            name.removeprefix(_STATISTICS): columns[name][index]
+            for name in corpora
+            if columns[name][index] is not None
+        }
         kind = columns["failure_kind"][index]
         if kind is not None:
             value["failure"] = Failure(kind=kind, message=columns["failure_message"][index])
@@ -109,6 +126,8 @@ def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> by
     arrays = {}
     for name, values in columns.items():
         kind = pa.float64() if name.startswith(_SCORE) else column_types.get(name)
+        kind = pa.list_(pa.float64()) if name.startswith(_STATISTICS) else kind
+        kind = _answer_type(rows) if name == _ANSWERS else kind
         arrays[name] = pa.array(values, type=kind)
     table = pa.table(arrays).replace_schema_metadata(dict(metadata))
     sink = pa.BufferOutputStream()
@@ -128,6 +147,24 @@ def _nullable_types() -> dict[str, Any]:
         "failure_kind": text,
         "failure_message": text,
     }
+
+
+def _answer_type(rows: Sequence[ItemRow]) -> Any:
+    """Type of the answers' column; their scores are a struct with a field a metric."""
+    import pyarrow as pa
+
+    metrics = sorted({name for row in rows for one in row.answers for name in one.scores})
+    text, count = pa.string(), pa.int64()
+    fields = [
+        ("text", text),
+        ("finish_reason", text),
+        ("output_tokens", count),
+        ("thinking", text),
+        ("thinking_tokens", count),
+        ("thinking_finished", pa.bool_()),
+    ]
+    scores = [("scores", pa.struct([(name, pa.float64()) for name in metrics]))] if metrics else []
+    return pa.list_(pa.struct([*fields, *scores]))
 
 
 def read_parquet(path: Path) -> tuple[ItemRow, ...]:

@@ -7,6 +7,7 @@ variant is prepared while the last cells of the one before still run.
 from collections import deque
 from collections.abc import Sequence
 
+from babelbits.study.asked import sample_texts
 from babelbits.study.base_model import BaseModel
 from babelbits.study.spec import BASELINE
 from babelbits.study.steps import CellStep, VariantStep
@@ -30,6 +31,7 @@ class Agenda:
         self._steps = {step.label: step for step in variants}
         self._open: dict[str, deque[int]] = {step.label: deque() for step in variants}
         self._cells = cells
+        self._texts = sample_texts(cells)
         for number, cell in enumerate(cells):
             if cell.state not in ("done", "damaged"):
                 self._open[cell.variant].append(number)
@@ -57,7 +59,7 @@ class Agenda:
                 return job
             if numbers and label not in self._begun | self._weights.keys():
                 self._begun.add(label)
-                return Prepare(step=self._steps[label])
+                return Prepare(step=self._steps[label], texts=self._texts)
         return None
 
     def _cell(self, label: str) -> RunCell | None:

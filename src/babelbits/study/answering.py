@@ -4,6 +4,7 @@ Knows no store and no plan; a row is what the store will hold of an item.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from babelbits.engines.base import Engine
 from babelbits.records import (
@@ -15,15 +16,46 @@ from babelbits.records import (
     ScoreRequest,
     TextRequest,
     TextScore,
+    digest,
 )
-from babelbits.tasks.base import Task, prompt_hash, prompt_of
+from babelbits.study.answers import answers
+from babelbits.tasks.base import Conversation, Task, prompt_hash, prompt_of
 
 
-def answer(task: Task, items: Sequence[Item], engine: Engine, *, variant: str) -> list[ItemRow]:
-    """Ask the engine everything the items need, in bulk, and score its replies."""
-    requests = [request for item in items for request in item.requests]
-    replies = iter(_replies(requests, engine))
-    return [_row(task, item, [next(replies) for _ in item.requests], variant) for item in items]
+def answer(
+    task: Task, items: Sequence[Item], engine: Engine, *, variant: str, replicate: int = 0
+) -> list[ItemRow]:
+    """Ask the engine everything the items need, in bulk, and score its replies.
+
+    Parameters
+    ----------
+    replicate : int
+        Of the cell. Samples of the A/A cell are other draws: its noise is that of drawing again.
+        All variants share the draws of replicate 0 (common random numbers).
+    """
+    talks: list[list[Reply]] = [[] for _ in items]
+    asked = [(n, request) for n, item in enumerate(items) for request in item.requests]
+    while asked:
+        drawn = [_redrawn(request, replicate) for _, request in asked]
+        for (number, _), reply in zip(asked, _replies(drawn, engine), strict=True):
+            talks[number].append(reply)
+        asked = [
+            (number, request)
+            for number in dict.fromkeys(number for number, _ in asked)
+            if (request := _next(task, items[number], talks[number])) is not None
+        ]
+    return [_row(task, *pair, variant) for pair in zip(items, talks, strict=True)]
+
+
+def _next(task: Task, item: Item, replies: Sequence[Reply]) -> Request | None:
+    return task.follow(item, replies) if isinstance(task, Conversation) else None
+
+
+def _redrawn(request: Request, replicate: int) -> Request:
+    """The request with draws of its own for each replicate."""
+    if not replicate or not isinstance(request, GenerateRequest) or request.temperature == 0:
+        return request
+    return replace(request, seed=int(digest([request.seed, replicate], length=8), 16))
 
 
 def _replies(requests: Sequence[Request], engine: Engine) -> list[Reply]:
@@ -65,6 +97,8 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
             (getattr(reply, "truncated_tokens", 0) for reply in replies), default=0
         ),
         failure=outcome.failure,
+        statistics=outcome.statistics,
+        answers=answers(outcome, replies),
         remark=outcome.remark,
     )
 

@@ -1,6 +1,7 @@
 """Find the model of a study on this machine, and refuse what cannot or must not be used.
 
-Reads `config.json` and file hashes only: no torch, and no network unless `download` says so.
+Reads `config.json`, or a GGUF file's header, and file hashes only: no torch, and no network unless
+`download` says so.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.llamacpp import gguf_file
+from babelbits.recipes import gguf_base
 from babelbits.recipes.loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import weight_files
@@ -24,9 +27,11 @@ class BaseModel:
     """The unquantized model on this machine."""
 
     folder: Path
+    """Of the checkpoint; or the GGUF file."""
     hash: str
     """Over weights, config, tokenizer and code files; the same wherever the folder lies."""
     config: JSON
+    """`config.json`; of a GGUF file what `recipes.gguf_base.read_config` says."""
     label: str
     """What people call it: 'bundled', a folder's name, or 'owner/model@revision'."""
 
@@ -52,6 +57,8 @@ def locate(
         own code, and the study does not allow that.
     """
     folder = _folder(spec, download=download)
+    if spec.is_gguf:
+        return _file(spec, folder, hashes=hashes)
     if not folder.is_dir():
         raise ModelError(
             "there is no such model folder", where=str(folder), hint="check `path` in [model]"
@@ -69,6 +76,18 @@ def locate(
     known = FileHashes() if hashes is None else hashes
     return BaseModel(
         folder=folder, hash=hash_of(folder, hashes=known), config=config, label=_label(spec)
+    )
+
+
+def _file(spec: ModelSpec, file: Path, *, hashes: FileHashes | None) -> BaseModel:
+    """A GGUF file as base model; its name is not part of its hash."""
+    config = gguf_base.read_config(file)
+    known = FileHashes() if hashes is None else hashes
+    return BaseModel(
+        folder=file,
+        hash=weights_hash({gguf_file.MODEL: known.of(file)}),
+        config=config,
+        label=_label(spec),
     )
 
 

@@ -19,10 +19,9 @@ from typing import Any
 
 from babelbits.errors import StoreError, TaskError
 from babelbits.study.agenda import Agenda
-from babelbits.study.early import ordered
 from babelbits.study.events import CellFailed, Event, VariantFailed
 from babelbits.study.interrupt import Stop
-from babelbits.study.spec import Study
+from babelbits.study.limits import Workshop
 from babelbits.study.steps import CellStep
 from babelbits.study.worker import Job, RunCell, Site, Worker
 from babelbits.tasks.base import Task, fingerprint
@@ -170,7 +169,7 @@ def _serve(pipe: Any, site: Site) -> None:
         signal.signal(number, signal.SIG_IGN)
     tqdm.set_lock(threading.RLock())  # its own lock would outlive a killed process, with a warning
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    worker = Worker(site, find_task=_Tasks(site.study).find, emit=pipe.send, stopping=pipe.poll)
+    worker = Worker(site, find_task=_Tasks(site).find, emit=pipe.send, stopping=pipe.poll)
     with suppress(EOFError, BrokenPipeError):  # the process that started us is gone
         while (job := pipe.recv()) is not None:
             try:
@@ -190,9 +189,9 @@ def _end_with_parent() -> None:
 class _Tasks:
     """The tasks of a study, built again in this process, as the plan knows them."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._options = {suite.suite: suite.options for suite in study.suites}
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._options = {suite.suite: suite.options for suite in site.study.suites}
         self._load = lru_cache(maxsize=64)(self._build)
 
     def find(self, cell: CellStep) -> Task:
@@ -215,5 +214,7 @@ class _Tasks:
     def _build(self, suite: str, language: str) -> tuple[Task, str]:
         from babelbits.tasks import catalogue
 
-        task = ordered(catalogue.load(suite, language, self._options[suite]), self._study)
+        workshop = Workshop(self._site.study, self._site.base, catalogue.load)
+        task = workshop.task(suite, language, self._options[suite])
+        assert task is not None  # noqa: S101  the catalogue builds all
         return task, fingerprint(task.info, task.items())

@@ -8,7 +8,6 @@ computed once a text suite and language; they and all results are kept in the ru
 """
 
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,35 +17,17 @@ import numpy as np
 
 from babelbits.engines.base import Engine
 from babelbits.errors import StoreError, StudyError
-from babelbits.records import CellMeta, Failure, TextRequest, digest
-from babelbits.stats.divergence import DivergenceSummary, TopTokens, summarise
+from babelbits.records import CellMeta, Failure, TextRequest
+from babelbits.stats.divergence import TopTokens, summarise
 from babelbits.store import Store
 from babelbits.store.atomic import write_atomically
-from babelbits.store.codec import dumps, from_json
+from babelbits.store.codec import dumps
+from babelbits.study.divergence_files import VERSION, Divergence, file_name, folder_of, read
+from babelbits.study.interrupt import Stop
 from babelbits.study.spec import BASELINE
 from babelbits.study.steps import Plan, VariantStep
 from babelbits.study.worker import open_engine
 from babelbits.tasks.base import Task
-
-DEFAULT_K = 64
-"""Tokens kept of each distribution of the baseline: 524 bytes a token."""
-
-VERSION = 1
-"""Raised when the same models and texts would give other numbers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
-    """A variant against the baseline in one language of a text suite."""
-
-    variant: str
-    suite: str
-    language: str
-    k: int
-    n_failed: int
-    """Documents that one of the two could not score: left out."""
-    summary: DivergenceSummary | None
-    """None if every document failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +43,15 @@ class _Pair:
     @property
     def name(self) -> str:
         """Of the file that holds the result."""
-        cells = [self.variant.cell_id, self.baseline.cell_id]
-        return digest({"cells": cells, "k": self.k, "version": VERSION}, length=16) + ".json"
+        return file_name(self.variant, self.baseline, k=self.k)
 
 
-def measure(plan: Plan, store: Store, *, k: int, say: Callable[[str], None]) -> list[Divergence]:
+def measure(
+    plan: Plan, store: Store, *, k: int, say: Callable[[str], None], stop: Stop
+) -> list[Divergence]:
     """Measure what is missing; all divergences in the plan's order.
+
+    Each is kept as soon as it is measured. One that was not, because of `stop`, is left out.
 
     Parameters
     ----------
@@ -79,6 +63,8 @@ def measure(plan: Plan, store: Store, *, k: int, say: Callable[[str], None]) -> 
         Tokens kept of each of the baseline's distributions.
     say : callable
         Told which model is loaded.
+    stop : Stop
+        Looked at between languages.
 
     Raises
     ------
@@ -94,21 +80,25 @@ def measure(plan: Plan, store: Store, *, k: int, say: Callable[[str], None]) -> 
             where=str(plan.study.file),
             hint="add a suite such as 'text' to the study, and run it first: babelbits run",
         )
-    folder = store.base / "divergence"
+    folder = folder_of(store)
     missing = [pair for pair in pairs if not (folder / pair.name).exists()]
-    _keep_baselines(plan, missing, folder, say=say)
+    _keep_baselines(plan, missing, folder, say=say, stop=stop)
     for label in dict.fromkeys(pair.step.label for pair in missing):
+        if stop.is_requested():
+            break
         members = [pair for pair in missing if pair.step.label == label]
         say(f"measuring {label}")
         where = store.variant_folder(members[0].step.variant_id)
         engine = open_engine(plan.study, members[0].step, folder=where)
         try:
             for pair in members:
+                if stop.is_requested():
+                    break
                 result = _compare(engine, pair, folder, seed=plan.study.seed)
                 write_atomically(folder / pair.name, dumps(result))
         finally:
             engine.close()
-    return [_read(folder / pair.name) for pair in pairs]
+    return [read(folder / pair.name) for pair in pairs if (folder / pair.name).exists()]
 
 
 def _pairs(plan: Plan, *, k: int) -> Iterator[_Pair]:
@@ -138,7 +128,12 @@ def left_out(plan: Plan) -> list[str]:
 
 
 def _keep_baselines(
-    plan: Plan, pairs: Sequence[_Pair], folder: Path, *, say: Callable[[str], None]
+    plan: Plan,
+    pairs: Sequence[_Pair],
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    stop: Stop,
 ) -> None:
     """Compute the distributions that are needed and not there."""
     wanted = {_baseline_file(pair, folder): pair for pair in pairs}
@@ -150,6 +145,8 @@ def _keep_baselines(
     engine = open_engine(plan.study, step, folder=plan.base.folder)
     try:
         for path, pair in wanted.items():
+            if stop.is_requested():
+                return
             write_atomically(path, _pack(engine.distributions(_texts(pair.task), k=pair.k)))
     finally:
         engine.close()
@@ -218,13 +215,3 @@ def _compare(engine: Engine, pair: _Pair, folder: Path, *, seed: int) -> Diverge
         n_failed=len(texts) - len(good),
         summary=summarise(good, rng=rng) if good else None,
     )
-
-
-def _read(path: Path) -> Divergence:
-    try:
-        fields = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"the result cannot be read: {error}", where=str(path), hint="delete it"
-        ) from error
-    return from_json(Divergence, fields, where=str(path))

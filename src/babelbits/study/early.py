@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from babelbits.compare.cells import BASELINE
-from babelbits.records import Item, Outcome, Reply, StopPlan, TaskInfo, digest
+from babelbits.records import Item, Outcome, Reply, Request, StopPlan, TaskInfo, digest
 from babelbits.study.spec import AnalysisSpec, Study
-from babelbits.tasks.base import Task
+from babelbits.tasks.base import Conversation, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Shuffled:
     def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """As the task does."""
         return self.task.score(item, replies)
+
+    def follow(self, item: Item, replies: Sequence[Reply]) -> Request | None:
+        """As the task does, if it asks on."""
+        return self.task.follow(item, replies) if isinstance(self.task, Conversation) else None
 
 
 def ordered(task: Task, study: Study) -> Task:

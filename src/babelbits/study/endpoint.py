@@ -5,7 +5,7 @@ from typing import Any
 
 from babelbits.engines.endpoint import EndpointSettings, Price
 from babelbits.errors import StudyError
-from babelbits.study.table import Table, array, integer, number, text
+from babelbits.study.table import Table, array, choice, integer, number, text
 
 _ANY = float("inf")
 
@@ -36,8 +36,8 @@ def read_endpoint(table: Table, *, cache: Path | None) -> EndpointSettings | Non
         ),
         "timeout": table.get("timeout", number(above=0, below=86_400), usual.timeout),
         "attempts": table.get("attempts", integer(minimum=1, maximum=100), usual.attempts),
-        "token_parameter": table.get("token_parameter", text, usual.token_parameter),
-        "omit": table.get("omit", array(text, what="parameters"), ()),
+        "token_parameter": table.get("token_parameter", _token_parameter, "max_tokens"),
+        "omit": table.get("omit", array(text, what="parameters"), usual.omit),
         "extra": dict(table.table("extra").data),
     }
     table.close(what="[endpoint]")
@@ -65,3 +65,7 @@ def _price(table: Table) -> Price | None:
 
 def _optional(value: Any) -> float | None:
     return number(above=0, below=_ANY, closed=True)(value)
+
+
+def _token_parameter(value: Any) -> str:
+    return choice("max_tokens", "max_completion_tokens")(value)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from babelbits.llamacpp import gguf_file
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.fit import is_linear
+from babelbits.recipes.gguf_base import is_gguf
 from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import TensorRecord
 from babelbits.study.spec import VariantSpec
@@ -38,7 +40,15 @@ _NF4_SCALE_BYTES = 4
 
 
 def base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
-    """The base model's weights by their headers; None where there are only pickles."""
+    """The base model's weights by their headers; None where there are only pickles.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a checkpoint; or a GGUF file.
+    """
+    if is_gguf(folder):
+        return gguf_file.read_tensors(folder)
     return read_tensors(folder) if weight_files(folder) else None
 
 

@@ -26,7 +26,7 @@ from babelbits.recipes.calibration import (
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.manifests import sha256
 from babelbits.records import digest
-from babelbits.study.spec import BASELINE, VariantSpec
+from babelbits.study.spec import BASELINE, ModelSpec, VariantSpec
 
 RECIPE_VERSION = 1
 """Raised when our own code makes other weights of the same inputs."""
@@ -125,19 +125,25 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 # --- engines -----------------------------------------------------------------------------------
 
 
-def engine_identity(settings: EngineSettings, *, recipe: str = BASELINE) -> EngineIdentity:
-    """What the engine of a recipe's variants will say it is, known before it is loaded."""
-    family = RECIPES[recipe].family
-    return loading.identity(family, replace(settings, device=device_of(settings, recipe=recipe)))
+def engine_family(model: ModelSpec, recipe: str) -> str:
+    """Which engine runs a recipe's variants; the baseline of a GGUF file is one itself."""
+    if recipe == BASELINE and model.is_gguf:
+        return loading.GGUF
+    return RECIPES[recipe].family
 
 
-def device_of(settings: EngineSettings, *, recipe: str) -> str:
-    """The device that runs a recipe's variants.
+def engine_identity(settings: EngineSettings, *, family: str = "none") -> EngineIdentity:
+    """What the engine of a family's variants will say it is, known before it is loaded."""
+    return loading.identity(family, replace(settings, device=device_of(settings, family=family)))
+
+
+def device_of(settings: EngineSettings, *, family: str) -> str:
+    """The device that runs a family's variants.
 
     'auto' is the CPU for llama.cpp where its library was built without a GPU.
     """
     device = resolve_device(settings.device)
-    if RECIPES[recipe].family == loading.GGUF and settings.device == "auto" and device != "cpu":
+    if family == loading.GGUF and settings.device == "auto" and device != "cpu":
         return device if llama_cpp.has_gpu() else "cpu"
     return device
 
@@ -163,6 +169,7 @@ def cell_identity(
     engine: EngineIdentity,
     seed: int,
     replicate: int,
+    chat: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that decides a cell's numbers.
 
@@ -180,7 +187,10 @@ def cell_identity(
         The study's: few-shot draws and sampling.
     replicate : int
         0, or 1 for the A/A cell.
+    chat : mapping or None
+        `tasks.manner.chat_identity`; None where prompts are plain text.
     """
+    as_chat = {} if chat is None else {"chat": dict(chat)}
     return {
         "recipe": variant["recipe"],
         "variant": dict(variant),
@@ -189,4 +199,5 @@ def cell_identity(
         "engine": {name: getattr(engine, name) for name in engine.__slots__},
         "seed": seed,
         "replicate": replicate,
+        **as_chat,
     }

@@ -6,6 +6,7 @@ torch; a task that has not been built (because that would import lm-eval) is in 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from babelbits.engines.base import EngineIdentity
@@ -16,13 +17,16 @@ from babelbits.store import CellStatus
 from babelbits.study import estimate
 from babelbits.study.base_model import BaseModel
 from babelbits.study.changes import what_changed
-from babelbits.study.early import ordered, stop_plan
+from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    engine_family,
     engine_identity,
     identity_hash,
     variant_identity,
 )
+from babelbits.study.limits import Workshop
+from babelbits.study.manner import identities, settled
 from babelbits.study.spec import BASELINE, Study, SuiteSpec, VariantSpec
 from babelbits.study.steps import Build, CellState, CellStep, Plan, PlanStore, VariantStep
 from babelbits.tasks.base import Task, TaskOptions, fingerprint
@@ -49,6 +53,8 @@ class _Context:
     engine: EngineIdentity
     former: Mapping[tuple[str, str, str, int], CellMeta]
     timings: Mapping[str, tuple[float, ...]]
+    chats: Mapping[str, dict[str, Any] | None]
+    """Of each suite; None where its prompts are plain text."""
 
 
 def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) -> Plan:
@@ -70,11 +76,13 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
     StudyError, ModelError, CalibrationError, TaskError
         If the study cannot be run on this model or with this data.
     """
+    study = settled(study, base.folder)
     context = _Context(
         study=study,
         store=store,
         base=base,
-        engine=engine_identity(study.engine),
+        engine=engine_identity(study.engine, family=engine_family(study.model, BASELINE)),
+        chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
     )
@@ -82,8 +90,9 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
     for spec in study.variants:
         _check_fit(spec, base=base, tensors=tensors)
     variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
+    workshop = Workshop(study, base, cache(build))
     built = {
-        (suite.suite, language): _built(build, suite, language, study)
+        (suite.suite, language): _built(workshop, suite, language)
         for suite in study.suites
         for language in suite.languages
     }
@@ -103,11 +112,15 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
 
 
 def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
-    """The task if it is one of our own; None for lm-eval's, whose library takes long to import."""
+    """The task if it is one of our own and plain text; None where that needs a large library.
+
+    lm-eval's tasks need lm-eval; a chat template needs transformers.
+    """
     from babelbits.tasks import catalogue
 
     info = catalogue.info(suite, include_path=options.include_path, data=options.data)
-    return catalogue.load(suite, language, options) if info.lm_eval_task is None else None
+    light = info.lm_eval_task is None and options.chat.template != "on"
+    return catalogue.load(suite, language, options) if light else None
 
 
 # --- variants ----------------------------------------------------------------------------------
@@ -173,11 +186,10 @@ def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _built(build: Build, suite: SuiteSpec, language: str, study: Study) -> _Built | None:
-    built = build(suite.suite, language, suite.options)
-    if built is None:
+def _built(workshop: Workshop, suite: SuiteSpec, language: str) -> _Built | None:
+    task = workshop.task(suite.suite, language, suite.options)
+    if task is None:
         return None
-    task = ordered(built, study)
     items = task.items()
     return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
 
@@ -203,7 +215,7 @@ def _cell_step(
         n_items=None,
         n_done=0,
         state="missing",
-        reason="items not counted yet: that needs lm-eval",
+        reason="items not counted yet: that needs lm-eval, or the tokenizer (--build)",
         seconds=None,
     )
     return step if built is None else _with_status(step, built, variant, context)
@@ -268,9 +280,13 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         variant=variant.identity,
         task_fingerprint=built.fingerprint,
         scorer_version=info.scorer_version,
-        engine=engine_identity(context.study.engine, recipe=variant.spec.recipe),
+        engine=engine_identity(
+            context.study.engine,
+            family=engine_family(context.study.model, variant.spec.recipe),
+        ),
         seed=context.study.seed,
         replicate=replicate,
+        chat=context.chats.get(info.suite),
     )
     return CellMeta(
         cell_id=identity_hash(identity),

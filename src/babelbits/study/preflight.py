@@ -3,10 +3,12 @@
 Needs torch and the model's tokenizer, which a plan does not. Computes nothing that is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from babelbits.errors import CalibrationError
 from babelbits.llamacpp import converter, library
+from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import loading
 from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
@@ -37,8 +39,10 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     if plan.complete:
         return
     loading.resolve_device(resolve_device(plan.study.engine.device))
-    if any(step.to_make and RECIPES[step.spec.recipe].family == "gguf" for step in plan.variants):
-        _check_llama(tell)
+    from_file = plan.study.model.is_gguf
+    makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
+    if makes or from_file:
+        _check_llama(tell, converts=makes and not from_file)
     to_draw = [
         step
         for step in plan.variants
@@ -46,19 +50,30 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     ]
     if not to_draw:
         return
+    context = loading.context_length(plan.base.config)
+    with _tokenizer(plan) as tokenizer:
+        for step in to_draw:
+            _check_text(step, tokenizer=tokenizer, context=context)
+
+
+@contextmanager
+def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
+    """That of the base model."""
+    if plan.study.model.is_gguf:
+        with open_vocabulary(plan.base.folder) as vocabulary:
+            yield vocabulary
+        return
     with quiet():
-        tokenizer = loading.load_tokenizer(
+        loaded = loading.load_tokenizer(
             plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
         )
-    context = loading.context_length(plan.base.config)
-    for step in to_draw:
-        _check_text(step, tokenizer=tokenizer, context=context)
+    yield loaded
 
 
-def _check_llama(tell: Callable[[str], None]) -> None:
-    """Have the library and the converter ready."""
+def _check_llama(tell: Callable[[str], None], *, converts: bool) -> None:
+    """Have the library, and the converter if it is needed, ready."""
     library.load()
-    if not converter.is_there():
+    if converts and not converter.is_there():
         tell(
             f"getting llama.cpp's converter (77 MB, once), which comes with the source of "
             f"{library.DISTRIBUTION} {library.VERSION} only"

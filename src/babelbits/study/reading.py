@@ -16,6 +16,7 @@ from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study import problems as found_problems
 from babelbits.study.claims import claimed_by
+from babelbits.study.manner import read_chat
 from babelbits.study.problems import Problem
 from babelbits.study.spec import (
     BUNDLED,
@@ -126,7 +127,8 @@ def _study(root: Table, file: Path) -> Study:
     claimed = _claimed(root.table("languages"), model)
     data = _data(root.table("data"), file.parent, asked=_suites_as_written(root))
     variants = read_variants(root.tables("variants"), home=file.parent, seed=seed)
-    usual = TaskOptions(limit=limit, seed=seed)
+    chat = read_chat(root.table("chat"), what="[chat]")
+    usual = TaskOptions(limit=limit, seed=seed, chat=chat)
     asked = read_suites(
         root, home=file.parent, user=groups, claimed=claimed, data=data, usual=usual
     )
@@ -182,12 +184,10 @@ def _model(table: Table, home: Path) -> ModelSpec:
     if path != BUNDLED:
         local = _path(path, home)
         looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
-        if path.endswith(".gguf"):
-            table.complain(
-                "a GGUF file cannot be the base of a study: other variants need the checkpoint",
-                "path",
-                hint="name the folder or hub id of the checkpoint that the file was made from",
-            )
+        if path.endswith(".gguf") and not local.is_dir():
+            looks_local = True
+            if not local.is_file():
+                table.complain(f"there is no GGUF file {str(local)!r}", "path")
         elif looks_local and not local.is_dir():
             table.complain(f"there is no model folder {str(local)!r}", "path")
         elif not looks_local and not _HUB_ID.fullmatch(path):

@@ -26,11 +26,16 @@ class ModelSpec:
     path: str = BUNDLED
     """'bundled', a local folder or a hub id, as written in the study."""
     folder: Path | None = None
-    """The local folder, made absolute; None for the bundled model and for hub ids."""
+    """The local folder or GGUF file, made absolute; None for the bundled model and hub ids."""
     revision: str = "main"
     """Branch, tag or commit; hub ids only."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is a GGUF file, which llama.cpp runs."""
+        return self.folder is not None and self.folder.suffix == ".gguf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

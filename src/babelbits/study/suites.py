@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
 from babelbits.languages import groups as members_of
+from babelbits.study.manner import read_chat, read_sampling, read_talk
 from babelbits.study.spec import SuiteSpec
 from babelbits.study.table import Table, Wrong, array, choice, integer, kind_of, text, unique
 from babelbits.suggest import did_you_mean
@@ -40,7 +41,7 @@ def read_suites(
     data : mapping
         Suite name to the local folder that stands in for its hub dataset.
     usual : TaskOptions
-        The study's limit and seed.
+        The study's limit, seed and chat.
     """
     tables = root.tables("tasks")
     if not tables and not isinstance(root.data.get("tasks"), list | dict):
@@ -72,6 +73,8 @@ def _suite(
     include = table.get("include_path", _folder(home), None)
     info = table.need("suite", _info(include, data), example='suite = "xcopa"')
     mode = table.get("mode", _mode(info), None)
+    pivot = table.get("pivot", _pivot(info), "en")
+    limits = table.get("token_limits", _limits, None)
     identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
     check = _anything if info is None else _languages(info, user, claimed)
@@ -79,6 +82,13 @@ def _suite(
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
         languages = table.get("languages", check, () if info is None else info.languages)
+    chat = usual.chat
+    if "chat" in table.data:
+        chat = read_chat(table.table("chat"), usual=usual.chat, what="'chat'")
+    # What lm-eval's own names do is known when they are built.
+    may_write = info is None or info.generates or info.any_language
+    sampling = read_sampling(table, generates=may_write)
+    talk = read_talk(table) if info is not None and info.name == "extended" else usual.talk
     table.close(what="[[tasks]]")
     if info is None:
         return None
@@ -89,12 +99,19 @@ def _suite(
             "shots",
             hint="ask for fewer" if info.own_shots else "leave it out",
         )
+    if info.translates is not None and pivot in languages:
+        table.complain(f"{pivot!r} cannot be translated into itself", "languages")
     options = replace(
         usual,
         shots=shots,
-        data=data.get(info.name),
+        data=data.get(info.name, data.get(info.data_name or "")),
         include_path=include,
         mode=mode,
+        pivot=pivot,
+        limits=limits,
+        chat=chat,
+        sampling=sampling,
+        talk=talk,
         identifier=identifier,
     )
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
@@ -121,6 +138,24 @@ def _mode(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
         if info is not None and not info.modes:
             raise Wrong(f"is not for the task {info.name!r}, which asks in one way")
         return text(value) if info is None else choice(*info.modes)(value)
+
+    return check
+
+
+def _limits(value: Any) -> Literal["scaled", "fixed"]:
+    return "scaled" if choice("scaled", "fixed")(value) == "scaled" else "fixed"
+
+
+def _pivot(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
+    """Check of `pivot`: the other side of a translation, one of the suite's languages."""
+
+    def check(value: Any) -> str:
+        code = resolve(text(value)).code
+        if info is not None and info.translates is None:
+            raise Wrong(f"is not for the task {info.name!r}, which does not translate")
+        if info is not None and code not in info.upstream:
+            raise Wrong(f"the task has no {code!r}")
+        return code
 
     return check
 
@@ -189,7 +224,11 @@ def _members(
             f"the study does not say which languages the model claims, so none is {group!r}",
             hint='under [languages] write: claimed = ["en", "de"]',
         )
-    found = members_of(known, user=user, claimed=claimed).get(group, ())
+    if claimed is not None and group in (CLAIMED, UNSEEN):
+        # Also where the task has languages of one side only, which are no groups to compare.
+        found = tuple(code for code in known if (code in claimed) == (group == CLAIMED))
+    else:
+        found = members_of(known, user=user).get(group, ())
     if not found:
         raise Wrong(f"the task has no language of the group {group!r}")
     return found

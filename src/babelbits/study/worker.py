@@ -15,7 +15,6 @@ from babelbits.engines import loading
 from babelbits.engines.base import Engine
 from babelbits.errors import BabelbitsError, StoreError
 from babelbits.quiet import quiet
-from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.make import make, verify
 from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
@@ -33,7 +32,13 @@ from babelbits.study.events import (
     Running,
     VariantFailed,
 )
-from babelbits.study.identity import device_of, engine_identity, resolve_device, version_of
+from babelbits.study.identity import (
+    device_of,
+    engine_family,
+    engine_identity,
+    resolve_device,
+    version_of,
+)
 from babelbits.study.spec import BASELINE, Study
 from babelbits.study.steps import CellStep, VariantStep
 from babelbits.tasks.base import Task
@@ -53,6 +58,8 @@ class Prepare:
     """Make a variant, or prove that its files are whole."""
 
     step: VariantStep
+    texts: tuple[str, ...] = ()
+    """What the study asks, some of it in every language: to compare tokenizers on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +131,7 @@ class Worker:
             If the run folder is full or cannot be written: nothing else can go on either.
         """
         if isinstance(job, Prepare):
-            self._try_variant(job.step, lambda: self._prepare(job.step))
+            self._try_variant(job.step, lambda: self._prepare(job))
         elif self._try_variant(job.step, lambda: self._load(job.step)):
             self._try_cell(job)
 
@@ -146,19 +153,21 @@ class Worker:
             return False
         return True
 
-    def _prepare(self, step: VariantStep) -> None:
+    def _prepare(self, job: Prepare) -> None:
         """Weights that are made now, or there already and proven whole."""
+        step = job.step
         manifest = self._store.manifest(step.variant_id)
         if manifest is None:
             self.close()  # two models at once may not fit
             self._emit(Making(variant=step.label))
-            manifest = self._make(step)
+            manifest = self._make(job)
             self._emit(Made(variant=step.label, manifest=manifest))
         else:
             verify(self._folder(step))
         self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
 
-    def _make(self, step: VariantStep) -> Manifest:
+    def _make(self, job: Prepare) -> Manifest:
+        step = job.step
         study, base = self._site.study, self._site.base
         return make(
             base.folder,
@@ -170,6 +179,7 @@ class Worker:
             base_label=base.label,
             base_hash=base.hash,
             seed=study.seed,
+            texts=job.texts,
             trust_remote_code=study.model.trust_remote_code,
             allow_pickle=study.model.allow_pickle,
             device=resolve_device(study.engine.device),
@@ -218,7 +228,7 @@ class Worker:
                     return
                 started = time.perf_counter()
                 batch = [items[index] for index in indices]
-                rows = answer(task, batch, engine, variant=cell.variant)
+                rows = answer(task, batch, engine, variant=cell.variant, replicate=cell.replicate)
                 writer.append(number, rows, seconds=time.perf_counter() - started)
                 self._emit(Recorded(cell=job.number, n_items=len(rows)))
                 watch.see(rows)
@@ -241,16 +251,16 @@ class Worker:
 
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
     """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
-    recipe = step.spec.recipe
+    family = engine_family(study.model, step.spec.recipe)
     settings = replace(
         study.engine,
-        device=device_of(study.engine, recipe=recipe),
-        dtype=engine_identity(study.engine, recipe=recipe).dtype,
+        device=device_of(study.engine, family=family),
+        dtype=engine_identity(study.engine, family=family).dtype,
         trust_remote_code=study.model.trust_remote_code,
         allow_pickle=study.model.allow_pickle,
     )
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return loading.load(folder, family=RECIPES[recipe].family, settings=settings)
+        return loading.load(folder, family=family, settings=settings)
 
 
 def reason(error: Exception) -> str:

@@ -4,11 +4,13 @@ A task never loads a model and never touches the store. No torch here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from babelbits.records import Item, Outcome, Reply, TaskInfo, canonical_json, digest
+from babelbits.records import Item, Outcome, Reply, Request, TaskInfo, canonical_json, digest
+from babelbits.tasks.identity import request_fields
+from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +26,22 @@ class TaskOptions:
     include_path: Path | None = None
     """Folder of lm-eval YAML tasks."""
     seed: int = 0
+    chat: ChatOptions = field(default_factory=ChatOptions)
+    """Chat template, system prompt, thinking."""
+    sampling: Sampling | None = None
+    """None: greedy, or as the task itself says."""
+    talk: TalkOptions = field(default_factory=TalkOptions)
+    """Of the suite 'extended'."""
+    model: Path | None = None
+    """Folder of the base model, whose tokenizer and chat template serve all variants."""
     max_new_tokens: int | None = None
     """Longest answer to an open prompt; None is the task's own."""
     mode: str | None = None
     """How a suite asks that knows several ways; None is its default."""
+    pivot: str = "en"
+    """Translation: the language on the other side."""
+    limits: Literal["scaled", "fixed"] | None = None
+    """How long generations may be, see `tasks.limits`; None is the suite's default."""
     identifier: str | None = None
     """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 
@@ -52,6 +66,14 @@ class Task(Protocol):
         """Score the replies to `item.requests`, in the same order."""
 
 
+@runtime_checkable
+class Conversation(Protocol):
+    """A task that asks on, depending on what the model answered."""
+
+    def follow(self, item: Item, replies: Sequence[Reply]) -> Request | None:
+        """What to ask after these replies; None: nothing more. `score` then gets them all."""
+
+
 def fingerprint(info: TaskInfo, items: Sequence[Item]) -> str:
     """Hash of everything about a task that can change a cell's numbers."""
     return digest([info.name, info.language, info.scorer_version, [item.item_id for item in items]])
@@ -68,4 +90,4 @@ def prompt_of(item: Item) -> str:
 
 def prompt_hash(item: Item) -> str:
     """Hash of all requests of an item."""
-    return digest([canonical_json({k: getattr(r, k) for k in r.__slots__}) for r in item.requests])
+    return digest([canonical_json(request_fields(request)) for request in item.requests])

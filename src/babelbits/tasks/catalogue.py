@@ -14,8 +14,10 @@ from types import MappingProxyType
 from babelbits.errors import StudyError, TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.extended import ExtendedTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
@@ -24,6 +26,7 @@ from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
+from babelbits.tasks.translation import TranslationTask
 
 __all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
 
@@ -32,9 +35,14 @@ _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "pairs": PairsTask,
     "math": MathTask,
     "confusion": ConfusionTask,
+    "extended": ExtendedTask,
     "open-prompts": OpenPromptsTask,
     "ntrex": TextTask,
     "ntrex-segments": TextTask,
+    "flores": TranslationTask,
+    "flores-from": TranslationTask,
+    "ntrex-translation": TranslationTask,
+    "ntrex-translation-from": TranslationTask,
     "language-confusion": LanguageConfusionTask,
     "language-confusion-cross": LanguageConfusionTask,
     "mixeval": MixEvalChoice,
@@ -111,11 +119,16 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             f"suite '{suite}' is not in language '{code}'",
             hint=f"it is in {', '.join(found.languages)}",
         )
+    if found.parts:
+        from babelbits.tasks.lm_eval_group import LmEvalGroup
+
+        return LmEvalGroup(found, code, options)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
-        return LmEvalTask(found, code, options)
-    return _own_task(found, code, options)
+        return asked(LmEvalTask(found, code, options), options, renders=True)
+    task = _own_task(found, code, options)
+    return asked(task, options, renders=isinstance(task, ExtendedTask))
 
 
 def babelmini_folder() -> Path:
@@ -138,10 +151,11 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
             f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    if options.data is None and (suite.upstream or suite.local_only):
+    is_local = suite.local_only or (bool(suite.upstream) and suite.hub_dataset is None)
+    if options.data is None and is_local:
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
-            hint=f'under [data] write: {suite.name} = "path/to/folder"',
+            hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',
         )
     folder = babelmini_folder() if options.data is None else options.data
     return _OWN_TASKS[suite.name](suite, language, options, folder=folder)

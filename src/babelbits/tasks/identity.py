@@ -55,5 +55,12 @@ def jsonable(value: Any) -> Any:
 
 
 def _plain(request: Request) -> list[Any]:
+    return [type(request).__name__, request_fields(request)]
+
+
+def request_fields(request: Request) -> dict[str, Any]:
+    """A request's fields as JSON. An empty `thinking` is left out: ids from before it hold."""
     fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
-    return [type(request).__name__, fields]
+    if not fields.get("thinking", True):
+        del fields["thinking"]
+    return fields

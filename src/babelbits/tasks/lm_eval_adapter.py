@@ -6,19 +6,35 @@ seed. lm-eval itself draws new ones for every item unless a task says `sampler: 
 or without examples, the prompts are its own, letter by letter.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from babelbits.engines.templates import ChatTemplate
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
-from babelbits.records import Failure, Generation, Item, Outcome, Reply, Score, TaskInfo, digest
+from babelbits.records import (
+    Failure,
+    Generation,
+    Item,
+    Metric,
+    Outcome,
+    Reply,
+    Score,
+    TaskInfo,
+    digest,
+)
 from babelbits.tasks import lm_eval_index
+from babelbits.tasks.answers import NATIVE_MATCH, native_match
+from babelbits.tasks.answers import VERSION as NATIVE_VERSION
+from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import choices_of, gold_text
@@ -43,6 +59,9 @@ class _Built:
     """A loaded task with its items."""
 
     task: Any
+    dataset: str
+    commit: str | None
+    shots: int
     items: tuple[Item, ...]
     instances: dict[str, list[Any]]
     """Item id to lm-eval's instances of the item, in the order of its requests."""
@@ -71,12 +90,16 @@ class LmEvalTask:
     """
 
     def __init__(self, suite: SuiteInfo, language: str, options: TaskOptions) -> None:
-        upstream = suite.upstream.get(language, language)
-        self.name = (suite.lm_eval_task or suite.name).format(upstream)
+        self.upstream = suite.upstream.get(language, language)
+        self.name = (suite.lm_eval_task or suite.name).format(self.upstream)
         self.suite = suite
         self.language = language
         self.options = options
-        self._yaml_file = _find_yaml(self.name, options.include_path)
+        self._yaml_file = (
+            _find_yaml(self.name, options.include_path)
+            if suite.packaged is None
+            else packaged_yaml(suite.packaged)
+        )
 
     @property
     def info(self) -> TaskInfo:
@@ -86,7 +109,7 @@ class LmEvalTask:
             name=self.name,
             suite=self.suite.name,
             language=self.language,
-            metrics=tuple(found.metric for found in built.metrics),
+            metrics=self._metrics,
             primary=primary(built.metrics).metric.name,
             output_type=_OUTPUT_TYPES.get(str(built.task.OUTPUT_TYPE), "generation"),
             parallel=self.suite.parallel,
@@ -95,6 +118,20 @@ class LmEvalTask:
             licence=self.suite.licence,
             notes=built.notes,
         )
+
+    @property
+    def shots(self) -> int:
+        """How many examples stand before each question. Loads the data."""
+        return self._built.shots
+
+    def changes(self) -> dict[str, Any]:
+        """What differs from the task as its file has it."""
+        asked = self.options.shots
+        shots = self.suite.shots if asked is None else asked
+        changed: dict[str, Any] = {} if shots is None else {"num_fewshot": shots}
+        if self.suite.packaged is not None:
+            changed["dataset_name"] = self.upstream
+        return changed
 
     def items(self) -> tuple[Item, ...]:
         """All items in the dataset's order, or the first few in a smoke run."""
@@ -105,17 +142,20 @@ class LmEvalTask:
         built = self._built
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
-            return failed(failure, (found.metric for found in built.metrics))
+            return failed(failure, self._metrics)
         answered = _answered(built.instances[item.item_id], replies)
         try:
             with quiet():
                 scores = _scores(built, answered)
                 output = _output(built.task, answered[0].doc, replies)
+            if self.suite.native_numbers:
+                found = native_match(output, item.target, self.language)
+                scores[NATIVE_MATCH.name] = found
         except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
             message = f"{type(error).__name__}: {error}"
             return failed(
                 Failure(kind="scoring_failed", message=message),
-                (found.metric for found in built.metrics),
+                self._metrics,
             )
         first = replies[0]
         return Outcome(
@@ -125,33 +165,51 @@ class LmEvalTask:
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
 
+    @property
+    def _metrics(self) -> tuple[Metric, ...]:
+        """The metrics of lm-eval, and ours beside them."""
+        ours = (NATIVE_MATCH,) if self.suite.native_numbers else ()
+        return (*(found.metric for found in self._built.metrics), *ours)
+
     @cached_property
     def _built(self) -> _Built:
-        task, local = load_task(
-            self.name,
+        loaded = load_task(
+            self.name if self.suite.packaged is None else self._yaml_file.stem,
             self._yaml_file,
-            shots=self.options.shots,
+            changes=self.changes(),
             data=None if self.options.data is None else self._local_data,
+            revision=self.suite.revision,
         )
+        task = loaded.task
         _refuse_unsafe(task, self.name)
         with quiet():
-            _fix_shots(task, self.name, seed=self.options.seed)
+            shots = _fix_shots(task, self.name, seed=self.options.seed)
             groups = self._instances(task)
             items = self._items(task, groups)
             chance = _chance(task, groups)
             metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
         if not metrics:
             raise TaskError(f"task '{self.name}' has no metric that single items have")
-        notes = [f"{name}: a corpus metric, single items have none" for name in left_out]
+        notes = list(template_notes(self._template))
+        notes += [f"{name}: a corpus metric, single items have none" for name in left_out]
         return _Built(
             task=task,
+            dataset=loaded.dataset,
+            commit=loaded.commit,
+            shots=shots,
             items=items,
             instances={item.item_id: group for item, group in zip(items, groups, strict=True)},
             metrics=metrics,
-            notes=(*(() if local is None else local.notes), *notes, *self._language_note()),
+            notes=(
+                *loaded.notes,
+                *notes,
+                *self._language_note(),
+                *_shot_note(task, shots),
+                *asked_twice(items),
+            ),
         )
 
-    def _local_data(self, config: dict[str, Any]) -> LocalData:
+    def _local_data(self, config: Mapping[str, Any]) -> LocalData:
         folder = self.options.data
         assert folder is not None  # noqa: S101  only called where there is one
         local = read_local(str(config.get("dataset_path")), config.get("dataset_name"), folder)
@@ -165,11 +223,34 @@ class LmEvalTask:
     def _instances(self, task: Any) -> list[list[Any]]:
         """lm-eval's instances, one list an item."""
         try:
-            task.build_all_requests(limit=self.options.limit)
+            task.build_all_requests(limit=self.options.limit, **self._as_chat())
         except Exception as error:
             what = f"lm-eval cannot build the prompts: {type(error).__name__}: {error}"
             raise TaskError(what, where=self.name) from error
         return [list(group) for _, group in groupby(task.instances, key=lambda one: one.doc_id)]
+
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        return template_of(self.options)
+
+    def _as_chat(self) -> dict[str, Any]:
+        """lm-eval's settings for a chat; none where prompts are plain text."""
+        template = self._template
+        if template is None:
+            return {}
+
+        def render(
+            messages: list[dict[str, str]],
+            add_generation_prompt: bool = True,  # noqa: FBT001, FBT002  lm-eval's signature
+        ) -> str:
+            return template.render(messages, add_generation_prompt=add_generation_prompt)
+
+        return {
+            "apply_chat_template": True,
+            "chat_template": render,
+            "fewshot_as_multiturn": self.options.chat.fewshot == "turns",
+            "system_instruction": self.options.chat.system_prompt,
+        }
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
         sources = distinct(self._source_id(group[0]) for group in groups)
@@ -191,11 +272,16 @@ class LmEvalTask:
             return digest(jsonable(instance.doc))
         if not columns:
             return str(instance.doc_id)
-        try:
-            return "/".join(str(instance.doc[column]) for column in columns)
-        except KeyError as error:
-            where = f"{self.name}, row {instance.doc_id}"
-            raise TaskError(f"no column {error} to name the question by", where=where) from error
+        named = [instance.doc.get(column) for column in columns]
+        for column, value in zip(columns, named, strict=True):
+            if value is None or str(value).strip() == "":
+                raise TaskError(
+                    f"an item without an id: nothing in column '{column}'",
+                    where=f"{self.name}, row {instance.doc_id}",
+                    hint="the same question has the same id in every language; without one, "
+                    "answers in two languages cannot be matched",
+                )
+        return "/".join(map(str, named))
 
     def _language_note(self) -> tuple[str, ...]:
         if not self.suite.languages or self.language in self.suite.languages:
@@ -204,13 +290,15 @@ class LmEvalTask:
         return (f"the task's name says {said}, the study says {self.language}",)
 
     def _origin(self) -> str:
-        config = self._built.task.config
-        dataset = "/".join(str(x) for x in (config.dataset_path, config.dataset_name) if x)
-        place = "" if self.options.data is None else f", local folder {self.options.data.name}"
-        return f"lm-eval {lm_eval_index.lm_eval_version()}, {dataset}{place}"
+        built, folder = self._built, self.options.data
+        place = "" if folder is None else f", local folder {folder.name}"
+        commit = "" if built.commit is None else f"@{built.commit[:12]}"
+        return f"lm-eval {lm_eval_index.lm_eval_version()}, {built.dataset}{commit}{place}"
 
     def _scorer_version(self) -> str:
         version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
+        if self.suite.native_numbers:
+            version = f"{version}, {NATIVE_VERSION}"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
         return version if is_installed else f"{version}, {_folder_digest(self._yaml_file.parent)}"
 
@@ -237,20 +325,67 @@ def _refuse_unsafe(task: Any, name: str) -> None:
         raise TaskError(f"task '{name}' is not on text alone", hint="leave it out")
 
 
-def _fix_shots(task: Any, name: str, *, seed: int) -> None:
-    """The same few-shot examples for every item."""
+def _fix_shots(task: Any, name: str, *, seed: int) -> int:
+    """The same few-shot examples for every item; returns how many."""
     from lm_eval.api.samplers import FirstNSampler
 
     task.set_fewshot_seed(seed)
-    shots = task.config.num_fewshot or 0
+    shots = int(task.config.num_fewshot or 0)
     if shots == 0 or not isinstance(task.fewshot_cfg.sampler, str):
-        return
-    pool = list(task.fewshot_docs() or ())
+        return shots
+    pool = list(_few_shot_pool(task, name))
     if seed != 0:
         pool = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
     if len(pool) < shots:
-        raise TaskError(f"task '{name}' has {len(pool)} few-shot examples, {shots} were asked for")
+        raise _too_few(name, len(pool), shots)
     task.sampler = FirstNSampler(pool, rnd=seed)
+    return shots
+
+
+def _few_shot_pool(task: Any, name: str) -> Iterable[Any]:
+    """Where examples come from; lm-eval falls back to the test split, which is no such place."""
+    try:
+        pool = task.fewshot_docs()
+    except KeyError as error:
+        raise _too_few(name, 0, int(task.config.num_fewshot)) from error
+    return pool or ()
+
+
+def _too_few(name: str, there: int, asked: int) -> TaskError:
+    return TaskError(
+        f"task '{name}' has {there} few-shot examples, {asked} were asked for",
+        hint=f"write shots = {there} in its [[tasks]]",
+    )
+
+
+def _shot_note(task: Any, shots: int) -> tuple[str, ...]:
+    config = task.config
+    pool = (
+        config.fewshot_split
+        or config.training_split
+        or config.validation_split
+        or config.test_split
+    )
+    asked = config.test_split or config.validation_split
+    if shots and pool is not None and pool == asked:
+        return (f"the {shots} examples are items of the split '{asked}', which is asked as well",)
+    return ()
+
+
+def asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
+    """A note where the very same question is asked again: its answers are no new evidence."""
+    counts = Counter((item.requests, item.target) for item in items)
+    again = sum(count - 1 for count in counts.values())
+    if not again:
+        return ()
+    first = next(item for item in items if counts[item.requests, item.target] > 1)
+    where = f"the first is item {first.source_id}"
+    return (f"{again} of {len(items)} items repeat another one, letter by letter; {where}",)
+
+
+def packaged_yaml(name: str) -> Path:
+    """A task's YAML file in this package."""
+    return Path(str(files("babelbits").joinpath("tasks", "yaml", name)))
 
 
 def _filter_names(task: Any) -> list[str]:

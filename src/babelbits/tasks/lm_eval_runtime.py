@@ -9,16 +9,20 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, TaskError
 from babelbits.quiet import replaced
+from babelbits.tasks import hub_data
 from babelbits.tasks.local_data import LocalData
 
 _PYTHON_SEED, _NUMPY_SEED = 0, 1234
 """What lm-eval seeds the global generators with before it loads a task."""
+_LOADERS = ("json", "csv", "parquet", "text", "arrow")
+"""Names that `datasets` takes for kinds of files, not for datasets."""
 
 
 @contextmanager
@@ -36,26 +40,49 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A task with what its data are."""
+
+    task: Any
+    """An `lm_eval.api.task.Task`."""
+    dataset: str
+    """Hub id and config, e.g. 'juletxara/mgsm/ja'."""
+    commit: str | None
+    """The hub dataset's commit; None where the rows come from elsewhere."""
+    notes: tuple[str, ...] = ()
+    """What was repaired or differs from the hub, for people."""
+
+
 def load_task(
-    name: str, yaml_file: Path, *, shots: int | None, data: Callable[[Any], LocalData] | None
-) -> tuple[Any, LocalData | None]:
-    """An `lm_eval.api.task.Task`, and the local data it was given.
+    name: str,
+    yaml_file: Path,
+    *,
+    changes: Mapping[str, Any],
+    data: Callable[[Mapping[str, Any]], LocalData] | None = None,
+    revision: str | None = None,
+) -> Loaded:
+    """An lm-eval task with its data: local rows, or those of the hub dataset at one commit.
 
     Parameters
     ----------
     name : str
-        The task's name in lm-eval.
+        The task's name in lm-eval, or in the file.
     yaml_file : Path
         Where it is defined; only its folder is searched, includes are followed.
-    shots : int or None
-        Few-shot examples; None leaves the task's own number.
+    changes : mapping
+        What differs from the file, e.g. `num_fewshot`.
     data : callable or None
         From the task's configuration to local rows that replace its dataset.
+    revision : str or None
+        Commit of the hub dataset; None: the task's own, or the branch main.
 
     Raises
     ------
     MissingExtraError
         If lm-eval is not installed.
+    MissingDataError
+        If its data are on the hub alone, and cannot be got.
     TaskError
         If the task or its data cannot be loaded.
     """
@@ -67,18 +94,44 @@ def load_task(
         ) from error
     with quiet():
         manager = TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
-        config = manager.task_index[name].cfg
-        local = None if data is None else data(config)
-        changes: dict[str, Any] = {} if shots is None else {"num_fewshot": shots}
-        if local is not None:
-            changes["custom_dataset"] = _dataset_function(local)
+        config = {**manager.task_index[name].cfg, **changes}
+        changed, dataset = dict(changes), _dataset(config)
+        commit: str | None = None
+        notes: tuple[str, ...] = ()
+        if data is not None:
+            local = data(config)
+            changed["custom_dataset"], notes = _rows_function(local), local.notes
+        elif (wanted := wanted_data(config, revision)) is not None:
+            copy = hub_data.get(wanted)
+            changed["custom_dataset"], commit = _copy_function(copy), copy.commit
         try:
             # A group of one is lm-eval's public way to load a task with changes.
-            group = {"group": "babelbits", "task": [{"task": name, **changes}]}
-            task = manager.load([group])["tasks"][name]
+            group = {"group": "babelbits", "task": [{"task": name, **changed}]}
+            (task,) = manager.load([group])["tasks"].values()
         except Exception as error:
-            raise _load_error(name, config, error, is_local=local is not None) from error
-    return task, local
+            raise _load_error(name, config, error, is_local=data is not None) from error
+    return Loaded(task=task, dataset=dataset, commit=commit, notes=notes)
+
+
+def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.Wanted | None:
+    """The hub dataset that a task's configuration names; None where its data come otherwise.
+
+    A task that brings code, a loader's options or a folder of its own is left to lm-eval.
+    """
+    dataset = config.get("dataset_path")
+    options = dict(config.get("dataset_kwargs") or {})
+    asked = options.pop("revision", None)
+    options.pop("trust_remote_code", None)
+    plain = not options and config.get("custom_dataset") is None and config.get("class") is None
+    if not plain or not isinstance(dataset, str) or dataset in _LOADERS or Path(dataset).exists():
+        return None
+    return hub_data.Wanted(
+        dataset=dataset, config=config.get("dataset_name"), revision=asked or revision
+    )
+
+
+def _dataset(config: Mapping[str, Any]) -> str:
+    return "/".join(str(x) for x in (config.get("dataset_path"), config.get("dataset_name")) if x)
 
 
 def _load_error(
@@ -90,12 +143,19 @@ def _load_error(
     return TaskError(what, where=dataset, hint=hint)
 
 
-def _dataset_function(local: LocalData) -> Callable[..., dict[str, Any]]:
+def _rows_function(local: LocalData) -> Callable[..., dict[str, Any]]:
     """What lm-eval's `custom_dataset` wants: a function of the task's metadata, here unused."""
     from datasets import Dataset
 
     def load(**_: object) -> dict[str, Any]:
         return {split: Dataset.from_list(rows) for split, rows in local.splits.items()}
+
+    return load
+
+
+def _copy_function(copy: hub_data.Copy) -> Callable[..., dict[str, Any]]:
+    def load(**_: object) -> dict[str, Any]:
+        return hub_data.read(copy)
 
     return load
 

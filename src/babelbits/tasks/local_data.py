@@ -1,8 +1,9 @@
 """Local folders that stand in for a hub dataset: upstream's files in the hub's columns and splits.
 
-Known layouts are those of the repositories that the datasets come from: MGSM, XCOPA, XWinograd.
-Everything else is read from `<config>/<split>.jsonl` or `.parquet`, or from `<split>.jsonl` where
-there is one config. Prompts and scoring remain those of the lm-eval task.
+Known layouts are those of the repositories that the datasets come from: MGSM, XCOPA, XWinograd, and
+MMLU and SIB-200 of `local_tables`. Everything else is read from `<config>/<split>.jsonl` or
+`.parquet`, from `<config>.jsonl` (Belebele's own files), or from `<split>.jsonl` where there is one
+config. Prompts and scoring remain those of the lm-eval task.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError
+from babelbits.tasks import local_tables
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, read_text
 
 Splits = Mapping[str, list[Row]]
@@ -51,7 +53,10 @@ def read_local(dataset: str, config: str | None, folder: Path) -> LocalData:
         raise TaskError("no such folder of data", where=str(folder))
     layout = _LAYOUTS.get(dataset)
     if layout is not None and config is not None and layout.applies(config, folder):
-        return layout.read(config, folder)
+        found = layout.read(config, folder)
+        if not any(found.splits.values()):
+            raise _nothing(config, folder)
+        return found
     return _read_generic(config, folder)
 
 
@@ -174,7 +179,7 @@ _QUOTES = ("``", "''")
 
 
 def _xwinograd_file(folder: Path) -> Path | None:
-    return next((p for n in ("dataset.tsv", "dataset.tsv.xz") if (p := folder / n).is_file()), None)
+    return local_tables.table_in(folder, "dataset.tsv")
 
 
 def _read_xwinograd(config: str, folder: Path) -> LocalData:
@@ -217,6 +222,9 @@ def _with_gap(sentence: str, tokens: list[str], span: list[int]) -> str:
 
 
 def _read_generic(config: str | None, folder: Path) -> LocalData:
+    alone = folder / f"{config}.jsonl"
+    if config is not None and alone.is_file():
+        return LocalData(splits={"test": read_jsonl(alone)})
     place = folder if config is None or not (folder / config).is_dir() else folder / config
     splits: dict[str, list[Row]] = {}
     for path in sorted(place.iterdir()):
@@ -225,15 +233,26 @@ def _read_generic(config: str | None, folder: Path) -> LocalData:
         if reader is not None and path.is_file():
             splits.setdefault(split, []).extend(reader(path))
     if not splits:
-        raise TaskError(
-            f"no data for config '{config}'",
-            where=str(place),
-            hint=f"expected {Path(folder.name) / str(config) / 'test.jsonl'}, or test.jsonl itself",
-        )
+        raise _nothing(config, folder)
     return LocalData(splits=splits)
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def _nothing(config: str | None, folder: Path) -> TaskError:
+    return TaskError(
+        f"no data for config '{config}'",
+        where=str(folder),
+        hint=f"expected {Path(folder.name) / str(config) / 'test.jsonl'}, or test.jsonl itself",
+    )
+
+
+def read_parquet(path: Path) -> list[Row]:
+    """Rows of a Parquet file.
+
+    Raises
+    ------
+    TaskError
+        If it cannot be read.
+    """
     from pyarrow import ArrowException, parquet
 
     try:
@@ -245,7 +264,7 @@ def _read_parquet(path: Path) -> list[Row]:
 
 _GENERIC_READERS: Mapping[str, Callable[[Path], list[Row]]] = {
     "jsonl": read_jsonl,
-    "parquet": _read_parquet,
+    "parquet": read_parquet,
 }
 
 
@@ -262,5 +281,13 @@ _LAYOUTS: Mapping[str, _Layout] = {
     "cambridgeltl/xcopa": _Layout(applies=_xcopa_applies, read=_read_xcopa),
     "Muennighoff/xwinograd": _Layout(
         applies=lambda _, folder: _xwinograd_file(folder) is not None, read=_read_xwinograd
+    ),
+    "cais/mmlu": _Layout(
+        applies=local_tables.mmlu_applies,
+        read=lambda config, folder: LocalData(splits=local_tables.read_mmlu(config, folder)),
+    ),
+    "Davlan/sib200": _Layout(
+        applies=local_tables.sib200_applies,
+        read=lambda config, folder: LocalData(splits=local_tables.read_sib200(config, folder)),
     ),
 }

@@ -14,11 +14,12 @@ from decimal import Decimal
 _MINUS = "\u2212\ufe63\uff0d-"  # minus sign, small and full-width hyphen-minus, hyphen-minus
 _GROUPERS = ",.'\u2019\u066c\uff0c\uff0e\u00a0\u202f\u2009"  # Arabic, full-width, thin spaces
 _DECIMAL_MARKS = ".,\u066b\uff0e\uff0c"  # Arabic and full-width marks after the ASCII ones
+_CURRENCY = "$\u20ac\u00a3\u00a5\uffe5\u20b9\u20a9\u20bd\u0e3f\u09f3"  # may follow the minus
 _DIRECTION_MARKS = dict.fromkeys(map(ord, "\u061c\u200e\u200f\u2066\u2067\u2068\u2069"))
 
 _NUMBER = re.compile(
     rf"""
-    (?:(?<!\w)(?P<minus>[{_MINUS}]))?      # not the hyphen between two words or numbers
+    (?:(?<!\w)(?P<minus>[{_MINUS}])[{_CURRENCY}]?)?  # not the hyphen between words or numbers
     (?P<whole>
         [1-9][0-9]{{0,2}}(?P<mark>[{_GROUPERS}])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}})*(?![0-9])
       | [1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?![0-9])

@@ -19,7 +19,7 @@ from babelbits.tasks.suites import SuiteInfo, canonical
 
 OutputType = Literal["choice", "text", "generation", "loglikelihood"]
 BUNDLED = "bundled"
-_SUBFOLDERS = {"text": "passages", "open-prompts": "confusion"}
+_SUBFOLDERS = {"text": "passages", "open-prompts": "confusion", "extended": "confusion"}
 """Suites whose items are in a folder of another name."""
 
 

@@ -16,6 +16,7 @@ from typing import cast
 from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
+from babelbits.tasks.ntrex import ntrex_file
 from babelbits.tasks.own import OwnTask, missing_language
 from babelbits.tasks.reading import Row, read_lines, text_field
 
@@ -46,11 +47,9 @@ class TextTask(OwnTask):
     def file(self) -> Path:
         """The language's file; upstream's own file name first."""
         if self.language in self.suite.upstream:
-            code = self.suite.upstream[self.language]
-            for name in (f"newstest2019-{kind}.{code}.txt" for kind in ("src", "ref")):
-                for path in (self.folder / name, self.folder / f"{name}.xz"):
-                    if path.is_file():
-                        return path
+            file = ntrex_file(self.folder, self.suite.upstream[self.language])
+            if file is not None:
+                return file
             raise missing_language(self.suite.name, self.language, self.folder, ())
         return super().file()
 

@@ -60,6 +60,11 @@ class Job:
         """Where failures, answers and the journal are: apart from data, which folders name."""
         return self.output / f"{self.target_language}.translation"
 
+    @property
+    def reports(self) -> Path:
+        """Where summary and failures are; a trial of the first n units has its own place."""
+        return self.work if self.limit is None else self.work / f"first-{self.limit}"
+
     def identity(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """What decides whether a finished unit is still good; never paths or speed."""
         return {

@@ -1,18 +1,22 @@
 """Whether a translation is in the language that was asked for.
 
-The identifier is fastText's in the form of `tasks.confusion`. It needs some text to say anything,
-and mistakes near relatives for each other; what it calls a relative of the target passes, unless
-that is the source language.
+Identifiers (`tasks.identify`) need some text to say anything, and mistake near relatives for each
+other; what is called a relative of the target passes, unless that is the source language. Where an
+identifier is on record as wrong too often even so, nothing is checked, and that is said: a check
+that fails right translations is worse than none.
 """
 
-from collections.abc import Callable
-
+from babelbits.tasks.identify import Identifier, same_language
+from babelbits.tasks.identify.base import code_of
+from babelbits.tasks.identify.errors import measured
 from babelbits.translate.checks import Finding, letters
 
 FEWEST_LETTERS = 40
 """Texts with fewer letters are not identified."""
+MOST_WRONG = 0.05
+"""Share of right lines that an identifier may fail before it is not asked."""
 RELATIVES = (
-    frozenset({"nb", "nn", "no", "da"}),
+    frozenset({"nb", "nn", "no", "da", "sv"}),
     frozenset({"hr", "sr", "bs", "sh"}),
     frozenset({"id", "ms"}),
     frozenset({"cs", "sk"}),
@@ -23,12 +27,27 @@ RELATIVES = (
     frozenset({"hi", "mr", "ne", "bho", "mai"}),
     frozenset({"az", "tr"}),
     frozenset({"xh", "zu"}),
+    frozenset({"af", "nl"}),
 )
 """Languages that identifiers mistake for each other."""
 
 
+def doubt(identifier: Identifier, target: str) -> str | None:
+    """Why an identifier cannot be asked about a language; None where it can."""
+    if not identifier.knows(target):
+        return f"{identifier.name} has no name for '{target}'"
+    record = measured(identifier).get(target)
+    if record is None:
+        return None
+    excused = sum(n for label, n in record.mistaken_for if _related(code_of(label), target))
+    rate = (record.wrong - excused) / record.n_lines
+    if rate <= MOST_WRONG:
+        return None
+    return f"{identifier.name} fails {rate:.0%} of right lines in '{target}'"
+
+
 def check_language(
-    text: str, *, source: str, target: str, identify: Callable[[str], str | None]
+    text: str, *, source: str, target: str, identifier: Identifier
 ) -> Finding | None:
     """The finding where a text is in another language.
 
@@ -38,20 +57,21 @@ def check_language(
         All translated pieces of a unit.
     source, target : str
         Canonical codes; the script is not looked at.
-    identify : callable
-        Text to a code without script; None where it cannot tell.
+    identifier : Identifier
+        One that may be asked (see `doubt`).
     """
     if letters(text) < FEWEST_LETTERS:
         return None
-    found = identify(text)
-    wanted, came_from = target.partition("-")[0], source.partition("-")[0]
-    if found == wanted or (found != came_from and _related(found, wanted)):
+    guess = identifier.guess(text)
+    if same_language(guess.code, target):
         return None
-    said = "no language that is known" if found is None else found
+    if not same_language(guess.code, source) and _related(guess.code, target):
+        return None
     return Finding(
-        check="language", message=f"the text is identified as {said}, it should be {wanted}"
+        check="language", message=f"the text is identified as {guess.said}, it should be {target}"
     )
 
 
 def _related(one: str | None, other: str) -> bool:
-    return any(one in group and other in group for group in RELATIVES)
+    codes = [None if code is None else code.partition("-")[0] for code in (one, other)]
+    return any(all(code in group for code in codes) for group in RELATIVES)

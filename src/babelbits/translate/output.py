@@ -5,8 +5,9 @@
     OUTPUT/nb.translation/provenance.jsonl        of a text: one row a paragraph
     OUTPUT/nb.translation/summary.json            counts, settings, model, checks
 
-Rows of failed translations are in no data file: a benchmark must not hold a question of which it is
-known that something is wrong.
+With a limit: nb.first-10.jsonl and nb.translation/first-10/, so that a trial is never taken for the
+whole. Rows of failed translations are in no data file: a benchmark must not hold a question of
+which it is known that something is wrong.
 """
 
 import json
@@ -22,11 +23,9 @@ from babelbits.translate.checks import CHECKS
 from babelbits.translate.job import CHECKS_VERSION, Job
 from babelbits.translate.prompts import PROMPT_HASH
 from babelbits.translate.run import Result, Translation, Unanswered
-from babelbits.translate.source import Source
+from babelbits.translate.source import PROVENANCE, Source
 from babelbits.translate.units import Unit
 
-PROVENANCE = "translation"
-"""The column that says where a row comes from."""
 SCHEMA = "babelbits.translate/1"
 
 
@@ -36,7 +35,7 @@ def write(
     results: Sequence[Result],
     *,
     model: Mapping[str, Any],
-    checked_language: bool,
+    checked_by: str | None,
 ) -> dict[str, Any]:
     """Write all files of a job; returns the summary.
 
@@ -46,28 +45,30 @@ def write(
         In the order of the source's units.
     model : mapping
         The model's identity.
-    checked_language : bool
-        Whether an identifier was asked.
+    checked_by : str, optional
+        Recipe of the language identifier; None: the language was not checked.
     """
     pairs = list(zip(source.units, results, strict=True))
     passed = [(u, r) for u, r in pairs if isinstance(r, Translation) and r.passed]
-    data = job.output / f"{job.target_language}{source.suffix}"
+    part = "" if job.limit is None else f".first-{job.limit}"
+    data = job.output / f"{job.target_language}{part}{source.suffix}"
     made = {unit.unit_id: provenance(job, unit, result, model=model) for unit, result in passed}
     if source.suffix == ".txt":
         texts = [unit.rebuilt(result.texts)["text"] for unit, result in passed]
         write_atomically(data, (source.separator.join(texts) + "\n").encode() if texts else b"")
-        _write_rows(job.work / "provenance.jsonl", ({"id": i, **row} for i, row in made.items()))
+        _write_rows(job.reports / "provenance.jsonl", ({"id": i, **row} for i, row in made.items()))
     else:
         rows = [
             {**(unit.row or {}), **unit.rebuilt(result.texts), PROVENANCE: made[unit.unit_id]}
             for unit, result in passed
         ]
         _write_rows(data, rows)
-    _write_rows(job.work / "failed.jsonl", (_failed(u, r) for u, r in pairs if _is_failed(r)))
-    summary = _summary(job, source, results, model=model, checked_language=checked_language)
+    _write_rows(job.reports / "failed.jsonl", (_failed(u, r) for u, r in pairs if _is_failed(r)))
+    summary = _summary(job, source, results, model=model, checked_by=checked_by)
     summary["data"] = str(data)
+    summary["failed"] = str(job.reports / "failed.jsonl")
     text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
-    write_atomically(job.work / "summary.json", f"{text}\n".encode())
+    write_atomically(job.reports / "summary.json", f"{text}\n".encode())
     return summary
 
 
@@ -102,6 +103,7 @@ def _failed(unit: Unit, result: Result) -> dict[str, Any]:
         "failure": "checks",
         "findings": [asdict(finding) for finding in result.findings],
         "translation": dict(result.texts),
+        "replies": list(result.replies),
         "attempts": result.attempts,
         "back_translation_chrf": _rounded(result.back_translation),
         "at": result.at,
@@ -114,7 +116,7 @@ def _summary(
     results: Sequence[Result],
     *,
     model: Mapping[str, Any],
-    checked_language: bool,
+    checked_by: str | None,
 ) -> dict[str, Any]:
     translated = [result for result in results if isinstance(result, Translation)]
     found = Counter(
@@ -143,7 +145,7 @@ def _summary(
             "median_chrf": _rounded(scores[len(scores) // 2]) if scores else None,
             "signature": backward.signature() if job.back_translation is not None else None,
         },
-        "language_checked": checked_language,
+        "language_identifier": checked_by,
         "limit": job.limit,
         "model": dict(model),
         "prompt": PROMPT_HASH,

@@ -15,6 +15,7 @@ from babelbits.translate.job import BACK_TRANSLATION, Job
 
 ANSWERS = "answers.sqlite"
 """In a job's work folder."""
+_NO_COLUMNS: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def _order(root: Table, home: Path) -> Order | None:
     output = table.need("output", text, example='output = "items-nb"')
     chosen: dict[str, Any] = {
         "source_language": table.get("from", _code, "en"),
-        "columns": table.get("columns", array(text, what="columns"), ()),
+        "columns": table.get("columns", array(text, what="columns"), _NO_COLUMNS),
         "back_translation": table.get("back_translation", _back, BACK_TRANSLATION),
         "max_new_tokens": table.get("max_new_tokens", integer(minimum=1), 4096),
         "limit": table.get("limit", integer(minimum=1), 0) or None,

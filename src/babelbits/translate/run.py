@@ -14,6 +14,7 @@ from typing import Any
 from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatModel, ChatRequest
 from babelbits.records import digest
 from babelbits.store.journal import Journal, read
+from babelbits.tasks.identify import Identifier
 from babelbits.translate import backward
 from babelbits.translate.checks import Finding, check
 from babelbits.translate.job import Job
@@ -29,7 +30,6 @@ from babelbits.translate.units import Unit
 CHUNK = 64
 """Units that are translated side by side."""
 JOURNAL = "units.jsonl"
-Identify = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ class Translation:
     """chrF, 0 to 100; None where it was not measured."""
     at: str
     """When, UTC."""
+    replies: tuple[str, ...] = ()
+    """What the model wrote last, where it did not pass. Hostile text."""
 
     @property
     def passed(self) -> bool:
@@ -87,8 +89,8 @@ class Translator:
         Its work folder holds the journal.
     model : ChatModel
         Asked for translations and back-translations.
-    identify : callable, optional
-        Text to a language code; None: the language is not checked.
+    identifier : Identifier, optional
+        None: the language is not checked.
     on_result : callable, optional
         Told of each unit when it is finished, or found finished.
     """
@@ -98,16 +100,15 @@ class Translator:
         job: Job,
         model: ChatModel,
         *,
-        identify: Identify | None,
+        identifier: Identifier | None,
         on_result: Callable[[Result], None] | None = None,
     ) -> None:
         self._job = job
         self._model = model
-        self._identify = identify
+        self._identifier = identifier
         self._on_result = on_result or (lambda _: None)
-        self._recipe = digest(
-            [job.identity(model.identity), PROMPT_HASH, identify is not None], length=32
-        )
+        recipe = None if identifier is None else identifier.recipe
+        self._recipe = digest([job.identity(model.identity), PROMPT_HASH, recipe], length=32)
 
     def run(self, units: Sequence[Unit]) -> list[Result]:
         """Results in the order of the units; what the journal has is not asked again.
@@ -212,12 +213,12 @@ class Translator:
         for one in attempts:
             if one.fault is None and not one.findings:
                 one.findings = check(one.unit, one.texts)
-            if one.fault is None and not one.findings and self._identify is not None:
+            if one.fault is None and not one.findings and self._identifier is not None:
                 wrong = check_language(
                     "\n".join(one.texts.values()),
                     source=self._job.source_language,
                     target=self._job.target_language,
-                    identify=self._identify,
+                    identifier=self._identifier,
                 )
                 one.findings = [wrong] if wrong else []
         if self._job.back_translation is not None:
@@ -268,6 +269,7 @@ def _result(one: _Attempt) -> Result:
         attempts=one.number,
         back_translation=one.back,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
+        replies=tuple(reply for _, reply in one.replies) if one.findings else (),
     )
 
 
@@ -280,4 +282,5 @@ def _translation(record: Mapping[str, Any]) -> Translation:
         attempts=record["attempts"],
         back_translation=record["back_translation"],
         at=record["at"],
+        replies=tuple(record["replies"]),
     )

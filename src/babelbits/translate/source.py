@@ -30,6 +30,8 @@ _LAYOUTS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
 number of an option, or the answers in words)."""
 _NAMES = ("id", "source_id", "idx", "item_id")
 """Columns that name a row."""
+PROVENANCE = "translation"
+"""The column that says where a translated row comes from."""
 _ROWS, _RELEASE, _TEXTS = (".jsonl",), (".json",), (".txt", ".md")
 
 
@@ -76,6 +78,12 @@ def _of_rows(rows: list[Row], job: Job) -> Source:
     where = str(job.source)
     if not rows:
         raise TaskError("the file has no rows", where=where)
+    if any(PROVENANCE in row for row in rows):
+        raise TaskError(
+            f"the rows have a column '{PROVENANCE}', in which provenance is to be written",
+            where=where,
+            hint="rename it; if they are translations already, translate their source",
+        )
     columns = job.columns or _known_columns(rows[0], where)
     _check_columns(columns, rows, where)
     names = [_name(row, number) for number, row in enumerate(rows, start=1)]

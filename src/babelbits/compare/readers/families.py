@@ -31,9 +31,10 @@ FAMILIES: tuple[Row, ...] = (
         "global_mmlu_{set}{form}",
         ("sample_id",),
     ),
-    (rf"global_mmlu_full_{CODE}(?:_(?P<part>\w+))?", "global_mmlu_full", ("sample_id",)),
-    (rf"global_mmlu_{CODE}(?:_(?P<part>\w+))?", "global_mmlu", ("sample_id",)),
+    (rf"global_mmlu_full_{CODE}(?:_(?P<part>\w+))?", "global-mmlu", ("sample_id",)),
+    (rf"global_mmlu_{CODE}(?:_(?P<part>\w+))?", "global-mmlu-lite", ("sample_id",)),
     (rf"m_?mmlu_{CODE}", "m_mmlu", ("id",)),
+    (rf"sib200_{CODE}", "sib200", ("index_id",)),
     (r"mmmlu_(?P<lang>[A-Z]{2})_[A-Z]{2}", "mmmlu", None),
     (
         r"openai_mmmlu(?:_default)?_(?P<lang>[a-z]{2})_[a-z]{2}(?:_(?P<part>\w+))?",

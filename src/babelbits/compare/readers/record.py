@@ -39,6 +39,8 @@ class ForeignItem:
     prompt_tokens: int = 0
     output_tokens: int = 0
     truncated_tokens: int = 0
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Corpus metrics: name to sufficient statistics, from formats that keep them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

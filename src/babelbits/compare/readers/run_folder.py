@@ -94,4 +94,5 @@ def _item(number: int, row: ItemRow) -> ForeignItem:
         prompt_tokens=row.prompt_tokens,
         output_tokens=row.output_tokens,
         truncated_tokens=row.truncated_tokens,
+        statistics={} if row.failure else row.statistics,
     )

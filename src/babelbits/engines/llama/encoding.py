@@ -11,11 +11,8 @@ from typing import Any
 
 from babelbits.engines.base import LongPrompts
 from babelbits.engines.encoding import Encoder
-from babelbits.engines.llama.vocabulary import Vocabulary
 from babelbits.errors import EngineError
-
-_SHOWN = 40
-"""Letters of a text before and after the place where the tokenizers differ."""
+from babelbits.llamacpp.vocabulary import Vocabulary, difference
 
 
 class CheckedEncoder(Encoder):
@@ -56,7 +53,7 @@ class CheckedEncoder(Encoder):
             if found != expected:
                 raise EngineError(
                     "llama.cpp splits a text into other tokens than the checkpoint's tokenizer: "
-                    + self._difference(text, expected, found),
+                    + difference(text, expected=expected, found=found, tokenizer=self.tokenizer),
                     hint="the GGUF file holds another tokenizer than the model's: convert it again",
                 )
 
@@ -64,11 +61,3 @@ class CheckedEncoder(Encoder):
         before = len(self._seen)
         self._seen.update(hash(line) for line in text.split("\n"))
         return len(self._seen) > before
-
-    def _difference(self, text: str, expected: list[int], found: list[int]) -> str:
-        same = 0
-        while same < min(len(expected), len(found)) and expected[same] == found[same]:
-            same += 1
-        place = len(self.tokenizer.decode(expected[:same])) if same else 0
-        shown = text[max(0, place - _SHOWN) : place + _SHOWN]
-        return f"{shown!r} ({found[same : same + 4]} instead of {expected[same : same + 4]})"

@@ -1,8 +1,9 @@
 """A folder with a GGUF file becomes a model and its tokenizer, or a `ModelError`.
 
-The tokenizer is that of the checkpoint, where its files lie beside the GGUF file, so that prompts
-are split into the tokens of the baseline; else llama.cpp's own. Nothing is downloaded, and no code
-that comes with a checkpoint is run.
+A folder is a variant: its tokenizer is that of the checkpoint, where its files lie beside the GGUF
+file, so that prompts are split into the tokens of the baseline; else llama.cpp's own. A file that
+is named itself stands alone: what lies beside it may be another model's. Nothing is downloaded, and
+no code that comes with a checkpoint is run.
 """
 
 import json
@@ -12,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
-from babelbits.engines.llama.vocabulary import Vocabulary
 from babelbits.errors import ModelError
 from babelbits.llamacpp import library
+from babelbits.llamacpp.vocabulary import Vocabulary
 from babelbits.quiet import quiet
 
 _ALL_LAYERS = -1
@@ -67,12 +68,13 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     if not model:
         raise ModelError(f"cannot be loaded: {library.last_of(said)}", where=str(path))
     vocabulary = Vocabulary(api, model, name=path.stem)
+    home = None if folder.is_file() else folder
     return LoadedModel(
         api=api,
         model=model,
         vocabulary=vocabulary,
-        tokenizer=_tokenizer(path.parent) or vocabulary,
-        end_tokens=_end_tokens(path.parent) or tuple(vocabulary.ends()),
+        tokenizer=_tokenizer(home) or vocabulary,
+        end_tokens=_end_tokens(home) or tuple(vocabulary.ends()),
         device_kind=device_kind,
         context_length=int(api.llama_model_n_ctx_train(model)),
         threads=_threads(int(api.llama_model_n_params(model))),
@@ -124,9 +126,9 @@ def _device_kind(device: str, api: Any) -> str:
     return kind
 
 
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(folder: Path | None) -> Any:
     """The checkpoint's tokenizer; None if it is not here, or transformers is not installed."""
-    if not (folder / "tokenizer_config.json").is_file():
+    if folder is None or not (folder / "tokenizer_config.json").is_file():
         return None
     try:
         from transformers import AutoTokenizer
@@ -140,10 +142,10 @@ def _tokenizer(folder: Path) -> Any:
         raise ModelError(f"the tokenizer cannot be loaded: {first}", where=str(folder)) from error
 
 
-def _end_tokens(folder: Path) -> tuple[int, ...]:
+def _end_tokens(folder: Path | None) -> tuple[int, ...]:
     """What the checkpoint's generation_config says ends a generation."""
-    path = folder / "generation_config.json"
-    if not path.is_file():
+    path = None if folder is None else folder / "generation_config.json"
+    if path is None or not path.is_file():
         return ()
     listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
     tokens = listed if isinstance(listed, list) else [listed]
@@ -152,10 +154,7 @@ def _end_tokens(folder: Path) -> tuple[int, ...]:
 
 def _threads(n_weights: int) -> int:
     """As OMP_NUM_THREADS says; one for a small model, else one a core. Results do not change."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return 1 if n_weights < SMALL_MODEL else os.cpu_count() or 1
+    return library.n_threads(otherwise=1 if n_weights < SMALL_MODEL else None)
 
 
 def _sharing_limit(api: Any, model: Any, *, sharing: bool) -> int:

@@ -20,6 +20,8 @@ from babelbits.errors import TaskError
 from babelbits.tasks.identify.base import Identifier, same_language
 
 FILE = "errors.json"
+_WORTH_TELLING = 5
+"""Lines that must be taken for one language before a note names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +78,8 @@ def error_note(identifier: Identifier, language: str) -> str:
     if found is None:
         return f"{head}; its error rate in {language} is not on record"
     said = f"{head}: wrong on {found.rate:.1%} of {found.n_lines:,} NTREX lines in {language}"
-    if not found.mistaken_for:
-        return said
-    label, count = found.mistaken_for[0]
-    return f"{said}, most often taken for {label} ({count})"
+    label, count = found.mistaken_for[0] if found.mistaken_for else ("", 0)
+    return said if count < _WORTH_TELLING else f"{said}, most often taken for {label} ({count})"
 
 
 def to_row(found: ErrorRate) -> list[Any]:

@@ -13,15 +13,29 @@ from babelbits.tasks.suites import (
     language_confusion,
     mgsm,
     mixeval,
+    mmlu,
     ntrex,
     prompts,
+    topics,
+    translation,
 )
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 from babelbits.tasks.suites.info import SuiteInfo, canonical
 
 __all__ = ["BABELMINI_LANGUAGES", "SuiteInfo", "all_suites", "canonical"]
 
-_FAMILIES = (babelmini, prompts, ntrex, mgsm, choices, mixeval, language_confusion)
+_FAMILIES = (
+    babelmini,
+    prompts,
+    ntrex,
+    translation,
+    mgsm,
+    mmlu,
+    choices,
+    topics,
+    mixeval,
+    language_confusion,
+)
 """In the order of the list: what ships in the package comes first."""
 
 

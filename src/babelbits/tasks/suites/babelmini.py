@@ -12,7 +12,8 @@ def _own(
     name: str,
     summary: str,
     *,
-    chance: float | None = None,
+    metric: str,
+    choices: int | None = None,
     generates: bool,
     identifies: bool = False,
 ) -> SuiteInfo:
@@ -23,18 +24,39 @@ def _own(
         generates=generates,
         licence="CC0-1.0",
         parallel=True,
-        chance=chance,
+        chance=None if choices is None else 1 / choices,
+        choices=choices,
+        metric=metric,
         identifies=identifies,
     )
 
 
 SUITES = (
-    _own("text", "bits per byte of parallel text: bundled, or a local folder", generates=False),
-    _own("pairs", "which of two versions of a sentence is intact", chance=0.5, generates=False),
-    _own("math", "one- and two-step sums in words", generates=True),
+    _own(
+        "text",
+        "bits per byte of parallel text: bundled, or a local folder",
+        metric="bits per byte",
+        generates=False,
+    ),
+    _own(
+        "pairs",
+        "which of two versions of a sentence is intact",
+        metric="accuracy",
+        choices=2,
+        generates=False,
+    ),
+    _own("math", "one- and two-step sums in words", metric="exact match", generates=True),
     _own(
         "confusion",
         "does the model go on in the prompt's language",
+        metric="share in the right language",
+        generates=True,
+        identifies=True,
+    ),
+    _own(
+        "extended",
+        "long answers: language and repetition by position",
+        metric="share in the right language",
         generates=True,
         identifies=True,
     ),

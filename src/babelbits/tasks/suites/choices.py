@@ -28,9 +28,11 @@ def _choice(
     codes: str,
     *,
     hub: str,
+    revision: str | None = None,
     licence: str,
-    chance: float,
+    choices: int,
     source_columns: tuple[str, ...] | None,
+    comparable: str,
 ) -> SuiteInfo:
     upstream = by_language(codes)
     return SuiteInfo(
@@ -41,9 +43,13 @@ def _choice(
         licence=licence,
         parallel=source_columns is not None,
         hub_dataset=hub,
+        revision=revision,
         upstream=upstream,
         lm_eval_task=name + "_{}",
-        chance=chance,
+        chance=1 / choices,
+        choices=choices,
+        metric="accuracy",
+        comparable=comparable,
         source_columns=source_columns,
     )
 
@@ -55,8 +61,9 @@ SUITES = (
         _XCOPA,
         hub="cambridgeltl/xcopa",
         licence="CC-BY-4.0",
-        chance=0.5,
+        choices=2,
         source_columns=("idx",),
+        comparable="lm-eval 0.4.13, xcopa_*, 0-shot, acc; XGLM and Aya report the same",
     ),
     _choice(
         "xwinograd",
@@ -64,25 +71,31 @@ SUITES = (
         _XWINOGRAD,
         hub="Muennighoff/xwinograd",
         licence="Apache-2.0",
-        chance=0.5,
+        choices=2,
         source_columns=None,
+        comparable="lm-eval 0.4.13, xwinograd_*, 0-shot, acc (zh: the hub's 504 items)",
     ),
     _choice(
         "xstorycloze",
         "which of two endings a story has",
         _XSTORYCLOZE,
         hub="juletxara/xstory_cloze",
+        # The hub's own copy in Parquet: the branch main is a script, which nothing runs any more.
+        revision="refs/convert/parquet",
         licence="CC-BY-SA-4.0",
-        chance=0.5,
+        choices=2,
         source_columns=("story_id",),
+        comparable="lm-eval 0.4.13, xstorycloze_*, 0-shot, acc; XGLM and Aya report the same",
     ),
     _choice(
         "belebele",
         "reading comprehension, four choices",
         _BELEBELE,
         hub="facebook/belebele",
+        revision="7899cdfa4e1e0d733fd77c848e2c273cb1d32be2",
         licence="CC-BY-SA-4.0",
-        chance=0.25,
+        choices=4,
         source_columns=("link", "question_number"),
+        comparable="lm-eval 0.4.13, belebele_*, 0-shot, acc",
     ),
 )

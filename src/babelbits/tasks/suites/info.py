@@ -7,6 +7,7 @@ the canonical code of `babelbits.languages`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from babelbits.languages import resolve
 
@@ -34,6 +35,18 @@ class SuiteInfo:
     """Expected score of guessing; None where there is none."""
     shots: int | None = 0
     """Few-shot examples unless the study says otherwise; None: the lm-eval task knows."""
+    parts: tuple[str, ...] = ()
+    """Names of the lm-eval tasks, with `{}`, that one language consists of: MMLU's subjects."""
+    packaged: str | None = None
+    """YAML file of the task in this package, where lm-eval does not have it."""
+    metric: str = "accuracy"
+    """What a number of this suite is, as papers call it."""
+    choices: int | None = None
+    """How many answers an item offers; None where the model writes or texts are scored."""
+    revision: str | None = None
+    """Commit of the hub dataset; None: its branch main, whose commit is recorded when it is got."""
+    comparable: str = "studies made with Babelbits"
+    """What the number may be compared with, outside of a study."""
     any_language: bool = False
     """True where `languages` is only a guess from the name: the study may say another."""
     own_shots: int = 0
@@ -46,6 +59,26 @@ class SuiteInfo:
     """Whether it identifies languages, so that a study may choose the identifier."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
+    translates: Literal["into", "from"] | None = None
+    """Translation suites: into the language, or from it; the other side is the study's pivot."""
+    data_name: str | None = None
+    """Under which name `[data]` may hold the folder besides the suite's own: suites share data."""
+    native_numbers: bool = False
+    """True where lm-eval reads ASCII digits only: `native_match` is scored beside its metrics."""
+    limits: Literal["scaled", "fixed"] = "fixed"
+    """Unless the study says otherwise; see `tasks.limits`."""
+
+    @property
+    def output_type(self) -> Literal["choice", "generation", "text"]:
+        """What the model is asked for: to choose, to write, or nothing but the text's bits."""
+        if self.generates:
+            return "generation"
+        return "text" if self.metric.startswith("bits") else "choice"
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the data come from the hub unless the study names a folder."""
+        return self.hub_dataset is not None
 
 
 def canonical(code: str) -> str:

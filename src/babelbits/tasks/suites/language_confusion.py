@@ -16,6 +16,7 @@ def _suite(name: str, summary: str, codes: str, *, parallel: bool) -> SuiteInfo:
         licence="Apache-2.0; Dolly prompts CC-BY-SA-3.0",
         parallel=parallel,
         upstream=upstream,
+        metric="line-level pass rate",
         identifies=True,
     )
 

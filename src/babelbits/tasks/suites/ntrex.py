@@ -3,7 +3,7 @@
 from babelbits.tasks.suites.info import SuiteInfo, by_language
 
 # The plain variant of a language comes before its regional ones: the first takes a shared code.
-_NTREX = """
+NTREX = """
     eng afr amh arb aze-Latn bak bel bem ben bod bos bul cat ces ckb-Arab cym dan deu div dzo ell
     est eus ewe fao fas fij fil fin fra fuc gle glg gsw-ZH guj hau heb hin hmn hrv hun hye ibo ind
     isl ita jpn kan kat kaz khm kin kir kmr kor lao lav lit ltz mal mar mey mkd mlg mlt mon mri msa
@@ -15,7 +15,7 @@ _NTREX = """
 
 
 def _ntrex(name: str, unit: str) -> SuiteInfo:
-    upstream = by_language(_NTREX)
+    upstream = by_language(NTREX)
     return SuiteInfo(
         name=name,
         languages=tuple(upstream),
@@ -24,6 +24,7 @@ def _ntrex(name: str, unit: str) -> SuiteInfo:
         licence="CC-BY-SA-4.0",
         parallel=True,
         upstream=upstream,
+        metric="bits per byte",
     )
 
 

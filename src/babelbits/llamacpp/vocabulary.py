@@ -1,14 +1,24 @@
-"""llama.cpp's own tokenizer, with the few methods of a Hugging Face tokenizer that engines use.
+"""llama.cpp's own tokenizer, with the few methods of a Hugging Face tokenizer that are used.
 
-It serves a GGUF file that comes without a tokenizer of its own, and it is what the checkpoint's
-tokenizer is compared with (`encoding`).
+It serves a GGUF file that comes without a checkpoint, and it is what a checkpoint's tokenizer is
+compared with, when a file is converted and whenever an engine reads new text.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from babelbits.errors import ModelError
+from babelbits.llamacpp import library
+
+_SHOWN_TOKENS = 8
+_SHOWN_LETTERS = 40
+"""Of a text, before and after the place where two tokenizers differ."""
 
 
 class Vocabulary:
@@ -38,13 +48,15 @@ class Vocabulary:
 
     def __call__(
         self,
-        texts: Sequence[str],
+        text: str | Sequence[str],
         *,
         add_special_tokens: bool = True,
         verbose: bool = False,  # noqa: ARG002  of the Hugging Face signature
-    ) -> dict[str, list[list[int]]]:
-        """Token ids of texts."""
-        ids = [self.encode(text, add_special_tokens=add_special_tokens) for text in texts]
+    ) -> dict[str, Any]:
+        """Token ids of a text or of each of several, under 'input_ids'."""
+        if isinstance(text, str):
+            return {"input_ids": self.encode(text, add_special_tokens=add_special_tokens)}
+        ids = [self.encode(one, add_special_tokens=add_special_tokens) for one in text]
         return {"input_ids": ids}
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
@@ -98,3 +110,57 @@ class Vocabulary:
 
     def _name(self, token: int | None) -> str | None:
         return None if token is None else self.decode(token)
+
+
+@contextmanager
+def open_vocabulary(file: Path) -> Iterator[Vocabulary]:
+    """The tokenizer of a GGUF file, without its weights.
+
+    Raises
+    ------
+    ModelError
+        If llama.cpp cannot load the file's vocabulary.
+    MissingExtraError, EngineError
+        If llama.cpp is not installed, or does not run here.
+    """
+    llama = library.load()
+    parameters = llama.llama_model_default_params()
+    parameters.vocab_only = True
+    with library.complaints() as said:
+        model = llama.llama_model_load_from_file(os.fsencode(file), parameters)
+    if not model:
+        raise ModelError(
+            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
+        )
+    try:
+        yield Vocabulary(llama, model, name=file.stem)
+    finally:
+        llama.llama_model_free(model)
+
+
+def difference(text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any) -> str:
+    """Where two tokenizers read a text differently: the place, and what each makes of it.
+
+    Parameters
+    ----------
+    text : str
+        What both read.
+    expected, found : sequences of int
+        Token ids by the checkpoint's tokenizer, and by llama.cpp.
+    tokenizer : Hugging Face tokenizer
+        The checkpoint's.
+    """
+    same = 0
+    while same < min(len(expected), len(found)) and expected[same] == found[same]:
+        same += 1
+    place = len(tokenizer.decode(expected[:same])) if same else 0
+    shown = text[max(0, place - _SHOWN_LETTERS) : place + _SHOWN_LETTERS]
+    part = slice(same, same + _SHOWN_TOKENS)
+
+    def pieces(ids: Sequence[int]) -> str:
+        return f"{list(ids[part])} {tokenizer.convert_ids_to_tokens(list(ids[part]))}"
+
+    return (
+        f"{shown!r}, from token {same} on\n  tokenizer: {pieces(expected)}"
+        f"\n  llama.cpp: {pieces(found)}"
+    )

@@ -1,0 +1,114 @@
+"""From events to judgments: one a rater and showing, the last answer standing. Reads, never writes.
+
+Everything is in terms of text a and text b, which say nothing about baseline and variant. Sign:
+`preference` is -2 to 2, positive prefers text b.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from babelbits.annotate.events import answer_of, is_right
+from babelbits.annotate.models import event, rater, showing, slot, unit
+from babelbits.annotate.timing import Duration, Timed, duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgment:
+    """What one rater says of one unit."""
+
+    rater: str
+    unit_id: int
+    language: str
+    kind: str
+    round: int
+    """0, or 1 for the repeat with sides swapped."""
+    a_first: bool
+    chose_first: bool | None
+    """None where neither was preferred."""
+    preference: int | None
+    """-2: text a is much better; 2: text b is; None: no choice but "both are unusable"."""
+    unusable: bool
+    a_reasons: tuple[str, ...]
+    b_reasons: tuple[str, ...]
+    comment: str
+    revisions: int
+    counted: bool
+    """Fills a slot: the judgments that estimates are made of. False for checks, repeats and
+    surplus."""
+    surplus: bool
+    """Of a pair whose slot had passed to somebody else."""
+    right: bool | None
+    """For units made by rule; None for others."""
+    answered_at: float
+    duration: Duration | None
+
+
+def read_judgments(connection: Connection) -> tuple[Judgment, ...]:
+    """All judgments, in the order of first answers."""
+    events: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(select(event).order_by(event.c.id)):
+        events[row.showing_id].append(row)
+    query = (
+        select(
+            showing.c.id,
+            showing.c.unit_id,
+            showing.c.round,
+            showing.c.a_first,
+            showing.c.answered_at,
+            rater.c.name,
+            unit.c.language,
+            unit.c.kind,
+            unit.c.expected,
+            unit.c.prompt,
+            unit.c.text_a,
+            unit.c.text_b,
+            slot.c.done_at,
+        )
+        .join(rater, rater.c.id == showing.c.rater_id)
+        .join(unit, unit.c.id == showing.c.unit_id)
+        .outerjoin(slot, slot.c.showing_id == showing.c.id)
+        .where(showing.c.answered_at.is_not(None))
+        .order_by(showing.c.answered_at, showing.c.id)
+    )
+    return tuple(_judgment(row, events[row.id]) for row in connection.execute(query))
+
+
+def _judgment(row: Any, events: Sequence[Any]) -> Judgment:
+    answers = [one for one in events if one.kind == "answer"]
+    answer = answer_of(max(answers, key=lambda one: one.revision).body)
+    towards_b = None if answer.choice is None else answer.choice if row.a_first else -answer.choice
+    a_reasons, b_reasons = answer.first_reasons, answer.second_reasons
+    if not row.a_first:
+        a_reasons, b_reasons = b_reasons, a_reasons
+    counted = row.kind == "pair" and row.round == 0
+    return Judgment(
+        rater=row.name,
+        unit_id=row.unit_id,
+        language=row.language,
+        kind=row.kind,
+        round=row.round,
+        a_first=row.a_first,
+        chose_first=answer.choice < 0 if answer.choice else None,
+        preference=towards_b,
+        unusable=answer.unusable,
+        a_reasons=a_reasons,
+        b_reasons=b_reasons,
+        comment=answer.comment,
+        revisions=len(answers),
+        counted=counted and row.done_at is not None,
+        surplus=counted and row.done_at is None,
+        right=None if row.expected is None else is_right(row.expected, answer, a_first=row.a_first),
+        answered_at=row.answered_at,
+        duration=duration(
+            [
+                Timed(kind=one.kind, elapsed_ms=one.elapsed_ms, received_at=one.received_at)
+                for one in events
+            ],
+            n_characters=len(row.prompt) + len(row.text_a) + len(row.text_b),
+            language=row.language,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The app's pages: routes, what protects them, templates. Knows no variant and opens no key."""

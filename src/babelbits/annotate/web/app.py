@@ -1,0 +1,91 @@
+"""The app of one campaign."""
+
+import time
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from babelbits.annotate.events import MAX_COMMENT, RefusedError
+from babelbits.annotate.folder import Campaign
+from babelbits.annotate.limits import Limiter
+from babelbits.annotate.web import entering, owner, rating
+from babelbits.annotate.web.protection import Protection
+from babelbits.annotate.web.site import (
+    RATER,
+    Site,
+    make_templates,
+    maybe_rater,
+    words_of,
+)
+
+_WRONG_TRIES = (20, 600.0)
+_REQUESTS = (600, 60.0)
+"""Ten a second for a minute: far beyond reading."""
+_STATUS = {"closed": 423, "stale": 409, "screen_is_final": 409, "comment_too_long": 413}
+
+
+def make_app(
+    campaign: Campaign,
+    *,
+    public_url: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The app that serves a campaign.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        An open one.
+    public_url : str, optional
+        Where raters reach it, if that is not where it listens; https makes cookies secure.
+    clock : callable
+        Seconds since 1970; an argument so that tests need not wait.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = Site(
+        campaign=campaign,
+        clock=clock,
+        templates=make_templates(),
+        https=public_url is not None and public_url.startswith("https:"),
+        wrong_tries=Limiter(*_WRONG_TRIES, clock=clock),
+        requests=Limiter(*_REQUESTS, clock=clock),
+    )
+    app.state.standing = owner.Standing()
+    for router in (entering.router, rating.router, owner.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(packages=[("babelbits.annotate", "static")]))
+    app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _failed)
+    app.add_middleware(Protection, public_url=public_url)
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    code = str(error)
+    return _sentence(request, code, _STATUS.get(code, 422))
+
+
+def _invalid(request: Request, _error: Exception) -> Response:
+    return _sentence(request, "bad_request", 422)  # what was sent is not sent back
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    code = str(getattr(error, "detail", "bad_request"))
+    return _sentence(request, code, status)
+
+
+def _sentence(request: Request, code: str, status: int) -> Response:
+    """An error as a code for the page and a sentence for people, in their language."""
+    site: Site = request.app.state.site
+    words = words_of(request, maybe_rater(request, site) if RATER in request.cookies else None)
+    known = code if code in words.words else "bad_request"
+    text = words.say(known, n=MAX_COMMENT)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": known, "message": text}, status_code=status)
+    return site.page("message.html.j2", words, heading=words.say("title"), text=text, status=status)

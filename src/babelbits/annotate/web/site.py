@@ -1,0 +1,134 @@
+"""What the routes share: the campaign, the clock, pages, limits; and who is asking."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, HTTPException, Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from babelbits.annotate import auth
+from babelbits.annotate.auth import Visitor
+from babelbits.annotate.folder import Campaign
+from babelbits.annotate.interface import FALLBACK, Interface, available, interface
+from babelbits.annotate.limits import Limiter
+
+RATER, OWNER = "rater", "owner"
+"""Names of the two cookies."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One campaign as it is served."""
+
+    campaign: Campaign
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+    templates: Environment
+    https: bool
+    wrong_tries: Limiter
+    """Of links and passwords, by address."""
+    requests: Limiter
+    """Of writing requests, by rater."""
+
+    def page(
+        self,
+        name: str,
+        words: Interface,
+        *,
+        status: int = 200,
+        **values: object,  # what the template shows
+    ) -> HTMLResponse:
+        """A page in the visitor's interface."""
+        html = self.templates.get_template(name).render(
+            ui=words.language,
+            say=words.say,
+            words=words.words,
+            study=self.campaign.settings.title,
+            title=self.campaign.settings.title or words.say("title"),
+            interfaces=[interface(code).language for code in available()],
+            **values,
+        )
+        return HTMLResponse(html, status_code=status)
+
+    def set_cookie(self, response: Response, name: str, token: str, seconds: float) -> None:
+        """Give a session to the browser; no script can read it."""
+        response.set_cookie(
+            name,
+            token,
+            max_age=int(seconds),
+            httponly=True,
+            secure=self.https,
+            samesite="lax",
+            path="/",
+        )
+
+
+def make_templates() -> Environment:
+    """Templates of the app; everything is escaped, and a missing value is an error."""
+    return Environment(
+        loader=PackageLoader("babelbits.annotate", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def get_site(request: Request) -> Site:
+    """The campaign that this app serves."""
+    found: Site = request.app.state.site
+    return found
+
+
+TheSite = Annotated[Site, Depends(get_site)]
+
+
+def _visitor(request: Request, site: Site, cookie: str) -> Visitor | None:
+    token = request.cookies.get(cookie)
+    with site.campaign.database.reading() as connection:
+        found = auth.visitor(connection, token, secret=site.campaign.secret, now=site.clock())
+    if found is not None and (found.rater_id is None) == (cookie == OWNER):
+        return found
+    return None
+
+
+def maybe_rater(request: Request, site: TheSite) -> Visitor | None:
+    """The rater who asks, if it is one."""
+    return _visitor(request, site, RATER)
+
+
+def maybe_owner(request: Request, site: TheSite) -> Visitor | None:
+    """The owner, if it is the owner who asks."""
+    return _visitor(request, site, OWNER)
+
+
+def writing_rater(
+    site: TheSite,
+    rater: Annotated[Visitor | None, Depends(maybe_rater)],
+    x_csrf_token: Annotated[str | None, Header()] = None,
+) -> Visitor:
+    """The rater who may write: signed in, with the session's CSRF token, not too fast."""
+    if rater is None:
+        raise HTTPException(401, "session_ended")
+    if not auth.csrf_fits(x_csrf_token, rater.csrf):
+        raise HTTPException(403, "bad_csrf")
+    if not site.requests.count(rater.name):
+        raise HTTPException(429, "too_many")
+    return rater
+
+
+def words_of(request: Request, visitor: Visitor | None) -> Interface:
+    """The interface of a visitor; a stranger's by what the browser asks for."""
+    if visitor is not None:
+        return interface(visitor.interface)
+    wished = request.headers.get("accept-language", FALLBACK)
+    codes = [part.split(";")[0].strip().split("-")[0].lower() for part in wished.split(",")]
+    codes = ["nb" if code == "no" else code for code in codes]
+    return interface(next((code for code in codes if code in available()), FALLBACK))
+
+
+def address(request: Request) -> str:
+    """Where a request comes from; kept in memory only, for limits."""
+    return request.client.host if request.client else "?"

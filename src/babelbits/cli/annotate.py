@@ -1,0 +1,466 @@
+"""`babelbits annotate`: a blinded rating campaign, from pairs to votes.
+
+What is a secret (links, the owner's password) goes to stdout once and is kept nowhere.
+"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from babelbits.cli.console import cell, console, data, data_json, duration, say
+from babelbits.errors import MissingExtraError, StudyError
+
+if TYPE_CHECKING:
+    from babelbits.annotate.folder import Campaign
+    from babelbits.annotate.progress import Progress
+    from babelbits.annotate.settings import Settings
+
+SCHEMA = "babelbits.annotate/1"
+_DEFAULT_URL = "http://127.0.0.1:8000"
+_FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+_URL = click.option(
+    "--url", default=_DEFAULT_URL, show_default=True, help="Where raters reach the app."
+)
+_DAYS = click.option(
+    "--days",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Invitations expire after so many days.",
+)
+
+
+@click.group()
+def annotate() -> None:
+    """Let people compare baseline and variant, blinded, in a web app.
+
+    \b
+    babelbits annotate create pairs.jsonl --folder c --raters ar=3,sw=3
+    babelbits annotate serve c           the app; raters open their links
+    babelbits annotate status c          progress, agreement, time
+    babelbits annotate export c          events, judgments, codebook: blinded
+    babelbits annotate unblind c --reason "all 600 judgments are in"
+
+    \b
+    babelbits annotate invite c --languages ar,en    one more rater, or --rater r02: a new link
+    babelbits annotate revoke c r02                  end a rater's links and sessions
+    babelbits annotate forget c r02                  delete all that a rater gave
+    """  # noqa: D301  click wants the control character
+    try:
+        import fastapi  # noqa: F401
+        import sqlalchemy  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the rating app needs {error.name}", hint="pip install 'babelbits[annotate]'"
+        ) from error
+
+
+@annotate.command()
+@click.argument("pairs", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of the new campaign.",
+)
+@click.option("--title", default="", help="Shown to raters; says nothing about models.")
+@click.option("--raters", "wanted", default="", help="How many in each language, e.g. ar=3,sw=3.")
+@click.option("--database", help="URL; SQLite in the folder if left out.")
+@click.option("--overlap", default=3, show_default=True, help="Judgments of a shared pair.")
+@click.option(
+    "--overlap-share", default=0.3, show_default=True, help="Share of the pairs that are shared."
+)
+@click.option("--check-every", default=10, show_default=True, help="Pairs to a check; 0: none.")
+@click.option("--gold", default=6, show_default=True, help="Checks by rule, a language.")
+@click.option("--identical", default=2, show_default=True, help="Identical answers shown.")
+@click.option("--repeats/--no-repeats", default=True, help="Show pairs again, sides swapped.")
+@click.option("--screen", default=4, show_default=True, help="Checks before a language opens.")
+@click.option("--screen-pass", default=3, show_default=True, help="Right ones that open it.")
+@click.option("--lease", default=15.0, show_default=True, help="Minutes that a pair is held.")
+@click.option("--pay-per-hour", type=float, help="Named on the consent page; for the estimate.")
+@click.option("--currency", default="", help="Of the pay, e.g. EUR.")
+@_DAYS
+@_URL
+@_JSON
+def create(
+    pairs: Path,
+    *,
+    folder: Path,
+    title: str,
+    wanted: str,
+    database: str | None,
+    overlap: int,
+    overlap_share: float,
+    check_every: int,
+    gold: int,
+    identical: int,
+    repeats: bool,
+    screen: int,
+    screen_pass: int,
+    lease: float,
+    pay_per_hour: float | None,
+    currency: str,
+    days: float,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Make a campaign of the pairs in PAIRS (JSON Lines; see docs/judge.md).
+
+    Prints the owner's password and the raters' links once.
+    """
+    from babelbits.annotate.settings import Settings
+
+    settings = Settings(
+        title=title.strip(),
+        overlap=overlap,
+        overlap_share=overlap_share,
+        check_every=check_every,
+        gold=gold,
+        identical=identical,
+        repeats=repeats,
+        screen=screen,
+        screen_pass=min(screen_pass, screen),
+        lease_minutes=lease,
+        pay_per_hour=pay_per_hour,
+        currency=currency,
+    )
+    _create(pairs, folder, settings, wanted, database, days=days, url=url, as_json=as_json)
+
+
+def _create(
+    pairs: Path,
+    folder: Path,
+    settings: "Settings",
+    wanted: str,
+    database: str | None,
+    *,
+    days: float,
+    url: str,
+    as_json: bool,
+) -> None:
+    from babelbits.annotate import folder as folders
+    from babelbits.annotate.create import draft_campaign, pairs_hash
+    from babelbits.annotate.secrets import new_password, new_secret
+    from babelbits.errors import StoreError
+    from babelbits.judge.pair_files import read_pairs
+
+    raters = _wanted(wanted)
+    outputs = read_pairs(pairs)
+    if folders.exists(folder):
+        if folders.same_outputs(folder, pairs_hash(outputs)):
+            say(f"the campaign is there already: babelbits annotate serve {folder}")
+            return
+        raise StoreError(
+            "the campaign in this folder is about other outputs",
+            where=str(folder),
+            hint="votes on changed outputs cannot be mixed: name another folder",
+        )
+    secret, password = new_secret(), new_password()
+    draft = draft_campaign(outputs, settings, secret=secret)
+    _check_languages(raters, {unit.language for unit in draft.units})
+    campaign = folders.write_campaign(
+        folder,
+        draft,
+        settings,
+        secret=secret,
+        database_url=database,
+        owner_password=password,
+        pairs_file=pairs,
+        pairs_digest=pairs_hash(outputs),
+        now=time.time(),
+    )
+    links = [
+        _invite(campaign, [language], None, days=days, url=url)
+        for language, count in raters.items()
+        for _ in range(count)
+    ]
+    judgments = sum(unit.wanted for unit in draft.units)
+    if as_json:
+        counts = {
+            "pairs": len(outputs),
+            "identical": draft.n_identical,
+            "units": sum(unit.kind == "pair" for unit in draft.units),
+            "judgments": judgments,
+        }
+        secrets = {"owner_password": password, "invitations": links}
+        data_json({"schema": SCHEMA, **counts, **secrets, "notes": list(draft.notes)})
+        return
+    say(
+        f"{len(outputs)} pairs: {draft.n_identical} with identical answers (ties by construction,"
+        f" not shown), {sum(unit.kind == 'pair' for unit in draft.units)} to rate,"
+        f" {judgments} judgments wanted"
+    )
+    for note in draft.notes:
+        say(f"note: {note}")
+    say("kept nowhere else, so keep them now:")
+    data(f"owner password  {password}")
+    _print_links(links)
+    say(f"next: babelbits annotate serve {folder}")
+
+
+@annotate.command()
+@_FOLDER
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen at.")
+@click.option("--url", help="Where raters reach it behind a proxy, e.g. https://rate.example.org.")
+@click.option("--verbose", is_flag=True, help="Log requests: route, status, time; no addresses.")
+def serve(folder: Path, *, host: str, port: int, url: str | None, verbose: bool) -> None:
+    """Serve the campaign in FOLDER until Ctrl-C."""
+    from babelbits.annotate import folder as folders
+    from babelbits.annotate.web.serve import serve as serve_app
+
+    note = folders.check_outputs(folder)
+    if note is not None:
+        say(f"note: {note}")
+    campaign = folders.open_campaign(folder)
+    shown = url or f"http://{host}:{port}"
+    say(f"raters: {shown}/join/…   owner: {shown}/owner   Ctrl-C stops; votes are safe at any time")
+    if url is None and host not in ("127.0.0.1", "localhost", "::1"):
+        say("warning: no --url with https: links, passwords and votes travel in clear")
+    try:
+        serve_app(campaign, host=host, port=port, public_url=url, verbose=verbose)
+    finally:
+        campaign.close()
+
+
+@annotate.command()
+@_FOLDER
+@click.option("--languages", default="", help="Of a new rater, in order, e.g. ar,en.")
+@click.option("--rater", help="A new link for this rater instead.")
+@click.option("--interface", "spoken", help="Language of the pages; the rater's first by default.")
+@_DAYS
+@_URL
+@_JSON
+def invite(
+    folder: Path,
+    *,
+    languages: str,
+    rater: str | None,
+    spoken: str | None,
+    days: float,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Invite one more rater, or send a rater a new link."""
+    from babelbits.languages import resolve
+
+    if bool(languages) == bool(rater):
+        raise click.UsageError("name the --languages of a new rater, or a --rater")
+    codes = [resolve(code).code for code in languages.split(",") if code.strip()]
+    campaign = _open(folder)
+    link = _invite(campaign, codes, spoken, days=days, url=url, name=rater)
+    if as_json:
+        data_json({"schema": SCHEMA, "invitations": [link]})
+        return
+    _print_links([link])
+
+
+@annotate.command()
+@_FOLDER
+@click.argument("rater")
+def revoke(folder: Path, rater: str) -> None:
+    """End the links and sessions of RATER; what was said stays."""
+    from babelbits.annotate import auth
+    from babelbits.annotate.folder import log_act
+
+    with _open(folder).database.writing() as connection:
+        auth.revoke(connection, rater, now=time.time())
+        log_act(connection, "revoke", now=time.time(), detail={"rater": rater})
+    say(f"{rater}: links and sessions ended; `annotate invite --rater {rater}` lets them in again")
+
+
+@annotate.command()
+@_FOLDER
+@click.argument("rater")
+def forget(folder: Path, rater: str) -> None:
+    """Delete everything that RATER gave: the right to be forgotten."""
+    from babelbits.annotate.forget import forget as delete
+
+    with _open(folder).database.writing() as connection:
+        judgments = delete(connection, rater, now=time.time())
+    say(f"{rater}: {judgments} judgments, links and sessions deleted; others may fill the places")
+    say("exported and unblinded files still hold them: write those again, and tell who has copies")
+
+
+@annotate.command()
+@_FOLDER
+@click.option("--pay-per-hour", type=float, help="For the estimate, if not named at the start.")
+@_JSON
+def status(folder: Path, *, pay_per_hour: float | None, as_json: bool) -> None:
+    """Progress, agreement and measured time; blinded."""
+    import numpy as np
+
+    from babelbits.annotate.progress import progress
+
+    campaign = _open(folder)
+    found = progress(campaign, now=time.time(), rng=np.random.default_rng(0))
+    pay = campaign.settings.pay_per_hour if pay_per_hour is None else pay_per_hour
+    if as_json:
+        data_json({"schema": SCHEMA, **_status_object(found, pay)})
+        return
+    _print_status(found, pay, campaign.settings.currency)
+
+
+@annotate.command()
+@_FOLDER
+@click.option("--out", type=click.Path(path_type=Path), help="FOLDER/export if left out.")
+def export(folder: Path, *, out: Path | None) -> None:
+    """Write events, judgments and a codebook; blinded."""
+    from babelbits.annotate.export import export as write
+
+    written = write(_open(folder), out or folder / "export")
+    say(f"{written.n_events} events, {written.n_judgments} judgments")
+    for name in written.files:
+        data(str(written.folder / name))
+
+
+@annotate.command()
+@_FOLDER
+@click.option("--reason", required=True, help="Kept in the campaign's log.")
+def unblind(folder: Path, *, reason: str) -> None:
+    """Say which answer was whose. Logged; no vote is taken after it."""
+    from babelbits.annotate.unblinding import unblind as open_key
+
+    if not reason.strip():
+        raise StudyError("no reason given", where="--reason", hint="say why the study ends now")
+    done = open_key(_open(folder), reason=reason.strip(), now=time.time())
+    if done.note is not None:
+        say(f"note: {done.note}")
+    say(
+        f"frozen; {done.n_votes} votes, {done.n_after_rule} after the rule declared beforehand"
+        f" (left out: {', '.join(done.excluded) or 'nobody'}), {done.n_identical} identical pairs"
+    )
+    for name in ("votes.jsonl", "votes_after_rule.jsonl", "identical.jsonl", "key.csv"):
+        data(str(done.folder / name))
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def _open(folder: Path) -> "Campaign":
+    from babelbits.annotate.folder import open_campaign
+
+    return open_campaign(folder)
+
+
+def _wanted(text: str) -> dict[str, int]:
+    """'ar=3,sw=2' as languages and counts."""
+    from babelbits.languages import resolve
+
+    found: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        code, _, count = part.partition("=")
+        if not count.isdigit() or int(count) < 1:
+            raise StudyError(f"cannot read {part!r}", where="--raters", hint="e.g. ar=3,sw=3")
+        found[resolve(code).code] = int(count)
+    return found
+
+
+def _check_languages(raters: dict[str, int], known: set[str]) -> None:
+    from babelbits.suggest import one_of
+
+    for code in raters:
+        if code not in known:
+            raise StudyError(
+                f"there is nothing to rate in {code!r}",
+                where="--raters",
+                hint=f"the pairs that differ are in {one_of(sorted(known))}",
+            )
+
+
+def _invite(
+    campaign: "Campaign",
+    languages: list[str],
+    spoken: str | None,
+    *,
+    days: float,
+    url: str,
+    name: str | None = None,
+) -> dict[str, Any]:
+    from babelbits.annotate import auth
+    from babelbits.annotate.folder import log_act
+    from babelbits.annotate.interface import FALLBACK, available
+    from babelbits.suggest import one_of
+
+    if spoken is not None and spoken not in available():
+        raise StudyError(
+            f"the pages do not speak {spoken!r}",
+            where="--interface",
+            hint=f"they speak {one_of(available())}",
+        )
+    with campaign.database.writing() as connection:
+        now = time.time()
+        if name is None:
+            first = languages[0] if languages[0] in available() else FALLBACK
+            name = auth.add_rater(connection, languages, interface=spoken or first, now=now)
+        token = auth.invite_rater(connection, name, days=days, now=now)
+        log_act(connection, "invite", now=now, detail={"rater": name, "days": days})
+    return {"rater": name, "languages": languages, "link": f"{url.rstrip('/')}/join/{token}"}
+
+
+def _print_links(links: list[dict[str, Any]]) -> None:
+    for link in links:
+        data(
+            f"{link['rater']}  {','.join(link['languages'])}  {link['link']}".replace("    ", "  ")
+        )
+
+
+def _status_object(found: "Progress", pay: float | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    raters = [
+        {**asdict(one), "pay": None if pay is None else round(pay * one.minutes / 60, 2)}
+        for one in found.raters
+    ]
+    return {**asdict(found), "raters": raters, "done": found.done, "wanted": found.wanted}
+
+
+def _print_status(found: "Progress", pay: float | None, currency: str) -> None:
+    from rich.table import Table
+
+    say(
+        f"{found.done} of {found.wanted} judgments; {found.identical} identical pairs not shown"
+        + ("; unblinded: closed" if found.frozen_at is not None else "")
+    )
+    languages = Table(
+        "language", "done", "wanted", "out", "raters", "shared", "alpha", "same", "first"
+    )
+    for one in found.languages:
+        interval = one.alpha_interval
+        between = "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
+        languages.add_row(
+            one.language,
+            str(one.done),
+            str(one.wanted),
+            str(one.held),
+            str(one.raters),
+            str(one.agreement_units),
+            "–" if one.alpha is None else f"{one.alpha:.2f}{between}",
+            "–" if one.raw is None else f"{one.raw:.0%}",
+            "–" if one.first.value is None else f"{one.first.value:.0%}",
+        )
+    console().print(languages)
+    raters = Table(
+        "rater", "state", "judged", "checks", "repeats", "first", "time", "raw", "look at"
+    )
+    if pay is not None:
+        raters.add_column("pay")
+    for rater in found.raters:
+        cells = [
+            rater.rater,
+            rater.state,
+            str(rater.judgments),
+            f"{rater.checks.count}/{rater.checks.total}",
+            f"{rater.repeats.count}/{rater.repeats.total}",
+            "–" if rater.first.value is None else f"{rater.first.value:.0%}",
+            duration(60 * rater.minutes) if rater.minutes else "–",
+            duration(60 * rater.raw_minutes) if rater.raw_minutes else "–",
+            "; ".join(rater.flags),
+        ]
+        if pay is not None:
+            cells.append(f"{pay * rater.minutes / 60:.2f} {currency}".strip())
+        raters.add_row(*map(cell, cells))
+    console().print(raters)

@@ -1,0 +1,105 @@
+"""`babelbits votes`: put what people preferred beside a run, from our app or another tool."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from babelbits.cli.console import say
+from babelbits.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from babelbits.judge.foreign.raw import Choice
+    from babelbits.judge.votes import Vote
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("run", metavar="RUN|STUDY", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Pairs that were judged. Not needed for the votes of `babelbits annotate`.",
+)
+@click.option("--name", default="people", show_default=True, help="What to call these people.")
+@click.option("--rater", "raters", multiple=True, help="Who was asked; others are an error.")
+@click.option("--means", "meanings", multiple=True, metavar="WORD=SIDE",
+              help="An answer in the raters' own words, e.g. venstre=left.")  # fmt: skip
+@click.option("--simulated", is_flag=True, help="Nobody gave these votes: stamp them so.")
+@click.option("--smoke", is_flag=True, help="For the folder's smoke run.")
+def votes(
+    file: Path,
+    run: Path,
+    *,
+    pairs: Path | None,
+    name: str,
+    raters: tuple[str, ...],
+    meanings: tuple[str, ...],
+    simulated: bool,
+    smoke: bool,
+) -> None:
+    """Put people's preferences beside a run; its report shows them next to metrics and judges.
+
+    \b
+    babelbits votes campaign/export/votes.jsonl study.toml        from `babelbits annotate export`
+    babelbits votes export.json study.toml --pairs pairs.jsonl    Label Studio, Argilla
+    babelbits votes table.csv study.toml --pairs pairs.jsonl --means venstre=left
+
+    The same name again replaces what these people said before.
+    """  # noqa: D301  click wants the control character
+    from babelbits.cli.report import locate
+    from babelbits.judge.book import write_people
+
+    means = _means(meanings)
+    folder, _, is_smoke = locate(run, smoke=smoke)
+    found, origin = _read(file, pairs=pairs, raters=raters, means=means)
+    parent = folder / ("smoke" if is_smoke else "") / "judgments"
+    write_people(parent, found, name=name, origin=origin, simulated=simulated)
+    judges = {vote.judge for vote in found}
+    languages = {vote.language for vote in found}
+    say(
+        f"{len(found):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
+        f"the run as '{name}'; `babelbits report {run}` shows them"
+    )
+
+
+def _means(meanings: tuple[str, ...]) -> "Mapping[str, Choice]":
+    from babelbits.judge.foreign.raw import choice_of
+
+    found = {}
+    for one in meanings:
+        word, equals, side = one.rpartition("=")
+        if not equals or not word:
+            raise StudyError(f"--means {one!r} is not WORD=SIDE", hint="--means venstre=left")
+        found[word] = choice_of(side, where="--means")
+    return found
+
+
+def _read(
+    file: Path,
+    *,
+    pairs: Path | None,
+    raters: tuple[str, ...],
+    means: "Mapping[str, Choice]",
+) -> "tuple[tuple[Vote, ...], dict[str, str]]":
+    """Votes and where they came from."""
+    from babelbits.judge.foreign import read_foreign
+    from babelbits.judge.pair_files import read_pairs
+    from babelbits.judge.vote_files import read_votes
+    from babelbits.recipes.manifests import sha256
+
+    origin = {"file": file.name, "sha256": sha256(file)}
+    if pairs is None:
+        if file.suffix != ".jsonl":
+            raise StudyError(
+                f"{file.name} does not say which answers were the variant's",
+                hint="add --pairs with the file of pairs that these people judged",
+            )
+        return read_votes(file), {**origin, "format": "votes"}
+    found = read_foreign(file, pairs=read_pairs(pairs), raters=raters or None, means=means)
+    for count, what in ((found.skipped, "skipped or drafts"), (found.replaced, "judged again")):
+        if count:
+            say(f"{count:,} judgments left out: {what}")
+    return found.votes, {**origin, "format": found.format}

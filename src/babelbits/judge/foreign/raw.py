@@ -1,0 +1,74 @@
+"""A preference as another tool exported it, before it is known which side was the variant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from babelbits.errors import TaskError
+from babelbits.suggest import did_you_mean
+
+Choice = Literal["left", "right", "variant", "baseline", "tie", "unusable"]
+"""unusable: neither answer is of use; a tie with a flag."""
+
+_WORDS: Mapping[str, Choice] = MappingProxyType(
+    {
+        **dict.fromkeys(("left", "a", "1", "first", "answer1", "response1", "text1"), "left"),
+        **dict.fromkeys(("right", "b", "2", "second", "answer2", "response2", "text2"), "right"),
+        **dict.fromkeys(("variant", "quantized"), "variant"),
+        **dict.fromkeys(("baseline", "reference"), "baseline"),
+        **dict.fromkeys(("tie", "same", "equal", "0", "both good", "draw"), "tie"),
+        **dict.fromkeys(("unusable", "both unusable", "both bad", "neither"), "unusable"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawVote:
+    """One judgment, oriented by side."""
+
+    where: str
+    """Place in the file, for error messages."""
+    rater: str
+    choice: Choice
+    pair_id: str | None = None
+    prompt: str | None = None
+    left: str | None = None
+    right: str | None = None
+    """Texts that were shown; None where the export names the pair instead."""
+    variant_side: Literal["left", "right"] | None = None
+    """Which side was the variant, where the export says so."""
+    strength: int | None = None
+    """1 or 2: how much better; None where it was not asked."""
+    reasons: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+def choice_of(
+    word: str, *, where: str, means: Mapping[str, Choice] = MappingProxyType({})
+) -> Choice:
+    """What an answer means.
+
+    Parameters
+    ----------
+    word : str
+        As exported; case, underscores and hyphens do not matter.
+    means : mapping
+        The user's own words, before the usual ones.
+
+    Raises
+    ------
+    TaskError
+        If nobody says what it means.
+    """
+    plain = word.strip().lower().replace("_", " ").replace("-", " ")
+    plain = plain if plain in _WORDS or plain in means else plain.replace(" ", "")
+    own = {key.lower(): value for key, value in means.items()}
+    found = own.get(word.strip().lower()) or own.get(plain) or _WORDS.get(plain)
+    if found is None:
+        raise TaskError(
+            f"nobody says what the answer {word!r:.60} means",
+            where=where,
+            hint=did_you_mean(plain, _WORDS) or f'say it: --means "{word:.40}=left"',
+        )
+    return found

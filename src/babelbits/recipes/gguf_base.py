@@ -1,0 +1,116 @@
+"""A GGUF file as the base model of a study: what its header says, and which recipes it can serve.
+
+Its variants are quantized from the file itself. Nothing is converted, and the tokenizer is the
+file's own, for the calibration text as for the tasks. Only the header is read here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import ModelError, RecipeError
+from babelbits.llamacpp.gguf_file import is_quantized, metadata_value, open_gguf, read_tensors
+from babelbits.recipes.catalogue import RECIPES, RecipeInfo
+from babelbits.records import JSON, TensorRecord
+
+SUFFIX = ".gguf"
+GGUF = "gguf"
+"""Key of `read_config` that no `config.json` has: the type of most weights."""
+_NOT_CAUSAL = ("t5", "t5encoder", "clip")
+"""Architectures of llama.cpp with an encoder, or without a language model."""
+
+
+def is_gguf(base: Path) -> bool:
+    """Whether a base model is a GGUF file and no folder."""
+    return base.suffix == SUFFIX and not base.is_dir()
+
+
+def read_config(file: Path) -> JSON:
+    """What `config.json` says of a checkpoint, from the header of a GGUF file.
+
+    Returns
+    -------
+    dict
+        'model_type', 'max_position_embeddings' and, under 'gguf', the type of most weights.
+
+    Raises
+    ------
+    ModelError
+        If it is no whole GGUF file, holds no causal language model, or is one part of several.
+    MissingExtraError
+        If the package `gguf` is not installed.
+    """
+    reader = open_gguf(file)
+    kind = metadata_value(reader, "general.type") or "model"
+    architecture = metadata_value(reader, "general.architecture")
+    if kind != "model" or not architecture:
+        raise ModelError(f"the GGUF file holds no model but: {kind}", where=str(file))
+    if (metadata_value(reader, "split.count") or 1) > 1:
+        raise ModelError(
+            "the GGUF file is one part of several",
+            where=str(file),
+            hint="put them together: llama-gguf-split --merge FIRST_PART WHOLE",
+        )
+    causal = metadata_value(reader, f"{architecture}.attention.causal")
+    if architecture in _NOT_CAUSAL or causal is False:
+        raise ModelError(
+            f"{architecture} is no causal language model",
+            where=str(file),
+            hint="Babelbits measures decoder-only models",
+        )
+    if metadata_value(reader, "tokenizer.ggml.model") in (None, "none", "no_vocab"):
+        raise ModelError("the GGUF file has no tokenizer", where=str(file), hint="get it again")
+    return {
+        "model_type": architecture,
+        "max_position_embeddings": metadata_value(reader, f"{architecture}.context_length"),
+        GGUF: main_type(read_tensors(file)),
+    }
+
+
+def main_type(tensors: Iterable[TensorRecord]) -> str:
+    """The type of most weights, e.g. 'fp16' or 'q8_0'."""
+    weights: Counter[str] = Counter()
+    for tensor in tensors:
+        weights[tensor.dtype] += tensor.bytes
+    return weights.most_common(1)[0][0] if weights else "none"
+
+
+def note(config: Mapping[str, Any]) -> str | None:
+    """What to know of a base model that is quantized already; None where there is nothing."""
+    kind = config.get(GGUF)
+    if kind is None or not is_quantized(TensorRecord(name="", shape=(), dtype=str(kind), bytes=0)):
+        return None
+    return (
+        f"the baseline is a GGUF file in {kind}: differences from it are what is lost beyond "
+        f"{kind}, not beyond the unquantized model"
+    )
+
+
+def check(config: Mapping[str, Any], info: RecipeInfo, settled: Mapping[str, Any]) -> None:
+    """Raise if a recipe cannot be made from a GGUF file.
+
+    Raises
+    ------
+    RecipeError
+        Says why, and what can.
+    """
+    if info.family != GGUF:
+        types = ", ".join(name for name, one in RECIPES.items() if one.method == "k-quant")
+        raise RecipeError(
+            f"the base model is a GGUF file, and '{info.name}' is made from a Hugging Face "
+            "checkpoint, which transformers can load",
+            hint=f"name the checkpoint in [model], or use llama.cpp's types: {types}",
+        )
+    if info.method == "convert":
+        raise RecipeError(
+            "the base model is a GGUF file already, so this would be the baseline again",
+            hint="leave the variant out",
+        )
+    usual = info.parameters["source_type"].default
+    if settled["source_type"] != usual:
+        raise RecipeError(
+            f"the base model is a GGUF file in {config[GGUF]}: nothing is converted to "
+            f"{settled['source_type']}",
+            hint="leave out `source_type`",
+        )

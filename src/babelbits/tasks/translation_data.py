@@ -1,0 +1,141 @@
+"""Segments of FLORES and NTREX in one language: from a local folder, or FLORES+ from the hub.
+
+Segment k of every language of a split says the same. Layouts that are known: the FLORES-200 archive
+(`devtest/jpn_Jpan.devtest`), FLORES+ (`devtest/jpn_Jpan.jsonl` or `.parquet`), and NTREX-128
+(`newstest2019-ref.jpn.txt`). Files may be packed (`.xz`).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
+from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
+from babelbits.tasks.local_data import read_parquet
+from babelbits.tasks.ntrex import ntrex_file
+from babelbits.tasks.own import missing_language
+from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
+from babelbits.tasks.suites import SuiteInfo, canonical
+
+ITEMS, EXAMPLES = "devtest", "dev"
+"""Splits of FLORES: what is asked, and what few-shot examples are taken from."""
+_TEXT_COLUMNS = ("text", "sentence")
+"""Of FLORES+, and of facebook/flores."""
+_NTREX_SHOTS = "leave out 'shots': NTREX-128 is one set, without a split to take examples from"
+
+
+def read_segments(
+    suite: SuiteInfo, folder: Path | None, language: str, *, split: str
+) -> tuple[str, list[str]]:
+    """Where a language's segments come from, and the segments in upstream's order.
+
+    Parameters
+    ----------
+    suite : SuiteInfo
+        A translation suite.
+    folder : Path or None
+        The study's local folder; None: the hub.
+    language : str
+        Canonical code.
+    split : str
+        `ITEMS` or `EXAMPLES`.
+
+    Raises
+    ------
+    TaskError
+        If there is no such split, or the data cannot be read or had.
+    UnknownNameError
+        If the folder lacks the language.
+    """
+    if suite.data_name == "ntrex":
+        return _ntrex(suite, folder, language, split=split)
+    if folder is None:
+        return _hub(suite, language, split=split)
+    return _flores(suite, folder, language, split=split)
+
+
+def _ntrex(
+    suite: SuiteInfo, folder: Path | None, language: str, *, split: str
+) -> tuple[str, list[str]]:
+    if split != ITEMS:
+        raise TaskError(f"suite '{suite.name}' has no few-shot examples", hint=_NTREX_SHOTS)
+    if folder is None or not folder.is_dir():
+        raise TaskError("no such folder of data", where=str(folder))
+    path = ntrex_file(folder, suite.upstream[language])
+    if path is None:
+        raise missing_language(suite.name, language, folder, ())
+    return str(path), read_lines(path)
+
+
+# --- FLORES ----------------------------------------------------------------------------------
+
+
+def _flores(suite: SuiteInfo, folder: Path, language: str, *, split: str) -> tuple[str, list[str]]:
+    files = _split_files(folder, split)
+    path = files.get(language)
+    if path is None:
+        raise missing_language(suite.name, language, folder / split, files)
+    if path.name.removesuffix(".xz").endswith((".jsonl", ".parquet")):
+        return str(path), _texts(_rows(path), str(path))
+    return str(path), read_lines(path)
+
+
+def _split_files(folder: Path, split: str) -> Mapping[str, Path]:
+    """Canonical code to file, from the split's folder here or one level below."""
+    if not folder.is_dir():
+        raise TaskError("no such folder of data", where=str(folder))
+    places = [folder / split, *sorted(folder.glob(f"*/{split}"))]
+    place = next((one for one in places if one.is_dir()), None)
+    if place is None:
+        raise TaskError(
+            f"no split '{split}'",
+            where=str(folder),
+            hint=f"expected {split}/eng_Latn.{split} or {split}/eng_Latn.jsonl in it",
+        )
+    found: dict[str, Path] = {}
+    for path in sorted(place.iterdir()):
+        code = _code(path, split)
+        if code is not None:
+            found.setdefault(code, path)
+    return found
+
+
+def _code(path: Path, split: str) -> str | None:
+    stem, _, suffix = path.name.removesuffix(".xz").partition(".")
+    if suffix not in (split, "txt", "jsonl", "parquet"):
+        return None
+    try:
+        return canonical(stem)
+    except UnknownNameError:
+        return None
+
+
+def _rows(path: Path) -> list[Row]:
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    return read_jsonl(path)
+
+
+def _texts(rows: list[Row], where: str) -> list[str]:
+    column = next((name for name in _TEXT_COLUMNS if rows and name in rows[0]), _TEXT_COLUMNS[0])
+    return [text_field(row, column, f"{where}: row {k}") for k, row in enumerate(rows, start=1)]
+
+
+def _hub(suite: SuiteInfo, language: str, *, split: str) -> tuple[str, list[str]]:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise MissingExtraError(
+            f"suite '{suite.name}' from the hub needs datasets", hint="pip install 'babelbits[run]'"
+        ) from error
+    upstream = suite.upstream[language]
+    config = FLORES_PLUS_CODES.get(upstream, upstream)
+    try:
+        rows = [dict(row) for row in load_dataset(suite.hub_dataset, config, split=split)]
+    except Exception as error:
+        raise TaskError(
+            f"{split} of {config} cannot be had: {type(error).__name__}: {error}",
+            where=suite.hub_dataset,
+            hint="accept its terms on the hub and log in once (hf auth login), or name a folder: "
+            f'under [data] write {suite.data_name} = "path/to/flores200_dataset"',
+        ) from error
+    return f"{suite.hub_dataset}, {config}, {split}", _texts(rows, str(suite.hub_dataset))

@@ -1,0 +1,88 @@
+"""The texts on which tokenizers are compared come from what a study asks, in every language."""
+
+from pathlib import Path
+
+from babelbits.recipes.gguf_blocks import expected, found
+from babelbits.records import TensorRecord
+from babelbits.store import Store
+from babelbits.study import load
+from babelbits.study.agenda import Agenda
+from babelbits.study.asked import sample_texts
+from babelbits.study.base_model import locate
+from babelbits.study.notices import notices
+from babelbits.study.plan import build_light, make_plan
+from babelbits.study.steps import Plan
+from babelbits.study.worker import Prepare
+
+STUDY = """
+[[variants]]
+recipe = "q4_k_s"
+[[tasks]]
+suite = "pairs"
+languages = ["nb", "ar"]
+[[tasks]]
+suite = "math"
+languages = ["sw"]
+[[tasks]]
+suite = "text"
+languages = ["nb"]
+"""
+
+
+def plan_of(folder: Path, text: str) -> Plan:
+    path = folder / "study.toml"
+    path.write_text(text, "utf-8")
+    study = load(path)
+    return make_plan(study, Store(study.folder), base=locate(study.model), build=build_light)
+
+
+def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, STUDY)
+    texts = sample_texts(plan.cells)
+    assert len(texts) == len(set(texts)) == 3 * 8
+    asked = {
+        request.context + request.continuation
+        for cell in plan.cells
+        if cell.task and cell.suite == "pairs"
+        for item in cell.task.items()[:8]
+        for request in item.requests
+    }
+    assert set(texts[:16]) <= asked
+    assert any("؀" <= letter <= "ۿ" for letter in "".join(texts[8:16]))  # Arabic
+    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    jobs = [agenda.next(loaded="nothing") for _ in plan.cells]
+    assert [job.texts for job in jobs if isinstance(job, Prepare)] == [texts]
+
+
+def test_bundled_model_has_nothing_to_be_told_of(tmp_path: Path) -> None:
+    assert notices(plan_of(tmp_path, STUDY)) == ()
+
+
+def record(name: str, columns: int, *, dtype: str = "bf16", rows: int = 8) -> TensorRecord:
+    bits = {"bf16": 16, "q5_0": 5.5, "q8_0": 8.5, "q4_k": 4.5}[dtype]
+    size = int(rows * columns * bits / 8)
+    return TensorRecord(name=name, shape=(rows, columns), dtype=dtype, bytes=size)
+
+
+def test_rows_that_fit_no_block_are_counted_before_and_their_types_after() -> None:
+    """Bits by the size of blocks in ggml-common.h: Q5_0 5.5, Q8_0 8.5."""
+    base = [
+        record("model.layers.0.self_attn.q_proj.weight", 512),
+        record("model.layers.0.mlp.down_proj.weight", 672),
+        record("model.embed_tokens.weight", 512),
+    ]
+    told = expected(base, "q4_k_s")
+    assert told is not None
+    assert told.startswith("1 of 2 linear layers have rows that are no multiple of 256")
+    assert "'model.layers.0.mlp.down_proj.weight': 672" in told
+    assert expected(base, "q8_0") == expected(base, "w8") == expected(base, "gguf") is None
+    made = [
+        record("blk.0.attn_q.weight", 512, dtype="q4_k"),
+        record("blk.0.ffn_down.weight", 672, dtype="q5_0"),
+        record("blk.1.ffn_down.weight", 672, dtype="q8_0"),
+    ]
+    told = found(made, "q4_k_s")
+    assert told is not None
+    assert told.startswith("2 of 3 matrices have rows that are no multiple of 256")
+    assert told.endswith("stored them as q5_0 (1), q8_0 (1): 7.00 bits a weight")
+    assert found(made[:1], "q4_k_s") is found(made, "q8_0") is None
