@@ -15,6 +15,7 @@ from babelbits.records import canonical_json, digest
 from babelbits.store.atomic import write_atomically
 from babelbits.study.spec import Study, SuiteSpec
 from babelbits.tasks import catalogue
+from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.reading import Row, read_jsonl, text_field
 
 OPEN_PROMPTS = "open-prompts"
@@ -87,15 +88,13 @@ def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None)
     StudyError
         If no prompts are given and none ship in the study's languages.
     """
-    # What else the study says of how its model is asked holds here, too.
-    usual = replace(
-        study.suites[0].options,
+    asked = study.suites[0].options  # as a chat or not: the first task's way, greedy
+    usual = TaskOptions(
         limit=study.limit,
+        seed=study.seed,
+        chat=asked.chat,
+        model=asked.model,
         max_new_tokens=max_new_tokens,
-        shots=None,
-        mode=None,
-        data=None,
-        include_path=None,
     )
     if prompts is None:
         suite = SuiteSpec(suite=OPEN_PROMPTS, languages=_bundled(study), options=usual)
