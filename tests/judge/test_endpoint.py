@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +238,30 @@ def test_hostile_answers_and_replies_reach_no_terminal(
     assert "no verdict" in printed.err
     assert "\x1b" not in printed.out + printed.err
     assert "\u202e" not in printed.out + printed.err
+
+
+@pytest.mark.slow
+def test_killed_three_times_nothing_that_was_answered_is_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGKILL while replies are under way: at most those, one a connection, are sent twice."""
+    path = tmp_path / "pairs.jsonl"
+    write_pairs(path, PAIRS)
+    at_once, kills = 2, 3
+    with serving(lambda body, _: replace(right(body), delay=0.05)) as server:
+        arguments = ["judge", str(path), "--endpoint", server.url, "--model", "tiny"]
+        arguments += ["--concurrency", str(at_once), "--json"]
+        for kill in range(1, kills + 1):
+            child = subprocess.Popen(
+                [sys.executable, "-m", "babelbits.cli.main", *arguments],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            while len(server.requests) < 6 * kill and child.poll() is None:
+                time.sleep(0.01)
+            child.send_signal(signal.SIGKILL)
+            assert child.wait() == -signal.SIGKILL
+        assert main(arguments) == 0
+        [row] = json.loads(capsys.readouterr().out)["summaries"]
+        assert row["n_judged"] == len(PAIRS)
+        assert 2 * len(PAIRS) <= len(server.requests) <= 2 * len(PAIRS) + kills * at_once
