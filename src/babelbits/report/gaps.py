@@ -60,6 +60,7 @@ def _making(report: ReportInput) -> Iterator[Gap]:
         yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
 
 
+_TOPICS = {"aa_beyond_margin": "noise beyond the margin"}
 TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})
 """Problems that this page counts itself."""
 
@@ -72,7 +73,10 @@ def _problems(report: ReportInput) -> Iterator[Gap]:
             one.kind == "missing_cell" and (one.variant, one.suite, one.language) in known
         )
         if not told:
-            yield Gap(topic=one.kind.replace("_", " "), sentence=f"{one.message} ({one.hint}).")
+            yield Gap(
+                topic=_TOPICS.get(one.kind, one.kind.replace("_", " ")),
+                sentence=f"{one.message} ({one.hint}).",
+            )
 
 
 def _power(found: Board) -> Iterator[Gap]:
