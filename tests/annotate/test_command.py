@@ -2,11 +2,15 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from annotate import load
 from annotate.campaigns import VARIANT, pair, pairs
 from annotate.test_web import PAGE
 from babelbits.annotate.folder import open_campaign
@@ -173,3 +177,20 @@ def test_an_unspoken_interface(
     invite = ["annotate", "invite", folder, "--languages", "en", "--interface", "xx"]
     assert run(invite) == ExitCode.USAGE
     assert "do not speak 'xx'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_server_and_a_taken_port_is_named(outputs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    run(["annotate", "create", str(outputs), "--folder", str(folder)])
+    port = load.free_port()
+    server = load.start_server(folder, port)
+    load.wait_until_up(port, server)
+    command = [sys.executable, "-m", "babelbits.cli.main", "annotate", "serve", str(folder)]
+    second = subprocess.run(
+        [*command, "--port", str(port)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == ExitCode.USAGE
+    assert f"cannot listen at 127.0.0.1:{port}" in second.stderr
+    server.send_signal(signal.SIGINT)
+    assert server.wait(timeout=60) == ExitCode.INTERRUPTED
