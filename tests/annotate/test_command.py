@@ -17,6 +17,7 @@ from babelbits.annotate.folder import open_campaign
 from babelbits.annotate.web.app import make_app
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
+from babelbits.judge.casting import IDENTICAL
 from babelbits.judge.pair_files import write_pairs
 from babelbits.judge.vote_files import read_votes
 
@@ -67,7 +68,9 @@ def test_from_pairs_to_votes(
     assert "frozen; 4 votes" in capsys.readouterr().err
     votes = read_votes(tmp_path / "c" / "unblinded" / "votes.jsonl")
     assert {vote.variant for vote in votes} == {VARIANT}
-    assert {vote.judge for vote in votes} == {"r01"}
+    given = [vote for vote in votes if vote.judge != IDENTICAL]
+    assert {vote.judge for vote in given} == {"r01"}
+    assert len(given) == 4
 
 
 def test_the_same_command_again_changes_nothing(
