@@ -107,9 +107,10 @@ def create(
     url: str,
     as_json: bool,
 ) -> None:
-    """Make a campaign of the pairs in PAIRS (JSON Lines; see docs/judge.md).
+    """Make a campaign of the pairs in PAIRS.
 
-    Prints the owner's password and the raters' links once.
+    PAIRS is JSON Lines as `babelbits pairs` writes it. The owner's password and the raters' links are
+    printed once.
     """
     from babelbits.annotate.settings import Settings
 
