@@ -109,8 +109,8 @@ def create(
 ) -> None:
     """Make a campaign of the pairs in PAIRS.
 
-    PAIRS is JSON Lines as `babelbits pairs` writes it. The owner's password and the raters' links are
-    printed once.
+    PAIRS is JSON Lines as `babelbits pairs` writes it. The owner's password and the raters' links
+    are printed once.
     """
     from babelbits.annotate.settings import Settings
 
