@@ -103,6 +103,9 @@ def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]
         return f"{text} when their items had run out."
     if not seen:
         return f"{text}; the smallest effect they could have seen is not known."
+    if unit == "fraction" and max(seen) >= 1:
+        few = "some of them have" if min(seen) < 1 else "they have"
+        return f"{text}; {few} too few items to see any effect, however large."
     low, high = (numbers.score(edge, unit) for edge in (min(seen), max(seen)))
     span = low if low == high else f"{low} to {high}"
     margin = shared_margin(effects)
