@@ -91,7 +91,7 @@ def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInpu
 
 def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> None:
     """A smallest effect of 104 points is none that there can be."""
-    found = board(small, ("ar", "undecided", 0.0), ("en", "undecided", 0.0))
+    found = board(small, ("ar", "undecided", 0.0, False), ("en", "undecided", 0.0, False))
     for least, words in (((1.04, 1.04), "they have"), ((0.5, 1.04), "some of them have")):
         by_cell = {
             where: replace(one, minimal_detectable_effect=size, n_planned=None)
