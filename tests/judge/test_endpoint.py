@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from babelbits.cli.judged import folded
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
 from babelbits.judge.collect import CONTROL
@@ -265,3 +266,13 @@ def test_killed_three_times_nothing_that_was_answered_is_asked_again(
         [row] = json.loads(capsys.readouterr().out)["summaries"]
         assert row["n_judged"] == len(PAIRS)
         assert 2 * len(PAIRS) <= len(server.requests) <= 2 * len(PAIRS) + kills * at_once
+
+
+def test_reasons_that_differ_in_numbers_only_are_told_once() -> None:
+    long = "rejected: {} tokens do not fit into 512 of context"
+    reasons = {
+        f"{long.format(671)}; {long.format(642)}": 2,
+        "unparsed: no verdict line": 3,
+        long.format(650): 4,
+    }
+    assert folded(reasons) == [(long.format(671), 6), ("unparsed: no verdict line", 3)]

@@ -3,7 +3,9 @@
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, plain_table, say
@@ -37,6 +39,7 @@ SCORE_HEADS = (
 )
 _VERDICTS = ("variant", "tie", "inconsistent", "baseline")
 _FRACTION = "fraction"
+_NUMBER = re.compile(r"\d+")
 _REASONS_SHOWN = 5
 
 
@@ -149,6 +152,21 @@ def sentences(result: "JudgeResult") -> Iterator[str]:
             )
 
 
+def folded(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons that differ in numbers only as one, told by its first; the commonest first.
+
+    A reason holds one part an order of the answers, between semicolons.
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    first: dict[tuple[str, ...], str] = {}
+    for reason, count in reasons.items():
+        parts = {_NUMBER.sub("", part): part for part in reversed(reason.split("; "))}
+        kind = tuple(sorted(parts))
+        counts[kind] += count
+        first.setdefault(kind, "; ".join(reversed(parts.values())))
+    return [(first[kind], count) for kind, count in counts.most_common()]
+
+
 def notes(result: "JudgeResult") -> Iterator[str]:
     """How to read the table, what was dropped and why, what it cost, where it lies."""
     first = next((one for one in result.summaries if one.preference is not None), None)
@@ -161,7 +179,7 @@ def notes(result: "JudgeResult") -> Iterator[str]:
         )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
-    for reason, count in sorted(result.reasons.items(), key=lambda one: -one[1])[:_REASONS_SHOWN]:
+    for reason, count in folded(result.reasons)[:_REASONS_SHOWN]:
         yield f"no verdict, {count} ×: {reason[:200]}"
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"

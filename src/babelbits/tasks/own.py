@@ -140,8 +140,8 @@ class OwnTask(ABC):
 
     def _licence(self) -> str:
         """The suite's; nobody knows that of a user's own texts."""
-        is_known = self.options.data is None or bool(self.suite.upstream)
-        return self.suite.licence if is_known else "unknown"
+        published = bool(self.suite.upstream) or self.suite.local_only
+        return self.suite.licence if published or self.options.data is None else "unknown"
 
 
 def failed(failure: Failure, metrics: Iterable[Metric]) -> Outcome:
