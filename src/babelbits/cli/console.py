@@ -6,6 +6,7 @@ Texts from models, files and other people go through `safe` before they are prin
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,6 +66,20 @@ def cell(value: object) -> Any:
     from rich.text import Text
 
     return Text(safe(str(value), one_line=True))
+
+
+def data_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]
+) -> None:
+    """Data: a table without lines, made safe; the columns `numeric` stand to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(cell(head), justify="right" if number in numeric else "left")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console().print(table, markup=False)
 
 
 def console(*, err: bool = False) -> "Console":

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "babelbits.cli.judge:judge",
         "Ask a judge which answers are better.",
     ),
+    "grade": ("babelbits.cli.grade:grade", "Let a judge grade answers against gold answers."),
     "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
     "confusion": (
         "babelbits.cli.confusion:confusion",

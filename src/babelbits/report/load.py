@@ -57,7 +57,7 @@ def load_run(
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     manifests = _manifests(store, store.planned())
-    settings = replace(_settings(study, codes), calibrations=_calibrations(manifests))
+    settings = replace(declared_settings(study, codes), calibrations=_calibrations(manifests))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
@@ -95,8 +95,8 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
     return cells
 
 
-def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
-    """What the study declares; it was checked before it was run."""
+def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
+    """What the study declares of languages with these codes; it was checked before it was run."""
     usual = AnalysisSpec()
     table = study.get("analysis", {})
     declared = table.get("confirmatory")

@@ -168,6 +168,17 @@ def freeform_prefix(language: str, shots: int) -> str:
     )
 
 
+def without_examples(prompt: str, *, language: str) -> str:
+    """A prompt without the examples that it may begin with, for those who read its answer."""
+    prefixes = (
+        make(language, shots)
+        for shots in range(N_SHOTS, 0, -1)
+        for make in (choice_prefix, freeform_prefix)
+    )
+    found = next((prefix for prefix in prefixes if prefix in prompt), "")
+    return prompt.replace(found, "", 1) if found else prompt
+
+
 def _choice_question(shot: ChoiceShot, words: prompts.Wording) -> str:
     return prompts.choice_prompt(
         shot.prompt, context=shot.context, options=shot.options, words=words
