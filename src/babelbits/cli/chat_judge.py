@@ -25,6 +25,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 _MODEL = (
     click.option("--endpoint", metavar="URL", help="OpenAI-compatible: http://127.0.0.1:8080/v1"),
     click.option("--model", help="The model's name at the endpoint."),
+    click.option("--answers-as", help="The model's name in the endpoint's replies, if another."),
     click.option("--local", type=click.Path(path_type=Path), help="A chat model's folder here."),
 )
 _ASKING = (
@@ -63,6 +64,7 @@ class ChatWishes:
 
     endpoint: str | None
     model: str | None
+    answers_as: str | None
     local: Path | None
     max_new_tokens: int
     temperature: float
@@ -131,6 +133,8 @@ def check_model(wishes: ChatWishes, *, other: tuple[str, bool] | None = None) ->
         )
     if (wishes.endpoint is None) != (wishes.model is None):
         raise StudyError("--endpoint and --model go together", hint="name both, or another judge")
+    if wishes.endpoint is None and wishes.answers_as is not None:
+        raise StudyError("--answers-as is about an endpoint's replies", hint="leave it out")
     if wishes.endpoint is None and (wishes.max_cost is not None or wishes.price is not None):
         raise StudyError("a model on this machine costs nothing", hint="leave the price out")
 
@@ -166,6 +170,7 @@ def _endpoint(wishes: ChatWishes, folder_of: "Callable[[Any], Path]") -> OpenCha
     settings = EndpointSettings(
         url=str(wishes.endpoint),
         model=str(wishes.model),
+        answers_as=wishes.answers_as,
         price=price,
         max_cost=wishes.max_cost,
         requests_per_minute=wishes.requests_per_minute,

@@ -94,13 +94,18 @@ def grade(
     from babelbits.cli.report import locate
     from babelbits.judge.grading.answers import collect_answers
     from babelbits.judge.grading.session import as_object, run_grading
+    from babelbits.store import Store
 
     chat, own = split_wishes(who)
     check_model(chat)
     wanted = choice(suites, variants, languages, limit=limit)
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     found = collect_answers(folder, wanted, smoke=is_smoke)
-    settings = _settings(folder, study_file, found, margin=margin, alpha=alpha)
+    if study_file is None:
+        text = Store(folder, smoke=is_smoke).study_text()
+    else:
+        text = study_file.read_text("utf-8-sig")
+    settings = _settings(text, found, margin=margin, alpha=alpha)
     parent = output or folder / ("smoke" if is_smoke else "") / "grades"
     with _grader(chat, own["template"], parent) as grader, progress("grading") as told:
         _tell(found)
@@ -138,8 +143,7 @@ def _tell(found: "Answered") -> None:
 
 
 def _settings(
-    folder: Path,
-    study_file: Path | None,
+    study: str,
     found: "Answered",
     *,
     margin: float | None,
@@ -147,11 +151,9 @@ def _settings(
 ) -> "AnalysisSettings":
     """What the study declares, unless the command line says otherwise."""
     from babelbits.report.load import declared_settings
-    from babelbits.store import Store
 
-    text = Store(folder).study_text() if study_file is None else study_file.read_text("utf-8-sig")
     codes: Sequence[str] = list(dict.fromkeys(cell.meta.task.language for cell in found.cells))
-    settings = declared_settings(tomllib.loads(text), codes)
+    settings = declared_settings(tomllib.loads(study), codes)
     if margin is not None:
         settings = replace(settings, margins={"fraction": margin / 100})
     return settings if alpha is None else replace(settings, alpha=alpha)

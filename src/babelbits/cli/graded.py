@@ -28,7 +28,12 @@ _REASONS_SHOWN = 5
 
 def print_result(result: "GradeResult") -> None:
     """Print the effects and tables to stdout, and the rest of what a reader must know to stderr."""
-    data_table(HEADS, [effect_row(one) for one in result.effects], numeric=range(3, 10))
+    # Groups of languages are in the JSON; a table of all of them hides the languages.
+    rows = [effect_row(one) for one in result.effects if one.effect.scope != "group"]
+    if rows:
+        data_table(HEADS, rows, numeric=range(3, 10))
+    else:
+        data("nothing can be compared: no item has a grade in both arms")
     for sentence in sentences(result):
         data(sentence)
     data("")
@@ -45,7 +50,7 @@ def effect_row(one: "GradedEffect") -> tuple[str, ...]:
     found = one.effect
     unit = found.unit
     p = found.p_value if found.p_adjusted is None else found.p_adjusted
-    where = found.language or found.group or f"all {len(found.languages)}"
+    where = found.language or f"all {len(found.languages)}"
     return (
         found.variant,
         found.task,
@@ -94,7 +99,9 @@ def sentences(result: "GradeResult") -> Iterator[str]:
 
     for one in result.effects:
         found = one.effect
-        where = found.language or found.group or "all languages"
+        where = found.language or "all languages"
+        if found.scope == "group":
+            continue
         if found.variant == CONTROL:
             if found.interval is not None and not found.interval.low <= 0 <= found.interval.high:
                 yield (
@@ -107,6 +114,8 @@ def sentences(result: "GradeResult") -> Iterator[str]:
 
 def notes(result: "GradeResult") -> Iterator[str]:
     """How to read the tables, what has no grade and why, what it cost, where it lies."""
+    if result.smoke:
+        yield "smoke run: a few items a task; nothing here is a result"
     level = percent(1 - result.settings.alpha, digits=0)
     yield (
         "Δ: variant less baseline, in points of the grade (1.0 is 100), over items with a grade in "

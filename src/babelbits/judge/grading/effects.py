@@ -56,10 +56,11 @@ def graded_effects(
     """
     settings = replace(settings, confirmatory=None)
     found = analyse(graded(cells, grades), settings)
+    problems = tuple(_told(one) for one in found.problems if one.kind != "failed_items")
     missing = ungraded(cells, grades)
     if not any(missing.values()):
         whole = [GradedEffect(effect=one, n_ungraded=0, bounds=None) for one in _all(found)]
-        return GradedAnalysis(effects=tuple(whole), problems=found.problems)
+        return GradedAnalysis(effects=tuple(whole), problems=problems)
     worst, best = (
         _by_key(analyse(taken(cells, grades, side=side), settings)) for side in ("worst", "best")
     )
@@ -69,7 +70,14 @@ def graded_effects(
         )
         for one in _all(found)
     ]
-    return GradedAnalysis(effects=tuple(effects), problems=found.problems)
+    return GradedAnalysis(effects=tuple(effects), problems=problems)
+
+
+def _told(problem: Problem) -> Problem:
+    """What is missing here is grades; how many is in the coverage of each language."""
+    if problem.kind != "no_pairs":
+        return problem
+    return replace(problem, hint="no item has a grade in both arms; see why below")
 
 
 def _all(found: Analysis) -> list[Effect]:

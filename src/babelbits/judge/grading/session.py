@@ -51,6 +51,8 @@ class GradeResult:
     settings: AnalysisSettings
     cells: tuple[str, ...]
     """Ids of the cells whose answers were graded."""
+    smoke: bool
+    """Some cell was limited in items: nothing here is a result."""
 
 
 def run_grading(
@@ -87,6 +89,7 @@ def run_grading(
             spent=_spent(grader, ledger),
             settings=settings,
             cells=tuple(cell.meta.cell_id for cell in cells),
+            smoke=any(cell.meta.smoke for cell in cells),
         )
         lines = [f"{canonical_json(one)}\n" for one in _lines(cells, grades)]
         write_atomically(folder / GRADES, "".join(lines).encode())
@@ -145,6 +148,7 @@ def as_object(result: GradeResult) -> JSON:
         "margins": dict(result.settings.margins),
         "seed": result.settings.seed,
         "cells": list(result.cells),
+        "smoke": result.smoke,
         "effects": [_row(one) for one in result.effects],
         "coverage": [
             {**to_json(one), "ungraded_share": one.ungraded_share} for one in result.coverage
