@@ -167,6 +167,8 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
         "power",
         "gate",
         "recommend",
+        "annotate",
+        "annotate create",
         "tasks",
         "doctor",
     ],

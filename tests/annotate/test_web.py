@@ -254,6 +254,7 @@ def test_what_cannot_be_read_is_not_sent_back(rater: Rater, body: dict[str, Any]
     assert "script" not in reply.text
 
 
+@pytest.mark.slow
 def test_a_rater_who_is_a_machine_is_slowed_down(rater: Rater, clock: Clock) -> None:
     rater.page()
     happening = {"pair": rater.pair, "kind": "visible"}
@@ -420,6 +421,7 @@ def test_guessing_the_password_ends_soon(campaign: Campaign, clock: Clock) -> No
 # --- blindness is a property of the bytes --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_campaign_says_which_is_which(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ What is a secret (links, the owner's password) goes to stdout once and is kept n
 """
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,11 @@ def annotate() -> None:
     babelbits annotate revoke c r02                  end a rater's links and sessions
     babelbits annotate forget c r02                  delete all that a rater gave
     """  # noqa: D301  click wants the control character
-    try:
-        import fastapi  # noqa: F401
-        import sqlalchemy  # noqa: F401
-    except ImportError as error:
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
         raise MissingExtraError(
-            f"the rating app needs {error.name}", hint="pip install 'babelbits[annotate]'"
-        ) from error
+            f"the rating app needs {missing[0]}", hint="pip install 'babelbits[annotate]'"
+        )
 
 
 @annotate.command()

@@ -19,6 +19,7 @@ from babelbits.suggest import did_you_mean
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
     "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
+    "pull": ("babelbits.cli.pull:pull", "Get a study's datasets and model, for runs offline."),
     "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
     "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
     "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),

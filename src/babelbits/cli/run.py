@@ -1,5 +1,6 @@
 """`babelbits run`: execute the plan of a study, then build its report."""
 
+import os
 import shlex
 import time
 from collections import Counter
@@ -35,7 +36,16 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Processes that run cells at the same time; default: what suits model and machine.",
 )
-def run(study: Path, *, limit: int | None, stop: bool, no_report: bool, workers: int | None) -> int:
+@click.option("--offline", is_flag=True, help="Use what `babelbits pull` got; no network.")
+def run(
+    study: Path,
+    *,
+    limit: int | None,
+    stop: bool,
+    no_report: bool,
+    workers: int | None,
+    offline: bool,
+) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
     The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
@@ -43,7 +53,14 @@ def run(study: Path, *, limit: int | None, stop: bool, no_report: bool, workers:
     """
     from babelbits.study import load
 
+    if offline:
+        _go_offline()
     return run_study(load(study, limit=limit, stop=stop), report=not no_report, workers=workers)
+
+
+def _go_offline() -> None:
+    """Tell the hub's libraries, which are not imported yet, and the workers, who inherit it."""
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
 def run_study(study: "Study", *, report: bool, workers: int | None = None) -> int:

@@ -51,16 +51,17 @@ def votes(
     """  # noqa: D301  click wants the control character
     from babelbits.cli.report import locate
     from babelbits.judge.book import write_people
+    from babelbits.judge.casting import IDENTICAL
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
     found, origin = _read(file, pairs=pairs, raters=raters, means=means)
     parent = folder / ("smoke" if is_smoke else "") / "judgments"
     write_people(parent, found, name=name, origin=origin, simulated=simulated)
-    judges = {vote.judge for vote in found}
-    languages = {vote.language for vote in found}
+    given = [vote for vote in found if IDENTICAL not in vote.reasons]
+    judges, languages = ({getattr(one, name) for one in given} for name in ("judge", "language"))
     say(
-        f"{len(found):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
+        f"{len(given):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
         f"the run as '{name}'; `babelbits report {run}` shows them"
     )
 

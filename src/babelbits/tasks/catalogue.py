@@ -18,6 +18,7 @@ from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.extended import ExtendedTask
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
@@ -28,7 +29,16 @@ from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
 from babelbits.tasks.translation import TranslationTask
 
-__all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
+__all__ = [
+    "SuiteInfo",
+    "TaskOptions",
+    "babelmini_folder",
+    "info",
+    "is_known",
+    "load",
+    "suites",
+    "wanted",
+]
 
 _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "text": TextTask,
@@ -122,13 +132,29 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     if found.parts:
         from babelbits.tasks.lm_eval_group import LmEvalGroup
 
-        return LmEvalGroup(found, code, options)
+        return asked(LmEvalGroup(found, code, options), options, renders=True)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
         return asked(LmEvalTask(found, code, options), options, renders=True)
     task = _own_task(found, code, options)
     return asked(task, options, renders=isinstance(task, ExtendedTask))
+
+
+def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
+    """The hub datasets that a suite of lm-eval takes its items from. Imports lm-eval.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such suite, or it is not in that language.
+    MissingExtraError
+        If lm-eval is not installed.
+    """
+    # Where they come from is the same in every manner of asking, which may need a model.
+    plain = TaskOptions(include_path=options.include_path, data=options.data)
+    found = getattr(load(suite, language, plain), "wanted", None)
+    return () if found is None else tuple(found())
 
 
 def babelmini_folder() -> Path:

@@ -9,7 +9,7 @@ or without examples, the prompts are its own, letter by letter.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import groupby
@@ -36,13 +36,15 @@ from babelbits.tasks.answers import NATIVE_MATCH, native_match
 from babelbits.tasks.answers import VERSION as NATIVE_VERSION
 from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import choices_of, gold_text
 from babelbits.tasks.lm_eval_metrics import ItemMetric, item_metrics, primary
 from babelbits.tasks.lm_eval_requests import to_request, to_responses
-from babelbits.tasks.lm_eval_runtime import load_task, quiet
+from babelbits.tasks.lm_eval_runtime import config_of, load_task, quiet, wanted_data
 from babelbits.tasks.local_data import LocalData, read_local
 from babelbits.tasks.own import OutputType, failed
+from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo
 
 ADAPTER_VERSION = "1"
@@ -133,6 +135,16 @@ class LmEvalTask:
             changed["dataset_name"] = self.upstream
         return changed
 
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The hub dataset that the items come from, if they do; loads no data."""
+        config = {**config_of(self._yaml_name, self._yaml_file), **self.changes()}
+        found = wanted_data(config, self.suite.revision)
+        return () if found is None else (found,)
+
+    @property
+    def _yaml_name(self) -> str:
+        return self.name if self.suite.packaged is None else self._yaml_file.stem
+
     def items(self) -> tuple[Item, ...]:
         """All items in the dataset's order, or the first few in a smoke run."""
         return self._built.items
@@ -174,7 +186,7 @@ class LmEvalTask:
     @cached_property
     def _built(self) -> _Built:
         loaded = load_task(
-            self.name if self.suite.packaged is None else self._yaml_file.stem,
+            self._yaml_name,
             self._yaml_file,
             changes=self.changes(),
             data=None if self.options.data is None else self._local_data,
@@ -206,6 +218,7 @@ class LmEvalTask:
                 *self._language_note(),
                 *_shot_note(task, shots),
                 *asked_twice(items),
+                *script_note(items, self.language),
             ),
         )
 
@@ -218,7 +231,9 @@ class LmEvalTask:
             raise TaskError(
                 f"task '{self.name}' has no items in split '{split}'", where=str(folder)
             )
-        return local
+        examples = config.get("fewshot_split") or config.get("training_split") or split
+        # lm-eval looks into the split even where no example is shown.
+        return replace(local, splits={str(examples): [], **local.splits})
 
     def _instances(self, task: Any) -> list[list[Any]]:
         """lm-eval's instances, one list an item."""

@@ -15,6 +15,7 @@ from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, Ta
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.reading import Row, read_jsonl, text_field
+from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo, canonical
 
 OutputType = Literal["choice", "text", "generation", "loglikelihood"]
@@ -66,7 +67,7 @@ class OwnTask(ABC):
             scorer_version=self.scorer_version,
             origin=BUNDLED if self.options.data is None else f"local folder {self.folder.name}",
             licence=self._licence(),
-            notes=self.notes,
+            notes=(*self.notes, *self._script_note()),
         )
 
     @classmethod
@@ -132,6 +133,10 @@ class OwnTask(ABC):
             target=target,
             doc=self.kept(row),
         )
+
+    def _script_note(self) -> tuple[str, ...]:
+        """Of a user's own texts; the bundled ones are what they say."""
+        return () if self.options.data is None else script_note(self._items, self.language)
 
     def _licence(self) -> str:
         """The suite's; nobody knows that of a user's own texts."""
