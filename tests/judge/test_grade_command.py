@@ -112,6 +112,21 @@ def test_the_spend_limit_holds_for_both_kinds_of_question(
         assert len(server.requests) == 7
 
 
+def test_the_report_shows_grades_in_a_section_of_their_own(tmp_path: Path) -> None:
+    folder = recorded(tmp_path / "run")
+    assert main(["report", str(folder)]) == 0
+    assert 'id="grades"' not in (folder / "report.html").read_text("utf-8")
+    with serving(http) as server:
+        assert main(["grade", str(folder), "--endpoint", server.url, "--model", "ti<b>ny",
+                     "--answers-as", "tiny"]) == 0  # fmt: skip
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text("utf-8")
+    section = page.partition('<section id="grades">')[2].partition("</section>")[0]
+    assert "ti&lt;b&gt;ny" in section
+    assert re.search(r"<td>w4</td><td>mixeval-free-form</td><td>en</td>", section)
+    assert "<td" in section and "−50.0" in section
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

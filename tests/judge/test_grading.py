@@ -16,6 +16,7 @@ from babelbits.engines.chat import ChatFailure, ChatReply
 from babelbits.errors import StoreError, UnknownNameError
 from babelbits.judge.collect import CONTROL, Wanted
 from babelbits.judge.grading.answers import collect_answers
+from babelbits.judge.grading.book import EFFECTS, read_grades
 from babelbits.judge.grading.effects import GradedEffect
 from babelbits.judge.grading.session import GRADES, GradeResult, as_object, run_grading
 from babelbits.judge.ledger import JUDGE, SUMMARY
@@ -317,6 +318,19 @@ def test_the_folder_tells_where_the_grades_come_from(tmp_path: Path) -> None:
     assert json.loads((result.folder / SUMMARY).read_text("utf-8")) == json.loads(
         json.dumps(as_object(result))
     )
+
+
+def test_grades_are_read_again_as_they_were_and_only_of_their_cells(tmp_path: Path) -> None:
+    cells = [cell("baseline", ["grade 1.0", "refuse"]), cell("w4", ["grade 0.5", "grade 0.0"])]
+    result = run(tmp_path, cells)
+    [book] = read_grades(tmp_path, cells=[*result.cells, "another"])
+    assert (book.name, book.effects) == ("scripted", result.effects)
+    assert (book.coverage, book.accords) == (result.coverage, result.accords)
+    assert read_grades(tmp_path, cells=result.cells[:1]) == ()
+    assert read_grades(tmp_path / "nowhere", cells=result.cells) == ()
+    (result.folder / EFFECTS).write_text('{"effect": {}}\n', "utf-8")
+    with pytest.raises(StoreError, match="grade again"):
+        read_grades(tmp_path, cells=result.cells)
 
 
 def test_a_failure_is_no_reply_and_has_no_value() -> None:

@@ -7,90 +7,39 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, data_table, say
-from babelbits.compare.format import NOTHING, detectable, interval, p_value, percent, score, signed
+from babelbits.compare.format import interval, percent
+from babelbits.report import grades
 
 if TYPE_CHECKING:
-    from babelbits.judge.grading.accord import Accord, Coverage
-    from babelbits.judge.grading.effects import GradedEffect
     from babelbits.judge.grading.session import GradeResult
 
-HEADS = (
-    *("variant", "suite", "language", "n", "ungraded", "baseline", "Δ", "interval", "p"),
-    *("if ungraded worst/best", "verdict", "could have seen"),
-)
-COVERAGE_HEADS = ("suite", "language", "answers", "distinct", "empty", "no grade", "why")
-ACCORD_HEADS = (
-    *("suite", "language", "distinct", "both right", "rule alone", "judge alone", "both wrong"),
-    *("same", "κ"),
-)
 _REASONS_SHOWN = 5
 
 
 def print_result(result: "GradeResult") -> None:
     """Print the effects and tables to stdout, and the rest of what a reader must know to stderr."""
-    # Groups of languages are in the JSON; a table of all of them hides the languages.
-    rows = [effect_row(one) for one in result.effects if one.effect.scope != "group"]
+    rows = grades.effect_rows(result.effects)
     if rows:
-        data_table(HEADS, rows, numeric=range(3, 10))
+        data_table(grades.HEADS, rows, numeric=range(3, 10))
     else:
         data("nothing can be compared: no item has a grade in both arms")
     for sentence in sentences(result):
         data(sentence)
     data("")
-    data_table(COVERAGE_HEADS, [coverage_row(one) for one in result.coverage], numeric=range(2, 6))
+    data_table(
+        grades.COVERAGE_HEADS,
+        [grades.coverage_row(one) for one in result.coverage],
+        numeric=range(2, 6),
+    )
     if result.accords:
         data("")
-        data_table(ACCORD_HEADS, [accord_row(one) for one in result.accords], numeric=range(2, 9))
+        data_table(
+            grades.ACCORD_HEADS,
+            [grades.accord_row(one) for one in result.accords],
+            numeric=range(2, 9),
+        )
     for line in notes(result):
         say(line)
-
-
-def effect_row(one: "GradedEffect") -> tuple[str, ...]:
-    """The values of `HEADS`."""
-    found = one.effect
-    unit = found.unit
-    p = found.p_value if found.p_adjusted is None else found.p_adjusted
-    where = found.language or f"all {len(found.languages)}"
-    return (
-        found.variant,
-        found.task,
-        where,
-        f"{found.n_items:,}",
-        f"{one.n_ungraded:,}",
-        score(found.baseline_score, unit),
-        signed(found.delta, unit),
-        interval(found.interval, unit),
-        p_value(p),
-        NOTHING if one.bounds is None else " / ".join(signed(end, unit) for end in one.bounds),
-        f"{found.verdict}{' (at floor)' if found.at_floor else ''}",
-        detectable(found).partition(":")[0] if found.verdict == "undecided" else NOTHING,
-    )
-
-
-def coverage_row(one: "Coverage") -> tuple[str, ...]:
-    """The values of `COVERAGE_HEADS`."""
-    kinds = ", ".join(f"{kind} {count}" for kind, count in one.ungraded.items())
-    return (
-        one.suite,
-        one.language,
-        f"{one.n_answers:,}",
-        f"{one.n_distinct:,}",
-        f"{one.n_empty:,}",
-        f"{one.n_ungraded:,} ({percent(one.ungraded_share)})",
-        kinds or NOTHING,
-    )
-
-
-def accord_row(one: "Accord") -> tuple[str, ...]:
-    """The values of `ACCORD_HEADS`."""
-    counts = (one.n, one.both_right, one.rule_alone, one.judge_alone, one.both_wrong)
-    return (
-        one.suite,
-        one.language,
-        *(f"{count:,}" for count in counts),
-        percent(one.agreement),
-        NOTHING if one.kappa is None else f"{one.kappa:.2f}".replace("-", "−"),
-    )
 
 
 def sentences(result: "GradeResult") -> Iterator[str]:

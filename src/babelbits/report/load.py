@@ -15,6 +15,7 @@ from typing import Any
 from babelbits.compare import AnalysisSettings, Calibration, CellResult, Confirmatory
 from babelbits.errors import StoreError
 from babelbits.judge.book import read_books
+from babelbits.judge.grading.book import read_grades
 from babelbits.judge.summary import SummarySettings
 from babelbits.judge.voices import Voices, hear
 from babelbits.languages import groups, resolve
@@ -67,6 +68,7 @@ def load_run(
         open_cells=_open_cells(store),
         divergences=_divergences(store),
         voices=_voices(store, settings),
+        grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
     )
 
 

@@ -5,6 +5,7 @@
     graded     cells whose score is the grade, for `compare`
     effects    paired effects, with the answers that have no grade taken either way
     accord     how far the rule parser and the judge say the same
+    book       what is recorded, read again
     session    the way through all of these, and what is kept
 
 After MixEval (Ni et al. 2024, arXiv 2406.06565), whose scores are a judge's reading of free-form

@@ -1,10 +1,13 @@
 """One judge grades the answers of one run folder, and everything is kept in the judge's folder.
 
-RUN/grades/ID/
-  judge.json       which judge: model, templates, settings; what its grades depend on
-  journal.jsonl    a checksummed record a reply, written as soon as it is known
-  grades.jsonl     a line an answer of the last run, with the grade and the rule's score
-  summary.json     effects, coverage and agreement of the last run
+    RUN/grades/ID/
+      judge.json       which judge: model, templates, settings; what its grades depend on
+      journal.jsonl    a checksummed record a reply, written as soon as it is known
+      grades.jsonl     a line an answer of the last run, with the grade and the rule's score
+      effects.jsonl    a line an effect of the last run, whole
+      summary.json     effects, coverage and agreement of the last run
+
+Costs are in the currency of the user's price.
 """
 
 from collections import Counter
@@ -19,6 +22,7 @@ from babelbits.compare.tables import effect_row
 from babelbits.judge.asking import Progress
 from babelbits.judge.grading.accord import Accord, Coverage, accords, coverage
 from babelbits.judge.grading.answers import Asked, asked_of, label
+from babelbits.judge.grading.book import EFFECTS
 from babelbits.judge.grading.effects import GradedEffect, graded_effects
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
@@ -93,6 +97,8 @@ def run_grading(
         )
         lines = [f"{canonical_json(one)}\n" for one in _lines(cells, grades)]
         write_atomically(folder / GRADES, "".join(lines).encode())
+        effects = [f"{canonical_json(to_json(one))}\n" for one in result.effects]
+        write_atomically(folder / EFFECTS, "".join(effects).encode())
         write_atomically(folder / SUMMARY, canonical_json(as_object(result)).encode() + b"\n")
     return result
 
