@@ -212,6 +212,8 @@ class Outcome:
     """Of a sampled task: what it makes of each sample; the scores above are their means."""
     remark: str = ""
     """Why the scores are what they are, for people; '' where there is nothing to say."""
+    golds: tuple[str, ...] = ()
+    """Every gold answer, where the task knows of several; else the item's target is the one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +280,8 @@ class ItemRow:
     """Every text of an item that is sampled, has turns, or may hold thinking; else empty."""
     remark: str = ""
     """Why the scores are what they are, for people. May quote the output: never trusted."""
+    golds: tuple[str, ...] = ()
+    """Every gold answer, where the task knows of several; else `target` is the one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,9 +90,9 @@ def _chosen(
             hint=f"choose what to judge with --suite: {', '.join(there)}",
         )
     labels = [CONTROL if meta.replicate else meta.variant for _, meta in metas]
-    _check(suites, there, "task with answers")
-    _check(wanted.variants, labels, "variant")
-    _check(wanted.languages, [meta.task.language for _, meta in metas], "language")
+    check_known(suites, there, "task with answers")
+    check_known(wanted.variants, labels, "variant")
+    check_known(wanted.languages, [meta.task.language for _, meta in metas], "language")
     return [
         (store, meta)
         for store, meta in metas
@@ -101,7 +101,14 @@ def _chosen(
     ]
 
 
-def _check(asked: Iterable[str], there: Collection[str], what: str) -> None:
+def check_known(asked: Iterable[str], there: Collection[str], what: str) -> None:
+    """Refuse names that a run folder does not have.
+
+    Raises
+    ------
+    UnknownNameError
+        With what is nearest, or what there is.
+    """
     for name in asked:
         if name not in there:
             known = ", ".join(dict.fromkeys(there))
