@@ -16,17 +16,22 @@ from babelbits.errors import StudyError
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
+    from babelbits.engines.local_chat import LocalChat
     from babelbits.judge.asking import Progress
     from babelbits.judge.pairwise import JudgeSettings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_BUNDLED = "bundled"
 _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 _MODEL = (
     click.option("--endpoint", metavar="URL", help="OpenAI-compatible: http://127.0.0.1:8080/v1"),
     click.option("--model", help="The model's name at the endpoint."),
     click.option("--answers-as", help="The model's name in the endpoint's replies, if another."),
-    click.option("--local", type=click.Path(path_type=Path), help="A chat model's folder here."),
+    click.option("--key-env", help="Environment variable of the API key.  [BABELBITS_API_KEY]"),
+    click.option(
+        "--local", type=click.Path(path_type=Path), help="A chat model's folder here, or bundled."
+    ),
 )
 _ASKING = (
     click.option(
@@ -65,6 +70,7 @@ class ChatWishes:
     endpoint: str | None
     model: str | None
     answers_as: str | None
+    key_env: str | None
     local: Path | None
     max_new_tokens: int
     temperature: float
@@ -135,6 +141,8 @@ def check_model(wishes: ChatWishes, *, other: tuple[str, bool] | None = None) ->
         raise StudyError("--endpoint and --model go together", hint="name both, or another judge")
     if wishes.endpoint is None and wishes.answers_as is not None:
         raise StudyError("--answers-as is about an endpoint's replies", hint="leave it out")
+    if wishes.endpoint is None and wishes.key_env is not None:
+        raise StudyError("--key-env is about an endpoint", hint="leave it out")
     if wishes.endpoint is None and (wishes.max_cost is not None or wishes.price is not None):
         raise StudyError("a model on this machine costs nothing", hint="leave the price out")
 
@@ -171,6 +179,7 @@ def _endpoint(wishes: ChatWishes, folder_of: "Callable[[Any], Path]") -> OpenCha
         url=str(wishes.endpoint),
         model=str(wishes.model),
         answers_as=wishes.answers_as,
+        key_variable=wishes.key_env,
         price=price,
         max_cost=wishes.max_cost,
         requests_per_minute=wishes.requests_per_minute,
@@ -189,10 +198,26 @@ def _endpoint(wishes: ChatWishes, folder_of: "Callable[[Any], Path]") -> OpenCha
 
 
 def _local(wishes: ChatWishes) -> OpenChat:
-    from babelbits.engines import local_chat
+    named = Path(str(wishes.local))
+    return OpenChat(model=open_local(named), name=named.name, spent=None)
 
-    folder = Path(str(wishes.local))
-    return OpenChat(model=local_chat.load(folder), name=folder.name, spent=None)
+
+def open_local(named: Path, *, cache: Path | None = None) -> "LocalChat":
+    """A chat model on this machine: a folder, or the bundled model by its name.
+
+    Raises
+    ------
+    MissingExtraError
+        If a library that loads models is not installed.
+    ModelError
+        If there is no such model.
+    """
+    from babelbits.bundled import model_folder
+    from babelbits.cli.run import need_libraries
+    from babelbits.engines.local_chat import load
+
+    need_libraries()
+    return load(model_folder() if str(named) == _BUNDLED else named, cache=cache)
 
 
 # --- while it judges -------------------------------------------------------------------------

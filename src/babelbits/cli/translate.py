@@ -225,14 +225,10 @@ def _connect(order: "Order", *, allow_network: bool) -> "ChatModel":
             say("waiting for requests under way; Ctrl-C again stops now")
 
         return connect(order.endpoint, allow_network=allow_network, on_interrupt=tell)
-    from babelbits.bundled import model_folder
-    from babelbits.cli.run import need_libraries
-    from babelbits.engines.local_chat import load
+    from babelbits.cli.chat_judge import open_local
     from babelbits.translate.reading import ANSWERS
 
-    need_libraries()
-    folder = model_folder() if order.folder == "bundled" else Path(order.folder or "")
-    return load(folder, cache=order.job.work / ANSWERS)
+    return open_local(Path(order.folder or ""), cache=order.job.work / ANSWERS)
 
 
 def _identifier(target: str) -> "Identifier | None":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from babelbits.engines.chat import ChatAnswer, ChatFailure
+from babelbits.engines.thinking import after_thinking
 
 Mode = Literal["pairwise", "direct", "grade", "option"]
 """Which of two answers is better; how good one is, from 1 to 5; how far it agrees with gold
@@ -47,7 +48,6 @@ _OPENING = r"[\s*_`\"'\[\](){}<>]*"
 _DECORATION = r"[\s*_`\"'\[\](){}<>.]*"
 """What models put around a word: bold, brackets, quotes, a full stop. No full stop before a grade:
 '.1' is no 1."""
-_THOUGHT = "</think>"
 _REFUSAL = re.compile(
     r"\bI(?:'|’)?(?:m| am)? ?(?:sorry|unable|cannot|can(?:'|’)t|won(?:'|’)t|must decline)"
     r"|\bas an AI\b|\bcannot (?:assist|help|comply)",
@@ -91,11 +91,11 @@ def parse(text: str, *, nonce: str, mode: Mode) -> Reading:
     Parameters
     ----------
     text : str
-        The reply; thoughts before `</think>` are left out.
+        The reply; thinking is left out.
     nonce : str
         Of the question: a marker without it is somebody else's.
     """
-    said = text.rpartition(_THOUGHT)[2]
+    said = after_thinking(text)
     marker = rf"{_MARKERS[mode]}{_DECORATION}{re.escape(nonce)}{_DECORATION}[:：]"
     found = list(re.finditer(marker, said, re.IGNORECASE))
     if not found:
