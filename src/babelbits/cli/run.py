@@ -176,7 +176,8 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         truncated=sum(found.truncated for _, found in counts),
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
-            f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
+            f"{meta.variant}{' (A/A)' if meta.replicate else ''} · {meta.task.name}: "
+            f"none of its {found.n_items} items has a score"
             for meta, found in counts
             if found.n_failed == found.n_items
         ),
@@ -207,7 +208,7 @@ def _say_losses(losses: _Losses) -> None:
         say(losses.thoughts.in_words())
     if losses.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
-        say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")
+        say(f"{sum(losses.failed.values())} {of} have no score ({kinds}); the report counts them")
     for line in losses.empty_cells:
         say(f"no result: {line}")
 

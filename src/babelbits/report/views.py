@@ -100,7 +100,7 @@ def _matrix_cell(found: Board, variant: str, suite: str) -> MatrixCell:
         suite=suite,
         parts=parts,
         pooled="" if pooled is None else numbers.amount(pooled.delta, pooled.unit),
-        about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or "not run",
+        about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or "no result",
     )
 
 

@@ -16,10 +16,11 @@ from babelbits.errors import StudyError, TaskError
 from babelbits.languages import resolve
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
-from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments
+from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments, wanted
 from babelbits.tasks.translation_metrics import chance_level, notes, segment_metrics, signatures
 
 MAX_NEW_TOKENS = 256
@@ -95,6 +96,13 @@ class TranslationTask(OwnTask):
         _, english = self._segments(ENGLISH, ITEMS)
         _, written = self._segments(self.into, ITEMS)
         return list(zip(english, written, strict=True))
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """FLORES+ in both languages, and in English, which token limits are scaled from."""
+        if self.options.data is not None or not self.suite.downloads:
+            return ()
+        codes = dict.fromkeys((self.source, self.into, ENGLISH))
+        return tuple(wanted(self.suite, code) for code in codes)
 
     # --- prompts ---
 
