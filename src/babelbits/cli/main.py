@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
     "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
     "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
+    "outputs": (
+        "babelbits.cli.outputs:outputs",
+        "Write what every variant wrote, for scorers of other tools.",
+    ),
     "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
     "judge": (
         "babelbits.cli.judge:judge",
