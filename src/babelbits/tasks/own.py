@@ -159,7 +159,8 @@ class OwnTask(ABC):
 
     def _licence(self) -> str:
         """The suite's; nobody knows that of a user's own texts."""
-        is_known = self.options.data is None or bool(self.suite.upstream)
+        is_published = bool(self.suite.upstream) or self.suite.downloads
+        is_known = self.options.data is None or is_published
         return self.suite.licence if is_known else "unknown"
 
 
