@@ -2,17 +2,22 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from annotate import load
 from annotate.campaigns import VARIANT, pair, pairs
 from annotate.test_web import PAGE
 from babelbits.annotate.folder import open_campaign
 from babelbits.annotate.web.app import make_app
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
+from babelbits.judge.casting import IDENTICAL
 from babelbits.judge.pair_files import write_pairs
 from babelbits.judge.vote_files import read_votes
 
@@ -63,7 +68,9 @@ def test_from_pairs_to_votes(
     assert "frozen; 4 votes" in capsys.readouterr().err
     votes = read_votes(tmp_path / "c" / "unblinded" / "votes.jsonl")
     assert {vote.variant for vote in votes} == {VARIANT}
-    assert {vote.judge for vote in votes} == {"r01"}
+    given = [vote for vote in votes if vote.judge != IDENTICAL]
+    assert {vote.judge for vote in given} == {"r01"}
+    assert len(given) == 4
 
 
 def test_the_same_command_again_changes_nothing(
@@ -173,3 +180,20 @@ def test_an_unspoken_interface(
     invite = ["annotate", "invite", folder, "--languages", "en", "--interface", "xx"]
     assert run(invite) == ExitCode.USAGE
     assert "do not speak 'xx'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_server_and_a_taken_port_is_named(outputs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    run(["annotate", "create", str(outputs), "--folder", str(folder)])
+    port = load.free_port()
+    server = load.start_server(folder, port)
+    load.wait_until_up(port, server)
+    command = [sys.executable, "-m", "babelbits.cli.main", "annotate", "serve", str(folder)]
+    second = subprocess.run(
+        [*command, "--port", str(port)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == ExitCode.USAGE
+    assert f"cannot listen at 127.0.0.1:{port}" in second.stderr
+    server.send_signal(signal.SIGINT)
+    assert server.wait(timeout=60) == ExitCode.INTERRUPTED

@@ -234,6 +234,14 @@ def test_too_much_is_refused_before_it_is_read(campaign: Campaign, rater: Rater)
     assert rater.answer(comment="x" * 2000).status_code == 200
 
 
+def test_too_much_without_a_stated_length_is_refused(campaign: Campaign, rater: Rater) -> None:
+    rater.page()
+    chunks = (b"x" * 8192 for _ in range(12))
+    headers = {"x-csrf-token": rater.csrf, "content-type": "application/json"}
+    assert rater.client.post("/api/answer", content=chunks, headers=headers).status_code == 400
+    assert count(campaign) == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -175,7 +175,7 @@ class _Desk:
     def claim(self, language: str) -> Showing | None:
         """Take an open slot: least covered, then by variant, then in the rater's own order."""
         factor, shift, modulus = order.rater_permutation(self.secret, self.rater_id)
-        values = {"factor": factor, "shift": shift, "modulus": modulus}
+        values: dict[str, Any] = {"factor": factor, "shift": shift, "modulus": modulus}
         values |= {"rater": self.rater_id, "language": language, "now": self.now}
         found = self.connection.execute(_claim_query(), values).first()
         if found is None:

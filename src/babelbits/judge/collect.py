@@ -172,7 +172,8 @@ def _pair(suite: str, label: str, before: ItemRow, after: ItemRow) -> AnswerPair
         task=before.task,
         language=before.language,
         variant=label,
-        prompt=before.prompt,
+        # The prompt as it was given; a chat template may have wrapped the other.
+        prompt=before.target if suite == OPEN_PROMPTS else before.prompt,
         baseline_answer=before.output,
         variant_answer=after.output,
     )
