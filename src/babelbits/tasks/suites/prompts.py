@@ -14,5 +14,6 @@ SUITES: Sequence[SuiteInfo] = (
         licence="CC0-1.0",
         metric="none: for judges",
         parallel=True,
+        metric="share answered; for judges",
     ),
 )
