@@ -44,8 +44,8 @@ def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
     assert one.overall == "worse"
     assert one.sentence == (
         "harm shown in 2 of 3 languages on math (worst Swahili, −20.0 points); equivalent within "
-        "2 points in 1 on math and within 0.01 bits/byte in 2 on text; undecided in 1 of 6 "
-        "comparisons."
+        "2 points in 1 of 3 languages of math and within 0.01 bits/byte in 2 of 3 languages of "
+        "text; undecided in 1 of 6 comparisons."
     )
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,80 @@ def test_a_folder_to_carry_stands_in_for_the_hub(hub: Hub, study: Path, tmp_path
     plan = hub.babelbits("plan", str(study), "--build", "--json", online=False)
     assert plan.returncode == 0, plan.stderr
     assert {cell["items"] for cell in json.loads(plan.stdout)["cells"]} == {5}
+
+
+def card(*configs: str, splits: Sequence[str]) -> str:
+    """A data set's card: which file is which split of which config."""
+    lines = ["---", "configs:"]
+    for name in configs:
+        lines += [f"- config_name: {name}", "  data_files:"]
+        lines += [f"  - {{split: {split}, path: {name}/{split}.jsonl}}" for split in splits]
+    return "\n".join([*lines, "---", ""])
+
+
+Held = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+"""Config to split to rows."""
+
+
+def put(hub: Hub, dataset: str, held: Held) -> None:
+    """Lay a data set onto the hub."""
+    folder = hub.folder / dataset
+    for config, splits in held.items():
+        (folder / config).mkdir(parents=True)
+        for split, content in splits.items():
+            text = "".join(json.dumps(row) + "\n" for row in content)
+            (folder / config / f"{split}.jsonl").write_text(text)
+    (folder / "README.md").write_text(card(*held, splits=tuple(next(iter(held.values())))))
+    (hub.folder / f"{dataset}.commit").write_text(COMMIT)
+
+
+@pytest.mark.slow
+def test_our_own_suites_are_pulled_too(hub: Hub, tmp_path: Path) -> None:
+    """FLORES+ in three languages (English for the token limits), MixEval in upstream's columns."""
+    put(
+        hub,
+        "openlanguagedata/flores_plus",
+        {
+            code: {
+                split: [{"id": n, "text": f"{code} {split} {n}."} for n in range(6)]
+                for split in ("dev", "devtest")
+            }
+            for code in ("eng_Latn", "deu_Latn", "fra_Latn")
+        },
+    )
+    question = {"problem_type": "x", "context": None, "prompt": "Is it?", "benchmark_name": "ARC"}
+    choice = {**question, "options": ["no", "yes"], "target": ["1"]}
+    choices = [{**choice, "id": str(n)} for n in (7, 8)]
+    written = [{**question, "id": "9", "options": ["-"], "target": ["yes", "it is"]}]
+    splits = {"free_form": written, "multiple_choice": choices}
+    put(hub, "MixEval/MixEval", {"MixEval": splits})
+    study = tmp_path / "own.toml"
+    study.write_text(
+        STUDY.split("[[tasks]]", maxsplit=1)[0]
+        + '[[tasks]]\nsuite = "flores"\nlanguages = ["de"]\npivot = "fr"\nshots = 1\n'
+        + '[[tasks]]\nsuite = "mixeval"\nlanguages = ["en"]\n'
+        + '[[tasks]]\nsuite = "mixeval-free-form"\nlanguages = ["en"]\n'
+    )
+    lacking = hub.babelbits("plan", str(study), online=False)
+    assert lacking.returncode == 2
+    assert f"babelbits pull {study}" in lacking.stderr
+
+    got = hub.babelbits("pull", str(study), "--no-model", "--json")
+    assert got.returncode == 0, got.stderr
+    configs = [one["config"] for one in json.loads(got.stdout)["datasets"]]
+    assert configs == ["fra_Latn", "deu_Latn", "eng_Latn", "MixEval", "MixEval"]
+
+    plan = hub.babelbits("plan", str(study), "--json", online=False)
+    assert plan.returncode == 0, plan.stderr
+    items = {cell["task"]: cell["items"] for cell in json.loads(plan.stdout)["cells"]}
+    assert items == {"flores": 6, "mixeval": 2, "mixeval-free-form": 1}
+
+    carried = hub.babelbits("pull", str(study), "--no-model", "--folder", str(tmp_path / "usb"))
+    lines = carried.stdout[carried.stdout.index("[data]") :]
+    study.write_text(lines + study.read_text())
+    again = hub.babelbits("plan", str(study), "--json", online=False)
+    assert again.returncode == 0, again.stderr
+    assert {c["task"]: c["items"] for c in json.loads(again.stdout)["cells"]} == items
 
 
 @pytest.mark.slow

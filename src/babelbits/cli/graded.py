@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.judged import folded
 from babelbits.compare.format import interval, percent
 from babelbits.report import grades
 
@@ -80,7 +81,7 @@ def notes(result: "GradeResult") -> Iterator[str]:
     for problem in result.problems:
         if problem.severity == "error":
             yield f"warning: {problem.message} ({problem.hint})"
-    for reason, count in sorted(result.reasons.items(), key=lambda one: -one[1])[:_REASONS_SHOWN]:
+    for reason, count in folded(result.reasons)[:_REASONS_SHOWN]:
         yield f"no grade, {count} ×: {reason[:200]}"
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"

@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
         "judge": ("babelbits.cli.judge:judge", "Ask a judge which answers are better."),
         "grade": ("babelbits.cli.grade:grade", "Let a judge grade answers against the gold."),
+        "outputs": ("babelbits.cli.outputs:outputs", "Write outputs for other tools to score."),
         "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
         "annotate": ("babelbits.cli.annotate:annotate", "Let people compare answers, blinded."),
         "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),

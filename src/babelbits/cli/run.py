@@ -177,7 +177,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
             f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
-            f"none of its {found.n_items} items has an answer"
+            f"none of its {found.n_items} items has a score"
             for meta, found in counts
             if found.n_failed == found.n_items
         ),
@@ -208,7 +208,7 @@ def _say_losses(losses: _Losses) -> None:
         say(losses.thoughts.in_words())
     if losses.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
-        say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")
+        say(f"{sum(losses.failed.values())} {of} have no score ({kinds}); the report counts them")
     for line in losses.empty_cells:
         say(f"no result: {line}")
 

@@ -237,7 +237,7 @@ def _print_table(chosen: "Iterable[SuiteInfo]") -> None:
                     _KINDS[suite.output_type],
                     suite.metric,
                     "-" if suite.shots is None or not suite.shots else suite.shots,
-                    "-" if suite.chance is None else f"{suite.chance:.0%}",
+                    _chance(suite),
                     _place(suite),
                     suite.summary,
                 ),
@@ -258,7 +258,14 @@ def _place(suite: "SuiteInfo") -> str:
     """Where the data come from, in a word."""
     if suite.downloads:
         return "hub"
-    return "folder" if suite.upstream or suite.local_only else "bundled"
+    return "folder" if suite.upstream else "bundled"
+
+
+def _chance(suite: "SuiteInfo") -> str:
+    """What guessing scores; by the items where they have unlike numbers of choices."""
+    if suite.chance is not None:
+        return f"{suite.chance:.0%}"
+    return "by item" if suite.output_type == "choice" else "-"
 
 
 def _matches(suite: "SuiteInfo", word: str) -> bool:
@@ -301,7 +308,7 @@ def _details(suite: "SuiteInfo", *, every: bool) -> list[str]:
             [
                 "writes text" if suite.generates else "scores text",
                 "the same items in all languages" if suite.parallel else "items differ by language",
-                f"chance {suite.chance:.0%}" if suite.chance is not None else "no chance level",
+                f"chance {_chance(suite)}",
                 plural(suite.shots or 0, "example"),
                 f"licence {suite.licence}",
                 _source(suite),
@@ -352,9 +359,8 @@ def _object(suite: "SuiteInfo") -> dict[str, Any]:
 
 def _say_suite(suite: "SuiteInfo", *, shots: int | None) -> None:
     """What the catalogue knows, before any data are read."""
-    chance = "none" if suite.chance is None else f"{suite.chance:.1%}"
     say(f"{suite.name}: {suite.summary}")
-    say(f"asks for {_KINDS[suite.output_type]}; chance {chance}; licence {suite.licence}")
+    say(f"asks for {_KINDS[suite.output_type]}; chance {_chance(suite)}; licence {suite.licence}")
     say(_source(suite))
     usual = shots is None or shots == suite.shots
     say(f"comparable with {suite.comparable}{'' if usual else ', but for the number of examples'}")

@@ -36,10 +36,11 @@ def _needs(study: Study) -> Iterator[Need]:
     for suite in study.suites:
         options = suite.options
         info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
-        if options.data is not None or info.lm_eval_task is None:
+        if options.data is not None or (info.lm_eval_task is None and not info.downloads):
             continue
         # Token limits of other languages are scaled from English, asked or not.
-        english = ("en",) if info.generates and "en" in info.languages else ()
+        is_scaled = info.lm_eval_task is not None and info.generates and "en" in info.languages
+        english = ("en",) if is_scaled else ()
         for language in (*suite.languages, *english):
             for wanted in catalogue.wanted(suite.suite, language, options):
                 yield Need(suite=suite.suite, wanted=wanted)

@@ -142,7 +142,7 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
 
 
 def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
-    """The hub datasets that a suite of lm-eval takes its items from. Imports lm-eval.
+    """The hub datasets that a suite takes its items from. Imports lm-eval for its tasks.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...
         If lm-eval is not installed.
     """
     # Where they come from is the same in every manner of asking, which may need a model.
-    plain = TaskOptions(include_path=options.include_path, data=options.data)
+    plain = TaskOptions(include_path=options.include_path, data=options.data, pivot=options.pivot)
     found = getattr(load(suite, language, plain), "wanted", None)
     return () if found is None else tuple(found())
 
@@ -164,7 +164,7 @@ def babelmini_folder() -> Path:
 
 def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
     """One of our suites with the languages that a folder, or the bundled one, has files for."""
-    if suite.upstream or (suite.local_only and data is None):
+    if suite.upstream or (suite.downloads and data is None):
         return suite
     folder = babelmini_folder() if data is None else data
     languages = _OWN_TASKS[suite.name].languages(suite, folder)
@@ -177,8 +177,7 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
             f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    is_local = suite.local_only or (bool(suite.upstream) and suite.hub_dataset is None)
-    if options.data is None and is_local:
+    if options.data is None and suite.upstream and not suite.downloads:
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
             hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',

@@ -7,12 +7,12 @@ def _mixeval(name: str, summary: str, *, generates: bool, modes: tuple[str, ...]
     return SuiteInfo(
         name=name,
         languages=("en", "nb"),
-        summary=summary,
+        summary=f"{summary} (hub: English)",
         generates=generates,
         licence="MIT; the questions come from public benchmarks with licences of their own",
         parallel=True,
+        hub_dataset="MixEval/MixEval",
         metric="rule match" if generates else "accuracy",
-        local_only=True,
         modes=modes,
         own_shots=5,
     )
