@@ -159,9 +159,9 @@ class OwnTask(ABC):
 
     def _licence(self) -> str:
         """The suite's; nobody knows that of a user's own texts."""
-        suite = self.suite
-        is_published = bool(suite.upstream) or suite.downloads or suite.local_only
-        return suite.licence if is_published or self.options.data is None else "unknown"
+        is_published = bool(self.suite.upstream) or self.suite.downloads
+        is_known = self.options.data is None or is_published
+        return self.suite.licence if is_known else "unknown"
 
 
 def failed(failure: Failure, metrics: Iterable[Metric]) -> Outcome:
