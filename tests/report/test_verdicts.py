@@ -136,3 +136,12 @@ def test_the_noise_floor_counts_languages_on_the_primary_metric_only(
             if cell.meta.task.suite == row.suite and cell.meta.replicate == 1
         ]
         assert row.cells == len(cells)
+
+
+def test_a_task_without_a_result_has_no_map_and_says_so(small: ReportInput) -> None:
+    """All its items may have run and none had anything to score: it was not left out."""
+    found = board(small, ("ar", "undecided", 0.0, False))
+    links = {("w4", "math", "ar"): "item-1"}
+    assert [one.suite for one in views.heat_maps(found, links)] == ["math"]
+    (row,) = views.matrix(small, found)
+    assert [cell.about for cell in row.cells] == ["1 undecided", "no result"]

@@ -140,8 +140,9 @@ class HeatMap:
 
 
 def heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
-    """One map a suite."""
-    return tuple(_heat_map(found, suite, links) for suite in found.axes.suites)
+    """One map a suite that has a result; the gaps tell of the others."""
+    maps = (_heat_map(found, suite, links) for suite in found.axes.suites)
+    return tuple(one for one in maps if one.rows)
 
 
 def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
@@ -158,7 +159,8 @@ def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
         HeatRow(language=code, cells=tuple(_heat_cell(e, reach, links) for e in table[code]))
         for code in order
     )
-    return HeatMap(suite=suite, unit=numbers.unit_word(there[0].unit) if there else "", rows=rows)
+    unit = numbers.unit_word(there[0].unit) if there else ""
+    return HeatMap(suite=suite, unit=unit, rows=rows)
 
 
 def _mean(values: Sequence[float]) -> float:
