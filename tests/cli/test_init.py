@@ -44,6 +44,8 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
             assert [m.message for m in error.mistakes] in (
                 ["only a hub model has a revision"],
                 ["the task 'math' has no examples to show"],
+                ["'mode' is not for the task 'math', which asks in one way"],
+                ["'pivot' is not for the task 'math', which does not translate"],
                 ["'identifier' is not for the task 'math', which identifies no language"],
                 *([f"{key!r} needs the chat template"] for key in _CHAT_KEYS),
             )

@@ -80,6 +80,30 @@ def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: Re
     assert "equivalence shown nowhere" in one.sentence
 
 
+def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInput) -> None:
+    """The synthetic study ran 'math' for w4@en, and never 'xcopa'; no effect is on the board."""
+    lost = Axes(variants=("w4@en",), suites=("math", "xcopa"), languages=("ar", "en"))
+    found = verdicts.board([], PRIMARY, lost)
+    (row,) = views.matrix(small, found)
+    assert [cell.about for cell in row.cells] == ["no score", "not run"]
+    assert views.heat_maps(found, {}) == ()
+
+
+def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> None:
+    """A smallest effect of 104 points is none that there can be."""
+    found = board(small, ("ar", "undecided", 0.0, False), ("en", "undecided", 0.0, False))
+    for least, words in (((1.04, 1.04), "they have"), ((0.5, 1.04), "some of them have")):
+        by_cell = {
+            where: replace(one, minimal_detectable_effect=size, n_planned=None)
+            for (where, one), size in zip(found.by_cell.items(), least, strict=True)
+        }
+        told = [one.sentence for one in gaps.gaps(small, replace(found, by_cell=by_cell))]
+        assert (
+            f"math: 2 comparisons undecided; {words} too few items to see any effect, however "
+            "large." in told
+        )
+
+
 def test_an_empty_study_says_so(small: ReportInput) -> None:
     assert "Nothing was compared" in verdicts.headline([])
 
@@ -136,12 +160,3 @@ def test_the_noise_floor_counts_languages_on_the_primary_metric_only(
             if cell.meta.task.suite == row.suite and cell.meta.replicate == 1
         ]
         assert row.cells == len(cells)
-
-
-def test_a_task_without_a_result_has_no_map_and_says_so(small: ReportInput) -> None:
-    """All its items may have run and none had anything to score: it was not left out."""
-    found = board(small, ("ar", "undecided", 0.0, False))
-    links = {("w4", "math", "ar"): "item-1"}
-    assert [one.suite for one in views.heat_maps(found, links)] == ["math"]
-    (row,) = views.matrix(small, found)
-    assert [cell.about for cell in row.cells] == ["1 undecided", "no result"]

@@ -250,6 +250,7 @@ def test_free_form_asks_shortly_and_scores(tmp_path: Path) -> None:
     assert request.prompt.startswith("Question: Kim ran 5 km on Monday.\nHow far did Kim run?\n")
     assert written(task, "5 km").scores == {"rule_match": 1.0}
     assert written(task, "6 km").scores == {"rule_match": 0.0}
+    assert written(task, "6 km").golds == ("5 km", "5"), "a judge is told all of them"
 
 
 # --- bad input -------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def annotate() -> None:
         )
 
 
-@annotate.command()
+@annotate.command(short_help="Make a campaign of a file of pairs.")
 @click.argument("pairs", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--folder",

@@ -3,10 +3,10 @@
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from babelbits.cli.console import cell, console, data, say
+from babelbits.cli.console import data, plain_table, say
 from babelbits.compare.format import NOTHING, interval, p_value, percent, score, signed
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ _REASONS_SHOWN = 5
 
 def print_result(result: "JudgeResult") -> None:
     """Print the verdicts to stdout, and the rest of what a reader must know."""
-    _table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 10))
+    plain_table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 10))
     for sentence in sentences(result):
         data(sentence)
     if result.scores:
         data("")
-        _table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
+        plain_table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
     data("")
-    _table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
+    plain_table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
     for line in notes(result):
         say(line)
 
@@ -168,14 +168,3 @@ def notes(result: "JudgeResult") -> Iterator[str]:
     if result.n_errors:
         yield f"{result.n_errors} pairs could not be asked about: run the same command again"
     yield f"votes and replies: {result.folder}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(cell(head), justify="right" if number in numeric else "left")
-    for row in rows:
-        table.add_row(*map(cell, row))
-    console().print(table, markup=False)

@@ -131,7 +131,7 @@ def _row(group: Sequence["CellStep"]) -> tuple[str, ...]:
     items = [one.n_items for one in group]
     total = "?" if None in items else str(sum(number or 0 for number in items))
     return (
-        first.variant + (" (again, A/A)" if first.replicate else ""),
+        first.variant + (" again (A/A)" if first.replicate else ""),
         first.suite,
         _languages([one.language for one in group]),
         f"{done}/{len(group)}",

@@ -176,7 +176,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         truncated=sum(found.truncated for _, found in counts),
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
-            f"{meta.variant}{' (A/A)' if meta.replicate else ''} · {meta.task.name}: "
+            f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
             f"none of its {found.n_items} items has a score"
             for meta, found in counts
             if found.n_failed == found.n_items

@@ -2,10 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from babelbits.cli.console import cell, console, duration, say
+from babelbits.cli.console import data, duration, plain_table, say
 
 if TYPE_CHECKING:
     from babelbits.annotate.progress import Progress
+
+LANGUAGE_HEADS = (
+    "language", "done", "wanted", "out", "raters", "shared", "alpha", "same", "first",
+)  # fmt: skip
+RATER_HEADS = (
+    "rater", "state", "judged", "checks", "repeats", "first", "time", "raw", "pay", "look at",
+)  # fmt: skip
 
 
 def standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
@@ -21,35 +28,30 @@ def standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
 
 def print_standing(found: "Progress", pay: float | None, currency: str) -> None:
     """For people: a table of languages and one of raters."""
-    from rich.table import Table
-
     say(
         f"{found.done} of {found.wanted} judgments; {found.identical} identical pairs not shown"
         + ("; unblinded: closed" if found.frozen_at is not None else "")
     )
-    languages = Table(
-        "language", "done", "wanted", "out", "raters", "shared", "alpha", "same", "first"
-    )
+    languages = []
     for one in found.languages:
         interval = one.alpha_interval
         between = "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
-        languages.add_row(
-            one.language,
-            str(one.done),
-            str(one.wanted),
-            str(one.held),
-            str(one.raters),
-            str(one.agreement_units),
-            "–" if one.alpha is None else f"{one.alpha:.2f}{between}",
-            "–" if one.raw is None else f"{one.raw:.0%}",
-            "–" if one.first.value is None else f"{one.first.value:.0%}",
+        languages.append(
+            (
+                one.language,
+                str(one.done),
+                str(one.wanted),
+                str(one.held),
+                str(one.raters),
+                str(one.agreement_units),
+                "–" if one.alpha is None else f"{one.alpha:.2f}{between}",
+                "–" if one.raw is None else f"{one.raw:.0%}",
+                "–" if one.first.value is None else f"{one.first.value:.0%}",
+            )
         )
-    console().print(languages)
-    raters = Table(
-        "rater", "state", "judged", "checks", "repeats", "first", "time", "raw", "look at"
-    )
-    if pay is not None:
-        raters.add_column("pay")
+    plain_table(LANGUAGE_HEADS, languages, numeric=range(1, len(LANGUAGE_HEADS)))
+    data("")
+    raters = []
     for rater in found.raters:
         cells = [
             rater.rater,
@@ -60,9 +62,8 @@ def print_standing(found: "Progress", pay: float | None, currency: str) -> None:
             "–" if rater.first.value is None else f"{rater.first.value:.0%}",
             duration(60 * rater.minutes) if rater.minutes else "–",
             duration(60 * rater.raw_minutes) if rater.raw_minutes else "–",
+            "–" if pay is None else f"{pay * rater.minutes / 60:.2f} {currency}".strip(),
             "; ".join(rater.flags),
         ]
-        if pay is not None:
-            cells.append(f"{pay * rater.minutes / 60:.2f} {currency}".strip())
-        raters.add_row(*map(cell, cells))
-    console().print(raters)
+        raters.append(cells)
+    plain_table(RATER_HEADS, raters, numeric=range(2, len(RATER_HEADS) - 1))

@@ -9,6 +9,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
 from babelbits.cli.identifier import identifier
+from babelbits.report.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Item, Request
@@ -144,7 +145,7 @@ def list_tasks(
     _list(word, chosen)
 
 
-@tasks.command()
+@tasks.command(short_help="Show real prompts and gold answers.")
 @click.argument("suite")
 @click.argument("language")
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Local folder of data.")
@@ -173,7 +174,7 @@ def show(
 
     found = info(suite, include_path=include_path, data=folder)
     if not as_json:
-        _say_suite(found)
+        _say_suite(found, shots=shots)
     options = TaskOptions(limit=count, shots=shots, data=folder, include_path=include_path)
     task = load(suite, language, options)
     items = task.items()
@@ -302,13 +303,13 @@ def _details(suite: "SuiteInfo", *, every: bool) -> list[str]:
     codes = suite.languages if every else suite.languages[:SHORT_LIST]
     more = f" … (babelbits tasks {suite.name})" if len(codes) < len(suite.languages) else ""
     facts = [
-        f"{len(suite.languages)} languages: {' '.join(codes)}{more}",
+        f"{plural(len(suite.languages), 'language')}: {' '.join(codes)}{more}",
         " · ".join(
             [
                 "writes text" if suite.generates else "scores text",
                 "the same items in all languages" if suite.parallel else "items differ by language",
                 f"chance {_chance(suite)}",
-                f"{suite.shots or 0} examples",
+                plural(suite.shots or 0, "example"),
                 f"licence {suite.licence}",
                 _source(suite),
             ]
@@ -356,17 +357,18 @@ def _object(suite: "SuiteInfo") -> dict[str, Any]:
 # --- one task --------------------------------------------------------------------------------
 
 
-def _say_suite(suite: "SuiteInfo") -> None:
+def _say_suite(suite: "SuiteInfo", *, shots: int | None) -> None:
     """What the catalogue knows, before any data are read."""
     say(f"{suite.name}: {suite.summary}")
     say(f"asks for {_KINDS[suite.output_type]}; chance {_chance(suite)}; licence {suite.licence}")
     say(_source(suite))
-    say(f"comparable with {suite.comparable}")
+    usual = shots is None or shots == suite.shots
+    say(f"comparable with {suite.comparable}{'' if usual else ', but for the number of examples'}")
 
 
 def _say_what(task: "Task") -> None:
     info, shots = task.info, getattr(task, "shots", 0)
-    say(f"{info.name}: {info.origin}, {shots} examples before each question")
+    say(f"{info.name}: {info.origin}, {plural(shots, 'example')} before each question")
     say(f"scored by {', '.join(metric.name for metric in info.metrics)}; first {info.primary}")
     for note in info.notes:
         say(f"note: {note}")

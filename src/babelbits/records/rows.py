@@ -54,6 +54,8 @@ class ItemRow:
     """Every text of an item that is sampled, has turns, or may hold thinking; else empty."""
     remark: str = ""
     """Why the scores are what they are, for people. May quote the output: never trusted."""
+    golds: tuple[str, ...] = ()
+    """Every gold answer, where the task knows of several; else `target` is the one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

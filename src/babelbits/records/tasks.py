@@ -76,6 +76,8 @@ class Outcome:
     """Of a sampled task: what it makes of each sample; the scores above are their means."""
     remark: str = ""
     """Why the scores are what they are, for people; '' where there is nothing to say."""
+    golds: tuple[str, ...] = ()
+    """Every gold answer, where the task knows of several; else the item's target is the one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -225,7 +225,7 @@ def _cell_step(
         n_items=None,
         n_done=0,
         state="missing",
-        reason="items not counted yet: that needs lm-eval, or the tokenizer (--build)",
+        reason="missing; items are counted when it runs, or with --build",
         seconds=None,
     )
     return step if built is None else _with_status(step, built, variant, context)

@@ -198,6 +198,7 @@ class MixEvalFreeForm(_MixEvalTask):
             output=reply.texts[0],
             scores={"rule_match": float(right)},
             finish_reason=reply.finish_reasons[0],
+            golds=tuple(dict.fromkeys(str(gold) for gold in item.doc["target"])),
         )
 
 
