@@ -12,7 +12,6 @@ SUITES: Sequence[SuiteInfo] = (
         summary="answers to open prompts, for judges and people: bundled, or a local folder",
         generates=True,
         licence="CC0-1.0",
-        metric="none: for judges",
         parallel=True,
         metric="share answered; for judges",
     ),
