@@ -26,6 +26,7 @@ def test_the_demo_runs_to_its_report_in_all_languages(
     if library.version() is not None:
         assert len(reports) == 2
         assert "RECONSTRUCTED" in captured.err
+        assert "SMOKE run: nothing here is a result" in captured.err
         page = (tmp_path / "demo" / "paper-b-smoke.md").read_text("utf-8")
         assert "Nothing here is a result" in page
         # Per task: three levels, two other matrices, asked in two languages.

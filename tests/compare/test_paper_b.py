@@ -44,6 +44,7 @@ def test_the_same_items_show_what_two_independent_runs_do_not() -> None:
     assert found.effect.p_value == pytest.approx(midp)
     assert found.effect.verdict == "worse"
     assert found.effect.minimal_detectable_effect is not None
+    assert found.unpaired_minimal_effect is not None
     assert found.unpaired_minimal_effect > 2 * found.effect.minimal_detectable_effect
 
 
@@ -97,4 +98,5 @@ def test_failed_items_are_left_out_of_both_tests_and_counted() -> None:
 
 def test_one_item_has_no_t_test() -> None:
     cells = [cell("q@en", "nb", [1.0]), cell("q@ml", "nb", [0.0])]
-    assert one(matrix_comparisons(cells, settings("q@en", "q@ml"))).t_test_p is None
+    found = one(matrix_comparisons(cells, settings("q@en", "q@ml")))
+    assert (found.t_test_p, found.unpaired_minimal_effect) == (None, None)

@@ -23,6 +23,8 @@ def show(report: "ReportInput") -> None:
     if not found:
         say("no two matrices can be compared yet")
         return
+    if report.study.smoke or report.analysis.smoke:
+        say("SMOKE run: nothing here is a result")
     level = f"{bonferroni_alpha(alpha):.5f}"
     _print(
         "Each matrix against the English one: Paper B's tests as reported, the same items paired",

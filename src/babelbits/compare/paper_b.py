@@ -44,8 +44,9 @@ class MatrixComparison:
     """As reported, reconstruction; None with one item."""
     monte_carlo_p: float | None
     """As reported, reconstruction; None where items are not right or wrong."""
-    unpaired_minimal_effect: float
-    """What an unpaired test would show with 80 % power at `alpha`, in the metric's unit."""
+    unpaired_minimal_effect: float | None
+    """What an unpaired test would show with 80 % power at `alpha`, in the metric's unit; None where
+    the scores of the reference do not vary."""
     effect: Effect
     """The paired analysis; its family is all comparisons of the suite."""
 
@@ -143,16 +144,16 @@ def _comparison(
     found = draft(pair.sample, inference, settings=settings, noise={})
     binary = pair.sample.kind == "binary"
     rng = np.random.default_rng(settings.seed)
-    n_items = one.baseline.size
+    n_items, sd = one.baseline.size, float(np.std(one.baseline))
     return MatrixComparison(
         recipe=pair.recipe,
         calibration=pair.calibration,
         reference=settings.reference or "",
         t_test_p=independent_t_test(one.baseline, one.variant) if n_items > 1 else None,
         monte_carlo_p=monte_carlo_binomial(one.baseline, one.variant, rng=rng) if binary else None,
-        unpaired_minimal_effect=unpaired_mean_minimal_effect(
-            n_items, sd=float(np.std(one.baseline)), alpha=settings.alpha
-        ),
+        unpaired_minimal_effect=unpaired_mean_minimal_effect(n_items, sd=sd, alpha=settings.alpha)
+        if sd > 0
+        else None,
         effect=conclude(
             found,
             family=f"matrices · {pair.sample.info.suite}",

@@ -60,8 +60,8 @@ class Level:
     smallest_monte_carlo_p: float | None
     reported: int
     """Comparisons with a t-test p of at most the Bonferroni level."""
-    unpaired_sees: float
-    """What every unpaired test would show with 80 % power."""
+    unpaired_sees: float | None
+    """What every unpaired test would show with 80 % power; None where that is unknown of some."""
     smallest_p: float | None
     """Paired, Holm over the suite."""
     different: int
@@ -82,7 +82,7 @@ def levels(comparisons: Sequence[MatrixComparison], *, alpha: float) -> list[Lev
 
 def _level(ones: Sequence[MatrixComparison], *, alpha: float) -> Level:
     verdicts = Counter(one.effect.verdict for one in ones)
-    first, seen = ones[0], [one.effect.minimal_detectable_effect for one in ones]
+    first = ones[0]
     level = bonferroni_alpha(alpha)
     return Level(
         suite=first.effect.task,
@@ -91,12 +91,12 @@ def _level(ones: Sequence[MatrixComparison], *, alpha: float) -> Level:
         smallest_t_test_p=_smallest([one.t_test_p for one in ones]),
         smallest_monte_carlo_p=_smallest([one.monte_carlo_p for one in ones]),
         reported=sum(one.t_test_p is not None and one.t_test_p <= level for one in ones),
-        unpaired_sees=max(one.unpaired_minimal_effect for one in ones),
+        unpaired_sees=_largest([one.unpaired_minimal_effect for one in ones]),
         smallest_p=_smallest([one.effect.p_adjusted for one in ones]),
         different=verdicts["worse"] + verdicts["better"],
         equivalent=verdicts["equivalent"],
         undecided=verdicts["undecided"],
-        paired_sees=_largest(seen),
+        paired_sees=_largest([one.effect.minimal_detectable_effect for one in ones]),
     )
 
 

@@ -70,6 +70,32 @@ def test_without_a_checkpoint_beside_it_llama_cpp_tokenizes(
     assert lone.generate(asked) == subject().generate(asked)
 
 
+def test_without_memory_for_a_long_prompt_the_engine_goes_on_as_before(
+    gguf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context of more cells is refused, as where memory is short."""
+    engine = llama_cpp.load(gguf(), settings=EngineSettings(device="cpu", token_budget=64))
+    short = [ScoreRequest(context="fox", continuation=" A")]
+    expected = engine.score(short)
+    api, cells = engine.loaded.api, engine._session.cells
+    make = api.llama_init_from_model
+    monkeypatch.setattr(
+        api,
+        "llama_init_from_model",
+        lambda model, settings: make(model, settings) if settings.n_ctx <= cells else None,
+    )
+    with pytest.raises(EngineError, match="cannot make a context"):
+        engine.score([ScoreRequest(context="x" * 250, continuation=" y")])
+    assert engine.score(short) == expected
+
+
+def test_a_damaged_generation_config_is_named(gguf: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(gguf(), folder)
+    (folder / "generation_config.json").write_text("[1,")
+    assert "generation_config.json" in refused(folder)
+
+
 @pytest.mark.usefixtures("needs_llama_cpp")
 class TestRequests(RequestsFailAlone):
     @pytest.fixture

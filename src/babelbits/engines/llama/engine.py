@@ -23,6 +23,7 @@ from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
 from babelbits.engines.local import LocalEngine
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
+from babelbits.errors import EngineError
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -94,11 +95,19 @@ class LlamaEngine(LocalEngine):
         self._tree = Tree(self._session)
 
     def _make_room(self, longest: int) -> None:
-        """Let the session hold one sequence of `longest` tokens, and a pack beside its trunk."""
-        needed = longest + self._pack
-        if needed > self._session.cells:
-            self._session.close()
+        """Let the session hold one sequence of `longest` tokens, and a pack beside its trunk.
+
+        Where there is no memory for it, the session is as large as before and the caller is told.
+        """
+        needed, before = longest + self._pack, self._session.cells
+        if needed <= before:
+            return
+        self._session.close()
+        try:
             self._open(needed)
+        except EngineError:
+            self._open(before)
+            raise
 
     def _score(self, queries: Sequence[Query]) -> list[Scored]:
         reader = Chosen(targets_of(queries))
