@@ -92,12 +92,15 @@ class ScriptedJudge:
         answers: list[ChatAnswer] = []
         for place, request in enumerate(requests):
             self.asked.append(request)
-            nonce, first = quoted(request, "answer A")
-            said = self._say(first, quoted(request, "answer B")[1], nonce)
+            said = self._read(request)
             answers.append(reply(said) if isinstance(said, str) else said)
             if on_answer is not None:
                 on_answer(place, answers[-1])
         return answers
+
+    def _read(self, request: ChatRequest) -> "str | ChatAnswer":
+        nonce, first = quoted(request, "answer A")
+        return self._say(first, quoted(request, "answer B")[1], nonce)
 
     def close(self) -> None:
         pass
@@ -119,3 +122,18 @@ def always(word: str) -> Say:
 
 def cut(answer: ChatReply) -> ChatReply:
     return replace(answer, finish_reason="length")
+
+
+Grading = Callable[[str, str], "str | ChatAnswer"]
+"""Answer and nonce to a reply."""
+
+
+class ScriptedGrader(ScriptedJudge):
+    """A chat model that reads one answer and says what a function says."""
+
+    def __init__(self, say: Grading) -> None:
+        super().__init__(lambda answer, _other, nonce: say(answer, nonce))
+
+    def _read(self, request: ChatRequest) -> "str | ChatAnswer":
+        nonce, answer = quoted(request, "answer")
+        return self._say(answer, "", nonce)

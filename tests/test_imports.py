@@ -140,6 +140,9 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.judge.agreement",
         "babelbits.cli.judge",
         "babelbits.cli.judged",
+        "babelbits.judge.grading.session",
+        "babelbits.cli.grade",
+        "babelbits.cli.graded",
     ],
 )
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
@@ -160,9 +163,12 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
         "generate",
         "pairs",
         "judge",
+        "grade",
         "power",
         "gate",
         "recommend",
+        "annotate",
+        "annotate create",
         "tasks",
         "doctor",
     ],

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -38,12 +37,12 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A server of our own on a loopback port; not skipped in CI."""
     lacking = postgres.why_not()
     if lacking is not None:
         if os.environ.get("CI") or os.environ.get("BABELBITS_CI"):
             pytest.fail(f"CI has no PostgreSQL: {lacking}")
         pytest.skip(lacking)
-    with postgres.running(Path(tmp_path_factory.mktemp("postgres"))) as url:
+    with postgres.running() as url:
         yield url

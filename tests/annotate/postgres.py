@@ -45,7 +45,7 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def running(_folder: Path) -> Iterator[str]:
+def running() -> Iterator[str]:
     """URL of a fresh server's database; the server ends with the block."""
     account = _account()
     assert account is not None

@@ -15,7 +15,7 @@ from babelbits.annotate.folder import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
 
-RATERS, UNITS, OVERLAP = 40, 30, 8
+RATERS, UNITS, OVERLAP = 24, 24, 8
 
 
 def campaign_for(folder: Path, url: str | None) -> tuple[Campaign, list[str]]:

@@ -114,7 +114,13 @@ def test_without_a_stopwatch_the_servers_clock_is_used_and_never_the_browsers() 
     assert found.raw == 42
     back = timed(("shown", None, 100.0), ("answer", None, 40.0))  # the server's clock was set back
     assert duration(back, n_characters=1, language="en") is None
-    assert duration(timed(("answer", 5, 1.0)), n_characters=1, language="en") is None
+    assert duration(timed(("answer", None, 1.0)), n_characters=1, language="en") is None
+
+
+def test_an_answer_that_overtakes_the_news_of_its_page_has_a_duration() -> None:
+    found = duration(timed(("answer", 5000, 1.0), ("shown", 0, 1.1)), n_characters=9, language="en")
+    assert found is not None
+    assert found.raw == 5
 
 
 def fields(sentence: str) -> set[str]:

@@ -234,6 +234,14 @@ def test_too_much_is_refused_before_it_is_read(campaign: Campaign, rater: Rater)
     assert rater.answer(comment="x" * 2000).status_code == 200
 
 
+def test_too_much_without_a_stated_length_is_refused(campaign: Campaign, rater: Rater) -> None:
+    rater.page()
+    chunks = (b"x" * 8192 for _ in range(12))
+    headers = {"x-csrf-token": rater.csrf, "content-type": "application/json"}
+    assert rater.client.post("/api/answer", content=chunks, headers=headers).status_code == 400
+    assert count(campaign) == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -254,6 +262,7 @@ def test_what_cannot_be_read_is_not_sent_back(rater: Rater, body: dict[str, Any]
     assert "script" not in reply.text
 
 
+@pytest.mark.slow
 def test_a_rater_who_is_a_machine_is_slowed_down(rater: Rater, clock: Clock) -> None:
     rater.page()
     happening = {"pair": rater.pair, "kind": "visible"}
@@ -420,6 +429,7 @@ def test_guessing_the_password_ends_soon(campaign: Campaign, clock: Clock) -> No
 # --- blindness is a property of the bytes --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_campaign_says_which_is_which(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

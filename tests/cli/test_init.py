@@ -28,10 +28,7 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
     """Each such line is put to work alone; a study that refuses it must know the key."""
     (tmp_path / "data" / "xcopa").mkdir(parents=True)
     (tmp_path / "my_tasks").mkdir()
-    text = template()
-    for table in ("[data]", "[languages]", "[limits]"):
-        text = text.replace(f"# {table}", table)
-    lines = text.splitlines()
+    lines = _with_tables(template(), "chat", "data", "languages", "limits").splitlines()
     keys = [n for n, line in enumerate(lines) if line.startswith("# ") and " = " in line]
     assert len(keys) >= 10
     for number in keys:
@@ -47,6 +44,10 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
             assert [m.message for m in error.mistakes] in (
                 ["only a hub model has a revision"],
                 ["the task 'math' has no examples to show"],
+                ["'mode' is not for the task 'math', which asks in one way"],
+                ["'pivot' is not for the task 'math', which does not translate"],
+                ["'identifier' is not for the task 'math', which identifies no language"],
+                *([f"{key!r} needs the chat template"] for key in _CHAT_KEYS),
             )
 
 
@@ -65,3 +66,12 @@ def test_it_does_not_overwrite_unless_told(
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", str(tmp_path / "no" / "study.toml")]) == ExitCode.USAGE
     assert "cannot be written" in capsys.readouterr().err
+
+
+_CHAT_KEYS = ("system_prompt", "fewshot", "enable_thinking")
+
+
+def _with_tables(text: str, *names: str) -> str:
+    for name in names:
+        text = text.replace(f"# [{name}]", f"[{name}]")
+    return text

@@ -517,7 +517,7 @@ def test_a_noisy_baseline_is_an_error() -> None:
     cells = [*two(base, base), cell("baseline", "en", other, replicate=1)]
     [problem] = analyse(cells, SETTINGS).problems
     assert (problem.kind, problem.severity) == ("aa_beyond_margin", "error")
-    assert "0.08" in problem.message
+    assert "8 points, more than the margin of 2 points" in problem.message
 
 
 def test_missing_cells_and_baselines_are_named() -> None:

@@ -214,3 +214,17 @@ def test_a_metric_that_is_a_mean_keeps_its_own_values() -> None:
     metric = Metric(name="acc", kind="binary")
     cells = [cell("baseline", "de", [1, 1, 0], metric=metric), cell("w4", "de", [1, 0, 0])]
     assert cells[0].meta.task.metrics[0].corpus is None
+
+
+def test_an_interval_of_few_segments_stays_within_what_scores_can_differ_by() -> None:
+    """Two of four segments change in the first language, all in the second; t has 3 degrees."""
+    cells = []
+    for language, kept in (("de", 2), ("hi", 0)):
+        gold = GOLD[language][:4]
+        texts = ["x" * 9] * 4, [*["x" * 9] * kept, *gold[kept:]]
+        cells += [translated(name, language, texts[k]) for k, name in enumerate(("baseline", "w4"))]
+    found = [effect for effect in effects(cells) if effect.scope == "all"]
+    ends = [(e.interval.low, e.interval.high) for e in found if e.interval is not None]
+    assert ends
+    assert all(-1 <= low <= high <= 1 for low, high in ends)
+    assert max(high for _, high in ends) == 1.0

@@ -157,7 +157,7 @@ def test_subjects_of_a_language_are_one_cell() -> None:
     tasks = [run(*many(2), name=f"global_mmlu_de_{part}").tasks[0] for part in ("stem", "other")]
     both = ForeignRun(path=Path("x"), tool="test", tasks=tuple(tasks))
     cell = join(both, {"q": both}).cells[0]
-    assert (cell.meta.task.suite, cell.meta.task.language) == ("global_mmlu", "de")
+    assert (cell.meta.task.suite, cell.meta.task.language) == ("global-mmlu-lite", "de")
     assert len(cell.rows) == 4
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from babelbits.engines.stopping import Ending, Stopping
-from babelbits.engines.thinking import USUAL_TAGS, opened_by, split
+from babelbits.engines.thinking import USUAL_TAGS, after_thinking, opened_by, split
 from tiny_models import save_tokenizer
 
 THINK, HARMONY = USUAL_TAGS
@@ -111,3 +111,17 @@ def test_find_template_reads_the_file_before_the_configuration(tmp_path: Path) -
         find_template(tmp_path)
     (tmp_path / "chat_template.jinja").write_text("B")
     assert find_template(tmp_path) == "B"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("42", "42"),
+        ("<think>six</think> 42", " 42"),
+        ("a thought that quotes </think> and ends</think>42", "42"),
+        (f"{HARMONY[0]}six{HARMONY[1]}42", "42"),
+        ("the tag <think> is quoted", "the tag <think> is quoted"),
+    ],
+)
+def test_after_thinking_by_hand(text: str, left: str) -> None:
+    assert after_thinking(text) == left

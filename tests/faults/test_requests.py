@@ -58,7 +58,7 @@ def test_over_long_prompts_fail_if_the_study_says_so(
     study = small_study(tmp_path, model=model, tasks=tasks, items=None, engine=engine)
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "2 of 6 recorded items have no answer (prompt_too_long 2)" in said.err
+    assert "2 of 6 recorded items have no score (prompt_too_long 2)" in said.err
     for _, found in Store(tmp_path / "run").cells():
         assert [row.failure and row.failure.kind for row in found] == [
             None,
@@ -83,8 +83,8 @@ def test_a_model_that_computes_nan_is_recorded_and_called_no_result(
     study = small_study(tmp_path, model=model, items=None, tasks=tasks, aa=True)
     said = command("run", study)
     assert said.code == ExitCode.INCOMPLETE
-    assert "6 of 6 recorded items have no answer (nan_logits 6)" in said.err
-    assert "no result: baseline · own_nb: none of its 3 items has an answer" in said.err
+    assert "6 of 6 recorded items have no score (nan_logits 6)" in said.err
+    assert "no result: baseline · own_nb: none of its 3 items has a score" in said.err
     found = rows_of(tmp_path)
     assert list(found) == [("baseline", 0), ("baseline", 1)]
     for rows in found.values():

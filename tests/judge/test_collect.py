@@ -36,6 +36,7 @@ def cell(
                 item_id=f"i{number}",
                 source_id=f"s{number}",
                 task=f"{suite}_nb",
+                target=f"prompt {number}",
                 output=output or "",
             )
         )
@@ -73,6 +74,7 @@ def test_pairs_hold_the_outputs_of_the_same_item(tmp_path: Path) -> None:
     ]
     assert dict(found.n_failed) == {CONTROL: 1, "w4": 2}
     assert found.unfinished == ()
+    assert found.pairs[0].prompt == "prompt 0", "as it was given, not as a template wrapped it"
 
 
 def test_what_is_not_finished_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,12 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import pytest
 
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
+from babelbits.judge.collect import CONTROL
 from babelbits.judge.ledger import SUMMARY, VOTES
 from babelbits.judge.pair_files import write_pairs
 from babelbits.judge.pairwise import JudgeSettings
@@ -204,3 +210,58 @@ def test_direct_scores_are_paired_differences(
                      "--mode", "direct", "--json"]) == 0  # fmt: skip
         assert len(server.requests) == 25
     assert "-2.0" in capsys.readouterr().out
+
+
+def test_a_judge_that_sees_differences_in_the_control_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    write_pairs(path, [replace(one, variant=CONTROL) for one in PAIRS])
+    with serving(lambda body, _: right(body)) as server:
+        assert main(["judge", str(path), "--endpoint", server.url, "--model", "tiny"]) == 0
+    assert "warning: the A/A control in en does not cover zero" in capsys.readouterr().out
+
+
+def test_hostile_answers_and_replies_reach_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    write_pairs(path, [pair(1, "\x1b[31mgood", "bad\u202e", label="w4")])
+
+    def steers(body: dict[str, Any], _times: int) -> Answer:
+        nonce = re.findall(r"\[answer A (\w+)\]", body["messages"][-1]["content"])[0]
+        return says(f"VERDICT {nonce}: \x1b[2J\u202e")
+
+    with serving(steers) as server:
+        assert main(["judge", str(path), "--endpoint", server.url, "--model", "tiny"]) == 0
+    printed = capsys.readouterr()
+    assert "no verdict" in printed.err
+    assert "\x1b" not in printed.out + printed.err
+    assert "\u202e" not in printed.out + printed.err
+
+
+@pytest.mark.slow
+def test_killed_three_times_nothing_that_was_answered_is_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGKILL while replies are under way: at most those, one a connection, are sent twice."""
+    path = tmp_path / "pairs.jsonl"
+    write_pairs(path, PAIRS)
+    at_once, kills = 2, 3
+    with serving(lambda body, _: replace(right(body), delay=0.05)) as server:
+        arguments = ["judge", str(path), "--endpoint", server.url, "--model", "tiny"]
+        arguments += ["--concurrency", str(at_once), "--json"]
+        for kill in range(1, kills + 1):
+            child = subprocess.Popen(
+                [sys.executable, "-m", "babelbits.cli.main", *arguments],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            while len(server.requests) < 6 * kill and child.poll() is None:
+                time.sleep(0.01)
+            child.send_signal(signal.SIGKILL)
+            assert child.wait() == -signal.SIGKILL
+        assert main(arguments) == 0
+        [row] = json.loads(capsys.readouterr().out)["summaries"]
+        assert row["n_judged"] == len(PAIRS)
+        assert 2 * len(PAIRS) <= len(server.requests) <= 2 * len(PAIRS) + kills * at_once

@@ -1,12 +1,15 @@
 """A reward model as judge: real checkpoints of two makes, tiny and random."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from babelbits.cli.main import run as main
 from babelbits.errors import ModelError
 from babelbits.judge.ledger import Ledger
+from babelbits.judge.pair_files import write_pairs
 from babelbits.judge.reward import load_reward_model, reward_pairs
 from judging import pair
 from tiny_models import save_tokenizer
@@ -88,7 +91,7 @@ def test_a_band_makes_ties_and_long_answers_are_not_cut(tmp_path: Path) -> None:
     with Ledger(tmp_path / "judge", identity={}) as ledger:
         said = reward_pairs([*PAIRS, long], model, ledger=ledger, band=1e6)
     assert {said[one.pair_id].verdict for one in PAIRS[:3]} == {"tie"}
-    assert said[long.pair_id].verdict == "error"
+    assert said[long.pair_id].verdict == "refused"
     assert "128 tokens" in said[long.pair_id].reason
 
 
@@ -115,3 +118,23 @@ def test_what_is_no_reward_model_is_refused(tmp_path: Path) -> None:
 def test_a_causal_model_without_a_head_is_refused(tmp_path: Path, tiny_model: Any) -> None:
     with pytest.raises(ModelError, match="weights are missing"):
         load_reward_model(tiny_model("llama"))
+
+
+def test_the_command_judges_with_a_reward_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, path = save(tmp_path / "model"), tmp_path / "pairs.jsonl"
+    write_pairs(path, PAIRS)
+    assert main(["judge", str(path), "--reward", str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    [row], [scores] = found["summaries"], found["scores"]
+    model = load_reward_model(folder)
+    with Ledger(tmp_path / "again", identity={}) as ledger:
+        said = reward_pairs(PAIRS, model, ledger=ledger)
+    differences = [said[one.pair_id].difference for one in PAIRS]
+    known = [value for value in differences if value is not None]
+    assert scores["delta"] == pytest.approx(sum(known) / len(known))
+    wins = sum(value > 0 for value in known)
+    assert row["verdicts"].get("variant", 0) == wins
+    assert main(["judge", str(path), "--reward", str(folder)]) == 0
+    assert "prompt and answer" in capsys.readouterr().err

@@ -192,3 +192,10 @@ def test_a_table_without_pairs_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "votes.csv").write_text("pair_id,rater,preference\n", "utf-8")
     with pytest.raises(StudyError, match="does not say which answers were the variant's"):
         CliRunner().invoke(votes, [str(tmp_path / "votes.csv"), str(run)], catch_exceptions=False)
+
+
+def test_a_file_in_which_nobody_judged_anything_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "votes.jsonl").write_text("")
+    with pytest.raises(StudyError, match="nobody judged a pair"):
+        CliRunner().invoke(votes, [str(tmp_path / "votes.jsonl"), str(run)], catch_exceptions=False)
+    assert load_run(run).voices is None

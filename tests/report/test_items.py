@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from babelbits.records import Answer
 from babelbits.report import items
 from babelbits.report.input import ReportInput
-from babelbits.report.pairs import comparisons
+from babelbits.report.pairs import comparisons, drawn
 from report.synthetic import HOSTILE
 
 
@@ -87,3 +88,20 @@ def test_cells_about_other_items_are_not_paired(small: ReportInput) -> None:
     last = small.cells[-1]
     cells = (*small.cells[:-1], replace(last, rows=last.rows[1:]))
     assert len(comparisons(cells)) == len(comparisons(small.cells)) - 1
+
+
+def test_of_an_item_that_is_sampled_the_scores_of_all_samples_are_told(small: ReportInput) -> None:
+    """The text on the page is the first sample's; the score is the mean of three: 2/3."""
+    cell = small.cells[0]
+    name = cell.meta.task.primary
+    scores = (0.0, 1.0, 1.0)
+    answers = tuple(
+        Answer(text="x", finish_reason="stop", output_tokens=1, scores={name: score})
+        for score in scores
+    )
+    metric = cell.meta.task.metric(name)
+    row = replace(cell.rows[0], answers=answers)
+    assert drawn(row, metric) == "sample 1 of 3 is shown; they score 0, 1, 1"
+    assert drawn(cell.rows[0], metric) is None
+    turn = replace(row, answers=(replace(answers[0], scores={}),))
+    assert drawn(turn, metric) is None

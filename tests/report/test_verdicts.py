@@ -44,8 +44,8 @@ def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
     assert one.overall == "worse"
     assert one.sentence == (
         "harm shown in 2 of 3 languages on math (worst Swahili, −20.0 points); equivalent within "
-        "2 points in 1 on math and within 0.01 bits/byte in 2 on text; undecided in 1 of 6 "
-        "comparisons."
+        "2 points in 1 of 3 languages of math and within 0.01 bits/byte in 2 of 3 languages of "
+        "text; undecided in 1 of 6 comparisons."
     )
 
 
@@ -78,6 +78,30 @@ def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: Re
     one = verdicts.variant_verdict(found, "w4", NAMES)
     assert "what the data could have seen" in verdicts.headline([one])
     assert "equivalence shown nowhere" in one.sentence
+
+
+def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInput) -> None:
+    """The synthetic study ran 'math' for w4@en, and never 'xcopa'; no effect is on the board."""
+    lost = Axes(variants=("w4@en",), suites=("math", "xcopa"), languages=("ar", "en"))
+    found = verdicts.board([], PRIMARY, lost)
+    (row,) = views.matrix(small, found)
+    assert [cell.about for cell in row.cells] == ["no score", "not run"]
+    assert views.heat_maps(found, {}) == ()
+
+
+def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> None:
+    """A smallest effect of 104 points is none that there can be."""
+    found = board(small, ("ar", "undecided", 0.0, False), ("en", "undecided", 0.0, False))
+    for least, words in (((1.04, 1.04), "they have"), ((0.5, 1.04), "some of them have")):
+        by_cell = {
+            where: replace(one, minimal_detectable_effect=size, n_planned=None)
+            for (where, one), size in zip(found.by_cell.items(), least, strict=True)
+        }
+        told = [one.sentence for one in gaps.gaps(small, replace(found, by_cell=by_cell))]
+        assert (
+            f"math: 2 comparisons undecided; {words} too few items to see any effect, however "
+            "large." in told
+        )
 
 
 def test_an_empty_study_says_so(small: ReportInput) -> None:

@@ -12,7 +12,15 @@ import pytest
 from babelbits.errors import CorruptRecordError, StoreError, StoreLockedError
 from babelbits.records import CellMeta
 from babelbits.store import Store
-from babelbits.store.codec import columns_to_rows, dumps, from_json, rows_to_columns, to_json
+from babelbits.store.codec import (
+    columns_to_rows,
+    dumps,
+    from_json,
+    read_parquet,
+    rows_to_columns,
+    to_json,
+    write_parquet,
+)
 from store_examples import HOSTILE, meta, row, rows
 
 VERSIONS = {"babelbits": "0"}
@@ -211,6 +219,16 @@ def test_records_survive_json() -> None:
 def test_columns_are_the_inverse_of_rows() -> None:
     original = (row(1), row(2), row(3))
     assert columns_to_rows(rows_to_columns(original), where="here") == original
+
+
+def test_gold_answers_survive_parquet_and_old_files_have_none(tmp_path: Path) -> None:
+    original = (replace(row(1), golds=("sju", "7")), row(2))
+    path = tmp_path / "items.parquet"
+    path.write_bytes(write_parquet(original, metadata={}))
+    assert read_parquet(path) == original
+    columns = rows_to_columns(original)
+    del columns["golds"]
+    assert [one.golds for one in columns_to_rows(columns, where="here")] == [(), ()]
 
 
 def test_timings_are_those_of_this_machine(tmp_path: Path) -> None:

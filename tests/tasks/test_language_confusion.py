@@ -161,6 +161,12 @@ def test_across_languages_a_prompt_is_the_same_but_for_the_language(shared_data:
         assert prompt(one.requests[0]).replace("German", "French") == prompt(other.requests[0])
 
 
+@pytest.mark.shared_data
+def test_english_prompts_for_another_language_are_no_wrong_script(shared_data: Path) -> None:
+    task = load("language-confusion-cross", "ja", TaskOptions(data=ready(shared_data), limit=6))
+    assert not [note for note in task.info.notes if "is written in" in note]
+
+
 def prompt(request: Any) -> str:
     assert isinstance(request, GenerateRequest)
     return request.prompt

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from babelbits.errors import StudyError, TaskError, UnknownNameError
+from babelbits.errors import MissingDataError, StudyError, TaskError, UnknownNameError
 from babelbits.records import GenerateRequest, Generation, Outcome, Score, ScoreRequest
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
@@ -250,6 +250,7 @@ def test_free_form_asks_shortly_and_scores(tmp_path: Path) -> None:
     assert request.prompt.startswith("Question: Kim ran 5 km on Monday.\nHow far did Kim run?\n")
     assert written(task, "5 km").scores == {"rule_match": 1.0}
     assert written(task, "6 km").scores == {"rule_match": 0.0}
+    assert written(task, "6 km").golds == ("5 km", "5"), "a judge is told all of them"
 
 
 # --- bad input -------------------------------------------------------------------------------
@@ -293,8 +294,16 @@ def test_a_translation_without_ids_is_refused(tmp_path: Path) -> None:
         load(tmp_path, language="nb").items()
 
 
-def test_no_folder_and_too_many_examples_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="read from a local folder"):
-        catalogue.load("mixeval", "en", TaskOptions())
+def test_translations_are_in_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(UnknownNameError, match="on the hub in English only") as caught:
+        catalogue.load("mixeval", "nb", TaskOptions()).items()
+    assert "babelbits translate" in str(caught.value.hint)
+    with pytest.raises(MissingDataError, match="MixEval/MixEval_Hard"):
+        catalogue.load("mixeval-hard", "en", TaskOptions()).items()
+
+
+def test_too_many_examples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="has 5 few-shot examples"):
         load(release(tmp_path, {"1": QUESTION}), shots=6)

@@ -40,6 +40,29 @@ def wrote(text: str) -> list[Reply]:
     ]
 
 
+# --- open prompts ------------------------------------------------------------------------------
+
+
+def test_open_prompts_say_whether_there_is_an_answer_and_an_end(tmp_path: Path) -> None:
+    task = local(tmp_path, "open-prompts", [{"source_id": "1", "prompt": "Hva er en fjord?"}])
+    item = only(task)
+    assert item.requests == (GenerateRequest(prompt="Hva er en fjord?", max_new_tokens=256),)
+    assert item.target == "Hva er en fjord?"
+    cut = task.score(item, wrote("En fjord er"))
+    assert (cut.output, cut.scores) == ("En fjord er", {"answered": 1.0, "ended": 0.0})
+    nothing: list[Reply] = [
+        Generation(texts=(" \n",), finish_reasons=("eos",), output_tokens=(1,), prompt_tokens=1)
+    ]
+    assert task.score(item, nothing).scores == {"answered": 0.0, "ended": 1.0}
+
+
+def test_answers_may_be_as_long_as_the_study_says(tmp_path: Path) -> None:
+    (tmp_path / "nb.jsonl").write_text(json.dumps({"source_id": "1", "prompt": "Hva?"}))
+    options = TaskOptions(data=tmp_path, max_new_tokens=7)
+    [item] = load("open-prompts", "nb", options).items()
+    assert item.requests == (GenerateRequest(prompt="Hva?", max_new_tokens=7),)
+
+
 # --- text ------------------------------------------------------------------------------------
 
 

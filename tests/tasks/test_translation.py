@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sacrebleu import sentence_bleu, sentence_chrf
 
-from babelbits.errors import StudyError, TaskError, UnknownNameError
+from babelbits.errors import MissingDataError, StudyError, TaskError, UnknownNameError
 from babelbits.records import GenerateRequest, Generation, Reply
 from babelbits.tasks.base import Task, TaskOptions, prompt_of
 from babelbits.tasks.catalogue import load
@@ -146,10 +146,14 @@ def test_what_is_missing_is_named(flores: Path, tmp_path: Path) -> None:
         task("flores", "de", empty).items()
 
 
-def test_without_a_folder_and_a_network_the_error_says_what_to_do() -> None:
-    with pytest.raises(TaskError, match="cannot be had") as caught:
+def test_without_a_folder_and_a_network_the_error_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(MissingDataError, match="openlanguagedata/flores_plus") as caught:
         load("flores", "de", TaskOptions(shots=0)).items()
-    assert 'flores = "path/to/flores200_dataset"' in str(caught.value)
+    assert "babelbits pull" in str(caught.value)
     with pytest.raises(TaskError, match="local folder") as caught:
         load("ntrex-translation", "de", TaskOptions())
     assert 'ntrex = "path/to/folder"' in str(caught.value)

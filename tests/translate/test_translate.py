@@ -244,7 +244,7 @@ def test_the_estimate_is_said_and_held_against_the_limit(
 def test_a_tiny_local_model_translates_badly_and_every_row_is_marked(tmp_path: Path) -> None:
     """The bundled model follows no instructions; nothing of it may pass for a translation."""
     (tmp_path / "text.txt").write_text("\n\n".join(EN[:4]), "utf-8")
-    arguments = ["translate", str(tmp_path / "text.txt"), "--to", "nb", "--model", "bundled"]
+    arguments = ["translate", str(tmp_path / "text.txt"), "--to", "nb", "--local", "bundled"]
     assert run([*arguments, "-o", str(tmp_path / "out")]) == ExitCode.INCOMPLETE
     failed = rows_of(tmp_path / "out" / "nb.translation" / "failed.jsonl")
     assert len(failed) == 4
@@ -257,12 +257,14 @@ def test_a_tiny_local_model_translates_badly_and_every_row_is_marked(tmp_path: P
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--model", "m", "-o", "out"], "--to"),
-        (["--to", "nb", "--model", "m"], "--output"),
-        (["--to", "nb", "-o", "out"], "--model"),
-        (["--to", "xx-nowhere", "--model", "m", "-o", "out"], "unknown language"),
-        (["--to", "en", "--model", "m", "-o", "out"], "same language"),
-        (["--to", "nb", "--model", "m", "-o", "out", "--max-cost", "3"], "--endpoint"),
+        (["--local", "m", "-o", "out"], "--to"),
+        (["--to", "nb", "--local", "m"], "--output"),
+        (["--to", "nb", "-o", "out"], "--local"),
+        (["--to", "nb", "-o", "out", "--model", "m"], "--endpoint URL"),
+        (["--to", "nb", "-o", "out", "--local", "m", "--endpoint", "http://a/v1"], "name one"),
+        (["--to", "xx-nowhere", "--local", "m", "-o", "out"], "unknown language"),
+        (["--to", "en", "--local", "m", "-o", "out"], "same language"),
+        (["--to", "nb", "--local", "m", "-o", "out", "--max-cost", "3"], "--endpoint"),
         (
             [
                 "--to",
@@ -278,7 +280,7 @@ def test_a_tiny_local_model_translates_badly_and_every_row_is_marked(tmp_path: P
             ],
             "price",
         ),
-        (["--to", "nb", "--model", "nowhere", "-o", "out"], "no such model folder"),
+        (["--to", "nb", "--local", "nowhere", "-o", "out"], "no such model folder"),
         (["--to", "nb", "--model", "m", "-o", "out", "--endpoint", "http://a/v1"], "offline"),
     ],
 )

@@ -13,12 +13,12 @@ come at keyed places.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Connection, Row, and_, cast, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, or_, select, update
 
 from babelbits.annotate import order
-from babelbits.annotate.database import inserted_id
 from babelbits.annotate.models import rater, rater_language, showing, slot, unit
 from babelbits.annotate.secrets import keyed_number, opaque
 from babelbits.annotate.settings import Settings
@@ -81,30 +81,20 @@ _SHOWN = (
 
 
 def lock_rater(connection: Connection, rater_id: int) -> None:
-    """Let the requests of one rater follow each other (two tabs); a no-op on SQLite."""
-    connection.execute(select(rater.c.id).where(rater.c.id == rater_id).with_for_update())
+    """Let the requests of one rater follow each other (two tabs); on SQLite all writers do."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(rater.c.id).where(rater.c.id == rater_id).with_for_update())
 
 
 def find_showing(connection: Connection, rater_id: int, public_id: str) -> Showing | None:
     """A showing of this rater; None for anybody else's."""
-    query = _showings().where(showing.c.public_id == public_id, showing.c.rater_id == rater_id)
-    return _as_showing(connection.execute(query).first())
+    values = {"rater": rater_id, "public_id": public_id}
+    return _as_showing(connection.execute(_find_query(), values).first())
 
 
 def open_showing(connection: Connection, rater_id: int) -> Showing | None:
     """What the rater was shown and has not answered, if the slot is still the rater's."""
-    query = (
-        _showings()
-        .outerjoin(slot, slot.c.showing_id == showing.c.id)
-        .where(
-            showing.c.rater_id == rater_id,
-            showing.c.answered_at.is_(None),
-            or_(unit.c.kind != "pair", showing.c.round == 1, slot.c.showing_id.is_not(None)),
-        )
-        .order_by(showing.c.id.desc())
-        .limit(1)
-    )
-    return _as_showing(connection.execute(query).first())
+    return _as_showing(connection.execute(_open_query(), {"rater": rater_id}).first())
 
 
 def next_showing(
@@ -165,6 +155,8 @@ class _Desk:
 
     def due_check(self, language: str) -> Showing | None:
         """A check, if one is due and there is one left."""
+        if self.settings.check_every < 1:
+            return None
         rounds = self._history(language)
         pairs = sum(kind == "pair" and number == 0 for kind, number in rounds)
         checks = sum(kind != "screen" for kind, _ in rounds) - pairs
@@ -183,31 +175,9 @@ class _Desk:
     def claim(self, language: str) -> Showing | None:
         """Take an open slot: least covered, then by variant, then in the rater's own order."""
         factor, shift, modulus = order.rater_permutation(self.secret, self.rater_id)
-        seen = (
-            select(unit.c.stratum, func.count().label("n"))
-            .join(showing, showing.c.unit_id == unit.c.id)
-            .where(
-                showing.c.rater_id == self.rater_id,
-                unit.c.language == language,
-                unit.c.kind == "pair",
-            )
-            .group_by(unit.c.stratum)
-            .subquery()
-        )
-        query = (
-            select(slot.c.unit_id, slot.c.number)
-            .join(unit, unit.c.id == slot.c.unit_id)
-            .outerjoin(seen, seen.c.stratum == unit.c.stratum)
-            .where(self._open(language))
-            .order_by(
-                slot.c.number,
-                func.coalesce(seen.c.n, 0),
-                (cast(unit.c.rank, BigInteger) * factor + shift) % modulus,
-            )
-            .limit(1)
-            .with_for_update(of=slot, skip_locked=True)
-        )
-        found = self.connection.execute(query).first()
+        values: dict[str, Any] = {"factor": factor, "shift": shift, "modulus": modulus}
+        values |= {"rater": self.rater_id, "language": language, "now": self.now}
+        found = self.connection.execute(_claim_query(), values).first()
         if found is None:
             return None
         taken = self._show(found.unit_id, a_first=order.a_first(found.number))
@@ -233,22 +203,9 @@ class _Desk:
 
     # --- parts ------------------------------------------------------------------------------
 
-    def _open(self, language: str) -> Any:
-        return and_(
-            unit.c.language == language,
-            unit.c.kind == "pair",
-            slot.c.done_at.is_(None),
-            or_(slot.c.showing_id.is_(None), slot.c.leased_until < self.now),
-            ~self._seen(),
-        )
-
     def _seen(self) -> Any:
         """Whether this rater was ever shown the unit."""
-        return (
-            select(showing.c.id)
-            .where(showing.c.rater_id == self.rater_id, showing.c.unit_id == unit.c.id)
-            .exists()
-        )
+        return _shown_to(self.rater_id)
 
     def _history(self, language: str) -> list[tuple[str, int]]:
         """Kind and round of everything this rater was shown in a language."""
@@ -313,8 +270,10 @@ class _Desk:
         return keyed_number(self.secret, "check order", self.rater_id, unit_id) % 2 == 0
 
     def _show(self, unit_id: int, *, a_first: bool, number: int = 0) -> Showing:
-        made = self.connection.execute(
+        public_id = opaque(self.secret, "showing", self.rater_id, unit_id, number)
+        self.connection.execute(
             showing.insert().values(
+                public_id=public_id,
                 rater_id=self.rater_id,
                 unit_id=unit_id,
                 round=number,
@@ -322,19 +281,81 @@ class _Desk:
                 created_at=self.now,
             )
         )
-        showing_id = inserted_id(made)
-        public_id = opaque(self.secret, "showing", showing_id)
-        self.connection.execute(
-            update(showing).where(showing.c.id == showing_id).values(public_id=public_id)
-        )
         found = find_showing(self.connection, self.rater_id, public_id)
         if found is None:
             raise RuntimeError("a row that was just written is not there")
         return found
 
 
+# The queries that every request makes are built once: building takes longer than running them.
+
+
 def _showings() -> Any:
     return select(*_SHOWN).join(unit, unit.c.id == showing.c.unit_id)
+
+
+def _shown_to(rater_id: Any) -> Any:
+    return (
+        select(showing.c.id)
+        .where(showing.c.rater_id == rater_id, showing.c.unit_id == unit.c.id)
+        .exists()
+    )
+
+
+@cache
+def _find_query() -> Any:
+    return _showings().where(
+        showing.c.public_id == bindparam("public_id"), showing.c.rater_id == bindparam("rater")
+    )
+
+
+@cache
+def _open_query() -> Any:
+    return (
+        _showings()
+        .outerjoin(slot, slot.c.showing_id == showing.c.id)
+        .where(
+            showing.c.rater_id == bindparam("rater"),
+            showing.c.answered_at.is_(None),
+            or_(unit.c.kind != "pair", showing.c.round == 1, slot.c.showing_id.is_not(None)),
+        )
+        .order_by(showing.c.id.desc())
+        .limit(1)
+    )
+
+
+@cache
+def _claim_query() -> Any:
+    """Open slots: least covered first, then this rater's rarest stratum, then the rater's order."""
+    ours: Any = bindparam("rater")
+    language: Any = bindparam("language")
+    seen = (
+        select(unit.c.stratum, func.count().label("n"))
+        .join(showing, showing.c.unit_id == unit.c.id)
+        .where(showing.c.rater_id == ours, unit.c.language == language, unit.c.kind == "pair")
+        .group_by(unit.c.stratum)
+        .subquery()
+    )
+    rank = cast(unit.c.rank, BigInteger) * bindparam("factor", type_=BigInteger)
+    return (
+        select(slot.c.unit_id, slot.c.number)
+        .join(unit, unit.c.id == slot.c.unit_id)
+        .outerjoin(seen, seen.c.stratum == unit.c.stratum)
+        .where(
+            unit.c.language == language,
+            unit.c.kind == "pair",
+            slot.c.done_at.is_(None),
+            or_(slot.c.showing_id.is_(None), slot.c.leased_until < bindparam("now")),
+            ~_shown_to(ours),
+        )
+        .order_by(
+            slot.c.number,
+            func.coalesce(seen.c.n, 0),
+            (rank + bindparam("shift", type_=BigInteger)) % bindparam("modulus", type_=BigInteger),
+        )
+        .limit(1)
+        .with_for_update(of=slot, skip_locked=True)
+    )
 
 
 def _as_showing(row: Row[Any] | None) -> Showing | None:

@@ -8,8 +8,10 @@ nowhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from babelbits.annotate.database import get_meta, inserted_id
 from babelbits.annotate.models import invite, rater, rater_language, session, unit
@@ -197,15 +199,8 @@ def visitor(
     """Who holds a session; None if there is none, or it has ended."""
     if not token:
         return None
-    row = connection.execute(
-        select(session.c.rater_id, rater.c.name, rater.c.interface)
-        .outerjoin(rater, rater.c.id == session.c.rater_id)
-        .where(
-            session.c.token_hash == token_hash(token),
-            session.c.expires_at > now,
-            or_(session.c.rater_id.is_(None), rater.c.revoked_at.is_(None)),
-        )
-    ).first()
+    values = {"token": token_hash(token), "now": now}
+    row = connection.execute(_session_query(), values).first()
     if row is None:
         return None
     return Visitor(
@@ -213,6 +208,19 @@ def visitor(
         name=row.name or "owner",
         interface=row.interface or "en",
         csrf=csrf_of(token, secret=secret),
+    )
+
+
+@cache
+def _session_query() -> Any:
+    return (
+        select(session.c.rater_id, rater.c.name, rater.c.interface)
+        .outerjoin(rater, rater.c.id == session.c.rater_id)
+        .where(
+            session.c.token_hash == bindparam("token"),
+            session.c.expires_at > bindparam("now"),
+            or_(session.c.rater_id.is_(None), rater.c.revoked_at.is_(None)),
+        )
     )
 
 

@@ -12,7 +12,7 @@ All files are for their owner alone. The web app opens neither `key.json` nor `s
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Campaign:
     """An open campaign."""
 
     folder: Path
-    secret: bytes
+    secret: bytes = field(repr=False)
     database: Database
     settings: Settings
     languages: tuple[str, ...]

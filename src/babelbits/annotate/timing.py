@@ -65,11 +65,12 @@ def duration(events: Sequence[Timed], *, n_characters: int, language: str) -> Du
     if "answer" not in kinds:
         return None
     end = kinds.index("answer")
-    starts = [place for place in range(end) if kinds[place] == "shown"]
-    if not starts:
-        return None
-    visit = events[starts[-1] : end + 1]
+    # A quick answer may overtake the news that the page was shown: its own stopwatch knows.
+    start = max((place for place in range(end) if kinds[place] == "shown"), default=0)
+    visit = events[start : end + 1]
     answered = visit[-1].elapsed_ms
+    if answered is None and visit[0].kind != "shown":
+        return None
     seen_by_server = visit[-1].received_at - visit[0].received_at
     raw = seen_by_server if answered is None else answered / 1000
     if raw < 0:

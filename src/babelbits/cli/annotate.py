@@ -4,17 +4,19 @@ What is a secret (links, the owner's password) goes to stdout once and is kept n
 """
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, duration, say
+from babelbits.cli.console import data, data_json, say
+from babelbits.cli.inviting import check_languages, invited, print_links, wanted_raters
+from babelbits.cli.standing import print_standing, standing_object
 from babelbits.errors import MissingExtraError, StudyError
 
 if TYPE_CHECKING:
     from babelbits.annotate.folder import Campaign
-    from babelbits.annotate.progress import Progress
     from babelbits.annotate.settings import Settings
 
 SCHEMA = "babelbits.annotate/1"
@@ -49,16 +51,14 @@ def annotate() -> None:
     babelbits annotate revoke c r02                  end a rater's links and sessions
     babelbits annotate forget c r02                  delete all that a rater gave
     """  # noqa: D301  click wants the control character
-    try:
-        import fastapi  # noqa: F401
-        import sqlalchemy  # noqa: F401
-    except ImportError as error:
+    missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
+    if missing:
         raise MissingExtraError(
-            f"the rating app needs {error.name}", hint="pip install 'babelbits[annotate]'"
-        ) from error
+            f"the rating app needs {missing[0]}", hint="pip install 'babelbits[annotate]'"
+        )
 
 
-@annotate.command()
+@annotate.command(short_help="Make a campaign of a file of pairs.")
 @click.argument("pairs", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--folder",
@@ -107,9 +107,10 @@ def create(
     url: str,
     as_json: bool,
 ) -> None:
-    """Make a campaign of the pairs in PAIRS (JSON Lines; see docs/judge.md).
+    """Make a campaign of the pairs in PAIRS.
 
-    Prints the owner's password and the raters' links once.
+    PAIRS is JSON Lines as `babelbits pairs` writes it. The owner's password and the raters' links
+    are printed once.
     """
     from babelbits.annotate.settings import Settings
 
@@ -147,7 +148,7 @@ def _create(
     from babelbits.errors import StoreError
     from babelbits.judge.pair_files import read_pairs
 
-    raters = _wanted(wanted)
+    raters = wanted_raters(wanted)
     outputs = read_pairs(pairs)
     if folders.exists(folder):
         if folders.same_outputs(folder, pairs_hash(outputs)):
@@ -160,7 +161,7 @@ def _create(
         )
     secret, password = new_secret(), new_password()
     draft = draft_campaign(outputs, settings, secret=secret)
-    _check_languages(raters, {unit.language for unit in draft.units})
+    check_languages(raters, {unit.language for unit in draft.units})
     campaign = folders.write_campaign(
         folder,
         draft,
@@ -173,7 +174,7 @@ def _create(
         now=time.time(),
     )
     links = [
-        _invite(campaign, [language], None, days=days, url=url)
+        invited(campaign, [language], None, days=days, url=url)
         for language, count in raters.items()
         for _ in range(count)
     ]
@@ -197,7 +198,7 @@ def _create(
         say(f"note: {note}")
     say("kept nowhere else, so keep them now:")
     data(f"owner password  {password}")
-    _print_links(links)
+    print_links(links)
     say(f"next: babelbits annotate serve {folder}")
 
 
@@ -251,11 +252,11 @@ def invite(
         raise click.UsageError("name the --languages of a new rater, or a --rater")
     codes = [resolve(code).code for code in languages.split(",") if code.strip()]
     campaign = _open(folder)
-    link = _invite(campaign, codes, spoken, days=days, url=url, name=rater)
+    link = invited(campaign, codes, spoken, days=days, url=url, name=rater)
     if as_json:
         data_json({"schema": SCHEMA, "invitations": [link]})
         return
-    _print_links([link])
+    print_links([link])
 
 
 @annotate.command()
@@ -299,9 +300,9 @@ def status(folder: Path, *, pay_per_hour: float | None, as_json: bool) -> None:
     found = progress(campaign, now=time.time(), rng=np.random.default_rng(0))
     pay = campaign.settings.pay_per_hour if pay_per_hour is None else pay_per_hour
     if as_json:
-        data_json({"schema": SCHEMA, **_status_object(found, pay)})
+        data_json({"schema": SCHEMA, **standing_object(found, pay)})
         return
-    _print_status(found, pay, campaign.settings.currency)
+    print_standing(found, pay, campaign.settings.currency)
 
 
 @annotate.command()
@@ -344,123 +345,3 @@ def _open(folder: Path) -> "Campaign":
     from babelbits.annotate.folder import open_campaign
 
     return open_campaign(folder)
-
-
-def _wanted(text: str) -> dict[str, int]:
-    """'ar=3,sw=2' as languages and counts."""
-    from babelbits.languages import resolve
-
-    found: dict[str, int] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        code, _, count = part.partition("=")
-        if not count.isdigit() or int(count) < 1:
-            raise StudyError(f"cannot read {part!r}", where="--raters", hint="e.g. ar=3,sw=3")
-        found[resolve(code).code] = int(count)
-    return found
-
-
-def _check_languages(raters: dict[str, int], known: set[str]) -> None:
-    from babelbits.suggest import one_of
-
-    for code in raters:
-        if code not in known:
-            raise StudyError(
-                f"there is nothing to rate in {code!r}",
-                where="--raters",
-                hint=f"the pairs that differ are in {one_of(sorted(known))}",
-            )
-
-
-def _invite(
-    campaign: "Campaign",
-    languages: list[str],
-    spoken: str | None,
-    *,
-    days: float,
-    url: str,
-    name: str | None = None,
-) -> dict[str, Any]:
-    from babelbits.annotate import auth
-    from babelbits.annotate.folder import log_act
-    from babelbits.annotate.interface import FALLBACK, available
-    from babelbits.suggest import one_of
-
-    if spoken is not None and spoken not in available():
-        raise StudyError(
-            f"the pages do not speak {spoken!r}",
-            where="--interface",
-            hint=f"they speak {one_of(available())}",
-        )
-    with campaign.database.writing() as connection:
-        now = time.time()
-        if name is None:
-            first = languages[0] if languages[0] in available() else FALLBACK
-            name = auth.add_rater(connection, languages, interface=spoken or first, now=now)
-        token = auth.invite_rater(connection, name, days=days, now=now)
-        log_act(connection, "invite", now=now, detail={"rater": name, "days": days})
-    return {"rater": name, "languages": languages, "link": f"{url.rstrip('/')}/join/{token}"}
-
-
-def _print_links(links: list[dict[str, Any]]) -> None:
-    for link in links:
-        data(
-            f"{link['rater']}  {','.join(link['languages'])}  {link['link']}".replace("    ", "  ")
-        )
-
-
-def _status_object(found: "Progress", pay: float | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    raters = [
-        {**asdict(one), "pay": None if pay is None else round(pay * one.minutes / 60, 2)}
-        for one in found.raters
-    ]
-    return {**asdict(found), "raters": raters, "done": found.done, "wanted": found.wanted}
-
-
-def _print_status(found: "Progress", pay: float | None, currency: str) -> None:
-    from rich.table import Table
-
-    say(
-        f"{found.done} of {found.wanted} judgments; {found.identical} identical pairs not shown"
-        + ("; unblinded: closed" if found.frozen_at is not None else "")
-    )
-    languages = Table(
-        "language", "done", "wanted", "out", "raters", "shared", "alpha", "same", "first"
-    )
-    for one in found.languages:
-        interval = one.alpha_interval
-        between = "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
-        languages.add_row(
-            one.language,
-            str(one.done),
-            str(one.wanted),
-            str(one.held),
-            str(one.raters),
-            str(one.agreement_units),
-            "–" if one.alpha is None else f"{one.alpha:.2f}{between}",
-            "–" if one.raw is None else f"{one.raw:.0%}",
-            "–" if one.first.value is None else f"{one.first.value:.0%}",
-        )
-    console().print(languages)
-    raters = Table(
-        "rater", "state", "judged", "checks", "repeats", "first", "time", "raw", "look at"
-    )
-    if pay is not None:
-        raters.add_column("pay")
-    for rater in found.raters:
-        cells = [
-            rater.rater,
-            rater.state,
-            str(rater.judgments),
-            f"{rater.checks.count}/{rater.checks.total}",
-            f"{rater.repeats.count}/{rater.repeats.total}",
-            "–" if rater.first.value is None else f"{rater.first.value:.0%}",
-            duration(60 * rater.minutes) if rater.minutes else "–",
-            duration(60 * rater.raw_minutes) if rater.raw_minutes else "–",
-            "; ".join(rater.flags),
-        ]
-        if pay is not None:
-            cells.append(f"{pay * rater.minutes / 60:.2f} {currency}".strip())
-        raters.add_row(*map(cell, cells))
-    console().print(raters)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data, say
+from babelbits.cli.console import data, plain_table, say
 from babelbits.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def print_table(found: "ReportInput") -> None:
 
     rows = table_rows(found)
     if rows:
-        _print(HEADS, rows, numeric=(3, 4, 5, 6, 7))
+        plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
         data("")
         for sentence in _sentences(found):
             data(sentence)
@@ -206,18 +206,7 @@ def print_table(found: "ReportInput") -> None:
     if logs:
         data(divergence.CAPTION)
         shown = divergence.rows(logs, found.languages)
-        _print(divergence.HEADS, shown, numeric=range(3, len(divergence.HEADS)))
-
-
-def _print(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(cell(head), justify="right" if number in numeric else "left")
-    for row in rows:
-        table.add_row(*map(cell, row))
-    console().print(table, markup=False)
+        plain_table(divergence.HEADS, shown, numeric=range(3, len(divergence.HEADS)))
 
 
 def _sentences(found: "ReportInput") -> list[str]:

@@ -6,6 +6,7 @@ Texts from models, files and other people go through `safe` before they are prin
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,6 +54,20 @@ def say(text: str = "") -> None:
 def data(text: str) -> None:
     """Data: text to stdout, made safe."""
     click.echo(safe(text))
+
+
+def plain_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Collection[int]
+) -> None:
+    """Data: a table without lines, columns named in `numeric` to the right, made safe."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(cell(head), justify="right" if number in numeric else "left")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console().print(table, markup=False)
 
 
 def data_json(value: object) -> None:

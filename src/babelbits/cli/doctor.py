@@ -265,11 +265,22 @@ def _cells(folder: Path) -> Iterator[Finding]:
 
 
 def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Finding]:
+    from babelbits.tasks.script_note import MARK
+
     planned, problems = store.planned(), store.problems()
     if not planned:
         return
     done = len(planned) - len(problems)
     yield Finding(what=name, state="ok", detail=f"{done} of {len(planned)} done")
+    for meta in {meta.task.name: meta for meta in planned}.values():
+        for note in meta.task.notes:
+            if MARK in note:
+                yield Finding(
+                    what="script",
+                    state="warn",
+                    detail=f"{meta.task.suite}: {note}",
+                    fix="check which file this language is read from ([data]), or its code",
+                )
     for problem in problems:
         if problem.state == "damaged":
             where = f"{problem.meta.variant}, {problem.meta.task.name}"

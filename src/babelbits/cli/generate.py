@@ -60,5 +60,6 @@ def generate(
 
         write(wanted.folder, pairs_file, smoke=wanted.smoke)
     elif code == ExitCode.DONE:
-        say(f"judge them with: babelbits judge {study} --endpoint URL --model NAME")
+        smoke = " --smoke" if wanted.smoke else ""
+        say(f"judge them with: babelbits judge {study}{smoke} --endpoint URL --model NAME")
     return code

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SCHEMA = "babelbits.tasks.identifier/1"
 
 
-@click.command()
+@click.command(short_help="Show how often languages are mistaken.")
 @click.argument("name", default="lite")
 @click.argument("languages", nargs=-1)
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="NTREX-128: measure anew.")

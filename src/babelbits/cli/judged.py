@@ -3,11 +3,11 @@
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from babelbits.cli.console import cell, console, data, say
-from babelbits.compare.format import NOTHING, interval, p_value, percent, signed
+from babelbits.cli.console import data, plain_table, say
+from babelbits.compare.format import NOTHING, interval, p_value, percent, score, signed
 
 if TYPE_CHECKING:
     from babelbits.judge.bias import Leanings
@@ -17,16 +17,12 @@ if TYPE_CHECKING:
     from babelbits.records import Interval
 
 HEADS = (
-    *("variant", "language", "pairs", "same", "dropped", "won/tied/split/lost", "net", "interval"),
-    *("p", "if dropped lost/won", "win rate", "flips", "verdict"),
+    *("variant", "language", "pairs", "same", "dropped", "won/tied/split/lost", "net"),
+    *("interval", "p", "if dropped lost/won", "verdict"),
 )
-LEANING_HEADS = (
-    "variant",
-    "language",
-    "first place wins",
-    "longer wins",
-    "win rate",
-    "at equal length",
+JUDGE_HEADS = (
+    *("variant", "language", "win rate", "at equal length", "longer wins", "first place wins"),
+    *("flips", "refused", "unparsed", "error"),
 )
 SCORE_HEADS = (
     "variant",
@@ -36,7 +32,7 @@ SCORE_HEADS = (
     "baseline",
     "variant's",
     "change",
-    "95 % interval",
+    "interval",
     "p",
 )
 _VERDICTS = ("variant", "tie", "inconsistent", "baseline")
@@ -46,14 +42,14 @@ _REASONS_SHOWN = 5
 
 def print_result(result: "JudgeResult") -> None:
     """Print the verdicts to stdout, and the rest of what a reader must know."""
-    _table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 12))
+    plain_table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 10))
     for sentence in sentences(result):
         data(sentence)
     if result.scores:
         data("")
-        _table(SCORE_HEADS, [score_row(one) for one in result.scores], numeric=range(2, 9))
+        plain_table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
     data("")
-    _table(LEANING_HEADS, [leaning_row(one) for one in result.leanings], numeric=range(2, 6))
+    plain_table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
     for line in notes(result):
         say(line)
 
@@ -61,26 +57,20 @@ def print_result(result: "JudgeResult") -> None:
 def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
     """The values of `HEADS`."""
     found = one.preference
-    head = (one.variant, one.language, f"{one.n_pairs:,}", f"{one.n_identical:,}", _dropped(one))
+    counts = (f"{one.n_pairs:,}", f"{one.n_identical:,}", f"{one.n_dropped:,}")
     if found is None:
-        return (*head, *[NOTHING] * 7, one.verdict)
-    p = found.p_value if one.p_adjusted is None else one.p_adjusted
+        return (one.variant, one.language, *counts, *[NOTHING] * 5, one.verdict)
     return (
-        *head,
+        one.variant,
+        one.language,
+        *counts,
         "/".join(str(one.verdicts.get(verdict, 0)) for verdict in _VERDICTS),
         signed(found.net, _FRACTION),
         interval(found.interval, _FRACTION),
-        p_value(p),
+        p_value(found.p_value if one.p_adjusted is None else one.p_adjusted),
         _bounds(one),
-        percent(found.win_rate),
-        percent(one.flip_share),
         one.verdict,
     )
-
-
-def _dropped(one: "VoteSummary") -> str:
-    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(one.dropped.items()))
-    return kinds or "0"
 
 
 def _bounds(one: "VoteSummary") -> str:
@@ -90,21 +80,40 @@ def _bounds(one: "VoteSummary") -> str:
     return f"{low} / {high}"
 
 
-def leaning_row(one: "Leanings") -> tuple[str, ...]:
-    """The values of `LEANING_HEADS`."""
-    first, longer, equal = one.first_place, one.longer, one.at_equal_length
+def judge_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
+    """The values of `JUDGE_HEADS`: how the judge behaved in each language."""
+    by_place = {(one.variant, one.language): one for one in result.leanings}
+    return [
+        _judge_row(one, by_place[one.variant, one.language], both_orders=not result.scores)
+        for one in result.summaries
+        if (one.variant, one.language) in by_place
+    ]
+
+
+def _judge_row(one: "VoteSummary", leaning: "Leanings", *, both_orders: bool) -> tuple[str, ...]:
+    first, longer, equal = leaning.first_place, leaning.longer, leaning.at_equal_length
     return (
         one.variant,
         one.language,
-        NOTHING if first is None else _share(first.share, first.interval),
-        NOTHING if longer is None else _share(longer.share, longer.interval),
-        percent(one.raw_win_rate),
+        percent(leaning.raw_win_rate),
         NOTHING if equal is None else _share(equal.win_rate, equal.interval),
+        NOTHING if longer is None else _share(longer.share, longer.interval),
+        NOTHING if first is None else _share(first.share, first.interval),
+        _share(one.flip_share, one.flip_interval) if both_orders else NOTHING,
+        *(str(one.dropped.get(kind, 0)) for kind in ("refused", "unparsed", "error")),
     )
 
 
-def _share(value: float, within: "Interval") -> str:
-    return f"{100 * value:.0f} % ({100 * within.low:.0f} to {100 * within.high:.0f})"
+def _share(value: float | None, within: "Interval | None") -> str:
+    if value is None or within is None:
+        return NOTHING
+    return f"{100 * value:.0f} % ({100 * within.low:.0f}–{100 * within.high:.0f})"
+
+
+def score_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
+    """A row a variant and language, variant by variant."""
+    order = list(dict.fromkeys(one.variant for one in result.scores))
+    return [score_row(one) for one in sorted(result.scores, key=lambda s: order.index(s.variant))]
 
 
 def score_row(one: "ScoreSummary") -> tuple[str, ...]:
@@ -114,8 +123,8 @@ def score_row(one: "ScoreSummary") -> tuple[str, ...]:
         one.language,
         f"{one.n_pairs:,}",
         f"{one.n_identical:,}",
-        NOTHING if one.baseline is None else f"{one.baseline:.3f}",
-        NOTHING if one.variant_mean is None else f"{one.variant_mean:.3f}",
+        score(one.baseline, "score"),
+        score(one.variant_mean, "score"),
         signed(one.delta, "score"),
         interval(one.interval, "score"),
         p_value(one.p_value),
@@ -159,14 +168,3 @@ def notes(result: "JudgeResult") -> Iterator[str]:
     if result.n_errors:
         yield f"{result.n_errors} pairs could not be asked about: run the same command again"
     yield f"votes and replies: {result.folder}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(cell(head), justify="right" if number in numeric else "left")
-    for row in rows:
-        table.add_row(*map(cell, row))
-    console().print(table, markup=False)

@@ -16,45 +16,57 @@ from babelbits.cli.console import say
 from babelbits.errors import BabelbitsError, ExitCode, Interrupted
 from babelbits.suggest import did_you_mean
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
-    "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
-    "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
-    "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
-    "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
-    "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline, language by language."),
-    "show": ("babelbits.cli.show:show", "Show an item, or all items of a language that flipped."),
-    "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
-    "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
-    "judge": (
-        "babelbits.cli.judge:judge",
-        "Ask a judge which answers are better.",
-    ),
-    "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
-    "confusion": (
-        "babelbits.cli.confusion:confusion",
-        "Score ready-made responses for language confusion.",
-    ),
-    "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
-    "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one sentence, one exit code."),
-    "recommend": (
-        "babelbits.cli.recommend:recommend",
-        "Name the smallest variant shown good enough for some languages.",
-    ),
-    "annotate": (
-        "babelbits.cli.annotate:annotate",
-        "Let people compare answers, blinded, in a web app.",
-    ),
-    "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
-    "translate": (
-        "babelbits.cli.translate:translate",
-        "Translate a benchmark or a calibration text, and check every row.",
-    ),
-    "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages."),
-    "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize and their parameters."),
-    "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run a study": {
+        "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
+        "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
+        "pull": ("babelbits.cli.pull:pull", "Get a study's datasets and model, for runs offline."),
+        "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
+        "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
+        "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
+        "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
+        "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+    },
+    "Decide": {
+        "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
+        "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
+        "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one exit code, for CI."),
+        "recommend": (
+            "babelbits.cli.recommend:recommend",
+            "Name the smallest variant shown good enough.",
+        ),
+    },
+    "Judges and people": {
+        "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
+        "judge": ("babelbits.cli.judge:judge", "Ask a judge which answers are better."),
+        "grade": ("babelbits.cli.grade:grade", "Let a judge grade answers against the gold."),
+        "outputs": ("babelbits.cli.outputs:outputs", "Write outputs for other tools to score."),
+        "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
+        "annotate": ("babelbits.cli.annotate:annotate", "Let people compare answers, blinded."),
+        "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
+    },
+    "Benchmarks and data": {
+        "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages; show prompts."),
+        "recipes": ("babelbits.cli.recipes:recipes", "List ways to quantize, with parameters."),
+        "translate": (
+            "babelbits.cli.translate:translate",
+            "Translate a benchmark or a text, and check every row.",
+        ),
+        "confusion": (
+            "babelbits.cli.confusion:confusion",
+            "Score ready-made responses for language confusion.",
+        ),
+    },
+    "This machine": {
+        "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),
+    },
 }
-"""Name to 'module:command' and the line that `--help` shows."""
+"""Section of `--help`, then name to 'module:command' and the line that is shown."""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    name: command for section in SECTIONS.values() for name, command in section.items()
+}
+"""All of them, in the order in which people need them."""
 
 _EXIT_CODES = """\b
 Exit codes: 0 done; 1 a gate failed; 2 usage or study; 3 finished with cells missing or failed
@@ -98,8 +110,12 @@ class LazyGroup(click.Group):
         formatter: click.HelpFormatter,
     ) -> None:
         """List the commands from the table, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{name:<{width}}", line) for name, (_, line) in commands.items()]
+                )
 
 
 @click.group(

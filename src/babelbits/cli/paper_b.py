@@ -15,6 +15,7 @@ TEXTS = 2
 
 def show(report: "ReportInput") -> None:
     """Print what each level shows on each task, and the languages against draws of text."""
+    from babelbits.compare import format as shown
     from babelbits.report import paper_b
     from babelbits.stats.reported import COMPARISONS, bonferroni_alpha
 
@@ -27,19 +28,19 @@ def show(report: "ReportInput") -> None:
         say("SMOKE run: nothing here is a result")
     level = f"{bonferroni_alpha(alpha):.5f}"
     _print(
-        "Each matrix against the English one: Paper B's tests as reported, the same items paired",
+        "Each matrix against the English one: as Paper B reported, and paired",
         (
             *("task", "recipe"),
-            *_group("reported*", "least t", "binomial", f"< {level}", "sees"),
+            *_group("reported*", "least t", "binom.", f"< {level}", "sees"),
             *_group("paired", "least p", "differ", "equal", "open", "sees"),
         ),
         [_row(one) for one in found],
     )
     say(f"* RECONSTRUCTED from arXiv 2503.03592; {level} = {alpha:g} / {COMPARISONS} (Bonferroni)")
-    say(
-        "paired p: Holm over a task's tests; equal: shown to lie within the margin; sees: what each"
-    )
-    say("test would show with 80 % power, \N{EN DASH} where too few answers changed to show a loss")
+    say("paired p: Holm over a task's tests; equal: shown to lie within the margin")
+    units = dict.fromkeys(f"{one.suite} in {shown.unit_word(one.unit)}" for one in found)
+    say(f"sees: what each test would show with 80 % power ({', '.join(units)});")
+    say("    \N{EN DASH}: too few answers changed to show any loss")
     draws = [one for one in paper_b.over_draws(report) if one.language is None]
     if draws:
         _print(
@@ -59,7 +60,7 @@ def _row(one: "Level") -> tuple[str, ...]:
     from babelbits.compare import format as shown
 
     return (
-        f"{one.suite}, {shown.unit_word(one.unit)}",
+        one.suite,
         one.recipe,
         shown.p_value(one.smallest_t_test_p),
         shown.p_value(one.smallest_monte_carlo_p),
@@ -74,10 +75,11 @@ def _row(one: "Level") -> tuple[str, ...]:
 
 
 def _print(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    say()
+    say(title)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold it
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number < TEXTS else "right", vertical="bottom")
     for row in rows:

@@ -79,6 +79,7 @@ def render(plan: "Plan", *, every: bool = False) -> None:
         say(f"warning: {warning}")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
+    _print_notes(plan)
     _print_limits(plan.cells)
     _print_sum(plan)
     for line in notices(plan):
@@ -130,7 +131,7 @@ def _row(group: Sequence["CellStep"]) -> tuple[str, ...]:
     items = [one.n_items for one in group]
     total = "?" if None in items else str(sum(number or 0 for number in items))
     return (
-        first.variant + (" (again, A/A)" if first.replicate else ""),
+        first.variant + (" again (A/A)" if first.replicate else ""),
         first.suite,
         _languages([one.language for one in group]),
         f"{done}/{len(group)}",
@@ -174,6 +175,14 @@ def time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
     return (
         duration(high) if duration(low) == duration(high) else f"{duration(low)}-{duration(high)}"
     )
+
+
+def _print_notes(plan: "Plan") -> None:
+    """What is odd about the data of tasks that are built, each once."""
+    infos = {cell.task.info.name: cell.task.info for cell in plan.cells if cell.task is not None}
+    for info in infos.values():
+        for note in info.notes:
+            data(f"note: {info.suite} {info.language}: {note}")
 
 
 def _print_limits(cells: Sequence["CellStep"]) -> None:

@@ -1,5 +1,6 @@
 """`babelbits run`: execute the plan of a study, then build its report."""
 
+import os
 import shlex
 import time
 from collections import Counter
@@ -35,7 +36,16 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Processes that run cells at the same time; default: what suits model and machine.",
 )
-def run(study: Path, *, limit: int | None, stop: bool, no_report: bool, workers: int | None) -> int:
+@click.option("--offline", is_flag=True, help="Use what `babelbits pull` got; no network.")
+def run(
+    study: Path,
+    *,
+    limit: int | None,
+    stop: bool,
+    no_report: bool,
+    workers: int | None,
+    offline: bool,
+) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
     The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
@@ -43,7 +53,14 @@ def run(study: Path, *, limit: int | None, stop: bool, no_report: bool, workers:
     """
     from babelbits.study import load
 
+    if offline:
+        _go_offline()
     return run_study(load(study, limit=limit, stop=stop), report=not no_report, workers=workers)
+
+
+def _go_offline() -> None:
+    """Tell the hub's libraries, which are not imported yet, and the workers, who inherit it."""
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
 def run_study(study: "Study", *, report: bool, workers: int | None = None) -> int:
@@ -159,7 +176,8 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         truncated=sum(found.truncated for _, found in counts),
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
-            f"{meta.variant} · {meta.task.name}: none of its {found.n_items} items has an answer"
+            f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
+            f"none of its {found.n_items} items has a score"
             for meta, found in counts
             if found.n_failed == found.n_items
         ),
@@ -190,7 +208,7 @@ def _say_losses(losses: _Losses) -> None:
         say(losses.thoughts.in_words())
     if losses.failed:
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
-        say(f"{sum(losses.failed.values())} {of} have no answer ({kinds}); the report counts them")
+        say(f"{sum(losses.failed.values())} {of} have no score ({kinds}); the report counts them")
     for line in losses.empty_cells:
         say(f"no result: {line}")
 

@@ -12,6 +12,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, safe, say
 from babelbits.errors import UnknownNameError
+from babelbits.report.words import plural
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -71,7 +72,7 @@ def show(
     for name, pair in islice(pairs, limit):
         render(name, pair)
     more = 0 if limit is None else len(pairs) - limit
-    say(f"{len(pairs)} items" + (f", {more} not shown" if more > 0 else ""))
+    say(plural(len(pairs), "item") + (f", {more} not shown" if more > 0 else ""))
 
 
 def _code(language: str | None) -> str | None:
@@ -121,12 +122,12 @@ def render(variant: str, pair: "Pair") -> None:
     before, after = pair.before, pair.after
     head = f"{pair.status}  {before.task}  {before.source_id}  {before.item_id}"
     data(f"── {safe(head, one_line=True)}")
-    _labelled("prompt", before.prompt)
+    _labelled("prompt", before.prompt.rstrip())
     _labelled("target", before.target)
     spans = changes(before.output, after.output)
     table = Table(show_edge=False, pad_edge=False, expand=True, box=None, padding=(0, 2, 0, 0))
     for name, score in zip(("baseline", variant), pair.scores, strict=True):
-        shown = "no score" if score is None else f"score {score:.4g}"
+        shown = "no score" if score is None else f"{pair.metric.name} {score:.4g}"
         table.add_column(cell(f"{name}  {shown}"), ratio=1, overflow="fold")
     table.add_row(
         _marked(before.output, spans.before, STYLES["before"]),
@@ -155,12 +156,17 @@ def _marked(text: str, spans: Sequence["Span"], style: str) -> "Text":
 
 
 def _asides(pair: "Pair") -> None:
-    """Log-likelihoods, cut outputs, shortened prompts and failures, where there are any."""
+    """Log-likelihoods, samples, cut outputs, shortened prompts and failures, if there are any."""
+    from babelbits.report.pairs import drawn
+
     for name, row in (("baseline", pair.before), ("variant", pair.after)):
         notes = []
         if row.choice_logprobs is not None:
             values = " ".join(f"{value:.3f}" for value in row.choice_logprobs)
             notes.append(f"choice log-likelihoods {values}")
+        samples = drawn(row, pair.metric)
+        if samples is not None:
+            notes.append(samples)
         if row.finish_reason == "length":
             notes.append("output cut at the length limit")
         if row.truncated_tokens:

@@ -1,13 +1,15 @@
 """`babelbits tasks`: the suites and their languages; `babelbits tasks show`: a prompt as it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import data, data_json, say
+from babelbits.cli.console import cell, console, data, data_json, say
 from babelbits.cli.identifier import identifier
+from babelbits.report.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Item, Request
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
 SCHEMA = "babelbits.tasks/1"
 SHORT_LIST = 16
-"""Languages named in the list of all suites."""
+"""Languages named in a suite's details."""
+FEW = 2
+"""Languages named in the table of all suites; of more, it says how many."""
+KINDS = ("choice", "generation", "text")
+_KINDS = {"choice": "a choice", "generation": "writing", "text": "nothing: text"}
 SHOW_SCHEMA = "babelbits.tasks.show/1"
 
 
@@ -32,34 +38,114 @@ class _Listing(click.Group):
         return super().resolve_command(ctx, args)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filter:
+    """What the options leave of the list."""
+
+    language: str | None
+    group: str | None
+    kind: str | None
+    download: bool | None
+    as_json: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether anything but the form of the list is asked for."""
+        return (self.language, self.group, self.kind, self.download) != (None,) * 4
+
+    def keeps(self, suite: "SuiteInfo") -> bool:
+        """Whether a suite is wanted."""
+        from babelbits.languages import groups, resolve
+
+        if self.language is not None and resolve(self.language).code not in suite.languages:
+            return False
+        if self.group is not None and not groups(suite.languages).get(_group(self.group)):
+            return False
+        if self.kind is not None and self.kind != suite.output_type:
+            return False
+        return self.download is None or self.download == suite.downloads
+
+
+def _group(name: str) -> str:
+    """A group that exists."""
+    from babelbits.errors import UnknownNameError
+    from babelbits.languages import GROUP_NAMES
+    from babelbits.suggest import did_you_mean
+
+    if name not in GROUP_NAMES:
+        near = did_you_mean(name, GROUP_NAMES) or f"there is: {', '.join(GROUP_NAMES)}"
+        raise UnknownNameError(f"unknown group of languages '{name}'", hint=near)
+    return name
+
+
+def _filters(command: Any) -> Any:
+    """Options that a bare list and a list of a word share."""
+    for option in (
+        click.option("--language", "-l", "language", help="In this language."),
+        click.option("--group", "group", help="In a language of this group, e.g. non-latin."),
+        click.option("--type", "kind", type=click.Choice(KINDS), help="What the model is asked."),
+        click.option("--download/--no-download", default=None, help="Data from the hub, or not."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(cls=_Listing, invoke_without_command=True, subcommand_metavar="[FILTER]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_filters
 @click.pass_context
-def tasks(context: click.Context, *, as_json: bool) -> None:
-    """List the suites and their languages; FILTER is part of a name or a language.
+def tasks(
+    context: click.Context,
+    *,
+    language: str | None,
+    group: str | None,
+    kind: str | None,
+    download: bool | None,
+    as_json: bool,
+) -> None:
+    """List the suites and their languages; FILTER is part of a name, a glob, or a language.
 
     \b
-    babelbits tasks                    all suites
-    babelbits tasks nb                 suites in Norwegian
-    babelbits tasks copa               suites called so, lm-eval's tasks too
+    babelbits tasks                              all suites
+    babelbits tasks --type choice --no-download  some of them
+    babelbits tasks nb                           suites in Norwegian
+    babelbits tasks 'mgsm*'                      suites called so, lm-eval's tasks too
     babelbits tasks show xcopa sw --data path/to/xcopa
-    babelbits tasks identifier         how often languages are mistaken
     """  # noqa: D301  click wants the control character
+    context.obj = _Filter(
+        language=language, group=group, kind=kind, download=download, as_json=as_json
+    )
     if context.invoked_subcommand is None:
-        _list(None, as_json=as_json)
+        _list(None, context.obj)
 
 
 @tasks.command("list", hidden=True)
 @click.argument("word")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_filters
 @click.pass_context
-def list_tasks(context: click.Context, word: str, *, as_json: bool) -> None:
+def list_tasks(
+    context: click.Context,
+    word: str,
+    *,
+    language: str | None,
+    group: str | None,
+    kind: str | None,
+    download: bool | None,
+    as_json: bool,
+) -> None:
     """List what has WORD in its name, or is in the language WORD."""
-    before = context.parent.params if context.parent else {}
-    _list(word, as_json=as_json or bool(before.get("as_json")))
+    before: _Filter = context.obj  # options may stand on both sides of the word
+    chosen = _Filter(
+        language=language or before.language,
+        group=group or before.group,
+        kind=kind or before.kind,
+        download=before.download if download is None else download,
+        as_json=as_json or before.as_json,
+    )
+    _list(word, chosen)
 
 
-@tasks.command()
+@tasks.command(short_help="Show real prompts and gold answers.")
 @click.argument("suite")
 @click.argument("language")
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Local folder of data.")
@@ -84,8 +170,11 @@ def show(
     babelbits tasks show mgsm sw --data path/to/mgsm --shots 8
     """  # noqa: D301  click wants the control character
     from babelbits.tasks.base import TaskOptions
-    from babelbits.tasks.catalogue import load
+    from babelbits.tasks.catalogue import info, load
 
+    found = info(suite, include_path=include_path, data=folder)
+    if not as_json:
+        _say_suite(found, shots=shots)
     options = TaskOptions(limit=count, shots=shots, data=folder, include_path=include_path)
     task = load(suite, language, options)
     items = task.items()
@@ -103,30 +192,87 @@ tasks.add_command(identifier)
 # --- the list --------------------------------------------------------------------------------
 
 
-def _list(word: str | None, *, as_json: bool) -> None:
+def _list(word: str | None, filters: _Filter) -> None:
     from babelbits.tasks.catalogue import suites
 
-    chosen = [suite for suite in suites().values() if word is None or _matches(suite, word)]
-    others = [] if word is None else _lm_eval_names(word, known=suites())
-    if as_json:
+    chosen = [
+        suite
+        for suite in suites().values()
+        if (word is None or _matches(suite, word)) and filters.keeps(suite)
+    ]
+    others = [] if word is None or filters.any else _lm_eval_names(word, known=suites())
+    if filters.as_json:
         found = {"suites": [_object(suite) for suite in chosen], "lm_eval_tasks": others}
         data_json({"schema": SCHEMA, **found})
         return
+    if word is None:
+        _print_table(chosen)
+    else:
+        _print_details(chosen)
+    for name in others:
+        data(name)
+    if word is None and not filters.any:
+        say("Any task of lm-eval runs by its own name: babelbits tasks FILTER finds them.")
+    elif not chosen and not others:
+        say("no suite is like that" if word is None else f"nothing is called {word!r} or is so")
+
+
+def _print_table(chosen: "Iterable[SuiteInfo]") -> None:
+    """One line a suite: what is asked, in how many languages, and what a number of it is."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("suite", "languages", "asks for", "score", "shots", "chance", "data", "what"):
+        right = name in ("shots", "chance")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for suite in chosen:
+        count = len(suite.languages)
+        table.add_row(
+            *map(
+                cell,
+                (
+                    suite.name,
+                    str(count) if count > FEW else " ".join(suite.languages),
+                    _KINDS[suite.output_type],
+                    suite.metric,
+                    "-" if suite.shots is None or not suite.shots else suite.shots,
+                    _chance(suite),
+                    _place(suite),
+                    suite.summary,
+                ),
+            )
+        )
+    console().print(table)
+
+
+def _print_details(chosen: "Sequence[SuiteInfo]") -> None:
     width = max((len(suite.name) for suite in chosen), default=0) + 2
     for suite in chosen:
         data(f"{suite.name:<{width}}{suite.summary}")
-        for line in _details(suite, every=word is not None):
+        for line in _details(suite, every=True):
             data(" " * width + line)
-    for name in others:
-        data(name)
-    if word is None:
-        say("Any task of lm-eval runs by its own name: babelbits tasks FILTER finds them.")
-    elif not chosen and not others:
-        say(f"nothing is called {word!r} or is in that language")
+
+
+def _place(suite: "SuiteInfo") -> str:
+    """Where the data come from, in a word."""
+    if suite.downloads:
+        return "hub"
+    return "folder" if suite.upstream else "bundled"
+
+
+def _chance(suite: "SuiteInfo") -> str:
+    """What guessing scores; by the items where they have unlike numbers of choices."""
+    if suite.chance is not None:
+        return f"{suite.chance:.0%}"
+    return "by item" if suite.output_type == "choice" else "-"
 
 
 def _matches(suite: "SuiteInfo", word: str) -> bool:
-    return word.casefold() in suite.name or _code(word) in suite.languages
+    from fnmatch import fnmatchcase
+
+    name = word.casefold()
+    return name in suite.name or fnmatchcase(suite.name, name) or _code(word) in suite.languages
 
 
 def _code(word: str) -> str | None:
@@ -157,16 +303,18 @@ def _details(suite: "SuiteInfo", *, every: bool) -> list[str]:
     codes = suite.languages if every else suite.languages[:SHORT_LIST]
     more = f" … (babelbits tasks {suite.name})" if len(codes) < len(suite.languages) else ""
     facts = [
-        f"{len(suite.languages)} languages: {' '.join(codes)}{more}",
+        f"{plural(len(suite.languages), 'language')}: {' '.join(codes)}{more}",
         " · ".join(
             [
                 "writes text" if suite.generates else "scores text",
                 "the same items in all languages" if suite.parallel else "items differ by language",
-                f"chance {suite.chance:.0%}" if suite.chance is not None else "no chance level",
+                f"chance {_chance(suite)}",
+                plural(suite.shots or 0, "example"),
                 f"licence {suite.licence}",
                 _source(suite),
             ]
         ),
+        f"score: {suite.metric}; comparable with {suite.comparable}",
     ]
     return [line for fact in facts for line in _wrapped(fact)]
 
@@ -179,8 +327,12 @@ def _wrapped(text: str) -> list[str]:
 
 def _source(suite: "SuiteInfo") -> str:
     if suite.hub_dataset is not None:
-        return f"data: {suite.hub_dataset}, or a folder under [data]"
-    return "data: a folder under [data]" if suite.upstream else "data: bundled"
+        return f"data: {suite.hub_dataset}@{_revision(suite)}, or a folder under [data]"
+    return "data: bundled" if _place(suite) == "bundled" else "data: a folder under [data]"
+
+
+def _revision(suite: "SuiteInfo") -> str:
+    return suite.revision or "main (the commit is recorded when it is got)"
 
 
 def _object(suite: "SuiteInfo") -> dict[str, Any]:
@@ -194,15 +346,29 @@ def _object(suite: "SuiteInfo") -> dict[str, Any]:
         "shots": suite.shots,
         "licence": suite.licence,
         "hub_dataset": suite.hub_dataset,
+        "revision": suite.revision,
+        "output_type": suite.output_type,
+        "metric": suite.metric,
+        "choices": suite.choices,
+        "comparable": suite.comparable,
     }
 
 
 # --- one task --------------------------------------------------------------------------------
 
 
+def _say_suite(suite: "SuiteInfo", *, shots: int | None) -> None:
+    """What the catalogue knows, before any data are read."""
+    say(f"{suite.name}: {suite.summary}")
+    say(f"asks for {_KINDS[suite.output_type]}; chance {_chance(suite)}; licence {suite.licence}")
+    say(_source(suite))
+    usual = shots is None or shots == suite.shots
+    say(f"comparable with {suite.comparable}{'' if usual else ', but for the number of examples'}")
+
+
 def _say_what(task: "Task") -> None:
-    info = task.info
-    say(f"{info.name}: {info.origin}, licence {info.licence}")
+    info, shots = task.info, getattr(task, "shots", 0)
+    say(f"{info.name}: {info.origin}, {plural(shots, 'example')} before each question")
     say(f"scored by {', '.join(metric.name for metric in info.metrics)}; first {info.primary}")
     for note in info.notes:
         say(f"note: {note}")

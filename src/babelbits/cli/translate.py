@@ -32,12 +32,13 @@ _SHOWN = 3
 @click.option("--from", "origin", default="en", show_default=True, help="Language of INPUT.")
 @click.option("--columns", help="Columns of rows, with commas; default: those of a known layout.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for what comes out.")
-@click.option("--endpoint", help="Base URL, e.g. http://127.0.0.1:8080/v1; without: a local model.")
-@click.option("--model", help="Name at the endpoint; without one a folder, or bundled.")
+@click.option("--endpoint", metavar="URL", help="OpenAI-compatible: http://127.0.0.1:8080/v1")
+@click.option("--model", help="The model's name at the endpoint.")
+@click.option("--local", help="A chat model's folder here, or bundled.")
 @click.option("--key-env", help="Environment variable of the API key. [BABELBITS_API_KEY]")
-@click.option("--price", nargs=2, type=float, help="Of a million input and output tokens.")
+@click.option("--price", nargs=2, type=float, metavar="IN OUT", help="Of a million tokens.")
 @click.option("--max-cost", type=float, help="Stop before this is spent, in the price's currency.")
-@click.option("--rpm", type=int, help="Requests a minute.")
+@click.option("--requests-per-minute", type=click.IntRange(min=1))
 @click.option("--concurrency", type=int, default=4, show_default=True, help="Requests at once.")
 @click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds a request.")
 @click.option("--allow-network", is_flag=True, help="Use the network though HF_HUB_OFFLINE is set.")
@@ -60,10 +61,11 @@ def translate(
     output: Path | None,
     endpoint: str | None,
     model: str | None,
+    local: str | None,
     key_env: str | None,
     price: tuple[float, float] | None,
     max_cost: float | None,
-    rpm: int | None,
+    requests_per_minute: int | None,
     concurrency: int,
     timeout: float,
     allow_network: bool,
@@ -99,11 +101,12 @@ def translate(
             checks_back=not no_back_translation,
             url=endpoint,
             model=model,
+            local=local,
             settings={
                 "key_variable": key_env,
                 "price": _price(price),
                 "max_cost": max_cost,
-                "requests_per_minute": rpm,
+                "requests_per_minute": requests_per_minute,
                 "concurrency": concurrency,
                 "timeout": timeout,
             },
@@ -124,6 +127,7 @@ def _order(
     checks_back: bool,
     url: str | None,
     model: str | None,
+    local: str | None,
     settings: dict[str, Any],
 ) -> "Order":
     """The order that the options make."""
@@ -132,9 +136,15 @@ def _order(
     from babelbits.translate.job import BACK_TRANSLATION, Job
     from babelbits.translate.reading import ANSWERS, Order
 
-    for name, value in (("--to", target), ("--output", output), ("--model", model)):
+    for name, value in (("--to", target), ("--output", output)):
         if not value:
             raise StudyError("the option is missing", where=name, hint="babelbits translate --help")
+    if (url is None) == (local is None) or (url is None) != (model is None):
+        raise StudyError(
+            "which model translates is not clear",
+            where="--endpoint",
+            hint="name one: --endpoint URL --model NAME, or --local FOLDER",
+        )
     least = BACK_TRANSLATION if back_translation is None else back_translation
     job = Job(
         source=source,
@@ -152,7 +162,7 @@ def _order(
                 where="--endpoint",
                 hint="for example --endpoint http://127.0.0.1:8080/v1",
             )
-        return Order(job=job, folder=model)
+        return Order(job=job, folder=local)
     chosen = EndpointSettings(url=url, model=model or "", cache=job.work / ANSWERS, **settings)
     return Order(job=job, endpoint=chosen)
 

@@ -43,7 +43,7 @@ def votes(
     """Put people's preferences beside a run; its report shows them next to metrics and judges.
 
     \b
-    babelbits votes campaign/export/votes.jsonl study.toml        from `babelbits annotate export`
+    babelbits votes campaign/unblinded/votes.jsonl study.toml     from `babelbits annotate unblind`
     babelbits votes export.json study.toml --pairs pairs.jsonl    Label Studio, Argilla
     babelbits votes table.csv study.toml --pairs pairs.jsonl --means venstre=left
 
@@ -51,16 +51,21 @@ def votes(
     """  # noqa: D301  click wants the control character
     from babelbits.cli.report import locate
     from babelbits.judge.book import write_people
+    from babelbits.judge.casting import IDENTICAL
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
     found, origin = _read(file, pairs=pairs, raters=raters, means=means)
+    given = [vote for vote in found if IDENTICAL not in vote.reasons]
+    if not given:
+        raise StudyError(
+            "nobody judged a pair in this file", where=str(file), hint="come back when somebody has"
+        )
     parent = folder / ("smoke" if is_smoke else "") / "judgments"
     write_people(parent, found, name=name, origin=origin, simulated=simulated)
-    judges = {vote.judge for vote in found}
-    languages = {vote.language for vote in found}
+    judges, languages = ({getattr(one, name) for one in given} for name in ("judge", "language"))
     say(
-        f"{len(found):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
+        f"{len(given):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
         f"the run as '{name}'; `babelbits report {run}` shows them"
     )
 

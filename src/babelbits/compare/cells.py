@@ -18,5 +18,5 @@ class CellResult:
 
 def place(cell: CellResult) -> str:
     """Which cell a message is about, e.g. 'w8 · mgsm_direct_ja'."""
-    repeat = " (A/A)" if cell.meta.variant == BASELINE and cell.meta.replicate else ""
+    repeat = " again (A/A)" if cell.meta.variant == BASELINE and cell.meta.replicate else ""
     return f"{cell.meta.variant}{repeat} · {cell.meta.task.name}"

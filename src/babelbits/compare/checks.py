@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from babelbits.compare.cells import BASELINE, CellResult, place
+from babelbits.compare.format import size
 from babelbits.compare.results import Problem, ProblemKind
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Effect, TaskInfo
@@ -142,7 +143,8 @@ def noisy_aa(effects: Iterable[Effect], primary: dict[str, str]) -> list[Problem
             kind="aa_beyond_margin",
             severity="error",
             message=f"{effect.task} · {effect.language}: the baseline run twice differs by "
-            f"{abs(effect.delta):.4g} {effect.unit}, more than the margin {effect.margin:.4g}",
+            f"{size(abs(effect.delta), effect.unit)}, more than the margin of "
+            f"{size(effect.margin, effect.unit)}",
             hint="use a wider margin, more items or float32; differences of this size are noise",
             variant=BASELINE,
             suite=effect.task,

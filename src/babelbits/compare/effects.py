@@ -15,7 +15,7 @@ from babelbits.compare.samples import Part, Sample
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
 from babelbits.compare.verdicts import Evidence, decide
-from babelbits.records import Effect, Metric
+from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
@@ -49,6 +49,11 @@ def draft(
 ) -> Draft:
     """The effect of a sample; `noise` holds the A/A run's effects by what they are about."""
     metric, info, parts = sample.metric, sample.info, sample.parts
+    inference = replace(
+        inference,
+        interval=_possible(inference.interval, metric),
+        equivalence_interval=_possible(inference.equivalence_interval, metric),
+    )
     baseline, variant = _macro(parts, "baseline"), _macro(parts, "variant")
     floor = all(one.at_floor for one in parts)
     broke, fixed, share = _churn(sample)
@@ -114,6 +119,13 @@ def draft(
         notes=_notes(sample, effect),
     )
     return Draft(effect=effect, sample=sample)
+
+
+def _possible(found: Interval | None, metric: Metric) -> Interval | None:
+    """What differences can be: of fractions at most 1, whatever a bootstrap of few items says."""
+    if found is None or metric.unit != "fraction":
+        return found
+    return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
 
 
 def conclude(

@@ -61,6 +61,17 @@ def split(text: str, tags: Sequence[Tags], *, opened: Tags | None = None) -> Spl
         block = None
 
 
+def after_thinking(text: str, tags: Sequence[Tags] = USUAL_TAGS) -> str:
+    """What stands after the last closing tag: a finished reply of a model that is only read.
+
+    `split` judges whether there is an answer at all; this looks for no beginning, because a reply
+    may quote an opening tag without thinking.
+    """
+    for _, close in tags:
+        text = text.rpartition(close)[2]
+    return text
+
+
 def opened_by(prompt: str, tags: Sequence[Tags]) -> Tags | None:
     """The block that a prompt opens and does not close, or None."""
     for pair in tags:

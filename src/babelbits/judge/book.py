@@ -20,6 +20,8 @@ from babelbits.judge.votes import JudgeKind, Vote
 from babelbits.records import canonical_json, digest
 from babelbits.store.atomic import store_errors, write_atomically
 
+SIMULATED = "SIMULATED"
+"""A judge whose name says so is believed."""
 PEOPLE = "people"
 """Mode of a panel of people, where a judge has pairwise, direct or reward."""
 
@@ -101,7 +103,7 @@ def _read(folder: Path) -> Book:
     return Book(
         name=name,
         kind=kinds[0] if kinds else "llm",
-        simulated=bool(identity.get("simulated", False)),
+        simulated=bool(identity.get("simulated", False)) or SIMULATED in name,
         votes=votes,
         identity=identity,
     )

@@ -60,10 +60,12 @@ def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
     stores = [Store(folder, smoke=smoke, answers=answers) for answers in (True, False)]
     metas = [(store, meta) for store in stores for meta in store.planned() if _writes(meta)]
     if not metas:
+        tried = not smoke and any(_writes(meta) for meta in Store(folder, smoke=True).planned())
         raise StoreError(
             "there are no cells with answers here",
             where=str(folder),
-            hint="make some with: babelbits generate STUDY --prompts PROMPTS.jsonl",
+            hint="make some with: babelbits generate STUDY --prompts PROMPTS.jsonl"
+            + ("; or read the smoke run's with --smoke" if tried else ""),
         )
     chosen = _chosen(metas, wanted)
     cells: dict[tuple[str, str, str], tuple[Store, CellMeta]] = {}
@@ -88,9 +90,9 @@ def _chosen(
             hint=f"choose what to judge with --suite: {', '.join(there)}",
         )
     labels = [CONTROL if meta.replicate else meta.variant for _, meta in metas]
-    _check(suites, there, "task with answers")
-    _check(wanted.variants, labels, "variant")
-    _check(wanted.languages, [meta.task.language for _, meta in metas], "language")
+    check_known(suites, there, "task with answers")
+    check_known(wanted.variants, labels, "variant")
+    check_known(wanted.languages, [meta.task.language for _, meta in metas], "language")
     return [
         (store, meta)
         for store, meta in metas
@@ -99,7 +101,14 @@ def _chosen(
     ]
 
 
-def _check(asked: Iterable[str], there: Collection[str], what: str) -> None:
+def check_known(asked: Iterable[str], there: Collection[str], what: str) -> None:
+    """Refuse names that a run folder does not have.
+
+    Raises
+    ------
+    UnknownNameError
+        With what is nearest, or what there is.
+    """
     for name in asked:
         if name not in there:
             known = ", ".join(dict.fromkeys(there))
@@ -172,7 +181,8 @@ def _pair(suite: str, label: str, before: ItemRow, after: ItemRow) -> AnswerPair
         task=before.task,
         language=before.language,
         variant=label,
-        prompt=before.prompt,
+        # The prompt as it was given; a chat template may have wrapped the other.
+        prompt=before.target if suite == OPEN_PROMPTS else before.prompt,
         baseline_answer=before.output,
         variant_answer=after.output,
     )

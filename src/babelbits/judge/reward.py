@@ -206,6 +206,6 @@ def _two(scores: Sequence[float | None], *, model: RewardModel, band: float) -> 
         baseline=baseline,
         variant=variant,
         band=band,
-        failure="error",
+        failure="refused",  # the model will not take it, this time or the next
         reason=f"longer than the model's {model.context_length} tokens" if too_long else "",
     )

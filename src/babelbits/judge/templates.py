@@ -1,7 +1,8 @@
 """What a judge is asked: a text file with places for the prompt and the answers, known by its hash.
 
 The part above the line `=== user ===` is the system message, what is below it the user's. Places
-are {language}, {nonce}, {prompt} and {answer_a}, {answer_b} (pairwise) or {answer} (direct).
+are {language}, {nonce}, {prompt} and {answer_a}, {answer_b} (pairwise), {answer} (direct, option),
+or {gold} and {answer} (grade).
 
 Answers are hostile text. They are put in once, so that a place named in an answer stays as it is,
 and between lines that hold a nonce: a code made from the texts themselves, which therefore no text
@@ -15,21 +16,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 from babelbits.engines.chat import Message
 from babelbits.errors import StudyError
-from babelbits.judge.replies import parse
+from babelbits.judge.replies import Mode, parse
 from babelbits.records import digest
 from babelbits.tasks.reading import read_text
-
-Mode = Literal["pairwise", "direct"]
 
 _SPLIT = re.compile(r"^=== user ===$", re.MULTILINE)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _TEXTS: Mapping[Mode, frozenset[str]] = {
     "pairwise": frozenset({"prompt", "answer_a", "answer_b"}),
     "direct": frozenset({"prompt", "answer"}),
+    "grade": frozenset({"prompt", "gold", "answer"}),
+    "option": frozenset({"prompt", "answer"}),
 }
 _SAFE = frozenset({"language", "nonce"})
 """Places that hold no text of others: the only ones that a system message may have."""

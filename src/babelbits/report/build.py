@@ -21,6 +21,7 @@ from babelbits.report import (
     contrasts,
     divergence,
     gaps,
+    grades,
     items,
     kept,
     positions,
@@ -151,6 +152,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "kept_heads": kept.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
         "voices": _voices(report, found, span.variants),
+        "grades": _grades(report),
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
@@ -180,6 +182,26 @@ def _voices(
         "panel_columns": voices.PANEL_COLUMNS,
         "panels": voices.panels(report.voices),
         "strengths": voices.strengths(report.voices),
+    }
+
+
+def _grades(report: ReportInput) -> dict[str, Any] | None:
+    """What the section on graded answers shows; None where nothing was graded."""
+    if not report.grades:
+        return None
+    return {
+        "heads": grades.HEADS,
+        "coverage_heads": grades.COVERAGE_HEADS,
+        "accord_heads": grades.ACCORD_HEADS,
+        "books": [
+            {
+                "name": book.name,
+                "rows": grades.effect_rows(book.effects),
+                "coverage": [grades.coverage_row(one) for one in book.coverage],
+                "accords": [grades.accord_row(one) for one in book.accords],
+            }
+            for book in report.grades
+        ],
     }
 
 

@@ -60,6 +60,7 @@ def _making(report: ReportInput) -> Iterator[Gap]:
         yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
 
 
+_TOPICS = {"aa_beyond_margin": "noise beyond the margin"}
 TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})
 """Problems that this page counts itself."""
 
@@ -72,7 +73,10 @@ def _problems(report: ReportInput) -> Iterator[Gap]:
             one.kind == "missing_cell" and (one.variant, one.suite, one.language) in known
         )
         if not told:
-            yield Gap(topic=one.kind.replace("_", " "), sentence=f"{one.message} ({one.hint}).")
+            yield Gap(
+                topic=_TOPICS.get(one.kind, one.kind.replace("_", " ")),
+                sentence=f"{one.message} ({one.hint}).",
+            )
 
 
 def _power(found: Board) -> Iterator[Gap]:
@@ -99,6 +103,9 @@ def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]
         return f"{text} when their items had run out."
     if not seen:
         return f"{text}; the smallest effect they could have seen is not known."
+    if unit == "fraction" and max(seen) >= 1:
+        few = "some of them have" if min(seen) < 1 else "they have"
+        return f"{text}; {few} too few items to see any effect, however large."
     low, high = (numbers.score(edge, unit) for edge in (min(seen), max(seen)))
     span = low if low == high else f"{low} to {high}"
     margin = shared_margin(effects)
@@ -148,7 +155,9 @@ def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
     for cell in cells:
         for row in cell.rows:
             if row.failure is not None:
-                counts[cell.meta.task.suite, cell.meta.variant, row.failure.kind] += 1
+                again = " again (A/A)" if cell.meta.replicate else ""
+                variant = f"{cell.meta.variant}{again}"
+                counts[cell.meta.task.suite, variant, row.failure.kind] += 1
     for (suite, variant, kind), count in sorted(counts.items()):
         yield Gap(
             topic="failed",
@@ -169,7 +178,7 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
         prompts[suite] += sum(row.truncated_tokens > 0 for row in cell.rows)
         cut = sum(row.finish_reason == "length" for row in cell.rows)
         outputs[suite] += cut
-        again = " again" if cell.meta.replicate else ""
+        again = " again (A/A)" if cell.meta.replicate else ""
         place = f"{cell.meta.variant}{again} in {cell.meta.task.language}"
         by_cell[suite][f"{place} ({cut:,} of {len(cell.rows):,})"] += cut
     for topic, counts, what in (

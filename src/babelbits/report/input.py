@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from babelbits.compare import Analysis, CellResult
 from babelbits.compare.matching import Match
 from babelbits.compare.readers.record import Divergence
+from babelbits.judge.grading.book import GradeBook
 from babelbits.judge.voices import Voices
 from babelbits.languages import Language
 from babelbits.records import Manifest
@@ -108,3 +109,5 @@ class ReportInput:
     """What `babelbits kl` measured; all numbers of kept tokens."""
     voices: Voices | None = None
     """What judges and people said; None where nobody was asked."""
+    grades: tuple[GradeBook, ...] = ()
+    """What judges graded of these cells."""

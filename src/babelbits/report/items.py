@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from babelbits.records import JSON, ItemRow, canonical_json
+from babelbits.records import JSON, ItemRow, Metric, canonical_json
 from babelbits.report.diff import Span, changes
-from babelbits.report.pairs import ORDER, Comparison, Pair
+from babelbits.report.pairs import ORDER, Comparison, Pair, drawn
 
 LONGEST_TEXT = 1600
 """Characters of a prompt or an output that the page carries; the rest is one command away."""
@@ -104,7 +104,7 @@ def _texts_of(pair: Pair, head: str) -> tuple[str, str, str, str]:
     return tuple(clip(text) for text in texts)  # type: ignore[return-value]  # four in, four out
 
 
-def _arm(row: ItemRow, score: float | None) -> JSON:
+def _arm(row: ItemRow, score: float | None, metric: Metric) -> JSON:
     """What one model did; keys that are absent hold nothing worth saying."""
     arm: JSON = {"score": None if score is None else round(score, 6)}
     if row.choice_logprobs is not None:
@@ -113,8 +113,9 @@ def _arm(row: ItemRow, score: float | None) -> JSON:
         arm["cut"] = True
     if row.truncated_tokens:
         arm["lost"] = row.truncated_tokens
-    if row.remark:
-        arm["remark"] = clip(row.remark, longest=200)
+    remarks = [text for text in (drawn(row, metric), row.remark) if text]
+    if remarks:
+        arm["remark"] = clip("; ".join(remarks), longest=200)
     if row.failure is not None and row.failure.message != row.remark:
         arm["failure"] = f"{row.failure.kind}: {clip(row.failure.message, longest=200)}"
     return arm
@@ -134,8 +135,8 @@ def _item(pair: Pair, texts: Texts, head: str) -> JSON:
         "status": pair.status,
         "prompt": texts.add(prompt),
         "target": texts.add(target),
-        "before": _arm(pair.before, scores[0]) | {"text": texts.add(before)},
-        "after": _arm(pair.after, scores[1]) | {"text": texts.add(after)},
+        "before": _arm(pair.before, scores[0], pair.metric) | {"text": texts.add(before)},
+        "after": _arm(pair.after, scores[1], pair.metric) | {"text": texts.add(after)},
         "gone": _flat(changed.before),
         "new": _flat(changed.after),
     }

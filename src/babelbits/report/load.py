@@ -16,6 +16,7 @@ from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.calibrations import calibrations_of
 from babelbits.errors import StoreError
 from babelbits.judge.book import read_books
+from babelbits.judge.grading.book import read_grades
 from babelbits.judge.summary import SummarySettings
 from babelbits.judge.voices import Voices, hear
 from babelbits.languages import groups, resolve
@@ -58,7 +59,7 @@ def load_run(
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     manifests = _manifests(store, store.planned())
-    settings = replace(_settings(study, codes), calibrations=calibrations_of(manifests))
+    settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
@@ -68,6 +69,7 @@ def load_run(
         open_cells=_open_cells(store),
         divergences=_divergences(store),
         voices=_voices(store, settings),
+        grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
     )
 
 
@@ -96,8 +98,8 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
     return cells
 
 
-def _settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
-    """What the study declares; it was checked before it was run."""
+def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
+    """What the study declares of languages with these codes; it was checked before it was run."""
     usual = AnalysisSpec()
     table = study.get("analysis", {})
     declared = table.get("confirmatory")

@@ -58,6 +58,15 @@ class Pair:
         return gain is not None and gain != 0
 
 
+def drawn(row: ItemRow, metric: Metric) -> str | None:
+    """How the samples of an item scored, of which `output` is the first; None: not sampled."""
+    scores = [answer.scores.get(metric.name) for answer in row.answers if answer.scores]
+    if not scores:
+        return None
+    told = ", ".join("none" if score is None else f"{score:.4g}" for score in scores)
+    return f"sample 1 of {len(scores)} is shown; they score {told}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A variant's cell joined with the baseline's cell of the same task."""

@@ -133,10 +133,8 @@ def _equivalence(rows: Mapping[str, Sequence[Effect]]) -> str:
     by_margin: dict[str, list[str]] = {}
     for suite, row in rows.items():
         if count := sum(effect.verdict == "equivalent" for effect in row):
-            whole = count == len(row)
-            words = (
-                f"all {plural(count, 'language')} of {suite}" if whole else f"{count} on {suite}"
-            )
+            share = "all" if count == len(row) else f"{count} of"
+            words = f"{share} {plural(len(row), 'language')} of {suite}"
             by_margin.setdefault(shared_margin(row), []).append(words)
     parts = [
         f"{f'within {margin} ' if margin else ''}in {listed(suites)}"

@@ -82,16 +82,20 @@ def matrix(report: ReportInput, found: Board) -> tuple[MatrixRow, ...]:
 
 def _matrix_row(report: ReportInput, found: Board, variant: str) -> MatrixRow:
     made = report.manifests.get(variant)
+    ran = frozenset((cell.meta.variant, cell.meta.task.suite) for cell in report.cells)
     return MatrixRow(
         variant=variant,
         bits=numbers.NOTHING if made is None else f"{made.bits_per_weight:.2f}",
         size=numbers.NOTHING if made is None else bytes_size(made.bytes_on_disk),
-        cells=tuple(_matrix_cell(found, variant, suite) for suite in found.axes.suites),
+        cells=tuple(_matrix_cell(found, variant, suite, ran) for suite in found.axes.suites),
     )
 
 
-def _matrix_cell(found: Board, variant: str, suite: str) -> MatrixCell:
+def _matrix_cell(
+    found: Board, variant: str, suite: str, ran: frozenset[tuple[str, str]]
+) -> MatrixCell:
     tally: Counter[str] = found.tally(variant, suite)
+    nothing = "no score" if (variant, suite) in ran else "not run"
     parts = tuple(
         (verdict, GLYPHS[verdict], tally[verdict]) for verdict in VERDICTS if tally[verdict]
     )
@@ -100,7 +104,7 @@ def _matrix_cell(found: Board, variant: str, suite: str) -> MatrixCell:
         suite=suite,
         parts=parts,
         pooled="" if pooled is None else numbers.amount(pooled.delta, pooled.unit),
-        about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or "not run",
+        about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or nothing,
     )
 
 
@@ -140,8 +144,9 @@ class HeatMap:
 
 
 def heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
-    """One map a suite."""
-    return tuple(_heat_map(found, suite, links) for suite in found.axes.suites)
+    """One map a suite; none where no cell has a comparison."""
+    maps = (_heat_map(found, suite, links) for suite in found.axes.suites)
+    return tuple(one for one in maps if one.rows)
 
 
 def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.compare import format as numbers
 from babelbits.judge.agreement import JudgeAndPeople
+from babelbits.judge.book import SIMULATED
 from babelbits.judge.summary import ALL, VoteSummary
 from babelbits.judge.voices import Panel, Voices
 from babelbits.records import JSON, Effect
@@ -347,7 +348,8 @@ def _vote_row(voice: "Voice", one: VoteSummary) -> JSON:
     if found is None:
         raise ValueError("a row without a preference has no mark")
     net, interval = numbers.signed(found.net, UNIT), numbers.interval(found.interval, UNIT)
-    stamp = " (SIMULATED)" if voice.book.simulated else ""
+    unsaid = voice.book.simulated and SIMULATED not in voice.book.name
+    stamp = f" ({SIMULATED})" if unsaid else ""
     return {
         "variant": one.variant,
         "source": f"{voice.book.name}{stamp}",

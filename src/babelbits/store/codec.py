@@ -146,6 +146,7 @@ def _nullable_types() -> dict[str, Any]:
         "finish_reason": text,
         "failure_kind": text,
         "failure_message": text,
+        "golds": pa.list_(text),
     }
 
 

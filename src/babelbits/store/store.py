@@ -9,6 +9,7 @@
       early/              the same of runs whose cells stop when their verdict is known
       answers/            the same of answers to open prompts, which judges and people compare
       judgments/ID/       what a judge said of them: journal.jsonl, votes.jsonl, summary.json
+      grades/ID/          what a judge gave recorded answers: journal.jsonl, grades.jsonl, ...
       set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
       lock                held by the one process that writes
 

@@ -100,6 +100,7 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
         statistics=outcome.statistics,
         answers=answers(outcome, replies),
         remark=outcome.remark,
+        golds=outcome.golds,
     )
 
 

@@ -4,13 +4,14 @@ The plan that is printed is the plan that is executed. Making it has no side eff
 torch; a task that has not been built (because that would import lm-eval) is in it as unknown.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from babelbits.engines.base import EngineIdentity
-from babelbits.errors import RecipeError, StudyError
+from babelbits.errors import MissingDataError, RecipeError, StudyError
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
 from babelbits.store import CellStatus
@@ -187,10 +188,19 @@ def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
 
 
 def _built(workshop: Workshop, suite: SuiteSpec, language: str) -> _Built | None:
-    task = workshop.task(suite.suite, language, suite.options)
+    try:
+        task = workshop.task(suite.suite, language, suite.options)
+        items = () if task is None else task.items()
+    except MissingDataError as error:
+        command = f"babelbits pull {shlex.quote(str(workshop.study.file))}"
+        raise MissingDataError(
+            error.what,
+            where=error.where,
+            hint=f"where there is a network: {command}\n  "
+            f'or name a local folder under [data]: {suite.suite} = "path/to/folder"',
+        ) from error
     if task is None:
         return None
-    items = task.items()
     return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
 
 
@@ -215,7 +225,7 @@ def _cell_step(
         n_items=None,
         n_done=0,
         state="missing",
-        reason="items not counted yet: that needs lm-eval, or the tokenizer (--build)",
+        reason="missing; items are counted when it runs, or with --build",
         seconds=None,
     )
     return step if built is None else _with_status(step, built, variant, context)

@@ -9,11 +9,12 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babelbits.errors import TaskError, UnknownNameError
+from babelbits.errors import StudyError, TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import canonical_json, digest
 from babelbits.store.atomic import write_atomically
 from babelbits.study.spec import Study, SuiteSpec
+from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.reading import Row, read_jsonl, text_field
 
@@ -84,16 +85,38 @@ def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None)
     ------
     StoreError
         If the run folder cannot be written.
+    StudyError
+        If no prompts are given and none ship in the study's languages.
     """
-    usual = TaskOptions(limit=study.limit, seed=study.seed, max_new_tokens=max_new_tokens)
+    asked = study.suites[0].options  # as a chat or not: the first task's way, greedy
+    usual = TaskOptions(
+        limit=study.limit,
+        seed=study.seed,
+        chat=asked.chat,
+        model=asked.model,
+        max_new_tokens=max_new_tokens,
+    )
     if prompts is None:
-        suite = SuiteSpec(suite=OPEN_PROMPTS, languages=study.languages, options=usual)
+        suite = SuiteSpec(suite=OPEN_PROMPTS, languages=_bundled(study), options=usual)
     else:
         data = prompts.write(study.folder / "answers" / "prompts")
         suite = SuiteSpec(
             suite=OPEN_PROMPTS, languages=prompts.languages, options=replace(usual, data=data)
         )
     return replace(study, suites=(suite,), answers=True, stop=False)
+
+
+def _bundled(study: Study) -> tuple[str, ...]:
+    """Languages of the study in which prompts ship in the package."""
+    there = catalogue.info(OPEN_PROMPTS).languages
+    found = tuple(code for code in study.languages if code in there)
+    if not found:
+        raise StudyError(
+            "no prompts ship in the study's languages",
+            where=str(study.file),
+            hint=f"give your own with --prompts; there are prompts in {', '.join(there)}",
+        )
+    return found
 
 
 def _code(name: str, where: str) -> str:

@@ -180,5 +180,5 @@ class _Ledger:
 
 def name(cell: CellStep) -> str:
     """Of a cell, for people."""
-    again = " (A/A)" if cell.replicate else ""
+    again = " again (A/A)" if cell.replicate else ""
     return f"{cell.variant} · {cell.suite} · {cell.language}{again}"

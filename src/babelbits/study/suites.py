@@ -55,7 +55,7 @@ def read_suites(
             table.complain(
                 f"the task {suite.suite!r} is asked for twice",
                 "suite",
-                hint="put all its languages into one table",
+                hint="one table holds all its languages; another way of asking is another study",
             )
         found.append(suite)
     return tuple(found)

@@ -255,6 +255,7 @@ def _mean(samples: Sequence[Outcome]) -> Outcome:
         failure=failure,
         samples=tuple(samples),
         remark=next((one.remark for one in samples if one.remark), ""),
+        golds=first.golds,
     )
 
 

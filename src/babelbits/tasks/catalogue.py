@@ -18,6 +18,7 @@ from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.extended import ExtendedTask
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
@@ -28,7 +29,16 @@ from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
 from babelbits.tasks.translation import TranslationTask
 
-__all__ = ["SuiteInfo", "TaskOptions", "babelmini_folder", "info", "is_known", "load", "suites"]
+__all__ = [
+    "SuiteInfo",
+    "TaskOptions",
+    "babelmini_folder",
+    "info",
+    "is_known",
+    "load",
+    "suites",
+    "wanted",
+]
 
 _OWN_TASKS: Mapping[str, type[OwnTask]] = {
     "text": TextTask,
@@ -122,13 +132,29 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     if found.parts:
         from babelbits.tasks.lm_eval_group import LmEvalGroup
 
-        return LmEvalGroup(found, code, options)
+        return asked(LmEvalGroup(found, code, options), options, renders=True)
     if found.lm_eval_task is not None:
         from babelbits.tasks.lm_eval_adapter import LmEvalTask
 
         return asked(LmEvalTask(found, code, options), options, renders=True)
     task = _own_task(found, code, options)
     return asked(task, options, renders=isinstance(task, ExtendedTask))
+
+
+def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
+    """The hub datasets that a suite takes its items from. Imports lm-eval for its tasks.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such suite, or it is not in that language.
+    MissingExtraError
+        If lm-eval is not installed.
+    """
+    # Where they come from is the same in every manner of asking, which may need a model.
+    plain = TaskOptions(include_path=options.include_path, data=options.data, pivot=options.pivot)
+    found = getattr(load(suite, language, plain), "wanted", None)
+    return () if found is None else tuple(found())
 
 
 def babelmini_folder() -> Path:
@@ -138,7 +164,7 @@ def babelmini_folder() -> Path:
 
 def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
     """One of our suites with the languages that a folder, or the bundled one, has files for."""
-    if suite.upstream or (suite.local_only and data is None):
+    if suite.upstream or (suite.downloads and data is None):
         return suite
     folder = babelmini_folder() if data is None else data
     languages = _OWN_TASKS[suite.name].languages(suite, folder)
@@ -151,8 +177,7 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
             f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
-    is_local = suite.local_only or (bool(suite.upstream) and suite.hub_dataset is None)
-    if options.data is None and is_local:
+    if options.data is None and suite.upstream and not suite.downloads:
         raise TaskError(
             f"suite '{suite.name}' is read from a local folder, and the study names none",
             hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',

@@ -231,9 +231,13 @@ def _download(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
 
 
 def _missing(wanted: Wanted, why: str) -> MissingDataError:
+    terms = ""
+    if "gated" in why.lower():
+        page = f"https://huggingface.co/datasets/{wanted.dataset}"
+        terms = f"accept its terms once at {page} and log in (hf auth login); then, "
     return MissingDataError(
         f"the dataset {wanted} is not on this machine, and cannot be got: {why}",
         where=wanted.dataset,
-        hint="where there is a network: babelbits pull study.toml; or name a local folder that "
-        f"stands in for {wanted.dataset} under [data]",
+        hint=f"{terms}where there is a network: babelbits pull study.toml; or name a local folder "
+        f"that stands in for {wanted.dataset} under [data]",
     )

@@ -1,22 +1,16 @@
 """Any task of lm-eval as one of ours: its prompts, its data, its scoring, our items and records.
 
-Few-shot examples are the same for every item, so that their prompt is computed once: the first n
-of the task's pool, or, with a seed other than 0, the first n of the pool in an order drawn by the
-seed. lm-eval itself draws new ones for every item unless a task says `sampler: first_n`; with that,
-or without examples, the prompts are its own, letter by letter.
+How its few-shot examples are chosen: `lm_eval_shots`. How replies are scored: `lm_eval_scoring`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from babelbits.engines.templates import ChatTemplate
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
@@ -27,7 +21,6 @@ from babelbits.records import (
     Metric,
     Outcome,
     Reply,
-    Score,
     TaskInfo,
     digest,
 )
@@ -36,13 +29,24 @@ from babelbits.tasks.answers import NATIVE_MATCH, native_match
 from babelbits.tasks.answers import VERSION as NATIVE_VERSION
 from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, jsonable, make_item
-from babelbits.tasks.lm_eval_gold import choices_of, gold_text
+from babelbits.tasks.lm_eval_gold import gold_text
 from babelbits.tasks.lm_eval_metrics import ItemMetric, item_metrics, primary
-from babelbits.tasks.lm_eval_requests import to_request, to_responses
-from babelbits.tasks.lm_eval_runtime import load_task, quiet
+from babelbits.tasks.lm_eval_requests import to_request
+from babelbits.tasks.lm_eval_runtime import config_of, load_task, quiet, wanted_data
+from babelbits.tasks.lm_eval_scoring import (
+    chance_of,
+    is_choice,
+    logprobs_of,
+    output_of,
+    scores_of,
+    with_replies,
+)
+from babelbits.tasks.lm_eval_shots import fix_shots, shot_note
 from babelbits.tasks.local_data import LocalData, read_local
 from babelbits.tasks.own import OutputType, failed
+from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo
 
 ADAPTER_VERSION = "1"
@@ -133,6 +137,16 @@ class LmEvalTask:
             changed["dataset_name"] = self.upstream
         return changed
 
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The hub dataset that the items come from, if they do; loads no data."""
+        config = {**config_of(self._yaml_name, self._yaml_file), **self.changes()}
+        found = wanted_data(config, self.suite.revision)
+        return () if found is None else (found,)
+
+    @property
+    def _yaml_name(self) -> str:
+        return self.name if self.suite.packaged is None else self._yaml_file.stem
+
     def items(self) -> tuple[Item, ...]:
         """All items in the dataset's order, or the first few in a smoke run."""
         return self._built.items
@@ -143,11 +157,11 @@ class LmEvalTask:
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
             return failed(failure, self._metrics)
-        answered = _answered(built.instances[item.item_id], replies)
+        answered = with_replies(built.instances[item.item_id], replies)
         try:
             with quiet():
-                scores = _scores(built, answered)
-                output = _output(built.task, answered[0].doc, replies)
+                scores = scores_of(built.task, built.metrics, answered)
+                output = output_of(built.task, answered[0].doc, replies)
             if self.suite.native_numbers:
                 found = native_match(output, item.target, self.language)
                 scores[NATIVE_MATCH.name] = found
@@ -161,7 +175,7 @@ class LmEvalTask:
         return Outcome(
             output=output,
             scores=scores,
-            choice_logprobs=_logprobs(replies) if _is_choice(built.task) else None,
+            choice_logprobs=logprobs_of(replies) if is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
 
@@ -174,7 +188,7 @@ class LmEvalTask:
     @cached_property
     def _built(self) -> _Built:
         loaded = load_task(
-            self.name if self.suite.packaged is None else self._yaml_file.stem,
+            self._yaml_name,
             self._yaml_file,
             changes=self.changes(),
             data=None if self.options.data is None else self._local_data,
@@ -183,10 +197,10 @@ class LmEvalTask:
         task = loaded.task
         _refuse_unsafe(task, self.name)
         with quiet():
-            shots = _fix_shots(task, self.name, seed=self.options.seed)
+            shots = fix_shots(task, self.name, seed=self.options.seed)
             groups = self._instances(task)
             items = self._items(task, groups)
-            chance = _chance(task, groups)
+            chance = chance_of(task, groups)
             metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
         if not metrics:
             raise TaskError(f"task '{self.name}' has no metric that single items have")
@@ -204,8 +218,9 @@ class LmEvalTask:
                 *loaded.notes,
                 *notes,
                 *self._language_note(),
-                *_shot_note(task, shots),
+                *shot_note(task, shots),
                 *asked_twice(items),
+                *script_note(items, self.language),
             ),
         )
 
@@ -218,7 +233,9 @@ class LmEvalTask:
             raise TaskError(
                 f"task '{self.name}' has no items in split '{split}'", where=str(folder)
             )
-        return local
+        examples = config.get("fewshot_split") or config.get("training_split") or split
+        # lm-eval looks into the split even where no example is shown.
+        return replace(local, splits={str(examples): [], **local.splits})
 
     def _instances(self, task: Any) -> list[list[Any]]:
         """lm-eval's instances, one list an item."""
@@ -325,53 +342,6 @@ def _refuse_unsafe(task: Any, name: str) -> None:
         raise TaskError(f"task '{name}' is not on text alone", hint="leave it out")
 
 
-def _fix_shots(task: Any, name: str, *, seed: int) -> int:
-    """The same few-shot examples for every item; returns how many."""
-    from lm_eval.api.samplers import FirstNSampler
-
-    task.set_fewshot_seed(seed)
-    shots = int(task.config.num_fewshot or 0)
-    if shots == 0 or not isinstance(task.fewshot_cfg.sampler, str):
-        return shots
-    pool = list(_few_shot_pool(task, name))
-    if seed != 0:
-        pool = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))]
-    if len(pool) < shots:
-        raise _too_few(name, len(pool), shots)
-    task.sampler = FirstNSampler(pool, rnd=seed)
-    return shots
-
-
-def _few_shot_pool(task: Any, name: str) -> Iterable[Any]:
-    """Where examples come from; lm-eval falls back to the test split, which is no such place."""
-    try:
-        pool = task.fewshot_docs()
-    except KeyError as error:
-        raise _too_few(name, 0, int(task.config.num_fewshot)) from error
-    return pool or ()
-
-
-def _too_few(name: str, there: int, asked: int) -> TaskError:
-    return TaskError(
-        f"task '{name}' has {there} few-shot examples, {asked} were asked for",
-        hint=f"write shots = {there} in its [[tasks]]",
-    )
-
-
-def _shot_note(task: Any, shots: int) -> tuple[str, ...]:
-    config = task.config
-    pool = (
-        config.fewshot_split
-        or config.training_split
-        or config.validation_split
-        or config.test_split
-    )
-    asked = config.test_split or config.validation_split
-    if shots and pool is not None and pool == asked:
-        return (f"the {shots} examples are items of the split '{asked}', which is asked as well",)
-    return ()
-
-
 def asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
     """A note where the very same question is asked again: its answers are no new evidence."""
     counts = Counter((item.requests, item.target) for item in items)
@@ -390,51 +360,3 @@ def packaged_yaml(name: str) -> Path:
 
 def _filter_names(task: Any) -> list[str]:
     return [ensemble.name for ensemble in task._filters]
-
-
-def _is_choice(task: Any) -> bool:
-    return bool(task.OUTPUT_TYPE == "multiple_choice")
-
-
-def _chance(task: Any, groups: list[list[Any]]) -> float | None:
-    """Mean over items of one over the number of choices; None if there are no choices."""
-    if not _is_choice(task):
-        return None
-    counts = [len(choices_of(task, group[0].doc)) for group in groups]
-    return sum(1 / count for count in counts) / len(counts)
-
-
-def _answered(instances: list[Any], replies: Sequence[Reply]) -> list[Any]:
-    """Copies of the instances that hold the replies."""
-    copies = []
-    for instance, reply in zip(instances, replies, strict=True):
-        answered = copy(instance)
-        answered.resps, answered.filtered_resps = to_responses(instance, reply), {}
-        copies.append(answered)
-    return copies
-
-
-def _scores(built: _Built, answered: list[Any]) -> dict[str, float | None]:
-    """Every metric of one item, as lm-eval's evaluator computes it."""
-    results = {}
-    for ensemble in built.task._filters:
-        ensemble.apply(answered)
-        filtered = [one.filtered_resps[ensemble.name] for one in answered]
-        results[ensemble.name] = built.task.process_results(answered[0].doc, filtered)
-    return {found.metric.name: found.value(results[found.filter_name]) for found in built.metrics}
-
-
-def _output(task: Any, doc: Any, replies: Sequence[Reply]) -> str:
-    """What the model wrote, or the text of the choice it prefers."""
-    first = replies[0]
-    if isinstance(first, Generation):
-        return first.texts[0]
-    if not _is_choice(task):
-        return ""
-    choices = choices_of(task, doc)
-    logprobs = _logprobs(replies)[: len(choices)]
-    return str(choices[logprobs.index(max(logprobs))])
-
-
-def _logprobs(replies: Sequence[Reply]) -> tuple[float, ...]:
-    return tuple(reply.logprob for reply in replies if isinstance(reply, Score))

@@ -11,8 +11,10 @@ from itertools import chain, islice, zip_longest
 
 from babelbits.records import Item, Outcome, Reply, TaskInfo, digest
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.lm_eval_adapter import LmEvalTask, asked_twice
+from babelbits.tasks.script_note import MARK, script_note
 from babelbits.tasks.suites import SuiteInfo
 
 
@@ -55,19 +57,25 @@ class LmEvalGroup:
     def info(self) -> TaskInfo:
         """What this task is: as its first part, under its own name."""
         infos = [task.info for task in self._tasks]
-        told = (note for info in infos for note in info.notes if "letter by letter" not in note)
+        whole = (*asked_twice(self.items()), *script_note(self.items(), self.language))
+        of_parts = ("letter by letter", MARK)
+        told = (n for info in infos for n in info.notes if not any(m in n for m in of_parts))
         return replace(
             infos[0],
             name=self.name,
             scorer_version=_common([info.scorer_version for info in infos]),
             origin=f"{infos[0].origin}, and {len(infos) - 1} parts more",
-            notes=(*dict.fromkeys(told), *asked_twice(self.items())),
+            notes=(*dict.fromkeys(told), *whole),
         )
 
     @property
     def shots(self) -> int:
         """How many examples stand before each question. Loads the data."""
         return self._tasks[0].shots
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The hub datasets that the items come from; loads no data."""
+        return tuple(dict.fromkeys(wanted for task in self._tasks for wanted in task.wanted()))
 
     def items(self) -> tuple[Item, ...]:
         """The items of all parts; those of a smoke run from as many parts as there are items."""

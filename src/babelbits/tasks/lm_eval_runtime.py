@@ -86,14 +86,8 @@ def load_task(
     TaskError
         If the task or its data cannot be loaded.
     """
-    try:
-        from lm_eval.tasks import TaskManager
-    except ImportError as error:
-        raise MissingExtraError(
-            f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'"
-        ) from error
+    manager = _manager(name, yaml_file)
     with quiet():
-        manager = TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
         config = {**manager.task_index[name].cfg, **changes}
         changed, dataset = dict(changes), _dataset(config)
         commit: str | None = None
@@ -111,6 +105,30 @@ def load_task(
         except Exception as error:
             raise _load_error(name, config, error, is_local=data is not None) from error
     return Loaded(task=task, dataset=dataset, commit=commit, notes=notes)
+
+
+def config_of(name: str, yaml_file: Path) -> Mapping[str, Any]:
+    """A task's configuration, with what it includes; reads no data.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-eval is not installed.
+    """
+    config: Mapping[str, Any] = _manager(name, yaml_file).task_index[name].cfg
+    return config
+
+
+def _manager(name: str, yaml_file: Path) -> Any:
+    """An `lm_eval.tasks.TaskManager` of the folder that the task is in."""
+    try:
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise MissingExtraError(
+            f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'"
+        ) from error
+    with quiet():
+        return TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
 
 
 def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.Wanted | None:

@@ -1,8 +1,10 @@
 """Open prompts: the model answers, and nothing is right or wrong.
 
 The answers are for judges and people. Two trivial metrics say what goes wrong most plainly: an
-answer with nothing in it, and one that never ends. Without a data folder the prompts are the
-beginnings of texts that the suite 'confusion' has.
+answer with nothing in it, and one that never ends. Where other items have their gold answer, these
+have the prompt as it was given: a chat template may wrap what the model sees, and whoever compares
+answers should not see that. Without a data folder the prompts are the beginnings of texts that the
+suite 'confusion' has.
 """
 
 from collections.abc import Sequence
@@ -25,10 +27,10 @@ class OpenPromptsTask(OwnTask):
     notes = ("the metrics say nothing about how good an answer is: that is for judges and people",)
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
-        """The prompt as it stands; there is no target."""
+        """The prompt as it stands, to be answered; the target is the prompt itself."""
         tokens = self.options.max_new_tokens or MAX_NEW_TOKENS
         prompt = text_field(row, "prompt", where)
-        return (GenerateRequest(prompt=prompt, max_new_tokens=tokens),), ""
+        return (GenerateRequest(prompt=prompt, max_new_tokens=tokens),), prompt
 
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:  # noqa: ARG002  the base's
         """Whether there is an answer, and whether it came to an end by itself."""

@@ -13,8 +13,10 @@ from typing import Literal
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import NO_CONFIG, Wanted, find
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.reading import Row, read_jsonl, text_field
+from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo, canonical
 
 OutputType = Literal["choice", "text", "generation", "loglikelihood"]
@@ -64,9 +66,9 @@ class OwnTask(ABC):
             output_type=self.output_type,
             parallel=self.suite.parallel,
             scorer_version=self.scorer_version,
-            origin=BUNDLED if self.options.data is None else f"local folder {self.folder.name}",
+            origin=self._origin(),
             licence=self._licence(),
-            notes=self.notes,
+            notes=(*self.notes, *self._script_note()),
         )
 
     @classmethod
@@ -104,6 +106,11 @@ class OwnTask(ABC):
             (f"{file}: row {number}", row) for number, row in enumerate(read_jsonl(file), start=1)
         ]
 
+    @property
+    def prompt_language(self) -> str:
+        """What the items are written in; the language of the task unless it is about another."""
+        return self.language
+
     def file(self) -> Path:
         """The data file of this task's language."""
         files = language_files(self.suite.name, self.folder)
@@ -133,9 +140,27 @@ class OwnTask(ABC):
             doc=self.kept(row),
         )
 
+    def _script_note(self) -> tuple[str, ...]:
+        """Of a user's own texts; the bundled ones are what they say."""
+        return () if self.options.data is None else script_note(self._items, self.prompt_language)
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The hub datasets that the items come from, if they do; loads no data."""
+        return ()
+
+    def _origin(self) -> str:
+        if self.options.data is not None:
+            return f"local folder {self.options.data.name}"
+        copies = [copy for one in self.wanted() if (copy := find(one)) is not None]
+        if not copies:
+            return BUNDLED
+        configs = "+".join(copy.wanted.config or NO_CONFIG for copy in copies)
+        return f"{copies[0].wanted.dataset}/{configs}@{copies[0].commit[:12]}"
+
     def _licence(self) -> str:
         """The suite's; nobody knows that of a user's own texts."""
-        is_known = self.options.data is None or bool(self.suite.upstream)
+        is_published = bool(self.suite.upstream) or self.suite.downloads
+        is_known = self.options.data is None or is_published
         return self.suite.licence if is_known else "unknown"
 
 

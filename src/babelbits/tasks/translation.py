@@ -14,12 +14,22 @@ from typing import cast
 
 from babelbits.errors import StudyError, TaskError
 from babelbits.languages import resolve
-from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
+from babelbits.records import (
+    GenerateRequest,
+    Generation,
+    Item,
+    Metric,
+    Outcome,
+    Reply,
+    Request,
+    TaskInfo,
+)
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
-from babelbits.tasks.suites import SuiteInfo
-from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments
+from babelbits.tasks.suites import SuiteInfo, all_suites
+from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments, wanted
 from babelbits.tasks.translation_metrics import chance_level, notes, segment_metrics, signatures
 
 MAX_NEW_TOKENS = 256
@@ -27,6 +37,28 @@ MAX_NEW_TOKENS = 256
 ENGLISH = "en"
 _UNRELATED = 200
 """Segments that the score of unrelated text is measured on."""
+
+
+def source_of(prompt: str, info: TaskInfo) -> str | None:
+    """The sentence that a prompt of a translation task asks for, as a chat or plain.
+
+    Parameters
+    ----------
+    prompt : str
+        As `TranslationTask` builds it; segments hold no line feed.
+    info : TaskInfo
+        Its task; None comes back for tasks that do not translate.
+    """
+    suite = all_suites().get(info.suite)
+    if suite is None or suite.translates is None:
+        return None
+    pair = info.name.removeprefix(f"{info.suite}_")
+    if suite.translates == "into":
+        source, into = pair.removesuffix(f"-{info.language}"), info.language
+    else:
+        source, into = info.language, pair.removeprefix(f"{info.language}-")
+    asked = prompt.rpartition(f"\n{resolve(into).name}:")[0]
+    return asked.rpartition(f"\n{resolve(source).name}: ")[2]
 
 
 class TranslationTask(OwnTask):
@@ -95,6 +127,13 @@ class TranslationTask(OwnTask):
         _, english = self._segments(ENGLISH, ITEMS)
         _, written = self._segments(self.into, ITEMS)
         return list(zip(english, written, strict=True))
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """FLORES+ in both languages, and in English, which token limits are scaled from."""
+        if self.options.data is not None or not self.suite.downloads:
+            return ()
+        codes = dict.fromkeys((self.source, self.into, ENGLISH))
+        return tuple(wanted(self.suite, code) for code in codes)
 
     # --- prompts ---
 

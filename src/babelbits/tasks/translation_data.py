@@ -1,15 +1,18 @@
 """Segments of FLORES and NTREX in one language: from a local folder, or FLORES+ from the hub.
 
 Segment k of every language of a split says the same. Layouts that are known: the FLORES-200 archive
-(`devtest/jpn_Jpan.devtest`), FLORES+ (`devtest/jpn_Jpan.jsonl` or `.parquet`), and NTREX-128
-(`newstest2019-ref.jpn.txt`). Files may be packed (`.xz`).
+(`devtest/jpn_Jpan.devtest`), FLORES+ (`devtest/jpn_Jpan.jsonl` or `.parquet`), a copy that
+`babelbits pull` made (`jpn_Jpan/devtest.parquet`), and NTREX-128 (`newstest2019-ref.jpn.txt`).
+Files may be packed (`.xz`).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
+from babelbits.errors import TaskError, UnknownNameError
+from babelbits.tasks import hub_data
 from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.ntrex import ntrex_file
 from babelbits.tasks.own import missing_language
@@ -49,8 +52,16 @@ def read_segments(
     if suite.data_name == "ntrex":
         return _ntrex(suite, folder, language, split=split)
     if folder is None:
-        return _hub(suite, language, split=split)
+        # A copy of the hub's data is a folder like any other.
+        folder = hub_data.get(wanted(suite, language)).folder.parent
     return _flores(suite, folder, language, split=split)
+
+
+def wanted(suite: SuiteInfo, language: str) -> Wanted:
+    """The config of FLORES+ that a language is; it has all splits."""
+    upstream = suite.upstream[language]
+    config = FLORES_PLUS_CODES.get(upstream, upstream)
+    return Wanted(dataset=str(suite.hub_dataset), config=config, revision=suite.revision)
 
 
 def _ntrex(
@@ -83,6 +94,13 @@ def _split_files(folder: Path, split: str) -> Mapping[str, Path]:
     """Canonical code to file, from the split's folder here or one level below."""
     if not folder.is_dir():
         raise TaskError("no such folder of data", where=str(folder))
+    pulled = {
+        code: path
+        for path in sorted(folder.glob(f"*/{split}.parquet"))
+        if (code := _language(path.parent.name)) is not None
+    }
+    if pulled:
+        return pulled
     places = [folder / split, *sorted(folder.glob(f"*/{split}"))]
     place = next((one for one in places if one.is_dir()), None)
     if place is None:
@@ -101,10 +119,12 @@ def _split_files(folder: Path, split: str) -> Mapping[str, Path]:
 
 def _code(path: Path, split: str) -> str | None:
     stem, _, suffix = path.name.removesuffix(".xz").partition(".")
-    if suffix not in (split, "txt", "jsonl", "parquet"):
-        return None
+    return _language(stem) if suffix in (split, "txt", "jsonl", "parquet") else None
+
+
+def _language(name: str) -> str | None:
     try:
-        return canonical(stem)
+        return canonical(name)
     except UnknownNameError:
         return None
 
@@ -118,24 +138,3 @@ def _rows(path: Path) -> list[Row]:
 def _texts(rows: list[Row], where: str) -> list[str]:
     column = next((name for name in _TEXT_COLUMNS if rows and name in rows[0]), _TEXT_COLUMNS[0])
     return [text_field(row, column, f"{where}: row {k}") for k, row in enumerate(rows, start=1)]
-
-
-def _hub(suite: SuiteInfo, language: str, *, split: str) -> tuple[str, list[str]]:
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtraError(
-            f"suite '{suite.name}' from the hub needs datasets", hint="pip install 'babelbits[run]'"
-        ) from error
-    upstream = suite.upstream[language]
-    config = FLORES_PLUS_CODES.get(upstream, upstream)
-    try:
-        rows = [dict(row) for row in load_dataset(suite.hub_dataset, config, split=split)]
-    except Exception as error:
-        raise TaskError(
-            f"{split} of {config} cannot be had: {type(error).__name__}: {error}",
-            where=suite.hub_dataset,
-            hint="accept its terms on the hub and log in once (hf auth login), or name a folder: "
-            f'under [data] write {suite.data_name} = "path/to/flores200_dataset"',
-        ) from error
-    return f"{suite.hub_dataset}, {config}, {split}", _texts(rows, str(suite.hub_dataset))

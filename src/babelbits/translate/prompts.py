@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from babelbits.engines.chat import ChatRequest, Message
+from babelbits.engines.thinking import after_thinking
 from babelbits.records import digest
 from babelbits.translate.job import language_name
 
@@ -50,7 +51,6 @@ Translate the text again, in the same form, without these mistakes."""
 PROMPT_HASH = digest([PLAIN, SEVERAL, AGAIN])
 """Goes into every row."""
 
-_THINKING = re.compile(r"^.*</think>", re.DOTALL)
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)\n?```$", re.DOTALL)
 
 
@@ -99,7 +99,7 @@ def read_reply(reply: str, names: Sequence[str]) -> dict[str, str] | str:
 
     Thinking before the answer is dropped; a code fence around a JSON object is, too.
     """
-    answer = _THINKING.sub("", reply, count=1).strip()
+    answer = after_thinking(reply).strip()
     if len(names) == 1:
         return {names[0]: answer}
     fenced = _FENCE.match(answer)

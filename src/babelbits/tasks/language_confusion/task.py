@@ -77,6 +77,11 @@ class LanguageConfusionTask(OwnTask):
             parts.append(words.words_recipe(self._english))
         return "; ".join(parts)
 
+    @property
+    def prompt_language(self) -> str:
+        """English where another language is asked for."""
+        return "en" if _SETTINGS[self.suite.name] == "crosslingual" else self.language
+
     def rows(self) -> list[tuple[str, Row]]:
         """The prompts of all sets that the language has, taking turns."""
         return read_rows(_SETTINGS[self.suite.name], self.language, self.folder)

@@ -2,6 +2,7 @@
 
     FOLDER/mixeval-2024-06-01/mixeval/multiple-choice.json        upstream's repository
     FOLDER/mixeval-2024-08-11/mixeval_multiple-choice.json.xz     the same, flat
+    FOLDER/MixEval/multiple_choice.parquet                        the hub's copy
     FOLDER/mixeval/multiple-choice/nb.jsonl                       a translation
 
 A translation's rows have upstream's keys and its `id`, so that the same question has the same
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError, UnknownNameError
+from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.own import language_of
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 
@@ -27,6 +29,8 @@ SPLITS: Mapping[str, tuple[str, str]] = {
     "mixeval-hard-free-form": ("mixeval-hard", "free-form"),
 }
 """Suite to upstream's folder and file."""
+CONFIGS: Mapping[str, str] = {"mixeval": "MixEval", "mixeval-hard": "MixEval_Hard"}
+"""Upstream's folder to its config on the hub; a split there is a file here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,7 @@ def read_release(suite: str, language: str, folder: Path) -> Release:
             hint=f"the folder has {', '.join(files)}" if files else "see docs/mixeval.md",
         )
     path = files[language]
-    rows = _read_jsonl(path) if ".jsonl" in path.suffixes else _read_upstream(path)
+    rows = _read_upstream(path) if ".json" in path.suffixes else _read_rows(path)
     version = _RELEASE.search(str(path.relative_to(folder.parent)))
     return Release(rows=tuple(rows), version=version[0] if version else None)
 
@@ -99,6 +103,9 @@ def _upstream(suite: str, folder: Path) -> Iterator[Path]:
     group, split = SPLITS[suite]
     places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     names = (f"{group}/{split}.json", f"{group}_{split}.json")
+    copied = folder / CONFIGS[group] / f"{split.replace('-', '_')}.parquet"
+    if copied.is_file():
+        yield copied
     for place in places:
         for name in names:
             yield from (p for end in ("", ".xz") if (p := place / f"{name}{end}").is_file())
@@ -113,8 +120,9 @@ def _read_upstream(path: Path) -> Iterator[tuple[str, Row]]:
         raise TaskError(f"not a release of MixEval: {error}", where=str(path)) from error
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Row]]:
-    for number, row in enumerate(read_jsonl(path), start=1):
+def _read_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    rows = read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path)
+    for number, row in enumerate(rows, start=1):
         where = f"{path}: row {number}"
         name = row.get("id", row.get("source_id"))
         if not isinstance(name, str | int):

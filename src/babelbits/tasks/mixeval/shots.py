@@ -7,6 +7,7 @@ variants, and in a fixed order: the prefix is computed once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from babelbits.tasks.mixeval import prompts
@@ -165,6 +166,22 @@ def freeform_prefix(language: str, shots: int) -> str:
     return "".join(
         f"{_freeform_question(shot, words)}\n{shot.answer}\n\n\n"
         for shot in _of(_FREE_FORM, language)[:shots]
+    )
+
+
+def without_examples(prompt: str, *, language: str) -> str:
+    """A prompt without the examples that it may begin with, for those who read its answer."""
+    found = next((prefix for prefix in _prefixes(language) if prefix in prompt), "")
+    return prompt.replace(found, "", 1) if found else prompt
+
+
+@cache
+def _prefixes(language: str) -> tuple[str, ...]:
+    """All that a prompt may begin with, the longest first."""
+    return tuple(
+        make(language, shots)
+        for shots in range(N_SHOTS, 0, -1)
+        for make in (choice_prefix, freeform_prefix)
     )
 
 

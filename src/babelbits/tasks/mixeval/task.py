@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, cast
 
-from babelbits.errors import TaskError
+from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import (
     GenerateRequest,
     Generation,
@@ -26,8 +26,10 @@ from babelbits.records import (
     Score,
     ScoreRequest,
 )
+from babelbits.tasks import hub_data
+from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.data import Release, languages_of, read_release
+from babelbits.tasks.mixeval.data import CONFIGS, SPLITS, Release, languages_of, read_release
 from babelbits.tasks.mixeval.freeform import matches
 from babelbits.tasks.mixeval.letters import chosen
 from babelbits.tasks.own import OutputType, OwnTask
@@ -38,6 +40,7 @@ Mode = Literal["constrained", "written"]
 LETTER_TOKENS = 64
 SHORT_TOKENS = 64
 STEPWISE_TOKENS = 512
+ENGLISH = "en"
 
 
 class _MixEvalTask(OwnTask):
@@ -45,7 +48,25 @@ class _MixEvalTask(OwnTask):
 
     @cached_property
     def _release(self) -> Release:
-        return read_release(self.suite.name, self.language, self.folder)
+        folder = self.folder
+        if self.options.data is None:
+            (config,) = self.wanted()
+            # A copy of the hub's data is a folder like any other.
+            folder = hub_data.get(config).folder.parent
+        return read_release(self.suite.name, self.language, folder)
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Upstream's English questions; translations of them are in no hub."""
+        if self.options.data is not None:
+            return ()
+        if self.language != ENGLISH:
+            raise UnknownNameError(
+                f"suite '{self.suite.name}' is on the hub in English only",
+                hint=f"name a folder of translations under [data]: {self.suite.name} = ...; "
+                "`babelbits translate` makes them",
+            )
+        dataset, config = str(self.suite.hub_dataset), CONFIGS[SPLITS[self.suite.name][0]]
+        return (Wanted(dataset=dataset, config=config, revision=self.suite.revision),)
 
     @classmethod
     def languages(cls, suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
@@ -177,6 +198,7 @@ class MixEvalFreeForm(_MixEvalTask):
             output=reply.texts[0],
             scores={"rule_match": float(right)},
             finish_reason=reply.finish_reasons[0],
+            golds=tuple(dict.fromkeys(str(gold) for gold in item.doc["target"])),
         )
 
 
@@ -190,6 +212,8 @@ def _options(row: Row, where: str) -> list[str]:
 def _gold(row: Row, options: Sequence[str], where: str) -> int:
     target: Any = row.get("target")
     place = target[0] if isinstance(target, list) and len(target) == 1 else target
+    if isinstance(place, str) and place.isdecimal():  # as the hub has it
+        place = int(place)
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(options):
         raise TaskError(
             f"'target' must be the place of one of {len(options)} options, found {target!r:.80}",

@@ -12,7 +12,7 @@ def _own(
     name: str,
     summary: str,
     *,
-    metric: str,
+    metric: str = "accuracy",
     choices: int | None = None,
     generates: bool,
     identifies: bool = False,

@@ -51,8 +51,6 @@ class SuiteInfo:
     """True where `languages` is only a guess from the name: the study may say another."""
     own_shots: int = 0
     """Few-shot examples that one of our suites can show."""
-    local_only: bool = False
-    """True where the study must name a local folder: nothing is bundled or downloaded."""
     modes: tuple[str, ...] = ()
     """Ways to ask, the default first; () where there is one."""
     identifies: bool = False

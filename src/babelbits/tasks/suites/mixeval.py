@@ -7,11 +7,12 @@ def _mixeval(name: str, summary: str, *, generates: bool, modes: tuple[str, ...]
     return SuiteInfo(
         name=name,
         languages=("en", "nb"),
-        summary=summary,
+        summary=f"{summary} (hub: English)",
         generates=generates,
         licence="MIT; the questions come from public benchmarks with licences of their own",
         parallel=True,
-        local_only=True,
+        hub_dataset="MixEval/MixEval",
+        metric="rule match" if generates else "accuracy",
         modes=modes,
         own_shots=5,
     )

@@ -13,5 +13,6 @@ SUITES: Sequence[SuiteInfo] = (
         generates=True,
         licence="CC0-1.0",
         parallel=True,
+        metric="share answered; for judges",
     ),
 )

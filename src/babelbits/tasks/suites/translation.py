@@ -33,6 +33,7 @@ def _translation(name: str, direction: Literal["into", "from"], codes: str) -> S
         translates=direction,
         data_name="flores" if is_flores else "ntrex",
         limits="scaled",
+        metric="corpus chrF++",
     )
 
 

@@ -1,0 +1,189 @@
+"""Answers with a gold answer, from the finished cells of a run folder.
+
+Written choices are read for the letter they choose, everything else is held against its gold
+answers. Reads no model. Cells without a counterpart are left out and named: a grade that cannot be
+compared is not paid for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from babelbits.compare import BASELINE, CellResult
+from babelbits.errors import StoreError, UnknownNameError
+from babelbits.judge.collect import CONTROL, Wanted, check_known
+from babelbits.records import CellMeta, ItemRow
+from babelbits.store import Store
+from babelbits.tasks.mixeval.data import SPLITS
+from babelbits.tasks.mixeval.shots import without_examples
+from babelbits.tasks.suites import all_suites
+
+Kind = Literal["grade", "option"]
+"""How an answer is read; also the mode of the template."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Asked:
+    """All that a grade depends on, the judge apart: equal ones are asked about once."""
+
+    kind: Kind
+    language: str
+    question: str
+    golds: tuple[str, ...]
+    """Empty for options: the judge is not told which one is right."""
+    answer: str
+    """Stripped. Hostile text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Cells to grade, and what could not be."""
+
+    cells: tuple[CellResult, ...]
+    unfinished: tuple[str, ...]
+    """Cells that have no counterpart or are not finished."""
+
+
+def collect_answers(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Answered:
+    """Finished cells whose answers can be graded, in the order of the plan.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        Suites that it names, else MixEval's; `limit` takes the baseline's first items of a cell.
+
+    Raises
+    ------
+    StoreError
+        If nothing is finished that has a counterpart.
+    UnknownNameError
+        If a suite, variant or language that is asked for is not there, or a suite has no answers
+        that can be graded.
+    """
+    store = Store(folder, smoke=smoke)
+    planned = store.planned()
+    metas = [meta for meta in planned if meta.task.output_type == "generation"]
+    suites = _suites(planned, metas, wanted.suites)
+    ours = [meta for meta in metas if meta.task.suite in suites]
+    check_known(wanted.variants, [label(meta) for meta in ours], "variant")
+    check_known(wanted.languages, [meta.task.language for meta in ours], "language")
+    chosen = [meta for meta in ours if _is_chosen(meta, wanted)]
+    done = {meta.cell_id for meta in chosen if store.status(meta).state == "done"}
+    kept = [
+        meta for meta in chosen if meta.cell_id in done and _has_counterpart(meta, chosen, done)
+    ]
+    left_out = tuple(f"{label(m)} · {m.task.name}" for m in chosen if m not in kept)
+    if not kept:
+        raise StoreError(
+            "no answers of a baseline and a variant are finished",
+            where=str(folder),
+            hint="`babelbits run` runs what is missing",
+        )
+    cells = [CellResult(meta=meta, rows=store.rows(meta)) for meta in kept]
+    for cell in cells:
+        _check_golds(cell)
+    return Answered(cells=_limited(cells, wanted.limit), unfinished=left_out)
+
+
+def label(meta: CellMeta) -> str:
+    """The variant as people read it; the baseline's second run has a name of its own."""
+    return CONTROL if meta.replicate else meta.variant
+
+
+def kind_of(suite: str) -> Kind:
+    """Whether a suite's written answers choose an option."""
+    info = all_suites().get(suite)
+    return "option" if info is not None and "written" in info.modes else "grade"
+
+
+def asked_of(row: ItemRow, *, suite: str) -> tuple[Asked, ...]:
+    """What is to be graded of a row: its answer, or each of its samples."""
+    kind = kind_of(suite)
+    samples = [one.text for one in row.answers if one.scores] or [row.output]
+    question = row.prompt
+    if suite in SPLITS:
+        question = without_examples(question, language=row.language)
+    golds = (row.golds or (row.target,)) if kind == "grade" else ()
+    return tuple(
+        Asked(
+            kind=kind,
+            language=row.language,
+            question=question.strip(),
+            golds=golds,
+            answer=text.strip(),
+        )
+        for text in samples
+    )
+
+
+def _suites(
+    planned: Sequence[CellMeta], metas: Sequence[CellMeta], named: Sequence[str]
+) -> tuple[str, ...]:
+    written = dict.fromkeys(meta.task.suite for meta in metas)
+    for name in named:
+        if name not in written and any(meta.task.suite == name for meta in planned):
+            raise UnknownNameError(
+                f"nothing is written in '{name}': a judge has nothing to read",
+                hint="MixEval's choices are written with: mode = 'written'",
+            )
+    check_known(named, list(written), "task with answers")
+    found = tuple(named or (suite for suite in written if suite in SPLITS))
+    if not found:
+        there = ", ".join(written) or "none"
+        raise UnknownNameError(
+            "no answers to MixEval are here",
+            hint=f"choose what to grade with --suite; there is: {there}",
+        )
+    for suite in found:
+        info = all_suites().get(suite)
+        if info is not None and info.translates is not None:
+            raise UnknownNameError(
+                f"'{suite}' has reference translations, which are no gold answers",
+                hint=f"let a judge compare its answers: babelbits judge ... --suite {suite}",
+            )
+    return found
+
+
+def _is_chosen(meta: CellMeta, wanted: Wanted) -> bool:
+    is_baseline = meta.variant == BASELINE and not meta.replicate
+    fits = is_baseline or not wanted.variants or label(meta) in wanted.variants
+    return fits and (not wanted.languages or meta.task.language in wanted.languages)
+
+
+def _has_counterpart(meta: CellMeta, metas: Sequence[CellMeta], done: set[str]) -> bool:
+    """Whether the cell can be compared: a baseline with anything, anything with a baseline."""
+    mine = label(meta)
+    others = [
+        label(other)
+        for other in metas
+        if other.task.name == meta.task.name and other.cell_id in done and label(other) != mine
+    ]
+    return bool(others) if mine == BASELINE else BASELINE in others
+
+
+def _check_golds(cell: CellResult) -> None:
+    if not any(row.target.strip() for row in cell.rows):
+        suite = cell.meta.task.suite
+        raise UnknownNameError(
+            f"'{suite}' has no gold answers to grade by",
+            hint=f"let a judge compare its answers: babelbits judge ... --suite {suite}",
+        )
+
+
+def _limited(cells: Sequence[CellResult], limit: int | None) -> tuple[CellResult, ...]:
+    """The same items for all variants of a task: the baseline's first ones."""
+    if limit is None:
+        return tuple(cells)
+    first = {
+        cell.meta.task.name: {row.item_id for row in cell.rows[:limit]}
+        for cell in cells
+        if label(cell.meta) == BASELINE
+    }
+    return tuple(
+        replace(
+            cell,
+            rows=tuple(row for row in cell.rows if row.item_id in first[cell.meta.task.name]),
+        )
+        for cell in cells
+    )

@@ -1,0 +1,115 @@
+"""Graded answers as finished cells, whose score is the grade.
+
+`judge_grade` in [0, 1] for answers held against gold answers, `judge_acc` (right or wrong) for
+written choices; of a sampled item, the mean. An item without a grade in one arm is left out of
+both by `compare`; `taken` says what it would be worth at worst and at best.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Literal
+
+from babelbits.compare import BASELINE, CellResult
+from babelbits.judge.grading.answers import Asked, asked_of, kind_of, label
+from babelbits.judge.grading.grader import Grade
+from babelbits.records import Failure, ItemRow, Metric, TaskInfo
+
+GRADE, ACCURACY = "judge_grade", "judge_acc"
+Side = Literal["worst", "best"]
+"""For the variant."""
+Value = Callable[[ItemRow], float | None]
+
+
+def metric_of(info: TaskInfo) -> Metric:
+    """What the judge's grades of a task are."""
+    if kind_of(info.suite) == "grade":
+        return Metric(name=GRADE, kind="bounded")
+    # A letter drawn at random is worth the same whoever reads it.
+    return Metric(name=ACCURACY, kind="binary", chance=info.metric(info.primary).chance)
+
+
+def value_of(row: ItemRow, grades: Mapping[Asked, Grade], *, suite: str) -> float | None:
+    """The item's grade, of samples the mean; None where one has none."""
+    values = [grades[one].value(row.target) for one in asked_of(row, suite=suite)]
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+def graded(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[CellResult, ...]:
+    """The cells with the grade as their only score."""
+    return tuple(
+        _rescored(cell, lambda row, c=cell: value_of(row, grades, suite=c.meta.task.suite))  # type: ignore[misc]
+        for cell in cells
+    )
+
+
+def taken(
+    cells: Sequence[CellResult], grades: Mapping[Asked, Grade], *, side: Side
+) -> tuple[CellResult, ...]:
+    """The same cells with every missing grade at its worst, or best, for the variant.
+
+    An answer that both arms share is worth the same in both, whatever that is.
+    """
+    against, favour = (1.0, 0.0) if side == "worst" else (0.0, 1.0)
+    shared = _ungraded_of_baseline(cells, grades)
+
+    def filled(cell: CellResult) -> CellResult:
+        suite = cell.meta.task.suite
+        is_baseline = label(cell.meta) == BASELINE
+
+        def value(row: ItemRow) -> float:
+            known = value_of(row, grades, suite=suite)
+            if known is not None:
+                return known
+            if is_baseline or shared.get(row.item_id) == asked_of(row, suite=suite):
+                return against
+            return favour
+
+        return _rescored(cell, value)
+
+    return tuple(map(filled, cells))
+
+
+def ungraded(
+    cells: Sequence[CellResult], grades: Mapping[Asked, Grade]
+) -> dict[tuple[str, str], set[str]]:
+    """Items with an answer and no grade, by label of the variant and task."""
+    return {
+        (label(cell.meta), cell.meta.task.name): {
+            row.item_id
+            for row in cell.rows
+            if row.failure is None and value_of(row, grades, suite=cell.meta.task.suite) is None
+        }
+        for cell in cells
+    }
+
+
+def _ungraded_of_baseline(
+    cells: Sequence[CellResult], grades: Mapping[Asked, Grade]
+) -> dict[str, tuple[Asked, ...]]:
+    return {
+        row.item_id: asked_of(row, suite=cell.meta.task.suite)
+        for cell in cells
+        if label(cell.meta) == BASELINE
+        for row in cell.rows
+        if row.failure is None and value_of(row, grades, suite=cell.meta.task.suite) is None
+    }
+
+
+def _rescored(cell: CellResult, value: Value) -> CellResult:
+    info = cell.meta.task
+    metric = metric_of(info)
+    task = replace(info, metrics=(metric,), primary=metric.name, scorer_version="judge")
+    return CellResult(
+        meta=replace(cell.meta, task=task),
+        rows=tuple(_row(row, metric.name, value) for row in cell.rows),
+    )
+
+
+def _row(row: ItemRow, metric: str, value: Value) -> ItemRow:
+    if row.failure is not None:
+        return replace(row, scores={metric: None}, statistics={})
+    score = value(row)
+    failure = Failure(kind="scoring_failed", message="no grade") if score is None else None
+    return replace(row, scores={metric: score}, statistics={}, failure=failure)

@@ -1,0 +1,176 @@
+"""One judge grades the answers of one run folder, and everything is kept in the judge's folder.
+
+    RUN/grades/ID/
+      judge.json       which judge: model, templates, settings; what its grades depend on
+      journal.jsonl    a checksummed record a reply, written as soon as it is known
+      grades.jsonl     a line an answer of the last run, with the grade and the rule's score
+      effects.jsonl    a line an effect of the last run, whole
+      summary.json     effects, coverage and agreement of the last run
+
+Costs are in the currency of the user's price.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from babelbits.compare import AnalysisSettings, CellResult, Problem
+from babelbits.compare.tables import effect_row
+from babelbits.judge.asking import Progress
+from babelbits.judge.grading.accord import Accord, Coverage, accords, coverage
+from babelbits.judge.grading.answers import Asked, asked_of, label
+from babelbits.judge.grading.book import EFFECTS
+from babelbits.judge.grading.effects import GradedEffect, graded_effects
+from babelbits.judge.grading.graded import value_of
+from babelbits.judge.grading.grader import Grade, Grader, grade_answers
+from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
+from babelbits.records import JSON, ItemRow, canonical_json
+from babelbits.store.atomic import write_atomically
+from babelbits.store.codec import to_json
+
+SCHEMA = "babelbits.grades/1"
+GRADES = "grades.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeResult:
+    """What a judge graded, and what it shows."""
+
+    judge: str
+    identity: Mapping[str, Any]
+    folder: Path
+    effects: tuple[GradedEffect, ...]
+    coverage: tuple[Coverage, ...]
+    accords: tuple[Accord, ...]
+    problems: tuple[Problem, ...]
+    reasons: Mapping[str, int]
+    """Why distinct answers have no grade, in the judge's or the endpoint's words, counted."""
+    n_errors: int
+    """Distinct answers that could be asked about again."""
+    spent: float | None
+    """By all runs of this judge, in the price's currency; None where no price is known."""
+    settings: AnalysisSettings
+    cells: tuple[str, ...]
+    """Ids of the cells whose answers were graded."""
+    smoke: bool
+    """Some cell was limited in items: nothing here is a result."""
+
+
+def run_grading(
+    grader: Grader,
+    cells: Sequence[CellResult],
+    *,
+    parent: Path,
+    settings: AnalysisSettings,
+    progress: Progress | None = None,
+) -> GradeResult:
+    """Grade recorded answers; what is recorded in `parent` already is not asked again.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written, is in use, or its journal is damaged.
+    """
+    folder = grade_folder(parent, grader)
+    record = {**grader.identity, "name": grader.name, "babelbits": version("babelbits")}
+    with Ledger(folder, identity=record) as ledger:
+        answers = [one for _, _, asked in _answered(cells) for one in asked]
+        grades = grade_answers(answers, grader, ledger, progress=progress)
+        analysis = graded_effects(cells, grades, settings)
+        result = GradeResult(
+            judge=grader.name,
+            identity=grader.identity,
+            folder=folder,
+            effects=analysis.effects,
+            coverage=coverage(cells, grades),
+            accords=accords(cells, grades),
+            problems=analysis.problems,
+            reasons=Counter(one.reason for one in grades.values() if not one.is_graded),
+            n_errors=sum(one.outcome == "error" for one in grades.values()),
+            spent=_spent(grader, ledger),
+            settings=settings,
+            cells=tuple(cell.meta.cell_id for cell in cells),
+            smoke=any(cell.meta.smoke for cell in cells),
+        )
+        lines = [f"{canonical_json(one)}\n" for one in _lines(cells, grades)]
+        write_atomically(folder / GRADES, "".join(lines).encode())
+        effects = [f"{canonical_json(to_json(one))}\n" for one in result.effects]
+        write_atomically(folder / EFFECTS, "".join(effects).encode())
+        write_atomically(folder / SUMMARY, canonical_json(as_object(result)).encode() + b"\n")
+    return result
+
+
+def grade_folder(parent: Path, grader: Grader) -> Path:
+    """Where a judge keeps its grades."""
+    return parent / judge_id(grader.identity)
+
+
+def _answered(
+    cells: Sequence[CellResult],
+) -> Iterator[tuple[CellResult, ItemRow, tuple[Asked, ...]]]:
+    """Cell, row and what is to be graded, of every row with an answer."""
+    for cell in cells:
+        for row in cell.rows:
+            if row.failure is None:
+                yield cell, row, asked_of(row, suite=cell.meta.task.suite)
+
+
+def _lines(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> Iterator[JSON]:
+    for cell, row, asked in _answered(cells):
+        task = cell.meta.task
+        yield {
+            "variant": label(cell.meta),
+            "suite": task.suite,
+            "task": task.name,
+            "language": task.language,
+            "item_id": row.item_id,
+            "source_id": row.source_id,
+            "kind": asked[0].kind,
+            "value": value_of(row, grades, suite=task.suite),
+            "rule": {task.primary: row.scores.get(task.primary)},
+            "answers": [to_json(grades[one]) for one in asked],
+        }
+
+
+def _spent(grader: Grader, ledger: Ledger) -> float | None:
+    """The model knows of replies that a kill kept out of the ledger, and of failed attempts."""
+    if grader.spent is not None and ledger.spent is not None:
+        return grader.spent()
+    return ledger.spent
+
+
+def as_object(result: GradeResult) -> JSON:
+    """The result as JSON; fractions, harm negative."""
+    return {
+        "schema": SCHEMA,
+        "judge": result.judge,
+        "identity": dict(result.identity),
+        "folder": str(result.folder),
+        "spent": result.spent,
+        "alpha": result.settings.alpha,
+        "margins": dict(result.settings.margins),
+        "seed": result.settings.seed,
+        "cells": list(result.cells),
+        "smoke": result.smoke,
+        "effects": [_row(one) for one in result.effects],
+        "coverage": [
+            {**to_json(one), "ungraded_share": one.ungraded_share} for one in result.coverage
+        ],
+        "agreement": [
+            {**to_json(one), "n": one.n, "agreement": one.agreement} for one in result.accords
+        ],
+        "ungraded": dict(result.reasons),
+        "n_errors": result.n_errors,
+        "problems": [to_json(one) for one in result.problems],
+    }
+
+
+def _row(one: GradedEffect) -> JSON:
+    return {
+        **effect_row(one.effect),
+        "n_ungraded": one.n_ungraded,
+        "bounds": None if one.bounds is None else list(one.bounds),
+    }

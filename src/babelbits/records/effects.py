@@ -1,0 +1,104 @@
+"""What an analysis says.
+
+Sign: ``delta = variant - baseline`` of the *oriented* score (higher is better): harm is negative.
+Undefined is ``None`` with a reason, never 0 and never NaN.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from babelbits.records.tasks import MetricKind
+
+Verdict = Literal["worse", "equivalent", "better", "undecided"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided confidence interval; both ends kept because it need not be symmetric."""
+
+    low: float
+    high: float
+    level: float
+    """E.g. 0.95."""
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Paired difference of a variant and the baseline over a cell or a group of languages."""
+
+    variant: str
+    task: str
+    """Suite name, e.g. 'mgsm'; effects of a cell and of a group share it."""
+    metric: str
+    kind: MetricKind
+    unit: str
+    higher_is_better: bool
+    scope: Literal["language", "group", "all"]
+    language: str | None
+    group: str | None
+    languages: tuple[str, ...]
+    n_items: int
+    n_source_items: int
+    n_failed: int
+    """Items without a score in either arm: left out of the pairs, counted here."""
+    n_truncated: int
+    n_over_long: int
+    baseline_score: float
+    variant_score: float
+    """Both in the metric's own unit and direction."""
+    baseline_interval: Interval | None
+    delta: float
+    """Oriented: negative is harm, whatever the metric's direction."""
+    interval: Interval | None
+    p_value: float | None
+    """Two-sided."""
+    p_adjusted: float | None
+    family: str | None
+    """Name of the Holm family, or None for an exploratory effect."""
+    test: str
+    margin: float | None
+    verdict: Verdict
+    reason: str
+    """Why the verdict is what it is, e.g. 'at floor', 'interval inside the margin'."""
+    broke: int | None
+    fixed: int | None
+    """Binary metrics: right then wrong, wrong then right."""
+    churn: float | None
+    """Share of items whose score changed."""
+    aa_churn: float | None
+    """The same for the A/A cell: the noise floor; None where it was not run."""
+    minimal_detectable_effect: float | None
+    relative_change: float | None
+    """(variant - baseline) / baseline of the means, a fraction, oriented; None near the floor."""
+    mean_relative_change: float | None
+    """Groups: mean over languages of relative_change (Paper A's way)."""
+    above_chance_lost: float | None
+    """(baseline - variant) / (baseline - chance); positive is harm; None at the floor."""
+    at_floor: bool
+    recipe: str
+    """How the numbers were computed, like sacrebleu's signature."""
+    equivalence_interval: Interval | None = None
+    """Level 1 - 2 alpha: 'equivalent' says that it lies inside the margin (TOST)."""
+    n_planned: int | None = None
+    """Items that there were, where the cell could stop before the last: the intervals are then
+    confidence sequences, which hold however often one looks. None: all items, fixed beforehand."""
+    relative_interval: Interval | None = None
+    """Of `relative_change`; excludes zero where `interval` does, and shares `p_value`."""
+    mean_relative_interval: Interval | None = None
+    mean_relative_p: float | None = None
+    """Two-sided, of "`mean_relative_change` is 0": another hypothesis than that of `p_value`."""
+    p_map: float | None = None
+    """Exploratory effects: Benjamini-Hochberg over the study's exploratory effects of this scope;
+    None in a family."""
+    aa_delta: float | None = None
+    """`delta` of the A/A cell; None where it was not run."""
+    best_by_chance: float | None = None
+    """Gain expected of the best of all comparisons of this suite, metric and scope if none of them
+    differed: a "better" should exceed it."""
+    n_lost: int = 0
+    """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
+    notes: tuple[str, ...] = ()
+    n_cut_baseline: int = 0
+    n_cut_variant: int = 0
+    """Generations that reached their token limit before they ended, in each arm."""

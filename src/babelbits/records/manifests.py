@@ -1,0 +1,59 @@
+"""What a recipe leaves behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRecord:
+    """Which text a recipe saw."""
+
+    language: str
+    source: str
+    """'bundled', a file path as given, or 'hub:<dataset>@<revision>'."""
+    text_hash: str
+    n_samples: int
+    tokens_per_sample: int
+    n_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRecord:
+    """One tensor of the checkpoint as stored."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    """Stored type in the field's words, e.g. 'int4 g128', 'int8', 'nf4', 'bf16'."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a variant folder holds and how it was made; `manifest.json` in the folder."""
+
+    variant_id: str
+    recipe: str
+    parameters: Mapping[str, Any]
+    calibration: CalibrationRecord | None
+    base_model: str
+    base_hash: str
+    weights_hash: str
+    """Hash over (name, sha256) of every file but the manifest."""
+    bits_per_weight: float
+    """Stored bits of all weight tensors (scales and zero points too) / number of weights."""
+    quantized_bits_per_weight: float | None
+    """The same over the quantized tensors alone; None for the baseline."""
+    n_weights: int
+    bytes_on_disk: int
+    tensors: tuple[TensorRecord, ...]
+    seconds: float
+    library_versions: Mapping[str, str]
+    files: Mapping[str, str]
+    """File name to sha256."""
+    format: str
+    """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its results should know of how it was made; shown by run and report."""
