@@ -25,7 +25,7 @@ def test_an_example_is_a_whole_study_once_its_data_is_there(example: Path, tmp_p
     shutil.copy(example, file)
     written = tomllib.loads(example.read_text("utf-8"))
     for folder in written.get("data", {}).values():
-        (file.parent / folder).mkdir(parents=True)
+        (file.parent / folder).mkdir(parents=True, exist_ok=True)
     study = load(file)
     assert len(study.variants) > len(written["variants"])  # the baseline, and draws
     assert [one.suite for one in study.suites] == [one["suite"] for one in written["tasks"]]
