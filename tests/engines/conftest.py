@@ -1,5 +1,6 @@
 """Engines and lm-evaluation-harness's own model on the same tiny checkpoints."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,14 @@ import pytest
 
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.transformers import load
+
+
+@pytest.fixture
+def copy(tiny_model: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A checkpoint that a test may spoil."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model("llama"), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from babelbits.stats.reported import (
     bonferroni_alpha,
     independent_t_test,
     monte_carlo_binomial,
-    paired_beside_reported,
+    unpaired_mean_minimal_effect,
     unpaired_minimal_effect,
 )
 
@@ -68,19 +68,21 @@ def test_reported_tests_do_not_see_that_items_are_shared(rng: np.random.Generato
     45 broke and 15 fixed of 1,200: shown beyond doubt by the pairs, not at all without them.
     """
     before, after = runs(right=795, broke=45, fixed=15, wrong=345)
-    found = paired_beside_reported(before, after, rng=rng)
-    assert found.paired_p < 0.001 < found.bonferroni_alpha < 0.15 < found.t_test_p
-    assert found.monte_carlo_p == pytest.approx(found.t_test_p, abs=0.03)
-    assert found.paired_interval.high < 0
-    assert found.delta == -30 / 1200
-    assert found.paired_minimal_effect is not None
-    assert found.unpaired_minimal_effect > 2 * found.paired_minimal_effect
+    t_test_p = independent_t_test(before, after)
+    assert mcnemar_midp(paired_table(before, after)).p_value < 0.001
+    assert bonferroni_alpha() < 0.15 < t_test_p
+    assert monte_carlo_binomial(before, after, rng=rng) == pytest.approx(t_test_p, abs=0.03)
 
 
 def test_unpaired_minimal_effects_match_the_published_figures() -> None:
     """Accuracy 0.7, unpaired: 11.5 points at 250 items, 5.7 at 1,000."""
     assert unpaired_minimal_effect(250, share=0.7) == pytest.approx(0.115, abs=5e-4)
     assert unpaired_minimal_effect(1000, share=0.7) == pytest.approx(0.057, abs=5e-4)
+
+
+def test_unpaired_minimal_effect_of_means_has_the_power_of_cohens_table() -> None:
+    """Cohen (1988), table 2.4.1: 64 a group for d = 0.5 and 80 %."""
+    assert unpaired_mean_minimal_effect(64, sd=2.0) == pytest.approx(2.0 * 0.5, rel=0.01)
 
 
 @given(both=RUNS)
@@ -95,9 +97,8 @@ def test_swapping_sides_keeps_the_reported_p_values(both: tuple[list[int], list[
 
 
 def test_ka28_identical_runs_give_p_one(rng: np.random.Generator) -> None:
-    found = paired_beside_reported([1, 0, 1, 1], [1, 0, 1, 1], rng=rng, draws=99)
-    assert found.t_test_p == found.monte_carlo_p == found.paired_p == 1.0
-    assert found.paired_minimal_effect is None
+    run = [1, 0, 1, 1]
+    assert independent_t_test(run, run) == monte_carlo_binomial(run, run, rng=rng, draws=99) == 1.0
 
 
 def test_one_item_is_refused() -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from babelbits.compare.results import CalibrationContrast
 from babelbits.compare.samples import Sample
-from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.settings import AnalysisSettings, Calibration
 from babelbits.compare.signature import signature
+from babelbits.records import Manifest
 from babelbits.stats.draws import draw_contrast
 from babelbits.stats.multiplicity import holm
 
@@ -27,6 +28,27 @@ class _Place:
     recipe: str
     suite: str
     language: str | None
+
+
+def calibrations_of(manifests: Mapping[str, Manifest]) -> dict[str, Calibration]:
+    """What each calibrated variant saw; a recipe with several sets of parameters is several."""
+    sets: dict[str, dict[str, None]] = {}
+    for manifest in manifests.values():
+        sets.setdefault(manifest.recipe, {})[_parameters(manifest)] = None
+    return {
+        label: Calibration(
+            recipe=manifest.recipe
+            if len(sets[manifest.recipe]) == 1
+            else f"{manifest.recipe}[{_parameters(manifest)}]",
+            language=manifest.calibration.language,
+        )
+        for label, manifest in manifests.items()
+        if manifest.calibration is not None
+    }
+
+
+def _parameters(manifest: Manifest) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(manifest.parameters.items()))
 
 
 def calibration_contrasts(

@@ -75,6 +75,6 @@ def load(folder: Path, *, settings: EngineSettings) -> "LlamaEngine":
     loaded = load_model(folder, settings=settings)
     try:
         return LlamaEngine(loaded, settings=settings)
-    except EngineError:
+    except BaseException:
         loaded.free()
         raise

@@ -22,6 +22,7 @@ What it shares with the llama.cpp engine is beside this module, without torch:
     sampling     seeded draws of tokens
     stopping     when a continuation ends, and what its text is
     replies      log-probabilities and continuations to replies
+    local        requests in, replies out: what is left is the engine's
 """
 
 from importlib.metadata import PackageNotFoundError, version

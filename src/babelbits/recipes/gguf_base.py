@@ -4,6 +4,7 @@ Its variants are quantized from the file itself. Nothing is converted, and the t
 file's own, for the calibration text as for the tasks. Only the header is read here.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ def main_type(tensors: Iterable[TensorRecord]) -> str:
     """The type of most weights, e.g. 'fp16' or 'q8_0'."""
     weights: Counter[str] = Counter()
     for tensor in tensors:
-        weights[tensor.dtype] += tensor.bytes
+        weights[tensor.dtype] += math.prod(tensor.shape)
     return weights.most_common(1)[0][0] if weights else "none"
 
 

@@ -7,6 +7,7 @@ every architecture that llama.cpp runs. Sums are float64 until they are stored.
 """
 
 import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -94,7 +95,7 @@ def _context(
     with library.complaints() as said:
         try:
             model = llama.llama_model_load_from_file(
-                str(file).encode(), llama.llama_model_default_params()
+                os.fsencode(file), llama.llama_model_default_params()
             )
             if not model:
                 raise ModelError(
@@ -103,10 +104,9 @@ def _context(
             parameters = llama.llama_context_default_params()
             vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
             wanted = min(_LARGEST_BATCH, _LOGIT_ELEMENTS // max(1, vocabulary)) // _STEP * _STEP
+            batch = min(length, max(_STEP, wanted))
             parameters.n_ctx = length
-            parameters.n_batch = parameters.n_ubatch = min(
-                length, max(_STEP, wanted // _STEP * _STEP)
-            )
+            parameters.n_batch = parameters.n_ubatch = batch
             parameters.n_threads = parameters.n_threads_batch = threads
             callback = llama.ggml_backend_sched_eval_callback(collector.see)
             parameters.cb_eval = callback

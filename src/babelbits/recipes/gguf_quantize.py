@@ -6,6 +6,7 @@ back from the file (`llamacpp.gguf_file`), never assumed here.
 """
 
 import ctypes
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def quantize(
     ]
 
     def call() -> tuple[int, object]:
-        paths = (str(source).encode(), str(target).encode())
+        paths = (os.fsencode(source), os.fsencode(target))
         failed = llama.llama_model_quantize(*paths, ctypes.byref(parameters))
         return failed, kept  # into which C has pointers until here
 

@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare import AnalysisSettings, Calibration, CellResult, Confirmatory
+from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
+from babelbits.compare.calibrations import calibrations_of
 from babelbits.errors import StoreError
 from babelbits.judge.book import read_books
 from babelbits.judge.grading.book import read_grades
@@ -58,7 +59,7 @@ def load_run(
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     manifests = _manifests(store, store.planned())
-    settings = replace(declared_settings(study, codes), calibrations=_calibrations(manifests))
+    settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
@@ -115,27 +116,6 @@ def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> Analysi
         reference=_reference(table, codes),
         seed=study.get("study", {}).get("seed", 0),
     )
-
-
-def _calibrations(manifests: Mapping[str, Manifest]) -> dict[str, Calibration]:
-    """What each calibrated variant saw; a recipe with several sets of parameters is several."""
-    sets: dict[str, dict[str, None]] = {}
-    for manifest in manifests.values():
-        sets.setdefault(manifest.recipe, {})[_parameters(manifest)] = None
-    return {
-        label: Calibration(
-            recipe=manifest.recipe
-            if len(sets[manifest.recipe]) == 1
-            else f"{manifest.recipe}[{_parameters(manifest)}]",
-            language=manifest.calibration.language,
-        )
-        for label, manifest in manifests.items()
-        if manifest.calibration is not None
-    }
-
-
-def _parameters(manifest: Manifest) -> str:
-    return ", ".join(f"{name}={value}" for name, value in sorted(manifest.parameters.items()))
 
 
 def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:

@@ -4,21 +4,19 @@ These are RECONSTRUCTIONS for comparison, never the basis of a verdict. Borgerse
 arXiv 2503.03592) compared importance matrices in three languages; by one account with independent
 t-tests, by another with a Monte Carlo binomial model; both ignore that the two models answered the
 same items, and their correction is Bonferroni over 12 comparisons. On paired data that loses most
-of the power there is: `paired_beside_reported` shows it.
+of the power there is: `compare.paper_b` puts the paired tests of the same items beside them.
 Sign: ``delta = variant - baseline``, so harm is negative. p-values are two-sided.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from babelbits.records import Interval
-from babelbits.stats.binary import mcnemar_midp, paired_table, tango
+from babelbits.stats.binary import paired_table
 from babelbits.stats.pairs import paired_differences
-from babelbits.stats.power import ALPHA, POWER, mcnemar_minimal_effect
+from babelbits.stats.power import ALPHA, POWER
 
 COMPARISONS = 12
 """3 quantization levels x 2 evaluation languages x 2 alternative matrices (an inference)."""
@@ -70,60 +68,6 @@ def monte_carlo_binomial(
     return (hits + 1) / (draws + 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """Reported and paired analysis of the same items."""
-
-    n_items: int
-    delta: float
-    t_test_p: float
-    """As reported, reconstruction."""
-    monte_carlo_p: float
-    """As reported, reconstruction."""
-    paired_p: float
-    """Mid-p McNemar."""
-    paired_interval: Interval
-    """Tango."""
-    bonferroni_alpha: float
-    unpaired_minimal_effect: float
-    """Smallest difference that the unpaired test would show with 80 % power, at `alpha`."""
-    paired_minimal_effect: float | None
-    """The same for McNemar's test at the churn seen; None if no loss could be shown."""
-
-
-def paired_beside_reported(
-    baseline: ArrayLike,
-    variant: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    draws: int = 10_000,
-    alpha: float = ALPHA,
-    comparisons: int = COMPARISONS,
-) -> Beside:
-    """What a paired analysis says of the items that an unpaired one was reported for.
-
-    Parameters
-    ----------
-    baseline, variant : shape (n_items,)
-        0 or 1 per item, in the same item order.
-    """
-    table = paired_table(baseline, variant)
-    churn = (table.broke + table.fixed) / table.n_items
-    return Beside(
-        n_items=table.n_items,
-        delta=table.delta,
-        t_test_p=independent_t_test(baseline, variant),
-        monte_carlo_p=monte_carlo_binomial(baseline, variant, rng=rng, draws=draws),
-        paired_p=mcnemar_midp(table).p_value,
-        paired_interval=tango(table, level=1 - alpha),
-        bonferroni_alpha=bonferroni_alpha(alpha, comparisons=comparisons),
-        unpaired_minimal_effect=unpaired_minimal_effect(
-            table.n_items, share=(table.both_right + table.broke) / table.n_items, alpha=alpha
-        ),
-        paired_minimal_effect=mcnemar_minimal_effect(table.n_items, churn=churn, alpha=alpha),
-    )
-
-
 def unpaired_minimal_effect(
     n_items: int, *, share: float, alpha: float = ALPHA, power: float = POWER
 ) -> float:
@@ -131,5 +75,16 @@ def unpaired_minimal_effect(
 
     (z + z) sqrt(2 p (1 - p) / n), the usual approximation; n items in each run.
     """
+    sd = math.sqrt(share * (1 - share))
+    return unpaired_mean_minimal_effect(n_items, sd=sd, alpha=alpha, power=power)
+
+
+def unpaired_mean_minimal_effect(
+    n_items: int, *, sd: float, alpha: float = ALPHA, power: float = POWER
+) -> float:
+    """Smallest difference of two independent means that is shown with `power`, in the unit of `sd`.
+
+    (z + z) sd sqrt(2 / n), the usual approximation; n items in each run, `sd` between items.
+    """
     z = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))
-    return z * math.sqrt(2 * share * (1 - share) / n_items)
+    return z * sd * math.sqrt(2 / n_items)

@@ -1,6 +1,5 @@
 """What cannot be loaded says so; what a model cannot answer fails alone."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +10,11 @@ import pytest
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError, ModelError
-from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest
+from babelbits.records import GenerateRequest, ScoreRequest
+from engine_failures import Opened, RequestsFailAlone
 from gguf_models import write_llama
 
 CPU = EngineSettings(device="cpu")
-
-
-@pytest.fixture
-def copy(tiny_model: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A checkpoint that a test may spoil."""
-    folder = tmp_path / "model"
-    shutil.copytree(tiny_model("llama"), folder)
-    return folder
 
 
 def refused(folder: Path, settings: EngineSettings = CPU) -> str:
@@ -78,47 +70,43 @@ def test_without_a_checkpoint_beside_it_llama_cpp_tokenizes(
     assert lone.generate(asked) == subject().generate(asked)
 
 
-def test_one_token_with_a_nan_embedding_spoils_only_the_requests_that_hold_it(
-    needs_llama_cpp: None, copy: Path, tmp_path: Path
+def test_without_memory_for_a_long_prompt_the_engine_goes_on_as_before(
+    gguf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A NaN is read even where it is masked, and even after its sequence was forgotten."""
-    from safetensors.torch import load_file, save_file
-
-    config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
-    weights = copy / "model.safetensors"
-    tensors = load_file(weights)
-    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
-    save_file(tensors, weights, metadata={"format": "pt"})
-    write_llama(copy, tmp_path / "healthy", kind="f32", pre_tokenizer="gpt-2")
-    healthy = llama_cpp.load(tmp_path / "healthy", settings=CPU)
-    requests = [ScoreRequest(context=c, continuation=" A") for c in ("fox", "fox ж", "dog", "fo")]
-    bad = healthy.loaded.tokenizer.encode("fox ж")[-1]
-    prompts = [GenerateRequest(prompt=r.context, max_new_tokens=4) for r in requests]
-    expected, written = healthy.score(requests), healthy.generate(prompts)
-    tensors["model.embed_tokens.weight"][bad] = float("nan")
-    save_file(tensors, weights, metadata={"format": "pt"})
-    write_llama(copy, tmp_path / "spoiled", kind="f32", pre_tokenizer="gpt-2")
-    spoiled = llama_cpp.load(tmp_path / "spoiled", settings=CPU)
-    for _again in range(2):
-        replies, texts = spoiled.score(requests), spoiled.generate(prompts)
-        assert isinstance(replies[1], Failure)
-        assert isinstance(texts[1], Failure)
-        for i in (0, 2, 3):
-            assert replies[i].logprob == pytest.approx(expected[i].logprob, abs=1e-4)
-            assert texts[i] == written[i]
-
-
-def test_requests_without_tokens_fail_alone(subject: Callable[..., Any]) -> None:
-    scores = subject().score(
-        [ScoreRequest(context="x", continuation=""), ScoreRequest(context="x", continuation="y")]
+    """A context of more cells is refused, as where memory is short."""
+    engine = llama_cpp.load(gguf(), settings=EngineSettings(device="cpu", token_budget=64))
+    short = [ScoreRequest(context="fox", continuation=" A")]
+    expected = engine.score(short)
+    api, cells = engine.loaded.api, engine._session.cells
+    make = api.llama_init_from_model
+    monkeypatch.setattr(
+        api,
+        "llama_init_from_model",
+        lambda model, settings: make(model, settings) if settings.n_ctx <= cells else None,
     )
-    assert isinstance(scores[0], Failure)
-    assert scores[1].logprob < 0
-    empty, full = subject().score_text([TextRequest(text=""), TextRequest(text="x")])
-    assert empty.kind == "empty_text"
-    assert len(full.logprobs) == 1
+    with pytest.raises(EngineError, match="cannot make a context"):
+        engine.score([ScoreRequest(context="x" * 250, continuation=" y")])
+    assert engine.score(short) == expected
 
 
-def test_nothing_asked_nothing_answered(subject: Callable[..., Any]) -> None:
-    assert (subject().score([]), subject().score_text([]), subject().generate([])) == ([], [], [])
+def test_a_damaged_generation_config_is_named(gguf: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(gguf(), folder)
+    (folder / "generation_config.json").write_text("[1,")
+    assert "generation_config.json" in refused(folder)
+
+
+@pytest.mark.usefixtures("needs_llama_cpp")
+class TestRequests(RequestsFailAlone):
+    @pytest.fixture
+    def opened(self, tmp_path_factory: pytest.TempPathFactory) -> Opened:
+        def converted(folder: Path) -> Any:
+            made = tmp_path_factory.mktemp("gguf")
+            write_llama(folder, made, kind="f32", pre_tokenizer="gpt-2")
+            return llama_cpp.load(made, settings=CPU)
+
+        return converted
+
+    @pytest.fixture
+    def tiny(self, subject: Callable[..., Any]) -> Any:
+        return subject()

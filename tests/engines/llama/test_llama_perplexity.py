@@ -121,8 +121,8 @@ def test_figures_are_those_of_llama_perplexity(
     ]
     targets = targets_of(flatten(windows))
     before, after = Logits(len(targets)), Logits(len(targets))
-    first._run(flatten(windows), before)
-    second._run(flatten(windows), after)
+    first._show(flatten(windows), before)
+    second._show(flatten(windows), after)
     theirs, ours = in_16_bits(before.rows), log_shares(after.rows)
     rows = np.arange(len(targets))
     terms = np.where(theirs > -16, np.exp(theirs) * (theirs - ours), 0).sum(axis=1)
@@ -136,8 +136,8 @@ def test_figures_are_those_of_llama_perplexity(
     logged = np.log(ppl[0] / ppl[1])
     assert logged == pytest.approx(printed(table, "Mean ln(PPL(Q)/PPL(base))"), **six)
 
-    kept = ask(windows, Kept(targets, k=VOCABULARY), first._run)
-    found = ask(windows, Compared(targets, kept), second._run)
+    kept = ask(windows, Kept(targets, k=VOCABULARY), first._show)
+    found = ask(windows, Compared(targets, kept), second._show)
     exact = summarise(found, rng=np.random.default_rng(0), resamples=50)
     assert exact.mean == pytest.approx(printed(table, "Mean    KLD"), abs=5e-6)
     assert 100 * exact.same_top == pytest.approx(printed(table, "Same top p"), abs=1e-3)

@@ -1,7 +1,7 @@
-"""The transformers engine: requests in, replies out, in request order.
+"""The transformers engine: a checkpoint in PyTorch.
 
-It decides per request whether the shared path or the plain one serves it, keeps the trunk between
-calls, and turns everything that goes wrong with one request into that request's `Failure`.
+It decides per request whether the shared path or the plain one serves it, and keeps the trunk
+between calls.
 """
 
 import gc
@@ -11,17 +11,8 @@ import numpy as np
 import torch
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.distributions import (
-    Compared,
-    Kept,
-    Reader,
-    ask,
-    divide,
-    flatten,
-    matching,
-    targets_of,
-)
-from babelbits.engines.encoding import Encoder, Prompt, Query
+from babelbits.engines.distributions import Reader, divide
+from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.exactness import find_shortcuts
 from babelbits.engines.hf.forward import TreeRunner
@@ -30,26 +21,10 @@ from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import plain_logits, score_plain
 from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.hf.trunk import Trunk
-from babelbits.engines.replies import (
-    Continuation,
-    Scored,
-    continuations,
-    generate_reply,
-    score_reply,
-    text_reply,
-)
+from babelbits.engines.local import LocalEngine
+from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.engines.transformers import engine_version
-from babelbits.records import (
-    Failure,
-    GenerateRequest,
-    Generation,
-    Score,
-    ScoreRequest,
-    TextRequest,
-    TextScore,
-)
-from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -59,17 +34,20 @@ _LOGIT_ELEMENTS = 2**27
 """Logits of one forward pass: bounds memory where the vocabulary is large."""
 
 
-class TransformersEngine:
+class TransformersEngine(LocalEngine):
     """Scores and generates with a loaded model. See `engines.base.Engine`."""
 
     def __init__(self, loaded: LoadedModel, *, settings: EngineSettings) -> None:
-        self.loaded = loaded
-        self.settings = settings
-        self.encoder = Encoder(
-            loaded.tokenizer,
-            context_length=loaded.context_length,
-            long_prompts=settings.long_prompts,
+        super().__init__(
+            encoder=Encoder(
+                loaded.tokenizer,
+                context_length=loaded.context_length,
+                long_prompts=settings.long_prompts,
+            ),
+            stopping=Stopping(loaded.tokenizer, generation_config=loaded.model.generation_config),
+            settings=settings,
         )
+        self.loaded = loaded
         rows = max(64, _LOGIT_ELEMENTS // loaded.vocabulary)
         pack = _PACK_ON_CPU if loaded.device.type == "cpu" else _PACK_ON_GPU
         self._pack = min(pack, settings.token_budget, rows)
@@ -79,9 +57,6 @@ class TransformersEngine:
             trunk=Trunk(block=self._pack),
             device=loaded.device,
             dtype=loaded.dtype,
-        )
-        self._stopping = Stopping(
-            loaded.tokenizer, generation_config=loaded.model.generation_config
         )
         with torch.inference_mode():
             self._shortcuts = find_shortcuts(loaded, sharing=settings.sharing)
@@ -98,70 +73,9 @@ class TransformersEngine:
         )
 
     @property
-    def context_length(self) -> int:
-        """Largest input in tokens."""
-        return self.loaded.context_length
-
-    @property
     def sharing_limit(self) -> int:
         """Length in tokens up to which prefixes are shared; 0 where they never are."""
         return self._shortcuts.sharing_limit
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of `text`, special tokens included as in scoring."""
-        return self.encoder.count(text)
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score | Failure]:
-        """Log-likelihood of each continuation after its context, nats."""
-        encoded = self.encoder.queries(requests)
-        queries = [query for query in encoded if isinstance(query, Query)]
-        scored = iter(self._score(queries))
-        return [
-            score_reply(query, next(scored)) if isinstance(query, Query) else query
-            for query in encoded
-        ]
-
-    def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]:
-        """Log-likelihood of each token of whole texts, nats."""
-        encoded = self.encoder.windows(requests)
-        queries = [query for windows in encoded if isinstance(windows, list) for query in windows]
-        scored = iter(self._score(queries))
-        return [
-            text_reply(request.text, [next(scored) for _window in windows])
-            if isinstance(windows, list)
-            else windows
-            for request, windows in zip(requests, encoded, strict=True)
-        ]
-
-    def distributions(
-        self, requests: Sequence[TextRequest], *, k: int
-    ) -> list[TopTokens | Failure]:
-        """The k most likely tokens after every position of whole texts."""
-        encoded = self.encoder.windows(requests)
-        return ask(encoded, Kept(targets_of(flatten(encoded)), k=k), self._show)
-
-    def divergences(
-        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
-    ) -> list[TokenDivergence | Failure]:
-        """How far this model is from a baseline after every position of the same texts."""
-        encoded = self.encoder.windows(requests)
-        kept = matching(encoded, baselines)
-        return ask(encoded, Compared(targets_of(flatten(encoded)), kept), self._show)
-
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
-        """Continue each prompt; greedily where its temperature is 0."""
-        encoded = self.encoder.prompts(requests)
-        grown = [
-            continuations(request, prompt) if isinstance(prompt, Prompt) else []
-            for request, prompt in zip(requests, encoded, strict=True)
-        ]
-        self._generate([one for ones in grown for one in ones])
-        return [
-            generate_reply(request, prompt, ones, self._stopping)
-            if isinstance(prompt, Prompt)
-            else prompt
-            for request, prompt, ones in zip(requests, encoded, grown, strict=True)
-        ]
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""

@@ -1,7 +1,7 @@
-"""The llama.cpp engine: requests in, replies out, in request order.
+"""The llama.cpp engine: a GGUF file in llama.cpp, in this process.
 
-It opens a session whose memory the token budget bounds (or one long sequence needs), decides which
-path serves a request, and turns what goes wrong with one request into that request's `Failure`.
+It opens a session whose memory the token budget bounds (or one long sequence needs), and decides
+per request whether the shared path or the plain one serves it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.distributions import (
-    Chosen,
-    Compared,
-    Kept,
-    Reader,
-    ask,
-    divide,
-    flatten,
-    matching,
-    targets_of,
-)
-from babelbits.engines.encoding import Prompt, Query
+from babelbits.engines.distributions import Chosen, Reader, divide, targets_of
+from babelbits.engines.encoding import Query
 from babelbits.engines.forest import Step, grow, plan
 from babelbits.engines.llama.encoding import CheckedEncoder
 from babelbits.engines.llama.generation import generate_plain, generate_shared
@@ -30,24 +20,10 @@ from babelbits.engines.llama.scoring import run_plain, run_shared
 from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
 from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
-from babelbits.engines.replies import (
-    Continuation,
-    continuations,
-    generate_reply,
-    score_reply,
-    text_reply,
-)
+from babelbits.engines.local import LocalEngine
+from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
-from babelbits.records import (
-    Failure,
-    GenerateRequest,
-    Generation,
-    Score,
-    ScoreRequest,
-    TextRequest,
-    TextScore,
-)
-from babelbits.stats.divergence import TokenDivergence, TopTokens
+from babelbits.errors import EngineError
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -59,25 +35,27 @@ _UNIT = 256
 """llama.cpp rounds its memory up to a multiple of this."""
 
 
-class LlamaEngine:
+class LlamaEngine(LocalEngine):
     """Scores and generates with a GGUF model in llama.cpp. See `engines.base.Engine`."""
 
     def __init__(self, loaded: LoadedModel, *, settings: EngineSettings) -> None:
-        self.loaded = loaded
-        self.settings = settings
-        self.encoder = CheckedEncoder(
-            loaded.tokenizer,
-            loaded.vocabulary,
-            context_length=loaded.context_length,
-            long_prompts=settings.long_prompts,
+        super().__init__(
+            encoder=CheckedEncoder(
+                loaded.tokenizer,
+                loaded.vocabulary,
+                context_length=loaded.context_length,
+                long_prompts=settings.long_prompts,
+            ),
+            stopping=Stopping(
+                loaded.tokenizer,
+                generation_config=SimpleNamespace(eos_token_id=list(loaded.end_tokens)),
+            ),
+            settings=settings,
         )
+        self.loaded = loaded
         rows = max(64, _LOGIT_ELEMENTS // len(loaded.vocabulary))
         pack = _PACK_ON_CPU if loaded.device_kind == "cpu" else _PACK_ON_GPU
         self._pack = max(_SEQUENCES, min(pack, settings.token_budget, rows))
-        self._stopping = Stopping(
-            loaded.tokenizer,
-            generation_config=SimpleNamespace(eos_token_id=list(loaded.end_tokens)),
-        )
         self._dtype = cache_dtype(settings.dtype, device_kind=loaded.device_kind)
         self._open(min(settings.token_budget, loaded.context_length))
 
@@ -93,69 +71,9 @@ class LlamaEngine:
         )
 
     @property
-    def context_length(self) -> int:
-        """Largest input in tokens."""
-        return self.loaded.context_length
-
-    @property
     def sharing_limit(self) -> int:
         """Length in tokens up to which prefixes are shared; 0 where they never are."""
         return self.loaded.sharing_limit
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of `text`, special tokens included as in scoring."""
-        return self.encoder.count(text)
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score | Failure]:
-        """Log-likelihood of each continuation after its context, nats."""
-        encoded = self.encoder.queries(requests)
-        queries = [query for query in encoded if isinstance(query, Query)]
-        reader = Chosen(targets_of(queries))
-        self._run(queries, reader)
-        scored = (reader.reply(slots) for slots in divide(queries))
-        return [
-            score_reply(query, next(scored)) if isinstance(query, Query) else query
-            for query in encoded
-        ]
-
-    def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]:
-        """Log-likelihood of each token of whole texts, nats."""
-        encoded = self.encoder.windows(requests)
-        scored = ask(encoded, Chosen(targets_of(flatten(encoded))), self._run)
-        return [
-            one if isinstance(one, Failure) else text_reply(request.text, [one])
-            for request, one in zip(requests, scored, strict=True)
-        ]
-
-    def distributions(
-        self, requests: Sequence[TextRequest], *, k: int
-    ) -> list[TopTokens | Failure]:
-        """The k most likely tokens after every position of whole texts."""
-        encoded = self.encoder.windows(requests)
-        return ask(encoded, Kept(targets_of(flatten(encoded)), k=k), self._run)
-
-    def divergences(
-        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
-    ) -> list[TokenDivergence | Failure]:
-        """How far this model is from a baseline after every position of the same texts."""
-        encoded = self.encoder.windows(requests)
-        kept = matching(encoded, baselines)
-        return ask(encoded, Compared(targets_of(flatten(encoded)), kept), self._run)
-
-    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
-        """Continue each prompt; greedily where its temperature is 0."""
-        encoded = self.encoder.prompts(requests)
-        grown = [
-            continuations(request, prompt) if isinstance(prompt, Prompt) else []
-            for request, prompt in zip(requests, encoded, strict=True)
-        ]
-        self._generate([one for ones in grown for one in ones])
-        return [
-            generate_reply(request, prompt, ones, self._stopping)
-            if isinstance(prompt, Prompt)
-            else prompt
-            for request, prompt, ones in zip(requests, encoded, grown, strict=True)
-        ]
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
@@ -177,13 +95,26 @@ class LlamaEngine:
         self._tree = Tree(self._session)
 
     def _make_room(self, longest: int) -> None:
-        """Let the session hold one sequence of `longest` tokens, and a pack beside its trunk."""
-        needed = longest + self._pack
-        if needed > self._session.cells:
-            self._session.close()
-            self._open(needed)
+        """Let the session hold one sequence of `longest` tokens, and a pack beside its trunk.
 
-    def _run(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+        Where there is no memory for it, the session is as large as before and the caller is told.
+        """
+        needed, before = longest + self._pack, self._session.cells
+        if needed <= before:
+            return
+        self._session.close()
+        try:
+            self._open(needed)
+        except EngineError:
+            self._open(before)
+            raise
+
+    def _score(self, queries: Sequence[Query]) -> list[Scored]:
+        reader = Chosen(targets_of(queries))
+        self._show(queries, reader)
+        return [reader.reply(slots) for slots in divide(queries)]
+
+    def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
         """Show the reader the logits of every target of the queries.
 
         What sharing spoiled with a neighbour's NaN is computed again, alone.

@@ -67,6 +67,23 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
         model = api.llama_model_load_from_file(os.fsencode(path), options)
     if not model:
         raise ModelError(f"cannot be loaded: {library.last_of(said)}", where=str(path))
+    try:
+        return _described(api, model, path, folder, settings=settings, device_kind=device_kind)
+    except BaseException:
+        api.llama_model_free(model)
+        raise
+
+
+def _described(
+    api: Any,
+    model: Any,
+    path: Path,
+    folder: Path,
+    *,
+    settings: EngineSettings,
+    device_kind: str,
+) -> LoadedModel:
+    """A model that llama.cpp has loaded, with what is known of it."""
     vocabulary = Vocabulary(api, model, name=path.stem)
     home = None if folder.is_file() else folder
     return LoadedModel(
@@ -147,7 +164,10 @@ def _end_tokens(folder: Path | None) -> tuple[int, ...]:
     path = None if folder is None else folder / "generation_config.json"
     if path is None or not path.is_file():
         return ()
-    listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"is no JSON object: {error}", where=str(path)) from error
     tokens = listed if isinstance(listed, list) else [listed]
     return tuple(token for token in tokens if isinstance(token, int))
 
