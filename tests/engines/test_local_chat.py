@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from babelbits.bundled import model_folder
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.chat import ChatFailure, ChatReply, ChatRequest, Message
-from babelbits.engines.local_chat import load
+from babelbits.engines.local_chat import load, render
 from babelbits.engines.transformers import load as load_engine
 from babelbits.errors import ModelError
 from babelbits.records import GenerateRequest, Generation
@@ -59,6 +60,18 @@ def test_a_template_of_the_checkpoint_is_used(tmp_path: Path) -> None:
     assert answer.text == greedy(folder, by_hand)
 
 
+def test_a_template_without_a_system_role_gets_it_in_the_users_turn() -> None:
+    """Gemma's templates raise "System role not supported"; by hand, the two texts as one turn."""
+    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}" + TEMPLATE
+    )
+    text, stop = render(TURNS, tokenizer=tokenizer)
+    assert text == "<user>Be kind.\n\nHei!</user><assistant>"
+    assert stop == ()
+
+
 def test_answers_are_kept_and_failures_are_not(tmp_path: Path) -> None:
     long = ask(Message(role="user", content="word " * 5000))
     for run in range(2):
@@ -77,13 +90,13 @@ def test_a_template_that_refuses_is_a_failure_of_its_request(tmp_path: Path) -> 
     folder = tmp_path / "chat-model"
     shutil.copytree(model_folder(), folder)
     (folder / "chat_template.jinja").write_text(
-        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x"
+        "{% if 'kind' in messages[0].content %}{{ raise_exception('not so') }}{% endif %}x"
     )
     chat = load(folder, settings=CPU)
     refused, answered = chat.ask([ask(*TURNS), ask(TURNS[1])])
     chat.close()
     assert isinstance(refused, ChatFailure)
-    assert "no system" in refused.message
+    assert "not so" in refused.message
     assert isinstance(answered, ChatReply)
 
 

@@ -47,6 +47,8 @@ class _Tokenizer(Protocol):
 def render(messages: Sequence[Message], *, tokenizer: _Tokenizer) -> tuple[str, tuple[str, ...]]:
     """A conversation as a prompt, and what else ends the model's turn.
 
+    A template that knows no system message (Gemma's) gets it at the head of the first user's turn.
+
     Raises
     ------
     ModelError
@@ -54,18 +56,33 @@ def render(messages: Sequence[Message], *, tokenizer: _Tokenizer) -> tuple[str, 
     """
     if getattr(tokenizer, "chat_template", None):
         try:
-            text = tokenizer.apply_chat_template(
-                [asdict(turn) for turn in messages], tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:  # templates are programs of others
-            raise ModelError(f"the chat template refuses the conversation: {error}") from error
-        return str(text), ()
+            return _templated(messages, tokenizer), ()
+        except ModelError:
+            if len(messages) < 2 or [turn.role for turn in messages[:2]] != ["system", "user"]:
+                raise
+            return _templated(_without_system(messages), tokenizer), ()
     turns = [
         f"{PLAIN[turn.role]}{' ' if turn.role == 'assistant' else ''}{turn.content}"
         for turn in messages
     ]
     stop = f"\n\n{PLAIN['user'].strip()}"
     return "\n\n".join([*turns, PLAIN["assistant"]]), (stop,)
+
+
+def _templated(messages: Sequence[Message], tokenizer: _Tokenizer) -> str:
+    try:
+        text = tokenizer.apply_chat_template(
+            [asdict(turn) for turn in messages], tokenize=False, add_generation_prompt=True
+        )
+    except Exception as error:  # templates are programs of others
+        raise ModelError(f"the chat template refuses the conversation: {error}") from error
+    return str(text)
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """The system message as the beginning of the first user's turn."""
+    system, first, *rest = messages
+    return [Message(role="user", content=f"{system.content}\n\n{first.content}"), *rest]
 
 
 class LocalChat:
