@@ -128,13 +128,20 @@ def _luck(best: Effect) -> str:
     return largest if chance is None else f"{largest}; by chance {amount(chance, best.unit)}"
 
 
+def _share(count: int, total: int) -> str:
+    """'2 of 13 languages', 'all 13 languages', 'both languages', 'the one language'."""
+    if count < total:
+        return f"{count} of {plural(total, 'language')}"
+    few = {1: "the one language", 2: "both languages"}
+    return few.get(total, f"all {plural(total, 'language')}")
+
+
 def _equivalence(rows: Mapping[str, Sequence[Effect]]) -> str:
     """Counts by suite, suites of one margin together."""
     by_margin: dict[str, list[str]] = {}
     for suite, row in rows.items():
         if count := sum(effect.verdict == "equivalent" for effect in row):
-            share = "all" if count == len(row) else f"{count} of"
-            words = f"{share} {plural(len(row), 'language')} of {suite}"
+            words = f"{_share(count, len(row))} of {suite}"
             by_margin.setdefault(shared_margin(row), []).append(words)
     parts = [
         f"{f'within {margin} ' if margin else ''}in {listed(suites)}"
