@@ -199,3 +199,19 @@ def test_a_file_in_which_nobody_judged_anything_is_refused(run: Path, tmp_path: 
     with pytest.raises(StudyError, match="nobody judged a pair"):
         CliRunner().invoke(votes, [str(tmp_path / "votes.jsonl"), str(run)], catch_exceptions=False)
     assert load_run(run).voices is None
+
+
+def test_votes_in_a_language_without_a_benchmark_come_onto_the_page(run: Path) -> None:
+    """Open prompts may be in other languages than the study's tasks."""
+    panel_of(run / "judgments", people((1, -1, 0), language="sw", label="w4@en"))
+    report = load_run(run)
+    assert "Swahili" in build(report)
+    assert "sw" not in {cell.meta.task.language for cell in report.cells}
+
+
+def test_a_language_with_nothing_to_draw_says_so(run: Path) -> None:
+    """Every reply refused, and no metric in this language."""
+    judge_of(run / "judgments", [vote(n, None, language="sw", label="w4@en") for n in range(3)])
+    page = build(load_run(run))
+    assert "Nothing to draw: no pair has a verdict" in page
+    assert "3 unparsed" in page

@@ -171,7 +171,8 @@ def _voices(
         effects = [effect for effect in found.by_cell.values() if effect.language == code]
         picture = voices.chart(effects, report.voices, code, variants=variants)
         label = f"metrics, judges and people on {report.languages[code].name}"
-        drawn.append((code, _figure(picture, "", f"voices-{code}", label)))
+        figure = None if picture is None else _figure(picture, "", f"voices-{code}", label)
+        drawn.append((code, figure))
     return {
         "simulated": report.voices.simulated,
         "figures": drawn,

@@ -101,7 +101,7 @@ class ReportInput:
     manifests: Mapping[str, Manifest]
     """Variant label to manifest; the baseline's too."""
     languages: Mapping[str, Language]
-    """Code to name, script and direction, for every language of `cells`."""
+    """Code to name, script and direction, for every language of `cells` and of votes."""
     open_cells: tuple[OpenCell, ...] = ()
     foreign: Foreign | None = None
     """None: a study of our own."""

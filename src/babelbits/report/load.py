@@ -60,17 +60,24 @@ def load_run(
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     manifests = _manifests(store, store.planned())
     settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
+    voices = _voices(store, settings)
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
         cells=cells,
         manifests=manifests,
-        languages={code: resolve(code) for code in codes},
+        languages={code: resolve(code) for code in dict.fromkeys((*codes, *_spoken(voices)))},
         open_cells=_open_cells(store),
         divergences=_divergences(store),
-        voices=_voices(store, settings),
+        voices=voices,
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
     )
+
+
+def _spoken(voices: Voices | None) -> tuple[str, ...]:
+    """Languages of votes: open prompts may be in others than the benchmarks."""
+    found = () if voices is None else voices.voices
+    return tuple(vote.language for voice in found for vote in voice.book.votes)
 
 
 def _voices(store: Store, settings: AnalysisSettings) -> Voices | None:

@@ -237,8 +237,15 @@ def chart(
     effects : sequence of Effect
         Of primary metrics that are fractions, in this language; others have units of their own and
         are not drawn.
+    language : str
+        Canonical code.
     variants : sequence of str
         Rows, in this order.
+
+    Returns
+    -------
+    Altair chart or None
+        None where nobody has anything to draw: no such metric, and no pair with a verdict.
     """
     import altair as alt
 
@@ -253,6 +260,8 @@ def chart(
             if one.language == language and one.preference is not None
         ]
     shown = {kind: found for kind, found in data.items() if found}
+    if not shown:
+        return None
     named_here = dict.fromkeys(row["variant"] for found in shown.values() for row in found)
     drawn = [name for name in (*variants, *named_here) if named_here.pop(name, 0) is None]
     lines = max(len(_sources(found)) for found in shown.values())

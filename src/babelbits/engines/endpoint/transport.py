@@ -30,7 +30,7 @@ class _TooSlow(Exception):  # noqa: N818  a signal between two functions
     pass
 
 
-class _TooLarge(Exception):  # noqa: N818
+class _TooLarge(Exception):  # noqa: N818  it never leaves this module
     pass
 
 

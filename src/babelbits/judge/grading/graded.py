@@ -7,6 +7,7 @@ both by `compare`; `taken` says what it would be worth at worst and at best.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 from typing import Literal
 
@@ -39,7 +40,7 @@ def value_of(row: ItemRow, grades: Mapping[Asked, Grade], *, suite: str) -> floa
 def graded(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[CellResult, ...]:
     """The cells with the grade as their only score."""
     return tuple(
-        _rescored(cell, lambda row, c=cell: value_of(row, grades, suite=c.meta.task.suite))  # type: ignore[misc]
+        _rescored(cell, partial(value_of, grades=grades, suite=cell.meta.task.suite))
         for cell in cells
     )
 

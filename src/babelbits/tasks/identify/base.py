@@ -67,7 +67,7 @@ class Absent:
         """True: the real one will say."""
         return True
 
-    def guess(self, text: str) -> Guess:  # noqa: ARG002
+    def guess(self, text: str) -> Guess:  # noqa: ARG002  the protocol's signature
         """Never.
 
         Raises

@@ -110,12 +110,12 @@ class MixEvalChoice(_MixEvalTask):
         return "choice" if self.mode == "constrained" else "generation"
 
     @property
-    def scorer_version(self) -> str:  # type: ignore[override]
+    def scorer_version(self) -> str:  # type: ignore[override]  # read-only here
         """Mode and rule."""
         return f"mixeval-choice 1: {self.mode}"
 
     @cached_property
-    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # by release
         """Chance is the mean of 1/n over the items, for they have 2 to 10 options."""
         chance = fmean(1 / len(_options(row, where)) for where, row in self._release.rows)
         acc = Metric(name="acc", kind="binary", chance=chance)
