@@ -37,6 +37,16 @@ def save_bitsandbytes(
     model.save_pretrained(folder)
 
 
+def note(method: Method, parameters: Mapping[str, Value]) -> str | None:
+    """What a user of the variant should know; None where nothing is special."""
+    if method != "llm.int8" or not parameters.get("threshold"):
+        return None
+    return (
+        "LLM.int8 looks for outlier columns in all sequences of a batch: what a sequence gets "
+        "depends on its neighbours, unless it is alone"
+    )
+
+
 def _settings(method: Method, parameters: Mapping[str, Value], config: JSON) -> Any:
     import torch
     from transformers import BitsAndBytesConfig

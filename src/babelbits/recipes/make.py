@@ -19,7 +19,7 @@ from typing import Any
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.recipes import bnb, gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.calibration import (
     Calibration,
@@ -349,7 +349,11 @@ def _describe(
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
+    notes = (
+        gguf_base.note(job.config),
+        gguf_blocks.found(tensors, job.info.name),
+        bnb.note(job.info.method, job.parameters),
+    )
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
