@@ -24,19 +24,7 @@ _SCORES = 2**29
 """Attention scores that a batch may hold at once where the implementation holds all of them."""
 _RECORDER = "babelbits_recorder"
 _WITHOUT_EFFECT = frozenset(
-    {
-        "dropout",
-        "scaling",
-        "is_causal",
-        "sliding_window",
-        "position_ids",
-        "cache_position",
-        "use_cache",
-        "output_attentions",
-        "output_hidden_states",
-        "return_dict",
-        "past_key_values",
-    }
+    {"dropout", "scaling", "sliding_window", "position_ids", "cache_position", "past_key_values"}
 )
 """Arguments that every implementation knows, that its mask holds already, or that change nothing.
 
@@ -63,7 +51,7 @@ def look(model: Any, tokens: list[int]) -> AttentionFound:
         _module: Any, query: Any, _key: Any, value: Any, _mask: Any, **given: Any
     ) -> tuple[torch.Tensor, None]:
         calls.append(None)
-        seen.update(name for name, held in given.items() if held is not None)
+        seen.update(name for name, held in given.items() if not _is_flag(held))
         return query.new_zeros(*query.shape[:-1], value.shape[-1]).transpose(1, 2), None
 
     try:
@@ -72,6 +60,11 @@ def look(model: Any, tokens: list[int]) -> AttentionFound:
     except Exception:  # noqa: BLE001  whatever an unknown architecture raises: it is not functional
         return AttentionFound()
     return AttentionFound(unknown=frozenset(seen - _WITHOUT_EFFECT), functional=bool(calls))
+
+
+def _is_flag(held: object) -> bool:
+    """Switches choose what is returned; nothing is computed with them."""
+    return held is None or isinstance(held, bool)
 
 
 @contextmanager

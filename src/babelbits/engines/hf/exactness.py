@@ -23,7 +23,7 @@ from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.attention import AttentionFound
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import CacheUse
-from babelbits.engines.hf.lengths import rope_change, states_of, window
+from babelbits.engines.hf.lengths import rope_change, selects_tokens, states_of, window
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, score_plain
 from babelbits.engines.hf.precision import Tolerance
@@ -84,6 +84,8 @@ def find_shortcuts(
     limit, why = probe.sharing() if sharing and together else (0, None)
     if why:
         notes.append(f"prompts are not shared on this model: {why}")
+    if probe.limited(limit):
+        notes.append(f"prompts are shared up to {limit} tokens: beyond, attention is another")
     decoding = limit if limit and probe.agrees(lambda: probe.tree_differs(cascade=False)) else 0
     if limit and not decoding:
         notes.append("prompts are not shared in generation on this model: it gave other numbers")
@@ -131,6 +133,8 @@ class _Probe:
 
     def rows_are_independent(self) -> bool:
         """Whether a batch gives what its rows give alone; the rounding between them is noted."""
+        if selects_tokens(self._loaded.model.config):
+            return False
         together, alone = (self._scored_plainly(n) for n in (10**6, 1))
         differences = _between(together, alone)
         self._tolerance = Tolerance.of(self._loaded, noise=float(differences.max()))
@@ -148,6 +152,10 @@ class _Probe:
         except Exception as error:  # noqa: BLE001  whatever an unknown architecture raises
             return 0, f"it cannot be tried ({type(error).__name__})"
         return (self._limit, None) if agreed else (0, "behind one, it gives other numbers")
+
+    def limited(self, limit: int) -> bool:
+        """Whether prefixes are shared, and not as far as the context reaches."""
+        return 0 < limit < self._loaded.context_length
 
     def cache_use(self, *, together: bool) -> CacheUse:
         """How far the model's own cache is exact."""

@@ -24,6 +24,11 @@ def states_of(config: Any) -> str | None:
     return ", ".join(sorted(others)).replace("_", " ") or None
 
 
+def selects_tokens(config: Any) -> bool:
+    """Whether layers pick the tokens that they look at: padding can then change what is picked."""
+    return any("sparse" in kind or "compressed" in kind for kind in _kinds(config))
+
+
 def window(config: Any) -> int:
     """Length up to which every token sees all tokens before it."""
     text = config.get_text_config()
