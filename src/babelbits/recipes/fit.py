@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from babelbits.errors import RecipeError
+from babelbits.formats.quantized import method_of
 from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
@@ -42,7 +43,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     info = find(recipe)
     if info.method == "none":
         return
-    method = (base_config.get("quantization_config") or {}).get("quant_method")
+    method = method_of(base_config)
     if method is not None:
         raise RecipeError(
             f"the base model is already quantized ({method}), so '{info.name}' would measure two "

@@ -18,6 +18,7 @@ from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.formats.own_code import brings_code
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base, gguf_blocks
@@ -151,6 +152,8 @@ def make(
         )
     from_file = gguf_base.is_gguf(base)
     config = gguf_base.read_config(base) if from_file else read_config(base)
+    if not from_file:
+        refuse_quantized(base, config)
     check(config, info.name, parameters)
     job = _Job(
         base=base,

@@ -12,6 +12,7 @@ from typing import Any
 
 from babelbits.engines.base import EngineIdentity
 from babelbits.errors import MissingDataError, RecipeError, StudyError
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
 from babelbits.store import CellStatus
@@ -88,6 +89,8 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         timings=store.timings(estimate.machine()),
     )
     tensors = estimate.base_tensors(base.folder)
+    if not study.model.is_gguf and any(one.recipe != BASELINE for one in study.variants):
+        refuse_quantized(base.folder, base.config)
     for spec in study.variants:
         _check_fit(spec, base=base, tensors=tensors)
     variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
