@@ -331,8 +331,12 @@ def linear_loading() -> Iterator[None]:
 
 
 def _method(quantizer: Any) -> str:
-    method = quantizer.quantization_config.quant_method
-    return str(getattr(method, "value", method))
+    return _word(quantizer.quantization_config.quant_method)
+
+
+def _word(choice: Any) -> str:
+    """What an enumeration's member, or a text in its place, says."""
+    return str(getattr(choice, "value", choice))
 
 
 # --- running -----------------------------------------------------------------------------------
@@ -353,17 +357,18 @@ def prepare_forward(model: Any) -> None:
     for module in model.modules():
         scheme = getattr(module, "quantization_scheme", None)
         inputs = None if scheme is None else scheme.input_activations
-        if inputs is not None and inputs.dynamic and str(inputs.strategy.value) == "token":
-            module.forward = _with_three_axes(module.forward)
+        if inputs is not None and inputs.dynamic and _word(inputs.strategy) == "token":
+            _give_three_axes(module)
         if hasattr(module, "support_avx512bf16_for_cpu") and module.out_features % _BLOCK:
             module.support_avx512bf16_for_cpu = False
 
 
-def _with_three_axes(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A linear layer's `forward` that sees two axes, (tokens, inputs), as a batch of one row."""
+def _give_three_axes(module: Any) -> None:
+    """Let a linear layer see two axes, (tokens, inputs), as a batch of one row."""
+    inner = module.forward.__func__
 
-    @wraps(forward)
-    def three_axes(states: Any) -> Any:
-        return forward(states[None])[0] if states.dim() == 2 else forward(states)
+    @wraps(inner)
+    def forward(self: Any, states: Any) -> Any:
+        return inner(self, states[None])[0] if states.dim() == 2 else inner(self, states)
 
-    return three_axes
+    module.forward = forward.__get__(module)  # a method, for the library takes it apart again

@@ -32,7 +32,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
-from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.fit import check
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -49,7 +49,7 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.recipes.scope import Scope, check_promise, notes_of
+from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, skeleton
 from babelbits.records import (
     JSON,
     CalibrationRecord,
@@ -184,8 +184,6 @@ def make(
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
-        if checkpoint.weight_files(base):
-            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
             made = _quantize(job, folder)
         manifest = _describe(
@@ -314,6 +312,8 @@ def _compress(
 ) -> tuple[Scope, ExpertsRecord | None]:
     from babelbits.recipes.compressed import save_compressed
 
+    empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+    intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
     # llm-compressor moves one block at a time to the device, so the model stays in main memory.
     model = load_model(
         job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
