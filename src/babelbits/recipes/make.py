@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.formats import parts
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
@@ -386,6 +387,7 @@ def _describe(
     notes = (
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
+        *_parts(job, tensors),
         *_notes(made),
     )
     return Manifest(
@@ -407,6 +409,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
+    """What the variant leaves out of a checkpoint that is more than a text model."""
+    if not checkpoint.weight_files(job.base):
+        return ()
+    return parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
 
 
 def _notes(made: _Made) -> Iterator[str | None]:

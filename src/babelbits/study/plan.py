@@ -157,7 +157,7 @@ def _variant_step(
         state="done" if there else "missing",
         needed=True,
         reason=made if there else _why_missing(spec, identity, context),
-        bytes=_bytes(spec, manifest, tensors),
+        bytes=_bytes(spec, manifest, tensors, context.base.config),
         manifest=manifest,
     )
 
@@ -172,11 +172,14 @@ def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Conte
 
 
 def _bytes(
-    spec: VariantSpec, manifest: Manifest | None, tensors: tuple[TensorRecord, ...] | None
+    spec: VariantSpec,
+    manifest: Manifest | None,
+    tensors: tuple[TensorRecord, ...] | None,
+    config: Mapping[str, Any],
 ) -> int | None:
     if manifest is not None:
         return manifest.bytes_on_disk
-    return None if tensors is None else estimate.variant_bytes(spec, tensors)
+    return None if tensors is None else estimate.variant_bytes(spec, tensors, config=config)
 
 
 def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
