@@ -1,6 +1,7 @@
 r"""How the published byte-level tokenizers split a text before they merge bytes.
 
-Each is the `pre_tokenizer` of the family's `tokenizer.json`; comments name the model. Where marks (\p{M}) may stand within a word, Hindi, Malayalam and Thai are split otherwise.
+Each is the `pre_tokenizer` of the family's `tokenizer.json`; comments name the model. Where
+marks (\p{M}) may stand within a word, Hindi, Malayalam and Thai are split otherwise.
 """
 
 from typing import Any

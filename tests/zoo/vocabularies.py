@@ -1,8 +1,8 @@
 """Tiny tokenizers of the published kinds, trained here: `tokenizer.json` and what lies beside it.
 
-Two kinds: byte-level BPE with the family's own split (see `splits`), and SentencePiece BPE with byte
-fallback, which comes with `tokenizer.model` as llama.cpp's converter wants it. XGLM has a unigram
-model. Special tokens have the family's names and places: before the words or after them.
+Two kinds: byte-level BPE with the family's own split (see `splits`), and SentencePiece BPE with
+byte fallback, which comes with `tokenizer.model` as llama.cpp's converter wants it. XGLM has a
+unigram model. Special tokens have the family's names and places: before the words or after them.
 """
 
 import io

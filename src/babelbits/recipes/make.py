@@ -22,7 +22,7 @@ from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.recipes import bnb, gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.calibration import (
     Calibration,
@@ -389,6 +389,7 @@ def _describe(
         gguf_blocks.found(tensors, job.info.name),
         *_parts(job, tensors),
         *_notes(made),
+        bnb.note(job.info.method, job.parameters),
     )
     return Manifest(
         variant_id=variant_id,

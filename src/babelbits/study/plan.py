@@ -22,6 +22,7 @@ from babelbits.study.changes import what_changed
 from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    couples_rows,
     engine_family,
     engine_identity,
     identity_hash,
@@ -299,6 +300,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         engine=engine_identity(
             context.study.engine,
             family=engine_family(context.study.model, variant.spec.recipe),
+            coupled=couples_rows(variant.spec),
         ),
         seed=context.study.seed,
         replicate=replicate,
