@@ -4,10 +4,14 @@ Torch and transformers are imported inside the functions.
 """
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import brings_code, model_brings_code
+from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
 from babelbits.records import JSON
@@ -61,8 +65,8 @@ def refuse_pickle(base: Path) -> None:
 
 def context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    text = config.get("text_config", config)
-    for key in ("max_position_embeddings", "n_positions", "seq_length"):
+    text = text_config(config)
+    for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
         if isinstance(text.get(key), int):
             return int(text[key])
     return FALLBACK_CONTEXT
@@ -90,7 +94,9 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            base, trust_remote_code=trust_remote_code and brings_code(base)
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _not_loadable(base, "tokenizer", error) from error
 
@@ -122,16 +128,18 @@ def load_model(
         If there is no causal language model, or loading it would need what is not allowed.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
+    own_code = trust_remote_code and model_brings_code(base)
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
+        model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype="auto",
+            dtype=_stored_dtype(base),
             device_map={"": device},
             quantization_config=quantization,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=own_code,
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -147,6 +155,20 @@ def load_model(
             hint="name a decoder-only model with its language-modelling head",
         )
     return model.eval()
+
+
+def _stored_dtype(base: Path) -> str:
+    """The type of most weights in the files; 'auto' where they are pickles or not floating point.
+
+    A config may say another: transformers believes the one of a multimodal model's text part.
+    """
+    if not checkpoint.weight_files(base):
+        return "auto"
+    weights: Counter[str] = Counter()
+    for tensor in checkpoint.read_tensors(base):
+        weights[tensor.dtype] += math.prod(tensor.shape)
+    most = weights.most_common(1)[0][0]
+    return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
 
 
 def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:
