@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, partial
 from typing import Any
 
 from babelbits.quiet import replaced
@@ -337,47 +337,3 @@ def _method(quantizer: Any) -> str:
 def _word(choice: Any) -> str:
     """What an enumeration's member, or a text in its place, says."""
     return str(getattr(choice, "value", choice))
-
-
-# --- running -----------------------------------------------------------------------------------
-
-_OUTPUTS, _INPUTS = 32, 64
-"""What bitsandbytes' CPU kernel for 4 bits takes at once."""
-
-
-def prepare_forward(model: Any) -> None:
-    """Mend a loaded quantized model where its library computes something else than it says.
-
-    The weights stay as they are; only how a layer is called changes.
-
-    - compressed-tensors 0.19 scales activations a token at a time only where the input has three
-      axes; with two, as experts are given, or four, as latent attention gives, it takes one scale
-      for many tokens, so that a token depends on its neighbours.
-    - bitsandbytes 0.50 computes something else in its CPU kernel for 4 bits where the input is not
-      contiguous (a transposed view, as in Mamba), and LLM.int8 fails with four axes.
-    - It packs 4-bit weights for that kernel, and fails where the outputs are no multiple of 32 or
-      the inputs none of 64; such layers are dequantized in each pass instead.
-    """
-    for module in model.modules():
-        kinds = {base.__name__ for base in type(module).__mro__}
-        quantized = getattr(module, "quantization_scheme", None) is not None
-        if quantized or kinds & {"Linear4bit", "Linear8bitLt"}:
-            _give_three_axes(module)
-        if "Linear4bit" in kinds and (
-            module.out_features % _OUTPUTS or module.in_features % _INPUTS
-        ):
-            module.support_avx512bf16_for_cpu = False
-
-
-def _give_three_axes(module: Any) -> None:
-    """Let a linear layer see every input as (row, token, input), and contiguous."""
-    inner = module.forward.__func__
-
-    @wraps(inner)
-    def forward(self: Any, states: Any) -> Any:
-        if states.dim() == 3:
-            return inner(self, states.contiguous())
-        output = inner(self, states.contiguous().view(1, -1, states.shape[-1]))
-        return output.view(*states.shape[:-1], output.shape[-1])
-
-    module.forward = forward.__get__(module)  # a method, for the libraries take it apart again
