@@ -325,6 +325,10 @@ def linear_loading() -> Iterator[None]:
             update = self.update_weight_conversions
             self.update_weight_conversions = lambda given: update(one_by_one(given))
         original(self, model, **options)
+        for module in model.modules():
+            if hasattr(module, "quantization_scheme"):
+                # Some architectures (GPT-2) initialize a weight that a packed layer does not have.
+                module._is_hf_initialized = True
 
     with replaced(HfQuantizer, "preprocess_model", preprocess):
         yield
