@@ -11,6 +11,7 @@ from typing import Any
 
 from babelbits.errors import RecipeError
 from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.quantized import method_of
 from babelbits.formats.text_model import text_config
 from babelbits.recipes import gguf_base, smoothing
 from babelbits.recipes.catalogue import RecipeInfo, find, settle
@@ -56,7 +57,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     info = find(recipe)
     if info.method == "none":
         return
-    method = (base_config.get("quantization_config") or {}).get("quant_method")
+    method = method_of(base_config)
     if method is not None:
         raise RecipeError(
             f"the base model is already quantized ({method}), so '{info.name}' would measure two "
@@ -91,9 +92,17 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
         If the group size does not divide the inputs of layers that matter.
     """
     if find(recipe).method != "none" and "group_size" in settled:
-        unfit(
-            int(settled["group_size"]), {one.name: one.shape for one in filter(is_linear, tensors)}
-        )
+        size = int(settled["group_size"])
+        unfit(size, {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)})
+
+
+def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:
+    """A weight's shape, its inputs last: fused experts have them last or last but one.
+
+    The file does not say which, so that experts fit if either does; making knows.
+    """
+    swapped = (*shape[:-2], shape[-1], shape[-2])
+    return swapped if len(shape) == 3 and shape[-1] % group_size else shape
 
 
 def is_linear(tensor: TensorRecord) -> bool:

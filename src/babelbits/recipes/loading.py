@@ -4,10 +4,13 @@ Torch and transformers are imported inside the functions.
 """
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import brings_code, model_brings_code
 from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
@@ -91,9 +94,11 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            base, trust_remote_code=trust_remote_code and brings_code(base)
+        )
     except (OSError, ValueError, ImportError) as error:
-        raise _not_loadable(base, "tokenizer", error) from error
+        raise not_loadable(base, "tokenizer", error) from error
 
 
 def load_model(
@@ -125,19 +130,20 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
+    own_code = trust_remote_code and model_brings_code(base)
     try:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype="auto",
+            dtype=_stored_dtype(base),
             device_map={"": device},
             quantization_config=quantization,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=own_code,
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _not_loadable(base, "causal language model", error) from error
+        raise not_loadable(base, "causal language model", error) from error
     except ImportError as error:
         raise MissingExtraError(str(error), hint="pip install 'babelbits[run]'") from error
     missing = sorted(loading["missing_keys"])
@@ -151,7 +157,22 @@ def load_model(
     return model.eval()
 
 
-def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+def _stored_dtype(base: Path) -> str:
+    """The type of most weights in the files; 'auto' where they are pickles or not floating point.
+
+    A config may say another: transformers believes the one of a multimodal model's text part.
+    """
+    if not checkpoint.weight_files(base):
+        return "auto"
+    weights: Counter[str] = Counter()
+    for tensor in checkpoint.read_tensors(base):
+        weights[tensor.dtype] += math.prod(tensor.shape)
+    most = weights.most_common(1)[0][0]
+    return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
+
+
+def not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+    """What transformers says of a folder that it cannot load, as our own error."""
     reason = str(error).strip().split("\n")[0]
     hint = None
     if "trust_remote_code" in str(error):

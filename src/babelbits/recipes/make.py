@@ -9,7 +9,7 @@ caller's lock sees to that).
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
-from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats import parts
+from babelbits.formats.own_code import brings_code
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.recipes import bnb, gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.calibration import (
     Calibration,
@@ -31,7 +33,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
-from babelbits.recipes.fit import check
+from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -163,6 +165,8 @@ def make(
         )
     from_file = gguf_base.is_gguf(base)
     config = gguf_base.read_config(base) if from_file else read_config(base)
+    if not from_file:
+        refuse_quantized(base, config)
     check(config, info.name, parameters)
     job = _Job(
         base=base,
@@ -173,7 +177,7 @@ def make(
         device=device,
         seed=seed,
         texts=texts,
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
         most_unrouted=most_unrouted,
     )
@@ -181,6 +185,8 @@ def make(
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
+        if checkpoint.weight_files(base):
+            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
             made = _quantize(job, folder)
         manifest = _describe(
@@ -383,8 +389,9 @@ def _describe(
     notes = (
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
+        *_parts(job, tensors),
         *_notes(made),
-        _left_out(job.base, tensors) if made.scope is not None else None,
+        bnb.note(job.info.method, job.parameters),
     )
     return Manifest(
         variant_id=variant_id,
@@ -407,26 +414,18 @@ def _describe(
     )
 
 
+def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
+    """What the variant leaves out of a checkpoint that is more than a text model."""
+    if not checkpoint.weight_files(job.base):
+        return ()
+    return parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
+
+
 def _notes(made: _Made) -> Iterator[str | None]:
     if made.scope is not None:
         yield from notes_of(made.scope)
     if made.calibration is not None and made.calibration.experts is not None:
         yield note_of(made.calibration.experts)
-
-
-def _left_out(base: Path, tensors: Iterable[TensorRecord]) -> str | None:
-    """What of the base's checkpoint the variant lacks: parts that only read images or sound."""
-    if not checkpoint.weight_files(base):
-        return None
-    stored = [one for one in checkpoint.read_tensors(base) if is_outside_text(one.name)]
-    kept = checkpoint.count(one for one in tensors if is_outside_text(one.name))
-    lost = checkpoint.count(stored) - kept
-    if lost <= 0:
-        return None
-    return (
-        f"{lost:,} weights of the base that are not part of its text model ('{stored[0].name}' "
-        "first) are left out"
-    )
 
 
 def _tensors(
