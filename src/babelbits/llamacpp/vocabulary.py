@@ -5,7 +5,6 @@ compared with, when a file is converted and whenever an engine reads new text.
 """
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from babelbits.errors import ModelError
 from babelbits.llamacpp import library
+from babelbits.llamacpp.forward import open_model
 
 _SHOWN_TOKENS = 8
 _SHOWN_LETTERS = 40
@@ -113,8 +112,15 @@ class Vocabulary:
 
 
 @contextmanager
-def open_vocabulary(file: Path) -> Iterator[Vocabulary]:
+def open_vocabulary(file: Path, *, pre_tokenizer: str | None = None) -> Iterator[Vocabulary]:
     """The tokenizer of a GGUF file, without its weights.
+
+    Parameters
+    ----------
+    file : Path
+        A GGUF file.
+    pre_tokenizer : str, optional
+        Split text as the pre-tokenizer of this name does, and not as the file says.
 
     Raises
     ------
@@ -123,19 +129,8 @@ def open_vocabulary(file: Path) -> Iterator[Vocabulary]:
     MissingExtraError, EngineError
         If llama.cpp is not installed, or does not run here.
     """
-    llama = library.load()
-    parameters = llama.llama_model_default_params()
-    parameters.vocab_only = True
-    with library.complaints() as said:
-        model = llama.llama_model_load_from_file(os.fsencode(file), parameters)
-    if not model:
-        raise ModelError(
-            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
-        )
-    try:
-        yield Vocabulary(llama, model, name=file.stem)
-    finally:
-        llama.llama_model_free(model)
+    with open_model(file, vocabulary_only=True, pre_tokenizer=pre_tokenizer) as model:
+        yield Vocabulary(library.load(), model, name=file.stem)
 
 
 def difference(text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any) -> str:
