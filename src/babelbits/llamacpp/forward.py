@@ -134,7 +134,9 @@ def _context(llama: Any, model: Any, *, length: int, threads: int) -> Iterator[A
     with library.complaints() as said:
         context = llama.llama_init_from_model(model, settings)
     if not context:
-        raise EngineError(f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}")
+        raise EngineError(
+            f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}"
+        )
     try:
         yield context
     finally:

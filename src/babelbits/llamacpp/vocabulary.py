@@ -133,6 +133,14 @@ def open_vocabulary(file: Path, *, pre_tokenizer: str | None = None) -> Iterator
         yield Vocabulary(library.load(), model, name=file.stem)
 
 
+def first_different(some: Sequence[int], others: Sequence[int]) -> int:
+    """How many tokens two readings of a text have in common from the start."""
+    same = 0
+    while same < min(len(some), len(others)) and some[same] == others[same]:
+        same += 1
+    return same
+
+
 def difference(text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any) -> str:
     """Where two tokenizers read a text differently: the place, and what each makes of it.
 
@@ -145,9 +153,7 @@ def difference(text: str, *, expected: Sequence[int], found: Sequence[int], toke
     tokenizer : Hugging Face tokenizer
         The checkpoint's.
     """
-    same = 0
-    while same < min(len(expected), len(found)) and expected[same] == found[same]:
-        same += 1
+    same = first_different(expected, found)
     place = len(tokenizer.decode(expected[:same])) if same else 0
     shown = text[max(0, place - _SHOWN_LETTERS) : place + _SHOWN_LETTERS]
     part = slice(same, same + _SHOWN_TOKENS)

@@ -263,7 +263,7 @@ def draw(
         If a window would be longer than the context, or the text is too short.
     """
     _check_sizes(spec, context)
-    prefix = _opening(tokenizer)
+    prefix = opening(tokenizer)
     if spec.source == "bundled":
         strip, used = _strip(spec, documents, tokenizer, enough=None)
         samples, tokens = _fill(spec, len(strip), context=context, prefix=len(prefix))
@@ -299,7 +299,7 @@ def _check_sizes(spec: CalibrationSpec, context: int) -> None:
         )
 
 
-def _opening(tokenizer: Tokenizer) -> tuple[int, ...]:
+def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
     """The special tokens that the tokenizer puts before a text."""
     probe = "a"
     plain = list(tokenizer(probe, add_special_tokens=False)["input_ids"])

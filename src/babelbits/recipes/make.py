@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
@@ -30,6 +31,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.gguf_notes import conversion_notes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -46,7 +48,7 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord
+from babelbits.records import JSON, CalibrationRecord, ConversionRecord, Manifest, TensorRecord
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
@@ -70,9 +72,10 @@ class _Job:
     config: JSON
     device: str
     seed: int
-    texts: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
     trust_remote_code: bool
     allow_pickle: bool
+    allow_token_differences: bool
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -93,9 +96,10 @@ def make(
     base_label: str,
     base_hash: str,
     seed: int,
-    texts: Sequence[str] = (),
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    allow_token_differences: bool = False,
     device: str = "auto",
 ) -> Manifest:
     """Quantize the model in `base` and leave a complete variant in `out`.
@@ -116,11 +120,14 @@ def make(
         Recorded as given.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
-    texts : sequence of str
-        What the model will be asked: where a format brings its own tokenizer, it must read these as
-        the base model's does.
+    texts : mapping
+        What the model will be asked, by language: where a format brings its own tokenizer and its
+        own computation, it must read these as the base model does, and give the same numbers.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
+    allow_token_differences : bool
+        Allow a format whose own tokenizer reads some of these languages otherwise; engines give it
+        the base model's tokens, and the manifest's notes name the languages.
     device : str
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
 
@@ -162,6 +169,7 @@ def make(
         texts=texts,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
+        allow_token_differences=allow_token_differences,
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
@@ -170,11 +178,11 @@ def make(
         if checkpoint.weight_files(base):
             check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
-            record = _quantize(job, folder)
+            made = _quantize(job, folder)
         manifest = _describe(
             folder,
             job=job,
-            calibration=record,
+            made=made,
             variant_id=variant_id,
             base_label=base_label,
             base_hash=base_hash,
@@ -249,8 +257,16 @@ def _write_errors() -> Iterator[None]:
 # --- the work ----------------------------------------------------------------------------------
 
 
-def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
-    """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What is known of a variant's making beside its files."""
+
+    calibration: CalibrationRecord | None
+    conversion: ConversionRecord | None = None
+
+
+def _quantize(job: _Job, folder: Path) -> _Made:
+    """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
             return _llama(job, folder, tokenizer=vocabulary)
@@ -276,7 +292,7 @@ def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
     else:
         _compress(job, folder, calibration=calibration, tokenizer=tokenizer, device=device)
     tokenizer.save_pretrained(folder)
-    return calibration.record if calibration is not None else None
+    return _Made(calibration=calibration.record if calibration is not None else None)
 
 
 def _compress(
@@ -300,12 +316,12 @@ def _compress(
     )
 
 
-def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | None:
+def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> _Made:
     from babelbits.recipes.gguf import record_of_file, save_gguf
 
     ready = matrix_file(job.calibration) if job.calibration is not None else None
     calibration = None if ready is not None else _draw(job, tokenizer)
-    matrix = save_gguf(
+    made = save_gguf(
         job.base,
         folder,
         info=job.info,
@@ -314,11 +330,15 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | No
         ready=ready,
         tokenizer=tokenizer,
         texts=job.texts,
+        config=job.config,
         trust_remote_code=job.trust_remote_code,
+        allow_pickle=job.allow_pickle,
+        allow_token_differences=job.allow_token_differences,
     )
-    if ready is not None and job.calibration is not None and matrix is not None:
-        return record_of_file(job.calibration, ready, matrix)
-    return calibration.record if calibration is not None else None
+    record = None if calibration is None else calibration.record
+    if ready is not None and job.calibration is not None and made.matrix is not None:
+        record = record_of_file(job.calibration, ready, made.matrix)
+    return _Made(calibration=record, conversion=made.conversion)
 
 
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
@@ -336,7 +356,7 @@ def _describe(
     folder: Path,
     *,
     job: _Job,
-    calibration: CalibrationRecord | None,
+    made: _Made,
     variant_id: str,
     base_label: str,
     base_hash: str,
@@ -349,12 +369,17 @@ def _describe(
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
+    notes = (
+        gguf_base.note(job.config),
+        gguf_blocks.found(tensors, job.info.name),
+        *conversion_notes(made.conversion),
+    )
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
         parameters=job.parameters,
-        calibration=calibration,
+        calibration=made.calibration,
+        conversion=made.conversion,
         base_model=base_label,
         base_hash=base_hash,
         weights_hash=weights_hash(files),

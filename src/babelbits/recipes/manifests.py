@@ -12,7 +12,14 @@ from pathlib import Path
 
 from babelbits.errors import ModelError, StoreError
 from babelbits.recipes import tensors as checkpoint
-from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord, digest
+from babelbits.records import (
+    JSON,
+    CalibrationRecord,
+    ConversionRecord,
+    Manifest,
+    TensorRecord,
+    digest,
+)
 from babelbits.store.atomic import write_atomically
 
 MANIFEST = "manifest.json"
@@ -65,9 +72,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         calibration = fields.pop("calibration")
         tensors = fields.pop("tensors")
         notes = tuple(fields.pop("notes", ()))
+        conversion = fields.pop("conversion", None)
         return Manifest(
             calibration=CalibrationRecord(**calibration) if calibration else None,
             tensors=tuple(_tensor(tensor) for tensor in tensors),
+            conversion=_conversion(conversion) if conversion else None,
             notes=notes,
             **fields,
         )
@@ -79,6 +88,10 @@ def read_manifest(folder: Path) -> Manifest | None:
             where=str(path),
             hint=_MEND,
         ) from error
+
+
+def _conversion(fields: JSON) -> ConversionRecord:
+    return ConversionRecord(**{**fields, "other_tokens": tuple(fields["other_tokens"])})
 
 
 def _tensor(fields: JSON) -> TensorRecord:
