@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.formats.own_code import brings_code
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base, gguf_blocks
@@ -167,7 +168,7 @@ def make(
         device=device,
         seed=seed,
         texts=texts,
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
         allow_token_differences=allow_token_differences,
     )
