@@ -10,18 +10,23 @@ max less min, and twice the largest weight (mit-han-lab takes the largest magnit
 """
 
 import importlib
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from babelbits.errors import RecipeError
+from babelbits.errors import BabelbitsError, RecipeError
+from babelbits.formats import linear
 from babelbits.quiet import no_loguru, replaced
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.catalogue import RecipeInfo, Value
+from babelbits.recipes.experts import MOST_UNROUTED, routing
+from babelbits.recipes.scope import Scope, intended, patterns
+from babelbits.records import ExpertsRecord
 
-_IGNORE = ["lm_head"]
+_HEAD_ALONE = ("lm_head",)
 _PROBE_TOKENS = 64
 _TOLERANCE = {"torch.float32": 1e-3, "torch.float16": 0.05, "torch.bfloat16": 0.15}
 """Largest relative change of the logits that rounding alone explains, by the weights' dtype."""
@@ -40,24 +45,54 @@ def save_compressed(
     tokenizer: Any,
     device: str,
     seed: int,
-) -> None:
+    trust_remote_code: bool = False,
+    most_unrouted: float = MOST_UNROUTED,
+) -> tuple[Scope, ExpertsRecord | None]:
     """Quantize `model` in place and save it to `folder`.
+
+    Experts become linear layers first. While the library calibrates, each sees every token, as the
+    library has it; the record says where the router would have sent them.
+
+    Returns
+    -------
+    scope : Scope
+        What the recipe means on this model.
+    experts : ExpertsRecord, optional
+        Which experts the calibration text reached; None without experts or text.
 
     Raises
     ------
+    CalibrationError
+        If the router sends no token of the text to more than `most_unrouted` of a layer's experts.
     RecipeError
         If the library fails, or did something else than the recipe says.
     """
     _import_library()
+    linear.plain(model, conv1d=True)
+    linear.unfuse(model)
+    scope = intended(model, recipe=info.name, settled=parameters)
+    ignore = patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
-        modifiers = _modifiers(info, parameters, model)
+        modifiers = _modifiers(info, parameters, model, ignore)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
-        _oneshot(model, modifiers, calibration, tokenizer)
+        with routing(model, calibration, most_unrouted=most_unrouted) as counts:
+            _oneshot(model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code)
         _refuse_fallback(modifiers)
         if probe is not None:
             probe.refuse_change(model)
         _refuse_non_finite(model)
         model.save_pretrained(folder, save_compressed=True)
+    if ignore != _HEAD_ALONE:
+        _write_ignore(folder, ignore)
+    return scope, counts.record()
+
+
+def _write_ignore(folder: Path, ignore: Sequence[str]) -> None:
+    """Write what is left as patterns: the library writes names, which change when it is loaded."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["quantization_config"]["ignore"] = list(ignore)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _import_library() -> None:
@@ -76,7 +111,9 @@ def _import_library() -> None:
 # --- what the library is asked to do -----------------------------------------------------------
 
 
-def _modifiers(info: RecipeInfo, parameters: Mapping[str, Value], model: Any) -> list[Any]:
+def _modifiers(
+    info: RecipeInfo, parameters: Mapping[str, Value], model: Any, ignore: Sequence[str]
+) -> list[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
@@ -87,13 +124,13 @@ def _modifiers(info: RecipeInfo, parameters: Mapping[str, Value], model: Any) ->
         order = parameters["actorder"]
         gptq = GPTQModifier(
             config_groups=groups,
-            ignore=_IGNORE,
+            ignore=list(ignore),
             dampening_frac=parameters["dampening"],
             block_size=parameters["block_size"],
             actorder=None if order == "none" else order,
         )
         return [gptq]
-    rounding = QuantizationModifier(config_groups=groups, ignore=_IGNORE)
+    rounding = QuantizationModifier(config_groups=groups, ignore=list(ignore))
     if info.method == "smoothquant":
         smooth = SmoothQuantModifier(
             smoothing_strength=parameters["smoothing_strength"], mappings=_mappings(model)
@@ -142,7 +179,12 @@ def _mappings(model: Any) -> list[Any] | None:
 
 
 def _oneshot(
-    model: Any, modifiers: list[Any], calibration: Calibration | None, tokenizer: Any
+    model: Any,
+    modifiers: list[Any],
+    calibration: Calibration | None,
+    tokenizer: Any,
+    *,
+    trust_remote_code: bool,
 ) -> None:
     from llmcompressor import oneshot
 
@@ -153,8 +195,13 @@ def _oneshot(
             processor=tokenizer,
             dataset=None if calibration is None else _loader(calibration),
             shuffle_calibration_samples=False,
+            trust_remote_code_model=trust_remote_code,
         )
+    except BabelbitsError:
+        raise
     except Exception as error:
+        if isinstance(error.__cause__, BabelbitsError):
+            raise error.__cause__ from error
         reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise RecipeError(
             f"llm-compressor cannot quantize a '{model.config.model_type}' model so: {reason}"

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from babelbits.recipes.calibration import (
     read_documents,
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
+from babelbits.recipes.experts import MOST_UNROUTED, note_of
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.gguf_notes import conversion_notes
 from babelbits.recipes.loading import (
@@ -49,7 +50,15 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, ConversionRecord, Manifest, TensorRecord
+from babelbits.recipes.scope import Scope, check_promise, notes_of
+from babelbits.records import (
+    JSON,
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+)
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
@@ -77,6 +86,7 @@ class _Job:
     trust_remote_code: bool
     allow_pickle: bool
     allow_token_differences: bool
+    most_unrouted: float
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -102,6 +112,7 @@ def make(
     allow_pickle: bool = False,
     allow_token_differences: bool = False,
     device: str = "auto",
+    most_unrouted: float = MOST_UNROUTED,
 ) -> Manifest:
     """Quantize the model in `base` and leave a complete variant in `out`.
 
@@ -131,6 +142,8 @@ def make(
         the base model's tokens, and the manifest's notes name the languages.
     device : str
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
+    most_unrouted : float
+        Share of a layer's experts that the router may send no calibration text, in [0, 1].
 
     Raises
     ------
@@ -171,6 +184,7 @@ def make(
         trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
         allow_token_differences=allow_token_differences,
+        most_unrouted=most_unrouted,
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
@@ -264,26 +278,29 @@ class _Made:
 
     calibration: CalibrationRecord | None
     conversion: ConversionRecord | None = None
+    scope: Scope | None = None
+    """What the recipe means on the model; None for llama.cpp's types."""
 
 
 def _quantize(job: _Job, folder: Path) -> _Made:
     """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
-            return _llama(job, folder, tokenizer=vocabulary)
+            return _Made(calibration=_llama(job, folder, tokenizer=vocabulary))
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
-        return _llama(job, folder, tokenizer=tokenizer)
+        return _Made(calibration=_llama(job, folder, tokenizer=tokenizer))
     calibration = _draw(job, tokenizer)
+    record = None if calibration is None else calibration.record
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
         from babelbits.recipes.bnb import save_bitsandbytes
 
-        save_bitsandbytes(
+        scope = save_bitsandbytes(
             job.base,
             folder,
-            method=job.info.method,
+            info=job.info,
             parameters=job.parameters,
             config=job.config,
             device=device,
@@ -291,21 +308,24 @@ def _quantize(job: _Job, folder: Path) -> _Made:
             allow_pickle=job.allow_pickle,
         )
     else:
-        _compress(job, folder, calibration=calibration, tokenizer=tokenizer, device=device)
+        scope, experts = _compress(
+            job, folder, calibration=calibration, tokenizer=tokenizer, device=device
+        )
+        record = None if record is None else replace(record, experts=experts)
     tokenizer.save_pretrained(folder)
-    return _Made(calibration=calibration.record if calibration is not None else None)
+    return _Made(calibration=record, scope=scope)
 
 
 def _compress(
     job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any, device: str
-) -> None:
+) -> tuple[Scope, ExpertsRecord | None]:
     from babelbits.recipes.compressed import save_compressed
 
     # llm-compressor moves one block at a time to the device, so the model stays in main memory.
     model = load_model(
         job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
     )
-    save_compressed(
+    return save_compressed(
         model,
         folder,
         info=job.info,
@@ -314,6 +334,8 @@ def _compress(
         tokenizer=tokenizer,
         device=device,
         seed=job.seed,
+        trust_remote_code=job.trust_remote_code,
+        most_unrouted=job.most_unrouted,
     )
 
 
@@ -367,6 +389,8 @@ def _describe(
     bits = checkpoint.bits_per_weight(tensors)
     if bits is None or not (quantized or job.info.method == "convert"):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
+    if made.scope is not None:
+        check_promise(made.scope, quantized, recipe=job.info.name)
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
@@ -374,6 +398,7 @@ def _describe(
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
         *conversion_notes(made.conversion),
+        *_notes(made),
     )
     return Manifest(
         variant_id=variant_id,
@@ -395,6 +420,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _notes(made: _Made) -> Iterator[str | None]:
+    if made.scope is not None:
+        yield from notes_of(made.scope)
+    if made.calibration is not None and made.calibration.experts is not None:
+        yield note_of(made.calibration.experts)
 
 
 def _tensors(

@@ -16,6 +16,7 @@ from babelbits.records import (
     JSON,
     CalibrationRecord,
     ConversionRecord,
+    ExpertsRecord,
     Manifest,
     TensorRecord,
     digest,
@@ -74,7 +75,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         notes = tuple(fields.pop("notes", ()))
         conversion = fields.pop("conversion", None)
         return Manifest(
-            calibration=CalibrationRecord(**calibration) if calibration else None,
+            calibration=_calibration(calibration) if calibration else None,
             tensors=tuple(_tensor(tensor) for tensor in tensors),
             conversion=_conversion(conversion) if conversion else None,
             notes=notes,
@@ -92,6 +93,18 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def _conversion(fields: JSON) -> ConversionRecord:
     return ConversionRecord(**{**fields, "other_tokens": tuple(fields["other_tokens"])})
+
+
+def _calibration(fields: JSON) -> CalibrationRecord:
+    experts = fields.pop("experts", None)
+    if experts is None:
+        return CalibrationRecord(**fields)
+    lists = {name: tuple(experts[name]) for name in ("layers", "n_experts")}
+    counts = {
+        name: {key: tuple(row) for key, row in experts[name].items()}
+        for name in ("unrouted", "fewest")
+    }
+    return CalibrationRecord(experts=ExpertsRecord(**lists, **counts), **fields)
 
 
 def _tensor(fields: JSON) -> TensorRecord:
