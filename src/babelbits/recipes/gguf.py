@@ -19,19 +19,27 @@ from babelbits.llamacpp import library
 from babelbits.llamacpp.gguf_file import IMATRIX, MODEL, read_tensors
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    check_fits,
+    fitted,
     read_imatrix,
+    without_data,
     write_imatrix,
 )
 from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.gguf_base import is_gguf
 from babelbits.recipes.gguf_checked import checked_conversion, whole_file
+from babelbits.recipes.gguf_experts import experts_of, refuse_unrouted
 from babelbits.recipes.gguf_imatrix import compute_imatrix
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
 from babelbits.recipes.gguf_tokens import Texts
 from babelbits.recipes.manifests import model_files, sha256
-from babelbits.records import CalibrationRecord, ConversionRecord, digest
+from babelbits.records import (
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    TensorRecord,
+    digest,
+)
 
 _ALSO_KEPT = ("config.json", "generation_config.json")
 """Of the base model: what engines ask about contexts and ends of texts."""
@@ -47,6 +55,10 @@ class Made:
     """That it was quantized with; None if with none."""
     conversion: ConversionRecord | None
     """None where the base model is a GGUF file."""
+    experts: ExpertsRecord | None
+    """Where the routers sent the matrix' text; None where there are no experts, or no matrix."""
+    without_data: tuple[str, ...]
+    """Quantized weights of which the matrix says nothing."""
 
 
 def save_gguf(
@@ -63,6 +75,7 @@ def save_gguf(
     trust_remote_code: bool,
     allow_pickle: bool,
     allow_token_differences: bool,
+    most_unrouted: float,
 ) -> Made:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
 
@@ -86,12 +99,16 @@ def save_gguf(
         The base model's `config.json`.
     trust_remote_code, allow_pickle, allow_token_differences : bool
         As in the study.
+    most_unrouted : float
+        Share of a layer's experts that the calibration text may leave without a token, in [0, 1].
 
     Raises
     ------
     RecipeError
         If llama.cpp cannot convert or quantize the model, computes something else, or reads text
         otherwise than the model does and that is not allowed; or if the matrix is of another model.
+    CalibrationError
+        If the text reaches too few experts.
     ModelError
         If a file holds no matrix, or the model brings its own code and that is not trusted.
     StudyError
@@ -121,6 +138,11 @@ def save_gguf(
             )
         if calibration is not None:
             matrix = _matrix(model, shared, calibration)
+    experts = None
+    if matrix is not None:
+        matrix = fitted(matrix, _by_name(model))
+        experts = experts_of(matrix)
+        refuse_unrouted(matrix, most=most_unrouted)
     _quantize(
         model,
         folder / MODEL,
@@ -134,7 +156,12 @@ def save_gguf(
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-    return Made(matrix=matrix, conversion=conversion)
+    silent = [] if matrix is None else without_data(matrix, _by_name(folder / MODEL))
+    return Made(matrix=matrix, conversion=conversion, experts=experts, without_data=tuple(silent))
+
+
+def _by_name(file: Path) -> dict[str, TensorRecord]:
+    return {tensor.name: tensor for tensor in read_tensors(file)}
 
 
 def _quantize(
@@ -150,8 +177,6 @@ def _quantize(
     if info.mixture is None:
         _link(model, target)
         return
-    if matrix is not None:
-        check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
     quantize(
         model,
         target,
@@ -207,6 +232,8 @@ def _matrix(model: Path, shared: Path, calibration: Calibration) -> ImportanceMa
                 model,
                 calibration.windows,
                 datasets=[_name(calibration)],
+                languages=calibration.languages,
+                spoken=calibration.spoken,
                 threads=library.n_threads(),
             )
             write_imatrix(partial, computed)

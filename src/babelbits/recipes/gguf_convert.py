@@ -5,12 +5,12 @@ taken on trust: what comes of it is compared with the original, token by token (
 number by number (`gguf_compare`).
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-from babelbits.errors import ModelError, RecipeError
+from babelbits.errors import RecipeError
+from babelbits.formats.own_code import brings_code, refuse_code
 from babelbits.llamacpp import converter
 from babelbits.recipes.gguf_tokens import OTHERS, is_byte_level, pre_tokenizer
 from babelbits.store.atomic import check_growth
@@ -50,12 +50,11 @@ def convert(
     MissingExtraError, StoreError
         If the converter is not there and cannot be got, or not be kept.
     """
-    if not trust_remote_code:
-        _refuse_code(base)
+    refuse_code(base, trusted=trust_remote_code)
     folder = converter.need()
     command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
     fallback = pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
-    trust = "trusted" if trust_remote_code else ""
+    trust = "trusted" if trust_remote_code and brings_code(base) else ""
     what = [fallback, name or "", trust, str(base), "--outfile", str(out), "--outtype", kind]
     child = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
     if child.returncode == 0 and out.is_file():
@@ -70,17 +69,6 @@ def convert(
         hint="it knows the architectures and tokenizers of published models; see "
         f"`python {converter.folder() / converter.SCRIPT} --print-supported-models`",
     )
-
-
-def _refuse_code(base: Path) -> None:
-    for name in ("config.json", "tokenizer_config.json"):
-        path = base / name
-        if path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
-            raise ModelError(
-                "the model brings its own code, and llama.cpp's converter would run it",
-                where=str(path),
-                hint="read that code first; then set trust_remote_code = true in [model]",
-            )
 
 
 def _reason(log: str) -> str:

@@ -33,7 +33,7 @@ from babelbits.recipes.calibration import (
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
 from babelbits.recipes.fit import check, check_shapes
-from babelbits.recipes.gguf_notes import conversion_notes
+from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -280,6 +280,7 @@ class _Made:
     conversion: ConversionRecord | None = None
     scope: Scope | None = None
     """What the recipe means on the model; None for llama.cpp's types."""
+    notes: tuple[str, ...] = ()
 
 
 def _quantize(job: _Job, folder: Path) -> _Made:
@@ -357,11 +358,19 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> _Made:
         trust_remote_code=job.trust_remote_code,
         allow_pickle=job.allow_pickle,
         allow_token_differences=job.allow_token_differences,
+        most_unrouted=job.most_unrouted,
     )
     record = None if calibration is None else calibration.record
     if ready is not None and job.calibration is not None and made.matrix is not None:
         record = record_of_file(job.calibration, ready, made.matrix)
-    return _Made(calibration=record, conversion=made.conversion)
+    return _Made(
+        calibration=None if record is None else replace(record, experts=made.experts),
+        conversion=made.conversion,
+        notes=(
+            *conversion_notes(made.conversion),
+            *matrix_notes(made.experts, made.without_data),
+        ),
+    )
 
 
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
@@ -397,7 +406,7 @@ def _describe(
     notes = (
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
-        *conversion_notes(made.conversion),
+        *made.notes,
         *_notes(made),
     )
     return Manifest(
@@ -425,8 +434,8 @@ def _describe(
 def _notes(made: _Made) -> Iterator[str | None]:
     if made.scope is not None:
         yield from notes_of(made.scope)
-    if made.calibration is not None and made.calibration.experts is not None:
-        yield note_of(made.calibration.experts)
+        if made.calibration is not None and made.calibration.experts is not None:
+            yield note_of(made.calibration.experts)
 
 
 def _tensors(
