@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelbits.errors import RecipeError
+from babelbits.formats.text_model import text_config
 from babelbits.llamacpp.forward import chosen_logprobs, next_logprobs
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.loading import load_model
@@ -172,11 +173,17 @@ def allowed(record: ConversionRecord, language: str) -> float:
 
 
 def _advice(config: Mapping[str, Any]) -> str:
-    kinds = {str(config.get("model_type")), str(config.get("text_config", {}).get("model_type"))}
-    if kinds & set(_BY_LAYERS):
+    text = text_config(config)
+    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    if rope.get("truncate") is False:
+        return (
+            "llama.cpp rounds the bounds of YaRN's ramp to whole dimensions, and this config says "
+            "that they are not (`truncate` is false); use recipes of transformers for this model"
+        )
+    if {str(config.get("model_type")), str(text.get("model_type"))} & set(_BY_LAYERS):
         return (
             "llama.cpp decides this architecture's sliding pattern by its published number of "
-            "layers, not by the config: a model with another number cannot be a GGUF file. Use "
+            "layers, not by the config: a model with another number cannot be a GGUF file; use "
             "recipes of transformers for this model"
         )
     return (
