@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
 from babelbits.records import JSON
@@ -61,8 +62,8 @@ def refuse_pickle(base: Path) -> None:
 
 def context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    text = config.get("text_config", config)
-    for key in ("max_position_embeddings", "n_positions", "seq_length"):
+    text = text_config(config)
+    for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
         if isinstance(text.get(key), int):
             return int(text[key])
     return FALLBACK_CONTEXT
@@ -122,10 +123,11 @@ def load_model(
         If there is no causal language model, or loading it would need what is not allowed.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
             dtype="auto",

@@ -20,10 +20,10 @@ import torch
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
+from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_HEADLESS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining")
 _DEFAULT_CONTEXT = 2048
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
@@ -83,7 +83,7 @@ def _fit_threads(n_weights: int) -> None:
 
 def context_length(config: Any, tokenizer: Any) -> int:
     """Largest input in tokens, found where lm-eval's `resolve_max_length` looks for it."""
-    text = getattr(config, "text_config", None) or config
+    text = config.get_text_config()
     for name in ("n_positions", "max_position_embeddings", "n_ctx"):
         value = getattr(text, name, None)
         if value is not None:
@@ -143,33 +143,19 @@ def _check_files(folder: Path, settings: EngineSettings) -> None:
 
 
 def _config(folder: Path, settings: EngineSettings) -> Any:
-    """The configuration of a causal language model."""
+    """The configuration of a causal language model, or of one that holds such a model."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    check_text_model(raw, where=str(folder))
     if raw.get("auto_map") and raw.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         _require_trust(folder, settings)
     config = AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
     )
-    brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    known = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or brings_code
-    names = config.architectures or []
-    headless = bool(names) and all(_is_headless(name) for name in names)
-    if not known or headless or getattr(config, "is_encoder_decoder", False):
-        raise ModelError(
-            f"not a causal language model: {', '.join(names) or config.model_type}",
-            where=str(folder),
-            hint="Babelbits evaluates decoder-only models (AutoModelForCausalLM)",
-        )
+    check_text_model(config.to_dict(), where=str(folder))
     return config
-
-
-def _is_headless(architecture: str) -> bool:
-    """Whether a checkpoint of this class lacks a language-model head."""
-    bare = architecture.endswith("Model") and not architecture.endswith("LMHeadModel")
-    return bare or architecture.endswith(_HEADLESS)
 
 
 def _require_trust(folder: Path, settings: EngineSettings) -> None:
@@ -197,12 +183,10 @@ def _model(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Any:
-    from transformers import AutoModelForCausalLM
-
     quantization = getattr(config, "quantization_config", None) or {}
     needs_map = _method(quantization) == "bitsandbytes"
     placed = {"device_map": {"": str(device)}} if needs_map else {}
-    model, report = AutoModelForCausalLM.from_pretrained(
+    model, report = auto_class(config).from_pretrained(
         folder,
         dtype=dtype,
         local_files_only=True,
