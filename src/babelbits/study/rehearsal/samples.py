@@ -6,7 +6,7 @@ Pure. Results depend on nothing here but the texts' tokens.
 from collections.abc import Sequence
 
 from babelbits.recipes.gguf import known_texts
-from babelbits.records import GenerateRequest, ScoreRequest
+from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 
 _LETTERS = 160
 """Of a text: some forty tokens."""
@@ -40,3 +40,8 @@ def questions(from_texts: Sequence[str]) -> tuple[ScoreRequest, ...]:
         for text in from_texts[:3]
         for ending in (text[50:70], text[70:84])
     )
+
+
+def whole(from_texts: Sequence[str]) -> tuple[TextRequest, ...]:
+    """The texts themselves, to be scored."""
+    return tuple(TextRequest(text=text) for text in from_texts)
