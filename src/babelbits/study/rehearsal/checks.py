@@ -89,6 +89,8 @@ class Rehearsal:
         As in the study.
     at : callable
         Told which check begins.
+    real : bool
+        The base stands for itself: variants are made of it already, and only checked.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Rehearsal:
         trust_remote_code: bool = False,
         allow_pickle: bool = False,
         at: Callable[[Check], None] = lambda _check: None,
+        real: bool = False,
     ) -> None:
         self._base, self._place, self._depth = base, place, depth
         self._settings = replace(
@@ -113,7 +116,8 @@ class Rehearsal:
         self._tell = at
         self._at: Check = "miniature"
         self._texts = samples.texts(texts)
-        self._built: Miniature | None = None
+        self._real = real
+        self._built = Miniature(folder=base, layers=0) if real else None
         self._baseline: Any = None
         self._windows: list[list[int]] = []
         self._logits: list[Any] = []
@@ -149,10 +153,17 @@ class Rehearsal:
         except Failed as error:
             return Fault(check=self._at, what=error.what, hint=error.hint, known=error.known)
         except BabelbitsError as error:
-            return Fault(check=self._at, what=_line(error.what), hint=error.hint)
+            return Fault(check=self._at, what=self._line(error.what), hint=error.hint)
         except Exception as error:  # noqa: BLE001  whatever a library raises is what we look for
-            return Fault(check=self._at, what=_line(f"{type(error).__name__}: {error}"))
+            return Fault(check=self._at, what=self._line(f"{type(error).__name__}: {error}"))
         return None
+
+    def _line(self, text: str) -> str:
+        """One line without the places of a rehearsal, which are gone when it is read."""
+        mini = self._place / self._depth.replace(" ", "-")
+        for path in (mini, self._place):
+            text = text.replace(str(path), "MINIATURE")
+        return " ".join(text.split())[:400]
 
     def _rehearse(self, variant: Variant) -> None:
         if variant.info.method == "none":
@@ -289,8 +300,7 @@ class Rehearsal:
             rendered = template.render([{"role": "user", "content": text}])
             if text.strip() not in rendered:
                 raise Failed(
-                    "the chat template writes a prompt without what is asked: "
-                    f"{rendered[-80:]!r}",
+                    f"the chat template writes a prompt without what is asked: {rendered[-80:]!r}",
                     hint="set template = false in [chat], or mend the template",
                     known=True,
                 )
@@ -355,8 +365,9 @@ class Rehearsal:
         file = folder / gguf_file.MODEL
         if variant.info.method == "k-quant":
             self._blocks(file)
-        self._begin("conversion")
-        self._conversion()
+        if not self._real:  # which is part of making a real one
+            self._begin("conversion")
+            self._conversion()
         if variant.info.method == "k-quant":
             self._begin("weights")
             self._gguf_weights(engine, folder)
@@ -475,10 +486,6 @@ class Rehearsal:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())[:400]
-
-
 def _short(spec: CalibrationSpec | None) -> CalibrationSpec | None:
     """A few short samples; of bundled text where the source is far away or is no text."""
     if spec is None:
@@ -501,7 +508,8 @@ def _is_exact(variant: Variant, settings: EngineSettings, engine: Any) -> bool:
     """Whether the shared and the plain path of a variant differ by rounding alone."""
     info = variant.info
     if info.family == "gguf":
-        return info.method == "convert" and engine.identity.dtype == "float32"
+        whole = variant.parameters.get("type") == "f32"  # f16 is multiplied in 16 bits
+        return whole and engine.identity.dtype == "float32"
     rounds = info.activation_bits is not None or info.method == "nf4"
     return not rounds and engine.identity.dtype == "float32"
 

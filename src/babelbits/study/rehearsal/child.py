@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ def main(job: Path) -> None:
 
     with quiet():
         for entry in asked["variants"]:
-            _rehearse(entry, stage, say)
+            if asked["made"] is None:
+                _rehearse(entry, stage, say)
+            else:
+                _examine(entry, stage("all layers"), Path(asked["made"]), say)
 
 
 def _mouth() -> Callable[[JSON], None]:
@@ -68,6 +72,7 @@ def _rehearsal(asked: JSON, depth: Depth, say: Callable[[JSON], None]) -> Rehear
         trust_remote_code=bool(asked["trust_remote_code"]),
         allow_pickle=bool(asked["allow_pickle"]),
         at=lambda check: say({"at": check}),
+        real=asked["made"] is not None,
     )
 
 
@@ -75,11 +80,7 @@ def _rehearse(
     entry: JSON, stage: Callable[[Depth], Rehearsal], say: Callable[[JSON], None]
 ) -> None:
     """All attempts that a variant still needs."""
-    variant = Variant(
-        recipe=entry["recipe"],
-        parameters=entry["parameters"],
-        calibration=_calibration(entry["calibration"]),
-    )
+    variant = _variant(entry)
     attempts: list[Attempt] = [Attempt.from_object(one) for one in entry["attempts"]]
     family = RECIPES[variant.recipe].family
     while (depth := next_depth(attempts, family=family)) is not None:
@@ -91,13 +92,25 @@ def _rehearse(
                 depth=depth, seconds=time.monotonic() - started, fault=fault, notes=tuple(notes)
             )
         )
-        say({"end": entry["key"], "attempt": _plain(attempts[-1])})
+        say({"end": entry["key"], "attempt": asdict(attempts[-1])})
 
 
-def _plain(attempt: Attempt) -> JSON:
-    from dataclasses import asdict
+def _examine(entry: JSON, real: Rehearsal, folder: Path, say: Callable[[JSON], None]) -> None:
+    """Check a variant that is made of the real base."""
+    say({"begin": entry["key"], "depth": "all layers"})
+    started = time.monotonic()
+    fault, notes = real.examine(folder, _variant(entry))
+    seconds = time.monotonic() - started
+    attempt = Attempt(depth="all layers", seconds=seconds, fault=fault, notes=tuple(notes))
+    say({"end": entry["key"], "attempt": asdict(attempt)})
 
-    return asdict(attempt)
+
+def _variant(entry: JSON) -> Variant:
+    return Variant(
+        recipe=entry["recipe"],
+        parameters=entry["parameters"],
+        calibration=_calibration(entry["calibration"]),
+    )
 
 
 def _calibration(fields: JSON | None) -> CalibrationSpec | None:

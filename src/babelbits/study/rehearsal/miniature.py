@@ -204,9 +204,7 @@ def _new(config: Any, *, trust_remote_code: bool) -> Any:
 # --- the files -----------------------------------------------------------------------------------
 
 
-def _write(
-    base: Path, folder: Path, config: JSON, *, layers: int, trust_remote_code: bool
-) -> None:
+def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust_remote_code: bool) -> None:
     """Config, weights and tokenizer files."""
     import torch
 
@@ -221,7 +219,9 @@ def _write(
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point or dtype.itemsize < 2:
         dtype = torch.float32
     with torch.device("meta"):
-        weights = sum(w.numel() for w in _new(read, trust_remote_code=trust_remote_code).parameters())
+        weights = sum(
+            w.numel() for w in _new(read, trust_remote_code=trust_remote_code).parameters()
+        )
     if weights > MOST_WEIGHTS:
         raise NotSmall(f"its smallest form has {weights:,} weights")
     with torch.random.fork_rng(), torch.no_grad():

@@ -38,6 +38,7 @@ from babelbits.study.spec import VariantSpec
 MODULE = "babelbits.study.rehearsal.child"
 _PATIENCE = 900.0
 """Seconds without a word after which the child is taken for stuck."""
+_STUCK = "its process was stuck"
 _LIBRARIES = {
     "none": "transformers",
     "compressed-tensors": "llmcompressor",
@@ -63,6 +64,8 @@ class Stage:
     """Whether the study asks through the chat template."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    made: Path | None = None
+    """A variant of the base itself that is to be checked in place of one of a miniature."""
 
 
 def rehearse_variant(base: Path, variant: VariantSpec, **options: Any) -> Result:
@@ -136,11 +139,11 @@ def rehearse_variants(
         for key, variant in todo.items():
             reason = Fault(check="miniature", what="a GGUF file cannot be shrunk", known=True)
             tried = [Attempt(depth="one period", seconds=0.0, fault=reason)]
-            yield from _for_all(_concluded(variant, tried, architecture), alike[key])
+            yield from _for_all(concluded(variant, tried, architecture), alike[key])
         return
-    for key, attempts in _attempts(stage, todo):
-        result = _concluded(todo[key], attempts, architecture)
-        if remember:
+    for key, attempts in all_attempts(stage, todo):
+        result = concluded(todo[key], attempts, architecture)
+        if remember and not _by_chance(result):
             memory.keep(key, result)
         yield from _for_all(result, alike[key])
 
@@ -150,7 +153,14 @@ def _for_all(result: Result, group: Sequence[VariantSpec]) -> Iterator[Result]:
         yield replace(result, label=variant.label, seconds=0.0 if number else result.seconds)
 
 
-def _concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: str) -> Result:
+def _by_chance(result: Result) -> bool:
+    """Whether another try may end otherwise: a process killed for want of memory, or stuck."""
+    words = (signal.SIGKILL.name, _STUCK)
+    return result.fault is not None and any(word in result.fault.what for word in words)
+
+
+def concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: str) -> Result:
+    """What the attempts of a variant come to, with the library that it needs."""
     distribution = _LIBRARIES[RECIPES[variant.recipe].family]
     return conclude(
         attempts,
@@ -164,12 +174,13 @@ def _concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: 
 # --- the child -----------------------------------------------------------------------------------
 
 
-def _attempts(
+def all_attempts(
     stage: Stage, variants: Mapping[str, VariantSpec]
 ) -> Iterator[tuple[str, list[Attempt]]]:
     """All attempts of every variant, as each is closed."""
     attempts: dict[str, list[Attempt]] = {key: [] for key in variants}
-    with tempfile.TemporaryDirectory(prefix="babelbits-rehearsal-") as place:
+    home = None if stage.made is None else stage.made.parent  # a real model may not fit elsewhere
+    with tempfile.TemporaryDirectory(prefix=".rehearsal-", dir=home) as place:
         while attempts:
             for key in _one_child(stage, variants, attempts, Path(place)):
                 yield key, attempts.pop(key)
@@ -198,10 +209,12 @@ def _one_child(
             elif "end" in said:
                 key, current = said["end"], None
                 attempts[key].append(Attempt.from_object(said["attempt"]))
-                if _closed(attempts[key], variants[key]):
+                if stage.made is not None or _closed(attempts[key], variants[key]):
                     yield key
         if attempts:
-            yield from _died(child, current, attempts, variants, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            made = stage.made is not None
+            yield from _died(child, current, attempts, variants, seconds=seconds, made=made)
     finally:
         child.end()
 
@@ -211,7 +224,9 @@ def _died(
     current: tuple[str, Depth] | None,
     attempts: dict[str, list[Attempt]],
     variants: Mapping[str, VariantSpec],
+    *,
     seconds: float,
+    made: bool,
 ) -> Iterator[str]:
     """What it means that the child is gone before all is closed."""
     what = child.death()
@@ -225,7 +240,7 @@ def _died(
     key, depth = current
     fault = Fault(check=child.stage or "making", what=what)
     attempts[key].append(Attempt(depth=depth, seconds=seconds, fault=fault))
-    if _closed(attempts[key], variants[key]):
+    if made or _closed(attempts[key], variants[key]):
         yield key
 
 
@@ -249,6 +264,7 @@ def _job(
         **asdict(stage),
         "base": str(stage.base.resolve()),
         "place": str(place),
+        "made": None if stage.made is None else str(stage.made),
         "variants": [
             {
                 "key": key,
@@ -313,12 +329,14 @@ class _Child:
         """How it ended, in plain words."""
         code = self._process.wait()
         if self._stuck:
-            return f"it was stuck for {_PATIENCE:g} seconds"
+            return f"{_STUCK} for {_PATIENCE:g} seconds"
         how = f"its process ended with exit code {code}"
         if code < 0:
             how = f"the library killed its process ({signal.Signals(-code).name})"
         lines = [line for line in self._tail().splitlines() if line.strip()]
-        telling = [line for line in lines if "assert" in line.casefold() or "error" in line.casefold()]
+        telling = [
+            line for line in lines if "assert" in line.casefold() or "error" in line.casefold()
+        ]
         last = (telling or lines)[-1:]
         return how + (f": {last[0].strip()[:300]}" if last else "")
 

@@ -123,7 +123,8 @@ def next_depth(attempts: Sequence[Attempt], *, family: str) -> Depth | None:
     if len(attempts) == 1:
         return "two periods"
     repeated = fault.kind == attempts[0].fault.kind if attempts[0].fault else False
-    if len(attempts) == 2 and family == "gguf" and repeated:
+    reads_layers = family == "gguf" and fault.check in ("making", "loading", "conversion")
+    if len(attempts) == 2 and reads_layers and repeated:
         return "all layers"
     return None
 

@@ -131,9 +131,7 @@ def _head_counts(real: Heads) -> Iterator[tuple[int, int]]:
                 yield keys, keys * times
 
 
-def _with_hidden(
-    real: Heads, queries: int, keys: int, width: int, *, tied: bool
-) -> Heads | None:
+def _with_hidden(real: Heads, queries: int, keys: int, width: int, *, tied: bool) -> Heads | None:
     """The attention with a fitting hidden size; None where a divisibility is lost."""
     out, real_out = queries * width, real.queries * real.width
     if divisor(out) != divisor(real_out):
@@ -353,7 +351,11 @@ def _latent_attention(section: Section, *, hidden: int, queries: int) -> int:
     """MLA: widths of heads stay, their number shrinks."""
     width = section.whole("v_head_dim") or 1
     few = next(
-        (n for n in (2, 4, 8, 16) if n <= queries and divisor(n * width) == divisor(queries * width)),
+        (
+            n
+            for n in (2, 4, 8, 16)
+            if n <= queries and divisor(n * width) == divisor(queries * width)
+        ),
         queries,
     )
     section.put("num_attention_heads", few)
@@ -385,7 +387,9 @@ def _state_space(section: Section, *, hidden: int) -> None:
         return
     real = section.whole(number) or 1
     few = gcd(real, 32)
-    wide = next((n for n in ("mamba_d_head", "mamba_head_dim", "mamba_headdim") if section.whole(n)), None)
+    wide = next(
+        (n for n in ("mamba_d_head", "mamba_head_dim", "mamba_headdim") if section.whole(n)), None
+    )
     width = section.whole(wide) if wide else None
     expand = section.get("mamba_expand")
     own = section.whole("mamba_d_ssm")
