@@ -331,5 +331,9 @@ def linear_loading() -> Iterator[None]:
 
 
 def _method(quantizer: Any) -> str:
-    method = quantizer.quantization_config.quant_method
-    return str(getattr(method, "value", method))
+    return _word(quantizer.quantization_config.quant_method)
+
+
+def _word(choice: Any) -> str:
+    """What an enumeration's member, or a text in its place, says."""
+    return str(getattr(choice, "value", choice))

@@ -82,6 +82,13 @@ class Calibration:
 
     windows: tuple[tuple[int, ...], ...]
     record: CalibrationRecord
+    spoken: tuple[tuple[int, ...], ...]
+    """Of each token, the index in `languages`."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the text."""
+        return tuple(self.record.language.split(MIX))
 
 
 # --- documents ---------------------------------------------------------------------------------
@@ -265,16 +272,19 @@ def draw(
     _check_sizes(spec, context)
     prefix = _opening(tokenizer)
     if spec.source == "bundled":
-        strip, used = _strip(spec, documents, tokenizer, enough=None)
+        strip, used, spoken = _strip(spec, documents, tokenizer, enough=None)
         samples, tokens = _fill(spec, len(strip), context=context, prefix=len(prefix))
     else:
         samples = SAMPLES if spec.samples is None else spec.samples
         tokens = min(context, TOKENS) if spec.tokens is None else spec.tokens
-        strip, used = _strip(spec, documents, tokenizer, enough=samples * (tokens - len(prefix)))
+        enough = samples * (tokens - len(prefix))
+        strip, used, spoken = _strip(spec, documents, tokenizer, enough=enough)
     body = tokens - len(prefix)
     _check_enough(spec, have=len(strip), samples=samples, body=body)
-    windows = tuple(
-        (*prefix, *strip[start * body : (start + 1) * body]) for start in range(samples)
+    starts = range(0, samples * body, body)
+    windows = tuple((*prefix, *strip[start : start + body]) for start in starts)
+    tongues = tuple(
+        (*[spoken[start]] * len(prefix), *spoken[start : start + body]) for start in starts
     )
     record = CalibrationRecord(
         language=spec.language,
@@ -285,7 +295,7 @@ def draw(
         n_tokens=samples * tokens,
         seed=spec.seed,
     )
-    return Calibration(windows=windows, record=record)
+    return Calibration(windows=windows, record=record, spoken=tongues)
 
 
 def _check_sizes(spec: CalibrationSpec, context: int) -> None:
@@ -312,8 +322,13 @@ def _opening(tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def _strip(
     spec: CalibrationSpec, documents: Sequence[str], tokenizer: Tokenizer, *, enough: int | None
-) -> tuple[list[int], list[str]]:
-    """Shuffled documents end to end until there are `enough` tokens, and the documents used."""
+) -> tuple[list[int], list[str], list[int]]:
+    """Shuffled documents end to end until there are `enough` tokens, and the documents used.
+
+    Third, of each token the index of its language: documents of a mix take turns.
+    """
+    languages = len(spec.language.split(MIX))
+    spoken: list[int] = []
     rng = np.random.default_rng(spec.seed)
     strip: list[int] = []
     used: list[str] = []
@@ -327,7 +342,8 @@ def _strip(
         else:
             strip += tokenizer(text, add_special_tokens=False)["input_ids"]
             strip.append(tokenizer.eos_token_id)
-    return strip, used
+        spoken += [int(index) % languages] * (len(strip) - len(spoken))
+    return strip, used, spoken
 
 
 def _fill(spec: CalibrationSpec, have: int, *, context: int, prefix: int) -> tuple[int, int]:

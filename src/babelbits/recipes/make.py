@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from babelbits.recipes.calibration import (
     read_documents,
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
-from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.experts import MOST_UNROUTED, note_of
+from babelbits.recipes.fit import check
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -46,7 +47,14 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord
+from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, skeleton
+from babelbits.records import (
+    JSON,
+    CalibrationRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+)
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
@@ -73,6 +81,7 @@ class _Job:
     texts: Sequence[str]
     trust_remote_code: bool
     allow_pickle: bool
+    most_unrouted: float
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -97,6 +106,7 @@ def make(
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     device: str = "auto",
+    most_unrouted: float = MOST_UNROUTED,
 ) -> Manifest:
     """Quantize the model in `base` and leave a complete variant in `out`.
 
@@ -123,6 +133,8 @@ def make(
         Allow the model's own code, and pickled weights. Both can run anything.
     device : str
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
+    most_unrouted : float
+        Share of a layer's experts that the router may send no calibration text, in [0, 1].
 
     Raises
     ------
@@ -162,19 +174,18 @@ def make(
         texts=texts,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
+        most_unrouted=most_unrouted,
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
-        if checkpoint.weight_files(base):
-            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
-            record = _quantize(job, folder)
+            made = _quantize(job, folder)
         manifest = _describe(
             folder,
             job=job,
-            calibration=record,
+            made=made,
             variant_id=variant_id,
             base_label=base_label,
             base_hash=base_hash,
@@ -249,24 +260,34 @@ def _write_errors() -> Iterator[None]:
 # --- the work ----------------------------------------------------------------------------------
 
 
-def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
-    """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What is known of a variant's making beside its files."""
+
+    calibration: CalibrationRecord | None
+    scope: Scope | None = None
+    """What the recipe means on the model; None for llama.cpp's types."""
+
+
+def _quantize(job: _Job, folder: Path) -> _Made:
+    """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
-            return _llama(job, folder, tokenizer=vocabulary)
+            return _Made(calibration=_llama(job, folder, tokenizer=vocabulary))
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
-        return _llama(job, folder, tokenizer=tokenizer)
+        return _Made(calibration=_llama(job, folder, tokenizer=tokenizer))
     calibration = _draw(job, tokenizer)
+    record = None if calibration is None else calibration.record
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
         from babelbits.recipes.bnb import save_bitsandbytes
 
-        save_bitsandbytes(
+        scope = save_bitsandbytes(
             job.base,
             folder,
-            method=job.info.method,
+            info=job.info,
             parameters=job.parameters,
             config=job.config,
             device=device,
@@ -274,21 +295,26 @@ def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
             allow_pickle=job.allow_pickle,
         )
     else:
-        _compress(job, folder, calibration=calibration, tokenizer=tokenizer, device=device)
+        scope, experts = _compress(
+            job, folder, calibration=calibration, tokenizer=tokenizer, device=device
+        )
+        record = None if record is None else replace(record, experts=experts)
     tokenizer.save_pretrained(folder)
-    return calibration.record if calibration is not None else None
+    return _Made(calibration=record, scope=scope)
 
 
 def _compress(
     job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any, device: str
-) -> None:
+) -> tuple[Scope, ExpertsRecord | None]:
     from babelbits.recipes.compressed import save_compressed
 
+    empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+    intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
     # llm-compressor moves one block at a time to the device, so the model stays in main memory.
     model = load_model(
         job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
     )
-    save_compressed(
+    return save_compressed(
         model,
         folder,
         info=job.info,
@@ -297,6 +323,8 @@ def _compress(
         tokenizer=tokenizer,
         device=device,
         seed=job.seed,
+        trust_remote_code=job.trust_remote_code,
+        most_unrouted=job.most_unrouted,
     )
 
 
@@ -336,7 +364,7 @@ def _describe(
     folder: Path,
     *,
     job: _Job,
-    calibration: CalibrationRecord | None,
+    made: _Made,
     variant_id: str,
     base_label: str,
     base_hash: str,
@@ -346,15 +374,21 @@ def _describe(
     bits = checkpoint.bits_per_weight(tensors)
     if bits is None or not (quantized or job.info.method == "convert"):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
+    if made.scope is not None:
+        check_promise(made.scope, quantized, recipe=job.info.name)
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
+    notes = (
+        gguf_base.note(job.config),
+        gguf_blocks.found(tensors, job.info.name),
+        *_notes(made),
+    )
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
         parameters=job.parameters,
-        calibration=calibration,
+        calibration=made.calibration,
         base_model=base_label,
         base_hash=base_hash,
         weights_hash=weights_hash(files),
@@ -369,6 +403,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _notes(made: _Made) -> Iterator[str | None]:
+    if made.scope is not None:
+        yield from notes_of(made.scope)
+    if made.calibration is not None and made.calibration.experts is not None:
+        yield note_of(made.calibration.experts)
 
 
 def _tensors(

@@ -11,17 +11,22 @@ llama.cpp's types are not described here: they name their tensors themselves.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from babelbits.errors import RecipeError
+from babelbits.errors import ModelError, RecipeError
 from babelbits.formats.linear import linear_names
+from babelbits.formats.outside_text import IGNORE, is_outside_text
+from babelbits.formats.text_model import auto_class
 from babelbits.recipes.catalogue import Value, find
+from babelbits.recipes.fit import unfit
+from babelbits.recipes.tensors import count
+from babelbits.records import TensorRecord
 
-SMALL_SHARE = 0.01
-"""Layers that a group size does not fit are left where they hold no more of the weights."""
-
+PROMISE = 0.99
+"""Least share of the weights that a recipe means which a variant must hold quantized."""
 HEAD = "the output layer stays as it is"
 ROUTER = "it chooses the experts of a token"
 STATE = "it sets the time step of a state-space layer"
@@ -71,7 +76,7 @@ def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
     UnknownNameError
         If there is no such recipe.
     RecipeError
-        If the group size does not fit layers that hold more than `SMALL_SHARE` of the weights.
+        If the group size does not fit layers that hold more than `fit.SMALL_SHARE` of the weights.
     """
     info = find(recipe)
     shapes = linear_shapes(model)
@@ -88,35 +93,24 @@ def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
     return Scope(quantized=tuple(meant), left=left, shapes=shapes)
 
 
-def unfit(group_size: int, shapes: Mapping[str, tuple[int, int]]) -> list[str]:
-    """The layers whose inputs a group size does not divide, where leaving them changes little.
-
-    Parameters
-    ----------
-    group_size : int
-        Columns that share a scale.
-    shapes : mapping
-        (outputs, inputs) of the layers that would be quantized, by name.
+def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
+    """The model in a folder without its weights, on the meta device.
 
     Raises
     ------
-    RecipeError
-        If they hold more than `SMALL_SHARE` of the weights; names the first, and sizes that fit.
+    ModelError
+        If there is no causal language model, or it needs code that is not trusted.
     """
-    wrong = [name for name, (_, inputs) in shapes.items() if inputs % group_size]
-    weights = {name: outputs * inputs for name, (outputs, inputs) in shapes.items()}
-    share = sum(weights[name] for name in wrong) / max(1, sum(weights.values()))
-    if share <= SMALL_SHARE:
-        return wrong
-    sizes = sorted({inputs for _, inputs in shapes.values()})
-    fitting = [
-        str(2**power) for power in range(3, 13) if all(size % 2**power == 0 for size in sizes)
-    ]
-    raise RecipeError(
-        f"group size {group_size} does not divide the {shapes[wrong[0]][1]} inputs of '{wrong[0]}'",
-        hint=f"the layers' input sizes are {', '.join(map(str, sizes))}; "
-        + (f"these group sizes fit: {', '.join(fitting)}" if fitting else "no power of two fits"),
-    )
+    import torch
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            return auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(f"the model cannot be built: {first}", where=str(base)) from error
 
 
 def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
@@ -136,7 +130,7 @@ def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
 
 def _reason(model: Any, name: str) -> str | None:
     """Why no recipe quantizes a linear layer; None if they do."""
-    if outside_text(name):
+    if is_outside_text(name):
         return OUTSIDE
     if name.rpartition(".")[2] == "lm_head" or model.get_output_embeddings() is _at(model, name):
         return HEAD
@@ -153,14 +147,65 @@ def _at(model: Any, name: str) -> Any:
         return object()
 
 
-_OUTSIDE = re.compile(
-    r"(^|\.)(vision_\w+|visual|image_\w+|audio_\w+|embed_vision|embed_audio|multi_modal_projector|mm_projector|connector)(\.|$)"
-)
+def patterns(scope: Scope) -> tuple[str, ...]:
+    """The layers that a recipe leaves, as compressed-tensors reads them under `ignore`.
+
+    Prefixes are left open, because transformers renames them on load, and so is the layer's number
+    where no layer of that name is quantized.
+    """
+    found = {}
+    for name, reason in scope.left.items():
+        if reason == OUTSIDE or name == "lm_head":
+            continue
+        wide = _pattern(name, r"\d+")
+        clash = any(re.match(wide, other) for other in scope.quantized)
+        found[_pattern(name, None) if clash else wide] = None
+    outside = IGNORE if OUTSIDE in scope.left.values() else ()
+    return ("lm_head", *(f"re:{pattern}" for pattern in found), *outside)
 
 
-def outside_text(name: str) -> bool:
-    """Whether a module of this name belongs to a tower, a projector or another part than text."""
-    return _OUTSIDE.search(name) is not None
+def _pattern(name: str, number: str | None) -> str:
+    """A regular expression for a name, from its first number on, or for its last part."""
+    parts = name.split(".")
+    start = next((at for at, part in enumerate(parts) if part.isdigit()), len(parts)) - 1
+    body = (number if number and part.isdigit() else re.escape(part) for part in parts[start:])
+    return r"(.*\.)?" + r"\.".join(body) + "$"
+
+
+def notes_of(scope: Scope) -> Iterator[str]:
+    """What a recipe leaves beside the output layer, in a sentence a reason."""
+    total = sum(map(scope.n_weights, scope.shapes))
+    for reason in dict.fromkeys(scope.left.values()):
+        names = [name for name, other in scope.left.items() if other == reason]
+        share = sum(map(scope.n_weights, names)) / total
+        if reason != HEAD:
+            layers = "1 layer is" if len(names) == 1 else f"{len(names)} layers are"
+            yield (
+                f"{layers} not quantized ({share:.2%} of the weights of linear layers; "
+                f"'{names[0]}' first): {reason}"
+            )
+
+
+def check_promise(scope: Scope, quantized: Iterable[TensorRecord], *, recipe: str) -> None:
+    """Raise if the quantized weights of a checkpoint are not those that the recipe means.
+
+    They are compared by their number: names in files can differ from those of modules.
+
+    Raises
+    ------
+    RecipeError
+        If less than `PROMISE` of the weights are quantized, or others are.
+    """
+    found = count(quantized)
+    share = found / scope.n_quantized if scope.n_quantized else 0.0
+    if PROMISE <= share <= 2 - PROMISE:
+        return
+    raise RecipeError(
+        f"'{recipe}' means {scope.n_quantized:,} weights of this model, and {found:,} were "
+        f"quantized ({share:.1%})",
+        hint="the library does not know some layers of this architecture: use a recipe of another "
+        "library, e.g. 'q8_0' or 'q4_k_m' (llama.cpp)",
+    )
 
 
 # --- a variant ---------------------------------------------------------------------------------

@@ -10,7 +10,12 @@ Undefined is ``None`` with a reason, never 0 and never NaN.
 
 from babelbits.records.effects import Effect, Interval, Verdict
 from babelbits.records.hashing import JSON, canonical_json, digest
-from babelbits.records.manifests import CalibrationRecord, Manifest, TensorRecord
+from babelbits.records.manifests import (
+    CalibrationRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+)
 from babelbits.records.replies import (
     Failure,
     FailureKind,
@@ -30,6 +35,7 @@ __all__ = [
     "CalibrationRecord",
     "CellMeta",
     "Effect",
+    "ExpertsRecord",
     "Failure",
     "FailureKind",
     "GenerateRequest",

@@ -6,6 +6,23 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertsRecord:
+    """Where the routers of a mixture of experts send the calibration text.
+
+    Keys of the mappings are the text's languages, and 'all' where it has several.
+    """
+
+    layers: tuple[str, ...]
+    """Names of the modules that hold the experts."""
+    n_experts: tuple[int, ...]
+    """Experts of each layer."""
+    unrouted: Mapping[str, tuple[int, ...]]
+    """Experts of each layer that no token is sent to."""
+    fewest: Mapping[str, tuple[int, ...]]
+    """Tokens sent to the expert of each layer that is sent the fewest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRecord:
     """Which text a recipe saw."""
 
@@ -17,6 +34,8 @@ class CalibrationRecord:
     tokens_per_sample: int
     n_tokens: int
     seed: int
+    experts: ExpertsRecord | None = None
+    """Which experts of a mixture the text reaches; None where there are none or it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ import torch
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
+from babelbits.formats.forward import prepare_forward
+from babelbits.formats.linear import linear_loading
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
@@ -56,7 +58,7 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     device = _device(settings.device)
     dtype = _dtype(settings.dtype, device)
     _check_files(folder, settings)
-    with _as_model_errors(folder), quiet():
+    with _as_model_errors(folder), quiet(), linear_loading():
         config = _config(folder, settings)
         tokenizer = _tokenizer(folder, settings)
         model = _model(folder, config, settings=settings, device=device, dtype=dtype)
@@ -202,6 +204,7 @@ def _model(
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
+    prepare_forward(model)
     return (model if needs_map else model.to(device)).eval()
 
 
