@@ -11,7 +11,7 @@ import re
 _PARTS = (
     # images and video
     r"vision_\w+|visual\w*|vit|vit_\w+|image_\w+|img_\w+|pixel_\w+|video_tower|vpm|sam_model",
-    r"high_res_vision\w*|patch_embed\w*|embed_vision|embed_tokens_extend|vqmodel|generation_\w+",
+    r"high_res_vision\w*|patch_embed|embed_vision|embed_tokens_extend|vqmodel|generation_\w+",
     # sound
     r"audio_\w+|speech_\w+|embed_audio|apm|acoustic_\w+|semantic_tokenizer\w*",
     r"talker|token2wav|code2wav|codec_\w+|tts",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import brings_code, model_brings_code
 from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
@@ -91,7 +92,9 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            base, trust_remote_code=trust_remote_code and brings_code(base)
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _not_loadable(base, "tokenizer", error) from error
 
@@ -103,8 +106,9 @@ def load_model(
     allow_pickle: bool,
     quantization: Any = None,
     device: str = "cpu",
+    dtype: str = "auto",
 ) -> Any:
-    """The base model in its own dtype, for evaluation.
+    """The base model, for evaluation.
 
     Parameters
     ----------
@@ -116,6 +120,8 @@ def load_model(
         For libraries that quantize while loading.
     device : str
         Where the weights go.
+    dtype : str
+        'float32', or 'auto': the checkpoint's own.
 
     Raises
     ------
@@ -125,15 +131,16 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
+    own_code = trust_remote_code and model_brings_code(base)
     try:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype="auto",
+            dtype=dtype,
             device_map={"": device},
             quantization_config=quantization,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=own_code,
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import refuse_code
 from babelbits.formats.text_model import check_text_model
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import gguf_base
@@ -62,12 +63,7 @@ def locate(
         )
     config = read_config(folder)
     check_text_model(config, where=str(folder))
-    if "auto_map" in config and not spec.trust_remote_code:
-        raise ModelError(
-            "the model brings its own code, which would run on this machine",
-            where=str(folder / "config.json"),
-            hint="read that code first; then set trust_remote_code = true in [model]",
-        )
+    refuse_code(folder, trusted=spec.trust_remote_code)
     if not spec.allow_pickle:
         refuse_pickle(folder)
     known = FileHashes() if hashes is None else hashes

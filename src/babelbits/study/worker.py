@@ -6,8 +6,8 @@ loaded and records what it computes; what happens is told to `emit`. Never print
 
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from babelbits.compare.early import Watch
@@ -59,8 +59,8 @@ class Prepare:
     """Make a variant, or prove that its files are whole."""
 
     step: VariantStep
-    texts: tuple[str, ...] = ()
-    """What the study asks, some of it in every language: to compare tokenizers on."""
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the study asks, some of it in every language: to compare tokens and numbers on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +185,7 @@ class Worker:
             texts=job.texts,
             trust_remote_code=study.model.trust_remote_code,
             allow_pickle=study.model.allow_pickle,
+            allow_token_differences=study.model.allow_token_differences,
             device=resolve_device(study.engine.device),
         )
 

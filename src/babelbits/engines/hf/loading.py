@@ -22,6 +22,7 @@ from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
 from babelbits.formats.forward import prepare_forward
 from babelbits.formats.linear import linear_loading
+from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
@@ -147,33 +148,26 @@ def _check_files(folder: Path, settings: EngineSettings) -> None:
 def _config(folder: Path, settings: EngineSettings) -> Any:
     """The configuration of a causal language model, or of one that holds such a model."""
     from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     check_text_model(raw, where=str(folder))
-    if raw.get("auto_map") and raw.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        _require_trust(folder, settings)
+    refuse_code(folder, trusted=settings.trust_remote_code)
     config = AutoConfig.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        folder,
+        local_files_only=True,
+        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
     )
     check_text_model(config.to_dict(), where=str(folder))
     return config
-
-
-def _require_trust(folder: Path, settings: EngineSettings) -> None:
-    if not settings.trust_remote_code:
-        raise ModelError(
-            "this checkpoint brings its own Python code, which is not run unasked",
-            where=str(folder),
-            hint="set trust_remote_code = true if you trust it",
-        )
 
 
 def _tokenizer(folder: Path, settings: EngineSettings) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        folder,
+        local_files_only=True,
+        trust_remote_code=settings.trust_remote_code and brings_code(folder),
     )
 
 
@@ -193,7 +187,7 @@ def _model(
         dtype=dtype,
         local_files_only=True,
         use_safetensors=None if settings.allow_pickle else True,
-        trust_remote_code=settings.trust_remote_code,
+        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
         output_loading_info=True,
         **placed,
     )
