@@ -38,11 +38,11 @@ def test_missing_folder_and_missing_files(copy: Path) -> None:
 
 def test_masked_and_headless_models_are_not_causal(copy: Path) -> None:
     configure(copy, architectures=["BertForMaskedLM"], model_type="bert")
-    assert "not a causal language model" in refused(copy)
+    assert "is no causal language model" in refused(copy)
     configure(copy, architectures=["LlamaModel"], model_type="llama")
-    assert "not a causal language model" in refused(copy)
+    assert "is no causal language model" in refused(copy)
     configure(copy, architectures=["T5ForConditionalGeneration"], model_type="t5")
-    assert "not a causal language model" in refused(copy)
+    assert "is no causal language model" in refused(copy)
 
 
 def test_pickle_weights_only_on_request(copy: Path) -> None:

@@ -66,7 +66,10 @@ def test_it_is_the_hash_that_the_baselines_manifest_has(checkpoint: Callable[...
         ({"architectures": ["BertForMaskedLM"]}, "is no causal"),
         ({"is_encoder_decoder": True}, "is no causal"),
         ({"architectures": None, "model_type": "llama", "is_encoder_decoder": True}, "llama is no"),
-        ({"auto_map": {"AutoModelForCausalLM": "x.Y"}}, "brings its own code"),
+        (
+            {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "x.Y"}},
+            "brings its own code",
+        ),
     ],
 )
 def test_refused(checkpoint: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
@@ -77,7 +80,7 @@ def test_refused(checkpoint: Callable[..., Path], changes: dict[str, Any], messa
 
 
 def test_its_own_code_if_the_study_says_so(checkpoint: Callable[..., Path]) -> None:
-    folder = checkpoint(auto_map={"AutoModelForCausalLM": "x.Y"})
+    folder = checkpoint(model_type="mine", auto_map={"AutoModelForCausalLM": "x.Y"})
     assert find(folder, trust_remote_code=True).config["auto_map"]
 
 

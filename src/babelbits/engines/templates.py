@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError
+from babelbits.formats.own_code import brings_code
 from babelbits.quiet import quiet
 
 Message = Mapping[str, str]
@@ -148,7 +149,9 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
     try:
         with quiet():
             return AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=trust_remote_code
+                folder,
+                local_files_only=True,
+                trust_remote_code=trust_remote_code and brings_code(folder),
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

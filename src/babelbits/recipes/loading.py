@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import brings_code, model_brings_code
+from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
 from babelbits.records import JSON
@@ -61,8 +63,8 @@ def refuse_pickle(base: Path) -> None:
 
 def context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    text = config.get("text_config", config)
-    for key in ("max_position_embeddings", "n_positions", "seq_length"):
+    text = text_config(config)
+    for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
         if isinstance(text.get(key), int):
             return int(text[key])
     return FALLBACK_CONTEXT
@@ -90,7 +92,9 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            base, trust_remote_code=trust_remote_code and brings_code(base)
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _not_loadable(base, "tokenizer", error) from error
 
@@ -102,8 +106,9 @@ def load_model(
     allow_pickle: bool,
     quantization: Any = None,
     device: str = "cpu",
+    dtype: str = "auto",
 ) -> Any:
-    """The base model in its own dtype, for evaluation.
+    """The base model, for evaluation.
 
     Parameters
     ----------
@@ -115,6 +120,8 @@ def load_model(
         For libraries that quantize while loading.
     device : str
         Where the weights go.
+    dtype : str
+        'float32', or 'auto': the checkpoint's own.
 
     Raises
     ------
@@ -122,16 +129,18 @@ def load_model(
         If there is no causal language model, or loading it would need what is not allowed.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
+    own_code = trust_remote_code and model_brings_code(base)
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
+        model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype="auto",
+            dtype=dtype,
             device_map={"": device},
             quantization_config=quantization,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=own_code,
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:

@@ -11,12 +11,14 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.formats.own_code import brings_code
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base, gguf_blocks
@@ -29,7 +31,9 @@ from babelbits.recipes.calibration import (
     read_documents,
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
-from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.experts import MOST_UNROUTED, note_of
+from babelbits.recipes.fit import check
+from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -46,7 +50,15 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord
+from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, skeleton
+from babelbits.records import (
+    JSON,
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+)
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
@@ -70,9 +82,11 @@ class _Job:
     config: JSON
     device: str
     seed: int
-    texts: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
     trust_remote_code: bool
     allow_pickle: bool
+    allow_token_differences: bool
+    most_unrouted: float
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -93,10 +107,12 @@ def make(
     base_label: str,
     base_hash: str,
     seed: int,
-    texts: Sequence[str] = (),
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    allow_token_differences: bool = False,
     device: str = "auto",
+    most_unrouted: float = MOST_UNROUTED,
 ) -> Manifest:
     """Quantize the model in `base` and leave a complete variant in `out`.
 
@@ -116,13 +132,18 @@ def make(
         Recorded as given.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
-    texts : sequence of str
-        What the model will be asked: where a format brings its own tokenizer, it must read these as
-        the base model's does.
+    texts : mapping
+        What the model will be asked, by language: where a format brings its own tokenizer and its
+        own computation, it must read these as the base model does, and give the same numbers.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
+    allow_token_differences : bool
+        Allow a format whose own tokenizer reads some of these languages otherwise; engines give it
+        the base model's tokens, and the manifest's notes name the languages.
     device : str
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
+    most_unrouted : float
+        Share of a layer's experts that the router may send no calibration text, in [0, 1].
 
     Raises
     ------
@@ -160,21 +181,21 @@ def make(
         device=device,
         seed=seed,
         texts=texts,
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
+        allow_token_differences=allow_token_differences,
+        most_unrouted=most_unrouted,
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
-        if checkpoint.weight_files(base):
-            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
-            record = _quantize(job, folder)
+            made = _quantize(job, folder)
         manifest = _describe(
             folder,
             job=job,
-            calibration=record,
+            made=made,
             variant_id=variant_id,
             base_label=base_label,
             base_hash=base_hash,
@@ -249,24 +270,36 @@ def _write_errors() -> Iterator[None]:
 # --- the work ----------------------------------------------------------------------------------
 
 
-def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
-    """Fill `folder` with a checkpoint and its tokenizer; the record of the text it took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What is known of a variant's making beside its files."""
+
+    calibration: CalibrationRecord | None
+    conversion: ConversionRecord | None = None
+    scope: Scope | None = None
+    """What the recipe means on the model; None for llama.cpp's types."""
+    notes: tuple[str, ...] = ()
+
+
+def _quantize(job: _Job, folder: Path) -> _Made:
+    """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
-            return _llama(job, folder, tokenizer=vocabulary)
+            return _Made(calibration=_llama(job, folder, tokenizer=vocabulary))
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
-        return _llama(job, folder, tokenizer=tokenizer)
+        return _Made(calibration=_llama(job, folder, tokenizer=tokenizer))
     calibration = _draw(job, tokenizer)
+    record = None if calibration is None else calibration.record
     device = resolve_device(job.device)
     if job.info.family == "bitsandbytes":
         from babelbits.recipes.bnb import save_bitsandbytes
 
-        save_bitsandbytes(
+        scope = save_bitsandbytes(
             job.base,
             folder,
-            method=job.info.method,
+            info=job.info,
             parameters=job.parameters,
             config=job.config,
             device=device,
@@ -274,21 +307,26 @@ def _quantize(job: _Job, folder: Path) -> CalibrationRecord | None:
             allow_pickle=job.allow_pickle,
         )
     else:
-        _compress(job, folder, calibration=calibration, tokenizer=tokenizer, device=device)
+        scope, experts = _compress(
+            job, folder, calibration=calibration, tokenizer=tokenizer, device=device
+        )
+        record = None if record is None else replace(record, experts=experts)
     tokenizer.save_pretrained(folder)
-    return calibration.record if calibration is not None else None
+    return _Made(calibration=record, scope=scope)
 
 
 def _compress(
     job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any, device: str
-) -> None:
+) -> tuple[Scope, ExpertsRecord | None]:
     from babelbits.recipes.compressed import save_compressed
 
+    empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+    intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
     # llm-compressor moves one block at a time to the device, so the model stays in main memory.
     model = load_model(
         job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
     )
-    save_compressed(
+    return save_compressed(
         model,
         folder,
         info=job.info,
@@ -297,15 +335,17 @@ def _compress(
         tokenizer=tokenizer,
         device=device,
         seed=job.seed,
+        trust_remote_code=job.trust_remote_code,
+        most_unrouted=job.most_unrouted,
     )
 
 
-def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | None:
+def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> _Made:
     from babelbits.recipes.gguf import record_of_file, save_gguf
 
     ready = matrix_file(job.calibration) if job.calibration is not None else None
     calibration = None if ready is not None else _draw(job, tokenizer)
-    matrix = save_gguf(
+    made = save_gguf(
         job.base,
         folder,
         info=job.info,
@@ -314,11 +354,23 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | No
         ready=ready,
         tokenizer=tokenizer,
         texts=job.texts,
+        config=job.config,
         trust_remote_code=job.trust_remote_code,
+        allow_pickle=job.allow_pickle,
+        allow_token_differences=job.allow_token_differences,
+        most_unrouted=job.most_unrouted,
     )
-    if ready is not None and job.calibration is not None and matrix is not None:
-        return record_of_file(job.calibration, ready, matrix)
-    return calibration.record if calibration is not None else None
+    record = None if calibration is None else calibration.record
+    if ready is not None and job.calibration is not None and made.matrix is not None:
+        record = record_of_file(job.calibration, ready, made.matrix)
+    return _Made(
+        calibration=None if record is None else replace(record, experts=made.experts),
+        conversion=made.conversion,
+        notes=(
+            *conversion_notes(made.conversion),
+            *matrix_notes(made.experts, made.without_data),
+        ),
+    )
 
 
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
@@ -336,7 +388,7 @@ def _describe(
     folder: Path,
     *,
     job: _Job,
-    calibration: CalibrationRecord | None,
+    made: _Made,
     variant_id: str,
     base_label: str,
     base_hash: str,
@@ -346,15 +398,23 @@ def _describe(
     bits = checkpoint.bits_per_weight(tensors)
     if bits is None or not (quantized or job.info.method == "convert"):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
+    if made.scope is not None:
+        check_promise(made.scope, quantized, recipe=job.info.name)
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
+    notes = (
+        gguf_base.note(job.config),
+        gguf_blocks.found(tensors, job.info.name),
+        *made.notes,
+        *_notes(made),
+    )
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
         parameters=job.parameters,
-        calibration=calibration,
+        calibration=made.calibration,
+        conversion=made.conversion,
         base_model=base_label,
         base_hash=base_hash,
         weights_hash=weights_hash(files),
@@ -369,6 +429,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _notes(made: _Made) -> Iterator[str | None]:
+    if made.scope is not None:
+        yield from notes_of(made.scope)
+        if made.calibration is not None and made.calibration.experts is not None:
+            yield note_of(made.calibration.experts)
 
 
 def _tensors(

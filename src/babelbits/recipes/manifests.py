@@ -12,7 +12,15 @@ from pathlib import Path
 
 from babelbits.errors import ModelError, StoreError
 from babelbits.recipes import tensors as checkpoint
-from babelbits.records import JSON, CalibrationRecord, Manifest, TensorRecord, digest
+from babelbits.records import (
+    JSON,
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+    digest,
+)
 from babelbits.store.atomic import write_atomically
 
 MANIFEST = "manifest.json"
@@ -65,9 +73,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         calibration = fields.pop("calibration")
         tensors = fields.pop("tensors")
         notes = tuple(fields.pop("notes", ()))
+        conversion = fields.pop("conversion", None)
         return Manifest(
-            calibration=CalibrationRecord(**calibration) if calibration else None,
+            calibration=_calibration(calibration) if calibration else None,
             tensors=tuple(_tensor(tensor) for tensor in tensors),
+            conversion=_conversion(conversion) if conversion else None,
             notes=notes,
             **fields,
         )
@@ -79,6 +89,22 @@ def read_manifest(folder: Path) -> Manifest | None:
             where=str(path),
             hint=_MEND,
         ) from error
+
+
+def _conversion(fields: JSON) -> ConversionRecord:
+    return ConversionRecord(**{**fields, "other_tokens": tuple(fields["other_tokens"])})
+
+
+def _calibration(fields: JSON) -> CalibrationRecord:
+    experts = fields.pop("experts", None)
+    if experts is None:
+        return CalibrationRecord(**fields)
+    lists = {name: tuple(experts[name]) for name in ("layers", "n_experts")}
+    counts = {
+        name: {key: tuple(row) for key, row in experts[name].items()}
+        for name in ("unrouted", "fewest")
+    }
+    return CalibrationRecord(experts=ExpertsRecord(**lists, **counts), **fields)
 
 
 def _tensor(fields: JSON) -> TensorRecord:

@@ -10,7 +10,13 @@ Undefined is ``None`` with a reason, never 0 and never NaN.
 
 from babelbits.records.effects import Effect, Interval, Verdict
 from babelbits.records.hashing import JSON, canonical_json, digest
-from babelbits.records.manifests import CalibrationRecord, Manifest, TensorRecord
+from babelbits.records.manifests import (
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    Manifest,
+    TensorRecord,
+)
 from babelbits.records.replies import (
     Failure,
     FailureKind,
@@ -29,7 +35,9 @@ __all__ = [
     "Answer",
     "CalibrationRecord",
     "CellMeta",
+    "ConversionRecord",
     "Effect",
+    "ExpertsRecord",
     "Failure",
     "FailureKind",
     "GenerateRequest",

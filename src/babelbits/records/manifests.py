@@ -1,8 +1,25 @@
 """What a recipe leaves behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertsRecord:
+    """Where the routers of a mixture of experts send the calibration text.
+
+    Keys of the mappings are the text's languages, and 'all' where it has several.
+    """
+
+    layers: tuple[str, ...]
+    """Names of the modules that hold the experts."""
+    n_experts: tuple[int, ...]
+    """Experts of each layer."""
+    unrouted: Mapping[str, tuple[int, ...]]
+    """Experts of each layer that no token is sent to."""
+    fewest: Mapping[str, tuple[int, ...]]
+    """Tokens sent to the expert of each layer that is sent the fewest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +34,8 @@ class CalibrationRecord:
     tokens_per_sample: int
     n_tokens: int
     seed: int
+    experts: ExpertsRecord | None = None
+    """Which experts of a mixture the text reaches; None where there are none or it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +47,22 @@ class TensorRecord:
     dtype: str
     """Stored type in the field's words, e.g. 'int4 g128', 'int8', 'nf4', 'bf16'."""
     bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionRecord:
+    """How a file in another format was found to agree with the checkpoint that it was made from."""
+
+    differences: Mapping[str, float] = field(default_factory=dict)
+    """Mean absolute difference of log-probabilities by language, nats a token."""
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """How much of that roundings of a 16-bit format explain, measured on the checkpoint."""
+    tokens: int = 0
+    """Compared, in all languages."""
+    not_compared: str | None = None
+    """Why there are no differences."""
+    other_tokens: tuple[str, ...] = ()
+    """Languages whose text the format's own tokenizer splits otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +90,7 @@ class Manifest:
     """File name to sha256."""
     format: str
     """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    conversion: ConversionRecord | None = None
+    """None where nothing was converted."""
     notes: tuple[str, ...] = ()
     """What a reader of its results should know of how it was made; shown by run and report."""

@@ -4,12 +4,12 @@ Reads `config.json`, or a GGUF file's header, and file hashes only: no torch, an
 `download` says so.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.own_code import refuse_code
+from babelbits.formats.text_model import check_text_model
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import gguf_base
 from babelbits.recipes.loading import read_config, refuse_pickle
@@ -18,8 +18,6 @@ from babelbits.recipes.tensors import weight_files
 from babelbits.records import JSON
 from babelbits.study.hashes import FileHashes
 from babelbits.study.spec import BUNDLED, ModelSpec
-
-_CAUSAL = ("ForCausalLM", "LMHeadModel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +51,8 @@ def locate(
     Raises
     ------
     ModelError
-        If the model is missing, is no causal language model, has pickled weights only, or needs its
-        own code, and the study does not allow that.
+        If the model is missing, holds no causal language model, has pickled weights only, or needs
+        its own code, and the study does not allow that.
     """
     folder = _folder(spec, download=download)
     if spec.is_gguf:
@@ -64,13 +62,8 @@ def locate(
             "there is no such model folder", where=str(folder), hint="check `path` in [model]"
         )
     config = read_config(folder)
-    check_causal(config, where=str(folder))
-    if "auto_map" in config and not spec.trust_remote_code:
-        raise ModelError(
-            "the model brings its own code, which would run on this machine",
-            where=str(folder / "config.json"),
-            hint="read that code first; then set trust_remote_code = true in [model]",
-        )
+    check_text_model(config, where=str(folder))
+    refuse_code(folder, trusted=spec.trust_remote_code)
     if not spec.allow_pickle:
         refuse_pickle(folder)
     known = FileHashes() if hashes is None else hashes
@@ -97,28 +90,6 @@ def hash_of(folder: Path, *, hashes: FileHashes) -> str:
     return weights_hash(
         {file.name: hashes.of(file) for file in model_files(folder, pickles=pickles)}
     )
-
-
-def check_causal(config: Mapping[str, Any], *, where: str) -> None:
-    """Raise unless `config.json` describes a causal language model.
-
-    Raises
-    ------
-    ModelError
-        Names the architecture.
-    """
-    names = config.get("architectures")
-    architectures = [str(name) for name in names] if isinstance(names, list) else []
-    causal = any(name.endswith(_CAUSAL) for name in architectures)
-    if config.get("is_encoder_decoder") or (architectures and not causal):
-        found = ", ".join(architectures) or str(config.get("model_type"))
-        raise ModelError(
-            f"{found} is no causal language model",
-            where=where,
-            hint="Babelbits measures decoder-only models (…ForCausalLM)",
-        )
-    if not architectures and "model_type" not in config:
-        raise ModelError("config.json names no architecture", where=where)
 
 
 def _label(spec: ModelSpec) -> str:

@@ -89,7 +89,7 @@ def _gguf_bytes(tensor: TensorRecord, variant: VariantSpec) -> int:
 
 def _quantized_bytes(tensor: TensorRecord, variant: VariantSpec) -> int:
     """Codes and scales of one linear layer."""
-    rows, columns = tensor.shape
+    rows, columns = math.prod(tensor.shape[:-1]), tensor.shape[-1]
     info = RECIPES[variant.recipe]
     codes = math.ceil(rows * columns * info.weight_bits / 8)
     if info.method == "nf4":

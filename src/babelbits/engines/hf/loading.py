@@ -20,10 +20,13 @@ import torch
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
+from babelbits.formats.forward import prepare_forward
+from babelbits.formats.linear import linear_loading
+from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
+from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_HEADLESS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining")
 _DEFAULT_CONTEXT = 2048
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
@@ -56,7 +59,7 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     device = _device(settings.device)
     dtype = _dtype(settings.dtype, device)
     _check_files(folder, settings)
-    with _as_model_errors(folder), quiet():
+    with _as_model_errors(folder), quiet(), linear_loading():
         config = _config(folder, settings)
         tokenizer = _tokenizer(folder, settings)
         model = _model(folder, config, settings=settings, device=device, dtype=dtype)
@@ -83,7 +86,7 @@ def _fit_threads(n_weights: int) -> None:
 
 def context_length(config: Any, tokenizer: Any) -> int:
     """Largest input in tokens, found where lm-eval's `resolve_max_length` looks for it."""
-    text = getattr(config, "text_config", None) or config
+    text = config.get_text_config()
     for name in ("n_positions", "max_position_embeddings", "n_ctx"):
         value = getattr(text, name, None)
         if value is not None:
@@ -143,49 +146,28 @@ def _check_files(folder: Path, settings: EngineSettings) -> None:
 
 
 def _config(folder: Path, settings: EngineSettings) -> Any:
-    """The configuration of a causal language model."""
+    """The configuration of a causal language model, or of one that holds such a model."""
     from transformers import AutoConfig
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if raw.get("auto_map") and raw.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        _require_trust(folder, settings)
+    check_text_model(raw, where=str(folder))
+    refuse_code(folder, trusted=settings.trust_remote_code)
     config = AutoConfig.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        folder,
+        local_files_only=True,
+        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
     )
-    brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    known = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or brings_code
-    names = config.architectures or []
-    headless = bool(names) and all(_is_headless(name) for name in names)
-    if not known or headless or getattr(config, "is_encoder_decoder", False):
-        raise ModelError(
-            f"not a causal language model: {', '.join(names) or config.model_type}",
-            where=str(folder),
-            hint="Babelbits evaluates decoder-only models (AutoModelForCausalLM)",
-        )
+    check_text_model(config.to_dict(), where=str(folder))
     return config
-
-
-def _is_headless(architecture: str) -> bool:
-    """Whether a checkpoint of this class lacks a language-model head."""
-    bare = architecture.endswith("Model") and not architecture.endswith("LMHeadModel")
-    return bare or architecture.endswith(_HEADLESS)
-
-
-def _require_trust(folder: Path, settings: EngineSettings) -> None:
-    if not settings.trust_remote_code:
-        raise ModelError(
-            "this checkpoint brings its own Python code, which is not run unasked",
-            where=str(folder),
-            hint="set trust_remote_code = true if you trust it",
-        )
 
 
 def _tokenizer(folder: Path, settings: EngineSettings) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=settings.trust_remote_code
+        folder,
+        local_files_only=True,
+        trust_remote_code=settings.trust_remote_code and brings_code(folder),
     )
 
 
@@ -197,17 +179,15 @@ def _model(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Any:
-    from transformers import AutoModelForCausalLM
-
     quantization = getattr(config, "quantization_config", None) or {}
     needs_map = _method(quantization) == "bitsandbytes"
     placed = {"device_map": {"": str(device)}} if needs_map else {}
-    model, report = AutoModelForCausalLM.from_pretrained(
+    model, report = auto_class(config).from_pretrained(
         folder,
         dtype=dtype,
         local_files_only=True,
         use_safetensors=None if settings.allow_pickle else True,
-        trust_remote_code=settings.trust_remote_code,
+        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
         output_loading_info=True,
         **placed,
     )
@@ -218,6 +198,7 @@ def _model(
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
+    prepare_forward(model)
     return (model if needs_map else model.to(device)).eval()
 
 

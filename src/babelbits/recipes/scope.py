@@ -1,0 +1,238 @@
+"""What a recipe means on a model: which linear layers it quantizes, and why it leaves others.
+
+`intended` says it from the modules alone, so that a model on the meta device will do;
+`quantized_modules` says what a reloaded variant really holds. A recipe keeps its promise where the
+two agree: every layer that is meant has quantized weights, and where the recipe has
+`activation_bits`, quantized inputs too; no other has either. Names are those of modules in the
+model as transformers builds it ('model.layers.0.mlp.down_proj'); experts that are held fused are
+named one by one ('...experts.3.down_proj'), as `formats.linear.unfuse` makes them.
+
+llama.cpp's types are not described here: they name their tensors themselves.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from babelbits.errors import ModelError, RecipeError
+from babelbits.formats.linear import linear_names
+from babelbits.formats.outside_text import IGNORE, is_outside_text
+from babelbits.formats.text_model import auto_class
+from babelbits.recipes.catalogue import Value, find
+from babelbits.recipes.fit import unfit
+from babelbits.recipes.tensors import count
+from babelbits.records import TensorRecord
+
+PROMISE = 0.99
+"""Least share of the weights that a recipe means which a variant must hold quantized."""
+HEAD = "the output layer stays as it is"
+ROUTER = "it chooses the experts of a token"
+STATE = "it sets the time step of a state-space layer"
+OUTSIDE = "it is not part of the text model"
+GROUP = "the group size does not divide its inputs"
+
+_ROUTER = re.compile(r"(^|\.)(\w*router|gate|shared_expert_gate|\w*router\.\w+)$")
+_STATE = re.compile(r"(^|\.)dt_proj$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The linear layers of a model, as a recipe sees them."""
+
+    quantized: tuple[str, ...]
+    """Names of the layers that the recipe means."""
+    left: Mapping[str, str]
+    """Names of the other linear layers, and why each is left as it is."""
+    shapes: Mapping[str, tuple[int, int]]
+    """(outputs, inputs) of all of them."""
+
+    @property
+    def n_quantized(self) -> int:
+        """Number of weights in the layers that the recipe means."""
+        return sum(self.n_weights(name) for name in self.quantized)
+
+    def n_weights(self, name: str) -> int:
+        """Number of weights of a layer, without its bias."""
+        outputs, inputs = self.shapes[name]
+        return outputs * inputs
+
+
+def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
+    """What a recipe quantizes in a model, and what it leaves.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Unquantized; it may be on the meta device, with its experts fused or not.
+    recipe : str
+        Name or alias; not one of llama.cpp's types.
+    settled : mapping
+        All parameters of the recipe (`catalogue.settle`).
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such recipe.
+    RecipeError
+        If the group size does not fit layers that hold more than `fit.SMALL_SHARE` of the weights.
+    """
+    info = find(recipe)
+    shapes = linear_shapes(model)
+    left = {name: reason for name in shapes if (reason := _reason(model, name)) is not None}
+    if info.method == "none":
+        return Scope(
+            quantized=(), left=dict.fromkeys(shapes, "nothing is quantized"), shapes=shapes
+        )
+    meant = [name for name in shapes if name not in left]
+    if "group_size" in settled:
+        size = int(settled["group_size"])
+        left |= dict.fromkeys(unfit(size, {name: shapes[name] for name in meant}), GROUP)
+    meant = [name for name in meant if name not in left]
+    return Scope(quantized=tuple(meant), left=left, shapes=shapes)
+
+
+def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
+    """The model in a folder without its weights, on the meta device.
+
+    Raises
+    ------
+    ModelError
+        If there is no causal language model, or it needs code that is not trusted.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            return auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(f"the model cannot be built: {first}", where=str(base)) from error
+
+
+def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
+    """(outputs, inputs) of every linear layer of a model, fused experts included, by name."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    shapes: dict[str, tuple[int, int]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            shapes[name] = (module.out_features, module.in_features)
+        elif isinstance(module, Conv1D):
+            inputs, outputs = module.weight.shape
+            shapes[name] = (outputs, inputs)
+    return shapes | linear_names(model)
+
+
+def _reason(model: Any, name: str) -> str | None:
+    """Why no recipe quantizes a linear layer; None if they do."""
+    if is_outside_text(name):
+        return OUTSIDE
+    if name.rpartition(".")[2] == "lm_head" or model.get_output_embeddings() is _at(model, name):
+        return HEAD
+    if _ROUTER.search(name):
+        return ROUTER
+    return STATE if _STATE.search(name) else None
+
+
+def _at(model: Any, name: str) -> Any:
+    """The module of a name; a fused expert's layer has none yet."""
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        return object()
+
+
+def patterns(scope: Scope) -> tuple[str, ...]:
+    """The layers that a recipe leaves, as compressed-tensors reads them under `ignore`.
+
+    Prefixes are left open, because transformers renames them on load, and so is the layer's number
+    where no layer of that name is quantized.
+    """
+    found = {}
+    for name, reason in scope.left.items():
+        if reason == OUTSIDE or name == "lm_head":
+            continue
+        wide = _pattern(name, r"\d+")
+        clash = any(re.match(wide, other) for other in scope.quantized)
+        found[_pattern(name, None) if clash else wide] = None
+    outside = IGNORE if OUTSIDE in scope.left.values() else ()
+    return ("lm_head", *(f"re:{pattern}" for pattern in found), *outside)
+
+
+def _pattern(name: str, number: str | None) -> str:
+    """A regular expression for a name, from its first number on, or for its last part."""
+    parts = name.split(".")
+    start = next((at for at, part in enumerate(parts) if part.isdigit()), len(parts)) - 1
+    body = (number if number and part.isdigit() else re.escape(part) for part in parts[start:])
+    return r"(.*\.)?" + r"\.".join(body) + "$"
+
+
+def notes_of(scope: Scope) -> Iterator[str]:
+    """What a recipe leaves beside the output layer, in a sentence a reason."""
+    total = sum(map(scope.n_weights, scope.shapes))
+    for reason in dict.fromkeys(scope.left.values()):
+        names = [name for name, other in scope.left.items() if other == reason]
+        share = sum(map(scope.n_weights, names)) / total
+        if reason != HEAD:
+            layers = "1 layer is" if len(names) == 1 else f"{len(names)} layers are"
+            yield (
+                f"{layers} not quantized ({share:.2%} of the weights of linear layers; "
+                f"'{names[0]}' first): {reason}"
+            )
+
+
+def check_promise(scope: Scope, quantized: Iterable[TensorRecord], *, recipe: str) -> None:
+    """Raise if the quantized weights of a checkpoint are not those that the recipe means.
+
+    They are compared by their number: names in files can differ from those of modules.
+
+    Raises
+    ------
+    RecipeError
+        If less than `PROMISE` of the weights are quantized, or others are.
+    """
+    found = count(quantized)
+    share = found / scope.n_quantized if scope.n_quantized else 0.0
+    if PROMISE <= share <= 2 - PROMISE:
+        return
+    raise RecipeError(
+        f"'{recipe}' means {scope.n_quantized:,} weights of this model, and {found:,} were "
+        f"quantized ({share:.1%})",
+        hint="the library does not know some layers of this architecture: use a recipe of another "
+        "library, e.g. 'q8_0' or 'q4_k_m' (llama.cpp)",
+    )
+
+
+# --- a variant ---------------------------------------------------------------------------------
+
+
+def quantized_modules(model: Any) -> tuple[frozenset[str], frozenset[str]]:
+    """The layers of a loaded variant with quantized weights, and those with quantized inputs.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A variant made by compressed-tensors or bitsandbytes, loaded by transformers under
+        `formats.linear.linear_loading`. One that was never loaded from files will do as well.
+    """
+    weights, inputs = set(), set()
+    for name, module in model.named_modules():
+        scheme = getattr(module, "quantization_scheme", None)
+        kinds = {base.__name__ for base in type(module).__mro__}
+        if scheme is not None and scheme.weights is not None:
+            weights.add(name)
+            if scheme.input_activations is not None and getattr(
+                module, "quantization_enabled", True
+            ):
+                inputs.add(name)
+        elif "Linear8bitLt" in kinds and str(module.weight.dtype) == "torch.int8":
+            weights.add(name)
+            inputs.add(name)
+        elif "Linear4bit" in kinds and getattr(module.weight, "quant_state", None) is not None:
+            weights.add(name)
+    return frozenset(weights), frozenset(inputs)
