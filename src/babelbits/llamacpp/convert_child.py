@@ -65,7 +65,7 @@ def refuse_code() -> None:
         def without(*given: Any, _real: Any = real, **named: Any) -> Any:
             return _real(*given, **{**named, "trust_remote_code": False})
 
-        auto.from_pretrained = without  # type: ignore[method-assign]
+        auto.from_pretrained = without
 
 
 def rename(settings: dict[str, Any]) -> None:
