@@ -53,6 +53,22 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 
 @pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Folder of a checkpoint of `zoo.build.ZOO`, made once a session: `zoo("gemma2")`."""
+    from zoo.build import build
+
+    made: dict[tuple[str, int | None], Path] = {}
+
+    def get(name: str, *, n_layers: int | None = None) -> Path:
+        key = (name, n_layers)
+        if key not in made:
+            made[key] = build(name, tmp_path_factory.mktemp(name), n_layers=n_layers)
+        return made[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
 def llama_cpp() -> Any:
     """llama.cpp's library and converter; skips where they are not installed, but not in CI."""
     from babelbits.errors import BabelbitsError

@@ -21,13 +21,19 @@ from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 LongPrompts = Literal["truncate-left", "fail"]
 
+Batch = Literal["auto", "single", "many"]
+
 SMALL_MODEL = 20_000_000
 """Weights below which a CPU engine computes with one thread: several processes use the cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """How to run a model. Only `device`, `dtype` and `long_prompts` change results on purpose."""
+    """How to run a model.
+
+    Only `device`, `dtype` and `long_prompts` change results on purpose, and `batch` those of
+    models whose numbers depend on what else is in a batch.
+    """
 
     device: str = "auto"
     """'cpu', 'cuda', 'cuda:1', or 'auto': CUDA when there is one."""
@@ -37,6 +43,9 @@ class EngineSettings:
     """What to do with a prompt longer than the context; either way it is counted."""
     token_budget: int = 8192
     """Largest number of padded tokens in one forward pass: bounds memory, not results."""
+    batch: Batch = "auto"
+    """'single': every row alone in its forward passes; 'many': as many as the budget allows;
+    'auto': 'single' only where numbers depend on what else is in a batch (LLM.int8)."""
     sharing: bool = True
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
     trust_remote_code: bool = False
@@ -55,6 +64,8 @@ class EngineIdentity:
     """'cpu' or 'cuda'."""
     dtype: str
     long_prompts: LongPrompts
+    batch: Literal["single", "many"] = "many"
+    """'single' where every row is alone in its forward passes."""
 
 
 class Engine(Protocol):
@@ -63,6 +74,10 @@ class Engine(Protocol):
     @property
     def identity(self) -> EngineIdentity:
         """What about this engine may change numbers."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about how this model runs here, one sentence each."""
 
     @property
     def context_length(self) -> int:

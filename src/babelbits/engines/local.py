@@ -48,6 +48,11 @@ class LocalEngine(ABC):
         self._stopping = stopping
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about how this model runs here, one sentence each."""
+        return ()
+
+    @property
     def context_length(self) -> int:
         """Largest input in tokens."""
         return self.encoder.context_length

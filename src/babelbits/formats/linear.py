@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, partial
 from typing import Any
 
 from babelbits.quiet import replaced
@@ -331,39 +331,9 @@ def linear_loading() -> Iterator[None]:
 
 
 def _method(quantizer: Any) -> str:
-    method = quantizer.quantization_config.quant_method
-    return str(getattr(method, "value", method))
+    return _word(quantizer.quantization_config.quant_method)
 
 
-# --- running -----------------------------------------------------------------------------------
-
-_BLOCK = 32
-"""Outputs that bitsandbytes' CPU kernel for 4 bits takes at once."""
-
-
-def prepare_forward(model: Any) -> None:
-    """Mend a loaded quantized model where its library computes something else than it says.
-
-    compressed-tensors 0.19 scales activations a token at a time only where the input has three
-    axes; with two, as experts are given, it takes one scale for all tokens, so that a token depends
-    on its neighbours. bitsandbytes 0.50 packs 4-bit weights for its fast CPU kernel, and fails
-    where the outputs are no multiple of 32; such layers are dequantized in each pass instead. The
-    weights stay as they are.
-    """
-    for module in model.modules():
-        scheme = getattr(module, "quantization_scheme", None)
-        inputs = None if scheme is None else scheme.input_activations
-        if inputs is not None and inputs.dynamic and str(inputs.strategy.value) == "token":
-            module.forward = _with_three_axes(module.forward)
-        if hasattr(module, "support_avx512bf16_for_cpu") and module.out_features % _BLOCK:
-            module.support_avx512bf16_for_cpu = False
-
-
-def _with_three_axes(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A linear layer's `forward` that sees two axes, (tokens, inputs), as a batch of one row."""
-
-    @wraps(forward)
-    def three_axes(states: Any) -> Any:
-        return forward(states[None])[0] if states.dim() == 2 else forward(states)
-
-    return three_axes
+def _word(choice: Any) -> str:
+    """What an enumeration's member, or a text in its place, says."""
+    return str(getattr(choice, "value", choice))

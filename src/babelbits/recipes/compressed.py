@@ -1,8 +1,10 @@
 """Variants in the compressed-tensors format, made by llm-compressor; vLLM serves them unchanged.
 
-Every quantizer is the library's. What is ours: the schemes, mappings for two architectures where
-the library's are wrong, and three checks of what it would let pass in silence: that smoothing left
-the model's function alone, that GPTQ did not fall back to rounding, and that weights are finite.
+Every quantizer is the library's. What is ours: the schemes, linear layers in the place of fused
+experts (`formats.linear`), the layers that smoothing scales against each other where the library
+does not know them (`smoothing`), and three checks of what it would let pass in silence: that
+smoothing left the model's function alone, that GPTQ did not fall back to rounding, and that weights
+are finite.
 
 Where llm-compressor differs from the papers' own code: GPTQ fixes a group's scale on the original
 weights (IST-DASLab/gptq fits it on the corrected ones); SmoothQuant takes an activation's range,
@@ -20,6 +22,7 @@ from typing import Any
 from babelbits.errors import BabelbitsError, RecipeError
 from babelbits.formats import linear
 from babelbits.quiet import no_loguru, replaced
+from babelbits.recipes import smoothing
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.experts import MOST_UNROUTED, routing
@@ -75,7 +78,10 @@ def save_compressed(
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
         modifiers = _modifiers(info, parameters, model, ignore)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
-        with routing(model, calibration, most_unrouted=most_unrouted) as counts:
+        with (
+            routing(model, calibration, most_unrouted=most_unrouted) as counts,
+            _plain_norms(model),
+        ):
             _oneshot(model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code)
         _refuse_fallback(modifiers)
         if probe is not None:
@@ -116,8 +122,6 @@ def _modifiers(
 ) -> list[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
-    from llmcompressor.modifiers.transform.awq import AWQModifier
-    from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
 
     groups = {"group_0": _scheme(info, parameters)}
     if info.method == "gptq":
@@ -131,14 +135,7 @@ def _modifiers(
         )
         return [gptq]
     rounding = QuantizationModifier(config_groups=groups, ignore=list(ignore))
-    if info.method == "smoothquant":
-        smooth = SmoothQuantModifier(
-            smoothing_strength=parameters["smoothing_strength"], mappings=_mappings(model)
-        )
-        return [smooth, rounding]
-    if info.method == "awq":
-        return [AWQModifier(), rounding]
-    return [rounding]
+    return [*_smoothers(info.method, parameters, model), rounding]
 
 
 def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
@@ -166,16 +163,65 @@ def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
     return QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
 
 
-def _mappings(model: Any) -> list[Any] | None:
-    """SmoothQuant's (layers, the norm that feeds them); None where the library's own are right."""
-    if model.config.model_type not in _PRE_FEEDFORWARD:
-        return None
-    attention = ["re:.*self_attn.q_proj$", "re:.*self_attn.k_proj$", "re:.*self_attn.v_proj$"]
-    mlp = ["re:.*mlp.gate_proj$", "re:.*mlp.up_proj$"]
-    return [
-        [attention, "re:.*layers.*input_layernorm$"],
-        [mlp, "re:.*layers.*pre_feedforward_layernorm$"],
-    ]
+def _pairs(model: Any, method: str) -> list[tuple[str, tuple[str, ...]]] | None:
+    """What smoothing scales against each other, from our own table; None: the library's list."""
+    kind = model.config.get_text_config().model_type
+    if method == "smoothquant" and kind in _PRE_FEEDFORWARD:
+        attention = tuple(f"re:.*self_attn.{name}_proj$" for name in "qkv")
+        mlp = ("re:.*mlp.gate_proj$", "re:.*mlp.up_proj$")
+        return [
+            ("re:.*layers.*input_layernorm$", attention),
+            ("re:.*layers.*pre_feedforward_layernorm$", mlp),
+        ]
+    names = [name for name, _ in model.named_modules()]
+    return smoothing.pairs(kind, names, method=method)
+
+
+def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list[Any]:
+    """The modifier that smooths before weights are rounded, if the method has one."""
+    from llmcompressor.modifiers.transform.awq import AWQModifier
+    from llmcompressor.modifiers.transform.awq.mappings import AWQMapping
+    from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
+
+    if method not in ("awq", "smoothquant"):
+        return []
+    pairs = _pairs(model, method)
+    if pairs is not None and not pairs:
+        raise RecipeError(
+            f"no layers of this '{model.config.model_type}' model can be smoothed",
+            hint="use a recipe without smoothing, e.g. 'w8a8' or 'w4-g'",
+        )
+    if method == "awq":
+        mappings = pairs and [AWQMapping(source, list(readers)) for source, readers in pairs]
+        return [AWQModifier(mappings=mappings)] if mappings else [AWQModifier()]
+    mappings = pairs and [[list(readers), source] for source, readers in pairs]
+    strength = parameters["smoothing_strength"]
+    return [SmoothQuantModifier(smoothing_strength=strength, mappings=mappings)]
+
+
+@contextmanager
+def _plain_norms(model: Any) -> Iterator[None]:
+    """Nemotron's norms, which add 1 to their weight, as norms that multiply by it.
+
+    The library divides a norm's weight when it smooths, and knows this of Gemma's norms only.
+    """
+    import torch
+
+    kinds = {"NemotronLayerNorm1P"}
+    found = {name: one for name, one in model.named_modules() if type(one).__name__ in kinds}
+    for name, norm in found.items():
+        plain = torch.nn.LayerNorm(norm.normalized_shape, eps=norm.eps, dtype=norm.weight.dtype)
+        plain.weight.data = norm.weight.data + 1
+        plain.bias.data = norm.bias.data.clone()
+        model.set_submodule(name, plain.requires_grad_(requires_grad=False))
+    try:
+        yield
+    finally:
+        for name, norm in found.items():
+            plain = model.get_submodule(name)
+            norm.weight.data = plain.weight.data - 1
+            norm.bias.data = plain.bias.data
+            model.set_submodule(name, norm)
 
 
 def _oneshot(

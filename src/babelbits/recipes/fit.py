@@ -4,17 +4,31 @@ The input sizes of the linear layers come from the base model's `config.json` (`
 or from the shapes of its stored weights (`check_shapes`, exact, for any architecture).
 """
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from babelbits.errors import RecipeError
-from babelbits.recipes import gguf_base
-from babelbits.recipes.catalogue import find, settle
+from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.quantized import method_of
+from babelbits.formats.text_model import text_config
+from babelbits.recipes import gguf_base, smoothing
+from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
 
 _FEWEST_IN_GROUP = 8
 _NOT_QUANTIZED = ("embed", "lm_head", "norm", "wte", "wpe", "rotary")
+_LEFT = re.compile(
+    r"(^|\.)(\w*router(\.\w+)?|gate|shared_expert_gate|dt_proj|ffn_gate_inp)\.weight$"
+)
+"""Routers of experts, and the time step of a state-space layer."""
+_EXPERTS = re.compile(
+    r"(experts\.(gate_up|up|down)_proj|(input|output)_linear\.weight|_exps\.weight)$"
+)
+SMALL_SHARE = 0.01
+"""Layers that a group size does not fit are left where they hold no more of the weights."""
 _NOT_LINEAR_IN_GGUF = ("token_embd.weight", "output.weight")
 
 
@@ -42,7 +56,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     info = find(recipe)
     if info.method == "none":
         return
-    method = (base_config.get("quantization_config") or {}).get("quant_method")
+    method = method_of(base_config)
     if method is not None:
         raise RecipeError(
             f"the base model is already quantized ({method}), so '{info.name}' would measure two "
@@ -51,9 +65,21 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
         )
     if gguf_base.GGUF in base_config:
         gguf_base.check(base_config, info, settled)
+    _check_smoothing(base_config, info)
     tensor_types(str(settled.get("tensor_types", "")))
     if "group_size" in settled:
         check_group_size(int(settled["group_size"]), _sizes_of_config(base_config))
+
+
+def _check_smoothing(config: Mapping[str, Any], info: RecipeInfo) -> None:
+    kind = str(text_config(config).get("model_type", ""))
+    reason = smoothing.refusal(kind, info.method)
+    if reason is not None:
+        other = "'w4-g' or 'w4-g-rtn'" if info.method == "awq" else "'w8a8' or 'fp8'"
+        raise RecipeError(
+            f"'{info.name}' cannot be made from this model: {reason}",
+            hint=f"use a recipe without smoothing, e.g. {other}",
+        )
 
 
 def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[str, Any]) -> None:
@@ -62,22 +88,53 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
     Raises
     ------
     RecipeError
-        If the group size does not divide a layer's input.
+        If the group size does not divide the inputs of layers that matter.
     """
     if find(recipe).method != "none" and "group_size" in settled:
-        linear = {
-            tensor.name.removesuffix(".weight"): tensor.shape[1]
-            for tensor in tensors
-            if is_linear(tensor)
-        }
-        check_group_size(settled["group_size"], linear)
+        unfit(
+            int(settled["group_size"]), {one.name: one.shape for one in filter(is_linear, tensors)}
+        )
 
 
 def is_linear(tensor: TensorRecord) -> bool:
-    """Whether a stored weight belongs to a linear layer that recipes quantize, by its name."""
-    if len(tensor.shape) != 2 or tensor.name in _NOT_LINEAR_IN_GGUF:
+    """Whether a stored weight belongs to linear layers that recipes quantize, by its name.
+
+    The experts of a mixture may be stored as one weight of three axes.
+    """
+    if tensor.name in _NOT_LINEAR_IN_GGUF or is_outside_text(tensor.name):
         return False
-    return not any(word in tensor.name for word in _NOT_QUANTIZED)
+    if len(tensor.shape) == 3:
+        return _EXPERTS.search(tensor.name) is not None
+    if len(tensor.shape) != 2 or not tensor.name.endswith(".weight"):
+        return False
+    return not any(word in tensor.name for word in _NOT_QUANTIZED) and not _LEFT.search(tensor.name)
+
+
+def unfit(group_size: int, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The layers whose inputs a group size does not divide, where leaving them changes little.
+
+    Parameters
+    ----------
+    group_size : int
+        Columns that share a scale.
+    shapes : mapping
+        (outputs, inputs) of the layers that would be quantized, by name; experts may come first.
+
+    Raises
+    ------
+    RecipeError
+        If they hold more than `SMALL_SHARE` of the weights; names the first, and sizes that fit.
+    """
+    wrong = [name for name, shape in shapes.items() if shape[-1] % group_size]
+    share = sum(math.prod(shapes[name]) for name in wrong) / max(
+        1, sum(map(math.prod, shapes.values()))
+    )
+    if share <= SMALL_SHARE:
+        return wrong
+    check_group_size(
+        group_size, {name.removesuffix(".weight"): shape[-1] for name, shape in shapes.items()}
+    )
+    return wrong
 
 
 def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:
@@ -107,7 +164,7 @@ def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:
 
 def _sizes_of_config(config: Mapping[str, Any]) -> dict[str, int]:
     """Input sizes of a decoder block's linear layers, as far as the config tells them."""
-    text: Mapping[str, Any] = config.get("text_config", config)
+    text = text_config(config)
     hidden, heads = text.get("hidden_size"), text.get("num_attention_heads")
     if not isinstance(hidden, int):
         return {}

@@ -18,7 +18,9 @@ from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.formats import parts
 from babelbits.formats.own_code import brings_code
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base, gguf_blocks
@@ -32,7 +34,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
-from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.fit import check
 from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
 from babelbits.recipes.loading import (
     context_length,
@@ -50,7 +52,7 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.recipes.scope import Scope, check_promise, notes_of
+from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, skeleton
 from babelbits.records import (
     JSON,
     CalibrationRecord,
@@ -171,6 +173,8 @@ def make(
         )
     from_file = gguf_base.is_gguf(base)
     config = gguf_base.read_config(base) if from_file else read_config(base)
+    if not from_file:
+        refuse_quantized(base, config)
     check(config, info.name, parameters)
     job = _Job(
         base=base,
@@ -190,8 +194,6 @@ def make(
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
-        if checkpoint.weight_files(base):
-            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
             made = _quantize(job, folder)
         manifest = _describe(
@@ -322,6 +324,8 @@ def _compress(
 ) -> tuple[Scope, ExpertsRecord | None]:
     from babelbits.recipes.compressed import save_compressed
 
+    empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+    intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
     # llm-compressor moves one block at a time to the device, so the model stays in main memory.
     model = load_model(
         job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
@@ -407,6 +411,7 @@ def _describe(
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
         *made.notes,
+        *_parts(job, tensors),
         *_notes(made),
     )
     return Manifest(
@@ -429,6 +434,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
+    """What the variant leaves out of a checkpoint that is more than a text model."""
+    if not checkpoint.weight_files(job.base):
+        return ()
+    return parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
 
 
 def _notes(made: _Made) -> Iterator[str | None]:

@@ -21,14 +21,12 @@ from babelbits.formats.linear import linear_names
 from babelbits.formats.outside_text import IGNORE, is_outside_text
 from babelbits.formats.text_model import auto_class
 from babelbits.recipes.catalogue import Value, find
+from babelbits.recipes.fit import unfit
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
 
 PROMISE = 0.99
 """Least share of the weights that a recipe means which a variant must hold quantized."""
-SMALL_SHARE = 0.01
-"""Layers that a group size does not fit are left where they hold no more of the weights."""
-
 HEAD = "the output layer stays as it is"
 ROUTER = "it chooses the experts of a token"
 STATE = "it sets the time step of a state-space layer"
@@ -78,7 +76,7 @@ def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
     UnknownNameError
         If there is no such recipe.
     RecipeError
-        If the group size does not fit layers that hold more than `SMALL_SHARE` of the weights.
+        If the group size does not fit layers that hold more than `fit.SMALL_SHARE` of the weights.
     """
     info = find(recipe)
     shapes = linear_shapes(model)
@@ -113,37 +111,6 @@ def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
     except (OSError, ValueError, KeyError, ImportError) as error:
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"the model cannot be built: {first}", where=str(base)) from error
-
-
-def unfit(group_size: int, shapes: Mapping[str, tuple[int, int]]) -> list[str]:
-    """The layers whose inputs a group size does not divide, where leaving them changes little.
-
-    Parameters
-    ----------
-    group_size : int
-        Columns that share a scale.
-    shapes : mapping
-        (outputs, inputs) of the layers that would be quantized, by name.
-
-    Raises
-    ------
-    RecipeError
-        If they hold more than `SMALL_SHARE` of the weights; names the first, and sizes that fit.
-    """
-    wrong = [name for name, (_, inputs) in shapes.items() if inputs % group_size]
-    weights = {name: outputs * inputs for name, (outputs, inputs) in shapes.items()}
-    share = sum(weights[name] for name in wrong) / max(1, sum(weights.values()))
-    if share <= SMALL_SHARE:
-        return wrong
-    sizes = sorted({inputs for _, inputs in shapes.values()})
-    fitting = [
-        str(2**power) for power in range(3, 13) if all(size % 2**power == 0 for size in sizes)
-    ]
-    raise RecipeError(
-        f"group size {group_size} does not divide the {shapes[wrong[0]][1]} inputs of '{wrong[0]}'",
-        hint=f"the layers' input sizes are {', '.join(map(str, sizes))}; "
-        + (f"these group sizes fit: {', '.join(fitting)}" if fitting else "no power of two fits"),
-    )
 
 
 def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
@@ -211,7 +178,7 @@ def notes_of(scope: Scope) -> Iterator[str]:
     for reason in dict.fromkeys(scope.left.values()):
         names = [name for name, other in scope.left.items() if other == reason]
         share = sum(map(scope.n_weights, names)) / total
-        if reason != HEAD:
+        if reason not in (HEAD, OUTSIDE):
             layers = "1 layer is" if len(names) == 1 else f"{len(names)} layers are"
             yield (
                 f"{layers} not quantized ({share:.2%} of the weights of linear layers; "

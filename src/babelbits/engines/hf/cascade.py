@@ -8,13 +8,13 @@ Source: the decomposition of Hydragen (arXiv 2402.05099), section 3; here withou
 merge, as scores of both parts are in memory together.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from babelbits.engines.hf.attention import using
 from babelbits.engines.hf.trunk import Trunk
 
 _NAME = "babelbits_cascade"
@@ -50,11 +50,12 @@ def cascade_attention(
     ----------
     query : tensor of shape (rows, query heads, 1, size)
     key, value : tensors of shape (rows, heads, own length, size)
+        Of values, the size may be another.
     attention_mask : additive, of shape (rows, 1, 1, own length)
 
     Returns
     -------
-    Tensor of shape (rows, 1, query heads, size), and None for the weights.
+    Tensor of shape (rows, 1, query heads, size of values), and None for the weights.
     """
     if shared_trunk is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -75,7 +76,7 @@ def cascade_attention(
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     of_trunk, of_own = weights.tensor_split([shared_trunk.length], dim=-1)
     mixed = _for_all_rows(of_trunk, trunk_value) + of_own @ value
-    return mixed.reshape(rows, 1, -1, size), None
+    return mixed.reshape(rows, 1, -1, value.shape[-1]), None
 
 
 def _for_all_rows(states: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
@@ -85,17 +86,6 @@ def _for_all_rows(states: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
     return product.view(heads, rows, group, -1).transpose(0, 1)
 
 
-@contextmanager
-def cascading(model: Any) -> Iterator[None]:
+def cascading(model: Any) -> AbstractContextManager[None]:
     """Let the model's attention look at the `shared_trunk` that its forward pass is given."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
-
-    AttentionInterface.register(_NAME, cascade_attention)
-    AttentionMaskInterface.register(_NAME, sdpa_mask)
-    before = model.config._attn_implementation
-    model.set_attn_implementation(_NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+    return using(model, _NAME, cascade_attention)

@@ -6,6 +6,7 @@ between calls.
 
 import gc
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,11 +15,14 @@ from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.engines.distributions import Reader, divide
 from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.forest import grow, plan
-from babelbits.engines.hf.exactness import find_shortcuts
+from babelbits.engines.hf import attention
+from babelbits.engines.hf.exactness import find_shortcuts, probe_tokens
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import TreeGenerator, generate_plain
+from babelbits.engines.hf.lengths import rope_change
 from babelbits.engines.hf.loading import LoadedModel
-from babelbits.engines.hf.plain import plain_logits, score_plain
+from babelbits.engines.hf.plain import Batching, plain_logits, score_plain
+from babelbits.engines.hf.precision import Tolerance, chooses_by_batch
 from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.hf.trunk import Trunk
 from babelbits.engines.local import LocalEngine
@@ -59,7 +63,31 @@ class TransformersEngine(LocalEngine):
             dtype=loaded.dtype,
         )
         with torch.inference_mode():
-            self._shortcuts = find_shortcuts(loaded, sharing=settings.sharing)
+            self._prepare(loaded, settings)
+
+    def _prepare(self, loaded: LoadedModel, settings: EngineSettings) -> None:
+        """Choose how attention is computed, then find out which paths are exact."""
+        tokens = probe_tokens(loaded)
+        found = attention.look(loaded.model, tokens)
+        tolerance = Tolerance.of(loaded).mean
+        why = attention.choose(loaded.model, tokens, tolerance=tolerance, found=found)
+        self._shortcuts = find_shortcuts(
+            loaded, sharing=settings.sharing, together=not self._asked_alone(), found=found
+        )
+        self._batching = Batching(
+            token_budget=settings.token_budget,
+            alone=not self._shortcuts.together,
+            rope_change=rope_change(loaded.model.config),
+            score_budget=attention.score_budget(loaded.model),
+        )
+        reasons = (f"attention runs as the model's own code, which is slower: {why}",)
+        self._notes = (reasons if why else ()) + self._shortcuts.notes
+
+    def _asked_alone(self) -> bool:
+        """Whether every row shall be a batch of its own."""
+        if self.settings.batch == "auto":
+            return chooses_by_batch(self.loaded.model.config)
+        return self.settings.batch == "single"
 
     @property
     def identity(self) -> EngineIdentity:
@@ -70,7 +98,13 @@ class TransformersEngine(LocalEngine):
             device_kind=self.loaded.device.type,
             dtype=str(self.loaded.dtype).removeprefix("torch."),
             long_prompts=self.settings.long_prompts,
+            batch="single" if self._asked_alone() else "many",
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What makes this model slower than others here, in plain words."""
+        return self._notes
 
     @property
     def sharing_limit(self) -> int:
@@ -95,11 +129,10 @@ class TransformersEngine(LocalEngine):
         scored = dict(zip(shared, self._score_shared([queries[i] for i in shared]), strict=True))
         spoiled = [i for i in shared if not np.isfinite(scored[i][0]).all()]
         alone = [i for i in range(len(queries)) if i not in scored] + spoiled
-        budget = self.settings.token_budget
         plain = score_plain(
             self.loaded.model,
             [queries[i] for i in alone],
-            token_budget=budget,
+            batching=self._batching,
             device=self.loaded.device,
         )
         scored.update(zip(alone, plain, strict=True))
@@ -117,16 +150,16 @@ class TransformersEngine(LocalEngine):
     def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
         """Show a reader the logits of every target; whole texts share nothing, so plainly."""
         slots = divide(queries)
-        budget = min(self.settings.token_budget, self._longest)
+        batching = replace(self._batching, token_budget=self._longest)
         for i, logits in plain_logits(
-            self.loaded.model, queries, token_budget=budget, device=self.loaded.device
+            self.loaded.model, queries, batching=batching, device=self.loaded.device
         ):
             numbers = np.arange(slots[i].start, slots[i].stop)
             reader.read(numbers, logits.float().cpu().numpy())
 
     @torch.inference_mode()
     def _generate(self, grown: Sequence[Continuation]) -> None:
-        limit = self._shortcuts.sharing_limit
+        limit = self._shortcuts.decoding_limit
         shared = [o for o in grown if len(o.prompt.tokens) + o.prompt.max_new_tokens <= limit]
         alone = [o for o in grown if len(o.prompt.tokens) + o.prompt.max_new_tokens > limit]
         self._generate_shared(shared)
@@ -137,8 +170,8 @@ class TransformersEngine(LocalEngine):
             self.loaded.model,
             alone + spoiled,
             self._stopping,
-            cached=self._shortcuts.cached,
-            token_budget=self.settings.token_budget,
+            cache=self._shortcuts.cache,
+            batching=self._batching,
             device=self.loaded.device,
         )
 

@@ -4,21 +4,22 @@ Greedy decoding is the argmax of the model's logits. Of a checkpoint's generatio
 end-of-sequence tokens are used: no repetition penalty, no sampling that nobody asked for.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from babelbits.engines.forest import Step
-from babelbits.engines.hf.cascade import cascading
 from babelbits.engines.hf.choosing import choose
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
-from babelbits.engines.hf.plain import batches
+from babelbits.engines.hf.plain import Batching
 from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows, WholeRows
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.stopping import Stopping
+
+CacheUse = Literal["padded", "even", "none"]
+"""The model's own cache: for any rows, for rows whose prompts are of one length, or not at all."""
 
 _SPARSE = 0.75
 """Finished rows are dropped once this share or less is still growing."""
@@ -53,17 +54,36 @@ def generate_plain(
     grown: Sequence[Continuation],
     stopping: Stopping,
     *,
-    cached: bool,
-    token_budget: int,
+    cache: CacheUse,
+    batching: Batching,
     device: torch.device,
 ) -> None:
-    """Grow continuations in padded batches, nothing shared; without a cache unless `cached`."""
-    begin = PlainRows if cached else WholeRows
+    """Grow continuations in batches, nothing shared; with the model's cache as far as it is exact.
+
+    A continuation that grows over a change of rotary frequencies is computed anew at every step,
+    alone: the keys of its prompt change too.
+    """
     sizes = [len(one.prompt.tokens) + _room([one]) for one in grown]
-    for batch in batches(sizes, token_budget=token_budget):
+    crosses = [_crosses(one, batching.rope_change) for one in grown]
+    apart: list[Hashable] = [
+        ("crosses", i)
+        if crosses[i]
+        else (
+            len(one.prompt.tokens) > batching.rope_change,
+            len(one.prompt.tokens) if cache == "even" else 0,
+        )
+        for i, one in enumerate(grown)
+    ]
+    for batch in batching.groups(sizes, apart=apart):
         members = [grown[i] for i in batch]
+        begin = WholeRows if cache == "none" or crosses[batch[0]] else PlainRows
         rows = begin(model, [one.prompt.tokens for one in members], device=device)
         decode(rows, rows.first_logits, members, stopping)
+
+
+def _crosses(one: Continuation, limit: int) -> bool:
+    prompt = len(one.prompt.tokens)
+    return prompt <= limit < prompt + one.prompt.max_new_tokens
 
 
 def _room(grown: Sequence[Continuation]) -> int:
@@ -183,5 +203,5 @@ class TreeGenerator:
         )
 
     def _decode(self, rows: TreeRows, logits: torch.Tensor, grown: list[Continuation]) -> None:
-        with cascading(self._runner.model) if self._cascade else nullcontext():
+        with rows.stepping():
             decode(rows, logits, grown, self._stopping)

@@ -20,7 +20,8 @@ import torch
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
-from babelbits.formats.linear import linear_loading, prepare_forward
+from babelbits.formats.forward import prepare_forward
+from babelbits.formats.linear import linear_loading
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet

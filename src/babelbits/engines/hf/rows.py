@@ -3,19 +3,23 @@
 `TreeRows` starts from the keys and values that the forest left in the trunk's buffers; rows share
 the trunk and hold only their own tokens. `PlainRows` prefills padded prompts with the model's own
 cache: the oracle, and the path of architectures that cannot share. In both, rows are padded on the
-left, so that all of them write to the same column. `WholeRows` computes everything again at every
+left, so that all of them write to the same column; states that see padding need prompts of one
+length. `WholeRows` computes everything again at every
 step: slow, and right on any causal model, even one whose state is not a cache of this kind.
 """
 
+import inspect
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from babelbits.engines.hf.cascade import SharedTrunk
+from babelbits.engines.hf.cascade import SharedTrunk, cascading
 from babelbits.engines.hf.forward import TreeRunner, additive_mask
+from babelbits.engines.hf.trunk import TrunkLayer
 
 GROWTH = 256
 """Columns by which the rows' buffers grow: new tokens that they have room for at first."""
@@ -32,13 +36,16 @@ class Rows(Protocol):
 
 
 class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type information
-    """One layer's keys and values, shape (rows, heads, columns, size); `length` are in use."""
+    """One layer's keys and values, shape (rows, heads, columns, size); `length` are in use.
 
-    def __init__(self, like: torch.Tensor, *, rows: int, length: int, room: int) -> None:
+    Values may be narrower than keys, as in multi-head latent attention.
+    """
+
+    def __init__(self, like: TrunkLayer, *, rows: int, length: int, room: int) -> None:
         super().__init__()
-        self.lazy_initialization(like, like)
-        shape = (rows, like.shape[1], length + room, like.shape[3])
-        self.keys, self.values = like.new_zeros(shape), like.new_zeros(shape)
+        self.lazy_initialization(like.keys, like.values)
+        self.keys = _zeros(like.keys, rows=rows, columns=length + room)
+        self.values = _zeros(like.values, rows=rows, columns=length + room)
         self.length = length
 
     def update(
@@ -56,6 +63,10 @@ class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type 
     def get_seq_length(self) -> int:
         """Columns in use."""
         return self.length
+
+
+def _zeros(like: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
+    return like.new_zeros(rows, like.shape[1], columns, like.shape[3])
 
 
 class TreeRows:
@@ -90,7 +101,7 @@ class TreeRows:
         self._copied = 0 if self.shared else depth
         self._width = self._copied + max(lengths)
         self._layers = [
-            RowLayer(layer.keys, rows=len(lengths), length=self._width, room=room)
+            RowLayer(layer, rows=len(lengths), length=self._width, room=room)
             for layer in runner.trunk.cache.layers
         ]
         self._cache = Cache(layers=self._layers)
@@ -122,6 +133,10 @@ class TreeRows:
             layer.keys[rows, :, columns] = keys
             layer.values[rows, :, columns] = values
 
+    def stepping(self) -> AbstractContextManager[None]:
+        """Steps are made inside: the model then computes with the attention that they need."""
+        return cascading(self.runner.model) if self.shared else nullcontext()
+
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token to each row; logits of the next, shape (rows, vocabulary)."""
         self._visible = np.pad(self._visible, ((0, 0), (0, 1)), constant_values=True)
@@ -151,41 +166,52 @@ class TreeRows:
 
 
 class PlainRows:
-    """Rows with the model's own cache, prefilled in one padded batch."""
+    """Rows with the model's own cache, prefilled in one batch; padded where lengths differ."""
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], *, device: torch.device):
         self._model = model
         self._device = device
+        self._cache_name = _cache_name(model)
         self._cache = DynamicCache(config=model.config)
         width = max(len(prompt) for prompt in prompts)
         padding = [width - len(prompt) for prompt in prompts]
         ids = [[0] * n + list(prompt) for n, prompt in zip(padding, prompts, strict=True)]
-        self._mask = torch.tensor([[0] * n + [1] * (width - n) for n in padding], device=device)
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
-        self.first_logits = self._forward(torch.tensor(ids, device=device), positions)
+        self._padding = torch.tensor(padding, device=device)
+        self._width = 0
+        self.first_logits = self._forward(torch.tensor(ids, device=device))
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token to each row; logits of the next, shape (rows, vocabulary)."""
-        self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
-        positions = self._mask.sum(1, keepdim=True) - 1
-        return self._forward(torch.tensor(tokens, device=self._device)[:, None], positions)
+        return self._forward(torch.tensor(tokens, device=self._device)[:, None])
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only."""
         index = torch.tensor(rows, device=self._device)
-        self._cache.batch_select_indices(index)
-        self._mask = self._mask[index]
+        self._cache.reorder_cache(index)  # every kind of layer has it: beam search needs it
+        self._padding = self._padding[index]
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits behind the new columns; no mask where nothing is padded."""
+        start, self._width = self._width, self._width + ids.shape[1]
+        columns = torch.arange(self._width, device=self._device)
+        mask = (columns >= self._padding[:, None]).long()
+        positions = (columns[start:] - self._padding[:, None]).clamp(min=0)
         logits: torch.Tensor = self._model(
             input_ids=ids,
-            attention_mask=self._mask,
+            attention_mask=mask if self._padding.any() else None,
             position_ids=positions,
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **{self._cache_name: self._cache},
         ).logits[:, -1]
         return logits
+
+
+def _cache_name(model: Any) -> str:
+    """What the model calls its cache: 'cache_params' in state-space models."""
+    usual, other = "past_key_values", "cache_params"
+    names = inspect.signature(model.forward).parameters
+    return other if other in names and usual not in names else usual
 
 
 class WholeRows:

@@ -1,0 +1,1 @@
+"""Tiny random checkpoints of the architectures that people bring, each as its hub shows it."""

@@ -1,0 +1,126 @@
+"""`build('gemma2', folder)` writes a tiny random checkpoint of an architecture, as its hub has it.
+
+`config.json` stays in the hub's older style (`rope_theta`, `torch_dtype`); `generation_config.json`
+names all tokens that end a generation; weights are float32 safetensors under the hub's names. The
+tokenizer is trained on real texts (`vocabularies`). A checkpoint takes a second or less.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babelbits.quiet import quiet
+from zoo import classics, gemmas, hybrids, llamas, mistrals, mixtures, qwens
+from zoo.architecture import JSON, Architecture
+from zoo.kinds import KINDS
+from zoo.mtp import add_prediction_block
+from zoo.vocabularies import Vocabulary, train
+from zoo.weights import randomize
+
+ZOO: dict[str, Architecture] = {
+    entry.name: entry
+    for family in (llamas, mistrals, gemmas, qwens, mixtures, hybrids, classics)
+    for entry in family.ARCHITECTURES
+}
+
+
+def names(*, having: str = "") -> list[str]:
+    """Names of all architectures, or of those with a note such as 'moe', in the table's order."""
+    return sorted(name for name, entry in ZOO.items() if not having or having in entry.notes)
+
+
+def build(
+    name: str,
+    folder: Path,
+    *,
+    seed: int = 0,
+    n_layers: int | None = None,
+    dtype: str = "float32",
+) -> Path:
+    """Write a checkpoint to `folder`, which is made, and return it.
+
+    Parameters
+    ----------
+    name : str
+        Key of `ZOO`.
+    folder : Path
+        Written over.
+    seed : int
+        Of the weights.
+    n_layers : int, optional
+        Instead of the entry's own number; `ZOO[name].published_layers` is one that llama.cpp knows.
+    dtype : str
+        'float32', 'bfloat16' or 'float16'; `torch_dtype` says the same.
+    """
+    entry = ZOO[name]
+    vocabulary = _vocabulary(entry.tokenizer)
+    config = entry.config(n_layers or entry.n_layers, vocabulary)
+    _name_tokens(config, vocabulary, multiple=entry.multiple)
+    config["torch_dtype"] = dtype
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary.save(folder)
+    _write(folder / "config.json", config)
+    model = _model(folder, entry)
+    randomize(model, entry, seed=seed)
+    _save(model, folder, dtype=dtype, renamed=entry.renamed)
+    if "mtp" in entry.notes:
+        add_prediction_block(folder)
+    _write(folder / "config.json", config)
+    _write(folder / "generation_config.json", _generation(vocabulary))
+    return folder
+
+
+@cache
+def _vocabulary(kind: str) -> Vocabulary:
+    return train(KINDS[kind])
+
+
+def _write(path: Path, content: JSON) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _name_tokens(config: JSON, vocabulary: Vocabulary, *, multiple: int) -> None:
+    """The number of rows and the ids of special tokens, also for a text model inside."""
+    for place in (config, config.get("text_config")):
+        if place is None:
+            continue
+        if place is not config or "text_config" not in config:
+            place.setdefault("vocab_size", -(-len(vocabulary) // multiple) * multiple)
+        for role in ("bos", "eos", "pad"):
+            token = vocabulary.role(role)
+            if token is not None or role != "pad":
+                place[f"{role}_token_id"] = token
+
+
+def _generation(vocabulary: Vocabulary) -> JSON:
+    ends = list(vocabulary.ends)
+    roles = {f"{role}_token_id": vocabulary.role(role) for role in ("bos", "pad")}
+    given = {name: token for name, token in roles.items() if token is not None}
+    return {**given, "eos_token_id": ends if len(ends) > 1 else ends[0]}
+
+
+def _model(folder: Path, entry: Architecture) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    auto = AutoModelForImageTextToText if "multimodal" in entry.notes else AutoModelForCausalLM
+    return auto.from_config(config, dtype=torch.float32, attn_implementation="eager")
+
+
+def _save(model: Any, folder: Path, *, dtype: str, renamed: tuple[tuple[str, str], ...]) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    with quiet():
+        model.to(getattr(torch, dtype)).save_pretrained(folder)
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    for saved, hub in renamed:
+        weights = {
+            name.replace(saved, hub, 1) if name.startswith(saved) else name: weight
+            for name, weight in weights.items()
+        }
+    if renamed:
+        save_file(weights, path, metadata={"format": "pt"})
