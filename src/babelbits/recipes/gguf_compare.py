@@ -249,7 +249,10 @@ def _rounded(model: Any, *, kind: str) -> Iterator[None]:
     def as_half(_module: Any, given: Any) -> Any:
         return tuple(_round(one, half) for one in given)
 
-    def as_table(_module: Any, given: Any, result: Any) -> Any:  # noqa: ARG001  torch's order
+    def table_in(_module: Any, given: Any) -> Any:
+        return tuple(_round(one, torch.float16) for one in given)
+
+    def table_out(_module: Any, _given: Any, result: Any) -> Any:
         return _round(result, torch.float16)
 
     with ExitStack() as hooks:
@@ -257,7 +260,8 @@ def _rounded(model: Any, *, kind: str) -> Iterator[None]:
             if half is not None and isinstance(module, torch.nn.Linear):
                 hooks.callback(module.register_forward_pre_hook(as_half).remove)
             if _is_gelu(module):
-                hooks.callback(module.register_forward_hook(as_table).remove)
+                hooks.callback(module.register_forward_pre_hook(table_in).remove)
+                hooks.callback(module.register_forward_hook(table_out).remove)
         yield
 
 
