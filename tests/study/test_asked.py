@@ -38,7 +38,8 @@ def plan_of(folder: Path, text: str) -> Plan:
 
 def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, STUDY)
-    texts = sample_texts(plan.cells)
+    by_language = sample_texts(plan.cells)
+    texts = [text for some in by_language.values() for text in some]
     assert len(texts) == len(set(texts)) == 3 * 8
     asked = {
         request.context + request.continuation
@@ -51,7 +52,7 @@ def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
     assert any("؀" <= letter <= "ۿ" for letter in "".join(texts[8:16]))  # Arabic
     agenda = Agenda(plan.variants, plan.cells, base=plan.base)
     jobs = [agenda.next(loaded="nothing") for _ in plan.cells]
-    assert [job.texts for job in jobs if isinstance(job, Prepare)] == [texts]
+    assert [job.texts for job in jobs if isinstance(job, Prepare)] == [by_language]
 
 
 def test_bundled_model_has_nothing_to_be_told_of(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from babelbits.study.steps import CellStep, Plan
 
 SCHEMA = "babelbits.plan/1"
+REHEARSAL_SCHEMA = "babelbits.rehearsal/1"
 
 
 @click.command()
@@ -21,19 +22,45 @@ SCHEMA = "babelbits.plan/1"
 @click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
 @click.option("--build", is_flag=True, help="Count the items of lm-eval's tasks too (slower).")
 @click.option("--all", "every", is_flag=True, help="One line a cell.")
+@click.option("--rehearse", is_flag=True, help="Try the variants on a miniature of the model.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(
-    study: Path, *, limit: int | None, stop: bool, build: bool, every: bool, as_json: bool
+    study: Path,
+    *,
+    limit: int | None,
+    stop: bool,
+    build: bool,
+    every: bool,
+    rehearse: bool,
+    as_json: bool,
 ) -> None:
     """Say what STUDY (study.toml) will run, why, what is done, how much disk and time it needs.
 
-    Nothing is made or run. `babelbits run` executes this very plan.
+    Nothing is made or run. `babelbits run` executes this very plan. With --rehearse its variants
+    are made of a miniature of the model and checked, and only what came of that is printed.
     """
     made = _plan(study, limit=limit, stop=stop, build=build)
-    if as_json:
+    if rehearse:
+        _rehearse(made, as_json=as_json)
+    elif as_json:
         data_json(as_object(made))
     else:
         render(made, every=every)
+
+
+def _rehearse(plan: "Plan", *, as_json: bool) -> None:
+    from babelbits.cli.rehearsal import rehearse_aloud, table
+    from babelbits.study.rehearsal.studies import refuse
+
+    results = rehearse_aloud(plan)
+    if as_json:
+        results_object = [result.as_object() for result in results]
+        data_json(
+            {"schema": REHEARSAL_SCHEMA, "study": plan.study.name, "variants": results_object}
+        )
+    else:
+        table(results)
+    refuse(results, model=plan.base.label)
 
 
 def _plan(file: Path, *, limit: int | None, stop: bool, build: bool) -> "Plan":

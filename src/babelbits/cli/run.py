@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     help="Processes that run cells at the same time; default: what suits model and machine.",
 )
 @click.option("--offline", is_flag=True, help="Use what `babelbits pull` got; no network.")
+@click.option(
+    "--no-rehearse",
+    is_flag=True,
+    help="Do not try the variants on a miniature of the model first.",
+)
 def run(
     study: Path,
     *,
@@ -45,6 +50,7 @@ def run(
     no_report: bool,
     workers: int | None,
     offline: bool,
+    no_rehearse: bool,
 ) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
@@ -55,7 +61,12 @@ def run(
 
     if offline:
         _go_offline()
-    return run_study(load(study, limit=limit, stop=stop), report=not no_report, workers=workers)
+    return run_study(
+        load(study, limit=limit, stop=stop),
+        report=not no_report,
+        workers=workers,
+        rehearse=not no_rehearse,
+    )
 
 
 def _go_offline() -> None:
@@ -63,8 +74,10 @@ def _go_offline() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
-def run_study(study: "Study", *, report: bool, workers: int | None = None) -> int:
-    """Plan, execute, report; returns the exit code."""
+def run_study(
+    study: "Study", *, report: bool, workers: int | None = None, rehearse: bool = False
+) -> int:
+    """Plan, rehearse where asked for, execute, report; returns the exit code."""
     from babelbits.store import Store
 
     need_libraries()
@@ -72,6 +85,8 @@ def run_study(study: "Study", *, report: bool, workers: int | None = None) -> in
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
             plan = _plan(study, store)
+            if rehearse:
+                plan = _rehearsed(plan)
             outcome = _execute(plan, store, workers=workers)
         losses = _losses(plan, store)
         _summarise(outcome, plan, losses)
@@ -122,6 +137,22 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     if study.stop:
         say("cells stop when their verdict is known; stored apart from runs of all items")
     return plan
+
+
+def _rehearsed(plan: "Plan") -> "Plan":
+    """The plan after a rehearsal of what it makes and runs.
+
+    The bundled model is not rehearsed: every recipe is tested on it.
+    """
+    from babelbits.cli.rehearsal import rehearse_aloud
+    from babelbits.study.rehearsal.studies import marked, refuse
+    from babelbits.study.spec import BUNDLED
+
+    if plan.complete or plan.study.model.path == BUNDLED:
+        return plan
+    results = rehearse_aloud(plan)
+    refuse(results, model=plan.base.label)
+    return marked(plan, results)
 
 
 def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":

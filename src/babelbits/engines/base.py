@@ -50,6 +50,8 @@ class EngineSettings:
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    allow_token_differences: bool = False
+    """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "llama.cpp"
 
-REVISION = 1
+REVISION = 2
 """Counts changes of this engine that may change its numbers."""
 
 

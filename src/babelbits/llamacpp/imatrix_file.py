@@ -5,22 +5,37 @@ the number of tokens in the sum. Their ratio, the mean square, is how much an er
 of the weight matters, and what the quantizer minimises its errors by.
 
 What `llama-imatrix` writes is read here, and what is written here `llama-quantize --imatrix` takes.
+Its older format (`imatrix.dat`: common/imatrix-loader.cpp of llama.cpp) is read, too: there all
+experts of a layer are one row of values with one count, and which of them saw text is lost.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from babelbits.errors import ModelError, RecipeError
-from babelbits.llamacpp.gguf_file import matrices, metadata_value, open_gguf, package, row_size
+from babelbits.llamacpp.gguf_file import (
+    is_quantized,
+    matrices,
+    metadata_value,
+    open_gguf,
+    package,
+    row_size,
+)
 from babelbits.records import TensorRecord
 
 Array = npt.NDArray[np.float32]
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
+_MOST_ENTRIES, _LONGEST_NAME = 100_000, 256
+"""Beyond which a file in the older format is none."""
+_LANGUAGES, _ROUTES = "babelbits.languages", ".routes"
+"""Beside what llama.cpp writes; it passes over them."""
 _DATASETS, _CHUNKS, _CHUNK_SIZE = "imatrix.datasets", "imatrix.chunk_count", "imatrix.chunk_size"
 
 
@@ -38,6 +53,11 @@ class ImportanceMatrix:
     """Tokens in a window."""
     datasets: tuple[str, ...]
     """What the text is called."""
+    languages: tuple[str, ...] = ()
+    """Of the text, in the order of the rows of `routes`."""
+    routes: Mapping[str, Array] = field(default_factory=dict)
+    """Tokens of each language that each expert of a layer was sent, by the layer's last weight;
+    shape (languages, experts). Empty where it is not known, or there are no experts."""
 
     def means(self, name: str) -> Array:
         """Mean squares of a weight's inputs, flat; 1 for an expert that saw no token."""
@@ -60,26 +80,53 @@ def write_imatrix(file: Path, matrix: ImportanceMatrix) -> None:
     writer.add_array(_DATASETS, list(matrix.datasets))
     writer.add_uint32(_CHUNKS, matrix.chunks)
     writer.add_uint32(_CHUNK_SIZE, matrix.chunk_tokens)
+    if matrix.routes:
+        writer.add_array(_LANGUAGES, list(matrix.languages))
     for name in sorted(matrix.sums):
         writer.add_tensor(name + _SUMS, np.ascontiguousarray(matrix.sums[name], np.float32))
         counts = np.ascontiguousarray(matrix.counts[name], np.float32)
         writer.add_tensor(name + _COUNTS, counts.reshape(-1, 1))
+        if name in matrix.routes:
+            writer.add_tensor(name + _ROUTES, np.ascontiguousarray(matrix.routes[name], np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
+def is_matrix(file: Path) -> bool:
+    """Whether a file holds an importance matrix, or is another GGUF file, by how it begins."""
+    try:
+        with file.open("rb") as stream:
+            begin = stream.read(12 + _LONGEST_NAME)
+    except OSError:
+        return False
+    return begin.startswith(b"GGUF") or _is_older(begin)
+
+
+def _is_older(begin: bytes) -> bool:
+    """A number of entries, the length of a name, and that name, which is of a tensor."""
+    if len(begin) < 12:
+        return False
+    entries, length = struct.unpack_from("<ii", begin)
+    name = begin[8 : 8 + max(0, length)]
+    counted = 0 < entries <= _MOST_ENTRIES and 0 < length <= _LONGEST_NAME
+    return counted and name.isascii() and name.endswith(b".weight")
+
+
 def read_imatrix(file: Path) -> ImportanceMatrix:
-    """The matrix in a GGUF file.
+    """The matrix in a file, in either of llama.cpp's formats.
 
     Raises
     ------
     ModelError
-        If the file is no whole GGUF file, or holds no importance matrix.
+        If the file is damaged, or holds no importance matrix.
     MissingExtraError
         If the package `gguf` is not installed.
     """
+    with suppress(OSError), file.open("rb") as stream:
+        if _is_older(stream.read(12 + _LONGEST_NAME)):
+            return _read_older(file)
     reader = open_gguf(file)
     stored = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in reader.tensors}
     names = sorted(name.removesuffix(_SUMS) for name in stored if name.endswith(_SUMS))
@@ -95,11 +142,57 @@ def read_imatrix(file: Path) -> ImportanceMatrix:
         chunks=int(metadata_value(reader, _CHUNKS) or 0),
         chunk_tokens=int(metadata_value(reader, _CHUNK_SIZE) or 0),
         datasets=tuple(metadata_value(reader, _DATASETS) or ()),
+        languages=tuple(metadata_value(reader, _LANGUAGES) or ()),
+        routes={
+            name.removesuffix(_ROUTES): np.atleast_2d(rows)
+            for name, rows in stored.items()
+            if name.endswith(_ROUTES)
+        },
     )
 
 
-def check_fits(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> None:
-    """Raise unless a matrix belongs to a model with these tensors.
+def _read_older(file: Path) -> ImportanceMatrix:
+    data = file.read_bytes()
+    try:
+        sums, counts, place = _older_entries(data)
+    except (struct.error, ValueError) as error:
+        raise ModelError(
+            "the importance matrix is damaged or cut short",
+            where=str(file),
+            hint="get it again, or convert it: llama-imatrix --in-file imatrix.dat -o imatrix.gguf",
+        ) from error
+    chunks, dataset = 0, b""
+    with suppress(struct.error):  # the end is optional
+        chunks, length = struct.unpack_from("<ii", data, place)
+        dataset = data[place + 8 : place + 8 + length]
+    return ImportanceMatrix(
+        sums=sums,
+        counts=counts,
+        chunks=chunks,
+        chunk_tokens=0,
+        datasets=(dataset.decode(errors="replace"),) if dataset else (),
+    )
+
+
+def _older_entries(data: bytes) -> tuple[dict[str, Array], dict[str, Array], int]:
+    """Sums and counts by name, all matrices of a weight in one row; and where they end."""
+    (entries,) = struct.unpack_from("<i", data)
+    place = 4
+    sums, counts = {}, {}
+    for _ in range(entries):
+        (length,) = struct.unpack_from("<i", data, place)
+        name = data[place + 4 : place + 4 + length].decode()
+        calls, values = struct.unpack_from("<ii", data, place + 4 + length)
+        place += 12 + length
+        # An entry without calls holds means already.
+        sums[name] = np.frombuffer(data, "<f4", values, place).reshape(1, -1).astype(np.float32)
+        counts[name] = np.array([max(1, calls)], np.float32)
+        place += 4 * values
+    return sums, counts, place
+
+
+def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> ImportanceMatrix:
+    """A matrix in the shapes of the model's tensors, to which it must belong.
 
     llama.cpp itself ignores entries that it cannot place, so that a matrix of another model would
     pass for one of this.
@@ -109,7 +202,8 @@ def check_fits(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) ->
     RecipeError
         Names the tensor and both shapes.
     """
-    for name, sums in matrix.sums.items():
+    sums = {}
+    for name, found in matrix.sums.items():
         tensor = tensors.get(name)
         if tensor is None:
             raise RecipeError(
@@ -118,9 +212,30 @@ def check_fits(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) ->
                 hint="compute it on the model that is quantized",
             )
         expected = (matrices(tensor), row_size(tensor))
-        if sums.shape != expected:
+        in_a_row = (1, expected[0] * expected[1])
+        if found.shape not in (expected, in_a_row):
             raise RecipeError(
                 f"the importance matrix is of another model: '{name}' has {expected[1]} inputs"
-                f" in {expected[0]} matrices here, and {sums.shape[1]} in {sums.shape[0]} there",
+                f" in {expected[0]} matrices here, and {found.shape[1]} in {found.shape[0]} there",
                 hint="compute it on the model that is quantized",
             )
+        sums[name] = found.reshape(expected)
+    return replace(matrix, sums=sums)
+
+
+def without_data(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> list[str]:
+    """Quantized weights of a model's blocks that a matrix says nothing of, in the model's order.
+
+    It has no entry for them, or one whose sums are all zero.
+    """
+    return [name for name in _quantized_blocks(tensors) if not _says_anything(matrix, name)]
+
+
+def _quantized_blocks(tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
+    for name, tensor in tensors.items():
+        if name.startswith("blk.") and is_quantized(tensor):
+            yield name
+
+
+def _says_anything(matrix: ImportanceMatrix, name: str) -> bool:
+    return name in matrix.sums and bool(matrix.sums[name].any())

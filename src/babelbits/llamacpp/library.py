@@ -31,6 +31,8 @@ _LOOK = 0.1
 """Seconds between looks at whether a call is over."""
 _SHOWN = 3
 """Last lines of the log that an error shows."""
+TEXT_OVERRIDE, INTEGER_OVERRIDE = 3, 0
+"""Tags of metadata values (`llama_model_kv_override_type`)."""
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 """`ggml_log_level` of ggml.h; the comments of llama-cpp-python show an older order."""
 

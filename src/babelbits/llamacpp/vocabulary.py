@@ -5,7 +5,6 @@ compared with, when a file is converted and whenever an engine reads new text.
 """
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from babelbits.errors import ModelError
 from babelbits.llamacpp import library
+from babelbits.llamacpp.forward import open_model
 
 _SHOWN_TOKENS = 8
 _SHOWN_LETTERS = 40
@@ -113,8 +112,15 @@ class Vocabulary:
 
 
 @contextmanager
-def open_vocabulary(file: Path) -> Iterator[Vocabulary]:
+def open_vocabulary(file: Path, *, pre_tokenizer: str | None = None) -> Iterator[Vocabulary]:
     """The tokenizer of a GGUF file, without its weights.
+
+    Parameters
+    ----------
+    file : Path
+        A GGUF file.
+    pre_tokenizer : str, optional
+        Split text as the pre-tokenizer of this name does, and not as the file says.
 
     Raises
     ------
@@ -123,19 +129,16 @@ def open_vocabulary(file: Path) -> Iterator[Vocabulary]:
     MissingExtraError, EngineError
         If llama.cpp is not installed, or does not run here.
     """
-    llama = library.load()
-    parameters = llama.llama_model_default_params()
-    parameters.vocab_only = True
-    with library.complaints() as said:
-        model = llama.llama_model_load_from_file(os.fsencode(file), parameters)
-    if not model:
-        raise ModelError(
-            f"llama.cpp cannot load the vocabulary: {library.last_of(said)}", where=str(file)
-        )
-    try:
-        yield Vocabulary(llama, model, name=file.stem)
-    finally:
-        llama.llama_model_free(model)
+    with open_model(file, vocabulary_only=True, pre_tokenizer=pre_tokenizer) as model:
+        yield Vocabulary(library.load(), model, name=file.stem)
+
+
+def first_different(some: Sequence[int], others: Sequence[int]) -> int:
+    """How many tokens two readings of a text have in common from the start."""
+    same = 0
+    while same < min(len(some), len(others)) and some[same] == others[same]:
+        same += 1
+    return same
 
 
 def difference(text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any) -> str:
@@ -150,9 +153,7 @@ def difference(text: str, *, expected: Sequence[int], found: Sequence[int], toke
     tokenizer : Hugging Face tokenizer
         The checkpoint's.
     """
-    same = 0
-    while same < min(len(expected), len(found)) and expected[same] == found[same]:
-        same += 1
+    same = first_different(expected, found)
     place = len(tokenizer.decode(expected[:same])) if same else 0
     shown = text[max(0, place - _SHOWN_LETTERS) : place + _SHOWN_LETTERS]
     part = slice(same, same + _SHOWN_TOKENS)

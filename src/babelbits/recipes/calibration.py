@@ -12,7 +12,8 @@ A source is 'bundled' (the package's own CC0 passages), a UTF-8 text or JSONL fi
 'hub:<dataset>[:<config>][@<revision>]'. Default: 128 windows of 2,048 tokens, or of the model's
 context where that is shorter. Bundled text is small, so by default its windows are what it fills:
 the length is halved until there are at least eight, and never goes under 128. For llama.cpp's types
-a source that ends with '.gguf' is a ready importance matrix, from which nothing is drawn.
+a source can be a ready importance matrix (imatrix.gguf, or the older imatrix.dat), known by how the
+file begins, from which nothing is drawn.
 
 Several draws of one text are *parts* of it that share no document: draw 2 of 3 takes every third
 document, beginning with the second. Texts that are translations of each other are so divided at the
@@ -33,6 +34,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from babelbits.errors import CalibrationError
+from babelbits.llamacpp.imatrix_file import is_matrix
 from babelbits.records import CalibrationRecord, digest
 
 SAMPLES = 128
@@ -101,8 +103,14 @@ def bundled_file(language: str) -> Path:
 
 
 def matrix_file(spec: CalibrationSpec) -> Path | None:
-    """The ready importance matrix that a spec names in place of text; None if it names text."""
-    return local_file(spec) if spec.source.endswith(".gguf") else None
+    """The ready importance matrix that a spec names in place of text; None if it names text.
+
+    A file is known by how it begins, one that is not there by its name.
+    """
+    if spec.source == "bundled" or spec.source.startswith("hub:"):
+        return None
+    file = local_file(spec)
+    return file if spec.source.endswith(".gguf") or is_matrix(file) else None
 
 
 def local_file(spec: CalibrationSpec) -> Path:
@@ -270,7 +278,7 @@ def draw(
         If a window would be longer than the context, or the text is too short.
     """
     _check_sizes(spec, context)
-    prefix = _opening(tokenizer)
+    prefix = opening(tokenizer)
     if spec.source == "bundled":
         strip, used, spoken = _strip(spec, documents, tokenizer, enough=None)
         samples, tokens = _fill(spec, len(strip), context=context, prefix=len(prefix))
@@ -309,7 +317,7 @@ def _check_sizes(spec: CalibrationSpec, context: int) -> None:
         )
 
 
-def _opening(tokenizer: Tokenizer) -> tuple[int, ...]:
+def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
     """The special tokens that the tokenizer puts before a text."""
     probe = "a"
     plain = list(tokenizer(probe, add_special_tokens=False)["input_ids"])

@@ -9,9 +9,9 @@ wait. A variant itself never refers to that folder.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,46 @@ from babelbits.llamacpp import library
 from babelbits.llamacpp.gguf_file import IMATRIX, MODEL, read_tensors
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    check_fits,
+    fitted,
     read_imatrix,
+    without_data,
     write_imatrix,
 )
-from babelbits.recipes.calibration import Calibration, CalibrationSpec, read_file
+from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.gguf_base import is_gguf
-from babelbits.recipes.gguf_convert import convert, same_tokens
+from babelbits.recipes.gguf_checked import checked_conversion, whole_file
+from babelbits.recipes.gguf_experts import experts_of, refuse_unrouted
 from babelbits.recipes.gguf_imatrix import compute_imatrix
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
+from babelbits.recipes.gguf_tokens import Texts
 from babelbits.recipes.manifests import model_files, sha256
-from babelbits.records import CalibrationRecord, digest
-from babelbits.store.atomic import sync_folder
+from babelbits.records import (
+    CalibrationRecord,
+    ConversionRecord,
+    ExpertsRecord,
+    TensorRecord,
+    digest,
+)
 
 _ALSO_KEPT = ("config.json", "generation_config.json")
 """Of the base model: what engines ask about contexts and ends of texts."""
-_COMPARED_WINDOWS = 32
-"""Windows of calibration text whose tokens are compared."""
+_REVISION = 2
+"""Counts changes of what is made for all variants of a base model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What is to be known of how a GGUF variant was made."""
+
+    matrix: ImportanceMatrix | None
+    """That it was quantized with; None if with none."""
+    conversion: ConversionRecord | None
+    """None where the base model is a GGUF file."""
+    experts: ExpertsRecord | None
+    """Where the routers sent the matrix' text; None where there are no experts, or no matrix."""
+    without_data: tuple[str, ...]
+    """Quantized weights of which the matrix says nothing."""
 
 
 def save_gguf(
@@ -48,9 +70,13 @@ def save_gguf(
     calibration: Calibration | None,
     ready: Path | None,
     tokenizer: Any,
-    texts: Sequence[str] = (),
+    texts: Texts,
+    config: Mapping[str, Any],
     trust_remote_code: bool,
-) -> ImportanceMatrix | None:
+    allow_pickle: bool,
+    allow_token_differences: bool,
+    most_unrouted: float,
+) -> Made:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
 
     Parameters
@@ -67,20 +93,22 @@ def save_gguf(
         A file with a matrix, in place of text. With neither there is none.
     tokenizer : Hugging Face tokenizer or Vocabulary
         Of the base model; the file's own if that is a GGUF file.
-    texts : sequence of str
-        What the model will be asked, to compare tokenizers on beside the package's own texts.
-    trust_remote_code : bool
-        Allow the model's own code.
-
-    Returns
-    -------
-    The importance matrix that it was quantized with; None if with none.
+    texts : mapping
+        What the model will be asked, by language: to compare tokens and numbers on.
+    config : mapping
+        The base model's `config.json`.
+    trust_remote_code, allow_pickle, allow_token_differences : bool
+        As in the study.
+    most_unrouted : float
+        Share of a layer's experts that the calibration text may leave without a token, in [0, 1].
 
     Raises
     ------
     RecipeError
-        If llama.cpp cannot convert or quantize the model, or reads text otherwise than it does; or
-        if the matrix is of another model.
+        If llama.cpp cannot convert or quantize the model, computes something else, or reads text
+        otherwise than the model does and that is not allowed; or if the matrix is of another model.
+    CalibrationError
+        If the text reaches too few experts.
     ModelError
         If a file holds no matrix, or the model brings its own code and that is not trusted.
     StudyError
@@ -94,20 +122,27 @@ def save_gguf(
     matrix = None if ready is None else read_imatrix(ready)
     kind = str(parameters["type" if info.method == "convert" else "source_type"])
     with _shared(base, folder.parent, kind=kind) as shared:
-        model = base
+        model, conversion = base, None
         if not is_gguf(base):
             model = shared / MODEL
-            seen = () if calibration is None else _texts(calibration, tokenizer)
-            _convert(
+            conversion = checked_conversion(
                 base,
                 model,
                 kind=kind,
                 tokenizer=tokenizer,
-                texts=[*texts, *seen],
+                texts=texts,
+                config=config,
                 trust_remote_code=trust_remote_code,
+                allow_pickle=allow_pickle,
+                allow_token_differences=allow_token_differences,
             )
         if calibration is not None:
             matrix = _matrix(model, shared, calibration)
+    experts = None
+    if matrix is not None:
+        matrix = fitted(matrix, _by_name(model))
+        experts = experts_of(matrix)
+        refuse_unrouted(matrix, most=most_unrouted)
     _quantize(
         model,
         folder / MODEL,
@@ -121,25 +156,12 @@ def save_gguf(
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-    return matrix
+    silent = [] if matrix is None else without_data(matrix, _by_name(folder / MODEL))
+    return Made(matrix=matrix, conversion=conversion, experts=experts, without_data=tuple(silent))
 
 
-def _convert(
-    base: Path,
-    model: Path,
-    *,
-    kind: str,
-    tokenizer: Any,
-    texts: Sequence[str],
-    trust_remote_code: bool,
-) -> None:
-    """Have the checkpoint as a GGUF file that reads all texts as its own tokenizer does."""
-    if not model.exists():
-        with _whole_file(model) as partial:
-            convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
-            same_tokens(partial, tokenizer=tokenizer, texts=[*known_texts(), *texts])
-    elif texts:
-        same_tokens(model, tokenizer=tokenizer, texts=texts)
+def _by_name(file: Path) -> dict[str, TensorRecord]:
+    return {tensor.name: tensor for tensor in read_tensors(file)}
 
 
 def _quantize(
@@ -155,8 +177,6 @@ def _quantize(
     if info.mixture is None:
         _link(model, target)
         return
-    if matrix is not None:
-        check_fits(matrix, {tensor.name: tensor for tensor in read_tensors(model)})
     quantize(
         model,
         target,
@@ -192,7 +212,8 @@ def _shared(base: Path, place: Path, *, kind: str) -> Iterator[Path]:
     found = (base,) if is_gguf(base) else model_files(base)
     files = {file.name: file.stat() for file in found}
     content = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()}
-    key = digest({"files": content, "kind": kind, "llama.cpp": library.VERSION}, length=16)
+    made_by = {"llama.cpp": library.VERSION, "revision": _REVISION}
+    key = digest({"files": content, "kind": kind, **made_by}, length=16)
     folder = place / f".gguf-{key}"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -202,42 +223,17 @@ def _shared(base: Path, place: Path, *, kind: str) -> Iterator[Path]:
         yield folder
 
 
-@contextmanager
-def _whole_file(target: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `target` if the block succeeds."""
-    # The number, because a converter may outlive the process that started it, and go on writing.
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        sync_folder(partial)  # which serves for files as well
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def known_texts() -> tuple[str, ...]:
-    """Text in every language of the package, to compare tokenizers on."""
-    folder = Path(str(resources.files("babelbits") / "bundled" / "babelmini" / "passages"))
-    return tuple(
-        document for file in sorted(folder.glob("*.jsonl")) for document in read_file(file)
-    )
-
-
-def _texts(calibration: Calibration, tokenizer: Any) -> list[str]:
-    """The calibration text again, which may be in a language that the package has no text in."""
-    windows = calibration.windows[:_COMPARED_WINDOWS]
-    return [tokenizer.decode(list(window), skip_special_tokens=True) for window in windows]
-
-
 def _matrix(model: Path, shared: Path, calibration: Calibration) -> ImportanceMatrix:
     key = digest([list(window) for window in calibration.windows], length=16)
     target = shared / f"imatrix-{key}.gguf"
     if not target.exists():
-        with _whole_file(target) as partial:
+        with whole_file(target) as partial:
             computed = compute_imatrix(
                 model,
                 calibration.windows,
                 datasets=[_name(calibration)],
+                languages=calibration.languages,
+                spoken=calibration.spoken,
                 threads=library.n_threads(),
             )
             write_imatrix(partial, computed)

@@ -28,6 +28,7 @@ _LARGEST_BATCH = 2048
 _LOGIT_ELEMENTS = 2**26
 """Logits of one forward pass. All are asked for, or the last block would see the last token only,
 and a window of a large vocabulary has gigabytes of them: it is passed in pieces."""
+_LAST_OF_LAYER = "ffn_down"
 _STEP = 64
 """Tokens in a piece, or a multiple."""
 
@@ -35,7 +36,13 @@ Windows = Sequence[Sequence[int]]
 
 
 def compute_imatrix(
-    file: Path, windows: Windows, *, datasets: Sequence[str] = (), threads: int = 1
+    file: Path,
+    windows: Windows,
+    *,
+    datasets: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    spoken: Windows = (),
+    threads: int = 1,
 ) -> ImportanceMatrix:
     """The importance matrix of a model on windows of text.
 
@@ -47,6 +54,10 @@ def compute_imatrix(
         Token ids, all of the same length, with what the tokenizer puts before a text.
     datasets : sequence of str
         What the text is called, for the record.
+    languages : sequence of str
+        Of the text; with them it is counted which experts see which.
+    spoken : sequence of sequences of int
+        Of each token of `windows`, the index of its language; needed where there are languages.
     threads : int
         Of the computation.
 
@@ -66,10 +77,12 @@ def compute_imatrix(
             hint="raise `tokens`, or name a longer text as `source`",
         )
     llama = library.load()
-    collector = _Collector(Nodes(llama))
+    collector = _Collector(Nodes(llama), n_languages=len(languages))
     with _context(llama, file, length=length, threads=threads, collector=collector) as context:
-        for window in windows:
+        for number, window in enumerate(windows):
             for piece in pieces(length, most=int(llama.llama_n_batch(context))):
+                if languages:
+                    collector.spoken = np.asarray(spoken[number])[piece.start : piece.stop]
                 _pass(llama, context, window, piece)
             if collector.error is not None:
                 raise collector.error
@@ -79,6 +92,8 @@ def compute_imatrix(
         chunks=len(windows),
         chunk_tokens=length,
         datasets=tuple(datasets),
+        languages=tuple(languages),
+        routes={name: rows.astype(np.float32) for name, rows in collector.routes.items()},
     )
 
 
@@ -162,8 +177,12 @@ def _pass(llama: Any, context: Any, window: Sequence[int], piece: range) -> None
 class _Collector:
     """Adds up squares; an error is kept, because none may pass through C."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, *, n_languages: int) -> None:
         self._nodes = nodes
+        self._n_languages = n_languages
+        self.spoken: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        """Index of the language of each token that is passed now."""
+        self.routes: dict[str, npt.NDArray[np.float64]] = {}
         self.sums: dict[str, npt.NDArray[np.float64]] = {}
         self.counts: dict[str, npt.NDArray[np.float64]] = {}
         self.error: Exception | None = None
@@ -220,6 +239,15 @@ class _Collector:
             np.add.at(sums, chosen[:, slot], squares[0, :, slot % given])
         counts = np.bincount(chosen.reshape(-1), minlength=experts).astype(np.float64)
         self._add(weight, sums, counts)
+        self._add_routes(_weight_name(weight), chosen, experts)
+
+    def _add_routes(self, name: str, chosen: npt.NDArray[np.int32], experts: int) -> None:
+        """Count who speaks to whom; once a layer, since its other weights see the same tokens."""
+        if not self._n_languages or _LAST_OF_LAYER not in name or len(chosen) != len(self.spoken):
+            return
+        rows = self.routes.setdefault(name, np.zeros((self._n_languages, experts)))
+        for slot in range(chosen.shape[1]):
+            np.add.at(rows, (self.spoken, chosen[:, slot]), 1)
 
     def _add(
         self, weight: Tensor, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]

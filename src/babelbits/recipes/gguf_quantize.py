@@ -19,8 +19,6 @@ from babelbits.llamacpp.imatrix_file import ImportanceMatrix
 from babelbits.store.atomic import check_growth
 from babelbits.suggest import did_you_mean
 
-_TEXT, _INTEGER = 3, 0
-"""Tags of metadata values (`llama_model_kv_override_type`)."""
 _LONGEST_TEXT = 127
 
 
@@ -119,9 +117,9 @@ def _set_notes(llama: Any, parameters: Any, matrix: ImportanceMatrix) -> object:
     for slot, (key, value) in zip(overrides, notes.items(), strict=False):
         slot.key = key.encode()
         if isinstance(value, str):
-            slot.tag, slot.value.val_str = _TEXT, _cut(value)
+            slot.tag, slot.value.val_str = library.TEXT_OVERRIDE, _cut(value)
         else:
-            slot.tag, slot.value.val_i64 = _INTEGER, value
+            slot.tag, slot.value.val_i64 = library.INTEGER_OVERRIDE, value
     parameters.kv_overrides = ctypes.cast(overrides, ctypes.POINTER(kind))
     return overrides
 

@@ -108,8 +108,9 @@ def load_model(
     allow_pickle: bool,
     quantization: Any = None,
     device: str = "cpu",
+    dtype: str = "auto",
 ) -> Any:
-    """The base model in its own dtype, for evaluation.
+    """The base model, for evaluation.
 
     Parameters
     ----------
@@ -121,6 +122,8 @@ def load_model(
         For libraries that quantize while loading.
     device : str
         Where the weights go.
+    dtype : str
+        'float32', or 'auto': the checkpoint's own.
 
     Raises
     ------
@@ -136,7 +139,7 @@ def load_model(
         model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype=_stored_dtype(base),
+            dtype=_stored_dtype(base) if dtype == "auto" else dtype,
             device_map={"": device},
             quantization_config=quantization,
             trust_remote_code=own_code,

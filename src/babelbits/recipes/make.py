@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
@@ -34,6 +35,7 @@ from babelbits.recipes.calibration import (
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
 from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -54,6 +56,7 @@ from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, sk
 from babelbits.records import (
     JSON,
     CalibrationRecord,
+    ConversionRecord,
     ExpertsRecord,
     Manifest,
     TensorRecord,
@@ -81,9 +84,10 @@ class _Job:
     config: JSON
     device: str
     seed: int
-    texts: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
     trust_remote_code: bool
     allow_pickle: bool
+    allow_token_differences: bool
     most_unrouted: float
 
     @property
@@ -105,9 +109,10 @@ def make(
     base_label: str,
     base_hash: str,
     seed: int,
-    texts: Sequence[str] = (),
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    allow_token_differences: bool = False,
     device: str = "auto",
     most_unrouted: float = MOST_UNROUTED,
 ) -> Manifest:
@@ -129,11 +134,14 @@ def make(
         Recorded as given.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
-    texts : sequence of str
-        What the model will be asked: where a format brings its own tokenizer, it must read these as
-        the base model's does.
+    texts : mapping
+        What the model will be asked, by language: where a format brings its own tokenizer and its
+        own computation, it must read these as the base model does, and give the same numbers.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
+    allow_token_differences : bool
+        Allow a format whose own tokenizer reads some of these languages otherwise; engines give it
+        the base model's tokens, and the manifest's notes name the languages.
     device : str
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
     most_unrouted : float
@@ -179,6 +187,7 @@ def make(
         texts=texts,
         trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
+        allow_token_differences=allow_token_differences,
         most_unrouted=most_unrouted,
     )
     if not (allow_pickle or from_file):
@@ -272,19 +281,21 @@ class _Made:
     """What is known of a variant's making beside its files."""
 
     calibration: CalibrationRecord | None
+    conversion: ConversionRecord | None = None
     scope: Scope | None = None
     """What the recipe means on the model; None for llama.cpp's types."""
+    notes: tuple[str, ...] = ()
 
 
 def _quantize(job: _Job, folder: Path) -> _Made:
     """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
-            return _Made(calibration=_llama(job, folder, tokenizer=vocabulary))
+            return _llama(job, folder, tokenizer=vocabulary)
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
-        return _Made(calibration=_llama(job, folder, tokenizer=tokenizer))
+        return _llama(job, folder, tokenizer=tokenizer)
     calibration = _draw(job, tokenizer)
     record = None if calibration is None else calibration.record
     device = resolve_device(job.device)
@@ -335,12 +346,12 @@ def _compress(
     )
 
 
-def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | None:
+def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> _Made:
     from babelbits.recipes.gguf import record_of_file, save_gguf
 
     ready = matrix_file(job.calibration) if job.calibration is not None else None
     calibration = None if ready is not None else _draw(job, tokenizer)
-    matrix = save_gguf(
+    made = save_gguf(
         job.base,
         folder,
         info=job.info,
@@ -349,11 +360,23 @@ def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> CalibrationRecord | No
         ready=ready,
         tokenizer=tokenizer,
         texts=job.texts,
+        config=job.config,
         trust_remote_code=job.trust_remote_code,
+        allow_pickle=job.allow_pickle,
+        allow_token_differences=job.allow_token_differences,
+        most_unrouted=job.most_unrouted,
     )
-    if ready is not None and job.calibration is not None and matrix is not None:
-        return record_of_file(job.calibration, ready, matrix)
-    return calibration.record if calibration is not None else None
+    record = None if calibration is None else calibration.record
+    if ready is not None and job.calibration is not None and made.matrix is not None:
+        record = record_of_file(job.calibration, ready, made.matrix)
+    return _Made(
+        calibration=None if record is None else replace(record, experts=made.experts),
+        conversion=made.conversion,
+        notes=(
+            *conversion_notes(made.conversion),
+            *matrix_notes(made.experts, made.without_data),
+        ),
+    )
 
 
 def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
@@ -389,6 +412,7 @@ def _describe(
     notes = (
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
+        *made.notes,
         *_parts(job, tensors),
         *_notes(made),
         bnb.note(job.info.method, job.parameters),
@@ -398,6 +422,7 @@ def _describe(
         recipe=job.info.name,
         parameters=job.parameters,
         calibration=made.calibration,
+        conversion=made.conversion,
         base_model=base_label,
         base_hash=base_hash,
         weights_hash=weights_hash(files),
@@ -424,8 +449,8 @@ def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
 def _notes(made: _Made) -> Iterator[str | None]:
     if made.scope is not None:
         yield from notes_of(made.scope)
-    if made.calibration is not None and made.calibration.experts is not None:
-        yield note_of(made.calibration.experts)
+        if made.calibration is not None and made.calibration.experts is not None:
+            yield note_of(made.calibration.experts)
 
 
 def _tensors(

@@ -15,6 +15,7 @@ from babelbits.recipes import tensors as checkpoint
 from babelbits.records import (
     JSON,
     CalibrationRecord,
+    ConversionRecord,
     ExpertsRecord,
     Manifest,
     TensorRecord,
@@ -72,9 +73,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         calibration = fields.pop("calibration")
         tensors = fields.pop("tensors")
         notes = tuple(fields.pop("notes", ()))
+        conversion = fields.pop("conversion", None)
         return Manifest(
             calibration=_calibration(calibration) if calibration else None,
             tensors=tuple(_tensor(tensor) for tensor in tensors),
+            conversion=_conversion(conversion) if conversion else None,
             notes=notes,
             **fields,
         )
@@ -86,6 +89,10 @@ def read_manifest(folder: Path) -> Manifest | None:
             where=str(path),
             hint=_MEND,
         ) from error
+
+
+def _conversion(fields: JSON) -> ConversionRecord:
+    return ConversionRecord(**{**fields, "other_tokens": tuple(fields["other_tokens"])})
 
 
 def _calibration(fields: JSON) -> CalibrationRecord:

@@ -12,6 +12,7 @@ from babelbits.records.effects import Effect, Interval, Verdict
 from babelbits.records.hashing import JSON, canonical_json, digest
 from babelbits.records.manifests import (
     CalibrationRecord,
+    ConversionRecord,
     ExpertsRecord,
     Manifest,
     TensorRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "Answer",
     "CalibrationRecord",
     "CellMeta",
+    "ConversionRecord",
     "Effect",
     "ExpertsRecord",
     "Failure",

@@ -1,7 +1,7 @@
 """What a recipe leaves behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -50,6 +50,22 @@ class TensorRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionRecord:
+    """How a file in another format was found to agree with the checkpoint that it was made from."""
+
+    differences: Mapping[str, float] = field(default_factory=dict)
+    """Mean absolute difference of log-probabilities by language, nats a token."""
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """How much of that roundings of a 16-bit format explain, measured on the checkpoint."""
+    tokens: int = 0
+    """Compared, in all languages."""
+    not_compared: str | None = None
+    """Why there are no differences."""
+    other_tokens: tuple[str, ...] = ()
+    """Languages whose text the format's own tokenizer splits otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a variant folder holds and how it was made; `manifest.json` in the folder."""
 
@@ -74,5 +90,7 @@ class Manifest:
     """File name to sha256."""
     format: str
     """'hf', 'compressed-tensors', 'bitsandbytes', 'gguf'."""
+    conversion: ConversionRecord | None = None
+    """None where nothing was converted."""
     notes: tuple[str, ...] = ()
     """What a reader of its results should know of how it was made; shown by run and report."""

@@ -15,8 +15,8 @@ _LONGEST = 4000
 """Letters of a text; few-shot prompts repeat themselves."""
 
 
-def sample_texts(cells: Iterable[CellStep]) -> tuple[str, ...]:
-    """The ends of the first prompts and texts in each language, of cells whose tasks are built."""
+def sample_texts(cells: Iterable[CellStep]) -> dict[str, tuple[str, ...]]:
+    """By language, the ends of the first prompts and texts of cells whose tasks are built."""
     found: dict[str, dict[str, None]] = {}
     for cell in cells:
         chosen = found.setdefault(cell.language, {})
@@ -26,7 +26,7 @@ def sample_texts(cells: Iterable[CellStep]) -> tuple[str, ...]:
             chosen.update(dict.fromkeys(_texts(item.requests)))
             if len(chosen) >= _TEXTS:
                 break
-    return tuple(text for chosen in found.values() for text in list(chosen)[:_TEXTS])
+    return {language: tuple(chosen)[:_TEXTS] for language, chosen in found.items()}
 
 
 def _texts(requests: Iterable[Request]) -> Iterator[str]:

@@ -179,6 +179,7 @@ def _model(table: Table, home: Path) -> ModelSpec:
     revision = table.get("revision", text, "main")
     remote_code = table.get("trust_remote_code", flag, False)
     pickle = table.get("allow_pickle", flag, False)
+    differences = table.get("allow_token_differences", flag, False)
     table.close(what="[model]")
     folder = None
     if path != BUNDLED:
@@ -207,6 +208,7 @@ def _model(table: Table, home: Path) -> ModelSpec:
         revision=revision,
         trust_remote_code=remote_code,
         allow_pickle=pickle,
+        allow_token_differences=differences,
     )
 
 
@@ -226,6 +228,7 @@ def _engine(table: Table, model: ModelSpec) -> tuple[EngineSettings, int]:
         batch=table.get("batch", choice("auto", "single", "many"), "auto"),
         trust_remote_code=model.trust_remote_code,
         allow_pickle=model.allow_pickle,
+        allow_token_differences=model.allow_token_differences,
     )
     chunk = table.get("chunk", integer(minimum=1, maximum=100_000), 64)
     table.close(what="[engine]")

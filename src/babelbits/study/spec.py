@@ -31,6 +31,8 @@ class ModelSpec:
     """Branch, tag or commit; hub ids only."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    allow_token_differences: bool = False
+    """Take a GGUF file whose text llama.cpp by itself splits into other tokens than the model."""
 
     @property
     def is_gguf(self) -> bool:

@@ -51,6 +51,8 @@ class VariantStep:
     """On disk: exact where it is made, else estimated; None where nothing tells."""
     manifest: Manifest | None
     """Of a variant that is made; None for the baseline, which lies where it lies."""
+    unrehearsed: str | None = None
+    """Why it could not be rehearsed, so that it is checked when it is made; None: it need not."""
 
     @property
     def label(self) -> str:

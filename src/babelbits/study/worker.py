@@ -6,8 +6,8 @@ loaded and records what it computes; what happens is told to `emit`. Never print
 
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from babelbits.compare.early import Watch
@@ -40,6 +40,7 @@ from babelbits.study.identity import (
     resolve_device,
     version_of,
 )
+from babelbits.study.rehearsal.real import examine
 from babelbits.study.spec import BASELINE, Study
 from babelbits.study.steps import CellStep, VariantStep
 from babelbits.tasks.base import Task
@@ -59,8 +60,8 @@ class Prepare:
     """Make a variant, or prove that its files are whole."""
 
     step: VariantStep
-    texts: tuple[str, ...] = ()
-    """What the study asks, some of it in every language: to compare tokenizers on."""
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the study asks, some of it in every language: to compare tokens and numbers on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,8 @@ class Worker:
             self._emit(Made(variant=step.label, manifest=manifest))
         else:
             verify(self._folder(step))
+        if step.unrehearsed is not None:
+            self._examine(step, manifest, texts=job.texts)
         self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
 
     def _make(self, job: Prepare) -> Manifest:
@@ -183,7 +186,22 @@ class Worker:
             texts=job.texts,
             trust_remote_code=study.model.trust_remote_code,
             allow_pickle=study.model.allow_pickle,
+            allow_token_differences=study.model.allow_token_differences,
             device=resolve_device(study.engine.device),
+        )
+
+    def _examine(self, step: VariantStep, manifest: Manifest, *, texts: tuple[str, ...]) -> None:
+        """Check a real variant as a rehearsal would have, in a process of its own."""
+        study = self._site.study
+        examine(
+            self._site.base.folder,
+            step.spec,
+            folder=self._folder(step),
+            weights_hash=manifest.weights_hash,
+            engine=study.engine,
+            texts=texts,
+            trust_remote_code=study.model.trust_remote_code,
+            allow_pickle=study.model.allow_pickle,
         )
 
     def _folder(self, step: VariantStep) -> Path:

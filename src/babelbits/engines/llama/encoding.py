@@ -3,7 +3,9 @@
 A GGUF file carries its tokenizer as a name and tables. If the name is wrong (a converter guesses it
 from a hash), text in one script may be split as before and text in another not; the model then
 reads other tokens, which looks like damage by quantization. So every text with a line that was not
-seen yet is tokenized by both, and any difference is an error.
+seen yet is tokenized by both, and any difference is an error. The model is given the checkpoint's
+tokens in any case, so a study may allow differences: its numbers are those of the model then, and
+of what llama.cpp itself would do with the text they say nothing.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from babelbits.llamacpp.vocabulary import Vocabulary, difference
 
 
 class CheckedEncoder(Encoder):
-    """An `Encoder` whose tokenizer must agree with llama.cpp's.
+    """An `Encoder` whose tokenizer must agree with llama.cpp's, unless differences are allowed.
 
     Raises
     ------
@@ -31,15 +33,17 @@ class CheckedEncoder(Encoder):
         *,
         context_length: int,
         long_prompts: LongPrompts,
+        allow_differences: bool = False,
     ) -> None:
         super().__init__(tokenizer, context_length=context_length, long_prompts=long_prompts)
         self._vocabulary = vocabulary
+        self._compares = tokenizer is not vocabulary and not allow_differences
         self._seen: set[int] = set()
 
     def _encode(
         self, texts: Sequence[str], *, prefix: str | None = None, special: bool | None = None
     ) -> dict[str, list[int]]:
-        if self.tokenizer is not self._vocabulary:
+        if self._compares:
             self._compare(texts)
         return super()._encode(texts, prefix=prefix, special=special)
 
@@ -54,7 +58,9 @@ class CheckedEncoder(Encoder):
                 raise EngineError(
                     "llama.cpp splits a text into other tokens than the checkpoint's tokenizer: "
                     + difference(text, expected=expected, found=found, tokenizer=self.tokenizer),
-                    hint="the GGUF file holds another tokenizer than the model's: convert it again",
+                    hint="where the GGUF file holds another tokenizer than the model's, convert it "
+                    "again; where llama.cpp has none like it, set allow_token_differences = true "
+                    "in [model]: the model is given the checkpoint's tokens",
                 )
 
     def _has_new_line(self, text: str) -> bool:

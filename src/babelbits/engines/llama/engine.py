@@ -2,6 +2,12 @@
 
 It opens a session whose memory the token budget bounds (or one long sequence needs), and decides
 per request whether the shared path or the plain one serves it.
+
+Some models (LongRoPE: Phi-3.5, Phi-4-mini) have two sets of rotary factors. Transformers takes one
+by the length of the text, llama.cpp by the size of the session, whatever is in it. So such a model
+has short texts in sessions that are short, and long ones in sessions that are long; a continuation
+that outgrows the first is computed anew in the second, as transformers does. Then no setting of
+memory changes a number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,6 +51,7 @@ class LlamaEngine(LocalEngine):
                 loaded.vocabulary,
                 context_length=loaded.context_length,
                 long_prompts=settings.long_prompts,
+                allow_differences=settings.allow_token_differences,
             ),
             stopping=Stopping(
                 loaded.tokenizer,
@@ -57,7 +64,9 @@ class LlamaEngine(LocalEngine):
         pack = _PACK_ON_CPU if loaded.device_kind == "cpu" else _PACK_ON_GPU
         self._pack = max(_SEQUENCES, min(pack, settings.token_budget, rows))
         self._dtype = cache_dtype(settings.dtype, device_kind=loaded.device_kind)
-        self._open(min(settings.token_budget, loaded.context_length))
+        budget = min(settings.token_budget, loaded.context_length)
+        self._usual = budget if loaded.short_texts is None else min(budget, self._shorts)
+        self._open(self._usual)
 
     @property
     def identity(self) -> EngineIdentity:
@@ -94,20 +103,58 @@ class LlamaEngine(LocalEngine):
         )
         self._tree = Tree(self._session)
 
+    @property
+    def _shorts(self) -> int:
+        """Cells of the largest session that has the rotary factors for short texts."""
+        most = (self.loaded.short_texts or 0) // _UNIT * _UNIT
+        if not most:
+            raise EngineError(
+                f"this model reads texts of up to {self.loaded.short_texts} tokens with other "
+                f"rotary factors, and llama.cpp takes those for sessions of {_UNIT} tokens",
+                hint="use recipes of transformers for this model",
+            )
+        return most
+
     def _make_room(self, longest: int) -> None:
         """Let the session hold one sequence of `longest` tokens, and a pack beside its trunk.
 
         Where there is no memory for it, the session is as large as before and the caller is told.
         """
-        needed, before = longest + self._pack, self._session.cells
-        if needed <= before:
+        needed, most = longest + self._pack, None
+        short = self.loaded.short_texts
+        if short is not None and longest <= short:
+            most = self._shorts
+            needed = min(needed, most)
+        elif short is not None:
+            needed = max(needed, short + 1)
+        before = self._session.cells
+        if needed <= before and (most is None or before <= most):
             return
         self._session.close()
         try:
-            self._open(needed)
+            self._open(max(needed, self._usual))
         except EngineError:
             self._open(before)
             raise
+        if longest > self._session.cells:
+            raise EngineError(
+                f"llama.cpp cannot hold {longest} tokens with the rotary factors for short texts"
+            )
+
+    def _by_factors(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Numbers of the texts that one session can hold: all, or the short and the long ones."""
+        short = self.loaded.short_texts
+        is_long = [short is not None and length > short for length in lengths]
+        for wanted in (False, True):
+            members = [number for number, one in enumerate(is_long) if one is wanted]
+            if members:
+                self._make_room(max(lengths[number] for number in members))
+                yield members
+
+    def _shares(self, length: int) -> bool:
+        """Whether a text of this length goes the shared path in the session as it is."""
+        room = self._session.cells - self._pack
+        return length <= self.sharing_limit and (self.loaded.short_texts is None or length <= room)
 
     def _score(self, queries: Sequence[Query]) -> list[Scored]:
         reader = Chosen(targets_of(queries))
@@ -119,25 +166,28 @@ class LlamaEngine(LocalEngine):
 
         What sharing spoiled with a neighbour's NaN is computed again, alone.
         """
-        if not queries:
-            return
-        self._make_room(max(len(query.tokens) for query in queries))
         slots = divide(queries)
-        shared = [i for i, q in enumerate(queries) if len(q.tokens) <= self.sharing_limit]
-        if shared:
-            numbers = np.concatenate([np.arange(slots[i].start, slots[i].stop) for i in shared])
-            run_shared(
-                self._tree,
-                self._plan([queries[i] for i in shared]),
-                lambda found, logits: reader.read(numbers[found], logits),
-            )
-        alone = sorted(set(range(len(queries))) - set(shared))
-        alone += [i for i in shared if reader.is_spoiled(slots[i])]
-        if alone:
-            starts = [slots[i].start for i in alone]
-            self._tree.wipe()
-            run_plain(self._session, [queries[i] for i in alone], starts, reader.read)
-            self._tree.wipe()
+        for members in self._by_factors([len(query.tokens) for query in queries]):
+            shared = [i for i in members if self._shares(len(queries[i].tokens))]
+            if shared:
+                self._show_shared([queries[i] for i in shared], [slots[i] for i in shared], reader)
+            alone = sorted(set(members) - set(shared))
+            alone += [i for i in shared if reader.is_spoiled(slots[i])]
+            if alone:
+                starts = [slots[i].start for i in alone]
+                self._tree.wipe()
+                run_plain(self._session, [queries[i] for i in alone], starts, reader.read)
+                self._tree.wipe()
+
+    def _show_shared(
+        self, queries: Sequence[Query], slots: Sequence[slice], reader: Reader[object]
+    ) -> None:
+        numbers = np.concatenate([np.arange(one.start, one.stop) for one in slots])
+        run_shared(
+            self._tree,
+            self._plan(queries),
+            lambda found, logits: reader.read(numbers[found], logits),
+        )
 
     def _plan(self, queries: Sequence[Query]) -> Iterator[Step]:
         starts = [len(query.tokens) - len(query.targets) for query in queries]
@@ -145,13 +195,25 @@ class LlamaEngine(LocalEngine):
         return plan(forest, pack=self._pack, block=self._pack, longest=self._pack)
 
     def _generate(self, grown: Sequence[Continuation]) -> None:
-        if not grown:
-            return
+        short = self.loaded.short_texts
         sizes = [len(one.prompt.tokens) + one.prompt.max_new_tokens for one in grown]
-        self._make_room(max(sizes))
+        crossing = [
+            one
+            for one, size in zip(grown, sizes, strict=True)
+            if short is not None and len(one.prompt.tokens) <= short < size
+        ]
+        rest = [i for i, one in enumerate(grown) if one not in crossing]
+        for members in self._by_factors([sizes[i] for i in rest]):
+            self._generate_in_session([grown[rest[i]] for i in members])
+        if crossing:
+            self._cross(crossing)
+
+    def _generate_in_session(self, grown: Sequence[Continuation]) -> None:
+        """Grow continuations whose last token the session has room for."""
+        sizes = [len(one.prompt.tokens) + one.prompt.max_new_tokens for one in grown]
         pairs = list(zip(grown, sizes, strict=True))
-        shared = [one for one, size in pairs if size <= self.sharing_limit]
-        alone = [one for one, size in pairs if size > self.sharing_limit]
+        shared = [one for one, size in pairs if self._shares(size)]
+        alone = [one for one, size in pairs if not self._shares(size)]
         generate_shared(self._session, self._tree, shared, self._stopping)
         spoiled = [one for one in shared if one.finish == "failed"]
         for one in spoiled:
@@ -159,3 +221,14 @@ class LlamaEngine(LocalEngine):
         if alone or spoiled:
             generate_plain(self._session, self._tree, alone + spoiled, self._stopping)
             self._tree.wipe()
+
+    def _cross(self, grown: Sequence[Continuation]) -> None:
+        """Grow continuations that begin with the factors for short texts and outgrow them."""
+        short = self.loaded.short_texts
+        self._make_room(self._shorts)
+        generate_plain(self._session, self._tree, grown, self._stopping, longest=short)
+        left = [one for one in grown if one.finish is None]
+        if left:
+            self._make_room(max(len(o.prompt.tokens) + o.prompt.max_new_tokens for o in left))
+            generate_plain(self._session, self._tree, left, self._stopping)
+        self._tree.wipe()

@@ -127,13 +127,23 @@ def _prefill(
             yield wanted, logits
 
 
-def _decode(session: Session, tree: Tree, rows: Sequence[_Row], stopping: Stopping) -> None:
-    """A token at a time for every row that is still growing; finished ones free their cells."""
+def _decode(
+    session: Session,
+    tree: Tree,
+    rows: Sequence[_Row],
+    stopping: Stopping,
+    *,
+    longest: int | None = None,
+) -> None:
+    """A token at a time for every row that is still growing; finished ones free their cells.
+
+    Rows of more than `longest` tokens are left as they are.
+    """
     while True:
         for row in rows:
             if row.one.finish is not None:
                 tree.drop(row.sequence)
-        rows = [row for row in rows if row.one.finish is None]
+        rows = [row for row in rows if row.one.finish is None and _fits(row.one, longest)]
         if not rows:
             return
         logits = session.decode(
@@ -148,15 +158,33 @@ def _decode(session: Session, tree: Tree, rows: Sequence[_Row], stopping: Stoppi
         append(choose(logits, [one.sampler for one in growing]), growing, stopping)
 
 
+def _fits(one: Continuation, longest: int | None) -> bool:
+    return longest is None or len(one.prompt.tokens) + len(one.tokens) <= longest
+
+
 def generate_plain(
-    session: Session, tree: Tree, grown: Sequence[Continuation], stopping: Stopping
+    session: Session,
+    tree: Tree,
+    grown: Sequence[Continuation],
+    stopping: Stopping,
+    *,
+    longest: int | None = None,
 ) -> None:
-    """Grow continuations one after the other, each in an empty memory."""
+    """Grow continuations one after the other, each in an empty memory, from where they are.
+
+    Parameters
+    ----------
+    longest : int, optional
+        Leave a continuation unfinished when it has more tokens, with those of its prompt.
+    """
     for one in grown:
+        if one.finish is not None or not _fits(one, longest):
+            continue
         tree.wipe()
-        *_, (_start, logits) = pieces(session, one.prompt.tokens, first=len(one.prompt.tokens) - 1)
+        tokens = [*one.prompt.tokens, *one.tokens]
+        *_, (_start, logits) = pieces(session, tokens, first=len(tokens) - 1)
         append(choose(logits, [one.sampler]), [one], stopping)
-        _decode(session, tree, [_Row(one, 0)], stopping)
+        _decode(session, tree, [_Row(one, 0)], stopping, longest=longest)
 
 
 def choose(logits: NDArray[np.float32], samplers: Sequence[Sampler | None]) -> list[int | None]:

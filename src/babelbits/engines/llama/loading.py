@@ -6,6 +6,7 @@ is named itself stands alone: what lies beside it may be another model's. Nothin
 no code that comes with a checkpoint is run.
 """
 
+import ctypes
 import json
 import os
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from typing import Any
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
 from babelbits.llamacpp import library
+from babelbits.llamacpp.gguf_file import open_gguf
 from babelbits.llamacpp.vocabulary import Vocabulary
 from babelbits.quiet import quiet
 
 _ALL_LAYERS = -1
 _FIRST_PART = "-00001-of-"
+_LONG_FACTORS = "rope_factors_long"
+"""In the name of the tensor with a model's rotary factors for long texts."""
+_LONGEST_VALUE = 256
 _MATRIX = "imatrix"
 """How the name of an importance matrix begins, which is a GGUF file but no model."""
 
@@ -42,6 +47,9 @@ class LoadedModel:
     threads: int
     sharing_limit: int
     """Length in tokens up to which branches may share a trunk; 0 where they never may."""
+    short_texts: int | None
+    """Tokens of the longest text that the model reads with its rotary factors for short ones; None
+    where it has one set of factors. See `engine.LlamaEngine`."""
 
     def free(self) -> None:
         """Give the model's memory back; nothing may use it afterwards."""
@@ -86,16 +94,18 @@ def _described(
     """A model that llama.cpp has loaded, with what is known of it."""
     vocabulary = Vocabulary(api, model, name=path.stem)
     home = None if folder.is_file() else folder
+    tokenizer = _tokenizer(home)
     return LoadedModel(
         api=api,
         model=model,
         vocabulary=vocabulary,
-        tokenizer=_tokenizer(home) or vocabulary,
-        end_tokens=_end_tokens(home) or tuple(vocabulary.ends()),
+        tokenizer=tokenizer or vocabulary,
+        end_tokens=tuple(vocabulary.ends()) if tokenizer is None else _end_tokens(folder),
         device_kind=device_kind,
         context_length=int(api.llama_model_n_ctx_train(model)),
         threads=_threads(int(api.llama_model_n_params(model))),
         sharing_limit=_sharing_limit(api, model, sharing=settings.sharing),
+        short_texts=_short_texts(api, model, path),
     )
 
 
@@ -159,17 +169,53 @@ def _tokenizer(folder: Path | None) -> Any:
         raise ModelError(f"the tokenizer cannot be loaded: {first}", where=str(folder)) from error
 
 
-def _end_tokens(folder: Path | None) -> tuple[int, ...]:
-    """What the checkpoint's generation_config says ends a generation."""
-    path = None if folder is None else folder / "generation_config.json"
-    if path is None or not path.is_file():
-        return ()
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    except (ValueError, AttributeError) as error:
-        raise ModelError(f"is no JSON object: {error}", where=str(path)) from error
+def _end_tokens(folder: Path) -> tuple[int, ...]:
+    """What ends a generation, as transformers has it: by generation_config, else by the config.
+
+    The tokenizer's end-of-sequence token is added by `Stopping`, for every engine alike.
+    """
+    path = folder / "generation_config.json"
+    if path.is_file():
+        try:
+            listed = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+        except (ValueError, AttributeError) as error:
+            raise ModelError(f"is no JSON object: {error}", where=str(path)) from error
+    elif (folder / "config.json").is_file():
+        listed = _ends_by_config(folder)
+    else:
+        listed = None
     tokens = listed if isinstance(listed, list) else [listed]
     return tuple(token for token in tokens if isinstance(token, int))
+
+
+def _ends_by_config(folder: Path) -> Any:
+    """End tokens of a checkpoint without generation_config, as transformers reads its config."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(
+            folder, config_file_name="config.json", local_files_only=True, _from_model_config=True
+        ).eos_token_id
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"does not say what ends a text: {error}", where=str(folder / "config.json")
+        ) from error
+
+
+def _short_texts(api: Any, model: Any, path: Path) -> int | None:
+    """Where a model with two sets of rotary factors changes from one to the other, in tokens."""
+    architecture = _metadata(api, model, "general.architecture")
+    original = _metadata(api, model, f"{architecture}.rope.scaling.original_context_length")
+    if original is None:
+        return None
+    tensors = open_gguf(path).tensors
+    return int(original) if any(_LONG_FACTORS in one.name for one in tensors) else None
+
+
+def _metadata(api: Any, model: Any, key: str) -> str | None:
+    buffer = ctypes.create_string_buffer(_LONGEST_VALUE)
+    size = api.llama_model_meta_val_str(model, key.encode(), buffer, _LONGEST_VALUE)
+    return buffer.value.decode(errors="replace") if size >= 0 else None
 
 
 def _threads(n_weights: int) -> int:

@@ -1,0 +1,64 @@
+"""A rehearsal for people: a line a variant while it runs, and a table."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from babelbits.cli.console import data, duration, plain_table, say
+
+if TYPE_CHECKING:
+    from babelbits.study.rehearsal import Result
+    from babelbits.study.steps import Plan
+
+_OUTCOMES = {"works": "works", "fails": "fails", "unrehearsable": "cannot be rehearsed"}
+
+
+def rehearse_aloud(plan: "Plan") -> tuple["Result", ...]:
+    """Rehearse a plan's variants, telling each as it is known, and the time in the end."""
+    from babelbits.study.rehearsal.studies import rehearse
+
+    if plan.study.model.is_gguf:
+        say("not rehearsed: a GGUF file cannot be shrunk to a miniature")
+        return ()
+    say("rehearsing the variants on a miniature of the model (--no-rehearse: not at all)")
+    started = time.monotonic()
+    results = rehearse(plan, tell=lambda result: say(_line(result)))
+    new = sum(not result.cached for result in results)
+    known = f", {len(results) - new} known from before" if new < len(results) else ""
+    took = duration(time.monotonic() - started)
+    say(f"rehearsed {_variants(len(results))} in {took}{known}")
+    return results
+
+
+def _variants(number: int) -> str:
+    return "1 variant" if number == 1 else f"{number} variants"
+
+
+def _line(result: "Result") -> str:
+    took = "known" if result.cached else duration(result.seconds)
+    return f"  {result.label}: {_OUTCOMES[result.outcome]} ({took}){_why(result)}"
+
+
+def _why(result: "Result") -> str:
+    if result.fault is None:
+        return ""
+    if result.outcome == "unrehearsable":
+        return f"; checked when it is made: {result.fault.what}"
+    return f": {result.fault.what}"
+
+
+def table(results: Sequence["Result"]) -> None:
+    """Print results: variant, outcome, seconds, and why."""
+    if not results:
+        data("nothing to rehearse")
+        return
+    rows = [
+        (
+            result.label,
+            _OUTCOMES[result.outcome],
+            "known" if result.cached else f"{result.seconds:.1f}",
+            "; ".join(result.notes) if result.fault is None else result.fault.what,
+        )
+        for result in results
+    ]
+    plain_table(("variant", "rehearsal", "seconds", "why"), rows, numeric=(2,))

@@ -1,0 +1,151 @@
+"""A checkpoint as a GGUF file that was found to be the same model: its tokens and its numbers.
+
+What was found is kept beside the file, so that variants that share a conversion share its record.
+Tokens are compared again for each of them, since another study may ask other languages.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from babelbits.llamacpp import library
+from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
+from babelbits.recipes.calibration import opening
+from babelbits.recipes.gguf_compare import compare, windows_of
+from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_tokens import (
+    OTHERS,
+    Texts,
+    better_name,
+    different,
+    is_byte_level,
+    known_texts,
+    pre_tokenizer,
+    refuse,
+)
+from babelbits.recipes.loading import context_length
+from babelbits.records import JSON, ConversionRecord
+from babelbits.store.atomic import sync_folder, write_atomically
+
+_RECORD = "conversion.json"
+
+
+def checked_conversion(
+    base: Path,
+    model: Path,
+    *,
+    kind: str,
+    tokenizer: Any,
+    texts: Texts,
+    config: Mapping[str, Any],
+    trust_remote_code: bool,
+    allow_pickle: bool,
+    allow_token_differences: bool,
+) -> ConversionRecord:
+    """Have the checkpoint in `base` as the GGUF file `model`, made now or there already.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of the checkpoint.
+    model : Path
+        The file; what is found is kept beside it.
+    kind : str
+        'f16', 'bf16' or 'f32'.
+    tokenizer : Hugging Face tokenizer
+        Of the checkpoint.
+    texts : mapping
+        What the model will be asked, by language. The package's own text in these languages is
+        compared, too; where there is none at all, its text in all its languages.
+    config : mapping
+        The checkpoint's `config.json`.
+    trust_remote_code, allow_pickle, allow_token_differences : bool
+        As in the study.
+
+    Raises
+    ------
+    RecipeError
+        If the file cannot be made, computes something else than the checkpoint, or llama.cpp reads
+        text of a language otherwise and that is not allowed.
+    ModelError
+        If the model brings its own code and that is not trusted, or cannot be loaded.
+    OSError
+        If the disk is full.
+    """
+    compared = _with_known(texts)
+    if model.exists() and _record_of(model).exists():
+        found = different(model, tokenizer=tokenizer, texts=compared)
+        if not allow_token_differences:
+            refuse(found, where=base)
+        return replace(_read(_record_of(model)), other_tokens=tuple(found))
+    with whole_file(model) as partial:
+        convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
+        found = different(partial, tokenizer=tokenizer, texts=compared)
+        name = _better(base, partial, tokenizer, compared) if found else None
+        if name is not None:
+            convert(base, partial, kind=kind, name=name, trust_remote_code=trust_remote_code)
+            found = different(partial, tokenizer=tokenizer, texts=compared)
+        if not allow_token_differences:
+            refuse(found, where=base)
+        record = compare(
+            base,
+            partial,
+            kind=kind,
+            windows=windows_of(
+                compared,
+                tokenizer,
+                opening=opening(tokenizer),
+                context=context_length(dict(config)),
+            ),
+            threads=library.n_threads(),
+            config=config,
+            trust_remote_code=trust_remote_code,
+            allow_pickle=allow_pickle,
+        )
+        _write(_record_of(model), record)
+    return replace(record, other_tokens=tuple(found))
+
+
+def _with_known(texts: Texts) -> Texts:
+    """The package's own text first: it is prose, and prompts repeat themselves."""
+    known = known_texts(tuple(texts))
+    return {code: (*known.get(code, ()), *texts.get(code, ())) for code in {**known, **texts}}
+
+
+def _better(base: Path, file: Path, tokenizer: Any, texts: Texts) -> str | None:
+    """Another pre-tokenizer for a byte-level tokenizer, if one reads the text better."""
+    if not is_byte_level(base):
+        return None
+    written = metadata_value(open_gguf(file), "tokenizer.ggml.pre")
+    guessed = pre_tokenizer(base) is None and written == OTHERS[0]
+    return better_name(file, tokenizer=tokenizer, texts=texts, guessed=guessed)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `target` if the block succeeds."""
+    # The number, because a converter may outlive the process that started it, and go on writing.
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        sync_folder(partial)  # which serves for files as well
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _record_of(model: Path) -> Path:
+    return model.with_name(_RECORD)
+
+
+def _write(file: Path, record: ConversionRecord) -> None:
+    write_atomically(file, json.dumps(asdict(record), allow_nan=False).encode())
+
+
+def _read(file: Path) -> ConversionRecord:
+    fields: JSON = json.loads(file.read_text(encoding="utf-8"))
+    return ConversionRecord(**{**fields, "other_tokens": ()})

@@ -1,0 +1,35 @@
+"""Rehearse a study: make and run every variant on a miniature of the base, before paying for it.
+
+The base's own config is shrunk to one period of its layers and random weights, with the real
+tokenizer. Every variant is made of that miniature by the study's own code, loaded in the engine
+that will run it, and checked: what is quantized, that logits are those of the dequantized file,
+that a GGUF file computes what the baseline computes, that generation survives rows that end at
+different times, that the default attention is exact, and that a chat prompt holds what was asked.
+
+    results     what is said: `Result`, `Fault`; the rules that make one of attempts
+    shrinking   a config becomes a smaller one with the same divisibility and the same period
+    miniature   ... and that a checkpoint with random weights
+    shapes      shape rules on the real shapes, on the meta device
+    samples     short texts and prompts to rehearse with
+    dequantize  the weights that a variant's files hold, unpacked here and not by its loader
+    comparing   logits against logits, module by module where activations are quantized
+    checks      the checks of one variant, in order
+    child       the process in which all that happens: a crash there is the variant's fault
+    parent      starts it, again after a crash; `rehearse_variants` and `rehearse_variant`
+    memory      results that are known already, by content and versions
+    studies     the rehearsal of a plan, for the commands
+
+For callers outside this package:
+
+`rehearse_variants(base, variants, ...) -> Iterator[Result]` rehearses specs of a study's variants
+(the spec whose recipe is 'baseline' too) in one child process for all, restarted where it dies.
+`rehearse_variant(base, variant, ...) -> Result` is that for one variant. Neither needs torch here.
+
+A `Result` has `outcome` 'works', 'fails' (refuse it) or 'unrehearsable' (go on, and check the real
+variant before its first cell), and `fault` with `check`, `what` and `hint` where it does not work.
+"""
+
+from babelbits.study.rehearsal.parent import rehearse_variant, rehearse_variants
+from babelbits.study.rehearsal.results import Fault, Outcome, Result
+
+__all__ = ["Fault", "Outcome", "Result", "rehearse_variant", "rehearse_variants"]

@@ -1,0 +1,574 @@
+"""The checks of a variant on a miniature, in order, each a sentence where it fails.
+
+1. modules: what the recipe means is quantized, weights and inputs, and nothing else is.
+2. weights: logits are those of the dequantized file; activations: a layer is its own arithmetic.
+3. conversion: GGUF in float32 computes what the baseline's engine computes.
+4. generation: rows that end at different times, shared and plain, do not crash and say the same.
+5. attention: the default attention is the eager one, on the baseline.
+6. prompt: what is asked stands in the prompt that the chat template writes.
+
+Tolerances are for float32, and wider where activations are quantized or the engine computes in 16
+bits: a part that is wrong changes logits by a third, not by a hundredth.
+"""
+
+import gc
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines import loading as engines
+from babelbits.engines.base import EngineSettings
+from babelbits.engines.templates import find_template, load_template
+from babelbits.errors import BabelbitsError, RecipeError
+from babelbits.llamacpp import gguf_file
+from babelbits.recipes import scope
+from babelbits.recipes.calibration import CalibrationSpec, matrix_file
+from babelbits.recipes.catalogue import RECIPES, RecipeInfo, Value
+from babelbits.recipes.make import make
+from babelbits.records import Failure
+from babelbits.study.rehearsal import comparing, samples
+from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
+from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build, skeleton
+from babelbits.study.rehearsal.results import Check, Depth, Fault
+
+_WINDOWS, _LONGEST = 4, 48
+_EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
+"""Largest relative difference of logits from the dequantized weights', by the engine's dtype."""
+_ROUGH = {"llm.int8": 0.15, "nf4": 0.06, "k-quant": 0.15}
+"""The same where a kernel rounds more than its format says."""
+_SAME_NATS = {False: 2e-4, True: 2e-3}
+"""Mean difference of log-probabilities a token between engines, without and with a GELU table."""
+_EAGER = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
+_SHARED_NATS, _SHARED_ROUGHLY = 1e-3, 0.5
+"""Largest difference of a score between the shared and the plain path, nats."""
+_LEAST_GGUF = 0.99
+_SAMPLES, _TOKENS = 8, 128
+"""Of calibration text."""
+
+
+class Failed(Exception):  # noqa: N818  it is a verdict
+    """A check that failed."""
+
+    def __init__(self, what: str, *, hint: str | None = None, known: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What is rehearsed."""
+
+    recipe: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    calibration: CalibrationSpec | None = None
+
+    @property
+    def info(self) -> RecipeInfo:
+        """Its recipe."""
+        return RECIPES[self.recipe]
+
+
+class Rehearsal:
+    """A miniature, its baseline, and the variants that are made of it.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of the real checkpoint.
+    place : Path
+        A folder for miniatures and variants, removed by the caller.
+    depth : str
+        Of the miniature.
+    settings : EngineSettings
+        The study's engine.
+    seed, texts, chat, trust_remote_code, allow_pickle
+        As in the study.
+    at : callable
+        Told which check begins.
+    real : bool
+        The base stands for itself: variants are made of it already, and only checked.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: Path,
+        place: Path,
+        depth: Depth,
+        settings: EngineSettings,
+        seed: int = 0,
+        texts: Sequence[str] = (),
+        chat: bool = False,
+        trust_remote_code: bool = False,
+        allow_pickle: bool = False,
+        at: Callable[[Check], None] = lambda _check: None,
+        real: bool = False,
+    ) -> None:
+        self._base, self._place, self._depth = base, place, depth
+        self._settings = replace(
+            settings, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+        )
+        self._seed, self._asked, self._chat = seed, tuple(texts), chat
+        self._tell = at
+        self._at: Check = "miniature"
+        self._texts = samples.texts(texts)
+        self._real = real
+        self._built = Miniature(folder=base, layers=0) if real else None
+        self._baseline: Any = None
+        self._windows: list[list[int]] = []
+        self._logits: list[Any] = []
+        self._converted: str | None = None
+        self.notes: list[str] = []
+
+    # --- what callers use ---
+
+    def rehearse(self, variant: Variant) -> tuple[Fault | None, list[str]]:
+        """Make a variant of the miniature and check it; the fault, and what there is to note."""
+        self.notes = []
+        return self._guarded(lambda: self._rehearse(variant)), self.notes
+
+    def examine(self, folder: Path, variant: Variant) -> tuple[Fault | None, list[str]]:
+        """Check a variant of the miniature that is made already."""
+        self.notes = []
+        return self._guarded(lambda: self._examine(folder, variant)), self.notes
+
+    def close(self) -> None:
+        """Free the baseline."""
+        if self._baseline is not None:
+            self._baseline.close()
+        self._baseline, self._logits = None, []
+        gc.collect()
+
+    # --- a variant ---
+
+    def _guarded(self, work: Callable[[], None]) -> Fault | None:
+        try:
+            work()
+        except NotSmall as error:
+            return Fault(check="miniature", what=str(error))
+        except Failed as error:
+            return Fault(check=self._at, what=error.what, hint=error.hint, known=error.known)
+        except BabelbitsError as error:
+            return Fault(check=self._at, what=self._line(error.what), hint=error.hint)
+        except Exception as error:  # noqa: BLE001  whatever a library raises is what we look for
+            return Fault(check=self._at, what=self._line(f"{type(error).__name__}: {error}"))
+        return None
+
+    def _line(self, text: str) -> str:
+        """One line without the places of a rehearsal, which are gone when it is read."""
+        mini = self._place / self._depth.replace(" ", "-")
+        for path in (mini, self._place):
+            text = text.replace(str(path), "MINIATURE")
+        return " ".join(text.split())[:400]
+
+    def _rehearse(self, variant: Variant) -> None:
+        if variant.info.method == "none":
+            self._whole_baseline()
+            return
+        self._shapes(variant)
+        folder = self._place / "variant"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._begin("making")
+            self._make(variant, folder)
+            self._examine(folder, variant)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _begin(self, check: Check) -> None:
+        self._at = check
+        self._tell(check)
+
+    def _shapes(self, variant: Variant) -> None:
+        """The recipe's rules on the real shapes, which a miniature does not have."""
+        if variant.info.family == "gguf":
+            return
+        self._begin("shapes")
+        try:
+            real = skeleton(self._base, trust_remote_code=self._settings.trust_remote_code)
+        except Exception:  # noqa: BLE001  a model that cannot be laid out is found out elsewhere
+            return
+        try:
+            scope.intended(real, recipe=variant.recipe, settled=variant.parameters)
+        except RecipeError as error:
+            raise Failed(error.what, hint=error.hint, known=True) from error
+
+    def _make(self, variant: Variant, folder: Path) -> None:
+        mini = self._mini()
+        try:
+            make(
+                mini.folder,
+                recipe=variant.recipe,
+                parameters=variant.parameters,
+                calibration=_short(variant.calibration),
+                out=folder,
+                variant_id="rehearsal",
+                base_label="miniature",
+                base_hash="",
+                seed=self._seed,
+                texts=self._asked,
+                trust_remote_code=self._settings.trust_remote_code,
+                allow_pickle=self._settings.allow_pickle,
+                device=self._settings.device,
+            )
+        except RecipeError as error:
+            if error.what.startswith("group size"):  # of a layer that the real shapes let pass
+                raise NotSmall(f"on narrow layers, {error.what}") from error
+            raise
+
+    def _examine(self, folder: Path, variant: Variant) -> None:
+        self._begin("loading")
+        engine = engines.load(folder, family=variant.info.family, settings=self._settings)
+        try:
+            if variant.info.family == "gguf":
+                self._examine_gguf(engine, folder, variant)
+            else:
+                self._examine_transformers(engine, folder, variant)
+            self._generation(engine, exact=_is_exact(variant, self._settings, engine))
+        finally:
+            engine.close()
+            gc.collect()
+
+    # --- the miniature and its baseline ---
+
+    def _mini(self) -> Miniature:
+        if self._built is None:
+            self._begin("miniature")
+            self._built = build(
+                self._base,
+                self._place,
+                depth=self._depth,
+                trust_remote_code=self._settings.trust_remote_code,
+            )
+        return self._built
+
+    def _plain(self) -> Any:
+        """The engine of the baseline, with its logits on a few windows."""
+        if self._baseline is None:
+            mini, before = self._mini(), self._at
+            self._baseline = engines.load(mini.folder, family="none", settings=self._settings)
+            self._windows = _windows(self._baseline, self._texts)
+            self._logits = comparing.logits_of(self._baseline.loaded.model, self._windows)
+            self._at = before
+        return self._baseline
+
+    def _whole_baseline(self) -> None:
+        self._mini()
+        self._begin("loading")
+        engine = self._plain()
+        self._begin("attention")
+        self._attention(engine)
+        exact = str(engine.loaded.dtype) == "torch.float32"
+        self._generation(engine, exact=exact)
+        if self._chat:
+            self._begin("prompt")
+            self._prompt()
+
+    def _attention(self, engine: Any) -> None:
+        """Check 5."""
+        model = engine.loaded.model
+        own = getattr(model.config, "_attn_implementation", "eager")
+        if own == "eager":
+            return
+        try:
+            model.set_attn_implementation("eager")
+            eager = comparing.logits_of(model, self._windows)
+        except (ValueError, NotImplementedError, AttributeError):
+            self.notes.append("it has no eager attention to compare with")
+            return
+        finally:
+            model.set_attn_implementation(own)
+        difference = comparing.relative_difference(self._logits, eager)
+        if difference > self._tolerance(_EAGER, engine):
+            raise Failed(
+                f"the default attention ({own}) computes something else than the model's own "
+                f"(eager): logits differ by {difference:.1%}"
+            )
+
+    def _prompt(self) -> None:
+        """Check 6."""
+        if find_template(self._base) is None:
+            return
+        template = load_template(
+            self._base, options={}, trust_remote_code=self._settings.trust_remote_code
+        )
+        for text in self._texts:
+            rendered = template.render([{"role": "user", "content": text}])
+            if text.strip() not in rendered:
+                raise Failed(
+                    f"the chat template writes a prompt without what is asked: {rendered[-80:]!r}",
+                    hint="set template = false in [chat], or mend the template",
+                    known=True,
+                )
+
+    # --- checks ---
+
+    def _examine_transformers(self, engine: Any, folder: Path, variant: Variant) -> None:
+        self._begin("modules")
+        model = engine.loaded.model
+        meant = scope.intended(
+            self._plain().loaded.model, recipe=variant.recipe, settled=variant.parameters
+        )
+        weights, inputs = scope.quantized_modules(model)
+        _same_modules(meant, weights, "weights")
+        if variant.info.activation_bits is None:
+            _same_modules(replace(meant, quantized=()), inputs, "inputs")
+        else:
+            _same_modules(meant, inputs, "inputs")
+        self._begin("weights")
+        self._weights(engine, folder, variant)
+        if variant.info.activation_bits is not None and variant.info.method != "llm.int8":
+            self._begin("activations")
+            self._activations(model, sorted(inputs), variant)
+
+    def _weights(self, engine: Any, folder: Path, variant: Variant) -> None:
+        """Check 2, with the inputs of layers as they are computed."""
+        plain, _ = read_plain(folder)
+        twin = comparing.plain_twin(
+            folder, self._mini().folder, self._place, plain=plain, settings=self._settings
+        )
+        expected = comparing.logits_of(twin, self._windows)
+        del twin
+        with comparing.inputs_as_computed(engine.loaded.model):
+            found = comparing.logits_of(engine.loaded.model, self._windows)
+        difference = comparing.relative_difference(found, expected)
+        tolerance = max(self._tolerance(_EXACT, engine), _ROUGH.get(variant.info.method, 0.0))
+        if difference > tolerance:
+            raise Failed(
+                "the loaded variant is not the dequantized file: their logits differ by "
+                f"{difference:.1%}"
+            )
+        changed = comparing.relative_difference(expected, self._logits)
+        if changed == 0:
+            raise Failed("quantizing changed nothing")
+        self.notes.append(f"quantizing changed the miniature's logits by {changed:.1%}")
+
+    def _activations(self, model: Any, names: Sequence[str], variant: Variant) -> None:
+        """Check 2, layer by layer: outputs are those of quantized inputs."""
+        kind = "fp8" if variant.recipe == "fp8" else "int8"
+        exact = str(model.dtype) == "torch.float32"
+        found = comparing.layer_differences(model, names, self._windows, kind=kind)
+        for name, (ours, none) in found.items():
+            if none < 1e-5 or ours > (max(0.3 * none, 1e-4) if exact else 3 * none):
+                raise Failed(
+                    f"the inputs of '{name}' are not quantized as the recipe says: its outputs "
+                    f"differ by {ours:.1%} from those of quantized inputs, by {none:.1%} from "
+                    "those of inputs as they are"
+                )
+
+    def _examine_gguf(self, engine: Any, folder: Path, variant: Variant) -> None:
+        self._begin("modules")
+        file = folder / gguf_file.MODEL
+        if variant.info.method == "k-quant":
+            self._blocks(file)
+        if not self._real:  # which is part of making a real one
+            self._begin("conversion")
+            self._conversion()
+        if variant.info.method == "k-quant":
+            self._begin("weights")
+            self._gguf_weights(engine, folder)
+
+    def _blocks(self, file: Path) -> None:
+        """Of the blocks' matrices all but small ones have one of llama.cpp's block types."""
+        tensors = [t for t in gguf_file.read_tensors(file) if _is_matrix(t.name, t.shape)]
+        total = sum(_count(t.shape) for t in tensors)
+        plain = [t for t in tensors if not gguf_file.is_quantized(t)]
+        left = sum(_count(t.shape) for t in plain)
+        if total == 0 or left / total > 1 - _LEAST_GGUF:
+            share = left / total if total else 1.0
+            first = plain[0].name if plain else "none"
+            raise Failed(f"{share:.0%} of the blocks' weights are not quantized, '{first}' first")
+
+    def _conversion(self) -> None:
+        """Check 3, once a miniature."""
+        if self._converted is None:
+            self._converted = self._compare_conversion()
+        if self._converted:
+            raise Failed(self._converted)
+
+    def _compare_conversion(self) -> str:
+        """What is wrong with the miniature in llama.cpp and float32; '' if nothing is."""
+        folder = self._place / "float32"
+        shutil.rmtree(folder, ignore_errors=True)
+        variant = Variant(recipe="gguf", parameters={"type": "f32"})
+        try:
+            self._make(variant, folder)
+            engine = engines.load(folder, family="gguf", settings=self._settings)
+            try:
+                return self._other_engine(engine)
+            finally:
+                engine.close()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _other_engine(self, engine: Any) -> str:
+        import numpy as np
+
+        requests = samples.whole(self._texts)
+        ours = self._plain().score_text(requests)
+        theirs = engine.score_text(requests)
+        differences: list[float] = []
+        for text, one, other in zip(self._texts, ours, theirs, strict=True):
+            if isinstance(one, Failure) or isinstance(other, Failure):
+                return f"a text cannot be scored by both engines: {one if isinstance(one, Failure) else other}"
+            if len(one.logprobs) != len(other.logprobs):
+                return f"llama.cpp reads {text[:40]!r} as other tokens"
+            differences += list(np.abs(np.subtract(one.logprobs, other.logprobs)))
+        mean = float(np.mean(differences))
+        dtype = str(self._plain().loaded.dtype).removeprefix("torch.")
+        tolerance = _SAME_NATS[_has_table(self._plain().loaded.model)]
+        if dtype != "float32" or engine.identity.dtype != "float32":
+            tolerance = 0.05
+        if not mean <= tolerance:
+            return (
+                "the converted model computes something else than the baseline: in float32 its "
+                f"log-probabilities differ by {mean:.2g} nats a token"
+            )
+        self.notes.append(f"GGUF in float32 differs by {mean:.1e} nats a token from the baseline")
+        return ""
+
+    def _gguf_weights(self, engine: Any, folder: Path) -> None:
+        """Check 2 in llama.cpp: the same file with every tensor in float32."""
+        import numpy as np
+
+        target = self._place / "plain-gguf"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.gguf", "manifest.json"))
+        try:
+            write_plain_gguf(folder / gguf_file.MODEL, target / gguf_file.MODEL)
+            twin = engines.load(target, family="gguf", settings=self._settings)
+            try:
+                requests = samples.whole(self._texts)
+                pairs = zip(engine.score_text(requests), twin.score_text(requests), strict=True)
+                found = [(one.logprobs, other.logprobs) for one, other in pairs]
+            finally:
+                twin.close()
+        finally:
+            shutil.rmtree(target, ignore_errors=True)
+        ours, theirs = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+        spread = float(np.std(theirs))
+        difference = float(np.sqrt(np.mean((ours - theirs) ** 2)))
+        if not difference <= _ROUGH["k-quant"] * spread:
+            raise Failed(
+                "llama.cpp computes something else than the dequantized file: log-probabilities "
+                f"differ by {difference:.2g} nats a token"
+            )
+
+    def _generation(self, engine: Any, *, exact: bool) -> None:
+        """Check 4."""
+        self._begin("generation")
+        plain = _unshared(engine)
+        asked = samples.prompts(self._texts)
+        texts = [_texts_of(one.generate(asked)) for one in (engine, plain)]
+        questions = samples.questions(self._texts)
+        scores = [_scores_of(one.score(questions)) for one in (engine, plain)]
+        apart = max(abs(a - b) for a, b in zip(*scores, strict=True))
+        if not apart <= (_SHARED_NATS if exact else _SHARED_ROUGHLY):
+            raise Failed(
+                f"scores behind a shared beginning differ by {apart:.2g} nats from those of "
+                "whole texts"
+            )
+        different = sum(a != b for a, b in zip(*texts, strict=True))
+        if different > (0 if exact else len(asked) // 2):
+            raise Failed(
+                f"{different} of {len(asked)} generations behind a shared beginning differ from "
+                "those of whole prompts"
+            )
+
+    def _tolerance(self, table: Mapping[str, float], engine: Any) -> float:
+        return table[str(engine.loaded.dtype).removeprefix("torch.")]
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _short(spec: CalibrationSpec | None) -> CalibrationSpec | None:
+    """A few short samples; of bundled text where the source is far away or is no text."""
+    if spec is None:
+        return None
+    if spec.source.startswith("hub:") or matrix_file(spec) is not None:
+        return CalibrationSpec(language="en", samples=_SAMPLES, tokens=_TOKENS)
+    return replace(spec, samples=_SAMPLES, tokens=_TOKENS)
+
+
+def _windows(engine: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of a few texts."""
+    encoded = [engine.encoder.windows([request])[0] for request in samples.whole(texts)]
+    found = [list(one[0].tokens)[:_LONGEST] for one in encoded if not isinstance(one, Failure)]
+    if not found:
+        raise Failed("the tokenizer makes nothing of any text")
+    return found[:_WINDOWS]
+
+
+def _is_exact(variant: Variant, settings: EngineSettings, engine: Any) -> bool:
+    """Whether the shared and the plain path of a variant differ by rounding alone."""
+    info = variant.info
+    if info.family == "gguf":
+        whole = variant.parameters.get("type") == "f32"  # f16 is multiplied in 16 bits
+        return whole and engine.identity.dtype == "float32"
+    rounds = info.activation_bits is not None or info.method == "nf4"
+    return not rounds and engine.identity.dtype == "float32"
+
+
+def _unshared(engine: Any) -> Any:
+    """The same loaded model in an engine that shares nothing."""
+    settings = replace(engine.settings, sharing=False)
+    if type(engine).__name__ == "LlamaEngine":
+        return type(engine)(replace(engine.loaded, sharing_limit=0), settings=settings)
+    return type(engine)(engine.loaded, settings=settings)
+
+
+def _texts_of(replies: Sequence[Any]) -> list[str]:
+    for reply in replies:
+        if isinstance(reply, Failure):
+            raise Failed(f"a generation failed: {reply.message}")
+    return [reply.texts[0] for reply in replies]
+
+
+def _scores_of(replies: Sequence[Any]) -> list[float]:
+    for reply in replies:
+        if isinstance(reply, Failure):
+            raise Failed(f"a continuation could not be scored: {reply.message}")
+    return [reply.logprob for reply in replies]
+
+
+def _same_modules(meant: scope.Scope, found: frozenset[str], what: str) -> None:
+    """Raise unless exactly the layers that are meant are quantized."""
+    missing = [name for name in meant.quantized if name not in found]
+    if missing:
+        total = sum(map(meant.n_weights, meant.quantized))
+        share = sum(map(meant.n_weights, missing)) / total
+        raise Failed(
+            f"the {what} of {len(missing)} of {len(meant.quantized)} layers ({share:.0%} of the "
+            f"recipe's weights) are not quantized, '{missing[0]}' first"
+        )
+    extra = sorted(found - set(meant.quantized))
+    if extra:
+        reason = meant.left.get(extra[0])
+        raise Failed(
+            f"the {what} of {len(extra)} layers are quantized that the recipe leaves, "
+            f"'{extra[0]}' first" + (f" ({reason})" if reason else "")
+        )
+
+
+def _is_matrix(name: str, shape: Sequence[int]) -> bool:
+    small = any(word in name for word in ("norm", "conv", "_a.", "ssm_a", "ssm_d", "gate_inp"))
+    return name.startswith("blk.") and len(shape) >= 2 and not small
+
+
+def _count(shape: Sequence[int]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def _has_table(model: Any) -> bool:
+    """Whether llama.cpp reads the model's activation function from a table."""
+    text = model.config.get_text_config()
+    names = ("hidden_act", "hidden_activation", "activation_function")
+    return any("gelu" in str(getattr(text, name, "")) for name in names)

@@ -1,0 +1,206 @@
+"""Logits against logits, and quantized layers against their own arithmetic.
+
+Only loaded transformers models; the comparison of GGUF files goes through their engine. Differences
+of logits are relative: the norm of the difference over the norm of the logits less their mean.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines.base import EngineSettings
+from babelbits.errors import ModelError
+
+_NOT_IN_PLAIN = ("*.safetensors", "*.index.json", "manifest.json")
+
+
+def logits_of(model: Any, windows: Sequence[Sequence[int]]) -> list[Any]:
+    """Logits of every window, alone in its batch, float32 on the CPU."""
+    import torch
+
+    with torch.inference_mode():
+        return [
+            model(input_ids=torch.tensor([list(window)], device=model.device), use_cache=False)
+            .logits[0]
+            .float()
+            .cpu()
+            for window in windows
+        ]
+
+
+def relative_difference(found: Sequence[Any], expected: Sequence[Any]) -> float:
+    """Over all positions of all windows; infinite where one is not finite."""
+    import torch
+
+    ours, theirs = torch.cat(list(found)), torch.cat(list(expected))
+    spread = (theirs - theirs.mean(dim=-1, keepdim=True)).norm()
+    difference = float((ours - theirs).norm() / spread)
+    return difference if difference == difference else float("inf")
+
+
+# --- the plain twin ------------------------------------------------------------------------------
+
+
+def plain_twin(
+    variant: Path, base: Path, place: Path, *, plain: Mapping[str, Any], settings: EngineSettings
+) -> Any:
+    """A model with the dequantized weights of a variant, built without its quantized loader.
+
+    Parameters
+    ----------
+    variant : Path
+        Its folder.
+    base : Path
+        The unquantized model that it was made from.
+    place : Path
+        For a checkpoint that is removed again.
+    plain : mapping
+        What `dequantize.read_plain` found, by names in files.
+    settings : EngineSettings
+        Device and dtype.
+
+    Raises
+    ------
+    ModelError
+        If the names in the variant's files fit no module of the base.
+    """
+    from safetensors.torch import save_file
+
+    from babelbits.engines.hf.loading import load_model
+
+    folder = place / "plain"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns(*_NOT_IN_PLAIN))
+    try:
+        save_file(
+            {name: tensor.contiguous() for name, tensor in plain.items()},
+            folder / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+        return load_model(folder, settings=settings).model
+    except ModelError:
+        return _with_weights(load_model(base, settings=settings).model, plain, where=variant)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_weights(model: Any, plain: Mapping[str, Any], *, where: Path) -> Any:
+    """The base with its experts one by one, and every weight that the files have in its place."""
+    import torch
+
+    from babelbits.formats.linear import plain as as_linear
+    from babelbits.formats.linear import unfuse
+
+    as_linear(model, conv1d=True)
+    unfuse(model)
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    with torch.no_grad():
+        for name, tensor in plain.items():
+            target = _find(name, own)
+            if target is None or own[target].shape != tensor.shape:
+                raise ModelError(f"no module of the model is called '{name}'", where=str(where))
+            own[target].copy_(tensor)
+    return model.eval()
+
+
+def _find(name: str, own: Mapping[str, Any]) -> str | None:
+    """The parameter that a name in a file means, whatever stands before its first layer."""
+    if name in own:
+        return name
+    parts = name.split(".")
+    for start in range(1, len(parts)):
+        ending = ".".join(parts[start:])
+        found = [one for one in own if one == ending or one.endswith(f".{ending}")]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+# --- activations ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def inputs_as_computed(model: Any) -> Iterator[None]:
+    """While it lasts, compressed-tensors layers do not quantize their inputs."""
+    changed = [
+        module
+        for module in model.modules()
+        if getattr(getattr(module, "quantization_scheme", None), "input_activations", None)
+    ]
+    before = [getattr(module, "quantization_enabled", True) for module in changed]
+    try:
+        for module in changed:
+            module.quantization_enabled = False
+        yield
+    finally:
+        for module, value in zip(changed, before, strict=True):
+            module.quantization_enabled = value
+
+
+def layer_differences(
+    model: Any, names: Sequence[str], windows: Sequence[Sequence[int]], *, kind: str
+) -> dict[str, tuple[float, float]]:
+    """How far each layer's outputs are from its own arithmetic, on the inputs that it is given.
+
+    Parameters
+    ----------
+    model
+        A loaded variant.
+    names : sequence of str
+        Layers whose inputs should be quantized.
+    windows : sequence of token ids
+        What to run.
+    kind : str
+        'int8' or 'fp8': a scale a token.
+
+    Returns
+    -------
+    dict
+        By layer that was called: the relative difference from inputs quantized by our own
+        arithmetic, and that from inputs left as they are.
+    """
+    seen: dict[str, list[tuple[Any, Any]]] = {name: [] for name in names}
+    handles = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, given, output, name=name: seen[name].append((given[0], output))
+        )
+        for name in names
+    ]
+    try:
+        logits_of(model, windows[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {
+        name: _differences(model.get_submodule(name), calls, kind=kind)
+        for name, calls in seen.items()
+        if any(given.numel() for given, _ in calls)
+    }
+
+
+def _differences(layer: Any, calls: Sequence[tuple[Any, Any]], *, kind: str) -> tuple[float, float]:
+    import torch
+
+    with torch.inference_mode():
+        given = torch.cat([one.reshape(-1, one.shape[-1]) for one, _ in calls]).float()
+        found = torch.cat([one.reshape(-1, one.shape[-1]) for _, one in calls]).float()
+        weight = layer.weight.float()
+        bias = 0 if layer.bias is None else layer.bias.float()
+        quantized = _fake(given, kind=kind) @ weight.T + bias
+        as_is = given @ weight.T + bias
+    size = found.norm()
+    return float((found - quantized).norm() / size), float((found - as_is).norm() / size)
+
+
+def _fake(states: Any, *, kind: str) -> Any:
+    """Inputs rounded to int8 or E4M3 with a scale a token, as compressed-tensors defines them."""
+    import torch
+
+    largest = states.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12)
+    if kind == "fp8":
+        scale = largest / torch.finfo(torch.float8_e4m3fn).max
+        return (states / scale).to(torch.float8_e4m3fn).float() * scale
+    scale = largest / 127.5
+    return (states / scale).round().clamp(-128, 127) * scale

@@ -1,0 +1,111 @@
+"""Results of rehearsals, kept by what they depend on: `rehearsals/` in the user's cache folder.
+
+A key is made of the base's config and tokenizer files (not its weights: a miniature has its own),
+the recipe with its parameters, the engine's settings that matter, the versions of the libraries and
+of the rehearsal. One small file a result, written whole; the folder can be deleted at any time, and
+processes that write the same result at the same time do no harm.
+"""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from babelbits.llamacpp import library
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.manifests import sha256
+from babelbits.records import JSON, digest
+from babelbits.store.atomic import write_atomically
+from babelbits.study.hashes import cache_folder
+from babelbits.study.identity import version_of
+from babelbits.study.rehearsal.results import Result
+from babelbits.study.spec import VariantSpec
+
+if TYPE_CHECKING:
+    from babelbits.study.rehearsal.parent import Stage
+
+VERSION = 1
+"""Raised when a rehearsal checks something else."""
+_READ = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py")
+_LIBRARIES = (
+    "babelbits",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "llmcompressor",
+    "compressed-tensors",
+    "bitsandbytes",
+    "gguf",
+    library.DISTRIBUTION,
+)
+
+
+def folder() -> Path:
+    """Where results are kept."""
+    return cache_folder() / "rehearsals"
+
+
+def architecture(base: Path) -> str:
+    """The base's model type, for people; 'unknown' where its config does not say."""
+    config = _config(base)
+    return str(config.get("model_type") or "unknown")
+
+
+def key(stage: "Stage", variant: VariantSpec) -> str:
+    """What a variant's rehearsal depends on, as a hash.
+
+    Of calibration text only whether there is any: a rehearsal draws a few short samples of it.
+    Texts count for llama.cpp's formats alone, which bring their own tokenizer.
+    """
+    family = RECIPES[variant.recipe].family
+    engine = stage.engine
+    return digest(
+        {
+            "version": VERSION,
+            "base": _files(stage.base),
+            "recipe": variant.recipe,
+            "parameters": dict(variant.parameters),
+            "calibrated": variant.calibration is not None,
+            "texts": list(stage.texts) if family == "gguf" else [],
+            "engine": [engine.device, engine.dtype, engine.token_budget, engine.sharing],
+            "chat": stage.chat,
+            "trust": [stage.trust_remote_code, stage.allow_pickle],
+            "libraries": {name: version_of(name) for name in _LIBRARIES},
+        },
+        length=32,
+    )
+
+
+def _files(base: Path) -> dict[str, str]:
+    """Hashes of the files that a miniature is made from."""
+    if base.is_file():
+        return {base.name: str(base.stat().st_size)}
+    found = {path for pattern in _READ for path in base.glob(pattern)}
+    return {
+        path.name: sha256(path)
+        for path in sorted(found)
+        if not path.name.endswith(".index.json") and path.is_file()
+    }
+
+
+def _config(base: Path) -> JSON:
+    with suppress(OSError, ValueError):
+        found: Any = json.loads((base / "config.json").read_text("utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def find(key: str) -> Result | None:
+    """A result that is known; None where it is not, or cannot be read."""
+    try:
+        return Result.from_object(json.loads((folder() / f"{key}.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep(key: str, result: Result) -> None:
+    """Keep a result, where that is possible."""
+    text = json.dumps(result.as_object(), ensure_ascii=False, indent=1)
+    with suppress(OSError):
+        write_atomically(folder() / f"{key}.json", f"{text}\n".encode())

@@ -1,0 +1,353 @@
+"""Start the process that rehearses, listen to it, and start it again where a variant killed it.
+
+A crash of a library is a variant's fault and no more: the child says which variant it begins, and
+if it ends before it says how that went, that is how it went. Needs no torch.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines.base import EngineSettings
+from babelbits.llamacpp import library
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.records import JSON
+from babelbits.study.identity import version_of
+from babelbits.study.rehearsal import memory
+from babelbits.study.rehearsal.results import (
+    Attempt,
+    Depth,
+    Fault,
+    Result,
+    conclude,
+    next_depth,
+)
+from babelbits.study.spec import VariantSpec
+
+MODULE = "babelbits.study.rehearsal.child"
+_PATIENCE = 900.0
+"""Seconds without a word after which the child is taken for stuck."""
+_STUCK = "its process was stuck"
+_LIBRARIES = {
+    "none": "transformers",
+    "compressed-tensors": "llmcompressor",
+    "bitsandbytes": "bitsandbytes",
+    "gguf": library.DISTRIBUTION,
+}
+
+Tell = Callable[[Result], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where and how variants are rehearsed."""
+
+    base: Path
+    """Folder of the unquantized checkpoint."""
+    engine: EngineSettings = EngineSettings()
+    """The study's; device and dtype are those of the run."""
+    seed: int = 0
+    texts: tuple[str, ...] = ()
+    """What the study asks, some of it in every language."""
+    chat: bool = False
+    """Whether the study asks through the chat template."""
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+    made: Path | None = None
+    """A variant of the base itself that is to be checked in place of one of a miniature."""
+
+
+def rehearse_variant(base: Path, variant: VariantSpec, **options: Any) -> Result:
+    """The rehearsal of one variant; see `rehearse_variants`."""
+    (result,) = rehearse_variants(base, [variant], **options)
+    return result
+
+
+def rehearse_variants(
+    base: Path,
+    variants: Sequence[VariantSpec],
+    *,
+    engine: EngineSettings | None = None,
+    seed: int = 0,
+    texts: Sequence[str] = (),
+    chat: bool = False,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    remember: bool = True,
+) -> Iterator[Result]:
+    """Rehearse variants of a base, each as soon as it is known.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of an unquantized Hugging Face checkpoint; of a GGUF file nothing can be rehearsed.
+    variants : sequence of VariantSpec
+        Labels are only passed through; the recipe 'baseline' is the model as it is.
+    engine : EngineSettings, optional
+        The study's.
+    seed : int
+        The study's.
+    texts : sequence of str
+        What the study asks, to compare tokenizers and logits on.
+    chat : bool
+        Whether the study asks through the chat template.
+    trust_remote_code, allow_pickle : bool
+        As in the study.
+    remember : bool
+        Use and keep results in the user's cache folder (`memory`).
+
+    Yields
+    ------
+    Result
+        One a variant. Those that are the same but for seeds, parts or languages of calibration
+        text are rehearsed once.
+    """
+    stage = Stage(
+        base=base,
+        engine=EngineSettings() if engine is None else engine,
+        seed=seed,
+        texts=tuple(texts),
+        chat=chat,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+    architecture = memory.architecture(base)
+    alike: dict[str, list[VariantSpec]] = {}
+    for variant in variants:
+        alike.setdefault(memory.key(stage, variant), []).append(variant)
+    todo: dict[str, VariantSpec] = {}
+    for key, group in alike.items():
+        known = memory.find(key) if remember else None
+        if known is None:
+            todo[key] = group[0]
+        else:
+            yield from _for_all(replace(known, cached=True), group)
+    if not todo:
+        return
+    if base.suffix == ".gguf":
+        for key, variant in todo.items():
+            reason = Fault(check="miniature", what="a GGUF file cannot be shrunk", known=True)
+            tried = [Attempt(depth="one period", seconds=0.0, fault=reason)]
+            yield from _for_all(concluded(variant, tried, architecture), alike[key])
+        return
+    for key, attempts in all_attempts(stage, todo):
+        result = concluded(todo[key], attempts, architecture)
+        if remember and not _by_chance(result):
+            memory.keep(key, result)
+        yield from _for_all(result, alike[key])
+
+
+def _for_all(result: Result, group: Sequence[VariantSpec]) -> Iterator[Result]:
+    for number, variant in enumerate(group):
+        yield replace(result, label=variant.label, seconds=0.0 if number else result.seconds)
+
+
+def _by_chance(result: Result) -> bool:
+    """Whether another try may end otherwise: a process killed for want of memory, or stuck."""
+    words = (signal.SIGKILL.name, _STUCK)
+    return result.fault is not None and any(word in result.fault.what for word in words)
+
+
+def concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: str) -> Result:
+    """What the attempts of a variant come to, with the library that it needs."""
+    distribution = _LIBRARIES[RECIPES[variant.recipe].family]
+    return conclude(
+        attempts,
+        label=variant.label,
+        recipe=variant.recipe,
+        architecture=architecture,
+        library=f"{distribution} {version_of(distribution) or 'not installed'}",
+    )
+
+
+# --- the child -----------------------------------------------------------------------------------
+
+
+def all_attempts(
+    stage: Stage, variants: Mapping[str, VariantSpec]
+) -> Iterator[tuple[str, list[Attempt]]]:
+    """All attempts of every variant, as each is closed."""
+    attempts: dict[str, list[Attempt]] = {key: [] for key in variants}
+    home = None if stage.made is None else stage.made.parent  # a real model may not fit elsewhere
+    with tempfile.TemporaryDirectory(prefix=".rehearsal-", dir=home) as place:
+        while attempts:
+            for key in _one_child(stage, variants, attempts, Path(place)):
+                yield key, attempts.pop(key)
+
+
+def _one_child(
+    stage: Stage,
+    variants: Mapping[str, VariantSpec],
+    attempts: dict[str, list[Attempt]],
+    place: Path,
+) -> Iterator[str]:
+    """Run a child as long as it lives; yields variants that are closed.
+
+    Every child closes an attempt, at least by its death, so that there is an end.
+    """
+    job = place / "job.json"
+    job.write_text(json.dumps(_job(stage, variants, attempts, place)), "utf-8")
+    current: tuple[str, Depth] | None = None
+    started = time.monotonic()
+    child = _Child(job, place / "log")
+    try:
+        for said in child.lines():
+            if "begin" in said:
+                current = (said["begin"], said["depth"])
+                started = time.monotonic()
+            elif "end" in said:
+                key, current = said["end"], None
+                attempts[key].append(Attempt.from_object(said["attempt"]))
+                if stage.made is not None or _closed(attempts[key], variants[key]):
+                    yield key
+        if attempts:
+            seconds = time.monotonic() - started
+            made = stage.made is not None
+            yield from _died(child, current, attempts, variants, seconds=seconds, made=made)
+    finally:
+        child.end()
+
+
+def _died(
+    child: "_Child",
+    current: tuple[str, Depth] | None,
+    attempts: dict[str, list[Attempt]],
+    variants: Mapping[str, VariantSpec],
+    *,
+    seconds: float,
+    made: bool,
+) -> Iterator[str]:
+    """What it means that the child is gone before all is closed."""
+    what = child.death()
+    if current is None:  # it never began: nothing can be rehearsed here
+        fault = Fault(check="miniature", what=what)
+        for key in list(attempts):
+            depth = next_depth(attempts[key], family=_family(variants[key])) or "one period"
+            attempts[key].append(Attempt(depth=depth, seconds=0.0, fault=fault))
+            yield key
+        return
+    key, depth = current
+    fault = Fault(check=child.stage or "making", what=what)
+    attempts[key].append(Attempt(depth=depth, seconds=seconds, fault=fault))
+    if made or _closed(attempts[key], variants[key]):
+        yield key
+
+
+def _closed(attempts: Sequence[Attempt], variant: VariantSpec) -> bool:
+    return next_depth(attempts, family=_family(variant)) is None
+
+
+def _family(variant: VariantSpec) -> str:
+    return RECIPES[variant.recipe].family
+
+
+def _job(
+    stage: Stage,
+    variants: Mapping[str, VariantSpec],
+    attempts: Mapping[str, Sequence[Attempt]],
+    place: Path,
+) -> JSON:
+    """What the child is asked, as JSON; variants that an earlier child began come first."""
+    order = sorted(attempts, key=lambda key: not attempts[key])
+    return {
+        **asdict(stage),
+        "base": str(stage.base.resolve()),
+        "place": str(place),
+        "made": None if stage.made is None else str(stage.made),
+        "variants": [
+            {
+                "key": key,
+                "recipe": variants[key].recipe,
+                "parameters": dict(variants[key].parameters),
+                "calibration": _calibration(variants[key]),
+                "attempts": [asdict(attempt) for attempt in attempts[key]],
+            }
+            for key in order
+        ],
+    }
+
+
+def _calibration(variant: VariantSpec) -> JSON | None:
+    spec = variant.calibration
+    if spec is None:
+        return None
+    return {**asdict(spec), "folder": None if spec.folder is None else str(spec.folder)}
+
+
+class _Child:
+    """The process that rehearses, seen from outside."""
+
+    def __init__(self, job: Path, log: Path) -> None:
+        self._log = log
+        self.stage: Any = None
+        """The check that it was last at."""
+        self._stuck = False
+        with log.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(job)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env={**os.environ, "PYTHONFAULTHANDLER": "0"},
+            )
+        self._heard = time.monotonic()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def lines(self) -> Iterator[JSON]:
+        """What it says, until it ends."""
+        assert self._process.stdout is not None  # noqa: S101  asked for above
+        for line in self._process.stdout:
+            self._heard = time.monotonic()
+            with suppress(ValueError):
+                said = json.loads(line)
+                if "at" in said:
+                    self.stage = said["at"]
+                else:
+                    yield said
+        self._process.wait()
+
+    def _watch(self) -> None:
+        while self._process.poll() is None:
+            if time.monotonic() - self._heard > _PATIENCE:
+                self._stuck = True
+                self._process.kill()
+                return
+            time.sleep(1.0)
+
+    def death(self) -> str:
+        """How it ended, in plain words."""
+        code = self._process.wait()
+        if self._stuck:
+            return f"{_STUCK} for {_PATIENCE:g} seconds"
+        how = f"its process ended with exit code {code}"
+        if code < 0:
+            how = f"the library killed its process ({signal.Signals(-code).name})"
+        lines = [line for line in self._tail().splitlines() if line.strip()]
+        telling = [
+            line for line in lines if "assert" in line.casefold() or "error" in line.casefold()
+        ]
+        last = (telling or lines)[-1:]
+        return how + (f": {last[0].strip()[:300]}" if last else "")
+
+    def _tail(self) -> str:
+        with suppress(OSError):
+            return self._log.read_bytes()[-8000:].decode("utf-8", "replace")
+        return ""
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

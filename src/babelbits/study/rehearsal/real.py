@@ -1,0 +1,69 @@
+"""A real variant checked as a miniature would have been, where there could be no miniature.
+
+It runs in a process of its own, once a variant: what it found is remembered by the variant's files.
+The conversion to GGUF is compared with the checkpoint when it is made, and not again here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from babelbits.engines.base import EngineSettings
+from babelbits.errors import EngineError
+from babelbits.records import digest
+from babelbits.study.rehearsal import memory
+from babelbits.study.rehearsal.parent import Stage, all_attempts, concluded
+from babelbits.study.spec import VariantSpec
+
+
+def examine(
+    base: Path,
+    variant: VariantSpec,
+    *,
+    folder: Path,
+    weights_hash: str,
+    engine: EngineSettings,
+    texts: Sequence[str],
+    trust_remote_code: bool,
+    allow_pickle: bool,
+) -> None:
+    """Check the variant in `folder` against what its recipe says.
+
+    Parameters
+    ----------
+    base : Path
+        The unquantized checkpoint.
+    variant : VariantSpec
+        As in the study.
+    folder : Path
+        Where it was made.
+    weights_hash : str
+        Of its files.
+    engine, texts, trust_remote_code, allow_pickle
+        As in the study.
+
+    Raises
+    ------
+    EngineError
+        If a check fails; says which.
+    """
+    stage = Stage(
+        base=base,
+        engine=engine,
+        texts=tuple(texts),
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+        made=folder.resolve(),
+    )
+    key = digest([memory.key(stage, variant), weights_hash], length=32)
+    result = memory.find(key)
+    if result is None:
+        ((_, attempts),) = all_attempts(stage, {key: variant})
+        result = concluded(variant, attempts, memory.architecture(base))
+        if result.outcome == "works":
+            memory.keep(key, result)
+    if result.fault is not None:
+        raise EngineError(
+            f"the variant is not what its recipe says: {result.fault.what}",
+            where=str(folder),
+            hint="it was made, and must not be measured so; use another recipe, or --no-rehearse",
+        )

@@ -1,0 +1,47 @@
+"""Short texts and prompts to rehearse with: few, in several scripts, some with a common beginning.
+
+Pure. Results depend on nothing here but the texts' tokens.
+"""
+
+from collections.abc import Sequence
+
+from babelbits.recipes.gguf import known_texts
+from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
+
+_LETTERS = 160
+"""Of a text: some forty tokens."""
+_TEXTS = 6
+_LENGTHS = (2, 9, 3, 9, 5, 2, 9, 7)
+"""Tokens to generate, row by row, so that rows end at different times."""
+
+
+def texts(asked: Sequence[str]) -> tuple[str, ...]:
+    """A few texts, taken from all over what the study asks and what the package knows."""
+    found = [text.strip()[:_LETTERS] for text in (*asked, *known_texts()) if text.strip()]
+    step = max(1, len(found) // _TEXTS)
+    return tuple(dict.fromkeys(found[::step][:_TEXTS]))
+
+
+def prompts(from_texts: Sequence[str]) -> tuple[GenerateRequest, ...]:
+    """Prompts that share a beginning, two of them the same, with ends at different times."""
+    shared = from_texts[0][:48]
+    tails = [text[20:44] for text in (*from_texts, *from_texts)]
+    return tuple(
+        GenerateRequest(prompt=f"{shared} {tails[i % len(tails)]}", max_new_tokens=length)
+        for i, length in enumerate(_LENGTHS)
+    )
+
+
+def questions(from_texts: Sequence[str]) -> tuple[ScoreRequest, ...]:
+    """Continuations of contexts that share a beginning."""
+    shared = from_texts[0][:48]
+    return tuple(
+        ScoreRequest(context=f"{shared} {text[20:44]}", continuation=f" {ending}")
+        for text in from_texts[:3]
+        for ending in (text[50:70], text[70:84])
+    )
+
+
+def whole(from_texts: Sequence[str]) -> tuple[TextRequest, ...]:
+    """The texts themselves, to be scored."""
+    return tuple(TextRequest(text=text) for text in from_texts)
