@@ -28,7 +28,7 @@ def test_bytes_of_one_linear_layer_and_an_embedding(
     recipe: str, given: dict[str, int], linear_bytes: int
 ) -> None:
     spec = VariantSpec(label="x", recipe=recipe, parameters=settle(recipe, given))
-    assert estimate.variant_bytes(spec, [LINEAR, EMBEDDING]) == linear_bytes + 4096
+    assert estimate.variant_bytes(spec, [LINEAR, EMBEDDING], config={}) == linear_bytes + 4096
 
 
 def test_seconds_are_the_10th_to_90th_percentile_of_what_was_measured() -> None:

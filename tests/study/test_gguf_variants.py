@@ -195,7 +195,7 @@ def test_bytes_by_the_block_sizes_of_ggml(
 ) -> None:
     """ggml-common.h: 256 weights are 144 bytes in q4_K, 84 in q2_K, 210 in q6_K; norms are fp32."""
     spec = VariantSpec(label="x", recipe=recipe, parameters=settle(recipe, parameters))
-    assert estimate.variant_bytes(spec, [WIDE, EMBEDDING, NORM]) == expected
+    assert estimate.variant_bytes(spec, [WIDE, EMBEDDING, NORM], config={}) == expected
 
 
 @pytest.mark.slow
@@ -219,7 +219,7 @@ def test_estimated_bytes_of_the_bundled_model_are_near_the_truth(
     assert tensors is not None
     variant = VariantSpec(label="x", recipe="q4_k_s", parameters=manifest.parameters)
     real = sum(tensor.bytes for tensor in manifest.tensors)
-    assert estimate.variant_bytes(variant, tensors) == pytest.approx(real, rel=0.03)
+    assert estimate.variant_bytes(variant, tensors, config={}) == pytest.approx(real, rel=0.03)
 
 
 def test_plan_has_every_draw_with_its_size(tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ def test_each_part_of_a_cell_changes_its_id(changes: dict[str, Any]) -> None:
         ({"long_prompts": "fail"}, True),
         ({"token_budget": 1}, False),
         ({"sharing": False}, False),
+        ({"batch": "single"}, True),
+        ({"batch": "many"}, False),
         ({"trust_remote_code": True}, False),
         ({"allow_pickle": True}, False),
     ],

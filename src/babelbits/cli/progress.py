@@ -29,6 +29,8 @@ class Reporter:
         self._left = sum((cell.n_items or 0) - cell.n_done for cell in plan.cells)
         self._known = {gguf_base.note(plan.base.config)}
         """What was said before the run began."""
+        self._told: set[tuple[str, str]] = set()
+        """What was said of a variant when it was loaded."""
         self._cells = sum(cell.state != "done" for cell in plan.cells)
         self._done_items = 0
         self._done_cells = 0
@@ -76,6 +78,13 @@ class Reporter:
         """A variant is about to be loaded."""
         self._tell(f"loading {step.label} …")
         self._last = self._clock()
+
+    def loaded(self, step: VariantStep, notes: tuple[str, ...]) -> None:
+        """A variant is loaded; each worker loads it, and says the same about it."""
+        for note in notes:
+            if (step.label, note) not in self._told:
+                self._told.add((step.label, note))
+                self._line(f"note: {step.label}: {note}")
 
     def running(self, cell: CellStep) -> None:
         """A cell begins, or goes on."""

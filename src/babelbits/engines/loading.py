@@ -33,7 +33,7 @@ def identity(family: str, settings: EngineSettings) -> EngineIdentity:
     family : str
         Of the variant's recipe.
     settings : EngineSettings
-        Its device is not 'auto'.
+        Its device is not 'auto', nor is its batch where numbers depend on that.
     """
     device_kind = settings.device.partition(":")[0]
     dtype = settings.dtype
@@ -49,4 +49,5 @@ def identity(family: str, settings: EngineSettings) -> EngineIdentity:
         device_kind=device_kind,
         dtype=dtype,
         long_prompts=settings.long_prompts,
+        batch="single" if settings.batch == "single" and family != GGUF else "many",
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("transformers", "torch")
 
-REVISION = 1
+REVISION = 2
 """Counts changes of this engine that may change its numbers."""
 
 

@@ -54,14 +54,12 @@ def refuse_code(folder: Path, *, trusted: bool) -> None:
         ("tokenizer_config.json", tokenizer_brings_code),
     ):
         if brings(folder):
-            unknown = (
-                "" if _names() else "; with `pip install 'babelbits[run]'` it is known whether"
-            )
+            advice = "read that code first; then set trust_remote_code = true in [model]"
+            unknown = "; whether it is needed is known where babelbits[run] is installed"
             raise ModelError(
                 "the model brings its own code, which would run on this machine",
                 where=str(folder / name),
-                hint="read that code first; then set trust_remote_code = true in [model]"
-                + (f"{unknown} it is needed at all" if unknown else ""),
+                hint=advice if _names() else advice + unknown,
             )
 
 

@@ -88,6 +88,16 @@ def _quantize(model: Any, names: Iterable[str], settings: Any, *, device: str) -
     quantizer.postprocess_model(model)
 
 
+def note(method: Method, parameters: Mapping[str, Value]) -> str | None:
+    """What a user of the variant should know; None where nothing is special."""
+    if method != "llm.int8" or not parameters.get("threshold"):
+        return None
+    return (
+        "LLM.int8 looks for outlier columns in all sequences of a batch: what a sequence gets "
+        "depends on its neighbours, unless it is alone"
+    )
+
+
 def _settings(
     method: Method, parameters: Mapping[str, Value], config: JSON, skip: Sequence[str]
 ) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from babelbits.errors import RecipeError
 from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.quantized import method_of
 from babelbits.formats.text_model import text_config
 from babelbits.recipes import gguf_base, smoothing
 from babelbits.recipes.catalogue import RecipeInfo, find, settle
@@ -55,7 +56,7 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     info = find(recipe)
     if info.method == "none":
         return
-    method = (base_config.get("quantization_config") or {}).get("quant_method")
+    method = method_of(base_config)
     if method is not None:
         raise RecipeError(
             f"the base model is already quantized ({method}), so '{info.name}' would measure two "

@@ -4,6 +4,8 @@ Torch and transformers are imported inside the functions.
 """
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,20 @@ def load_model(
             hint="name a decoder-only model with its language-modelling head",
         )
     return model.eval()
+
+
+def _stored_dtype(base: Path) -> str:
+    """The type of most weights in the files; 'auto' where they are pickles or not floating point.
+
+    A config may say another: transformers believes the one of a multimodal model's text part.
+    """
+    if not checkpoint.weight_files(base):
+        return "auto"
+    weights: Counter[str] = Counter()
+    for tensor in checkpoint.read_tensors(base):
+        weights[tensor.dtype] += math.prod(tensor.shape)
+    most = weights.most_common(1)[0][0]
+    return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
 
 
 def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:

@@ -18,10 +18,12 @@ from types import MappingProxyType
 from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
+from babelbits.formats import parts
 from babelbits.formats.own_code import brings_code
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.recipes import bnb, gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.calibration import (
     Calibration,
@@ -171,6 +173,8 @@ def make(
         )
     from_file = gguf_base.is_gguf(base)
     config = gguf_base.read_config(base) if from_file else read_config(base)
+    if not from_file:
+        refuse_quantized(base, config)
     check(config, info.name, parameters)
     job = _Job(
         base=base,
@@ -407,7 +411,9 @@ def _describe(
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
         *made.notes,
+        *_parts(job, tensors),
         *_notes(made),
+        bnb.note(job.info.method, job.parameters),
     )
     return Manifest(
         variant_id=variant_id,
@@ -429,6 +435,13 @@ def _describe(
         format=job.info.family,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
+    """What the variant leaves out of a checkpoint that is more than a text model."""
+    if not checkpoint.weight_files(job.base):
+        return ()
+    return parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
 
 
 def _notes(made: _Made) -> Iterator[str | None]:

@@ -178,7 +178,7 @@ def notes_of(scope: Scope) -> Iterator[str]:
     for reason in dict.fromkeys(scope.left.values()):
         names = [name for name, other in scope.left.items() if other == reason]
         share = sum(map(scope.n_weights, names)) / total
-        if reason != HEAD:
+        if reason not in (HEAD, OUTSIDE):
             layers = "1 layer is" if len(names) == 1 else f"{len(names)} layers are"
             yield (
                 f"{layers} not quantized ({share:.2%} of the weights of linear layers; "

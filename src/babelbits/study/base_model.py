@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.folders import check_folder, check_tokenizer
 from babelbits.formats.own_code import refuse_code
+from babelbits.formats.quantized import refuse_unreadable
 from babelbits.formats.text_model import check_text_model
+from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import gguf_base
 from babelbits.recipes.loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import model_files, pickle_files, weights_hash
-from babelbits.recipes.tensors import weight_files
+from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import JSON
 from babelbits.study.hashes import FileHashes
 from babelbits.study.spec import BUNDLED, ModelSpec
@@ -51,8 +54,9 @@ def locate(
     Raises
     ------
     ModelError
-        If the model is missing, holds no causal language model, has pickled weights only, or needs
-        its own code, and the study does not allow that.
+        If the model is missing, is none yet (an adapter, parts of one), holds no causal language
+        model, has no tokenizer or one of another model, is quantized in a format that nobody here
+        reads, has pickled weights only, or needs its own code, and the study does not allow that.
     """
     folder = _folder(spec, download=download)
     if spec.is_gguf:
@@ -61,11 +65,15 @@ def locate(
         raise ModelError(
             "there is no such model folder", where=str(folder), hint="check `path` in [model]"
         )
+    check_folder(folder)
     config = read_config(folder)
     check_text_model(config, where=str(folder))
+    check_tokenizer(folder)
     refuse_code(folder, trusted=spec.trust_remote_code)
+    refuse_unreadable(folder, config)
     if not spec.allow_pickle:
         refuse_pickle(folder)
+    check_tokens(folder, config, read_tensors(folder) if weight_files(folder) else None)
     known = FileHashes() if hashes is None else hashes
     return BaseModel(
         folder=folder, hash=hash_of(folder, hashes=known), config=config, label=_label(spec)

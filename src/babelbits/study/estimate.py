@@ -8,9 +8,11 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from babelbits.formats.parts import is_kept
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.fit import is_linear
@@ -52,7 +54,9 @@ def base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
     return read_tensors(folder) if weight_files(folder) else None
 
 
-def variant_bytes(variant: VariantSpec, tensors: Sequence[TensorRecord]) -> int:
+def variant_bytes(
+    variant: VariantSpec, tensors: Sequence[TensorRecord], *, config: Mapping[str, Any]
+) -> int:
     """Estimated bytes of a variant's weights.
 
     Parameters
@@ -61,15 +65,17 @@ def variant_bytes(variant: VariantSpec, tensors: Sequence[TensorRecord]) -> int:
         Recipe and parameters; the baseline is taken as it lies.
     tensors : sequence of TensorRecord
         The base model's.
+    config : mapping
+        The base model's `config.json`.
     """
     info = RECIPES[variant.recipe]
     if info.method == "none":
         return sum(tensor.bytes for tensor in tensors)
+    kept = [tensor for tensor in tensors if is_kept(tensor.name, config, family=info.family)]
     if info.family == "gguf":
-        return sum(_gguf_bytes(tensor, variant) for tensor in tensors)
+        return sum(_gguf_bytes(tensor, variant) for tensor in kept)
     return sum(
-        _quantized_bytes(tensor, variant) if is_linear(tensor) else tensor.bytes
-        for tensor in tensors
+        _quantized_bytes(tensor, variant) if is_linear(tensor) else tensor.bytes for tensor in kept
     )
 
 

@@ -39,6 +39,14 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A variant is loaded; what a user should know about how it runs here."""
+
+    variant: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """A cell begins, or goes on."""
 
@@ -78,4 +86,15 @@ class CellFailed:
     reason: str
 
 
-Event = Making | Made | Ready | Loading | Running | Recorded | Finished | VariantFailed | CellFailed
+Event = (
+    Making
+    | Made
+    | Ready
+    | Loading
+    | Loaded
+    | Running
+    | Recorded
+    | Finished
+    | VariantFailed
+    | CellFailed
+)

@@ -2,7 +2,8 @@
 
 Ids are hashes of the mappings made here. Labels, paths, the chunk size, token budget and the run
 folder are not in them, so that renaming or moving a study repeats no work; a table-driven test
-lists what changes an id and what does not.
+lists what changes an id and what does not. Chunk and budget decide which rows share a batch: where
+that changes numbers (`couples_rows`), rows are alone unless the study says otherwise.
 """
 
 import os
@@ -132,9 +133,34 @@ def engine_family(model: ModelSpec, recipe: str) -> str:
     return RECIPES[recipe].family
 
 
-def engine_identity(settings: EngineSettings, *, family: str = "none") -> EngineIdentity:
-    """What the engine of a family's variants will say it is, known before it is loaded."""
-    return loading.identity(family, replace(settings, device=device_of(settings, family=family)))
+def engine_identity(
+    settings: EngineSettings, *, family: str = "none", coupled: bool = False
+) -> EngineIdentity:
+    """What the engine of a family's variants will say it is, known before it is loaded.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        The study's.
+    family : str
+        Of the variants' recipe.
+    coupled : bool
+        Whether a row's numbers depend on the others in its batch (`couples_rows`).
+    """
+    batch = settings.batch
+    if batch == "auto":
+        batch = "single" if coupled else "many"
+    device = device_of(settings, family=family)
+    return loading.identity(family, replace(settings, device=device, batch=batch))
+
+
+def couples_rows(variant: VariantSpec) -> bool:
+    """Whether a row's numbers depend on the others in its batch: LLM.int8 keeps outlier columns.
+
+    It looks for them in all rows of a batch; with a threshold of 0 it keeps none.
+    """
+    method = None if variant.recipe == BASELINE else RECIPES[variant.recipe].method
+    return method == "llm.int8" and float(variant.parameters.get("threshold", 0)) > 0
 
 
 def device_of(settings: EngineSettings, *, family: str) -> str:
@@ -182,7 +208,7 @@ def cell_identity(
     scorer_version : str
         The task's.
     engine : EngineIdentity
-        Name, version, device kind, dtype, policy for long prompts.
+        Name, version, device kind, dtype, policy for long prompts; whether rows are alone.
     seed : int
         The study's: few-shot draws and sampling.
     replicate : int
@@ -196,8 +222,16 @@ def cell_identity(
         "variant": dict(variant),
         "task": task_fingerprint,
         "scorer": scorer_version,
-        "engine": {name: getattr(engine, name) for name in engine.__slots__},
+        "engine": _engine(engine),
         "seed": seed,
         "replicate": replicate,
         **as_chat,
     }
+
+
+def _engine(engine: EngineIdentity) -> dict[str, Any]:
+    """The engine's part; rows that share forward passes are the rule, which is not written."""
+    found = {name: getattr(engine, name) for name in engine.__slots__}
+    if engine.batch == "many":
+        del found["batch"]
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 
 from babelbits.engines.base import EngineIdentity
 from babelbits.errors import MissingDataError, RecipeError, StudyError
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
 from babelbits.store import CellStatus
@@ -21,6 +22,7 @@ from babelbits.study.changes import what_changed
 from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    couples_rows,
     engine_family,
     engine_identity,
     identity_hash,
@@ -88,6 +90,8 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         timings=store.timings(estimate.machine()),
     )
     tensors = estimate.base_tensors(base.folder)
+    if not study.model.is_gguf and any(one.recipe != BASELINE for one in study.variants):
+        refuse_quantized(base.folder, base.config)
     for spec in study.variants:
         _check_fit(spec, base=base, tensors=tensors)
     variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
@@ -154,7 +158,7 @@ def _variant_step(
         state="done" if there else "missing",
         needed=True,
         reason=made if there else _why_missing(spec, identity, context),
-        bytes=_bytes(spec, manifest, tensors),
+        bytes=_bytes(spec, manifest, tensors, context.base.config),
         manifest=manifest,
     )
 
@@ -169,11 +173,14 @@ def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Conte
 
 
 def _bytes(
-    spec: VariantSpec, manifest: Manifest | None, tensors: tuple[TensorRecord, ...] | None
+    spec: VariantSpec,
+    manifest: Manifest | None,
+    tensors: tuple[TensorRecord, ...] | None,
+    config: Mapping[str, Any],
 ) -> int | None:
     if manifest is not None:
         return manifest.bytes_on_disk
-    return None if tensors is None else estimate.variant_bytes(spec, tensors)
+    return None if tensors is None else estimate.variant_bytes(spec, tensors, config=config)
 
 
 def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
@@ -293,6 +300,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         engine=engine_identity(
             context.study.engine,
             family=engine_family(context.study.model, variant.spec.recipe),
+            coupled=couples_rows(variant.spec),
         ),
         seed=context.study.seed,
         replicate=replicate,

@@ -31,6 +31,9 @@ class Listener(Protocol):
     def loading(self, step: VariantStep) -> None:
         """A variant is about to be loaded."""
 
+    def loaded(self, step: VariantStep, notes: tuple[str, ...]) -> None:
+        """A variant is loaded; what a user should know about how it runs here."""
+
     def running(self, cell: CellStep) -> None:
         """A cell begins, or goes on."""
 
@@ -144,6 +147,8 @@ class _Ledger:
                 self._agenda.ready(label, weights_hash)
             case events.Loading(variant=label):
                 self._listener.loading(self._steps[label])
+            case events.Loaded(variant=label, notes=notes):
+                self._listener.loaded(self._steps[label], notes)
             case events.Running(cell=number):
                 self._listener.running(self._cells[number])
             case events.Recorded(cell=number, n_items=n_items):

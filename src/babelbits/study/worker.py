@@ -24,6 +24,7 @@ from babelbits.study.events import (
     CellFailed,
     Event,
     Finished,
+    Loaded,
     Loading,
     Made,
     Making,
@@ -218,6 +219,7 @@ class Worker:
         self._emit(Loading(variant=step.label))
         self._engine = open_engine(self._site.study, step, folder=self._folder(step))
         self._loaded = step.label
+        self._emit(Loaded(variant=step.label, notes=self._engine.notes))
 
     # --- cells ---
 
