@@ -325,9 +325,23 @@ def linear_loading() -> Iterator[None]:
             update = self.update_weight_conversions
             self.update_weight_conversions = lambda given: update(one_by_one(given))
         original(self, model, **options)
+        _need_no_start(model)
 
     with replaced(HfQuantizer, "preprocess_model", preprocess):
         yield
+
+
+def _need_no_start(model: Any) -> None:
+    """Mark packed layers, and modules of nothing but layers, as initialized.
+
+    Some architectures (GPT-2) draw a weight that a packed layer does not have.
+    """
+    packed = {name for name, one in model.named_modules() if hasattr(one, "quantization_scheme")}
+    for name in packed:
+        owner = model.get_submodule(name.rpartition(".")[0])
+        own = (*owner.parameters(recurse=False), *owner.buffers(recurse=False))
+        for module in (model.get_submodule(name), *(() if own else (owner,))):
+            module._is_hf_initialized = True
 
 
 def _method(quantizer: Any) -> str:

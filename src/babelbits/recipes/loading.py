@@ -139,7 +139,7 @@ def load_model(
         model, loading = auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
-            dtype=dtype,
+            dtype=_stored_dtype(base) if dtype == "auto" else dtype,
             device_map={"": device},
             quantization_config=quantization,
             trust_remote_code=own_code,

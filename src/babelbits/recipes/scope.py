@@ -28,7 +28,7 @@ from babelbits.records import TensorRecord
 PROMISE = 0.99
 """Least share of the weights that a recipe means which a variant must hold quantized."""
 HEAD = "the output layer stays as it is"
-ROUTER = "it chooses the experts of a token"
+ROUTER = "it decides by which layers a token goes"
 STATE = "it sets the time step of a state-space layer"
 OUTSIDE = "it is not part of the text model"
 GROUP = "the group size does not divide its inputs"
