@@ -11,7 +11,7 @@ from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import is_quantized, open_gguf, read_tensors
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    check_fits,
+    fitted,
     read_imatrix,
     write_imatrix,
 )
@@ -127,13 +127,13 @@ def test_model_is_no_matrix(model: Path) -> None:
 def test_matrix_of_another_model_is_refused_by_the_name_it_lacks(model: Path) -> None:
     tensors = {tensor.name: tensor for tensor in read_tensors(model)}
     with pytest.raises(RecipeError, match=r"'blk\.0\.ffn_down_exps\.weight', which this model"):
-        check_fits(matrix(), tensors)
+        fitted(matrix(), tensors)
 
 
 def test_matrix_of_another_model_is_refused_by_shape(model: Path) -> None:
     tensors = {tensor.name: tensor for tensor in read_tensors(model)}
     wide = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 128), dtype=np.float32)})
     with pytest.raises(RecipeError, match="has 64 inputs in 1 matrices here, and 128 in 1 there"):
-        check_fits(wide, tensors)
+        fitted(wide, tensors)
     own = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 64), dtype=np.float32)})
-    check_fits(own, tensors)
+    fitted(own, tensors)

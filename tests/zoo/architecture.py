@@ -19,6 +19,8 @@ class Architecture:
     ----------
     name : str
         Short name, as in the table of `docs/models.md`.
+    models : str
+        Published models of this kind, by the names that people know.
     config : callable
         `config(n_layers, vocabulary)` gives the content of `config.json` as the hub has it, without
         the token ids and, where a multiple decides, the number of rows.
@@ -41,6 +43,7 @@ class Architecture:
     """
 
     name: str
+    models: str
     config: Callable[[int, Vocabulary], JSON]
     tokenizer: str
     n_layers: int = 2

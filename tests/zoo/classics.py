@@ -99,18 +99,28 @@ def _xglm(n_layers: int, _vocabulary: Vocabulary) -> JSON:
 
 
 ARCHITECTURES = (
-    Architecture(name="gpt2", config=_gpt2, tokenizer="gpt2"),
-    Architecture(name="gpt-neox", config=_gpt_neox, tokenizer="gpt-neox", multiple=128),
+    Architecture(name="gpt2", models="GPT-2, mGPT", config=_gpt2, tokenizer="gpt2"),
+    Architecture(
+        name="gpt-neox",
+        models="Pythia, GPT-NeoX",
+        config=_gpt_neox,
+        tokenizer="gpt-neox",
+        multiple=128,
+    ),
     Architecture(
         name="bloom",
+        models="BLOOM, BLOOMZ",
         config=_bloom,
         tokenizer="bloom",
         multiple=128,
         sharper=(("word_embeddings_layernorm.weight", 0.2),),
     ),
-    Architecture(name="falcon", config=_falcon, tokenizer="falcon", multiple=64),
+    Architecture(
+        name="falcon", models="Falcon 7B", config=_falcon, tokenizer="falcon", multiple=64
+    ),
     Architecture(
         name="xglm",
+        models="XGLM",
         config=_xglm,
         tokenizer="xglm",
         multiple=64,

@@ -175,6 +175,7 @@ def _gemma4_mm(n_layers: int, vocabulary: Vocabulary) -> JSON:
 ARCHITECTURES = (
     Architecture(
         name="gemma2",
+        models="Gemma 2",
         config=_gemma2,
         tokenizer="gemma",
         embedding_scale=_SCALE,
@@ -182,6 +183,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="gemma3-text",
+        models="Gemma 3 270M and 1B",
         config=_gemma3_text,
         tokenizer="gemma",
         n_layers=6,
@@ -190,6 +192,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="gemma3-mm",
+        models="Gemma 3 4B to 27B",
         config=_gemma3_mm,
         tokenizer="gemma",
         n_layers=6,
@@ -200,6 +203,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="gemma3n-text",
+        models="Gemma 3n, text model",
         config=_gemma3n_text,
         tokenizer="gemma",
         n_layers=10,
@@ -207,6 +211,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="gemma4-text",
+        models="Gemma 4, text model",
         config=_gemma4_text,
         tokenizer="gemma",
         n_layers=10,
@@ -214,6 +219,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="gemma4-mm",
+        models="Gemma 4",
         config=_gemma4_mm,
         tokenizer="gemma",
         n_layers=10,

@@ -129,9 +129,12 @@ def _granite4(n_layers: int, *, experts: int) -> JSON:
 
 _HYBRID = frozenset({"hybrid"})
 ARCHITECTURES = (
-    Architecture(name="bamba", config=_bamba, tokenizer="llama3", n_layers=3, notes=_HYBRID),
+    Architecture(
+        name="bamba", models="Bamba", config=_bamba, tokenizer="llama3", n_layers=3, notes=_HYBRID
+    ),
     Architecture(
         name="falcon-h1",
+        models="Falcon-H1",
         config=_falcon_h1,
         tokenizer="falcon-h1",
         notes=_HYBRID,
@@ -140,6 +143,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="jamba",
+        models="Jamba",
         config=_jamba,
         tokenizer="jamba",
         n_layers=4,
@@ -147,10 +151,17 @@ ARCHITECTURES = (
         multiple=64,
     ),
     Architecture(
-        name="lfm2", config=_lfm2, tokenizer="lfm2", n_layers=3, notes=_HYBRID, multiple=64
+        name="lfm2",
+        models="LFM2",
+        config=_lfm2,
+        tokenizer="lfm2",
+        n_layers=3,
+        notes=_HYBRID,
+        multiple=64,
     ),
     Architecture(
         name="granite4",
+        models="Granite 4 H-Tiny and H-Small",
         config=lambda n, _vocabulary: _granite4(n, experts=8),
         tokenizer="granite4",
         n_layers=4,
@@ -160,6 +171,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="granite4-dense",
+        models="Granite 4 H-Micro",
         config=lambda n, _vocabulary: _granite4(n, experts=0),
         tokenizer="granite4",
         n_layers=4,

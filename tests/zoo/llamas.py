@@ -105,11 +105,13 @@ def _phi4_mini(n_layers: int, _vocabulary: Vocabulary) -> JSON:
 ARCHITECTURES = (
     Architecture(
         name="llama3",
+        models="Llama 3 and 3.1",
         config=_plain("llama", "LlamaForCausalLM", rope_theta=500000.0, num_key_value_heads=1),
         tokenizer="llama3",
     ),
     Architecture(
         name="llama32-tied",
+        models="Llama 3.2 1B and 3B",
         config=_plain(
             "llama",
             "LlamaForCausalLM",
@@ -122,11 +124,13 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="eurollm",
+        models="EuroLLM, Llama 2",
         config=_plain("llama", "LlamaForCausalLM", head_dim=64),
         tokenizer="eurollm",
     ),
     Architecture(
         name="smollm3",
+        models="SmolLM3",
         config=_smollm3,
         tokenizer="smollm3",
         n_layers=4,
@@ -135,6 +139,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="apertus",
+        models="Apertus 8B and 70B",
         config=_plain(
             "apertus",
             "ApertusForCausalLM",
@@ -150,15 +155,22 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="olmo2",
+        models="OLMo 2",
         config=_plain("olmo2", "Olmo2ForCausalLM", rope_theta=500000.0, rms_norm_eps=1e-6),
         tokenizer="dolma2",
         multiple=64,
     ),
     Architecture(
-        name="exaone4", config=_exaone4, tokenizer="exaone4", n_layers=4, published_layers=64
+        name="exaone4",
+        models="EXAONE 4",
+        config=_exaone4,
+        tokenizer="exaone4",
+        n_layers=4,
+        published_layers=64,
     ),
     Architecture(
         name="granite",
+        models="Granite 3",
         config=_plain(
             "granite",
             "GraniteForCausalLM",
@@ -175,6 +187,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="hunyuan",
+        models="Hunyuan dense, Hunyuan-MT",
         config=_plain(
             "hunyuan_v1_dense",
             "HunYuanDenseV1ForCausalLM",
@@ -197,6 +210,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="ernie4_5",
+        models="ERNIE 4.5 0.3B",
         config=_plain(
             "ernie4_5",
             "Ernie4_5ForCausalLM",
@@ -212,6 +226,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="glm4",
+        models="GLM-4 0414",
         config=_plain(
             "glm4",
             "Glm4ForCausalLM",
@@ -225,6 +240,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="seed-oss",
+        models="Seed-OSS",
         config=_plain(
             "seed_oss",
             "SeedOssForCausalLM",
@@ -244,6 +260,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="nemotron",
+        models="Minitron, Nemotron-4",
         config=_plain(
             "nemotron",
             "NemotronForCausalLM",
@@ -258,6 +275,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="stablelm",
+        models="StableLM 2",
         config=_plain(
             "stablelm",
             "StableLmForCausalLM",
@@ -274,10 +292,16 @@ ARCHITECTURES = (
         multiple=64,
     ),
     Architecture(
-        name="phi3", config=_phi3, tokenizer="phi3", notes=frozenset({"auto_map"}), multiple=64
+        name="phi3",
+        models="Phi-3 and Phi-3.5 mini",
+        config=_phi3,
+        tokenizer="phi3",
+        notes=frozenset({"auto_map"}),
+        multiple=64,
     ),
     Architecture(
         name="phi4-mini",
+        models="Phi-4-mini",
         config=_phi4_mini,
         tokenizer="phi4-mini",
         notes=frozenset({"auto_map"}),

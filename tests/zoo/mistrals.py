@@ -138,15 +138,27 @@ def _aya_vision(n_layers: int, vocabulary: Vocabulary) -> JSON:
 
 
 ARCHITECTURES = (
-    Architecture(name="mistral", config=_mistral(rope_theta=1000000.0), tokenizer="mistral"),
-    Architecture(name="mistral-swa", config=_mistral(sliding_window=64), tokenizer="mistral"),
+    Architecture(
+        name="mistral",
+        models="Mistral 7B v0.3",
+        config=_mistral(rope_theta=1000000.0),
+        tokenizer="mistral",
+    ),
+    Architecture(
+        name="mistral-swa",
+        models="Mistral 7B v0.1",
+        config=_mistral(sliding_window=64),
+        tokenizer="mistral",
+    ),
     Architecture(
         name="mistral-nemo",
+        models="Mistral NeMo",
         config=_mistral(head_dim=32, num_attention_heads=8, rope_theta=1000000.0),
         tokenizer="tekken",
     ),
     Architecture(
         name="ministral3",
+        models="Ministral 3, text model",
         config=lambda n, _vocabulary: dense(
             "ministral3",
             "Ministral3ForCausalLM",
@@ -161,12 +173,14 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="mistral3-mm",
+        models="Mistral Small 3.1 and 3.2",
         config=_mistral3,
         tokenizer="tekken",
         notes=frozenset({"multimodal"}),
     ),
     Architecture(
         name="mixtral",
+        models="Mixtral 8x7B",
         config=lambda n, _vocabulary: (
             dense(
                 "mixtral",
@@ -185,16 +199,25 @@ ARCHITECTURES = (
         tokenizer="mistral",
         notes=frozenset({"moe"}),
     ),
-    Architecture(name="cohere", config=_cohere(qk_norm=False), tokenizer="cohere"),
-    Architecture(name="cohere-qknorm", config=_cohere(qk_norm=True), tokenizer="cohere"),
+    Architecture(
+        name="cohere",
+        models="Command R, Aya 23, Aya Expanse 8B",
+        config=_cohere(qk_norm=False),
+        tokenizer="cohere",
+    ),
+    Architecture(
+        name="cohere-qknorm", models="Command R+", config=_cohere(qk_norm=True), tokenizer="cohere"
+    ),
     Architecture(
         name="cohere2",
+        models="Command R7B, Command A, Tiny Aya",
         config=lambda n, _vocabulary: _cohere2_text(n),
         tokenizer="cohere",
         n_layers=4,
     ),
     Architecture(
         name="aya-vision",
+        models="Aya Vision",
         config=_aya_vision,
         tokenizer="cohere",
         n_layers=4,

@@ -260,21 +260,57 @@ def _llama4_mm(n_layers: int, vocabulary: Vocabulary) -> JSON:
 _MOE = frozenset({"moe"})
 _DEEPSEEK = frozenset({"moe", "mla", "auto_map"})
 ARCHITECTURES = (
-    Architecture(name="deepseek-v2", config=_deepseek_v2, tokenizer="deepseek-v3", notes=_DEEPSEEK),
-    Architecture(name="deepseek-v3", config=_deepseek_v3, tokenizer="deepseek-v3", notes=_DEEPSEEK),
-    Architecture(name="kimi", config=_kimi, tokenizer="deepseek-v3", notes=_DEEPSEEK),
-    Architecture(name="glm4-moe", config=_glm4_moe, tokenizer="glm4", notes=_MOE, multiple=64),
+    Architecture(
+        name="deepseek-v2",
+        models="DeepSeek V2 and V2 Lite",
+        config=_deepseek_v2,
+        tokenizer="deepseek-v3",
+        notes=_DEEPSEEK,
+    ),
+    Architecture(
+        name="deepseek-v3",
+        models="DeepSeek V3, R1",
+        config=_deepseek_v3,
+        tokenizer="deepseek-v3",
+        notes=_DEEPSEEK,
+    ),
+    Architecture(
+        name="kimi",
+        models="Moonlight, Kimi K2",
+        config=_kimi,
+        tokenizer="deepseek-v3",
+        notes=_DEEPSEEK,
+    ),
+    Architecture(
+        name="glm4-moe",
+        models="GLM-4.5 to 4.7",
+        config=_glm4_moe,
+        tokenizer="glm4",
+        notes=_MOE,
+        multiple=64,
+    ),
     Architecture(
         name="glm4-moe-lite",
+        models="GLM-4.7-Flash",
         config=_glm4_moe_lite,
         tokenizer="glm4",
         notes=_MOE | {"mla"},
         multiple=64,
     ),
-    Architecture(name="olmoe", config=_olmoe, tokenizer="gpt-neox", notes=_MOE, multiple=64),
-    Architecture(name="gpt-oss", config=_gpt_oss, tokenizer="o200k", notes=_MOE, multiple=64),
+    Architecture(
+        name="olmoe", models="OLMoE", config=_olmoe, tokenizer="gpt-neox", notes=_MOE, multiple=64
+    ),
+    Architecture(
+        name="gpt-oss",
+        models="gpt-oss",
+        config=_gpt_oss,
+        tokenizer="o200k",
+        notes=_MOE,
+        multiple=64,
+    ),
     Architecture(
         name="llama4-text",
+        models="Llama 4, text model",
         config=lambda n, v: _llama4_inside(n, v),
         tokenizer="llama4",
         n_layers=4,
@@ -282,6 +318,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="llama4-mm",
+        models="Llama 4",
         config=_llama4_mm,
         tokenizer="llama4",
         n_layers=4,

@@ -147,15 +147,19 @@ def _qwen35_vl(n_layers: int, vocabulary: Vocabulary) -> JSON:
 
 
 ARCHITECTURES = (
-    Architecture(name="qwen2", config=_qwen2, tokenizer="qwen2", multiple=64),
+    Architecture(
+        name="qwen2", models="Qwen 2 and 2.5", config=_qwen2, tokenizer="qwen2", multiple=64
+    ),
     Architecture(
         name="qwen3",
+        models="Qwen 3",
         config=lambda n, _vocabulary: _qwen3(n),
         tokenizer="qwen2",
         multiple=64,
     ),
     Architecture(
         name="qwen3-moe",
+        models="Qwen 3 30B-A3B and larger",
         config=_qwen3_moe,
         tokenizer="qwen2",
         multiple=64,
@@ -163,6 +167,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="qwen3-next",
+        models="Qwen3-Next",
         config=_qwen3_next,
         tokenizer="qwen2",
         n_layers=4,
@@ -171,6 +176,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="qwen3.5-text",
+        models="Qwen 3.5, fine-tuned as text",
         config=_qwen35_text,
         tokenizer="qwen35",
         n_layers=4,
@@ -179,6 +185,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="qwen3.5-vl",
+        models="Qwen 3.5",
         config=_qwen35_vl,
         tokenizer="qwen35",
         n_layers=4,
@@ -187,6 +194,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         name="qwen3.5-mtp",
+        models="Qwen 3.5 with its prediction block",
         config=_qwen35_mtp,
         tokenizer="qwen35",
         n_layers=4,

@@ -65,7 +65,7 @@ def refuse_code() -> None:
         def without(*given: Any, _real: Any = real, **named: Any) -> Any:
             return _real(*given, **{**named, "trust_remote_code": False})
 
-        auto.from_pretrained = without  # type: ignore[method-assign]
+        auto.from_pretrained = without
 
 
 def rename(settings: dict[str, Any]) -> None:
@@ -75,6 +75,8 @@ def rename(settings: dict[str, Any]) -> None:
     settings.setdefault("rotary_pct", rope.get("partial_rotary_factor", 1.0))
     if settings.get("model_type") == "granitemoehybrid" and settings.get("layer_types"):
         settings["layer_types"] = [_LAYER_KINDS.get(k, k) for k in settings["layer_types"]]
+    if settings.get("multi_query") and not settings.get("new_decoder_architecture"):
+        settings["num_kv_heads"] = 1  # Falcon 7B; transformers writes the number of all heads
 
 
 if __name__ == "__main__":

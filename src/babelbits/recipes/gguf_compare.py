@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelbits.errors import RecipeError
+from babelbits.formats.text_model import text_config
 from babelbits.llamacpp.forward import chosen_logprobs, next_logprobs
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.loading import load_model
@@ -172,11 +173,17 @@ def allowed(record: ConversionRecord, language: str) -> float:
 
 
 def _advice(config: Mapping[str, Any]) -> str:
-    kinds = {str(config.get("model_type")), str(config.get("text_config", {}).get("model_type"))}
-    if kinds & set(_BY_LAYERS):
+    text = text_config(config)
+    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    if rope.get("truncate") is False:
+        return (
+            "llama.cpp rounds the bounds of YaRN's ramp to whole dimensions, and this config says "
+            "that they are not (`truncate` is false); use recipes of transformers for this model"
+        )
+    if {str(config.get("model_type")), str(text.get("model_type"))} & set(_BY_LAYERS):
         return (
             "llama.cpp decides this architecture's sliding pattern by its published number of "
-            "layers, not by the config: a model with another number cannot be a GGUF file. Use "
+            "layers, not by the config: a model with another number cannot be a GGUF file; use "
             "recipes of transformers for this model"
         )
     return (
@@ -242,7 +249,10 @@ def _rounded(model: Any, *, kind: str) -> Iterator[None]:
     def as_half(_module: Any, given: Any) -> Any:
         return tuple(_round(one, half) for one in given)
 
-    def as_table(_module: Any, given: Any, result: Any) -> Any:  # noqa: ARG001  torch's order
+    def table_in(_module: Any, given: Any) -> Any:
+        return tuple(_round(one, torch.float16) for one in given)
+
+    def table_out(_module: Any, _given: Any, result: Any) -> Any:
         return _round(result, torch.float16)
 
     with ExitStack() as hooks:
@@ -250,7 +260,8 @@ def _rounded(model: Any, *, kind: str) -> Iterator[None]:
             if half is not None and isinstance(module, torch.nn.Linear):
                 hooks.callback(module.register_forward_pre_hook(as_half).remove)
             if _is_gelu(module):
-                hooks.callback(module.register_forward_hook(as_table).remove)
+                hooks.callback(module.register_forward_pre_hook(table_in).remove)
+                hooks.callback(module.register_forward_hook(table_out).remove)
         yield
 
 

@@ -160,13 +160,15 @@ def different(
 
 
 _SPECIAL = "at a special or added token: "
+_NEAR = 2
 
 
 def _kind(ours: Sequence[int], theirs: Sequence[int], tokenizer: Any) -> str:
     """What to say before a difference at a token that no pre-tokenizer can make."""
     place = first_different(ours, theirs)
+    near = slice(max(0, place - 1), place + _NEAR)  # a space before it is read with it, or apart
     added = set(tokenizer.added_tokens_decoder) | set(tokenizer.all_special_ids)
-    return _SPECIAL if {*ours[place : place + 1], *theirs[place : place + 1]} & added else ""
+    return _SPECIAL if {*ours[near], *theirs[near]} & added else ""
 
 
 def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> str | None:

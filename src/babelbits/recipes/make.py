@@ -290,11 +290,11 @@ def _quantize(job: _Job, folder: Path) -> _Made:
     """Fill `folder` with a checkpoint and its tokenizer."""
     if gguf_base.is_gguf(job.base):
         with open_vocabulary(job.base) as vocabulary:
-            return _Made(calibration=_llama(job, folder, tokenizer=vocabulary))
+            return _llama(job, folder, tokenizer=vocabulary)
     tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
     if job.info.family == "gguf":
         tokenizer.save_pretrained(folder)
-        return _Made(calibration=_llama(job, folder, tokenizer=tokenizer))
+        return _llama(job, folder, tokenizer=tokenizer)
     calibration = _draw(job, tokenizer)
     record = None if calibration is None else calibration.record
     device = resolve_device(job.device)

@@ -1,0 +1,172 @@
+"""Names of pre-tokenizers, and what becomes of text that llama.cpp splits otherwise."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from babelbits.bundled import model_folder
+from babelbits.errors import RecipeError
+from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
+from babelbits.recipes import gguf_checked, gguf_tokens
+from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_tokens import (
+    better_name,
+    different,
+    known_texts,
+    pre_tokenizer,
+    refuse,
+)
+from babelbits.recipes.loading import load_tokenizer
+from gguf_making import quick
+from zoo import splits
+
+pytestmark = pytest.mark.usefixtures("llama_cpp")
+
+HINDI = {"hi": ("fine", "मेरा नाम")}
+
+
+@pytest.mark.parametrize(
+    ("split", "name"),
+    [
+        (splits.split(splits.LLAMA3), "llama-bpe"),
+        (splits.split(splits.LLAMA3, removed=True), "llama-bpe"),
+        (splits.split(splits.QWEN2), "qwen2"),
+        (splits.split(splits.QWEN35), "qwen35"),
+        (splits.split(splits.TEKKEN), "tekken"),
+        (splits.split(splits.O200K), "gpt-4o"),
+        (splits.split(*splits.DEEPSEEK3), "deepseek-v3"),
+        (splits.split(splits.BLOOM), "bloom"),
+        (splits.falcon(), "falcon"),
+        (splits.digits(), "command-r"),
+        (splits.byte_level(), "gpt-2"),
+        (splits.split(r"\w+"), None),
+    ],
+)
+def test_name_is_derived_from_the_expressions_of_published_tokenizers(
+    split: dict[str, object], name: str | None, tmp_path: Path
+) -> None:
+    """`tokenizer.json` of the hub's models and src/llama-vocab.cpp of llama.cpp."""
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"pre_tokenizer": split}))
+    assert pre_tokenizer(tmp_path) == name
+
+
+def test_pre_tokenizer_of_the_bundled_model_keeps_combining_marks() -> None:
+    """src/llama-vocab.cpp of llama.cpp: the one whose words are letters and marks."""
+    assert pre_tokenizer(model_folder()) == "qwen35"
+
+
+@pytest.fixture(scope="module")
+def as_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model with a wrong name: GPT-2's splits words at combining marks."""
+    file = tmp_path_factory.mktemp("wrong") / "model.gguf"
+    convert(model_folder(), file, name="gpt-2")
+    return file
+
+
+def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt2: Path) -> None:
+    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    english = {"en": ("All is well in English.",)}
+    assert different(as_gpt2, tokenizer=tokenizer, texts=english) == {}
+    found = different(as_gpt2, tokenizer=tokenizer, texts={**english, **HINDI})
+    assert list(found) == ["hi"]
+    with pytest.raises(
+        RecipeError,
+        match=r"in Hindi otherwise .*: 'मेरा नाम', from token 1 on\n"
+        r"  tokenizer: \[.*\n  llama.cpp: \[",
+    ) as caught:
+        refuse(found, where=as_gpt2)
+    assert "allow_token_differences = true" in str(caught.value.hint)
+    everywhere = different(as_gpt2, tokenizer=tokenizer, texts=known_texts())
+    assert {"hi", "ml"} <= set(everywhere) < set(known_texts())
+
+
+def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_gpt2: Path) -> None:
+    """llama.cpp has it as it is; the tokenizer is made to read it as text."""
+    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    name = tokenizer.eos_token
+
+    class Blind:
+        def __call__(self, text: str, **named: bool) -> dict[str, list[int]]:
+            return {"input_ids": tokenizer(text.replace("<", "("), **named)["input_ids"]}
+
+        def __getattr__(self, attribute: str) -> object:
+            return getattr(tokenizer, attribute)
+
+    found = different(as_gpt2, tokenizer=Blind(), texts={"en": (f"An end {name} here",)})
+    with pytest.raises(RecipeError, match="at a special or added token") as caught:
+        refuse(found, where=as_gpt2)
+    assert "pre-tokenizer is not the reason" in str(caught.value.hint)
+
+
+@pytest.mark.slow
+def test_the_name_that_reads_everything_is_found_by_trying(as_gpt2: Path) -> None:
+    """The bundled tokenizer's own: every other one of the list splits some text otherwise."""
+    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    assert better_name(as_gpt2, tokenizer=tokenizer, texts=HINDI, guessed=True) == "qwen35"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "languages"), [("phi4-mini", set()), ("mistral-nemo", {"hi", "ml"})]
+)
+def test_tokenizers_that_keep_marks_are_read_right_or_named(
+    name: str, languages: set[str], zoo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """llama.cpp's 'gpt-4o' and 'tekken' lost the marks; it has another for the first."""
+    base = zoo(name)
+    if languages:
+        with pytest.raises(RecipeError, match="Hindi and Malayalam otherwise"):
+            quick(tmp_path / "refused", "gguf", base=base)
+        english = {"en": known_texts(("en",))["en"]}
+        assert quick(tmp_path / "english", "gguf", base=base, texts=english).notes == ()
+    manifest = quick(tmp_path / "any", "gguf", base=base, allow_token_differences=True)
+    assert manifest.conversion is not None
+    assert set(manifest.conversion.other_tokens) == languages
+    assert len(manifest.notes) == len(languages) // 2
+    if languages:
+        assert "Hindi and Malayalam into other tokens" in manifest.notes[0]
+    else:
+        name_ = metadata_value(open_gguf(tmp_path / "any" / "model.gguf"), "tokenizer.ggml.pre")
+        assert name_ == "granite-embed-multi-97m"
+
+
+@pytest.mark.slow
+def test_tokens_are_compared_on_what_a_study_asks_at_every_variant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A language that the package has no text in; also where the conversion is there already."""
+    monkeypatch.setattr(gguf_checked, "known_texts", lambda _codes: {})
+    monkeypatch.setattr(gguf_checked, "better_name", lambda *_, **__: None)
+    real = gguf_checked.convert
+    monkeypatch.setattr(
+        gguf_checked, "convert", lambda *given, **named: real(*given, **{**named, "name": "gpt-2"})
+    )
+    english = {"en": ("All is well in English, and so it should be for a while.",)}
+    with pytest.raises(RecipeError, match=r"'मेरा नाम', from token 1 on"):
+        quick(tmp_path / "first", "q8_0", texts=HINDI)
+    quick(tmp_path / "second", "q8_0", texts=english)
+    with pytest.raises(RecipeError, match=r"'मेरा नाम', from token 1 on"):
+        quick(tmp_path / "third", "q6_k", texts=HINDI)
+    quick(tmp_path / "fourth", "q6_k", texts=HINDI, allow_token_differences=True)
+    made = {path.name for path in tmp_path.iterdir() if path.name[0] != "."}
+    assert made == {"second", "fourth"}
+
+
+@pytest.mark.slow
+def test_pre_tokenizer_that_llama_cpp_has_not_is_refused_with_the_text(tmp_path: Path) -> None:
+    base = shutil.copytree(model_folder(), tmp_path / "base")
+    parsed = json.loads((base / "tokenizer.json").read_text())
+    parsed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{L}{3}|\p{N}{2}|\s+|."
+    (base / "tokenizer.json").write_text(json.dumps(parsed))
+    assert pre_tokenizer(base) is None
+    with pytest.raises(RecipeError, match="otherwise than the model's own tokenizer"):
+        quick(tmp_path / "variant", "q8_0", base=base)
+    assert not (tmp_path / "variant").exists()
+
+
+def test_languages_are_named_in_plain_words() -> None:
+    assert gguf_tokens.names_of(["hi"]) == "Hindi"
+    assert gguf_tokens.names_of(["hi", "ml", "nb-en"]) == "Hindi, Malayalam and nb-en"

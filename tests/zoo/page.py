@@ -1,0 +1,88 @@
+"""`docs/models.md`: which architecture works with which recipe, and why not where it does not."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from babelbits.study.rehearsal import Result
+from zoo.build import ZOO, names
+from zoo.recipes import COLUMNS, engine_of
+
+_LIBRARIES = (
+    *("transformers", "llmcompressor", "compressed-tensors", "bitsandbytes", "llama-cpp-python"),
+)
+_MARKS = {"works": "yes", "fails": "no", "unrehearsable": "?"}
+_HEAD = """# Which models, which recipes
+
+Written by `make models`, which rehearses every recipe on a tiny checkpoint of every architecture:
+real kinds of layers, tokenizers and configs, random weights. A variant is made by the code that
+studies use, loaded in the engine that would run it, and checked:
+
+1. every module that the recipe means is quantized, weights and activations, and no other;
+2. logits are those of the dequantized file;
+3. in llama.cpp and float32 the converted model gives the tokens and log-probabilities of the
+   transformers engine;
+4. generation with rows that end at different times works, with shared prompts and without;
+5. the default attention computes what the plain one computes.
+
+Measured on a CPU with {libraries}.
+
+**yes**: passes all checks. **no**: `plan` and `run` refuse it, with the reason below and a way out.
+**?**: cannot be rehearsed on a miniature; the run goes on and checks the variant itself before its
+first cell. Empty: not rehearsed.
+
+"""
+
+
+def write_page(path: Path, results: Mapping[tuple[str, str], Result]) -> None:
+    """Write the page from all rehearsals that are known."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    parts = [_HEAD.format(libraries=libraries)]
+    for engine in ("transformers", "llama.cpp"):
+        parts += [f"## In {engine}\n\n", _table(engine, results), "\n"]
+    parts += ["## Why not\n\n", _reasons(results)]
+    path.write_text("".join(parts), encoding="utf-8")
+
+
+def _table(engine: str, results: Mapping[tuple[str, str], Result]) -> str:
+    columns = [column for column in COLUMNS if engine_of(column) == engine]
+    head = ["architecture", "models", *(f"`{column}`" for column in columns)]
+    lines = [head, ["---"] * len(head)]
+    for name in names():
+        cells = [_mark(results.get((name, column))) for column in columns]
+        lines.append([name, ZOO[name].models, *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _mark(result: Result | None) -> str:
+    return "" if result is None else _MARKS[result.outcome]
+
+
+def _reasons(results: Mapping[tuple[str, str], Result]) -> str:
+    """One item a reason, with the architectures and recipes that it holds for."""
+    held: dict[tuple[str, str | None, str], dict[str, list[str]]] = {}
+    for (name, column), result in sorted(results.items()):
+        if result.fault is None:
+            continue
+        key = (result.fault.what, result.fault.hint, _MARKS[result.outcome])
+        held.setdefault(key, defaultdict(list))[name].append(column)
+    items = []
+    for (what, hint, mark), where in held.items():
+        places = "; ".join(
+            f"{name} ({', '.join(f'`{column}`' for column in _in_order(columns))})"
+            for name, columns in where.items()
+        )
+        advice = f" Way out: {hint}." if hint else ""
+        items.append(f"- **{mark}**, {places}: {_plain(what)}.{advice}\n")
+    return "".join(sorted(items))
+
+
+def _in_order(columns: list[str]) -> list[str]:
+    order = list(COLUMNS)
+    return sorted(columns, key=order.index)
+
+
+def _plain(text: str) -> str:
+    """Text of a library without what Markdown would read in it."""
+    return text.rstrip(".").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
