@@ -303,7 +303,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env={**os.environ, "PYTHONFAULTHANDLER": "0"},
+                env={**os.environ, "PYTHONFAULTHANDLER": ""},  # which would have the last word
             )
         self._heard = time.monotonic()
         threading.Thread(target=self._watch, daemon=True).start()
