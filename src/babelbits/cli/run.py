@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-rehearse",
     is_flag=True,
+    envvar="BABELBITS_NO_REHEARSE",
     help="Do not try the variants on a miniature of the model first.",
 )
 def run(

@@ -6,7 +6,7 @@ loaded and records what it computes; what happens is told to `emit`. Never print
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -190,7 +190,9 @@ class Worker:
             device=resolve_device(study.engine.device),
         )
 
-    def _examine(self, step: VariantStep, manifest: Manifest, *, texts: tuple[str, ...]) -> None:
+    def _examine(
+        self, step: VariantStep, manifest: Manifest, *, texts: Mapping[str, Sequence[str]]
+    ) -> None:
         """Check a real variant as a rehearsal would have, in a process of its own."""
         study = self._site.study
         examine(

@@ -198,8 +198,22 @@ def _model(
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
+    _widen(model, dtype)
     prepare_forward(model)
     return (model if needs_map else model.to(device)).eval()
+
+
+def _widen(model: Any, dtype: torch.dtype) -> None:
+    """Have plain weights in float32 where that is asked for.
+
+    Of a quantized checkpoint transformers leaves every weight that it renames in the type that it
+    is stored in: routers of mixtures, and all norms and embeddings of multimodal models.
+    """
+    if dtype != torch.float32:
+        return
+    for weight in (*model.parameters(), *model.buffers()):
+        if weight.dtype in (torch.bfloat16, torch.float16):
+            weight.data = weight.data.float()
 
 
 def _method(quantization: Any) -> str:

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.engines import loading as engines
@@ -30,7 +31,7 @@ from babelbits.recipes.make import make
 from babelbits.records import Failure
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
-from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build, skeleton
+from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
 from babelbits.study.rehearsal.results import Check, Depth, Fault
 
 _WINDOWS, _LONGEST = 4, 48
@@ -85,7 +86,7 @@ class Rehearsal:
         Of the miniature.
     settings : EngineSettings
         The study's engine.
-    seed, texts, chat, trust_remote_code, allow_pickle
+    seed, texts, chat, trust_remote_code, allow_pickle, allow_token_differences
         As in the study.
     at : callable
         Told which check begins.
@@ -101,10 +102,11 @@ class Rehearsal:
         depth: Depth,
         settings: EngineSettings,
         seed: int = 0,
-        texts: Sequence[str] = (),
+        texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
         chat: bool = False,
         trust_remote_code: bool = False,
         allow_pickle: bool = False,
+        allow_token_differences: bool = False,
         at: Callable[[Check], None] = lambda _check: None,
         real: bool = False,
     ) -> None:
@@ -112,7 +114,8 @@ class Rehearsal:
         self._settings = replace(
             settings, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
         )
-        self._seed, self._asked, self._chat = seed, tuple(texts), chat
+        self._seed, self._asked, self._chat = seed, texts, chat
+        self._allow_token_differences = allow_token_differences
         self._tell = at
         self._at: Check = "miniature"
         self._texts = samples.texts(texts)
@@ -189,7 +192,7 @@ class Rehearsal:
             return
         self._begin("shapes")
         try:
-            real = skeleton(self._base, trust_remote_code=self._settings.trust_remote_code)
+            real = scope.skeleton(self._base, trust_remote_code=self._settings.trust_remote_code)
         except Exception:  # noqa: BLE001  a model that cannot be laid out is found out elsewhere
             return
         try:
@@ -213,7 +216,9 @@ class Rehearsal:
                 texts=self._asked,
                 trust_remote_code=self._settings.trust_remote_code,
                 allow_pickle=self._settings.allow_pickle,
+                allow_token_differences=self._allow_token_differences,
                 device=self._settings.device,
+                most_unrouted=1.0,  # of the few samples here
             )
         except RecipeError as error:
             if error.what.startswith("group size"):  # of a layer that the real shapes let pass
@@ -228,7 +233,7 @@ class Rehearsal:
                 self._examine_gguf(engine, folder, variant)
             else:
                 self._examine_transformers(engine, folder, variant)
-            self._generation(engine, exact=_is_exact(variant, self._settings, engine))
+            self._generation(engine, exact=_is_exact(variant, engine))
         finally:
             engine.close()
             gc.collect()
@@ -413,8 +418,9 @@ class Rehearsal:
         theirs = engine.score_text(requests)
         differences: list[float] = []
         for text, one, other in zip(self._texts, ours, theirs, strict=True):
-            if isinstance(one, Failure) or isinstance(other, Failure):
-                return f"a text cannot be scored by both engines: {one if isinstance(one, Failure) else other}"
+            failed = next((reply for reply in (one, other) if isinstance(reply, Failure)), None)
+            if failed is not None:
+                return f"a text cannot be scored by both engines: {failed.message}"
             if len(one.logprobs) != len(other.logprobs):
                 return f"llama.cpp reads {text[:40]!r} as other tokens"
             differences += list(np.abs(np.subtract(one.logprobs, other.logprobs)))
@@ -504,7 +510,7 @@ def _windows(engine: Any, texts: Sequence[str]) -> list[list[int]]:
     return found[:_WINDOWS]
 
 
-def _is_exact(variant: Variant, settings: EngineSettings, engine: Any) -> bool:
+def _is_exact(variant: Variant, engine: Any) -> bool:
     """Whether the shared and the plain path of a variant differ by rounding alone."""
     info = variant.info
     if info.family == "gguf":

@@ -67,10 +67,11 @@ def _rehearsal(asked: JSON, depth: Depth, say: Callable[[JSON], None]) -> Rehear
         depth=depth,
         settings=EngineSettings(**asked["engine"]),
         seed=int(asked["seed"]),
-        texts=tuple(asked["texts"]),
+        texts=asked["texts"],
         chat=bool(asked["chat"]),
         trust_remote_code=bool(asked["trust_remote_code"]),
         allow_pickle=bool(asked["allow_pickle"]),
+        allow_token_differences=bool(asked["allow_token_differences"]),
         at=lambda check: say({"at": check}),
         real=asked["made"] is not None,
     )

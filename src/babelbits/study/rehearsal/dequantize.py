@@ -74,7 +74,7 @@ def _dequantized(
 
 
 def _packed(module: str, words: Any, stored: Mapping[str, Any], settings: JSON) -> Any:
-    """Integer codes in consecutive bits of 32-bit words, the lowest first, shifted to be positive."""
+    """Integer codes in consecutive bits of 32-bit words, lowest first, shifted to be positive."""
     group = next(iter(settings["config_groups"].values()))["weights"]
     bits = int(group["num_bits"])
     rows, columns = (int(size) for size in stored[f"{module}.weight_shape"])

@@ -6,11 +6,9 @@ nothing, which is all that a rehearsal needs. A folder is whole or not there.
 """
 
 import json
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +115,6 @@ def read_config(base: Path, *, trust_remote_code: bool) -> Any:
     return AutoConfig.from_pretrained(
         base, local_files_only=True, trust_remote_code=trust_remote_code
     )
-
-
-@lru_cache(maxsize=2)
-def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
-    """The real model on the meta device: shapes and no weights."""
-    import torch
-
-    config = read_config(base, trust_remote_code=trust_remote_code)
-    with torch.device("meta"):
-        return _new(config, trust_remote_code=trust_remote_code)
 
 
 def pattern(base: Path, *, trust_remote_code: bool) -> Pattern:
@@ -246,7 +234,7 @@ def _copy(base: Path, folder: Path) -> None:
             if file.name in _NOT_COPIED or file.name.endswith(".index.json") or target.exists():
                 continue
             try:
-                os.symlink(file.resolve(), target)
+                target.symlink_to(file.resolve())
             except OSError:
                 shutil.copyfile(file, target)
 

@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.engines.base import EngineSettings
@@ -54,15 +55,16 @@ class Stage:
 
     base: Path
     """Folder of the unquantized checkpoint."""
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
     """The study's; device and dtype are those of the run."""
     seed: int = 0
-    texts: tuple[str, ...] = ()
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the study asks, some of it in every language."""
     chat: bool = False
     """Whether the study asks through the chat template."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    allow_token_differences: bool = False
     made: Path | None = None
     """A variant of the base itself that is to be checked in place of one of a miniature."""
 
@@ -79,10 +81,11 @@ def rehearse_variants(
     *,
     engine: EngineSettings | None = None,
     seed: int = 0,
-    texts: Sequence[str] = (),
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     chat: bool = False,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    allow_token_differences: bool = False,
     remember: bool = True,
 ) -> Iterator[Result]:
     """Rehearse variants of a base, each as soon as it is known.
@@ -97,11 +100,11 @@ def rehearse_variants(
         The study's.
     seed : int
         The study's.
-    texts : sequence of str
-        What the study asks, to compare tokenizers and logits on.
+    texts : mapping
+        What the study asks, by language, to compare tokenizers and logits on.
     chat : bool
         Whether the study asks through the chat template.
-    trust_remote_code, allow_pickle : bool
+    trust_remote_code, allow_pickle, allow_token_differences : bool
         As in the study.
     remember : bool
         Use and keep results in the user's cache folder (`memory`).
@@ -116,10 +119,11 @@ def rehearse_variants(
         base=base,
         engine=EngineSettings() if engine is None else engine,
         seed=seed,
-        texts=tuple(texts),
+        texts={language: tuple(found) for language, found in texts.items()},
         chat=chat,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
+        allow_token_differences=allow_token_differences,
     )
     architecture = memory.architecture(base)
     alike: dict[str, list[VariantSpec]] = {}
@@ -260,7 +264,8 @@ def _job(
     """What the child is asked, as JSON; variants that an earlier child began come first."""
     order = sorted(attempts, key=lambda key: not attempts[key])
     return {
-        **asdict(stage),
+        **{name: getattr(stage, name) for name in stage.__dataclass_fields__},
+        "engine": asdict(stage.engine),
         "base": str(stage.base.resolve()),
         "place": str(place),
         "made": None if stage.made is None else str(stage.made),
@@ -298,7 +303,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env={**os.environ, "PYTHONFAULTHANDLER": "0"},
+                env={**os.environ, "PYTHONFAULTHANDLER": ""},  # which would have the last word
             )
         self._heard = time.monotonic()
         threading.Thread(target=self._watch, daemon=True).start()

@@ -4,7 +4,7 @@ It runs in a process of its own, once a variant: what it found is remembered by 
 The conversion to GGUF is compared with the checkpoint when it is made, and not again here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from babelbits.engines.base import EngineSettings
@@ -22,7 +22,7 @@ def examine(
     folder: Path,
     weights_hash: str,
     engine: EngineSettings,
-    texts: Sequence[str],
+    texts: Mapping[str, Sequence[str]],
     trust_remote_code: bool,
     allow_pickle: bool,
 ) -> None:
@@ -49,7 +49,7 @@ def examine(
     stage = Stage(
         base=base,
         engine=engine,
-        texts=tuple(texts),
+        texts={language: tuple(found) for language, found in texts.items()},
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
         made=folder.resolve(),

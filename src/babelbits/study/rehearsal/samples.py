@@ -3,9 +3,9 @@
 Pure. Results depend on nothing here but the texts' tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from babelbits.recipes.gguf import known_texts
+from babelbits.recipes.gguf_tokens import known_texts
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 
 _LETTERS = 160
@@ -15,11 +15,12 @@ _LENGTHS = (2, 9, 3, 9, 5, 2, 9, 7)
 """Tokens to generate, row by row, so that rows end at different times."""
 
 
-def texts(asked: Sequence[str]) -> tuple[str, ...]:
-    """A few texts, taken from all over what the study asks and what the package knows."""
-    found = [text.strip()[:_LETTERS] for text in (*asked, *known_texts()) if text.strip()]
-    step = max(1, len(found) // _TEXTS)
-    return tuple(dict.fromkeys(found[::step][:_TEXTS]))
+def texts(asked: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """A few texts: the first of each language that is asked, then of those the package knows."""
+    first = [found[0].strip()[:_LETTERS] for found in asked.values() if found]
+    known = [found[0].strip()[:_LETTERS] for found in known_texts().values() if found]
+    found = [text for text in (*first[: _TEXTS - 1], *known) if text]
+    return tuple(dict.fromkeys(found))[:_TEXTS]
 
 
 def prompts(from_texts: Sequence[str]) -> tuple[GenerateRequest, ...]:

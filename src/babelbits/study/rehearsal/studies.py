@@ -47,6 +47,7 @@ def rehearse(plan: Plan, *, tell: Callable[[Result], None]) -> tuple[Result, ...
         chat=any(suite.options.chat.template == "on" for suite in study.suites),
         trust_remote_code=study.model.trust_remote_code,
         allow_pickle=study.model.allow_pickle,
+        allow_token_differences=study.model.allow_token_differences,
     ):
         tell(result)
         found.append(result)

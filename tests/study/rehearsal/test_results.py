@@ -1,0 +1,60 @@
+"""What follows from attempts, case by case as the documentation states it."""
+
+import pytest
+
+from babelbits.study.rehearsal.results import Attempt, Check, Depth, Fault, conclude, next_depth
+
+
+def attempt(
+    depth: Depth, what: str | None, check: Check = "loading", known: bool = False
+) -> Attempt:
+    fault = None if what is None else Fault(check=check, what=what, known=known)
+    return Attempt(depth=depth, seconds=1.0, fault=fault)
+
+
+def outcome(*attempts: Attempt) -> str:
+    result = conclude(
+        attempts, label="x", recipe="q8_0", architecture="exaone4", library="llama.cpp"
+    )
+    return result.outcome
+
+
+def test_one_clean_attempt_works() -> None:
+    clean = [attempt("one period", None)]
+    assert next_depth(clean, family="gguf") is None
+    assert outcome(*clean) == "works"
+
+
+def test_a_fault_needs_a_second_miniature_that_repeats_it_whatever_its_numbers() -> None:
+    first = attempt("one period", "4 weights are missing, e.g. layers.0.mlp")
+    assert next_depth([first], family="bitsandbytes") == "two periods"
+    again = attempt("two periods", "8 weights are missing, e.g. layers.12.mlp")
+    assert next_depth([first, again], family="bitsandbytes") is None
+    assert outcome(first, again) == "fails"
+
+
+@pytest.mark.parametrize("second", [None, "another fault altogether"])
+def test_a_fault_that_the_second_depth_does_not_repeat_refuses_nothing(second: str | None) -> None:
+    assert outcome(attempt("one period", "a"), attempt("two periods", second)) == "unrehearsable"
+
+
+def test_a_fault_known_by_name_needs_no_second_miniature() -> None:
+    known = attempt("one period", "group size 128 does not divide", "shapes", known=True)
+    assert next_depth([known], family="compressed-tensors") is None
+    assert outcome(known) == "fails"
+
+
+def test_a_base_that_cannot_be_shrunk_refuses_nothing() -> None:
+    assert outcome(attempt("one period", "no period", "miniature")) == "unrehearsable"
+
+
+def test_llama_cpp_gets_the_real_number_of_layers_before_it_is_blamed() -> None:
+    """EXAONE 4: llama.cpp uses sliding windows only where there are 64 layers."""
+    wrong = [
+        attempt("one period", "differ by 0.3 nats", "conversion"),
+        attempt("two periods", "differ by 0.4 nats", "conversion"),
+    ]
+    assert next_depth(wrong, family="gguf") == "all layers"
+    assert next_depth(wrong, family="compressed-tensors") is None
+    assert outcome(*wrong, attempt("all layers", None)) == "works"
+    assert outcome(*wrong, attempt("all layers", "differ by 0.5 nats", "conversion")) == "fails"
