@@ -50,8 +50,8 @@ unit: install-dev ## pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
 
 test-light: $(LIGHT_VENV)/.installed ## Test what works without torch: make test-light PYTHON=python3.13
-	OMP_NUM_THREADS=1 $(LIGHT_VENV)/bin/python -m pytest -n 2 --dist loadgroup -p no:cacheprovider \
-		--without-torch -m "not slow" $(PYTEST_ARGS)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LIGHT_VENV)/bin/python -m pytest -p without_torch -n 2 \
+		--dist loadgroup -o cache_dir=$(LIGHT_VENV)/cache -m "not slow" $(PYTEST_ARGS)
 
 bench: install-dev ## Measure against the peers, side by side in one run
 	$(BIN)/python bench/engine_vs_lm_eval.py

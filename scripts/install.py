@@ -10,6 +10,7 @@ anything is downloaded. Needs the standard library only.
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +100,7 @@ def get_converter(pip: Pip, source: Path) -> None:
 def main() -> int:
     """Install as the command line says; what is in the way is said in one line."""
     venv, extras, *marker = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without ending the compilers
     try:
         complete = install(Path(venv), extras.split(","))
     except CannotInstallError as error:

@@ -7,7 +7,12 @@ set -eu
 
 venv=$1 extras=$2 wanted=${3:-} marker=${4:-}
 here=$(cd "$(dirname "$0")" && pwd)
-versions="3.11 3.12 3.13 3.14" # for which all pinned parts have wheels; as pyproject.toml has them
+# Versions for which the pinned parts have wheels; fasttext-predict and lingua have none for 3.14.
+versions="3.11 3.12 3.13"
+case ",$extras," in
+*,run,* | *,gguf,* | *,lingua,*) ;;
+*) versions="$versions 3.14" ;;
+esac
 
 # What keeps a Python from being used; prints nothing if it can be used.
 problem() {

@@ -288,7 +288,8 @@ class Library:
         for link in self._place().glob("*.*"):
             if link.is_symlink():  # of a folder that was linked before
                 link.unlink()
-        self.pip.install("--no-deps", "--force-reinstall", str(self.wheel))
+        self.pip.uninstall(REQUIREMENT.partition("==")[0])  # the same version may not run
+        self.pip.install(str(self.wheel))
         if self.folder is not None:
             self._place().mkdir(exist_ok=True)
             for pattern in _LIBRARIES:

@@ -31,6 +31,11 @@ class Pip:
         """
         subprocess.run(self.command("install", "--quiet", *arguments), check=True)
 
+    def uninstall(self, name: str) -> None:
+        """Uninstall a distribution, if it is installed."""
+        command = [self.python, "-m", "pip", "uninstall", "--yes", "--quiet", name]
+        subprocess.run(command, capture_output=True, check=False)
+
     def has(self, requirement: str) -> bool:
         """Whether `name==version` is installed, whatever that build's label."""
         name, version = requirement.split("==")
