@@ -6,7 +6,7 @@
 set -eu
 
 venv=$1 extras=$2 wanted=${3:-} marker=${4:-}
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "${0%/*}" && pwd)
 # Versions for which the pinned parts have wheels; fasttext-predict and lingua have none for 3.14.
 versions="3.11 3.12 3.13"
 case ",$extras," in
@@ -16,10 +16,9 @@ esac
 
 # What keeps a Python from being used; prints nothing if it can be used.
 problem() {
-    "$1" -I - "$versions" 2>/dev/null <<'PROBE' || echo "does not start"
+    "$1" -E - "$versions" 2>/dev/null <<'PROBE' || echo "does not start"
 import sys
-major, minor, *_ = sys.version_info
-version = f"{major}.{minor}" if major > 2 else "2.7"
+version = "%d.%d" % sys.version_info[:2]
 if version not in sys.argv[1].split():
     print("is Python " + version)
 else:
