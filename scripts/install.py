@@ -1,11 +1,11 @@
 """Installs Babelbits into a virtual environment: install.py VENV EXTRAS [MARKER].
 
 Called by install.sh. The file MARKER is written if nothing was left out. llama.cpp is compiled in
-the background while everything else is downloaded, unless it is found ready: see llama_library.py.
-torch comes first and pinned, so that no other package chooses its version; where there is no NVIDIA
-driver, its CPU build is taken from PyTorch's own index if that can be reached, since the default one
-on Linux brings gigabytes of CUDA libraries that would never be used. What is missing is said before
-anything is downloaded. Needs the standard library only.
+the background while all else is downloaded, unless it is found ready: see llama_library.py. torch
+comes first and pinned, so that no other package chooses its version; where there is no NVIDIA
+driver, its CPU build is taken from PyTorch's own index if that can be reached, since the default
+one on Linux brings gigabytes of CUDA libraries that would never be used. What is missing is said
+before anything is downloaded. Needs the standard library only.
 """
 
 import os

@@ -1,10 +1,10 @@
 """Gets llama.cpp's library with its Python bindings: found ready, or compiled in the background.
 
 In this order: what the environment has; a folder that LLAMA_CPP_LIB_PATH names; a wheel compiled
-here before; a wheel that pip finds (PIP_FIND_LINKS, an index); a system library of the version that
-is known; compiled from the pinned source distribution. Whatever it was, it is loaded once and looked
-at before it is trusted, and what does not pass is compiled instead. Wheels that were compiled are
-kept in the user's cache folder, apart by processor, because they use what this one has.
+here before; a wheel that pip finds (PIP_FIND_LINKS, an index); a system library of the known
+version; compiled from the pinned source distribution. Whatever it was, it is loaded and looked at
+before it is trusted, and what does not pass is compiled instead. Wheels that were compiled are kept
+in the user's cache folder, apart by processor, because they use what this one has.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _STEP = re.compile(r"\[ *(\d+)(?:/(\d+)|%)\]")
 
 def say(text: str) -> None:
     """A line for the user, at once."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 def took(start: float) -> str:
@@ -69,6 +69,11 @@ def version_in(folder: Path) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def fits(version: str | None) -> bool:
+    """Whether it is the version that the bindings know, released or before that."""
+    return version is not None and version.removesuffix("-dev") == known_version()
+
+
 def known_version() -> str:
     """The one version of llama.cpp that fits the bindings."""
     (found,) = re.findall(r'^KNOWN = "(.*)"$', PROBE.read_text("utf-8"), re.MULTILINE)
@@ -86,11 +91,12 @@ def named_folder() -> Path | None:
     named = os.environ.get(FOLDER_VARIABLE)
     if not named:
         return None
-    found, wanted = version_in(Path(named)), known_version()
-    if found is None or found.removesuffix("-dev") != wanted:
+    found = version_in(Path(named))
+    if not fits(found):
         what = f"llama.cpp {found}" if found else "no llama.cpp library that can be loaded"
         raise CannotInstallError(
-            f"{FOLDER_VARIABLE}={named} has {what}; {wanted} is needed: unset it, or build that one"
+            f"{FOLDER_VARIABLE}={named} has {what}; {known_version()} is needed: unset it, or "
+            "build that one"
         )
     return Path(named)
 
@@ -99,12 +105,8 @@ def system_folder() -> Path | None:
     """Where the system has a llama.cpp library of the right version."""
     places = ["/usr/local/lib", "/usr/lib64", "/usr/lib", "/opt/homebrew/lib"]
     places += [f"/usr/lib/{platform.machine()}-linux-gnu"]
-    for place in map(Path, places):
-        if any(place.glob("libllama.*")):
-            found = version_in(place)
-            if found is not None and found.removesuffix("-dev") == known_version():
-                return place
-    return None
+    found = (place for place in map(Path, places) if any(place.glob("libllama.*")))
+    return next((place for place in found if fits(version_in(place))), None)
 
 
 def compiler() -> str | None:
@@ -168,7 +170,7 @@ class Compilation:
         told = 0.0
         while self.child.poll() is None:
             if sys.stdout.isatty():
-                print(f"\r  llama.cpp: {self.progress()}, {took(self.start)} ", end="", flush=True)  # noqa: T201
+                print(f"\r  llama.cpp: {self.progress()}, {took(self.start)} ", end="", flush=True)
             elif time.monotonic() - told >= _TOLD:
                 told = time.monotonic()
                 say(f"  llama.cpp: {self.progress()}, {took(self.start)}")
@@ -213,7 +215,7 @@ def bindings_alone(pip: Pip, scratch: Path) -> Compilation:
 
 
 def _build(pip: Pip, scratch: Path, *, cmake: list[str], jobs: int) -> Compilation:
-    """Download the source through pip's cache, and build outside it: its wheels are for everyone."""
+    """Download the source through pip's cache; build outside it, for its wheels are everyone's."""
     scratch.mkdir(parents=True, exist_ok=True)
     log = scratch / "build.log"
     program = [sys.executable, str(Path(__file__).resolve()), str(pip.python), str(scratch)]
@@ -228,7 +230,9 @@ def _build(pip: Pip, scratch: Path, *, cmake: list[str], jobs: int) -> Compilati
 
 def _jobs() -> int:
     """A job a core, but no more than there are gigabytes of memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

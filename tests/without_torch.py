@@ -34,7 +34,10 @@ class Asked:
         self.names: list[str] = []
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002  the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         if name.partition(".")[0] in self.missing:
             self.names.append(name.partition(".")[0])

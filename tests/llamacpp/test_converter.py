@@ -112,9 +112,7 @@ def test_files_are_written_without_the_modes_of_the_archive(
     with tarfile.open(archive, "w") as tar:
         tar.addfile(_entry("conversion", kind=tarfile.DIRTYPE))
         tar.addfile(entry)
-    monkeypatch.setattr(
-        converter, "SDIST_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest()
-    )
+    monkeypatch.setattr(converter, "SDIST_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
     monkeypatch.setenv(converter.ARCHIVE_VARIABLE, str(archive))
     mode = (converter.need() / converter.SCRIPT).stat().st_mode
     assert not mode & 0o7022
