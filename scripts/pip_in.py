@@ -33,7 +33,7 @@ class Pip:
 
     def uninstall(self, name: str) -> None:
         """Uninstall a distribution, if it is installed."""
-        command = [self.python, "-m", "pip", "uninstall", "--yes", "--quiet", name]
+        command = [str(self.python), "-m", "pip", "uninstall", "--yes", "--quiet", name]
         subprocess.run(command, capture_output=True, check=False)
 
     def has(self, requirement: str) -> bool:

@@ -142,7 +142,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, *, name:
     if ".." in name.parts or not (member.isreg() or member.isdir()):
         raise MissingExtraError(
             "the archive holds what no source has: a link, a device, or a path that leads out",
-            where=f"{tar.name}: {member.name}",
+            where=member.name,
         )
     content = tar.extractfile(member)
     if content is not None:  # a folder has none; those of files are made as they come

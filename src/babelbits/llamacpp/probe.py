@@ -12,7 +12,7 @@ from typing import Any
 KNOWN = "0.5.0"
 """llama.cpp's version whose functions and structures the bindings of `library.VERSION` declare."""
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, float]] = {
     "llama_model_default_params": {"n_gpu_layers": -1, "load_mode": -1, "lazy_mode": 1},
     "llama_context_default_params": {
         "n_ctx": 512, "n_outputs_max_per_seq": 1, "yarn_beta_slow": -1.0, "type_k": 1,
