@@ -30,19 +30,18 @@ PROBE
 }
 
 # Pythons of these versions in the folders of PATH, the oldest version first.
-candidates() {
+candidates() (
+    IFS=" "
     for version in $versions ""; do
-        (
-            IFS=:
-            for folder in $PATH; do
-                # shellcheck disable=SC2292
-                [ -x "$folder/python${version:-3}" ] && echo "$folder/python${version:-3}"
-            done
-            true
-        )
+        IFS=:
+        for folder in $PATH; do
+            [ ! -x "$folder/python${version:-3}" ] || echo "$folder/python${version:-3}"
+        done
     done
-}
+)
 
+IFS="
+" # paths may have spaces
 refused=""
 for candidate in ${wanted:-$(candidates)}; do
     why=$(problem "$candidate")
@@ -53,7 +52,7 @@ for candidate in ${wanted:-$(candidates)}; do
 "
 done
 {
-    echo "error: no Python here can be used; one of these versions is needed: $versions"
+    echo "error: ${wanted:-no Python here} can${wanted:+not} be used; one of these versions is needed: $versions"
     printf '%s' "$refused"
     if [ -z "$wanted" ] && command -v apt-get >/dev/null; then
         echo "  install one (sudo apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.12"

@@ -66,8 +66,10 @@ def test_the_oldest_that_can_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_python3_of_a_good_version_is_enough(tmp_path: Path) -> None:
-    taken = fake_python(tmp_path, "python3", version=(3, 13))
-    assert f"takes {taken}:" in install("run,gguf", path=[tmp_path]).stdout
+    folder = tmp_path / "a folder"
+    taken = fake_python(folder, "python3", version=(3, 13))
+    assert f"takes {taken}:" in install("run,gguf", path=[tmp_path, folder]).stdout
+    assert f"takes {taken}:" in install("run,gguf", str(taken), path=[tmp_path]).stdout
 
 
 def test_every_python_that_is_refused_is_named_with_what_to_do(tmp_path: Path) -> None:
