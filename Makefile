@@ -1,27 +1,34 @@
-# Two commands do everything on a new machine with Python 3.11 or newer, a C/C++ compiler and make:
+# Two commands do everything on a new machine with Python 3.11 or newer and a C++ compiler:
 #   make demo   install, run the demo study on the bundled model, print the report's path
 #   make test   install, lint, type-check, test   (SLOW=1: the long tests too)
+# PYTHON=/path/to/python3.12 names a Python; else scripts/install.sh takes the first that can.
 
 VENV ?= .venv
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+PYTHON ?=
 BIN := $(VENV)/bin
+LIGHT_VENV ?= .venv-light/$(notdir $(or $(PYTHON),python))
 DEMO_FOLDER ?= babelbits-demo
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint types unit bench install install-dev clean
+.PHONY: demo test lint types unit test-light bench install install-dev clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-$(VENV)/.run-installed: pyproject.toml requirements.lock scripts/install.sh
-	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf
-	@touch $@
+# The installer writes these marks itself, unless something had to be left out.
+WANTED := pyproject.toml requirements.lock $(wildcard scripts/*)
 
-$(VENV)/.dev-installed: $(VENV)/.run-installed
-	scripts/install.sh "$(PYTHON)" "$(VENV)" run,gguf,endpoint,annotate,postgres,words,lingua,dev
-	@touch $@
+$(VENV)/.run-installed: $(WANTED)
+	@scripts/install.sh "$(VENV)" run,gguf "$(PYTHON)" "$@"
+
+$(VENV)/.dev-installed: $(WANTED)
+	@scripts/install.sh "$(VENV)" run,gguf,endpoint,annotate,postgres,words,lingua,dev "$(PYTHON)" "$@"
+	@test ! -e "$@" || touch "$(VENV)/.run-installed"
+
+$(LIGHT_VENV)/.installed: $(WANTED)
+	@scripts/install.sh "$(LIGHT_VENV)" light "$(PYTHON)" "$@"
 
 install: $(VENV)/.run-installed ## Install what runs studies into .venv
 install-dev: $(VENV)/.dev-installed ## Install what tests them, too
@@ -42,8 +49,12 @@ types: install-dev ## mypy --strict
 unit: install-dev ## pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
 
+test-light: $(LIGHT_VENV)/.installed ## Test what works without torch: make test-light PYTHON=python3.13
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LIGHT_VENV)/bin/python -m pytest -p without_torch -n 2 \
+		--dist loadgroup -o cache_dir=$(LIGHT_VENV)/cache -m "not slow" $(PYTEST_ARGS)
+
 bench: install-dev ## Measure against the peers, side by side in one run
 	$(BIN)/python bench/engine_vs_lm_eval.py
 
-clean: ## Remove the environment
-	rm -rf "$(VENV)"
+clean: ## Remove the environments
+	rm -rf "$(VENV)" .venv-light

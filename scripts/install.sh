@@ -1,46 +1,63 @@
 #!/bin/sh
-# Install Babelbits into a virtual environment: install.sh PYTHON VENV EXTRAS
+# Install Babelbits into a virtual environment: install.sh VENV EXTRAS [PYTHON [MARKER]]
 #
-# torch comes first and pinned, so that no other package chooses its version. Where there is no
-# NVIDIA driver, the CPU build is taken from PyTorch's own index if that can be reached: the default
-# one on Linux brings gigabytes of CUDA libraries that would never be used.
+# Finds a Python that can (or takes the one that is named) and says at once what is missing; the
+# work is install.py's. Needs no more than a POSIX shell.
 set -eu
 
-python=$1 venv=$2 extras=$3
-here=$(cd "$(dirname "$0")/.." && pwd)
-torch=$(sed -n 's/^torch==/torch==/p' "$here/requirements.lock")
-cpu_index=https://download.pytorch.org/whl/cpu
+venv=$1 extras=$2 wanted=${3:-} marker=${4:-}
+here=$(cd "${0%/*}" && pwd)
+# Versions for which the pinned parts have wheels; fasttext-predict and lingua have none for 3.14.
+versions="3.11 3.12 3.13"
+case ",$extras," in
+*,run,* | *,gguf,* | *,lingua,*) ;;
+*) versions="$versions 3.14" ;;
+esac
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "error: Python 3.11 or newer is needed, this is $("$python" --version)" >&2
-    exit 1
-}
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-
-can_reach() {
-    "$venv/bin/python" - "$1" <<'PROBE' 2>/dev/null
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=5)
+# What keeps a Python from being used; prints nothing if it can be used.
+problem() {
+    "$1" -E - "$versions" 2>/dev/null <<'PROBE' || echo "does not start"
+import sys
+version = "%d.%d" % sys.version_info[:2]
+if version not in sys.argv[1].split():
+    print("is Python " + version)
+else:
+    try:
+        import ensurepip, venv
+    except ImportError:
+        print("cannot make virtual environments: sudo apt install python" + version + "-venv")
 PROBE
 }
 
-if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
-    if [ -e /proc/driver/nvidia/version ] || [ "$(uname)" != Linux ]; then
-        pip install --quiet "$torch"
-    elif can_reach "$cpu_index"; then
-        echo "installing $torch (CPU build)"
-        pip install --quiet --index-url "$cpu_index" "$torch"
-    else
-        echo "installing $torch"
-        pip install --quiet "$torch"
+# Pythons of these versions in the folders of PATH, the oldest version first.
+candidates() (
+    IFS=" "
+    for version in $versions ""; do
+        IFS=:
+        for folder in $PATH; do
+            [ ! -x "$folder/python${version:-3}" ] || echo "$folder/python${version:-3}"
+        done
+    done
+)
+
+IFS="
+" # paths may have spaces
+refused=""
+for candidate in ${wanted:-$(candidates)}; do
+    why=$(problem "$candidate")
+    if [ -z "$why" ]; then
+        exec "$candidate" "$here/install.py" "$venv" "$extras" ${marker:+"$marker"}
     fi
-fi
-echo "installing babelbits[$extras]: a few minutes the first time"
-case ",$extras," in
-*,gguf,*)
-    "$venv/bin/python" -c 'import llama_cpp' 2>/dev/null ||
-        echo "  among it llama.cpp, built from source for GGUF variants: 3 to 7 minutes on two cores, once"
-    ;;
-esac
-pip install --quiet --constraint "$here/requirements.lock" --editable "$here[$extras]"
+    refused="$refused  $candidate $why
+"
+done
+{
+    echo "error: ${wanted:-no Python here} can${wanted:+not} be used; one of these versions is needed: $versions"
+    printf '%s' "$refused"
+    if [ -z "$wanted" ] && command -v apt-get >/dev/null; then
+        echo "  install one (sudo apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.12"
+    else
+        echo "  install one, or name one: make PYTHON=/path/to/python3.12"
+    fi
+} >&2
+exit 2

@@ -1,5 +1,6 @@
 """What the repository says about itself: links, the order of rooms, the list of pages."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from test_imports import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
-HIDDEN = {".git", ".venv", "node_modules", ".pytest_cache"}
+HIDDEN = {".git", ".venv", ".venv-light", "node_modules", ".pytest_cache"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if HIDDEN.isdisjoint(path.relative_to(ROOT).parts)
 )
@@ -59,6 +60,39 @@ def test_contributing_has_the_rooms_in_the_order_that_imports_follow() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     (drawn,) = re.findall(r"^    errors(?:.*\n)+?(?=\n)", text, re.MULTILINE)
     assert tuple(re.findall(r"\w+", drawn)) == ROOMS
+
+
+def newer_calls(source: str) -> list[str]:
+    """Calls of what came in the middle of Python 3.11, which type checkers take for granted.
+
+    Filters of archives came with 3.11.4, strict parsing of addresses with 3.11.10
+    (docs.python.org: tarfile, shutil, email.utils).
+    """
+    newer = {
+        "filter": {"extract", "extractall", "unpack_archive"},
+        "strict": {"getaddresses", "parseaddr"},
+    }
+    return [
+        f"line {node.lineno}: {name}({keyword.arg}=)"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        for name in [getattr(node.func, "attr", getattr(node.func, "id", ""))]
+        for keyword in node.keywords
+        if name in newer.get(keyword.arg or "", ())
+    ]
+
+
+@pytest.mark.parametrize("folder", ["src", "scripts", "tests", "bench", "examples", "training"])
+def test_nothing_needs_a_later_python_than_debians(folder: str) -> None:
+    """3.11.2. Syntax and modules of 3.12 are found by ruff and mypy."""
+    files = sorted((ROOT / folder).rglob("*.py"))
+    found = {str(file): newer_calls(file.read_text("utf-8")) for file in files}
+    assert {file: calls for file, calls in found.items() if calls} == {}
+
+
+def test_the_test_sees_a_filter() -> None:
+    assert newer_calls('tar.extract(member, target, filter="data")') == ["line 1: extract(filter=)"]
+    assert newer_calls("extractall(path)\nre.compile(x, strict=True)") == []
 
 
 def test_the_readme_names_every_command() -> None:

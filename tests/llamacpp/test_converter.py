@@ -64,6 +64,60 @@ def test_archive_with_another_hash_is_refused_and_nothing_is_kept(
     assert list((cache / "babelbits").iterdir()) == []
 
 
+def _entry(name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(f"{SOURCE}/vendor/llama.cpp/{name}")
+    entry.type, entry.linkname = kind, link
+    return entry
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        _entry("conversion/../../../out.py"),
+        _entry("gguf-py/.."),
+        _entry("LICENSE", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+        _entry("LICENSE", kind=tarfile.LNKTYPE, link="../../../../etc/passwd"),
+        _entry("conversion", kind=tarfile.SYMTYPE, link="/tmp"),  # noqa: S108  never followed
+        _entry("conversion/null", kind=tarfile.CHRTYPE),
+        _entry("conversion/pipe", kind=tarfile.FIFOTYPE),
+    ],
+    ids=lambda entry: f"{entry.type!r} {entry.name}",
+)
+def test_archive_that_would_write_elsewhere_is_refused(
+    hostile: tarfile.TarInfo, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kinds that PEP 706 names, in an archive whose hash is right."""
+    archive = tmp_path / "hostile.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(hostile)
+        tar.addfile(_entry("convert_hf_to_gguf.py"))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(converter, "SDIST_SHA256", digest)
+    monkeypatch.setenv(converter.ARCHIVE_VARIABLE, str(archive))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(MissingExtraError, match="a link, a device, or a path that leads out"):
+        converter.need()
+    assert not converter.is_there()
+    assert list((cache / "babelbits").iterdir()) == []
+    assert {*before, cache} == set(tmp_path.iterdir())
+
+
+def test_files_are_written_without_the_modes_of_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set-uid bit is not taken over."""
+    archive = tmp_path / "modes.tar"
+    entry = _entry("convert_hf_to_gguf.py")
+    entry.mode = 0o6777
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(_entry("conversion", kind=tarfile.DIRTYPE))
+        tar.addfile(entry)
+    monkeypatch.setattr(converter, "SDIST_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setenv(converter.ARCHIVE_VARIABLE, str(archive))
+    mode = (converter.need() / converter.SCRIPT).stat().st_mode
+    assert not mode & 0o7022
+
+
 def test_missing_archive_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(converter.ARCHIVE_VARIABLE, str(tmp_path / "nowhere.tar.gz"))
     with pytest.raises(MissingExtraError, match=r"nowhere\.tar\.gz: .* is not there"):

@@ -1,11 +1,15 @@
 """Finding and loading the llama.cpp library: what is said when it is missing, wrong or broken."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from babelbits.errors import EngineError, MissingExtraError
-from babelbits.llamacpp import library
+from babelbits.llamacpp import library, probe
 
 
 def test_missing_library_is_said_with_the_command_that_installs_it(
@@ -37,12 +41,66 @@ def test_library_that_does_not_run_here_is_said(
     program: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child stands in for a library of another CPU: it dies as such a library makes it die."""
-    monkeypatch.setattr(library, "_PROBE", program)
+    monkeypatch.setattr(library, "_PROBE", (sys.executable, "-c", program))
     monkeypatch.setattr(library, "version", lambda: library.VERSION)
     library._loaded.cache_clear()
     with pytest.raises(EngineError, match=words) as caught:
         library.load()
     assert "pip install" in str(caught.value.hint)
+
+
+def test_library_is_the_one_whose_structures_are_known(llama_cpp: Any) -> None:
+    """Their default values, as llama.cpp's source of this version fills them in."""
+    assert probe.strange(llama_cpp) is None
+
+
+class _Moved:
+    """The bindings of another version: its structures have a field more, or another version."""
+
+    def __init__(self, llama_cpp: Any, *, version: bytes, moved: str = "") -> None:
+        self._real, self._version, self._moved = llama_cpp, version, moved
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "llama_version":
+            return lambda: self._version
+        if name != self._moved:
+            return getattr(self._real, name)
+        params = getattr(self._real, name)()
+        raw = bytes(params)
+        return lambda: type(params).from_buffer_copy(raw[:8] + b"\0" * 8 + raw[8:-8])
+
+
+def test_library_with_other_structures_is_strange(llama_cpp: Any) -> None:
+    other = _Moved(llama_cpp, version=b"0.6.1")
+    assert probe.strange(other) == (
+        "it is llama.cpp 0.6.1, and the structures known here are those of 0.5.0"
+    )
+    for function in probe.DEFAULTS:
+        moved = _Moved(llama_cpp, version=b"0.5.0", moved=function)
+        assert str(probe.strange(moved)).startswith("its structures are not those of llama.cpp")
+    assert probe.strange(_Moved(llama_cpp, version=b"0.5.0")) is None
+
+
+def other_llama_cpp(folder: Path, *, version: str) -> Path:
+    """A library that knows no more than its version, compiled here."""
+    source = folder / "other.c"
+    source.write_text(f'const char *llama_version(void) {{ return "{version}"; }}')
+    command = ["cc", "-shared", "-o", str(folder / "libllama.so"), str(source)]
+    subprocess.run(command, check=True)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names the library as Linux does")
+def test_named_library_that_lacks_functions_is_refused_with_its_place(
+    llama_cpp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(library.FOLDER_VARIABLE, str(other_llama_cpp(tmp_path, version="0.5.0")))
+    assert probe.versions(str(tmp_path)) == "0.5.0"
+    library._loaded.cache_clear()
+    with pytest.raises(EngineError, match="undefined symbol: llama_") as caught:
+        library.load()
+    assert caught.value.where == f"{library.FOLDER_VARIABLE}={tmp_path}"
+    assert f"unset {library.FOLDER_VARIABLE}" in str(caught.value.hint)
 
 
 def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:

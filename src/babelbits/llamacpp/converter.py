@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from babelbits.errors import MissingExtraError
 from babelbits.llamacpp.library import DISTRIBUTION, VERSION
@@ -126,5 +126,27 @@ def _unpack(archive: Path, target: Path) -> None:
         for member in tar:
             parts = PurePosixPath(member.name).parts  # <distribution>/vendor/llama.cpp/<file>
             if parts[1:3] == ("vendor", "llama.cpp") and len(parts) > 3 and parts[3] in _KEPT:
-                member.name = str(PurePosixPath(*parts[3:]))
-                tar.extract(member, target, filter="data")
+                _write(tar, member, target, name=PurePosixPath(*parts[3:]))
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, *, name: PurePath) -> None:
+    """Write the bytes of a regular file below `target`: no link, owner, mode or device.
+
+    `TarFile.extract` is not used: its filters came with Python 3.11.4.
+
+    Raises
+    ------
+    MissingExtraError
+        If the member is neither a regular file nor a folder, or would lie outside `target`.
+    """
+    if ".." in name.parts or not (member.isreg() or member.isdir()):
+        raise MissingExtraError(
+            "the archive holds what no source has: a link, a device, or a path that leads out",
+            where=member.name,
+        )
+    content = tar.extractfile(member)
+    if content is not None:  # a folder has none; those of files are made as they come
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with content, file.open("wb") as stream:
+            shutil.copyfileobj(content, stream)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, TypeVar
 
 from babelbits.errors import EngineError, MissingExtraError
@@ -26,7 +27,10 @@ VERSION = "0.3.36"
 """The version whose structures this package knows; the converter comes from the same one."""
 INSTALL = "pip install 'babelbits[gguf]'"
 
-_PROBE = "import llama_cpp; llama_cpp.llama_backend_init()"
+FOLDER_VARIABLE = "LLAMA_CPP_LIB_PATH"
+"""Environment variable of llama-cpp-python: the folder of a library that takes its own's place."""
+
+_PROBE = (sys.executable, "-P", str(Path(__file__).with_name("probe.py")))
 _LOOK = 0.1
 """Seconds between looks at whether a call is over."""
 _SHOWN = 3
@@ -70,10 +74,13 @@ def load() -> Any:
 def _loaded() -> Any:
     problem = probe()
     if problem is not None:
+        named = os.environ.get(FOLDER_VARIABLE)
         raise EngineError(
-            f"the llama.cpp library does not run here: {problem}",
-            hint=f"build it on this machine: pip install --no-binary :all: --force-reinstall "
-            f"--no-deps {DISTRIBUTION}=={VERSION}",
+            f"the llama.cpp library cannot be used here: {problem}",
+            where=f"{FOLDER_VARIABLE}={named}" if named else None,
+            hint=f"{f'unset {FOLDER_VARIABLE}, or ' if named else ''}build it on this machine: pip "
+            f"install --no-binary {DISTRIBUTION} --no-cache-dir --force-reinstall --no-deps "
+            f"{DISTRIBUTION}=={VERSION}",
         )
     import llama_cpp
 
@@ -86,9 +93,9 @@ def probe() -> str | None:
     """What goes wrong when a child process starts the library; None if nothing does.
 
     A library that was built for another processor ends its process with an illegal instruction,
-    which no caller can catch: hence the child.
+    which no caller can catch: hence the child. See the module `probe`.
     """
-    child = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, check=False)
+    child = subprocess.run(_PROBE, capture_output=True, check=False)
     if child.returncode == 0:
         return None
     if child.returncode == -signal.SIGILL:
