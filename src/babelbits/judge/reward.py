@@ -19,6 +19,7 @@ from babelbits.judge.pairs import AnswerPair
 from babelbits.quiet import quiet
 from babelbits.records import digest
 from babelbits.study.hashes import FileHashes
+from babelbits.words import agreeing, plural
 
 _BATCH = 8
 _NO_LIMIT = 10**9
@@ -125,13 +126,15 @@ def load_reward_model(folder: Path, *, device: str = "auto") -> RewardModel:
         raise ModelError(f"cannot be loaded: {error}", where=str(folder)) from error
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
-            f"{len(missing)} weights are missing, e.g. {missing[0]}",
+            f"{plural(len(missing), 'weight')} "
+            f"{agreeing(len(missing), 'is', 'are')} missing, e.g. {missing[0]}",
             where=str(folder),
             hint="a reward model is a sequence classifier with a trained head",
         )
     if model.config.num_labels != 1:
         raise ModelError(
-            f"has {model.config.num_labels} outputs; a reward model has one", where=str(folder)
+            f"has {plural(model.config.num_labels, 'output')}; a reward model has one",
+            where=str(folder),
         )
     return RewardModel(model.to(chosen).eval(), tokenizer, folder=folder)
 
@@ -207,5 +210,7 @@ def _two(scores: Sequence[float | None], *, model: RewardModel, band: float) -> 
         variant=variant,
         band=band,
         failure="refused",  # the model will not take it, this time or the next
-        reason=f"longer than the model's {model.context_length} tokens" if too_long else "",
+        reason=f"longer than the model's {plural(model.context_length, 'token')}"
+        if too_long
+        else "",
     )

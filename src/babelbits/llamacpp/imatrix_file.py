@@ -17,6 +17,7 @@ import numpy.typing as npt
 from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import matrices, metadata_value, open_gguf, package, row_size
 from babelbits.records import TensorRecord
+from babelbits.words import plural
 
 Array = npt.NDArray[np.float32]
 
@@ -120,7 +121,9 @@ def check_fits(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) ->
         expected = (matrices(tensor), row_size(tensor))
         if sums.shape != expected:
             raise RecipeError(
-                f"the importance matrix is of another model: '{name}' has {expected[1]} inputs"
-                f" in {expected[0]} matrices here, and {sums.shape[1]} in {sums.shape[0]} there",
+                f"the importance matrix is of another model: '{name}' has "
+                f"{plural(expected[1], 'input')}"
+                f" in {plural(expected[0], 'matrix', 'matrices')} here, and "
+                f"{sums.shape[1]} in {sums.shape[0]} there",
                 hint="compute it on the model that is quantized",
             )

@@ -34,6 +34,7 @@ import numpy as np
 
 from babelbits.errors import CalibrationError
 from babelbits.records import CalibrationRecord, digest
+from babelbits.words import agreeing, plural
 
 SAMPLES = 128
 TOKENS = 2048
@@ -118,7 +119,10 @@ def read_documents(spec: CalibrationSpec) -> tuple[str, ...]:
     rows = zip(*divided, strict=False)
     documents = tuple(row[turn % len(row)] for turn, row in enumerate(rows))
     if not documents:
-        short = f"{min(map(len, texts))} documents cannot be divided in {parts} draws"
+        short = (
+            f"{plural(min(map(len, texts)), 'document')} cannot be divided in "
+            f"{plural(parts, 'draw')}"
+        )
         raise CalibrationError(
             short if any(texts) else "the calibration text is empty", where=spec.source
         )
@@ -294,7 +298,8 @@ def _check_sizes(spec: CalibrationSpec, context: int) -> None:
             raise CalibrationError(f"calibration needs at least one of `{name}`, not {value}")
     if spec.tokens is not None and spec.tokens > context:
         raise CalibrationError(
-            f"samples of {spec.tokens:,} tokens do not fit the model's context of {context:,}",
+            f"samples of {plural(spec.tokens, 'token')} do not fit the model's "
+            f"context of {context:,}",
             hint=f"set `tokens` to {context} or less",
         )
 
@@ -347,8 +352,10 @@ def _check_enough(spec: CalibrationSpec, *, have: int, samples: int, body: int) 
         raise CalibrationError("a sample holds nothing but the tokenizer's opening token")
     if have < need:
         raise CalibrationError(
-            f"the calibration text in '{spec.language}' has {have:,} tokens; {samples:,} samples "
-            f"of {body:,} tokens need {need:,}: {need - have:,} are missing",
+            f"the calibration text in '{spec.language}' has "
+            f"{plural(have, 'token')}; {plural(samples, 'sample')} "
+            f"of {plural(body, 'token')} need {need:,}: {need - have:,} "
+            f"{agreeing(need - have, 'is', 'are')} missing",
             where=spec.source,
             hint="lower `samples` or `tokens`, or name a longer text as `source`",
         )

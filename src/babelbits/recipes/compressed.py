@@ -20,6 +20,7 @@ from babelbits.errors import RecipeError
 from babelbits.quiet import no_loguru, replaced
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.catalogue import RecipeInfo, Value
+from babelbits.words import plural
 
 _IGNORE = ["lm_head"]
 _PROBE_TOKENS = 64
@@ -249,7 +250,8 @@ def _refuse_fallback(modifiers: list[Any]) -> None:
     ]
     if layers:
         raise RecipeError(
-            f"GPTQ could not invert the Hessian of {len(layers)} layers, '{layers[0]}' first",
+            "GPTQ could not invert the Hessian of "
+            f"{plural(len(layers), 'layer')}, '{layers[0]}' first",
             hint="raise `dampening` (e.g. 0.1) or give more calibration text",
         )
 

@@ -12,6 +12,7 @@ from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
+from babelbits.words import plural
 
 _FEWEST_IN_GROUP = 8
 _NOT_QUANTIZED = ("embed", "lm_head", "norm", "wte", "wpe", "rotary")
@@ -99,7 +100,7 @@ def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:
         if 2**power >= _FEWEST_IN_GROUP and all(size % 2**power == 0 for size in sizes)
     ]
     raise RecipeError(
-        f"group size {group_size} does not divide the {size} inputs of '{name}'",
+        f"group size {group_size} does not divide the {plural(size, 'input')} of '{name}'",
         hint=f"the layers' input sizes are {', '.join(map(str, sizes))}; "
         + (f"these group sizes fit: {', '.join(fitting)}" if fitting else "no power of two fits"),
     )

@@ -16,6 +16,7 @@ from babelbits.study.spec import Study
 from babelbits.study.table import Table, Wrong, array, choice, flag, integer, kind_of, number, text
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions, chat_identity
+from babelbits.words import plural
 
 MOST_SAMPLES = 100
 
@@ -157,7 +158,7 @@ def _manner(options: TaskOptions) -> str:
     if chat.enable_thinking is not None:
         words.append(f"enable_thinking {str(chat.enable_thinking).lower()}")
     if sampling is not None:
-        draws = f"{sampling.samples} samples an item"
+        draws = f"{plural(sampling.samples, 'sample')} an item"
         words.append(f"{draws} (temperature {sampling.temperature:g}, top_p {sampling.top_p:g})")
     return ", ".join(words)
 
@@ -197,5 +198,5 @@ def _pair(value: Any) -> Tags:
     found: Callable[[Any], tuple[str, ...]] = array(text, what="tags")
     tags = found(value)
     if len(tags) != 2:
-        raise Wrong(f"must be an opening and a closing tag, not {len(tags)} texts")
+        raise Wrong(f"must be an opening and a closing tag, not {plural(len(tags), 'text')}")
     return tags[0], tags[1]

@@ -21,6 +21,7 @@ import torch
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import ModelError
 from babelbits.quiet import quiet
+from babelbits.words import agreeing, plural
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HEADLESS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining")
@@ -214,7 +215,8 @@ def _model(
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
-            f"{len(missing)} weights are missing from the checkpoint, e.g. {missing[0]}",
+            f"{plural(len(missing), 'weight')} "
+            f"{agreeing(len(missing), 'is', 'are')} missing from the checkpoint, e.g. {missing[0]}",
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
