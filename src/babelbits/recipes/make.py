@@ -71,6 +71,7 @@ class _Job:
     device: str
     seed: int
     texts: Sequence[str]
+    notes: Sequence[str]
     trust_remote_code: bool
     allow_pickle: bool
 
@@ -94,6 +95,7 @@ def make(
     base_hash: str,
     seed: int,
     texts: Sequence[str] = (),
+    notes: Sequence[str] = (),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     device: str = "auto",
@@ -119,6 +121,8 @@ def make(
     texts : sequence of str
         What the model will be asked: where a format brings its own tokenizer, it must read these as
         the base model's does.
+    notes : sequence of str
+        For the manifest, as given, before what is found here.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
     device : str
@@ -160,6 +164,7 @@ def make(
         device=device,
         seed=seed,
         texts=texts,
+        notes=notes,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
     )
@@ -349,7 +354,7 @@ def _describe(
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
+    notes = (*job.notes, gguf_base.note(job.config), gguf_blocks.found(tensors, job.info.name))
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
