@@ -8,9 +8,11 @@ The checkpoint must hold safetensors and bring no code of its own. torch is impo
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.judge.asking import Progress
 from babelbits.judge.direct import TwoScores
@@ -64,9 +66,18 @@ class RewardModel:
         if not self.templated:
             return list(self._tokenizer(prompt, answer)["input_ids"])
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-        written = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        written = self._written(self._shape.of(turns))
+        check_shown(written, turns)
         # The template writes its own special tokens.
         return list(self._tokenizer(written, add_special_tokens=False)["input_ids"])
+
+    @cached_property
+    def _shape(self) -> Shape:
+        """How the template takes what is said."""
+        return find_shape(self._written)
+
+    def _written(self, turns: list[dict[str, Any]]) -> str:
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False))
 
     def score(self, encoded: Sequence[list[int]]) -> list[float]:
         """Rewards of encoded texts, in order."""
