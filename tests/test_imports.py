@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "suggest",
     "quiet",
+    "words",
     "records",
     "languages",
     "stats",

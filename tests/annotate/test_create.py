@@ -120,7 +120,7 @@ def test_where_no_check_can_be_made_it_is_said() -> None:
     ("outputs", "settings", "message"),
     [
         ([], plain(), "nothing to rate: there are no pairs"),
-        (pairs(["en"], 0, identical=3), plain(), "all 3 pairs have identical answers"),
+        (pairs(["en"], 0, identical=3), plain(), "answers are identical in all 3 pairs"),
         (pairs(["en"], 3), plain(title=f"Is {VARIANT.upper()} good?"), "title names the variant"),
         (pairs(["en"], 3), plain(overlap=0, overlap_share=2.0), "--overlap 0: .*--overlap-share 2"),
         (pairs(["en"], 3), Settings(title="", screen=2), "--screen-pass 3: the screen has 2"),

@@ -415,7 +415,7 @@ def test_the_owner_needs_the_password(campaign: Campaign, clock: Clock, rater: R
     right = client.post("/owner/login", data={"password": PASSWORD})
     assert right.headers["location"] == "/owner"
     assert "0 of 12 judgments" in client.get("/owner").text
-    assert "2 pairs had identical answers" in client.get("/owner/live").text
+    assert "2 identical pairs" in client.get("/owner/live").text
     assert client.get("/rate").headers["location"] == "/"  # the owner is no rater
 
 

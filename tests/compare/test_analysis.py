@@ -545,7 +545,7 @@ def test_cells_about_other_items_are_refused_loudly(rows: slice) -> None:
     part = dataclasses.replace(full, rows=full.rows[rows])
     analysis = analyse([cell("baseline", "en", [1.0, 0.0, 1.0, 1.0]), part], SETTINGS)
     [problem] = [one for one in analysis.problems if one.kind == "unpaired_items"]
-    assert "1 of the baseline's 4 items are missing" in problem.message
+    assert "1 of the baseline's 4 items missing" in problem.message
     assert analysis.effects == ()
 
 
@@ -554,7 +554,7 @@ def test_an_item_that_occurs_twice_is_refused() -> None:
     twice = dataclasses.replace(full, rows=(full.rows[0], full.rows[0]))
     analysis = analyse([cell("baseline", "en", [1.0, 0.0]), twice], SETTINGS)
     [problem] = [one for one in analysis.problems if one.kind == "unpaired_items"]
-    assert problem.message == "w4 · xcopa_en: 1 item ids occur more than once"
+    assert problem.message == "w4 · xcopa_en: 1 item id occurs more than once"
 
 
 def test_a_smoke_run_is_stamped() -> None:

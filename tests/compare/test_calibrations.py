@@ -72,7 +72,7 @@ def test_items_that_failed_under_one_draw_are_left_out_of_all_and_counted() -> N
     cells.append(cell("q@nb", "de", broken))
     [found] = analyse(cells, settings("q@en", "q@nb")).calibrations
     assert found.difference == pytest.approx(0.0)
-    assert "1 items without a score" in found.notes[-1]
+    assert "1 item without a score" in found.notes[-1]
 
 
 def test_one_calibration_language_has_nothing_to_be_compared_with() -> None:

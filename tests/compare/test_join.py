@@ -74,7 +74,7 @@ def test_repeated_questions_pair_in_order() -> None:
     theirs = [item("q", 0.0, 1), item("q", 1.0, 0)]
     found = join(run(*ours), {"q": run(*theirs)})
     assert [r.scores["acc"] for r in found.cells[1].rows] == [1.0, 0.0]
-    assert any("1 items ask what another" in note for note in found.notes)
+    assert any("1 item asks what another" in note for note in found.notes)
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.randoms())
@@ -127,7 +127,7 @@ def test_a_seed_is_an_error_where_the_prompts_are_not_known() -> None:
 
 
 def test_another_gold_answer_is_an_error() -> None:
-    with pytest.raises(UnpairedItemsError, match="1 of 3 gold answers differ, for example 'B'"):
+    with pytest.raises(UnpairedItemsError, match="1 of 3 gold answers differs, for example 'B'"):
         join(run(*many(3)), {"q": run(*many(2), item("2", order=2, target="B"))})
 
 

@@ -1,5 +1,6 @@
 """A local checkpoint asked as a chat model."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def test_a_template_of_the_checkpoint_is_used(tmp_path: Path) -> None:
     assert answer.text == greedy(folder, by_hand)
 
 
+def test_a_template_beside_the_tokenizer_is_used(tmp_path: Path) -> None:
+    """As older multimodal checkpoints have it: `chat_template.json`, which no tokenizer reads."""
+    folder = tmp_path / "chat-model"
+    shutil.copytree(model_folder(), folder)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATE}))
+    chat = load(folder, settings=CPU)
+    (answer,) = chat.ask([ask(*TURNS)])
+    chat.close()
+    assert isinstance(answer, ChatReply)
+    assert answer.text == greedy(folder, "<system>Be kind.</system><user>Hei!</user><assistant>")
+
+
 def test_a_template_without_a_system_role_gets_it_in_the_users_turn() -> None:
     """Gemma's templates raise "System role not supported"; by hand, the two texts as one turn."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder())
@@ -90,10 +103,10 @@ def test_a_template_that_refuses_is_a_failure_of_its_request(tmp_path: Path) -> 
     folder = tmp_path / "chat-model"
     shutil.copytree(model_folder(), folder)
     (folder / "chat_template.jinja").write_text(
-        "{% if 'kind' in messages[0].content %}{{ raise_exception('not so') }}{% endif %}x"
+        "{% if 'Huh' in messages[0].content %}{{ raise_exception('not so') }}{% endif %}" + TEMPLATE
     )
     chat = load(folder, settings=CPU)
-    refused, answered = chat.ask([ask(*TURNS), ask(TURNS[1])])
+    refused, answered = chat.ask([ask(Message(role="user", content="Huh?")), ask(TURNS[1])])
     chat.close()
     assert isinstance(refused, ChatFailure)
     assert "not so" in refused.message

@@ -78,7 +78,7 @@ def test_a_flipped_bit_in_a_journal(study: Path, command: Command, finished: Pat
     assert "set aside: " in fixed.err
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "computed 6 items, finished 1 cells" in said.err
+    assert "computed 6 items, finished 1 cell" in said.err
     assert results(folder, smoke=True) == results(finished / "run", smoke=True)
 
 
@@ -88,7 +88,7 @@ def test_a_torn_last_record_never_happened(study: Path, command: Command, finish
     assert recorded_items(study.parent / "run", smoke=True) == 6 * 3 + 2
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "computed 4 items, finished 1 cells" in said.err
+    assert "computed 4 items, finished 1 cell" in said.err
     assert results(study.parent / "run", smoke=True) == results(finished / "run", smoke=True)
 
 
@@ -102,7 +102,7 @@ def test_a_flipped_bit_in_finished_items(study: Path, command: Command, finished
     command("doctor", study.parent / "run", "--fix")
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "computed 6 items, finished 1 cells" in said.err
+    assert "computed 6 items, finished 1 cell" in said.err
     assert results(study.parent / "run", smoke=True) == results(finished / "run", smoke=True)
 
 
@@ -170,7 +170,7 @@ def test_weights_of_a_variant_that_changed_are_not_used(study: Path, command: Co
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
     assert "made nf4" in said.err
-    assert "computed 6 items, finished 1 cells" in said.err
+    assert "computed 6 items, finished 1 cell" in said.err
 
 
 def test_a_study_that_begins_with_a_byte_order_mark(study: Path, command: Command) -> None:

@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_keeps_what_is_recorded(
     assert kept % 4 == 0
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert f"computed {60 - kept} items, finished 1 cells" in said.err
+    assert f"computed {60 - kept} items, finished 1 cell" in said.err
     # The same as from a run that had room all along.
     calm = tmp_path / "calm"
     calm.mkdir()

@@ -85,7 +85,7 @@ def test_killed_while_quantizing(tiny_model: TinyModel, tmp_path: Path, command:
     assert kept == 2  # the baseline's
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "computed 2 items, finished 1 cells" in said.err
+    assert "computed 2 items, finished 1 cell" in said.err
     (variant,) = (tmp_path / "run" / "variants").iterdir()  # and nothing hidden is left
     verify(variant)
     calm = tmp_path / "calm"

@@ -149,7 +149,7 @@ def test_the_last_judgment_counts_and_two_variants_that_said_the_same_both_get_i
 
 def test_a_judgment_on_no_known_pair_is_an_error_that_counts(tmp_path: Path) -> None:
     rows = ["pair_id,rater,preference", f"{PAIRS[0].pair_id},kari,tie", "beef,kari,tie"]
-    with pytest.raises(TaskError, match=r"1 of 2 judgments are about no known pair: .*line 3"):
+    with pytest.raises(TaskError, match=r"1 of 2 judgments is about no known pair: .*line 3"):
         imported(tmp_path / "votes.csv", "\n".join(rows))
 
 

@@ -116,7 +116,7 @@ def test_what_is_no_reward_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_causal_model_without_a_head_is_refused(tmp_path: Path, tiny_model: Any) -> None:
-    with pytest.raises(ModelError, match="weights are missing"):
+    with pytest.raises(ModelError, match="1 weight is missing"):
         load_reward_model(tiny_model("llama"))
 
 

@@ -74,7 +74,7 @@ def test_rows_that_fit_no_block_are_counted_before_and_their_types_after() -> No
     ]
     told = expected(base, "q4_k_s")
     assert told is not None
-    assert told.startswith("1 of 2 linear layers have rows that are no multiple of 256")
+    assert told.startswith("1 of 2 linear layers has rows that are no multiple of 256")
     assert "'model.layers.0.mlp.down_proj.weight': 672" in told
     assert expected(base, "q8_0") == expected(base, "w8") == expected(base, "gguf") is None
     made = [

@@ -14,6 +14,7 @@ from babelbits.study import Study, load
 from babelbits.study.manner import identities, settled, unused_template
 from babelbits.tasks.manner import ChatOptions, Sampling
 from chat_models import TEMPLATE, make_chat
+from part_templates import HIDDEN, SHOWN
 
 HEAD = """\
 [study]
@@ -46,6 +47,31 @@ def write(folder: Path, model: Path, *parts: str) -> Path:
 
 def read(folder: Path, model: Path, *parts: str) -> Study:
     return load(write(folder, model, *parts))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_the_plan_refuses_a_template_that_hides_the_question(
+    tmp_path: Path,
+    chat: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    template, reason = HIDDEN[name]
+    model = make_chat(chat, tmp_path / "model", template=template)
+    path = write(tmp_path, model, "[chat]\ntemplate = true\n", MATH)
+    assert babelbits(["plan", str(path)]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert f"task 'math': the chat template {reason}".split(",")[0] in said.replace("\n", " ")
+    assert "set template = false in [chat]" in said
+    plain = write(tmp_path, model, "[chat]\ntemplate = false\n", MATH)
+    assert babelbits(["plan", str(plain)]) == ExitCode.DONE
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_plan_passes_a_template_that_takes_parts(tmp_path: Path, chat: Path, name: str) -> None:
+    model = make_chat(chat, tmp_path / "model", template=SHOWN[name][0])
+    study = read(tmp_path, model, "[chat]\ntemplate = true\n", MATH)
+    assert settled(study, model).suites[0].options.chat.template == "on"
 
 
 def test_a_task_says_only_what_differs(tmp_path: Path, chat: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_variant_with_other_weights_makes_its_cells_stale(
     assert manifest is not None
     done.write_text(before.replace(manifest.weights_hash, "0" * len(manifest.weights_hash)))
     assert babelbits(["run", str(finished / "study.toml"), "--no-report"]) == ExitCode.DONE
-    assert "computed 12 items, finished 1 cells" in capsys.readouterr().err
+    assert "computed 12 items, finished 1 cell" in capsys.readouterr().err
 
 
 def test_a_damaged_cell_is_named_and_the_rest_is_usable(

@@ -156,7 +156,7 @@ def test_too_many_shots_are_refused(tmp_path: Path) -> None:
     task = own_task(
         tmp_path, EXACT, [{"q": "x", "a": "1"}], examples=[{"q": "e", "a": "1"}], shots=2
     )
-    with pytest.raises(TaskError, match="1 few-shot examples, 2 were asked for"):
+    with pytest.raises(TaskError, match="1 few-shot example, 2 were asked for"):
         task.items()
 
 

@@ -130,7 +130,7 @@ def test_ntrex_per_unit_is_per_segment(tmp_path: Path) -> None:
 def test_ntrex_with_other_document_ids_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "DOCUMENT_IDS.tsv").write_text("a\n")
     (tmp_path / "newstest2019-ref.nob.txt").write_text("x\ny\n")
-    with pytest.raises(TaskError, match="1 document ids for 2 segments"):
+    with pytest.raises(TaskError, match="1 document id for 2 segments"):
         load("ntrex", "nb", TaskOptions(data=tmp_path)).items()
 
 

@@ -20,6 +20,7 @@ from babelbits.annotate.texts import normalised
 from babelbits.errors import StudyError
 from babelbits.judge.pairs import AnswerPair
 from babelbits.records import digest
+from babelbits.words import every, plural
 
 Side = Literal["a", "b"]
 
@@ -137,7 +138,7 @@ def _check(pairs: Sequence[AnswerPair], settings: Settings) -> None:
         raise StudyError("; ".join(wrong), where="annotate create")
     if all(_texts(one)[0] == _texts(one)[1] for one in pairs):
         raise StudyError(
-            f"nothing to rate: all {len(pairs)} pairs have identical answers"
+            f"nothing to rate: the answers are identical in {every(len(pairs), 'pair')}"
             if pairs
             else "nothing to rate: there are no pairs",
             where="annotate create",
@@ -269,7 +270,8 @@ def _add_checks(
     made = list(_by_rule(language, sources, pairs, settings.gold + settings.screen, rng=rng))
     if len(made) < settings.gold + settings.screen:
         book.notes.append(
-            f"{language}: {len(made)} of {settings.gold + settings.screen} checks by rule could be"
+            f"{language}: {len(made)} of "
+            f"{plural(settings.gold + settings.screen, 'check')} by rule could be"
             " made: too few answers of eight words or more"
         )
     # The screen comes first where there are too few for both.

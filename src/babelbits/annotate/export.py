@@ -23,6 +23,7 @@ from babelbits.annotate.progress import excluded
 from babelbits.annotate.secrets import opaque
 from babelbits.records import JSON, canonical_json
 from babelbits.store.atomic import write_atomically
+from babelbits.words import agreeing, plural
 
 COLUMNS: Mapping[str, str] = {
     "unit": "A prompt with two texts, a and b. Opaque.",
@@ -151,11 +152,14 @@ def codebook(campaign: Campaign) -> str:
         ),
         "",
         (
-            f"Design: {settings.overlap} judgments of a declared share of"
+            f"Design: {plural(settings.overlap, 'judgment')} of a declared share of"
             f" {settings.overlap_share:g} of the pairs, 1 of the others; a check after every"
-            f" {settings.check_every} pairs; leases of {settings.lease_minutes:g} minutes. Declared"
+            f" {plural(settings.check_every, 'pair')}; leases of "
+            f"{settings.lease_minutes:g} "
+            f"{agreeing(settings.lease_minutes, 'minute', 'minutes')}. Declared"
             f" beforehand: a rater with fewer than {settings.exclude_below:.0%} of at least"
-            f" {settings.exclude_min_checks} checks right is left out of the second of two results;"
+            f" {plural(settings.exclude_min_checks, 'check')} right is left out "
+            "of the second of two results;"
             " both are to be shown."
         ),
         "",

@@ -27,6 +27,7 @@ from babelbits.stats.agreement import (
     raw_agreement,
 )
 from babelbits.stats.binary import wilson
+from babelbits.words import plural
 
 _RESAMPLES = 500
 _LOW_CONSISTENCY = 0.5
@@ -323,9 +324,9 @@ def _sign(preference: int | None) -> int:
 def _flags(checks: Share, repeats: Share, first: Share, settings: Settings) -> list[str]:
     found = []
     if checks.total >= _MIN_FOR_FLAG and (checks.value or 0) < settings.exclude_below:
-        found.append(f"{checks.count} of {checks.total} checks right")
+        found.append(f"{checks.count} of {plural(checks.total, 'check')} right")
     if repeats.total >= _MIN_FOR_FLAG and (repeats.value or 0) < _LOW_CONSISTENCY:
-        found.append(f"{repeats.count} of {repeats.total} repeats judged the same way")
+        found.append(f"{repeats.count} of {plural(repeats.total, 'repeat')} judged the same way")
     if first.interval is not None and not first.interval.low <= 0.5 <= first.interval.high:
         found.append(f"prefers the answer that comes first in {first.value:.0%} of preferences")
     return found

@@ -14,6 +14,7 @@ from babelbits.cli.console import data, data_json, say
 from babelbits.cli.inviting import check_languages, invited, print_links, wanted_raters
 from babelbits.cli.standing import print_standing, standing_object
 from babelbits.errors import MissingExtraError, StudyError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.annotate.folder import Campaign
@@ -190,9 +191,10 @@ def _create(
         data_json({"schema": SCHEMA, **counts, **secrets, "notes": list(draft.notes)})
         return
     say(
-        f"{len(outputs)} pairs: {draft.n_identical} with identical answers (ties by construction,"
+        f"{plural(len(outputs), 'pair')}: {draft.n_identical} with identical "
+        "answers (ties by construction,"
         f" not shown), {sum(unit.kind == 'pair' for unit in draft.units)} to rate,"
-        f" {judgments} judgments wanted"
+        f" {plural(judgments, 'judgment')} wanted"
     )
     for note in draft.notes:
         say(f"note: {note}")
@@ -282,7 +284,10 @@ def forget(folder: Path, rater: str) -> None:
 
     with _open(folder).database.writing() as connection:
         judgments = delete(connection, rater, now=time.time())
-    say(f"{rater}: {judgments} judgments, links and sessions deleted; others may fill the places")
+    say(
+        f"{rater}: {plural(judgments, 'judgment')}, links and sessions deleted; "
+        "others may fill the places"
+    )
     say("exported and unblinded files still hold them: write those again, and tell who has copies")
 
 
@@ -313,7 +318,7 @@ def export(folder: Path, *, out: Path | None) -> None:
     from babelbits.annotate.export import export as write
 
     written = write(_open(folder), out or folder / "export")
-    say(f"{written.n_events} events, {written.n_judgments} judgments")
+    say(f"{plural(written.n_events, 'event')}, {plural(written.n_judgments, 'judgment')}")
     for name in written.files:
         data(str(written.folder / name))
 
@@ -331,8 +336,10 @@ def unblind(folder: Path, *, reason: str) -> None:
     if done.note is not None:
         say(f"note: {done.note}")
     say(
-        f"frozen; {done.n_votes} votes, {done.n_after_rule} after the rule declared beforehand"
-        f" (left out: {', '.join(done.excluded) or 'nobody'}), {done.n_identical} identical pairs"
+        f"frozen; {plural(done.n_votes, 'vote')}, {done.n_after_rule} after the "
+        "rule declared beforehand"
+        f" (left out: {', '.join(done.excluded) or 'nobody'}), "
+        f"{plural(done.n_identical, 'identical pair')}"
     )
     for name in ("votes.jsonl", "votes_after_rule.jsonl", "identical.jsonl", "key.csv"):
         data(str(done.folder / name))

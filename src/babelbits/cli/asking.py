@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from babelbits.errors import StudyError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.compare.asked import Asked
@@ -152,14 +153,14 @@ def doubts(answers: Sequence["Answer"], *, limit: int) -> str:
     for reason, suites in places.items():
         where = [f"{suite}{link}{_listed(names)}" for suite, names in suites.items()]
         parts.append(f"{listed(where)} ({reason})")
-    more = [f"and {len(parts) - limit} other reasons"] if len(parts) > limit else []
+    more = [f"and {plural(len(parts) - limit, 'other reason')}"] if len(parts) > limit else []
     return "; ".join([*parts[:limit], *more])
 
 
 def _listed(names: Sequence[str]) -> str:
     from babelbits.report.words import listed
 
-    return listed(names) if len(names) <= LONG_LIST else f"{len(names)} languages"
+    return listed(names) if len(names) <= LONG_LIST else plural(len(names), "language")
 
 
 def place(answer: "Answer") -> str:

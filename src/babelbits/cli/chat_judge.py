@@ -13,6 +13,7 @@ import click
 
 from babelbits.cli.console import say
 from babelbits.errors import StudyError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
@@ -254,7 +255,7 @@ def _lines() -> "Progress":
         tenth = 10 * done // total
         if tenth > said[0]:
             said[0] = tenth
-            say(f"{done} of {total} replies")
+            say(f"{done} of {plural(total, 'reply')}")
 
     return tell_tenth
 

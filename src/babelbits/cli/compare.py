@@ -8,6 +8,7 @@ import click
 
 from babelbits.cli.console import data, plain_table, say
 from babelbits.errors import ExitCode
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Effect
@@ -146,7 +147,10 @@ def _tell(found: "ReportInput") -> None:
     for label in dict.fromkeys(one.label for one in foreign.matches):
         ours = [one for one in foreign.matches if one.label == label]
         matched, whole = sum(m.used for m in ours), sum(m.baseline_items for m in ours)
-        say(f"{label}: {matched:,} of {whole:,} items matched, in {len(ours)} tasks")
+        say(
+            f"{label}: {matched:,} of {plural(whole, 'item')} matched, in "
+            f"{plural(len(ours), 'task')}"
+        )
     for note in foreign.notes:
         say(f"note: {note}")
     for one in found.analysis.problems:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import cell, console, data_json, say
+from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
     from babelbits.tasks.language_confusion.completions import Judged, Rate
@@ -119,7 +120,10 @@ def _figure(rate: "Rate | None") -> str:
 def _say_left_out(label: str, judged: Sequence["Judged"]) -> None:
     left_out = sum(one.verdict.line_pass is None for one in judged)
     if left_out:
-        say(f"{label}: {left_out} of {len(judged)} responses have no line of five words to judge")
+        say(
+            f"{label}: {left_out} of {plural(len(judged), 'response')} "
+            f"{agreeing(left_out, 'has', 'have')} no line of five words to judge"
+        )
 
 
 def _show(label: str, one: "Judged") -> None:

@@ -20,6 +20,7 @@ from babelbits.cli.chat_judge import (
 from babelbits.cli.console import data_json, say
 from babelbits.cli.pairs import choice
 from babelbits.errors import ExitCode, Interrupted
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,10 +135,13 @@ def _tell(found: "Answered") -> None:
         if row.failure is None
         for one in asked_of(row, suite=cell.meta.task.suite)
     ]
-    say(f"{len(answers):,} answers in {len(found.cells)} cells, {len(set(answers)):,} distinct")
+    say(
+        f"{plural(len(answers), 'answer')} in {plural(len(found.cells), 'cell')}, "
+        f"{len(set(answers)):,} distinct"
+    )
     failed = sum(row.failure is not None for cell in found.cells for row in cell.rows)
     if failed:
-        say(f"{failed} items have no answer and are left out")
+        say(f"{plural(failed, 'item')} without an answer left out")
     for cell in found.unfinished:
         say(f"left out: {cell} is not finished, or has no counterpart")
 

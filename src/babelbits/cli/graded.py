@@ -10,6 +10,7 @@ from babelbits.cli.console import data, plain_table, say
 from babelbits.cli.judged import folded
 from babelbits.compare.format import interval, percent
 from babelbits.report import grades
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.grading.session import GradeResult
@@ -86,5 +87,8 @@ def notes(result: "GradeResult") -> Iterator[str]:
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"
     if result.n_errors:
-        yield f"{result.n_errors} answers could not be asked about: run the same command again"
+        yield (
+            f"{plural(result.n_errors, 'answer')} could not be asked about: run the "
+            "same command again"
+        )
     yield f"grades and replies: {result.folder}"

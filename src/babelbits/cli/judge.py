@@ -19,6 +19,7 @@ from babelbits.cli.chat_judge import (
 from babelbits.cli.console import data_json, say
 from babelbits.cli.pairs import choice, choice_options, tell
 from babelbits.errors import ExitCode, Interrupted, StudyError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
@@ -167,7 +168,7 @@ def _from_file(path: Path, wanted: Any) -> "tuple[AnswerPair, ...]":
         count[key] = count.get(key, 0) + 1
         if wanted.limit is None or count[key] <= wanted.limit:
             kept.append(pair)
-    say(f"{len(kept)} pairs, {sum(pair.identical for pair in kept)} of them identical")
+    say(f"{plural(len(kept), 'pair')}, {sum(pair.identical for pair in kept)} of them identical")
     return tuple(kept)
 
 

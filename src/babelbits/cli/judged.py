@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, plain_table, say
 from babelbits.compare.format import NOTHING, interval, p_value, percent, score, signed
+from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
     from babelbits.judge.bias import Leanings
@@ -175,7 +176,8 @@ def notes(result: "JudgeResult") -> Iterator[str]:
         yield (
             "net: wins less losses of the variant in points, per prompt, identical answers as ties "
             f"(interval {level}); split: the two orders disagree; p: Holm over a variant's "
-            f"languages; equivalent: within ±{100 * first.margin:g} points"
+            f"languages; equivalent: within ±{100 * first.margin:g} "
+            f"{agreeing(100 * first.margin, 'point', 'points')}"
         )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
@@ -184,5 +186,8 @@ def notes(result: "JudgeResult") -> Iterator[str]:
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"
     if result.n_errors:
-        yield f"{result.n_errors} pairs could not be asked about: run the same command again"
+        yield (
+            f"{plural(result.n_errors, 'pair')} could not be asked about: run the "
+            "same command again"
+        )
     yield f"votes and replies: {result.folder}"

@@ -9,6 +9,7 @@ import click
 
 from babelbits.cli.console import cell, console, data_json, say
 from babelbits.errors import ExitCode, Interrupted
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Interval
@@ -129,11 +130,12 @@ def _notes(found: Sequence["Divergence"]) -> list[str]:
     lines = ["[...]: 95 % of bootstrap draws of whole documents; KL is of variant from baseline"]
     if kept and min(kept) < _NEARLY_ALL:
         lines.append(
-            f"KL is a lower bound: the {found[0].k} tokens kept hold {100 * min(kept):.1f} to "
+            f"KL is a lower bound: the {plural(found[0].k, 'token')} kept hold "
+            f"{100 * min(kept):.1f} to "
             f"{100 * max(kept):.1f} % of the baseline's probability, so languages with less of it "
             "look closer than they are; a larger --top closes the gap"
         )
     failed = sum(one.n_failed for one in found)
     if failed:
-        lines.append(f"{failed} documents could not be scored and are left out")
+        lines.append(f"{plural(failed, 'document')} left out: not to be scored")
     return lines

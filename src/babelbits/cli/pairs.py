@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from babelbits.cli.console import say
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.collect import Collected, Wanted
@@ -110,8 +111,11 @@ def write(folder: Path, output: Path, *, wanted: "Wanted | None" = None, smoke: 
 def tell(found: "Collected") -> None:
     """To stderr: how many pairs there are, and what could not become one."""
     identical = sum(pair.identical for pair in found.pairs)
-    say(f"{len(found.pairs)} pairs, {identical} of them identical: ties that nobody needs to judge")
+    say(
+        f"{plural(len(found.pairs), 'pair')}, {identical} of them identical: ties "
+        "that nobody needs to judge"
+    )
     for variant, count in found.n_failed.items():
-        say(f"{variant}: {count} items have no answer in one of the arms and are left out")
+        say(f"{variant}: {plural(count, 'item')} without an answer in one of the arms left out")
     for cell in found.unfinished:
         say(f"left out: {cell} is not finished")

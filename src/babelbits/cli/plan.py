@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.console import cell, console, data, data_json, duration, say, size
+from babelbits.words import agreeing, every, plural
 
 if TYPE_CHECKING:
     from babelbits.study.steps import CellStep, Plan
@@ -96,7 +97,11 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     from babelbits.study.notices import notices
 
     study = plan.study
-    stamp = f"  SMOKE: first {study.limit} items of each task, stored apart" if study.smoke else ""
+    stamp = (
+        f"  SMOKE: first {plural(study.limit or 0, 'item')} of each task, stored apart"
+        if study.smoke
+        else ""
+    )
     data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
     data(f"run folder: {study.folder}")
     for line in manner.in_words(study):
@@ -186,7 +191,7 @@ def _reasons(group: Sequence["CellStep"]) -> str:
 
 def _without_numbers(one: "CellStep") -> str:
     """The reason without counts that differ from cell to cell."""
-    if one.state == "missing" and one.reason.startswith("missing all"):
+    if one.state == "missing" and one.reason.startswith("missing "):
         return "missing"
     return "begun" if one.state == "partial" else one.reason
 
@@ -242,21 +247,24 @@ def _print_sum(plan: "Plan") -> None:
 
     done = sum(one.state == "done" for one in plan.cells)
     if plan.complete:
-        data(f"all {len(plan.cells)} cells are done: nothing to run")
+        data(
+            f"{every(len(plan.cells), 'cell')} "
+            f"{agreeing(len(plan.cells), 'is', 'are')} done: nothing to run"
+        )
         return
     make = [step for step in plan.variants if step.to_make]
     need = sum(step.bytes or 0 for step in make)
     free = free_bytes(plan.study.folder)
     data(
-        f"{len(make)} variants to make (~{size(need)}; {size(free)} free), "
-        f"{len(plan.cells) - done} of {len(plan.cells)} cells to run"
+        f"{plural(len(make), 'variant')} to make (~{size(need)}; {size(free)} free), "
+        f"{len(plan.cells) - done} of {plural(len(plan.cells), 'cell')} to run"
     )
     workers = suggest(plan)
     left = time_left(plan.cells, workers=workers)
     if left == "unknown":
         left = "unknown until each task has run once on this machine"
     elif workers > 1:
-        left += f" with {workers} workers"
+        left += f" with {plural(workers, 'worker')}"
     data(f"time left for the cells: {left}")
     if free is not None and need > free:
         say("warning: the variants will not fit on the disk")

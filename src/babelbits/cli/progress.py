@@ -14,6 +14,7 @@ from babelbits.cli.console import console, duration, safe, say, size
 from babelbits.recipes import gguf_base
 from babelbits.records import Manifest
 from babelbits.study.steps import CellStep, Plan, VariantStep
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -126,8 +127,8 @@ class Reporter:
         return self._done_items / self._left if self._left else 1.0
 
     def _counts(self) -> str:
-        items = f"{self._done_items}/{self._left} items"
-        return f"{items}, {self._done_cells}/{self._cells} cells"
+        items = f"{self._done_items}/{plural(self._left, 'item')}"
+        return f"{items}, {self._done_cells}/{plural(self._cells, 'cell')}"
 
     def _eta(self) -> str:
         if not self._done_items or self._done_items == self._left:

@@ -6,6 +6,7 @@ import click
 
 from babelbits.cli.console import say
 from babelbits.errors import StoreError, StudyError
+from babelbits.words import plural
 
 SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
 
@@ -50,7 +51,7 @@ def report(
     found = load_run(folder, smoke=smoke, early=stop, study_file=study_file)
     if charts is not None:
         paths = write_charts(found, charts)
-        say(f"{len(paths)} files in {charts}")
+        say(f"{plural(len(paths), 'file')} in {charts}")
         if kind == "html" and output is None:
             return
     text = FORMATS[kind](found)

@@ -14,6 +14,7 @@ import click
 from babelbits.cli.console import duration, say
 from babelbits.errors import ExitCode, Interrupted, MissingExtraError
 from babelbits.store.thoughts import Thoughts
+from babelbits.words import agreeing, every, plural
 
 if TYPE_CHECKING:
     from babelbits.store import Store
@@ -134,7 +135,7 @@ def _plan(study: "Study", store: "Store") -> "Plan":
     for line in notices(plan):
         say(f"note: {line}")
     if study.smoke:
-        say(f"SMOKE run: {study.limit} items a task, stored apart from results")
+        say(f"SMOKE run: {plural(study.limit or 0, 'item')} a task, stored apart from results")
     if study.stop:
         say("cells stop when their verdict is known; stored apart from runs of all items")
     return plan
@@ -165,7 +166,7 @@ def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
     reporter = Reporter(plan)
     number = suggest(plan) if workers is None else workers
     if number > 1 and not plan.complete:
-        say(f"{number} workers, each with its own copy of the model")
+        say(f"{plural(number, 'worker')}, each with its own copy of the model")
 
     def tell() -> None:
         say("stopping after the batch in flight; Ctrl-C again stops now")
@@ -209,7 +210,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
         thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
         empty_cells=tuple(
             f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
-            f"none of its {found.n_items} items has a score"
+            f"none of its {plural(found.n_items, 'item')} has a score"
             for meta, found in counts
             if found.n_failed == found.n_items
         ),
@@ -218,11 +219,21 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
 
 def _summarise(outcome: "Outcome", plan: "Plan", losses: _Losses) -> None:
     if plan.complete:
-        say(f"nothing to do: all {len(plan.cells)} cells are recorded")
+        say(
+            f"nothing to do: {every(len(plan.cells), 'cell')} "
+            f"{agreeing(len(plan.cells), 'is', 'are')} recorded"
+        )
     else:
-        say(f"computed {outcome.n_items} items, finished {outcome.n_cells} cells")
+        say(
+            f"computed {plural(outcome.n_items, 'item')}, finished "
+            f"{plural(outcome.n_cells, 'cell')}"
+        )
     if outcome.n_skipped:
-        say(f"{outcome.n_skipped} items were not needed: the verdicts of their cells were known")
+        say(
+            f"{plural(outcome.n_skipped, 'item')} "
+            f"{agreeing(outcome.n_skipped, 'was', 'were')} not needed: the "
+            "verdicts of their cells were known"
+        )
     _say_losses(losses)
     for line in outcome.failures:
         say(f"failed: {line}")
@@ -233,14 +244,18 @@ def _summarise(outcome: "Outcome", plan: "Plan", losses: _Losses) -> None:
 
 
 def _say_losses(losses: _Losses) -> None:
-    of = f"of {losses.n_items} recorded items"
+    of = f"of {plural(losses.n_items, 'recorded item')}"
     if losses.truncated:
         say(f"{losses.truncated} {of} lost the beginning of their prompt: longer than the context")
     if losses.thoughts.thinking:
         say(losses.thoughts.in_words())
     if losses.failed:
+        lost = sum(losses.failed.values())
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
-        say(f"{sum(losses.failed.values())} {of} have no score ({kinds}); the report counts them")
+        say(
+            f"{lost} {of} {agreeing(lost, 'has', 'have')} no score ({kinds}); the "
+            "report counts them"
+        )
     for line in losses.empty_cells:
         say(f"no result: {line}")
 

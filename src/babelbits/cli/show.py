@@ -12,7 +12,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, safe, say
 from babelbits.errors import UnknownNameError
-from babelbits.report.words import plural
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -170,7 +170,7 @@ def _asides(pair: "Pair") -> None:
         if row.finish_reason == "length":
             notes.append("output cut at the length limit")
         if row.truncated_tokens:
-            notes.append(f"prompt lost its first {row.truncated_tokens} tokens")
+            notes.append(f"prompt lost its first {plural(row.truncated_tokens, 'token')}")
         if row.remark:
             notes.append(row.remark)
         if row.failure is not None and row.failure.message != row.remark:

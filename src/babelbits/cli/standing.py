@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from babelbits.cli.console import data, duration, plain_table, say
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.annotate.progress import Progress
@@ -29,7 +30,8 @@ def standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
 def print_standing(found: "Progress", pay: float | None, currency: str) -> None:
     """For people: a table of languages and one of raters."""
     say(
-        f"{found.done} of {found.wanted} judgments; {found.identical} identical pairs not shown"
+        f"{found.done} of {plural(found.wanted, 'judgment')}; "
+        f"{plural(found.identical, 'identical pair')} not shown"
         + ("; unblinded: closed" if found.frozen_at is not None else "")
     )
     languages = []

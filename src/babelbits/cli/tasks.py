@@ -9,7 +9,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
 from babelbits.cli.identifier import identifier
-from babelbits.report.words import plural
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Item, Request

@@ -13,6 +13,7 @@ import click
 
 from babelbits.cli.console import data, data_json, say
 from babelbits.errors import ExitCode, Interrupted, StudyError
+from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
@@ -261,8 +262,9 @@ def _say_estimate(order: "Order", source: "Source", *, only: bool, as_json: bool
     else:
         cost = "no price given (--price)" if endpoint is not None else "on this machine"
     say(
-        f"{about.units} units from {order.job.source_language} to {order.job.target_language}: "
-        f"about {about.requests:,} requests, {about.prompt_tokens:,} tokens in, "
+        f"{plural(about.units, 'unit')} from {order.job.source_language} to "
+        f"{order.job.target_language}: "
+        f"about {plural(about.requests, 'request')}, {plural(about.prompt_tokens, 'token')} in, "
         f"{about.output_tokens:,} out; {cost}"
     )
     limit = endpoint.max_cost if endpoint is not None else None
@@ -304,7 +306,7 @@ class _Progress:
             return
         if 10 * self._done // self._total > before or now - self._last > _QUIET_SECONDS:
             self._last = now
-            say(f"{self._done}/{self._total} units, {self._failed} failed")
+            say(f"{self._done}/{plural(self._total, 'unit')}, {self._failed} failed")
 
 
 def _report(
@@ -314,10 +316,13 @@ def _report(
     from babelbits.translate.run import Translation
 
     if n_done_before:
-        say(f"{n_done_before} of {summary['units']} units were done before")
+        say(
+            f"{n_done_before} of {plural(summary['units'], 'unit')} "
+            f"{agreeing(n_done_before, 'was', 'were')} done before"
+        )
     median = summary["back_translation"]["median_chrf"]
     back = f", back-translation chrF {median:.0f} (median)" if median is not None else ""
-    say(f"{summary['passed']} of {summary['units']} units passed every check{back}")
+    say(f"{summary['passed']} of {plural(summary['units'], 'unit')} passed every check{back}")
     if summary["spending"] is not None:
         spent = summary["spending"]
         unsure = f", and {spent['possible']:.4g} at most" if spent["possible"] else ""
@@ -336,7 +341,7 @@ def _report_failed(summary: dict[str, Any], failed: Sequence["Result"]) -> None:
 
     counts = Counter(summary["findings"]) + Counter(summary["unanswered"])
     kinds = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-    say(f"{len(failed)} failed and are left out: {kinds}")
+    say(f"{len(failed)} failed and left out: {kinds}")
     for result in failed[:_SHOWN]:
         why = (
             "; ".join(finding.message for finding in result.findings)

@@ -7,6 +7,7 @@ import click
 
 from babelbits.cli.console import say
 from babelbits.errors import StudyError
+from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,8 @@ def votes(
     write_people(parent, found, name=name, origin=origin, simulated=simulated)
     judges, languages = ({getattr(one, name) for one in given} for name in ("judge", "language"))
     say(
-        f"{len(given):,} votes of {len(judges)} raters in {len(languages)} languages stand beside "
+        f"{plural(len(given), 'vote')} of {plural(len(judges), 'rater')} in "
+        f"{plural(len(languages), 'language')} {agreeing(len(given), 'stands', 'stand')} beside "
         f"the run as '{name}'; `babelbits report {run}` shows them"
     )
 
@@ -106,5 +108,5 @@ def _read(
     found = read_foreign(file, pairs=read_pairs(pairs), raters=raters or None, means=means)
     for count, what in ((found.skipped, "skipped or drafts"), (found.replaced, "judged again")):
         if count:
-            say(f"{count:,} judgments left out: {what}")
+            say(f"{plural(count, 'judgment')} left out: {what}")
     return found.votes, {**origin, "format": found.format}

@@ -17,6 +17,7 @@ from babelbits.compare.signature import signature
 from babelbits.records import Manifest
 from babelbits.stats.draws import draw_contrast
 from babelbits.stats.multiplicity import holm
+from babelbits.words import plural
 
 ONE_DRAW = "one draw of text a language: says something about these texts, not about the languages"
 
@@ -109,7 +110,11 @@ def _contrasts(
             family=None,
             notes=(
                 *((ONE_DRAW,) if found.draw_sd is None else ()),
-                *((f"{lost} items without a score in some variant left out",) if lost > 0 else ()),
+                *(
+                    (f"{plural(lost, 'item')} without a score in some variant left out",)
+                    if lost > 0
+                    else ()
+                ),
             ),
             recipe_of_computation=signature(
                 "t over items and draws", f"units={found.n_units} items"

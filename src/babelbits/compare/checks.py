@@ -8,6 +8,7 @@ from babelbits.compare.format import size
 from babelbits.compare.results import Problem, ProblemKind
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Effect, TaskInfo
+from babelbits.words import plural
 
 RUN_AGAIN = "run the study again; only what is missing runs"
 
@@ -86,14 +87,14 @@ def failed_items(cell: CellResult) -> Problem | None:
     if not kinds:
         return None
     causes = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    message = f"{kinds.total()} of {len(cell.rows)} items failed ({causes})"
+    message = f"{kinds.total()} of {plural(len(cell.rows), 'item')} failed ({causes})"
     hint = "they are left out of the pairs; look at them with `babelbits show`"
     return about(cell, "failed_items", message, hint=hint, severe=False)
 
 
 def no_pairs(cell: CellResult, metric: str) -> Problem:
     """No item has a score in both arms."""
-    message = f"no item has a {metric} score here and at baseline"
+    message = f"no item has a value of {metric} both here and at baseline"
     return about(cell, "no_pairs", message, hint="see why the items failed")
 
 

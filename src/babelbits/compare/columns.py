@@ -13,6 +13,7 @@ from babelbits.compare.cells import CellResult, place
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import CellMeta, ItemRow, StopPlan, TaskInfo
 from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
+from babelbits.words import agreeing, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +54,7 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
     repeated = len(rows) - len(set(item_ids))
     if repeated:
         raise UnpairedItemsError(
-            f"{repeated} item ids occur more than once",
+            f"{plural(repeated, 'item id')} {agreeing(repeated, 'occurs', 'occur')} more than once",
             where=place(cell),
             hint="run the cell again; its record is damaged or two tasks were mixed",
         )
@@ -130,8 +131,9 @@ def pair(baseline: Columns, variant: Columns) -> Pairs:
     if missing or extra:
         examples = ", ".join([*missing, *sorted(extra)][:3])
         raise UnpairedItemsError(
-            f"{len(missing)} of the baseline's {len(baseline.item_ids)} items are missing and "
-            f"{len(extra)} others were found (for example {examples})",
+            f"{len(missing)} of the baseline's "
+            f"{plural(len(baseline.item_ids), 'item')} missing, and "
+            f"{plural(len(extra), 'other')} found (for example {examples})",
             where=variant.info.name,
             hint="run baseline and variant on the same task, prompts and limits",
         )

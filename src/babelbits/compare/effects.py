@@ -19,6 +19,7 @@ from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
+from babelbits.words import plural
 
 _NO_LUCK = 1e-12
 """The best of one comparison: nobody picked it."""
@@ -210,12 +211,15 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
     found = []
     if effect.n_planned is not None:
         found.append(
-            f"{sample.n_items} of {effect.n_planned} items: stops when the verdict is known; "
+            f"{sample.n_items} of {plural(effect.n_planned, 'item')}: stops when "
+            "the verdict is known; "
             "the interval is a confidence sequence"
         )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
-        found.append(f"{lost} of {effect.n_failed} failed items failed under the variant alone")
+        found.append(
+            f"{lost} of {plural(effect.n_failed, 'failed item')} failed under the variant alone"
+        )
     floor = [one.language for one in sample.parts if one.at_floor]
     if floor and sample.scope != "language":
         found.append(f"at floor: {', '.join(floor)}")

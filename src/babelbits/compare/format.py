@@ -42,10 +42,11 @@ def amount(value: float | None, unit: str) -> str:
 
 
 def size(value: float, unit: str) -> str:
-    """A size without a sign, with its unit: '2 points', '0.01 bits/byte'."""
+    """A size without a sign, with its unit: '2 points', '1 point', '0.01 bits/byte'."""
     factor, digits = scale(unit)
     text = f"{value * factor:.{digits}f}".rstrip("0").rstrip(".")
-    return f"{text or '0'} {unit_word(unit)}"
+    word = "point" if text == "1" and unit == "fraction" else unit_word(unit)
+    return f"{text or '0'} {word}"
 
 
 def interval(found: Interval | None, unit: str) -> str:

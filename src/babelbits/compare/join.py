@@ -27,6 +27,7 @@ from babelbits.compare.readers.record import ForeignItem, ForeignRun
 from babelbits.compare.scales import chance, metrics_of
 from babelbits.errors import StudyError, UnpairedItemsError
 from babelbits.records import CellMeta, Failure, ItemRow, Metric, TaskInfo, digest
+from babelbits.words import agreeing, every, plural
 
 AA_LABEL = "baseline again"
 _FEWEST_FOR_DOUBT = 20
@@ -272,7 +273,8 @@ def _notes(
     partial = [one for one in matches if one.used < max(one.baseline_items, one.run_items)]
     for one in partial:
         yield (
-            f"matched items only: {one.place}: {one.used:,} items are compared, of the baseline's "
+            f"matched items only: {one.place}: {plural(one.used, 'item')} "
+            "compared, of the baseline's "
             f"{one.baseline_items:,} and this run's {one.run_items:,}"
         )
     yield from (one.line for one in found if one.harmless)
@@ -283,7 +285,10 @@ def _notes(
     yield from dict.fromkeys(places[t.name].how for t in runs[BASELINE].tasks if places[t.name].how)
     repeated = sum(book.repeated for book in ours.values())
     if repeated:
-        yield f"{repeated} items ask what another item of their task asks; they pair in order"
+        yield (
+            f"{plural(repeated, 'item')} {agreeing(repeated, 'asks', 'ask')} what "
+            "another item of the same task asks; they pair in order"
+        )
     yield from _surplus(shelves)
     yield from _without_sources(cells)
     yield from _suspiciously_equal(cells)
@@ -337,7 +342,8 @@ def _suspiciously_equal(cells: Sequence[CellResult]) -> Iterator[str]:
     for label, is_same in same.items():
         if is_same and counts[label] >= _FEWEST_FOR_DOUBT:
             yield (
-                f"{label}: all {counts[label]:,} answers equal the baseline's to the last digit: "
+                f"{label}: {every(counts[label], 'answer')} "
+                f"{agreeing(counts[label], 'equals', 'equal')} the baseline's to the last digit: "
                 "the same model twice, or a response cache shared by two models?"
             )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from babelbits.compare.books import Book
 from babelbits.errors import UnpairedItemsError
+from babelbits.words import agreeing, plural
 
 SHAPES_THE_PROMPT = frozenset(
     ("num_fewshot", "fewshot_seed", "chat template", "system_instruction", "fewshot_as_multiturn")
@@ -102,7 +103,8 @@ def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]
         known = [key for key, _, _ in settings if key in SHAPES_THE_PROMPT]
         cause = f", with another {' and '.join(known)}" if known else ""
         yield Difference(
-            line=f"{found.place}: {len(changed)} of {len(prompts)} prompts differ{cause} "
+            line=f"{found.place}: {len(changed)} of {plural(len(prompts), 'prompt')} "
+            f"{agreeing(len(changed), 'differs', 'differ')}{cause} "
             f"({b.where} against {a.where})",
             advice="evaluate both with the same task, shots, seed and template",
         )
@@ -110,7 +112,8 @@ def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]
     if golds:
         a, b = golds[0]
         yield Difference(
-            line=f"{found.place}: {len(golds)} of {len(both)} gold answers differ, for example "
+            line=f"{found.place}: {len(golds)} of {plural(len(both), 'gold answer')} "
+            f"{agreeing(len(golds), 'differs', 'differ')}, for example "
             f"{_short(b.target)} at {b.where}, {_short(a.target)} at {a.where}",
             advice="evaluate both on the same data with the same version of the task",
         )
@@ -163,7 +166,7 @@ def refuse_unmatched(matches: Sequence[Match]) -> None:
         )
     else:
         total = sum(one.matched for one in matches)
-        hint = f"--matched-only compares the {total:,} items that both have, and says so"
+        hint = f"--matched-only compares the {plural(total, 'item')} that both have, and says so"
     raise UnpairedItemsError(
         f"the runs are not about the same items:\n{_listed(list(map(unmatched_line, partial)))}",
         hint=hint,
@@ -183,7 +186,10 @@ def refuse_empty(matches: Sequence[Match]) -> None:
 def unmatched_line(found: Match) -> str:
     """A cell's counts, with an example each of what is missing and what is extra."""
     words = [
-        f"{found.place}: {found.matched:,} of the baseline's {found.baseline_items:,} items matched"
+        (
+            f"{found.place}: {found.matched:,} of the baseline's "
+            f"{plural(found.baseline_items, 'item')} matched"
+        )
     ]
     if found.missing:
         words.append(f"{len(found.missing):,} missing here (the baseline's {found.missing[0]})")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from babelbits.records import Metric, TaskInfo
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class AnalysisSettings:
             raise ValueError(f"margins are positive; got {dict(self.margins)}")
         if self.resamples < 2 / self.alpha:
             raise ValueError(
-                f"{self.resamples} resamples cannot reach alpha {self.alpha}; "
+                f"{plural(self.resamples, 'resample')} cannot reach alpha {self.alpha}; "
                 f"take at least {2 / self.alpha:.0f}"
             )
 

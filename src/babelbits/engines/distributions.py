@@ -21,6 +21,7 @@ from babelbits.stats.divergence import (
     token_divergence,
     top_tokens,
 )
+from babelbits.words import plural
 
 _CHUNK_ELEMENTS = 2**22
 """Logits that are held in double precision at a time."""
@@ -197,7 +198,7 @@ def matching(
         here = sum(len(window.targets) for window in windows)
         if here != len(baseline.ids):
             raise UnpairedItemsError(
-                f"{len(baseline.ids)} tokens of the baseline, {here} of this model",
+                f"{plural(len(baseline.ids), 'token')} of the baseline, {here} of this model",
                 where=f"text {number}",
                 hint="compare models that share a tokenizer and a context length",
             )

@@ -17,6 +17,7 @@ from typing import Any
 
 from babelbits.engines.base import LongPrompts
 from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest
+from babelbits.words import agreeing, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,5 +208,7 @@ def _rolling(tokens: list[int], prefix: int, length: int) -> Iterator[Query]:
 
 def _too_long(length: int, room: int) -> Failure:
     return Failure(
-        kind="prompt_too_long", message=f"{length} tokens do not fit into {room} of context"
+        kind="prompt_too_long",
+        message=f"{plural(length, 'token')} {agreeing(length, 'does', 'do')} not fit into "
+        f"{room} of context",
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from babelbits.engines.base import Engine
+from babelbits.engines.content import find_shape
 from babelbits.errors import EngineError, MissingExtraError
 from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest, canonical_json
 
@@ -61,13 +62,7 @@ def as_lm_eval(engine: Engine) -> Any:
             add_generation_prompt: bool = True,  # noqa: FBT001, FBT002  lm-eval's signature
         ) -> str:
             """A conversation as the tokenizer's template writes it."""
-            text: str = self._tokenizer.apply_chat_template(
-                chat_history,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
-            )
-            return text
+            return self._template(chat_history, add_generation_prompt=add_generation_prompt)
 
         def chat_template(
             self,
@@ -75,6 +70,18 @@ def as_lm_eval(engine: Engine) -> Any:
         ) -> str | None:
             """The tokenizer's chat template, if one is asked for."""
             return self._tokenizer.get_chat_template() if chat_template else None
+
+        def _template(self, turns: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
+            def apply(turns: list[dict[str, Any]]) -> str:
+                text: str = self._tokenizer.apply_chat_template(
+                    turns,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    continue_final_message=not add_generation_prompt,
+                )
+                return text
+
+            return apply(find_shape(apply).of(turns))
 
         @property
         def tokenizer_name(self) -> str:

@@ -23,6 +23,8 @@ from babelbits.engines.chat import (
     Message,
     OnAnswer,
 )
+from babelbits.engines.content import check_shown, find_shape
+from babelbits.engines.templates import find_template
 from babelbits.errors import ModelError
 from babelbits.records import Failure, GenerateRequest, Generation, digest
 
@@ -39,7 +41,7 @@ class _Tokenizer(Protocol):
     chat_template: Any
 
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+        self, conversation: list[dict[str, Any]], *, tokenize: bool, add_generation_prompt: bool
     ) -> Any:
         """A conversation as text."""
 
@@ -52,7 +54,7 @@ def render(messages: Sequence[Message], *, tokenizer: _Tokenizer) -> tuple[str, 
     Raises
     ------
     ModelError
-        If the template refuses the conversation.
+        If the template refuses the conversation, or leaves out what the user says.
     """
     if getattr(tokenizer, "chat_template", None):
         try:
@@ -70,13 +72,19 @@ def render(messages: Sequence[Message], *, tokenizer: _Tokenizer) -> tuple[str, 
 
 
 def _templated(messages: Sequence[Message], tokenizer: _Tokenizer) -> str:
+    def apply(turns: list[dict[str, Any]]) -> str:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+    turns = [asdict(turn) for turn in messages]
+    shape = find_shape(apply)
+    if shape.system is None and any(turn["role"] == "system" for turn in turns):
+        raise ModelError("the chat template takes no system message")
     try:
-        text = tokenizer.apply_chat_template(
-            [asdict(turn) for turn in messages], tokenize=False, add_generation_prompt=True
-        )
+        text = apply(shape.of(turns))
     except Exception as error:  # templates are programs of others
         raise ModelError(f"the chat template refuses the conversation: {error}") from error
-    return str(text)
+    check_shown(text, turns)
+    return text
 
 
 def _without_system(messages: Sequence[Message]) -> list[Message]:
@@ -217,7 +225,10 @@ def load(
     weights = _hash(folder)
     answers = AnswerFile(cache)
     engine: Any = loading.load(folder, family=family, settings=chosen)
-    return LocalChat(engine, tokenizer=engine.loaded.tokenizer, weights=weights, answers=answers)
+    tokenizer = engine.loaded.tokenizer
+    if not is_gguf and not getattr(tokenizer, "chat_template", None):
+        tokenizer.chat_template = find_template(folder)  # it may lie beside the tokenizer
+    return LocalChat(engine, tokenizer=tokenizer, weights=weights, answers=answers)
 
 
 def _hash(folder: Path) -> str:

@@ -3,7 +3,8 @@
 Prompts are those of lm-evaluation-harness 0.4.13 (`lm_eval.models.huggingface.HFLM`,
 `apply_chat_template`), letter by letter. All variants of a model are asked with the base model's
 template, also GGUF files, whose own copy is not looked at. A template that writes today's date gets
-a fixed one: prompts, and with them all ids, must not change overnight.
+a fixed one: prompts, and with them all ids, must not change overnight. A template that takes what a
+message says as parts gets parts (`engines.content`); what the user says must stand in the prompt.
 """
 
 import datetime
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import ModelError
 from babelbits.formats.own_code import brings_code
 from babelbits.quiet import quiet
@@ -20,7 +22,7 @@ from babelbits.quiet import quiet
 Message = Mapping[str, str]
 """`{"role": "system" | "user" | "assistant", "content": ...}`."""
 
-_FILE, _OLD_FILE, _CONFIG = "chat_template.jinja", "chat_template.json", "tokenizer_config.json"
+_FILE, _OLD_FILE, CONFIG = "chat_template.jinja", "chat_template.json", "tokenizer_config.json"
 _DEFAULT = "default"
 _CLOCK = "strftime_now"
 """The function of transformers' templates that asks the clock."""
@@ -39,7 +41,7 @@ def find_template(folder: Path) -> str | None:
     try:
         if (folder / _FILE).is_file():
             return (folder / _FILE).read_text("utf-8")
-        for name in (_OLD_FILE, _CONFIG):
+        for name in (_OLD_FILE, CONFIG):
             if (folder / name).is_file():
                 found = json.loads((folder / name).read_text("utf-8")).get("chat_template")
                 if found is not None:
@@ -79,7 +81,8 @@ class ChatTemplate:
     tokenizer: Any
     options: Mapping[str, Any] = field(default_factory=dict)
     drops_system: bool = False
-    """Whether the template refused a system message, which was then left out."""
+    """Whether the template refused a system message, or left it out."""
+    _shape: Shape | None = field(default=None, init=False)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
         """The conversation as text, ready for the model's turn, or with the last turn to go on.
@@ -87,14 +90,22 @@ class ChatTemplate:
         Raises
         ------
         ModelError
-            If the template refuses the conversation even without its system message.
+            If the template refuses the conversation even without its system message, or leaves
+            out what the user says.
         """
+        text = self._written(messages, add_generation_prompt=add_generation_prompt)
+        check_shown(text, messages)
+        return text
+
+    def _written(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         from jinja2.exceptions import TemplateError
 
+        rest = [message for message in messages if message["role"] != "system"]
+        self.drops_system |= len(rest) < len(messages) and self._form.system is None
         try:
             return self._apply(messages, add_generation_prompt=add_generation_prompt)
         except TemplateError:
-            rest = [message for message in messages if message["role"] != "system"]
+            pass
         try:
             text = self._apply(rest, add_generation_prompt=add_generation_prompt)
         except TemplateError as error:
@@ -102,9 +113,20 @@ class ChatTemplate:
         self.drops_system = True
         return text
 
+    @property
+    def _form(self) -> Shape:
+        """How the template takes what is said; tried once."""
+        if self._shape is None:
+            self._shape = find_shape(lambda turns: self._render(turns, add_generation_prompt=True))
+        return self._shape
+
     def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        turns = self._form.of(messages)
+        return self._render(turns, add_generation_prompt=add_generation_prompt)
+
+    def _render(self, turns: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
         text: str = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
+            turns,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,

@@ -8,9 +8,11 @@ The checkpoint must hold safetensors and bring no code of its own. torch is impo
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.judge.asking import Progress
 from babelbits.judge.direct import TwoScores
@@ -19,6 +21,7 @@ from babelbits.judge.pairs import AnswerPair
 from babelbits.quiet import quiet
 from babelbits.records import digest
 from babelbits.study.hashes import FileHashes
+from babelbits.words import agreeing, plural
 
 _BATCH = 8
 _NO_LIMIT = 10**9
@@ -63,9 +66,18 @@ class RewardModel:
         if not self.templated:
             return list(self._tokenizer(prompt, answer)["input_ids"])
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-        written = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        written = self._written(self._shape.of(turns))
+        check_shown(written, turns)
         # The template writes its own special tokens.
         return list(self._tokenizer(written, add_special_tokens=False)["input_ids"])
+
+    @cached_property
+    def _shape(self) -> Shape:
+        """How the template takes what is said."""
+        return find_shape(self._written)
+
+    def _written(self, turns: list[dict[str, Any]]) -> str:
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False))
 
     def score(self, encoded: Sequence[list[int]]) -> list[float]:
         """Rewards of encoded texts, in order."""
@@ -125,13 +137,15 @@ def load_reward_model(folder: Path, *, device: str = "auto") -> RewardModel:
         raise ModelError(f"cannot be loaded: {error}", where=str(folder)) from error
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
-            f"{len(missing)} weights are missing, e.g. {missing[0]}",
+            f"{plural(len(missing), 'weight')} "
+            f"{agreeing(len(missing), 'is', 'are')} missing, e.g. {missing[0]}",
             where=str(folder),
             hint="a reward model is a sequence classifier with a trained head",
         )
     if model.config.num_labels != 1:
         raise ModelError(
-            f"has {model.config.num_labels} outputs; a reward model has one", where=str(folder)
+            f"has {plural(model.config.num_labels, 'output')}; a reward model has one",
+            where=str(folder),
         )
     return RewardModel(model.to(chosen).eval(), tokenizer, folder=folder)
 
@@ -207,5 +221,7 @@ def _two(scores: Sequence[float | None], *, model: RewardModel, band: float) -> 
         variant=variant,
         band=band,
         failure="refused",  # the model will not take it, this time or the next
-        reason=f"longer than the model's {model.context_length} tokens" if too_long else "",
+        reason=f"longer than the model's {plural(model.context_length, 'token')}"
+        if too_long
+        else "",
     )

@@ -23,6 +23,7 @@ from babelbits.stats.binary import wilson
 from babelbits.stats.equivalence import inside_margin
 from babelbits.stats.multiplicity import holm
 from babelbits.stats.preference import Preference, macro_preference, net_preference
+from babelbits.words import plural
 
 ALL = "all"
 """Language of the row over all languages of a variant."""
@@ -226,9 +227,12 @@ def _decided(row: VoteSummary, wishes: SummarySettings) -> VoteSummary:
     inside = all(inside_margin(one.interval, wishes.margin) for one in row.bounds)
     if verdict == "equivalent" and not inside:
         verdict = "undecided"
-        reason = f"inside the margin, but not with the {row.n_dropped} dropped pairs either way"
+        reason = (
+            "inside the margin, but not with the "
+            f"{plural(row.n_dropped, 'dropped pair')} either way"
+        )
     elif verdict in ("worse", "better") and not _same_sign(row.bounds):
-        reason = f"{reason}; the {row.n_dropped} dropped pairs could undo it"
+        reason = f"{reason}; the {plural(row.n_dropped, 'dropped pair')} could undo it"
     return replace(row, verdict=verdict, reason=reason)
 
 

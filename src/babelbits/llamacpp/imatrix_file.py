@@ -28,6 +28,7 @@ from babelbits.llamacpp.gguf_file import (
     row_size,
 )
 from babelbits.records import TensorRecord
+from babelbits.words import plural
 
 Array = npt.NDArray[np.float32]
 
@@ -215,8 +216,9 @@ def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> Imp
         in_a_row = (1, expected[0] * expected[1])
         if found.shape not in (expected, in_a_row):
             raise RecipeError(
-                f"the importance matrix is of another model: '{name}' has {expected[1]} inputs"
-                f" in {expected[0]} matrices here, and {found.shape[1]} in {found.shape[0]} there",
+                f"the importance matrix is of another model: '{name}' has "
+                f"{plural(expected[1], 'input')} in {plural(expected[0], 'matrix', 'matrices')} "
+                f"here, and {found.shape[1]} in {found.shape[0]} there",
                 hint="compute it on the model that is quantized",
             )
         sums[name] = found.reshape(expected)

@@ -35,7 +35,9 @@ import numpy as np
 
 from babelbits.errors import CalibrationError
 from babelbits.llamacpp.imatrix_file import is_matrix
+from babelbits.recipes.text_checks import check_documents, read_text
 from babelbits.records import CalibrationRecord, digest
+from babelbits.words import agreeing, plural
 
 SAMPLES = 128
 TOKENS = 2048
@@ -124,8 +126,8 @@ def read_documents(spec: CalibrationSpec) -> tuple[str, ...]:
     Raises
     ------
     CalibrationError
-        If the source is missing, empty, not UTF-8 or not of a known form, has fewer documents than
-        draws, or cannot be mixed.
+        If the source is missing, empty, no text, not UTF-8, not of a known form or in the script
+        of another language, has fewer documents than draws, or cannot be mixed.
     """
     texts = [_read(spec, language) for language in spec.language.split(MIX)]
     number, parts = spec.part
@@ -133,7 +135,10 @@ def read_documents(spec: CalibrationSpec) -> tuple[str, ...]:
     rows = zip(*divided, strict=False)
     documents = tuple(row[turn % len(row)] for turn, row in enumerate(rows))
     if not documents:
-        short = f"{min(map(len, texts))} documents cannot be divided in {parts} draws"
+        short = (
+            f"{plural(min(map(len, texts)), 'document')} cannot be divided in "
+            f"{plural(parts, 'draw')}"
+        )
         raise CalibrationError(
             short if any(texts) else "the calibration text is empty", where=spec.source
         )
@@ -151,8 +156,11 @@ def _read(spec: CalibrationSpec, language: str) -> tuple[str, ...]:
             hint="mix the file yourself and name it under one language",
         )
     if spec.source.startswith("hub:"):
-        return _read_hub(spec.source.removeprefix("hub:"))
-    return read_file(local_file(spec))
+        documents = _read_hub(spec.source.removeprefix("hub:"))
+    else:
+        documents = read_file(local_file(spec), language=language)
+    check_documents(documents, language=language, where=spec.source)
+    return documents
 
 
 def source_hash(documents: Sequence[str]) -> str:
@@ -171,25 +179,27 @@ def _read_bundled(language: str) -> tuple[str, ...]:
     return read_file(path)
 
 
-def read_file(path: Path) -> tuple[str, ...]:
+def read_file(path: Path, *, language: str | None = None) -> tuple[str, ...]:
     """Documents of a UTF-8 file.
 
     JSONL (by its name): one document a line, in 'text' or as a list in 'sentences'. Any other file:
     documents are separated by blank lines where it has some, else every line is one.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    language : str, optional
+        Of its text; only for advice on a file that is not UTF-8.
+
     Raises
     ------
     CalibrationError
-        If the file cannot be read, or is not UTF-8 (names the byte), or a line is no such JSON.
+        If the file cannot be read, or is no text (says what it is), or is not UTF-8 (names the
+        byte), or a line is no such JSON.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CalibrationError(
-            f"the file is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
-            where=str(path),
-            hint="convert it, e.g. with `iconv -f LATIN1 -t UTF-8`",
-        ) from error
+        text = read_text(path, language=language)
     except OSError as error:
         raise CalibrationError(
             f"the calibration text cannot be read: {error.strerror}", where=str(path)
@@ -312,7 +322,8 @@ def _check_sizes(spec: CalibrationSpec, context: int) -> None:
             raise CalibrationError(f"calibration needs at least one of `{name}`, not {value}")
     if spec.tokens is not None and spec.tokens > context:
         raise CalibrationError(
-            f"samples of {spec.tokens:,} tokens do not fit the model's context of {context:,}",
+            f"samples of {plural(spec.tokens, 'token')} do not fit the model's "
+            f"context of {context:,}",
             hint=f"set `tokens` to {context} or less",
         )
 
@@ -371,8 +382,10 @@ def _check_enough(spec: CalibrationSpec, *, have: int, samples: int, body: int) 
         raise CalibrationError("a sample holds nothing but the tokenizer's opening token")
     if have < need:
         raise CalibrationError(
-            f"the calibration text in '{spec.language}' has {have:,} tokens; {samples:,} samples "
-            f"of {body:,} tokens need {need:,}: {need - have:,} are missing",
+            f"the calibration text in '{spec.language}' has "
+            f"{plural(have, 'token')}; {plural(samples, 'sample')} "
+            f"of {plural(body, 'token')} need {need:,}: {need - have:,} "
+            f"{agreeing(need - have, 'is', 'are')} missing",
             where=spec.source,
             hint="lower `samples` or `tokens`, or name a longer text as `source`",
         )

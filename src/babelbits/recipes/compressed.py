@@ -28,6 +28,7 @@ from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.scope import Scope, intended, patterns
 from babelbits.records import ExpertsRecord
+from babelbits.words import plural
 
 _HEAD_ALONE = ("lm_head",)
 _PROBE_TOKENS = 64
@@ -327,7 +328,8 @@ def _refuse_fallback(modifiers: list[Any]) -> None:
     ]
     if layers:
         raise RecipeError(
-            f"GPTQ could not invert the Hessian of {len(layers)} layers, '{layers[0]}' first",
+            "GPTQ could not invert the Hessian of "
+            f"{plural(len(layers), 'layer')}, '{layers[0]}' first",
             hint="raise `dampening` (e.g. 0.1) or give more calibration text",
         )
 

@@ -17,6 +17,7 @@ from babelbits.recipes import gguf_base, smoothing
 from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
+from babelbits.words import plural
 
 _POWERS = tuple(2**power for power in range(3, 13))
 """Group sizes that are proposed."""
@@ -170,7 +171,7 @@ def _unfitting(
     sizes = sorted(set(input_sizes.values()))
     words = ", ".join(map(str, fitting))
     return RecipeError(
-        f"group size {group_size} does not divide the {size} inputs of '{name}'",
+        f"group size {group_size} does not divide the {plural(size, 'input')} of '{name}'",
         hint=f"the layers' input sizes are {', '.join(map(str, sizes))}; "
         + (f"these group sizes fit: {words}" if fitting else "no power of two fits"),
     )

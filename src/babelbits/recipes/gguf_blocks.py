@@ -13,6 +13,7 @@ from babelbits.llamacpp.gguf_file import row_size
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.fit import is_linear
 from babelbits.records import TensorRecord
+from babelbits.words import agreeing, plural
 
 _BLOCK, _SHORT_BLOCK = 256, 32
 """Weights in a block of the k-quants and codebooks, and of Q8_0."""
@@ -42,7 +43,8 @@ def expected(tensors: Sequence[TensorRecord], recipe: str) -> str | None:
     if not wrong:
         return None
     return (
-        f"{len(wrong)} of {len(linear)} linear layers have rows that are no multiple of {length} "
+        f"{len(wrong)} of {plural(len(linear), 'linear layer')} "
+        f"{agreeing(len(wrong), 'has', 'have')} rows that are no multiple of {length} "
         f"('{wrong[0].name}': {row_size(wrong[0])}): llama.cpp will store these in other types, "
         "with more bits a weight"
     )
@@ -68,7 +70,8 @@ def found(tensors: Sequence[TensorRecord], recipe: str) -> str | None:
         f"{kind} ({count})" for kind, count in Counter(one.dtype for one in wrong).most_common()
     )
     return (
-        f"{len(wrong)} of {len(matrix)} matrices have rows that are no multiple of {length} "
+        f"{len(wrong)} of {plural(len(matrix), 'matrix', 'matrices')} "
+        f"{agreeing(len(wrong), 'has', 'have')} rows that are no multiple of {length} "
         f"('{wrong[0].name}': {row_size(wrong[0])}), so llama.cpp stored them as {types}: "
         f"{bits:.2f} bits a weight"
     )

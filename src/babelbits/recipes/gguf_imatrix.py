@@ -21,6 +21,7 @@ from babelbits.errors import CalibrationError, EngineError, ModelError
 from babelbits.llamacpp import library
 from babelbits.llamacpp.graph import F32, Nodes, Tensor
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix
+from babelbits.words import plural
 
 FEWEST_TOKENS = 16
 """Shorter windows are not counted by llama-imatrix, and not accepted here."""
@@ -128,7 +129,8 @@ def _context(
             context = llama.llama_init_from_model(model, parameters)
             if not context:
                 raise EngineError(
-                    f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}",
+                    f"llama.cpp cannot make room for {plural(length, 'token')}: "
+                    f"{library.last_of(said)}",
                     where=str(file),
                 )
             yield context

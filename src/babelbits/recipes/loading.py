@@ -15,6 +15,7 @@ from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
 from babelbits.records import JSON
+from babelbits.words import plural
 
 FALLBACK_CONTEXT = 2048
 """Context of a model whose config does not say."""
@@ -152,7 +153,8 @@ def load_model(
     missing = sorted(loading["missing_keys"])
     if missing:
         raise ModelError(
-            f"the checkpoint is no whole causal language model: it lacks {len(missing)} tensors, "
+            "the checkpoint is no whole causal language model: it lacks "
+            f"{plural(len(missing), 'tensor')}, "
             f"'{missing[0]}' first",
             where=str(base),
             hint="name a decoder-only model with its language-modelling head",

@@ -86,6 +86,7 @@ class _Job:
     device: str
     seed: int
     texts: Mapping[str, Sequence[str]]
+    notes: Sequence[str]
     trust_remote_code: bool
     allow_pickle: bool
     allow_token_differences: bool
@@ -111,6 +112,7 @@ def make(
     base_hash: str,
     seed: int,
     texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    notes: Sequence[str] = (),
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     allow_token_differences: bool = False,
@@ -138,6 +140,8 @@ def make(
     texts : mapping
         What the model will be asked, by language: where a format brings its own tokenizer and its
         own computation, it must read these as the base model does, and give the same numbers.
+    notes : sequence of str
+        For the manifest, as given, before what is found here.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
     allow_token_differences : bool
@@ -186,6 +190,7 @@ def make(
         device=device,
         seed=seed,
         texts=texts,
+        notes=notes,
         trust_remote_code=trust_remote_code and not from_file and brings_code(base),
         allow_pickle=allow_pickle,
         allow_token_differences=allow_token_differences,
@@ -411,6 +416,7 @@ def _describe(
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
     notes = (
+        *job.notes,
         gguf_base.note(job.config),
         gguf_blocks.found(tensors, job.info.name),
         *made.notes,

@@ -34,6 +34,7 @@ from babelbits.report import (
 from babelbits.report.input import ReportInput
 from babelbits.report.notes import task_notes
 from babelbits.report.pairs import axes, comparisons
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,7 +83,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": words, "glyphs": verdicts.GLYPHS}
+    environment.globals |= {"words": words, "plural": plural, "glyphs": verdicts.GLYPHS}
     return environment
 
 

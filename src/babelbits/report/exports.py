@@ -18,6 +18,7 @@ from babelbits.records import Effect
 from babelbits.report import charts, commands, divergence, gaps, svg, verdicts, views
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes
+from babelbits.words import plural
 
 SCHEMA = "babelbits.report/1"
 COMPARE_SCHEMA = "babelbits.compare/1"
@@ -167,7 +168,7 @@ def _markdown_foreign(report: ReportInput) -> Iterator[str]:
     for label in dict.fromkeys(one.label for one in report.foreign.matches):
         ours = [one for one in report.foreign.matches if one.label == label]
         used, whole = sum(m.used for m in ours), sum(m.baseline_items for m in ours)
-        yield f"- {markdown(label)}: {used:,} of {whole:,} items matched"
+        yield f"- {markdown(label)}: {used:,} of {plural(whole, 'item')} matched"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from babelbits.compare import format as numbers
 from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.verdicts import Board
-from babelbits.report.words import listed, plural, shared_margin
+from babelbits.report.words import listed, shared_margin
 from babelbits.store.thoughts import Thoughts, count_thoughts
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.languages import Language

@@ -12,6 +12,7 @@ from itertools import takewhile
 from babelbits.records import JSON, ItemRow, Metric, canonical_json
 from babelbits.report.diff import Span, changes
 from babelbits.report.pairs import ORDER, Comparison, Pair, drawn
+from babelbits.words import plural
 
 LONGEST_TEXT = 1600
 """Characters of a prompt or an output that the page carries; the rest is one command away."""
@@ -54,7 +55,7 @@ def clip(text: str, *, longest: int = LONGEST_TEXT) -> str:
     """The head of a long text, with the number of characters left out."""
     if len(text) <= longest:
         return text
-    return f"{text[:longest]}\n… {len(text) - longest:,} more characters"
+    return f"{text[:longest]}\n… {plural(len(text) - longest, 'more character')}"
 
 
 def preamble(prompts: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from babelbits.report.views import STRONGEST_TINT
 from babelbits.stats.divergence import DivergenceSummary
 from babelbits.study.divergence_files import Divergence as Kept
 from babelbits.study.divergence_files import most_exact
+from babelbits.words import agreeing, plural
 
 EVERY_TOKEN = 1_000_000
 """More than any vocabulary has."""
@@ -154,9 +155,11 @@ def _label(best: Sequence[Kept], report: ReportInput) -> str:
     if not loose:
         return "KL over the whole vocabulary." + (f" {measured}" if measured else "")
     kept = [100 * one.summary.kept for one in loose if one.summary]
-    count = " or ".join(f"{k:,}" for k in sorted({one.k for one in loose}))
+    sizes = sorted({one.k for one in loose})
+    count = " or ".join(f"{k:,}" for k in sizes)
     text = (
-        f"KL is a lower bound: the {count} tokens kept of each distribution hold "
+        f"KL is a lower bound: the {count} "
+        f"{agreeing(sizes[-1], 'token', 'tokens')} kept of each distribution hold "
         f"{min(kept):.1f} to {max(kept):.1f} % of the baseline's probability, and where they hold "
         "less the bound falls shorter. Compare variants within a language; do not compare "
         "languages by it. "
@@ -183,7 +186,8 @@ def _shortfall(found: Sequence[Kept]) -> str:
         if one.summary and one.summary.kept < NEARLY_ALL and full:
             shares.setdefault(one.k, []).append(100 * (1 - one.summary.mean / full))
     return " ".join(
-        f"With {k:,} tokens kept it falls short by {min(these):.0f} to {max(these):.0f} % here "
+        f"With {plural(k, 'token')} kept it falls short by {min(these):.0f} to "
+        f"{max(these):.0f} % here "
         "(measured)."
         for k, these in sorted(shares.items())
     )

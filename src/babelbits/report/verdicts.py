@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from babelbits.compare.format import amount
 from babelbits.records import Effect, Verdict
 from babelbits.report.pairs import Axes
-from babelbits.report.words import listed, plural, shared_margin
+from babelbits.report.words import listed, shared_margin
+from babelbits.words import plural
 
 VERDICTS: tuple[Verdict, ...] = ("worse", "equivalent", "better", "undecided")
 GLYPHS: Mapping[str, str] = {"worse": "▼", "equivalent": "=", "better": "▲", "undecided": "?"}
@@ -183,7 +184,7 @@ def _named(names: Sequence[str], verdicts: Sequence[VariantVerdict]) -> str:
     """The variants by name, or how many of how many where that would be no sentence."""
     if len(names) <= MOST_NAMED:
         return listed(names)
-    return f"{len(names)} of {len(verdicts)} variants"
+    return f"{len(names)} of {plural(len(verdicts), 'variant')}"
 
 
 def _be(names: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from babelbits.report.charts import (
     styled,
     verdict_channels,
 )
-from babelbits.report.words import plural
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.voices import Voice

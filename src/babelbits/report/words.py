@@ -1,16 +1,9 @@
-"""Words around numbers that `compare.format` does not know: plurals, bytes, margins, lists."""
+"""Words around numbers that `compare.format` does not know: bytes, margins, lists."""
 
 from collections.abc import Sequence
 
 from babelbits.compare import format as numbers
 from babelbits.records import Effect
-
-
-def plural(count: int, word: str) -> str:
-    """'1 language', '3 languages', '2 families'."""
-    if count == 1:
-        return f"1 {word}"
-    return f"{count:,} {word[:-1]}ies" if word.endswith("y") else f"{count:,} {word}s"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from babelbits.records import CellMeta, ItemRow
 from babelbits.store import journal
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import dumps, from_json, read_parquet, to_json, write_parquet
+from babelbits.words import every, plural
 
 State = Literal["missing", "partial", "done", "damaged"]
 JOURNAL, ITEMS, DONE, META = "journal.jsonl", "items.parquet", "DONE", "meta.json"
@@ -95,20 +96,26 @@ def status(folder: Path, *, n_items: int) -> CellStatus:
     try:
         done = read_done(folder)
         if done is not None:
-            early = f"{done.n_items} of {done.n_planned} items: the verdict was known"
+            early = (
+                f"{done.n_items} of {plural(done.n_planned or 0, 'item')}: the verdict was known"
+            )
             return CellStatus(
                 state="done",
                 n_recorded=done.n_items,
-                reason=f"all {done.n_items} items recorded" if done.n_planned is None else early,
+                reason=f"{every(done.n_items, 'item')} recorded"
+                if done.n_planned is None
+                else early,
                 weights_hash=done.weights_hash,
             )
         recorded = sum(len(rows) for rows in _recorded(folder)[0].values())
     except CorruptRecordError as error:
         return CellStatus(state="damaged", n_recorded=0, reason=str(error))
     if recorded == 0:
-        return CellStatus(state="missing", n_recorded=0, reason=f"missing all {n_items} items")
+        return CellStatus(state="missing", n_recorded=0, reason=f"missing {every(n_items, 'item')}")
     return CellStatus(
-        state="partial", n_recorded=recorded, reason=f"{recorded} of {n_items} items recorded"
+        state="partial",
+        n_recorded=recorded,
+        reason=f"{recorded} of {plural(n_items, 'item')} recorded",
     )
 
 

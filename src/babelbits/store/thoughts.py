@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from babelbits.records import Answer
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Thoughts:
     def in_words(self) -> str:
         """One sentence; only for counts that hold some thinking."""
         text = (
-            f"{self.thinking:,} of {self.generations:,} generations thought first, "
+            f"{self.thinking:,} of {plural(self.generations, 'generation')} thought first, "
             f"{self.tokens / self.thinking:,.0f} tokens on average"
         )
         if not self.unfinished:

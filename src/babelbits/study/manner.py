@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from babelbits.engines.template_trial import check_template
 from babelbits.engines.templates import find_template
 from babelbits.engines.thinking import USUAL_TAGS, Tags
-from babelbits.errors import StudyError
+from babelbits.errors import ModelError, StudyError
 from babelbits.records import digest
 from babelbits.study.spec import Study
 from babelbits.study.table import Table, Wrong, array, choice, flag, integer, kind_of, number, text
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions, chat_identity
+from babelbits.words import plural
 
 MOST_SAMPLES = 100
 
@@ -86,7 +88,8 @@ def settled(study: Study, folder: Path) -> Study:
     Raises
     ------
     StudyError
-        If a chat template is asked for and the model has none.
+        If a chat template is asked for and the model has none, or one that does not show what the
+        user says.
     ModelError
         If the model's template cannot be read.
     """
@@ -94,6 +97,8 @@ def settled(study: Study, folder: Path) -> Study:
     suites = []
     for suite in study.suites:
         chat = _settled(suite.options.chat, has_template=has_template, suite=suite.suite)
+        if chat.template == "on":
+            _check_shown(chat, folder, suite=suite.suite)
         options = replace(suite.options, chat=chat, model=folder)
         suites.append(replace(suite, options=options))
     return replace(study, suites=tuple(suites))
@@ -117,6 +122,21 @@ def _settled(chat: ChatOptions, *, has_template: bool, suite: str) -> ChatOption
         )
     usual = USUAL_TAGS if mode == "on" else ()
     return replace(chat, template=mode, thinking=usual if chat.thinking is None else chat.thinking)
+
+
+def _check_shown(chat: ChatOptions, folder: Path, *, suite: str) -> None:
+    """Refuse a template under which the model would not be shown the question."""
+    thinking = chat.enable_thinking
+    options = {} if thinking is None else {"enable_thinking": thinking}
+    try:
+        check_template(folder, options=options)
+    except ModelError as error:
+        raise StudyError(
+            error.what,
+            where=f"task '{suite}'",
+            hint="set template = false in [chat], or write a template that shows it into "
+            f"chat_template.jinja in {folder}",
+        ) from error
 
 
 def identities(study: Study, folder: Path) -> Mapping[str, dict[str, Any] | None]:
@@ -157,7 +177,7 @@ def _manner(options: TaskOptions) -> str:
     if chat.enable_thinking is not None:
         words.append(f"enable_thinking {str(chat.enable_thinking).lower()}")
     if sampling is not None:
-        draws = f"{sampling.samples} samples an item"
+        draws = f"{plural(sampling.samples, 'sample')} an item"
         words.append(f"{draws} (temperature {sampling.temperature:g}, top_p {sampling.top_p:g})")
     return ", ".join(words)
 
@@ -197,5 +217,5 @@ def _pair(value: Any) -> Tags:
     found: Callable[[Any], tuple[str, ...]] = array(text, what="tags")
     tags = found(value)
     if len(tags) != 2:
-        raise Wrong(f"must be an opening and a closing tag, not {len(tags)} texts")
+        raise Wrong(f"must be an opening and a closing tag, not {plural(len(tags), 'text')}")
     return tags[0], tags[1]

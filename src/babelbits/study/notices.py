@@ -1,10 +1,11 @@
 """What a plan's reader should know beside its numbers: nothing that stops a run.
 
-Pure but for the header of a base model's files.
+Pure but for the header of a base model's files, and calibration text.
 """
 
 from babelbits.recipes import gguf_base, gguf_blocks
 from babelbits.study import estimate
+from babelbits.study.calibration_notes import calibration_notes
 from babelbits.study.identity import couples_rows
 from babelbits.study.steps import Plan
 
@@ -19,12 +20,19 @@ _COUPLED = {
 
 
 def notices(plan: Plan) -> tuple[str, ...]:
-    """One sentence each: a base model that is quantized itself, rows that do not fit blocks, ..."""
+    """One sentence each.
+
+    A base model that is quantized itself, rows that do not fit blocks, calibration text that does
+    not seem to be in its language, rows whose numbers depend on each other.
+    """
     note = gguf_base.note(plan.base.config)
     tensors = estimate.base_tensors(plan.base.folder) or ()
     labels: dict[str, list[str]] = {}
     for step in plan.variants:
-        if step.to_make and (told := gguf_blocks.expected(tensors, step.spec.recipe)):
+        if not step.to_make:
+            continue
+        blocks = gguf_blocks.expected(tensors, step.spec.recipe)
+        for told in (*([blocks] if blocks else []), *calibration_notes(step.spec.calibration)):
             labels.setdefault(told, []).append(step.label)
     coupled = [step.label for step in plan.variants if couples_rows(step.spec)]
     if coupled:

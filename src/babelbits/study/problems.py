@@ -11,6 +11,7 @@ from typing import Literal
 
 from babelbits.errors import StudyError
 from babelbits.study.positions import Path, Place, Span, line_and_column, scan
+from babelbits.words import plural
 
 _JOINERS = "\u200c\u200d"  # needed to write Persian or Malayalam, harmless elsewhere
 
@@ -74,7 +75,7 @@ def error_at(
         excerpt = _excerpt(text, span, line=line, column=column)
         advice = f"\n      {hint}" if hint else ""
         blocks.append(f"{harmless(file)}:{line}:{column}: {message}\n{excerpt}{advice}")
-    count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    count = plural(len(found), "mistake")
     return StudyFileError(f"{count} in the study\n\n" + "\n\n".join(blocks), mistakes=mistakes)
 
 

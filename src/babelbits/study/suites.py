@@ -15,6 +15,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identify import check_name
+from babelbits.words import plural
 
 
 def read_suites(
@@ -93,9 +94,9 @@ def _suite(
     if info is None:
         return None
     if shots and info.lm_eval_task is None and shots > info.own_shots:
-        there = info.own_shots or "no"
+        there = plural(info.own_shots, "example") if info.own_shots else "no examples"
         table.complain(
-            f"the task {info.name!r} has {there} examples to show",
+            f"the task {info.name!r} has {there} to show",
             "shots",
             hint="ask for fewer" if info.own_shots else "leave it out",
         )

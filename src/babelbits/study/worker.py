@@ -20,6 +20,7 @@ from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
 from babelbits.study.answering import answer
 from babelbits.study.base_model import BaseModel
+from babelbits.study.calibration_notes import calibration_notes
 from babelbits.study.events import (
     CellFailed,
     Event,
@@ -188,6 +189,7 @@ class Worker:
             allow_pickle=study.model.allow_pickle,
             allow_token_differences=study.model.allow_token_differences,
             device=resolve_device(study.engine.device),
+            notes=calibration_notes(step.spec.calibration),
         )
 
     def _examine(

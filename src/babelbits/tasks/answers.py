@@ -1,10 +1,11 @@
-"""The number that an answer gives, in any script and after any of a language's ways to say so.
+r"""The number that an answer gives, in any script and after any of a language's ways to say so.
 
 Rule: NFC, case and direction marks aside, take the last place where an answer is announced ('The
 answer is', '答えは', 'उत्तर') and a number follows on the same line. Its number is the answer; of a
 sum written out there ('5 + 6 = 11') the number after the last equals sign. Without such a place the
 last number of the text is the answer: reasoning ends with its result. Number words ('twelve',
-'十二', '3万') are not read. English announcements count in every language.
+'十二', '3万') are not read. English announcements count in every language. A space groups thousands
+where the language writes so; LaTeX's marks between digits ('1\,234', '1{,}234') count too.
 """
 
 import re
@@ -17,7 +18,7 @@ from babelbits.records import Metric
 from babelbits.tasks.numbers import all_numbers, first_number
 
 NATIVE_MATCH = Metric(name="native_match", kind="binary")
-VERSION = "native_match 1"
+VERSION = "native_match 2"
 
 _ANNOUNCED: Mapping[str, str] = {
     "ar": "الجواب|الإجابة|الاجابة|الناتج",
@@ -64,6 +65,10 @@ _ANNOUNCED: Mapping[str, str] = {
 """How a language announces an answer; spellings apart by '|'. Lower case."""
 
 
+_LATEX_MARK = re.compile(r"(?<=[0-9])(?:\\[,;: ]|~|\{([,.])\}|\{\\,\})(?=[0-9])")
+_THIN_SPACE = "\u2009"
+
+
 def answer_number(text: str, language: str) -> Decimal | None:
     """The number that `text` gives as its answer; None if it holds none.
 
@@ -79,15 +84,15 @@ def answer_number(text: str, language: str) -> Decimal | None:
     >>> answer_number("5 + 6 = 11. उत्तर ११ है", "hi")
     Decimal('11')
     """
-    plain = unicodedata.normalize("NFC", text).casefold()
+    plain = _LATEX_MARK.sub(_typeset, unicodedata.normalize("NFC", text).casefold())
     for match in reversed(list(_pattern(language).finditer(plain))):
         line = plain[match.end() :].partition("\n")[0]
-        found = first_number(line.rpartition("=")[2])
+        found = first_number(line.rpartition("=")[2], language)
         if found is None:
-            found = first_number(line)
+            found = first_number(line, language)
         if found is not None:
             return found
-    numbers = all_numbers(plain)
+    numbers = all_numbers(plain, language)
     return numbers[-1] if numbers else None
 
 
@@ -95,6 +100,11 @@ def native_match(text: str, target: str, language: str) -> float:
     """1 where the answer's number is the target's, else 0; no number is a wrong answer."""
     right = first_number(target)
     return float(right is not None and answer_number(text, language) == right)
+
+
+def _typeset(mark: re.Match[str]) -> str:
+    """What LaTeX prints for a mark between digits: a comma, a point, or a narrow space."""
+    return mark[1] or _THIN_SPACE
 
 
 @cache

@@ -28,6 +28,7 @@ from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
 from babelbits.tasks.translation import TranslationTask
+from babelbits.words import plural
 
 __all__ = [
     "SuiteInfo",
@@ -173,8 +174,13 @@ def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
 
 def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
     if (options.shots or 0) > suite.own_shots:
+        there = (
+            plural(suite.own_shots, "few-shot example")
+            if suite.own_shots
+            else "no few-shot examples"
+        )
         raise StudyError(
-            f"suite '{suite.name}' has {suite.own_shots or 'no'} few-shot examples",
+            f"suite '{suite.name}' has {there}",
             hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
         )
     if options.data is None and suite.upstream and not suite.downloads:

@@ -35,6 +35,7 @@ from babelbits.tasks.manner import TalkOptions
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
+from babelbits.words import agreeing, plural
 
 LANGUAGE, REPEATED = "language", "repeated"
 
@@ -175,7 +176,8 @@ class ExtendedTask(OwnTask):
     def _check_turns(self, row: Row, talk: TalkOptions, where: str) -> None:
         if self._template is None:
             raise TaskError(
-                f"{talk.turns} turns need a chat template",
+                f"{plural(talk.turns, 'turn')} "
+                f"{agreeing(talk.turns, 'needs', 'need')} a chat template",
                 where=self.name,
                 hint="set template = true in [chat], or turns = 1",
             )

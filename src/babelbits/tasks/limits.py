@@ -22,6 +22,7 @@ from typing import Protocol, runtime_checkable
 from babelbits.records import GenerateRequest, Item, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import Task, prompt_of
 from babelbits.tasks.identity import make_item
+from babelbits.words import plural
 
 CountTokens = Callable[[str], int]
 
@@ -108,7 +109,7 @@ class ScaledTask:
             return "token limits are not scaled: there is no parallel English text"
         return (
             f"token limits x {self.factor:.2f}: {self._found.ratio:.2f} tokens for one of English "
-            f"in {self._found.n_texts:,} parallel texts"
+            f"in {plural(self._found.n_texts, 'parallel text')}"
         )
 
     def items(self) -> tuple[Item, ...]:

@@ -48,6 +48,7 @@ from babelbits.tasks.local_data import LocalData, read_local
 from babelbits.tasks.own import OutputType, failed
 from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo
+from babelbits.words import agreeing, plural
 
 ADAPTER_VERSION = "1"
 _OUTPUT_TYPES: dict[str, OutputType] = {
@@ -350,7 +351,12 @@ def asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
         return ()
     first = next(item for item in items if counts[item.requests, item.target] > 1)
     where = f"the first is item {first.source_id}"
-    return (f"{again} of {len(items)} items repeat another one, letter by letter; {where}",)
+    return (
+        (
+            f"{again} of {plural(len(items), 'item')} "
+            f"{agreeing(again, 'repeats', 'repeat')} another one, letter by letter; {where}"
+        ),
+    )
 
 
 def packaged_yaml(name: str) -> Path:

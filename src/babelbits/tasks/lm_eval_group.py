@@ -16,6 +16,7 @@ from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.lm_eval_adapter import LmEvalTask, asked_twice
 from babelbits.tasks.script_note import MARK, script_note
 from babelbits.tasks.suites import SuiteInfo
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class LmEvalGroup:
             infos[0],
             name=self.name,
             scorer_version=_common([info.scorer_version for info in infos]),
-            origin=f"{infos[0].origin}, and {len(infos) - 1} parts more",
+            origin=f"{infos[0].origin}, and {plural(len(infos) - 1, 'part')} more",
             notes=(*dict.fromkeys(told), *whole),
         )
 

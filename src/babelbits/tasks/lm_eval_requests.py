@@ -14,6 +14,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
+from babelbits.words import plural
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """lm-eval's default."""
@@ -38,7 +39,8 @@ def to_request(instance: Any, *, seed: int) -> Request:
     if kind == "generate_until" and len(arguments) == 2:
         return _generate_request(*arguments, repeats=instance.repeats or 1, seed=seed)
     raise TaskError(
-        f"lm-eval task '{instance.task_name}' asks for {kind} with {len(arguments)} arguments",
+        f"lm-eval task '{instance.task_name}' asks for {kind} with "
+        f"{plural(len(arguments), 'argument')}",
         hint="only tasks on text alone can run",
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from babelbits.errors import TaskError
+from babelbits.words import agreeing, plural
 
 _FIXED = "first_n"
 """lm-eval's sampler for examples whose order is part of the task."""
@@ -71,7 +72,7 @@ def _few_shot_pool(task: Any, name: str) -> Iterable[Any]:
 
 def _too_few(name: str, there: int, asked: int) -> TaskError:
     return TaskError(
-        f"task '{name}' has {there} few-shot examples, {asked} were asked for",
+        f"task '{name}' has {plural(there, 'few-shot example')}, {asked} were asked for",
         hint=f"write shots = {there} in its [[tasks]]",
     )
 
@@ -92,5 +93,11 @@ def shot_note(task: Any, shots: int) -> tuple[str, ...]:
     )
     asked = config.test_split or config.validation_split
     if shots and pool is not None and pool == asked:
-        return (f"the {shots} examples are items of the split '{asked}', which is asked as well",)
+        return (
+            (
+                f"the {plural(shots, 'example')} "
+                f"{agreeing(shots, 'is an item', 'are items')} of the split "
+                f"'{asked}', which is asked as well"
+            ),
+        )
     return ()

@@ -16,6 +16,7 @@ from typing import Any
 from babelbits.errors import TaskError
 from babelbits.tasks import local_tables
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, read_text
+from babelbits.words import plural
 
 Splits = Mapping[str, list[Row]]
 
@@ -150,7 +151,7 @@ def _repair_xcopa(
     repaired = [row | _majority(votes, row.get("idx")) for row in rows]
     wrong = sum(row != better for row, better in zip(rows, repaired, strict=True))
     note = (
-        f"`question` (cause or effect) repaired in {wrong} of {len(rows)} items: "
+        f"`question` (cause or effect) repaired in {wrong} of {plural(len(rows), 'item')}: "
         "upstream's file disagrees with the other languages"
     )
     return repaired, note if wrong else None

@@ -4,7 +4,6 @@ Decoding is greedy and stops at a line's end. The number may stand in any script
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import cast
 
 from babelbits.errors import TaskError
@@ -22,13 +21,13 @@ class MathTask(OwnTask):
 
     metrics = (Metric(name="exact_match", kind="binary"),)
     output_type = "generation"
-    scorer_version = "math 1: first number, any script's digits"
+    scorer_version = "math 2: first number, any script's digits"
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The question, to be continued."""
         question = text_field(row, "question", where)
         answer = text_field(row, "answer", where)
-        if first_number(answer) is None:
+        if first_number(answer, self.language) is None:
             raise TaskError(f"the answer {answer!r:.80} holds no number", where=where)
         request = GenerateRequest(prompt=question, max_new_tokens=MAX_NEW_TOKENS, stop=("\n",))
         return (request,), answer
@@ -36,7 +35,8 @@ class MathTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the first number is the answer; no number is a wrong answer."""
         reply = cast(Generation, replies[0])
-        right = first_number(reply.texts[0]) == cast(Decimal, first_number(item.target))
+        target = first_number(item.target, self.language)  # never None: `build` has seen to it
+        right = first_number(reply.texts[0], self.language) == target
         return Outcome(
             output=reply.texts[0],
             scores={"exact_match": float(right)},

@@ -19,6 +19,7 @@ from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest
 from babelbits.tasks.ntrex import ntrex_file
 from babelbits.tasks.own import OwnTask, missing_language
 from babelbits.tasks.reading import Row, read_lines, text_field
+from babelbits.words import plural
 
 _UNSPACED = ("Jpan", "Hans", "Hant")
 """Scripts that put nothing between two sentences."""
@@ -86,7 +87,10 @@ def _document_ids(folder: Path, expected: int) -> list[str]:
     path = folder / "DOCUMENT_IDS.tsv"
     names = [line.partition("\t")[0] for line in read_lines(path)]
     if len(names) != expected:
-        raise TaskError(f"{len(names)} document ids for {expected} segments", where=str(path))
+        raise TaskError(
+            f"{plural(len(names), 'document id')} for {plural(expected, 'segment')}",
+            where=str(path),
+        )
     return names
 
 

@@ -31,6 +31,7 @@ from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo, all_suites
 from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments, wanted
 from babelbits.tasks.translation_metrics import chance_level, notes, segment_metrics, signatures
+from babelbits.words import plural
 
 MAX_NEW_TOKENS = 256
 """For English, where the longest segment of NTREX has 63 words; see `tasks.limits`."""
@@ -144,7 +145,8 @@ class TranslationTask(OwnTask):
         pairs = self._pairs(EXAMPLES) if shots else []
         if len(pairs) < shots:
             raise TaskError(
-                f"task '{self.name}' has {len(pairs)} few-shot examples, {shots} were asked for"
+                f"task '{self.name}' has "
+                f"{plural(len(pairs), 'few-shot example')}, {shots} were asked for"
             )
         source, into = self._names
         blocks = [f"Translate from {source} into {into}.\n\n"]
@@ -167,7 +169,8 @@ class TranslationTask(OwnTask):
         where, references = self._segments(self.into, split)
         if len(sources) != len(references):
             raise TaskError(
-                f"{len(references)} segments, but {len(sources)} in '{self.source}'", where=where
+                f"{plural(len(references), 'segment')}, but {len(sources)} in '{self.source}'",
+                where=where,
             )
         return [(where, a, b) for a, b in zip(sources, references, strict=True)]
 

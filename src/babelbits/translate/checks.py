@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from babelbits.translate.units import Unit
+from babelbits.words import plural
 
 _LETTERS_TO_DIFFER = 15
 """A text with fewer letters may be the same in both languages: a name, a unit."""
@@ -90,7 +91,7 @@ def _of_piece(source: str, text: str) -> Iterator[tuple[str, str]]:
 def _lines(source: str, text: str) -> Iterator[tuple[str, str]]:
     ours, theirs = source.split("\n"), text.split("\n")
     if len(ours) != len(theirs):
-        yield "lines", f"{len(theirs)} lines in place of {len(ours)}"
+        yield "lines", f"{plural(len(theirs), 'line')} in place of {len(ours)}"
     elif [not line.strip() for line in ours] != [not line.strip() for line in theirs]:
         yield "lines", "blank lines are in other places"
 

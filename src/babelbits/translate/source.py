@@ -16,6 +16,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 from babelbits.translate.job import Job
 from babelbits.translate.units import Unit, unit_of_row, unit_of_text
+from babelbits.words import agreeing, plural
 
 _LAYOUTS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
     (frozenset({"prompt", "options", "target"}), ("context", "prompt", "options")),
@@ -90,7 +91,8 @@ def _of_rows(rows: list[Row], job: Job) -> Source:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise TaskError(
-            f"{len(twice)} ids name several rows, for example {twice[0]!r}",
+            f"{plural(len(twice), 'id')} {agreeing(len(twice), 'names', 'name')} "
+            f"several rows, for example {twice[0]!r}",
             where=where,
             hint="a translation is found again by its id: make ids unique",
         )

@@ -119,7 +119,7 @@ def test_lm_eval_the_newest_file_of_a_task_is_read_and_said(copy: Path) -> None:
     newer.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
     run = read_run(copy)
     assert len(by_task(run)["mgsm_direct_sw"].items) == 4
-    assert any("1 older files left out" in note for note in run.notes)
+    assert any("1 older file left out" in note for note in run.notes)
 
 
 def test_lm_eval_a_shared_cache_is_doubted(copy: Path) -> None:

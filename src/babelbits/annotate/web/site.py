@@ -13,6 +13,7 @@ from babelbits.annotate.auth import Visitor
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.interface import FALLBACK, Interface, available, interface
 from babelbits.annotate.limits import Limiter
+from babelbits.words import plural
 
 RATER, OWNER = "rater", "owner"
 """Names of the two cookies."""
@@ -67,13 +68,15 @@ class Site:
 
 def make_templates() -> Environment:
     """Templates of the app; everything is escaped, and a missing value is an error."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("babelbits.annotate", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["plural"] = plural
+    return environment
 
 
 def get_site(request: Request) -> Site:

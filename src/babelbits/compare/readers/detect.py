@@ -14,6 +14,7 @@ from babelbits.compare.readers import (
 )
 from babelbits.compare.readers.record import ForeignRun
 from babelbits.errors import TaskError
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def _held(path: Path) -> str:
     if not path.is_dir() and not path.is_file():
         return "neither a file nor a folder"
     if path.is_file():
-        return f"a file of {path.stat().st_size:,} bytes"
+        return f"a file of {plural(path.stat().st_size, 'byte')}"
     names = sorted(file.name for file in path.iterdir())
     if not names:
         return "the folder is empty"

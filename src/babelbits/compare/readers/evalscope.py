@@ -14,6 +14,7 @@ from babelbits.compare.readers import files
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.words import plural
 
 
 def looks_like(path: Path) -> bool:
@@ -43,14 +44,16 @@ def read(path: Path) -> ForeignRun:
     models = sorted({file.parent for file in found})
     if len(models) > 1:
         raise TaskError(
-            f"the folder holds the reviews of {len(models)} models",
+            f"the folder holds the reviews of {plural(len(models), 'model')}",
             where=str(path),
             hint=f"name one of them: {', '.join(map(str, models[:4]))}",
         )
     notes = []
     runs = [] if path.is_file() else [p for p in path.rglob("reviews") if p.is_dir()]
     if len(runs) > 1:
-        notes.append(f"{len(runs) - 1} older runs left out; the newest is read ({models[0]})")
+        notes.append(
+            f"{plural(len(runs) - 1, 'older run')} left out; the newest is read ({models[0]})"
+        )
     return ForeignRun(
         path=path, tool="EvalScope", tasks=tuple(map(_task, found)), notes=tuple(notes)
     )

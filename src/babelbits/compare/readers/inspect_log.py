@@ -17,6 +17,7 @@ from babelbits.compare.readers import files
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.words import plural
 
 _ZSTANDARD = 93
 _WORDS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
@@ -48,7 +49,7 @@ def read(path: Path) -> ForeignRun:
         older += name in newest
         if name not in newest or newest[name][0] <= created:
             newest[name] = (created, header, samples, log)
-    notes = [f"{older} older logs left out; the newest is read"] if older else []
+    notes = [f"{plural(older, 'older log')} left out; the newest is read"] if older else []
     empty = next((name for name, log in newest.items() if not log[2]), None)
     if empty is not None:
         raise TaskError(f"task '{empty}' has no samples", where=str(newest[empty][3]))

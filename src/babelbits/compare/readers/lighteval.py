@@ -17,6 +17,7 @@ from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.words import plural
 
 _DETAILS = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.parquet")
 
@@ -39,12 +40,12 @@ def read(path: Path) -> ForeignRun:
     if len(models) > 1:
         names = ", ".join(sorted(map(str, models))[:4])
         raise TaskError(
-            f"the folder holds the details of {len(models)} models",
+            f"the folder holds the details of {plural(len(models), 'model')}",
             where=str(path),
             hint=f"name one of them: {names}",
         )
     older = sum(len(versions) - 1 for versions in found.values())
-    notes = [f"{older} older files left out; the newest is read"] if older else []
+    notes = [f"{plural(older, 'older file')} left out; the newest is read"] if older else []
     tasks = [_task(name, max(versions)[1]) for name, versions in found.items()]
     return ForeignRun(path=path, tool="lighteval", tasks=tuple(tasks), notes=tuple(notes))
 

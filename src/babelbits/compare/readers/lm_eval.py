@@ -21,6 +21,7 @@ from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.words import plural
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
 
@@ -106,7 +107,7 @@ def _newest(path: Path) -> tuple[dict[str, Path], list[str]]:
     if len(folders) > 1:
         names = ", ".join(sorted(str(folder) for folder in folders)[:4])
         raise TaskError(
-            f"the folder holds the output of {len(folders)} models",
+            f"the folder holds the output of {plural(len(folders), 'model')}",
             where=str(path),
             hint=f"name one of them: {names}",
         )
@@ -114,7 +115,9 @@ def _newest(path: Path) -> tuple[dict[str, Path], list[str]]:
     notes = []
     if older:
         names = ", ".join(list(older)[:4]) + (" …" if len(older) > 4 else "")
-        notes.append(f"{sum(older.values())} older files left out; the newest is read ({names})")
+        notes.append(
+            f"{plural(sum(older.values()), 'older file')} left out; the newest is read ({names})"
+        )
     return {task: max(versions)[1] for task, versions in found.items()}, notes
 
 

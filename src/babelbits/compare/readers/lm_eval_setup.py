@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from babelbits.compare.readers import files
+from babelbits.words import plural
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Functions are logged with their place in memory, which is another one in every run."""
@@ -63,4 +64,7 @@ def limit_note(results: files.Row) -> Iterator[str]:
     ]
     if limited:
         used, whole = (sum(column) for column in zip(*limited, strict=True))
-        yield f"a run with --limit: {used:,} of {whole:,} items in {len(limited)} tasks"
+        yield (
+            f"a run with --limit: {used:,} of {plural(whole, 'item')} in "
+            f"{plural(len(limited), 'task')}"
+        )

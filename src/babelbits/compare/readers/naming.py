@@ -19,6 +19,7 @@ from babelbits.compare.readers.files import read_text
 from babelbits.compare.readers.record import Divergence, ForeignTask
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.languages import resolve
+from babelbits.words import plural
 
 _LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}")
 """'lighteval|xcopa_swa_mcf|0|0' and 'xcopa_swa_mcf|0' as lighteval writes them."""
@@ -208,7 +209,7 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
     unknown = [name for name in left if name not in found]
     if unknown:
         raise StudyError(
-            f"the language of {len(unknown)} tasks is not known: {', '.join(unknown[:8])}"
+            f"the language of {plural(len(unknown), 'task')} is not known: {', '.join(unknown[:8])}"
             f"{' …' if len(unknown) > 8 else ''}",
             hint="say it in a file for --languages:\n    [tasks]\n"
             + "\n".join(f'    "{name}" = "de"' for name in unknown[:3]),

@@ -23,6 +23,7 @@ from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTas
 from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import digest
+from babelbits.words import plural
 
 REQUIRED = ("item_id", "language", "score")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -82,7 +83,9 @@ def _rows(path: Path) -> Iterator[tuple[str, files.Row]]:
             if row:
                 where = f"{path}:{reader.line_num}"
                 if len(row) != len(head):
-                    raise TaskError(f"{len(row)} fields, the head has {len(head)}", where=where)
+                    raise TaskError(
+                        f"{plural(len(row), 'field')}, the head has {len(head)}", where=where
+                    )
                 yield where, dict(zip(head, row, strict=True))
     except csv.Error as error:
         raise TaskError(f"not CSV: {error}", where=f"{path}:{reader.line_num}") from error

@@ -18,6 +18,7 @@ from babelbits.engines.endpoint.faults import (
     of_error_object,
     quoted,
 )
+from babelbits.words import plural
 
 _FINISHED: Mapping[str, Literal["stop", "length"]] = {
     "stop": "stop",
@@ -61,7 +62,7 @@ def read_completion(raw: bytes, *, model: str, answers_as: str | None = None) ->
         what = (
             f"an HTML page in place of JSON ({html_title(text)}); check the URL"
             if is_html(text)
-            else f"the reply is no whole JSON ({len(raw):,} bytes): {quoted(str(error))}"
+            else f"the reply is no whole JSON ({plural(len(raw), 'byte')}): {quoted(str(error))}"
         )
         return Fault(kind="malformed", message=what, retry=True, maybe_charged=True)
     if not isinstance(reply, dict):

@@ -27,6 +27,7 @@ from babelbits.engines.endpoint.faults import Fault, Usage
 from babelbits.engines.endpoint.pace import Pace, back_off
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.engines.endpoint.transport import Transport
+from babelbits.words import plural
 
 _TOKENS_PER_MESSAGE, _TOKENS_PER_PROMPT = 64, 256
 """Allowance for chat templates and default system prompts."""
@@ -332,7 +333,9 @@ class EndpointModel:
         elif fault.kind in ("server_error", "timeout"):
             run.failed_in_row += 1
             if run.failed_in_row >= max(_HOPELESS, 2 * self._settings.concurrency):
-                run.lost = f"{run.failed_in_row} requests in a row failed: {fault.message}"
+                run.lost = (
+                    f"{plural(run.failed_in_row, 'request')} in a row failed: {fault.message}"
+                )
         if fault.kind == "over_budget":
             attempts -= 1
         return ChatFailure(kind=fault.kind, message=fault.message, attempts=attempts, cost=cost)

@@ -25,6 +25,7 @@ from babelbits.formats.linear import linear_loading
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
+from babelbits.words import agreeing, plural
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _DEFAULT_CONTEXT = 2048
@@ -194,7 +195,8 @@ def _model(
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
-            f"{len(missing)} weights are missing from the checkpoint, e.g. {missing[0]}",
+            f"{plural(len(missing), 'weight')} "
+            f"{agreeing(len(missing), 'is', 'are')} missing from the checkpoint, e.g. {missing[0]}",
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from babelbits.errors import EngineError
 from babelbits.llamacpp import library
+from babelbits.words import plural
 
 _REASONS = {1: "its memory is full", 2: "it was interrupted"}
 """What `llama_decode` returns without saying more, see llama.h."""
@@ -90,7 +91,8 @@ class Session:
             context = api.llama_init_from_model(model, settings)
         if not context:
             raise EngineError(
-                f"llama.cpp cannot make a context of {cells} tokens: {library.last_of(said)}",
+                f"llama.cpp cannot make a context of {plural(cells, 'token')}: "
+                f"{library.last_of(said)}",
                 hint="lower token_budget in [engine] if memory is short",
             )
         self._api = api
@@ -114,7 +116,9 @@ class Session:
             status = self._api.llama_decode(self._context, buffers.batch)
         if status != 0:
             why = _REASONS.get(status) or library.last_of(said)
-            raise EngineError(f"llama.cpp could not decode {len(batch.tokens)} tokens: {why}")
+            raise EngineError(
+                f"llama.cpp could not decode {plural(len(batch.tokens), 'token')}: {why}"
+            )
         if not batch.wanted:
             return np.empty((0, self.vocabulary), np.float32)
         logits = self._api.llama_get_logits(self._context)

@@ -14,6 +14,7 @@ from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.votes import Verdict, Vote
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import read_jsonl, read_text
+from babelbits.words import agreeing, plural
 
 _SHOWN = 3
 """Unknown items that an error names."""
@@ -65,7 +66,8 @@ def read_foreign(
     unknown = [vote for vote in known if index.find(vote) is None]
     if unknown:
         raise TaskError(
-            f"{len(unknown)} of {len(known)} judgments are about no known pair: "
+            f"{len(unknown)} of {plural(len(known), 'judgment')} "
+            f"{agreeing(len(unknown), 'is', 'are')} about no known pair: "
             + "; ".join(vote.where for vote in unknown[:_SHOWN]),
             where=str(path),
             hint="give the pairs file that these judgments were collected on",

@@ -17,6 +17,7 @@ from babelbits.judge.grading.graded import graded, taken, ungraded
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import Effect
 from babelbits.stats.equivalence import inside_margin
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +128,11 @@ def _bounded(
     verdict, reason = effect.verdict, effect.reason
     if verdict == "equivalent" and not (_is_inside(worst) and _is_inside(best)):
         verdict = "undecided"
-        reason = f"inside the margin, but not with the {n_ungraded} ungraded items either way"
+        reason = (
+            f"inside the margin, but not with the {plural(n_ungraded, 'ungraded item')} either way"
+        )
     elif verdict in ("worse", "better") and worst.delta * best.delta <= 0:
-        reason = f"{reason}; the {n_ungraded} ungraded items could undo it"
+        reason = f"{reason}; the {plural(n_ungraded, 'ungraded item')} could undo it"
     return GradedEffect(
         effect=replace(effect, verdict=verdict, reason=reason),
         n_ungraded=n_ungraded,

@@ -8,6 +8,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+function plural(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -81,7 +85,7 @@ function showRows() {
   page = Math.min(Math.max(page, 0), pages - 1);
   const shown = new Set(found.slice(page * ROWS_ON_A_PAGE, (page + 1) * ROWS_ON_A_PAGE));
   for (const row of rows) row.hidden = !shown.has(row);
-  $("output", filters).textContent = `${found.length} of ${rows.length} comparisons`;
+  $("output", filters).textContent = `${found.length} of ${plural(rows.length, "comparison")}`;
   pager.hidden = pages === 1;
   $("span", pager).textContent = `page ${page + 1} of ${pages}`;
 }
@@ -216,7 +220,7 @@ function side(name, item, cell) {
   const title = name === "before" ? "baseline" : cell.variant;
   const notes = [`score ${number(arm.score)}`];
   if (arm.cut) notes.push("cut at the length limit");
-  if (arm.lost) notes.push(`prompt lost its first ${arm.lost} tokens`);
+  if (arm.lost) notes.push(`prompt lost its first ${plural(arm.lost, "token")}`);
   if (arm.remark) notes.push(arm.remark);
   if (arm.failure) notes.push(`failed: ${arm.failure}`);
   const edges = name === "before" ? item.gone : item.new;

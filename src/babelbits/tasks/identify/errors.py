@@ -18,6 +18,7 @@ from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.tasks.identify.base import Identifier, same_language
+from babelbits.words import plural
 
 FILE = "errors.json"
 _WORTH_TELLING = 5
@@ -77,7 +78,9 @@ def error_note(identifier: Identifier, language: str) -> str:
     head = f"languages identified by {identifier.name}"
     if found is None:
         return f"{head}; its error rate in {language} is not on record"
-    said = f"{head}: wrong on {found.rate:.1%} of {found.n_lines:,} NTREX lines in {language}"
+    said = (
+        f"{head}: wrong on {found.rate:.1%} of {plural(found.n_lines, 'NTREX line')} in {language}"
+    )
     label, count = found.mistaken_for[0] if found.mistaken_for else ("", 0)
     return said if count < _WORTH_TELLING else f"{said}, most often taken for {label} ({count})"
 

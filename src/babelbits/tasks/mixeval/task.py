@@ -35,6 +35,7 @@ from babelbits.tasks.mixeval.letters import chosen
 from babelbits.tasks.own import OutputType, OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
+from babelbits.words import plural
 
 Mode = Literal["constrained", "written"]
 LETTER_TOKENS = 64
@@ -216,7 +217,8 @@ def _gold(row: Row, options: Sequence[str], where: str) -> int:
         place = int(place)
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(options):
         raise TaskError(
-            f"'target' must be the place of one of {len(options)} options, found {target!r:.80}",
+            "'target' must be the place of one of "
+            f"{plural(len(options), 'option')}, found {target!r:.80}",
             where=where,
         )
     return place

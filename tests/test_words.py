@@ -1,0 +1,130 @@
+"""One item, two items. English plurals: Quirk et al. 1985, A Comprehensive Grammar, 5.80-5.82."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from babelbits.words import agreeing, every, plural
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
+
+LEFT_AS_THEY_ARE = {
+    # part of a recipe or of a cell's identity, where not a letter may change
+    ("compare/calibrations.py", "found.n_units"),
+    ("compare/contrasts.py", "numbers.size"),
+    ("compare/inference.py", "test.resamples"),
+    ("compare/inference.py", "flip.resamples"),
+    ("tasks/asking.py", "self._sampling.samples"),
+    ("tasks/extended.py", "talk.tokens"),
+    ("tasks/extended.py", "talk.turns"),
+    # never one
+    ("cli/recommend.py", "count"),
+    ("study/manner.py", "bucket"),
+    ("tasks/language_confusion/rules.py", "len(wrong)"),
+    # a number with decimals, or another noun's
+    ("store/thoughts.py", "self.tokens / self.thinking"),
+    ("tasks/limits.py", "self._found.ratio"),
+    ("cli/annotate.py", "draft.n_identical"),
+    # no numbers
+    ("judge/summary.py", "' and '.join(kinds)"),
+    ("report/gaps.py", "text"),
+    ("report/gaps.py", "few"),
+    ("study/manner.py", "name"),
+    ("tasks/language_confusion/data.py", "setting"),
+}
+"""Files, and the expressions in them that stand before a plural as they are."""
+
+
+@pytest.mark.parametrize(
+    ("count", "word", "expected"),
+    [
+        (0, "item", "0 items"),
+        (1, "item", "1 item"),
+        (2, "item", "2 items"),
+        (1234, "failed item", "1,234 failed items"),
+        (2, "family", "2 families"),
+        (2, "day", "2 days"),
+        (2, "match", "2 matches"),
+        (1, "match", "1 match"),
+        (2, "loss", "2 losses"),
+    ],
+)
+def test_plural(count: int, word: str, expected: str) -> None:
+    assert plural(count, word) == expected
+
+
+def test_words_with_a_plural_of_their_own() -> None:
+    assert plural(2, "matrix", "matrices") == "2 matrices"
+    assert plural(1, "matrix", "matrices") == "1 matrix"
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, "the only cell"), (2, "all 2 cells")])
+def test_every(count: int, expected: str) -> None:
+    assert every(count, "cell") == expected
+
+
+def test_verbs_agree() -> None:
+    assert [agreeing(n, "is", "are") for n in (0, 1, 2)] == ["are", "is", "are"]
+
+
+# --- the source ---------------------------------------------------------------------------------
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if not name.startswith("stats/"):  # shapes of arrays, for programmers
+            yield name, ast.parse(path.read_text("utf-8"))
+
+
+def counted_words() -> set[str]:
+    """Nouns that any call of `plural` or `every` counts, in the plural."""
+    found = set()
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id in ("plural", "every") and len(node.args) >= 2:
+                word = node.args[-1]
+                if isinstance(word, ast.Constant) and len(node.args) == 2:
+                    found.add(plural(2, str(word.value)).split()[-1])
+                elif isinstance(word, ast.Constant):
+                    found.add(str(word.value).split()[-1])
+    return found
+
+
+def is_constant(node: ast.expr) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name.lstrip("_").isupper()
+
+
+def bare_counts(tree: ast.Module, words: set[str]) -> Iterator[tuple[int, str, str]]:
+    """Where an f-string has a number before a counted word: line, expression, words behind it."""
+    pattern = re.compile(rf" (?:(?!of |in |the |and )[a-zA-Z-]+ ){{0,2}}({'|'.join(words)})\b")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for value, text in zip(node.values, node.values[1:], strict=False):
+            if not (isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant)):
+                continue
+            found = pattern.match(str(text.value))
+            called = isinstance(value.value, ast.Call) and isinstance(value.value.func, ast.Name)
+            helped = called and value.value.func.id in ("plural", "every", "agreeing")
+            if found and not helped and not is_constant(value.value):
+                yield node.lineno, ast.unparse(value.value), found[0]
+
+
+def test_every_count_in_a_sentence_agrees_with_its_noun() -> None:
+    """Where it does not: `plural(n, 'item')` in place of `{n} items`."""
+    words = counted_words()
+    assert {"items", "cells", "languages", "matrices"} <= words
+    found = {
+        (name, expression): f"line {line}: {{{expression}}}{text}"
+        for name, tree in trees()
+        for line, expression, text in bare_counts(tree, words)
+    }
+    assert {key: line for key, line in found.items() if key not in LEFT_AS_THEY_ARE} == {}
+    assert found.keys() == LEFT_AS_THEY_ARE, "no entry is left over"
