@@ -90,15 +90,13 @@ def record(
     assert cell.task is not None
     items = cell.task.items()
     store.save_plan("", plan.metas)
-    with store.writer(cell.meta) as writer:
+    with store.writer(cell.meta, weights_hash=weights_hash) as writer:
         missing = writer.missing_batches()
         for number, indices in missing:
             if batches is None or number in batches:
                 writer.append(number, [row(items[i], cell.variant) for i in indices], seconds=1.5)
         if not writer.missing_batches():
-            writer.finish(
-                weights_hash=weights_hash, machine=estimate.machine(), library_versions={}
-            )
+            writer.finish(machine=estimate.machine(), library_versions={})
 
 
 def test_a_fresh_study_misses_everything_and_the_aa_cell_is_the_baseline_again(file: Path) -> None:

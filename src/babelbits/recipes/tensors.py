@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babelbits.errors import ModelError
@@ -58,13 +58,31 @@ class Stored:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a checkpoint: those its index names, or all there are."""
+    """The safetensors files of a checkpoint: those its index names, or all there are.
+
+    Raises
+    ------
+    ModelError
+        If the index cannot be read, or names a file outside the folder.
+    """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return tuple(folder / name for name in sorted(names))
+        return tuple(folder / name for name in sorted(_names_of_index(index)))
     single = folder / "model.safetensors"
     return (single,) if single.is_file() else tuple(sorted(folder.glob("*.safetensors")))
+
+
+def _names_of_index(index: Path) -> set[str]:
+    """Files that an index names, each inside the index's folder."""
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        paths = [PurePosixPath(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"this index cannot be read: {error}", where=str(index)) from error
+    for path in paths:
+        if path.is_absolute() or ".." in path.parts:
+            raise ModelError(f"the index names a file outside the folder: {path}", where=str(index))
+    return {str(path) for path in paths}
 
 
 def read_header(file: Path) -> dict[str, Stored]:

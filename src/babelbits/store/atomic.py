@@ -6,6 +6,7 @@ sees the old file or the new one. Never used for growing files: those are journa
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: its files are private, and results are for the group that shares the folder.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        unique = f"{os.getpid()}.{threading.get_ident()}"
+        temporary = path.with_name(f".{path.name}.{unique}.partial")
         try:
             with temporary.open("wb") as file:
                 file.write(content)

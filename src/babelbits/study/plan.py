@@ -5,6 +5,7 @@ torch; a task that has not been built (because that would import lm-eval) is in 
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,7 +15,7 @@ from babelbits.engines.base import EngineIdentity
 from babelbits.errors import MissingDataError, RecipeError, StudyError
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
-from babelbits.store import CellStatus
+from babelbits.store import CellStatus, same_weights
 from babelbits.study import estimate
 from babelbits.study.base_model import BaseModel
 from babelbits.study.changes import what_changed
@@ -103,6 +104,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         for replicate in ((0, 1) if variant.label == BASELINE and study.analysis.aa else (0,))
         for key, task in built.items()
     )
+    cells = _without_mixtures(cells, variants)
     return Plan(
         study=study,
         base=base,
@@ -251,6 +253,7 @@ def _with_status(
         seconds=estimate.seconds(
             context.timings, recipe=step.recipe, suite=step.suite, n_items=left
         ),
+        recorded=status,
     )
 
 
@@ -259,17 +262,43 @@ def _state(
 ) -> tuple[CellState, str]:
     """State and reason: what the store says, what weights it was recorded with, what changed."""
     weights = _weights_hash(variant, context)
-    recorded = status.weights_hash
-    if status.state == "done" and None not in (weights, recorded) and weights != recorded:
-        return (
-            "stale",
-            f"weights changed: recorded with {str(recorded)[:8]}, now {str(weights)[:8]}",
-        )
+    if (
+        status.state in ("done", "partial")
+        and weights is not None
+        and not same_weights(meta, status, weights)
+    ):
+        before = "unknown ones" if status.weights_hash is None else status.weights_hash[:8]
+        return "stale", f"weights changed: recorded with {before}, now {weights[:8]}"
     if status.state == "missing":
         former = context.former.get(_former_key(meta))
         change = None if former is None else what_changed(former.identity, meta.identity)
         return "missing", f"changed: {change}" if change else status.reason
     return status.state, status.reason
+
+
+def _without_mixtures(
+    cells: tuple[CellStep, ...], variants: Iterable[VariantStep]
+) -> tuple[CellStep, ...]:
+    """Cells of a variant that is not there must agree on its weights, or the fewer run again."""
+    gone = {step.label for step in variants if step.state == "missing"}
+    recorded: dict[str, Counter[str]] = {label: Counter() for label in gone}
+    for cell in cells:
+        if cell.variant in gone and cell.recorded and cell.recorded.weights_hash:
+            recorded[cell.variant][cell.recorded.weights_hash] += 1
+    usual = {label: count.most_common(1)[0][0] for label, count in recorded.items() if count}
+    return tuple(
+        replace(cell, state="stale", n_done=0, reason="recorded with other weights than the rest")
+        if _differs(cell, usual.get(cell.variant))
+        else cell
+        for cell in cells
+    )
+
+
+def _differs(cell: CellStep, weights: str | None) -> bool:
+    """Whether a cell holds results of other weights than these."""
+    if weights is None or cell.meta is None or cell.recorded is None:
+        return False
+    return cell.state in ("done", "partial") and not same_weights(cell.meta, cell.recorded, weights)
 
 
 def _weights_hash(variant: VariantStep, context: _Context) -> str | None:
