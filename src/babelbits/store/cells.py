@@ -1,15 +1,16 @@
 """One cell on disk: a growing journal, then a Parquet file, and last of all its DONE record.
 
-A batch of items is recorded whole or repeated whole. The journal's first record and DONE name the
-weights that computed the cell, by their hash; a cell never holds results of two. A cell is complete if and only if its DONE
-record agrees with the Parquet file's bytes; reports are built from such cells alone.
+A batch of items is recorded whole or repeated whole. A cell is complete if and only if its DONE
+record agrees with the Parquet file's bytes; reports are built from such cells alone. The journal's
+first record and DONE name the weights that computed the cell, by their hash; a cell never holds
+results of two.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +36,8 @@ class CellStatus:
     """In words, e.g. '37 of 250 items recorded'."""
     weights_hash: str | None = None
     """Weights that produced what is recorded; None where nothing is, or it does not say."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that computed a finished cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Done:
 
 
 _DONE_FIELDS = frozenset(field.name for field in dataclasses.fields(Done))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recorded:
@@ -130,6 +134,7 @@ def status(folder: Path, *, n_items: int) -> CellStatus:
                 n_recorded=done.n_items,
                 reason=f"all {done.n_items} items recorded" if done.n_planned is None else early,
                 weights_hash=done.weights_hash,
+                libraries=done.library_versions,
             )
         recorded = _recorded(folder)
     except CorruptRecordError as error:

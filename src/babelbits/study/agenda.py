@@ -101,8 +101,10 @@ class Agenda:
         for number, cell in enumerate(self._cells):
             if cell.variant != label or cell.state != "done" or number not in self._done:
                 continue
-            if cell.meta and cell.recorded and not same_weights(
-                cell.meta, cell.recorded, weights_hash
+            if (
+                cell.meta
+                and cell.recorded
+                and not same_weights(cell.meta, cell.recorded, weights_hash)
             ):
                 self._done.discard(number)
                 self._open[label].append(number)

@@ -22,8 +22,10 @@ from babelbits.study.changes import what_changed
 from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    cell_libraries,
     engine_family,
     engine_identity,
+    former_identity,
     identity_hash,
     variant_identity,
 )
@@ -239,6 +241,8 @@ def _with_status(
     """The step with what the store holds of it."""
     meta = _meta(variant, built, step.replicate, context)
     status = context.store.status(meta)
+    if status.state == "missing" and (former := _made_before(meta, context)) is not None:
+        meta, status = former
     state, reason = _state(status, meta, variant, context)
     n_done = status.n_recorded if state in ("done", "partial") else 0
     left = 0 if state == "done" else built.n_items - n_done
@@ -255,6 +259,19 @@ def _with_status(
         ),
         recorded=status,
     )
+
+
+def _made_before(meta: CellMeta, context: _Context) -> tuple[CellMeta, CellStatus] | None:
+    """The finished cell of a release whose ids left out libraries, if it had the same ones."""
+    identity = former_identity(meta.identity)
+    former = replace(meta, cell_id=identity_hash(identity), identity=identity)
+    status = context.store.status(former)
+    if status.state != "done":
+        return None
+    libraries = meta.identity["libraries"]
+    if any(status.libraries.get(name) != version for name, version in libraries.items()):
+        return None
+    return former, replace(status, reason=f"{status.reason}, by a former release")
 
 
 def _state(
@@ -326,6 +343,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         seed=context.study.seed,
         replicate=replicate,
         chat=context.chats.get(info.suite),
+        libraries=cell_libraries(info.scorer_version),
     )
     return CellMeta(
         cell_id=identity_hash(identity),

@@ -51,6 +51,7 @@ _LIBRARIES = (
     "transformers",
     "lm_eval",
     "tokenizers",
+    "evaluate",
     "llama-cpp-python",
 )
 
