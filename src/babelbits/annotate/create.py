@@ -55,6 +55,11 @@ class KeyEntry:
     language: str
     variant: str
 
+    @property
+    def identical(self) -> bool:
+        """Whether both arms wrote the same."""
+        return self.unit is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
