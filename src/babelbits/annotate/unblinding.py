@@ -86,13 +86,14 @@ def unblind(campaign: Campaign, *, reason: str, now: float) -> Unblinded:
     after_rule = [*kept, *identical_ties(kept, key)]
     identical = [asdict(entry) for entry in key if entry.unit is None]
     folder = campaign.folder / FOLDER
-    write_votes(folder / "votes.jsonl", votes)
-    write_votes(folder / "votes_after_rule.jsonl", after_rule)
+    write_votes(folder / "votes.jsonl", votes, private=True)
+    write_votes(folder / "votes_after_rule.jsonl", after_rule, private=True)
     write_atomically(
         folder / "identical.jsonl",
         "".join(f"{canonical_json(one)}\n" for one in identical).encode(),
+        private=True,
     )
-    write_atomically(folder / "key.csv", _key_csv(key, campaign.secret).encode())
+    write_atomically(folder / "key.csv", _key_csv(key, campaign.secret).encode(), private=True)
     return Unblinded(
         folder=folder,
         n_votes=len(judged),

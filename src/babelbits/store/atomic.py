@@ -60,8 +60,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Replace `path` by `content`, or leave it as it was.
+
+    Parameters
+    ----------
+    private : bool
+        For its owner alone (mode 0600), from the first byte on.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         unique = f"{os.getpid()}.{threading.get_ident()}"
         temporary = path.with_name(f".{path.name}.{unique}.partial")
         try:
-            with temporary.open("wb") as file:
+            with open(temporary, "wb", opener=_open_private if private else None) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -83,3 +88,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read."""
+    return os.open(path, flags, 0o600)
