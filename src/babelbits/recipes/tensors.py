@@ -33,6 +33,8 @@ _SIDE = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"
 """What compressed-tensors stores beside '<module>.weight' or '<module>.weight_packed'."""
 _SIDE_INT8 = (".SCB", ".weight_format")
 """What bitsandbytes stores beside an int8 '<module>.weight'."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes; what the safetensors library itself allows."""
 _QUANT_STATE = ".quant_state.bitsandbytes__"
 
 
@@ -97,14 +99,16 @@ def read_header(file: Path) -> dict[str, Stored]:
         size = file.stat().st_size
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
-            if length > size - 8:
-                raise ValueError("its header is longer than the file")
+            if length > min(size - 8, _LONGEST_HEADER):
+                raise ValueError("its header is longer than the file or than any header may be")
             header: JSON = json.loads(stream.read(length))
+        if not isinstance(header, dict):
+            raise TypeError("its header is no JSON object")
         header.pop("__metadata__", None)
         return {
             name: _stored(name, entry, file, 8 + length, size) for name, entry in header.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise ModelError(
             f"not a whole safetensors file: {error}", where=str(file), hint="download it again"
         ) from error
@@ -112,9 +116,12 @@ def read_header(file: Path) -> dict[str, Stored]:
 
 def _stored(name: str, entry: Mapping[str, Any], file: Path, base: int, size: int) -> Stored:
     start, end = entry["data_offsets"]
-    if base + end > size:
+    numbers = [start, end, *entry["shape"]]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        raise ValueError(f"'{name}' has a size that is no number of things")
+    if start > end or base + end > size:
         raise ValueError(f"'{name}' ends after the end of the file")
-    return Stored(name, entry["dtype"], tuple(entry["shape"]), file, base + start, end - start)
+    return Stored(name, str(entry["dtype"]), tuple(entry["shape"]), file, base + start, end - start)
 
 
 def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
