@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
 
 from babelbits.annotate import models
 from babelbits.annotate.database import Database, get_meta
@@ -116,7 +116,7 @@ def _opened(file: Path) -> Iterator[Database]:
         database.close()
 
 
-def _batches(connection: Connection, table: models.Table) -> Iterator[list[dict[str, object]]]:
+def _batches(connection: Connection, table: Table) -> Iterator[list[dict[str, object]]]:
     rows = connection.execute(select(table)).mappings()
     for part in rows.partitions(_ROWS):
         yield [dict(row) for row in part]

@@ -134,8 +134,8 @@ def draft_campaign(pairs: Sequence[AnswerPair], settings: Settings, *, secret: b
         key += _add_pairs(book, groups, settings, secret, stratum=strata[language, variants])
     for language in sorted({unit.language for unit in book.units}):
         _add_checks(book, language, pairs, settings, secret)
-    units, key = _renumbered(_ranked(book.units, secret), key, secret)
-    return Draft(units=units, key=key, notes=tuple(book.notes))
+    units, renumbered = _renumbered(_ranked(book.units, secret), key, secret)
+    return Draft(units=units, key=renumbered, notes=tuple(book.notes))
 
 
 def _check(pairs: Sequence[AnswerPair], settings: Settings) -> None:

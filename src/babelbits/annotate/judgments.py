@@ -79,7 +79,7 @@ def read_judgments(connection: Connection) -> tuple[Judgment, ...]:
 
 def _first_answer(events: Sequence[Any]) -> int:
     """Number of the event: the order of first answers, whatever the clock said."""
-    return min(one.id for one in events if one.kind == "answer")
+    return min(int(one.id) for one in events if one.kind == "answer")
 
 
 def _judgment(row: Any, events: Sequence[Any]) -> Judgment:

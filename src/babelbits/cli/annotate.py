@@ -69,7 +69,12 @@ def annotate() -> None:
 )
 @click.option("--title", default="", help="Shown to raters; says nothing about models.")
 @click.option("--raters", "wanted", default="", help="How many in each language, e.g. ar=3,sw=3.")
-@click.option("--database", help="URL; SQLite in the folder if left out.")
+@click.option(
+    "--database",
+    envvar="BABELBITS_DATABASE",
+    show_envvar=True,
+    help="URL; SQLite in the folder if left out. One with a password belongs in the variable.",
+)
 @click.option("--overlap", default=3, show_default=True, help="Judgments of a shared pair.")
 @click.option(
     "--overlap-share", default=0.3, show_default=True, help="Share of the pairs that are shared."

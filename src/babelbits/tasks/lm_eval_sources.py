@@ -80,7 +80,7 @@ class _Function(str):
 def _parse(text: str) -> Any:
     import yaml  # comes with lm-eval
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # ships no types
         """Reads `!function` as a name, where lm-eval imports it."""
 
     Loader.add_constructor(_FUNCTION, lambda loader, node: _Function(loader.construct_scalar(node)))
