@@ -37,6 +37,10 @@ class Answer:
     """Seconds before the reply."""
     drip: float = 0.0
     """Seconds between single bytes."""
+    head_drip: float = 0.0
+    """Seconds between single bytes of a header that never ends."""
+    endless: bool = False
+    """The body again and again, without a length, until the client goes away."""
 
 
 def says(text: str, *, finish: str = "stop", model: str = "tiny", **more: Any) -> Answer:
@@ -117,9 +121,16 @@ class FakeEndpoint:
                     self.connection.close()
                     self.close_connection = True
                     return
+                self.close_connection = answer.endless or bool(answer.head_drip)
+                if answer.head_drip:
+                    self.wfile.write(f"HTTP/1.1 {answer.status} X\r\nX-Slow: ".encode())
+                    while True:
+                        self.wfile.write(b"a")
+                        time.sleep(answer.head_drip)
                 self.send_response(answer.status)
                 headers = {"Content-Type": "application/json"} | dict(answer.headers)
-                headers["Content-Length"] = str(answer.declared or len(answer.body))
+                if not answer.endless:
+                    headers["Content-Length"] = str(answer.declared or len(answer.body))
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -129,6 +140,8 @@ class FakeEndpoint:
                         self.wfile.flush()
                         time.sleep(answer.drip)
                 else:
+                    self.wfile.write(answer.body)
+                while answer.endless:
                     self.wfile.write(answer.body)
                 if answer.declared:
                     self.close_connection = True

@@ -46,10 +46,10 @@ def record(
     with store.writing():
         store.save_plan(study, [cell.meta for cell in (*cells, *unfinished)])
         for cell in cells:
-            with store.writer(cell.meta) as writer:
+            with store.writer(cell.meta, weights_hash="w") as writer:
                 for number, batch in writer.missing_batches():
                     writer.append(number, [cell.rows[i] for i in batch], seconds=0.1)
-                writer.finish(weights_hash="w", machine="m", library_versions={})
+                writer.finish(machine="m", library_versions={})
     for label, bits in sizes.items():
         # The cells' variant ids are their labels.
         made = replace(synthetic.manifest(label, bits), variant_id=label)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from annotate.campaigns import NOW, invite, make, pairs, plain, rater_id
 from annotate.test_assignment import ask
 from babelbits.annotate import events
-from babelbits.annotate.assignment import Showing
+from babelbits.annotate.assignment import Showing, next_showing
 from babelbits.annotate.events import Answer, RefusedError, Stored
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.judgments import read_judgments
@@ -28,12 +28,17 @@ def shown(campaign: Campaign) -> Showing:
 
 
 def record(
-    campaign: Campaign, shown: Showing, answer: Answer, revision: int, elapsed: float | None = 5.0
+    campaign: Campaign,
+    shown: Showing,
+    answer: Answer,
+    revision: int,
+    elapsed: float | None = 5.0,
+    now: float = NOW,
 ) -> Stored:
     with campaign.database.writing() as connection:
         return events.record_answer(
             connection, shown, answer, campaign.settings,
-            revision=revision, elapsed_ms=elapsed, now=NOW,
+            revision=revision, elapsed_ms=elapsed, now=now,
         )  # fmt: skip
 
 
@@ -112,7 +117,12 @@ def test_one_draft_is_kept_until_there_is_an_answer(campaign: Campaign, shown: S
     for comment in ("a", "ab"):
         with campaign.database.writing() as connection:
             events.save_draft(
-                connection, shown, Answer(choice=None, comment=comment), campaign.settings, now=NOW
+                connection,
+                shown,
+                Answer(choice=None, comment=comment),
+                campaign.settings,
+                revision=1,
+                now=NOW,
             )
     with campaign.database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(draft)) == 1
@@ -120,6 +130,39 @@ def test_one_draft_is_kept_until_there_is_an_answer(campaign: Campaign, shown: S
     record(campaign, shown, Answer(choice=0), 1)
     with campaign.database.reading() as connection:
         assert events.read_draft(connection, shown) is None
+
+
+def test_a_draft_that_arrives_after_its_answer_covers_nothing(
+    campaign: Campaign, shown: Showing
+) -> None:
+    record(campaign, shown, Answer(choice=2), 1)
+    late = Answer(choice=-2, comment="sent before, came after")
+    for revision, kept in ((1, None), (2, late)):
+        with campaign.database.writing() as connection:
+            events.save_draft(
+                connection, shown, late, campaign.settings, revision=revision, now=NOW
+            )
+        with campaign.database.reading() as connection:
+            assert events.read_draft(connection, shown) == kept
+            assert events.current_answer(connection, shown.id)[1] == Answer(choice=2)
+
+
+def test_a_clock_that_is_set_back_changes_no_order(campaign: Campaign, shown: Showing) -> None:
+    record(campaign, shown, Answer(choice=2), 1, now=NOW)
+    with campaign.database.writing() as connection:
+        second = next_showing(
+            connection, shown.rater_id, campaign.settings, secret=campaign.secret, now=NOW - 7200
+        )
+    assert isinstance(second, Showing)
+    record(campaign, second, Answer(choice=-1), 1, now=NOW - 7200)
+    with campaign.database.reading() as connection:
+        assert [one.unit_id for one in read_judgments(connection)] == [
+            shown.unit_id,
+            second.unit_id,
+        ]
+        assert events.one_before(connection, shown.rater_id, None) == second.public_id
+        assert events.one_before(connection, shown.rater_id, second) == shown.public_id
+        assert events.one_before(connection, shown.rater_id, shown) is None
 
 
 def test_activity_renews_the_lease(campaign: Campaign, shown: Showing) -> None:

@@ -40,6 +40,18 @@ def test_what_cannot_be_stored_is_replaced() -> None:
     assert normalised("a\x00b\ud800c\u2028d") == "a\ufffdb\ufffdc\u2028d"
 
 
+def test_invisible_characters_at_the_ends_are_tells_and_go() -> None:
+    tells = ["\ufeff", "\u200b", "\u200e", "\u2060", "\u00ad", "\u00a0", "\u3000", "\u2028", "\x07"]
+    for tell in tells:
+        assert normalised(f"{tell}Svar.{tell}\n{tell}") == "Svar."
+    assert normalised("a\u200bb") == "a\u200bb"  # inside a text it is the text's
+    # Malayalam chillu n is NA, virama, zero-width joiner: the joiner is seen (Unicode 16, 12.9).
+    assert normalised("\u0d28\u0d4d\u200d ") == "\u0d28\u0d4d\u200d"
+    flag = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+    assert normalised(flag) == flag
+    assert normalised("\u200b\u200b") == ""
+
+
 @pytest.mark.parametrize("language", ["en", "ar", "ja", "ur"])
 def test_shuffling_keeps_the_pieces_and_moves_most_of_them(language: str) -> None:
     text = SENTENCES[language]

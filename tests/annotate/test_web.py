@@ -25,6 +25,7 @@ from babelbits.annotate.web.app import make_app
 from babelbits.annotate.web.protection import HEADERS
 
 HOSTILE = "<script>window.pwned=1</script> & \"' {{ 7*7 }} \u202e</div><img src=x onerror=pwned>"
+MULTIPART = {"content-type": "multipart/form-data"}
 PAGE = re.compile(r'data-pair="([^"]+)" data-revision="(\d+)" data-csrf="([^"]+)"')
 
 
@@ -130,13 +131,89 @@ def test_a_link_that_does_not_hold_opens_nothing(
     assert client.post("/api/renew", json={"link": token}).status_code == 403
 
 
-def test_guessing_links_ends_soon(campaign: Campaign, clock: Clock) -> None:
+def test_wrong_links_are_limited_and_lock_nobody_out(campaign: Campaign, clock: Clock) -> None:
+    """A classroom behind one address: what others mistype does not close a right link."""
     client = TestClient(make_app(campaign, clock=clock))
     _, token = invite(campaign, ["en"])
-    assert [client.get(f"/join/x{n}").status_code for n in range(21)] == [403] * 20 + [429]
-    assert client.get(f"/join/{token}").status_code == 429
-    clock.now += 601
+    assert [client.get("/join/typo").status_code for _ in range(21)] == [403] * 20 + [429]
+    codes = [client.get(f"/join/x{n}").status_code for n in range(600)]
+    assert codes == [403] * 579 + [429] * 21  # 21 tries of the link before them
     assert client.get(f"/join/{token}").status_code == 200
+    clock.now += 601
+    assert client.get("/join/typo").status_code == 403
+
+
+def test_wrong_passwords_are_limited_for_the_account_and_right_ones_do_not_count(
+    campaign: Campaign, clock: Clock
+) -> None:
+    client = TestClient(make_app(campaign, clock=clock), follow_redirects=False)
+
+    def login(password: str) -> int:
+        return int(client.post("/owner/login", data={"password": password}).status_code)
+
+    assert [login(PASSWORD) for _ in range(25)] == [303] * 25
+    assert [login("guess") for _ in range(21)] == [403] * 20 + [429]
+    assert login(PASSWORD) == 429  # or guessing would go on
+    clock.now += 601
+    assert login(PASSWORD) == 303
+
+
+def test_two_campaigns_on_one_host_keep_their_sessions_apart(tmp_path: Path, clock: Clock) -> None:
+    one = make(tmp_path / "one", pairs(["en"], 3), plain(), secret=b"1" * 32)
+    two = make(tmp_path / "two", pairs(["en"], 3), plain(), secret=b"2" * 32)
+    raters = [Rater(campaign, clock, invite(campaign, ["en"])[1]) for campaign in (one, two)]
+    raters[1].client.cookies = raters[0].client.cookies  # one browser
+    for rater in raters:
+        rater.agree()
+    for rater in raters:
+        rater.page()
+        assert rater.answer().status_code == 200
+    one.close()
+    two.close()
+
+
+def test_after_unblinding_nothing_is_recorded(campaign: Campaign, rater: Rater) -> None:
+    rater.page()
+    unblind(campaign, reason="test", now=NOW)
+    before = {kind: count(campaign, kind) for kind in ("answer", "shown", "hidden", "back")}
+    assert rater.answer().status_code == 423
+    assert rater.post("/api/event", {"pair": rater.pair, "kind": "hidden"}).status_code == 423
+    assert rater.post("/api/draft", {"pair": rater.pair, "form": {}}).status_code == 423
+    assert rater.post("/api/back", {"pair": rater.pair}).status_code == 423
+    assert before == {kind: count(campaign, kind) for kind in before}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", "/join/%00", {}),
+        ("GET", "/join/" + "x" * 5000, {}),
+        ("GET", "/rate/%ff%fe", {}),
+        ("GET", "/rate", {"headers": {"cookie": "rater=\\x00; a=b; =; ;"}}),
+        ("GET", "/owner", {"headers": {"cookie": "owner=" + "y" * 3000}}),
+        ("GET", "/", {"headers": {"accept-language": ",;q=,--" * 200}}),
+        ("POST", "/api/answer", {"content": b"\xff\xfe{"}),
+        ("POST", "/api/answer", {"content": b'{"pair": "\\ud800"}'}),
+        ("POST", "/api/renew", {"json": {"link": "\x00"}}),
+        ("POST", "/api/renew", {"content": b"["}),
+        (
+            "POST",
+            "/owner/login",
+            {"content": b"%", "headers": {"content-type": "multipart/form-data"}},
+        ),
+        ("POST", "/owner/login", {"data": {"password": "\x00\ud7ff"}}),
+        ("POST", "/interface", {"content": b"x" * 70_000}),
+        ("POST", "/interface", {"content": iter([b"y" * 40_000] * 3)}),
+        ("PUT", "/rate", {}),
+        ("GET", "/static/../../key.json", {}),
+        ("GET", "/static/%00", {}),
+    ],
+)
+def test_strangers_errors_are_never_the_servers(
+    campaign: Campaign, clock: Clock, method: str, path: str, more: dict[str, Any]
+) -> None:
+    client = TestClient(make_app(campaign, clock=clock), raise_server_exceptions=False)
+    assert client.request(method, path, **more).status_code < 500
 
 
 def test_revoking_ends_sessions_at_once(campaign: Campaign, rater: Rater) -> None:

@@ -146,6 +146,17 @@ def test_secrets() -> None:
     assert redacted("HF_TOKEN=abc password: hunter2 sk-0123456789") == (
         "HF_TOKEN=[redacted] password: [redacted] [redacted]"
     )
+    assert redacted("--database postgresql://u:pw@host/b") == (
+        "--database postgresql://[redacted]@host/b"
+    )
+    assert redacted("Authorization: Bearer abc.def-123456") == "Authorization: Bearer [redacted]"
+    for key in ("gsk_0123456789ab", "AIzaSyA0123456789", "ghp_0123456789abcd"):
+        assert redacted(f"with {key}!") == "with [redacted]!"
+    variables = {"MY_API_KEY": "correct-horse", "HOME": "/home/somebody", "SHORT_KEY": "test"}
+    assert redacted("said correct-horse in /home/somebody: a test", environment=variables) == (
+        "said [redacted] in /home/somebody: a test"
+    )
+    assert redacted("see https://example.org/a@b") == "see https://example.org/a@b"
     assert redacted("token_budget is 8192") == "token_budget is 8192"
 
 

@@ -52,8 +52,10 @@ def journal_of_an_open_cell(study: Path) -> Path:
     store = Store(study.parent / "run", smoke=True)
     meta = store.planned()[0]
     rows = read_rows(store.cell_folder(meta.cell_id))
-    store.drop(meta)
-    with store.writer(meta) as writer:
+    weights = store.weights_hash(meta)
+    assert weights is not None
+    shutil.rmtree(store.cell_folder(meta.cell_id))
+    with store.writer(meta, weights_hash=weights) as writer:
         for number, indices in writer.missing_batches()[:2]:
             writer.append(number, [rows[i] for i in indices], seconds=0.1)
     return store.cell_folder(meta.cell_id) / "journal.jsonl"

@@ -52,9 +52,9 @@ def record(
         for one, rows in cells:
             if one.cell_id in unfinished:
                 continue
-            with store.writer(one) as writer:
+            with store.writer(one, weights_hash="w") as writer:
                 writer.append(0, rows, seconds=0.1)
-                writer.finish(weights_hash="w", machine="m", library_versions={})
+                writer.finish(machine="m", library_versions={})
     return folder
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from babelbits.errors import TaskError, UnknownNameError
+from babelbits.judge.book import Book
 from babelbits.judge.foreign import Imported, read_foreign
 from babelbits.judge.pairs import AnswerPair
+from babelbits.judge.summary import SummarySettings
+from babelbits.judge.voices import hear
 
 
 def pair(number: int, *, variant: str = "w4-g@en", text: str = "blått") -> AnswerPair:
@@ -147,9 +150,18 @@ def test_the_last_judgment_counts_and_two_variants_that_said_the_same_both_get_i
 # --- bad input -------------------------------------------------------------------------------
 
 
-def test_a_judgment_on_no_known_pair_is_an_error_that_counts(tmp_path: Path) -> None:
+def test_a_judgment_on_no_known_pair_is_left_out_by_name(tmp_path: Path) -> None:
     rows = ["pair_id,rater,preference", f"{PAIRS[0].pair_id},kari,tie", "beef,kari,tie"]
-    with pytest.raises(TaskError, match=r"1 of 2 judgments is about no known pair: .*line 3"):
+    found = imported(tmp_path / "votes.csv", "\n".join(rows))
+    assert verdicts(found) == [("q1", "kari", "tie", 0.0)]
+    assert [(one.where.rpartition(": ")[2], one.what) for one in found.left_out] == [
+        ("line 3", "it is about no known pair")
+    ]
+
+
+def test_a_file_that_is_mostly_about_other_pairs_is_an_error(tmp_path: Path) -> None:
+    rows = ["pair_id,rater,preference", f"{PAIRS[0].pair_id},kari,tie", "a,kari,tie", "b,ola,tie"]
+    with pytest.raises(TaskError, match=r"2 of 3 judgments cannot be used: .*line 3"):
         imported(tmp_path / "votes.csv", "\n".join(rows))
 
 
@@ -170,7 +182,7 @@ def test_left_without_knowing_the_variants_side_is_an_error(tmp_path: Path) -> N
     ("name", "content", "said"),
     [
         ("x.csv", "rater,preference\nkari,tie\n", "the table lacks pair_id, or left and right"),
-        ("x.csv", "pair_id,preference\nbeef,tie\n", "the table lacks rater"),
+        ("x.csv", "pair_id,rater\nbeef,kari\n", "the table lacks preference"),
         ("x.csv", "pair_id,rater,preference\nbeef,kari,dunno\n", "nobody says what"),
         ("x.csv", "pair_id,rater,preference,strength\nbeef,kari,tie,9\n", "'strength' must be"),
         ("x.csv", "pair_id,rater,preference,seconds\nbeef,kari,tie,soon\n", "'seconds' must be"),
@@ -181,3 +193,79 @@ def test_left_without_knowing_the_variants_side_is_an_error(tmp_path: Path) -> N
 def test_a_damaged_export_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
     with pytest.raises(TaskError, match=said):
         imported(tmp_path / name, content)
+
+
+# --- raters, times, odd rows -----------------------------------------------------------------
+
+
+def test_votes_of_unknown_raters_all_count_and_are_no_one_raters(tmp_path: Path) -> None:
+    """Three people on three pairs, none of them named: nine votes."""
+    found = imported(
+        tmp_path / "export.json",
+        [
+            task(n, *(annotation(None, side) for side in ("right", "right", "left")))
+            for n in (1, 2, 3)
+        ],
+    )
+    assert len(found.votes) == found.anonymous == 9
+    assert found.replaced == 0
+    assert sum(vote.value or 0 for vote in found.votes) == 3
+    book = Book(name="x", kind="human", simulated=False, votes=found.votes, identity={})
+    (panel,) = hear([book], SummarySettings(resamples=200)).voices[0].panels
+    assert (panel.n_raters, panel.n_unknown, panel.n_pairs) == (0, 9, 3)
+    assert panel.alpha is None
+
+
+def test_a_field_of_the_users_own_names_the_rater(tmp_path: Path) -> None:
+    row = task(1, annotation(None, "left"), annotation(None, "right"))
+    row["annotations"][0]["worker"] = "kari"
+    row["annotations"][1]["worker"] = "ola"
+    found = imported(tmp_path / "export.json", [row], rater_column="worker")
+    assert [vote.judge for vote in found.votes] == ["kari", "ola"]
+    table = f"pair_id,who,preference\n{PAIRS[0].pair_id},kari,tie\n"
+    assert imported(tmp_path / "t.csv", table, rater_column="who").votes[0].judge == "kari"
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_the_later_of_two_judgments_counts_wherever_it_stands(
+    tmp_path: Path, newest_first: bool
+) -> None:
+    old = annotation(4, "left") | {"updated_at": "2026-03-01T10:00:00.000Z"}
+    new = annotation(4, "right") | {"updated_at": "2026-03-01T11:30:00+01:00"}
+    both = [new, old] if newest_first else [old, new]
+    found = imported(tmp_path / "export.json", [task(1, *both)])
+    assert verdicts(found) == [("q1", "4", "variant", 1.0)]
+    assert found.replaced == 1
+
+
+def test_empty_answers_are_skipped_and_odd_rows_are_named(tmp_path: Path) -> None:
+    odd = annotation(6, "perhaps")
+    found = imported(
+        tmp_path / "export.json",
+        [
+            task(1, annotation(4, "right"), annotation(5, "") | {"result": []}),
+            task(2, annotation(4, "right"), odd, {"id": 9, "completed_by": 7, "result": "none"}),
+            task(3, annotation(4, "right"), annotation(5, "left")),
+        ],
+    )
+    assert len(found.votes) == 4
+    assert found.skipped == 1
+    assert [one.what[:33] for one in found.left_out] == [
+        "nobody says what the answer 'perh",
+        "its parts are not where they belo",
+    ]
+
+
+def test_identical_pairs_are_ties_whether_they_were_shown_or_not(tmp_path: Path) -> None:
+    """Four pairs, two of them identical; one unlike and one identical pair were judged."""
+    same = [pair(n, text="rødt") for n in (4, 5)]
+    rows = ["pair_id,rater,preference", f"{PAIRS[0].pair_id},kari,variant"]
+    rows += [f"{same[0].pair_id},kari,variant"]
+    pairs = (*PAIRS[:2], *same)
+    found = imported(tmp_path / "votes.csv", "\n".join(rows), pairs=pairs)
+    # Half of the unlike pairs were judged, so one of two identical ones counts: the one shown.
+    assert verdicts(found) == [("q1", "kari", "variant", 1.0), ("q4", "kari", "tie", 0.0)]
+    both = [*rows, f"{PAIRS[1].pair_id},kari,baseline"]
+    found = imported(tmp_path / "votes.csv", "\n".join(both), pairs=pairs)
+    assert [vote.value for vote in found.votes] == [1.0, 0.0, -1.0, 0.0]
+    assert found.votes[-1].reasons == ("identical",)

@@ -1,6 +1,8 @@
 """GGUF files and importance matrices: whole, damaged, foreign, and of another model."""
 
 import os
+import resource
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +135,46 @@ def test_matrix_of_another_model_is_refused_by_the_name_it_lacks(model: Path) ->
 def test_matrix_of_another_model_is_refused_by_shape(model: Path) -> None:
     tensors = {tensor.name: tensor for tensor in read_tensors(model)}
     wide = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 128), dtype=np.float32)})
-    with pytest.raises(RecipeError, match="has 64 inputs in 1 matrices here, and 128 in 1 there"):
+    with pytest.raises(RecipeError, match="has 64 inputs in 1 matrix here, and 128 in 1 there"):
         fitted(wide, tensors)
     own = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 64), dtype=np.float32)})
     fitted(own, tensors)
+
+
+def header(*values: bytes, tensors: int = 0) -> bytes:
+    """A GGUF header of version 3 with metadata, by the layout of ggml's docs/gguf.md."""
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(values)) + b"".join(values)
+
+
+def string(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def array(kind: int, length: int, content: bytes = b"") -> bytes:
+    return string("a") + struct.pack("<IIQ", 9, kind, length) + content
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (header(array(4, 2**50)), "bytes are announced where"),
+        (header(array(8, 2**50)), "strings are announced in"),
+        (header(array(9, 1, struct.pack("<IQ", 9, 1) * 5000)), "has the type 9"),
+        (header(string("a") + struct.pack("<IQ", 8, 2**60)), "bytes are announced where"),
+        (header(string("a") + struct.pack("<I", 77)), "has the type 77"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**60), "values are announced in"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 2**60, 0), "tensors are announced in"),
+        (header(tensors=1) + string("t") + struct.pack("<I", 2**31) + bytes(40), "dimensions"),
+        (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "other byte order"),
+        (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
+    ],
+)
+def test_a_header_that_announces_more_than_there_is_takes_no_memory(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match=said):
+        open_gguf(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB

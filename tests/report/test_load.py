@@ -38,10 +38,10 @@ def record(folder: Path, cells: Sequence[CellResult], *, unfinished: int = 0) ->
     with store.writing():
         store.save_plan(STUDY, [cell.meta for cell in cells])
         for cell in cells[: len(cells) - unfinished]:
-            with store.writer(cell.meta) as writer:
+            with store.writer(cell.meta, weights_hash="w") as writer:
                 for number, batch in writer.missing_batches():
                     writer.append(number, [cell.rows[i] for i in batch], seconds=0.1)
-                writer.finish(weights_hash="w", machine="m", library_versions={})
+                writer.finish(machine="m", library_versions={})
     for label, bits in {"baseline": 16.0, "w4@en": 4.25}.items():
         made = synthetic.manifest(label, bits)
         target = store.variant_folder(made.variant_id)

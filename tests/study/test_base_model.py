@@ -1,5 +1,7 @@
 """Finding the base model, and refusing what must not be used."""
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -123,5 +125,46 @@ def test_hashes_are_remembered_and_a_damaged_memory_is_no_harm(tmp_path: Path) -
     planted = memory.read_text().replace(expected, "remembered")
     memory.write_text(planted)
     assert FileHashes(memory).of(file) == "remembered"
+    assert FileHashes(memory, verify=True).of(file) == expected
     memory.write_text("[not json")
     assert FileHashes(memory).of(file) == expected
+
+
+def test_bytes_that_were_replaced_under_the_old_time_are_noticed(tmp_path: Path) -> None:
+    """Same path, size and time of change: what `cp --preserve` and rsync leave."""
+    file, memory = tmp_path / "weights", tmp_path / "hashes.json"
+    file.write_bytes(b"abc")
+    before = file.stat()
+    first = FileHashes(memory).of(file)
+    for replace in (False, True):
+        if replace:
+            (tmp_path / "new").write_bytes(b"cba")
+            (tmp_path / "new").replace(file)
+        else:
+            file.write_bytes(b"abd")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert FileHashes(memory).of(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert FileHashes(memory).of(file) != first
+
+
+def test_shards_in_folders_below_are_part_of_a_model(checkpoint: Callable[..., Path]) -> None:
+    folder = checkpoint()
+    (folder / "shards").mkdir()
+    (folder / "model.safetensors").rename(folder / "shards" / "one.safetensors")
+    index = {"weight_map": {"model.norm.weight": "shards/one.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    before = find(folder).hash
+    shard = folder / "shards" / "one.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\x01")
+    assert find(folder).hash != before
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd"])
+def test_an_index_that_names_files_elsewhere_is_refused(
+    checkpoint: Callable[..., Path], name: str
+) -> None:
+    folder = checkpoint()
+    index = {"weight_map": {"model.norm.weight": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="outside the folder"):
+        find(folder)

@@ -1,5 +1,6 @@
 """Plans against a real store: what is done, what runs, and why."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from babelbits.store import Store
 from babelbits.study import Study, estimate, load
 from babelbits.study.base_model import locate
 from babelbits.study.hashes import FileHashes
+from babelbits.study.identity import former_identity, identity_hash, version_of
 from babelbits.study.plan import build_light, make_plan
 from babelbits.study.steps import CellStep, Plan
 from babelbits.tasks import catalogue
@@ -82,7 +84,12 @@ def row(item: Item, variant: str) -> ItemRow:
 
 
 def record(
-    plan: Plan, cell: CellStep, *, weights_hash: str, batches: Sequence[int] | None = None
+    plan: Plan,
+    cell: CellStep,
+    *,
+    weights_hash: str,
+    batches: Sequence[int] | None = None,
+    **libraries: str,
 ) -> None:
     """Record batches of a cell (all of them by default), and finish it if that is all."""
     store = store_of(plan.study)
@@ -90,15 +97,13 @@ def record(
     assert cell.task is not None
     items = cell.task.items()
     store.save_plan("", plan.metas)
-    with store.writer(cell.meta) as writer:
+    with store.writer(cell.meta, weights_hash=weights_hash) as writer:
         missing = writer.missing_batches()
         for number, indices in missing:
             if batches is None or number in batches:
                 writer.append(number, [row(items[i], cell.variant) for i in indices], seconds=1.5)
         if not writer.missing_batches():
-            writer.finish(
-                weights_hash=weights_hash, machine=estimate.machine(), library_versions={}
-            )
+            writer.finish(machine=estimate.machine(), library_versions=libraries)
 
 
 def test_a_fresh_study_misses_everything_and_the_aa_cell_is_the_baseline_again(file: Path) -> None:
@@ -287,3 +292,59 @@ def test_full_plans_build_tasks_once_for_all_variants(file: Path) -> None:
     base = locate(study.model, hashes=FileHashes(file.parent / "hashes.json"))
     make_plan(replace(study), store_of(study), base=base, build=build)
     assert asked == [("text", "en"), ("text", "nb")]
+
+
+def test_cells_of_the_last_release_are_used_where_their_libraries_were_the_same(file: Path) -> None:
+    """Release 0.1.0 left the versions of tokenizers out of its ids, and recorded them in DONE."""
+    plan = plan_of(file)
+    cell = cell_of(plan, "baseline", "en")
+    assert cell.meta is not None
+    identity = former_identity(cell.meta.identity)
+    former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
+    libraries = {"tokenizers": str(version_of("tokenizers"))}
+    record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
+    found = cell_of(plan_of(file), "baseline", "en")
+    assert found.state == "done"
+    assert found.reason == "all 3 items recorded, by a former release"
+    assert cell_of(plan_of(file), "baseline", "nb").state == "missing"
+
+
+@pytest.mark.parametrize("libraries", [{}, {"tokenizers": "0.0.1"}])
+def test_cells_of_the_last_release_run_again_where_libraries_differ_or_are_unknown(
+    file: Path, libraries: dict[str, str]
+) -> None:
+    plan = plan_of(file)
+    cell = cell_of(plan, "baseline", "en")
+    assert cell.meta is not None
+    identity = former_identity(cell.meta.identity)
+    former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
+    record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
+    assert cell_of(plan_of(file), "baseline", "en").state == "missing"
+
+
+def test_a_begun_cell_of_other_weights_is_stale(file: Path) -> None:
+    plan = plan_of(file)
+    record(plan, cell_of(plan, "baseline", "en"), weights_hash="0123456789abcdef", batches=[0])
+    stale = cell_of(plan_of(file), "baseline", "en")
+    assert (stale.state, stale.n_done) == ("stale", 0)
+    assert stale.reason.startswith("weights changed: recorded with 01234567, now ")
+
+
+def test_the_fewer_of_a_missing_variants_cells_run_again_where_its_weights_differed(
+    file: Path,
+) -> None:
+    plan = plan_of(file)
+    w8 = [cell for cell in plan.cells if cell.variant == "w8"]
+    assert [cell.language for cell in w8] == ["en", "nb"]
+    text = STUDY.replace('["en", "nb"]', '["en", "nb", "sw"]')
+    file.write_text(text, "utf-8")
+    plan = plan_of(file)
+    for language, weights in (("en", "a" * 16), ("nb", "b" * 16), ("sw", "a" * 16)):
+        record(plan, cell_of(plan, "w8", language), weights_hash=weights)
+    again = plan_of(file)
+    assert [cell_of(again, "w8", code).state for code in ("en", "nb", "sw")] == [
+        "done",
+        "stale",
+        "done",
+    ]
+    assert again.variants[1].to_make

@@ -1,18 +1,28 @@
 """Whole runs on a tiny random model: real quantization, real engine, real store."""
 
+import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from babelbits.cli.main import run as babelbits
+from babelbits.engines.base import Engine
 from babelbits.errors import ExitCode
+from babelbits.recipes.manifests import hash_files, read_manifest, weights_hash, write_manifest
+from babelbits.records import CellMeta
 from babelbits.store import Store
+from babelbits.store.sealed import dumps_sealed
+from babelbits.study.spec import Study
+from babelbits.study.steps import VariantStep
 from kill_and_resume import recorded_items, results, run_killed
 from study_files import write_study
 
@@ -88,9 +98,101 @@ def test_a_variant_with_other_weights_makes_its_cells_stale(
     before = done.read_text()
     manifest = store.manifest(cell.variant_id)
     assert manifest is not None
-    done.write_text(before.replace(manifest.weights_hash, "0" * len(manifest.weights_hash)))
+    record = json.loads(before)
+    del record["checksum"]
+    done.write_bytes(dumps_sealed(record | {"weights_hash": "0" * len(manifest.weights_hash)}))
     assert babelbits(["run", str(finished / "study.toml"), "--no-report"]) == ExitCode.DONE
     assert "computed 12 items, finished 1 cell" in capsys.readouterr().err
+
+
+def remake_otherwise(store: Store, variant_id: str) -> str:
+    """Leave other weights in a variant's folder, with a manifest that vouches for them."""
+    folder = store.variant_folder(variant_id)
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    file = folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    files = hash_files(folder)
+    changed = replace(manifest, files=files, weights_hash=weights_hash(files))
+    write_manifest(folder, changed)
+    return changed.weights_hash
+
+
+def test_a_variant_made_again_with_other_weights_starts_all_its_cells_anew(
+    tiny_model: TinyModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = write_study(tmp_path, model=tiny_model("llama"), recipes=("w8a8",))
+    assert babelbits(["run", str(study), "--no-report"]) == ExitCode.DONE
+    store = Store(tmp_path / "run", smoke=True)
+    (first, *_), variant_id = cells_of(store, "w8a8"), cells_of(store, "w8a8")[0].variant_id
+    weights = remake_otherwise(store, variant_id)
+    # One cell is gone, as if it had not been run yet; the others are of the former weights.
+    shutil.rmtree(store.cell_folder(first.cell_id))
+    assert babelbits(["run", str(study), "--no-report"]) == ExitCode.DONE
+    assert "computed 36 items, finished 3 cells" in capsys.readouterr().err
+    assert {store.status(meta).weights_hash for meta in cells_of(store, "w8a8")} == {weights}
+
+
+def cells_of(store: Store, label: str) -> list[CellMeta]:
+    return [meta for meta in store.planned() if meta.variant == label]
+
+
+def test_weights_that_are_overwritten_after_they_were_checked_fail_their_cells_only(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from babelbits.study import worker
+
+    study = write_study(tmp_path, model=tiny_model("llama"), recipes=("w8a8", "w8"))
+    load = worker.open_engine
+
+    def overwrite_while_loading(of: Study, step: VariantStep, *, folder: Path) -> Engine:
+        engine = load(of, step, folder=folder)
+        if step.label == "w8a8":
+            remake_otherwise(Store(of.folder, smoke=True), step.variant_id)
+        return engine
+
+    monkeypatch.setattr(worker, "open_engine", overwrite_while_loading)
+    code = babelbits(["run", str(study), "--no-report", "--workers", "1"])
+    assert code == ExitCode.INCOMPLETE
+    store = Store(tmp_path / "run", smoke=True)
+    done = {meta.variant for meta, _ in store.cells()}
+    assert done == {"baseline", "w8"}
+
+
+@pytest.mark.slow
+def test_kills_with_the_variant_remade_otherwise_in_between_mix_nothing(
+    tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    """20 times: killed at a random moment, its variant then made again with other weights."""
+    study = write_study(tmp_path, model=tiny_model("llama"), recipes=("w8a8",), items=40, chunk=2)
+    delays = random.Random(0)
+    folder = tmp_path / "run"
+    store = Store(folder, smoke=True)
+    for _ in range(int(os.environ.get("BABELBITS_KILLS", "20"))):
+        child = start(study)
+        while child.poll() is None and not (folder / "smoke" / "plan.json").exists():
+            time.sleep(0.05)
+        time.sleep(delays.uniform(2, 12))
+        child.kill()
+        child.communicate()
+        metas = cells_of(store, "w8a8")
+        if metas and store.manifest(metas[0].variant_id):
+            remake_otherwise(store, metas[0].variant_id)
+    assert start(study).communicate() and babelbits(["run", str(study), "--no-report"]) == 0
+    (metas, manifest) = (
+        cells_of(store, "w8a8"),
+        store.manifest(cells_of(store, "w8a8")[0].variant_id),
+    )
+    assert manifest is not None
+    assert {store.status(meta).weights_hash for meta in metas} == {manifest.weights_hash}
+    fresh = write_study(
+        tmp_path / "fresh", model=tiny_model("llama"), recipes=("w8a8",), items=40, chunk=2
+    )
+    shutil.copytree(folder / "variants", tmp_path / "fresh" / "run" / "variants")
+    assert babelbits(["run", str(fresh), "--no-report"]) == ExitCode.DONE
+    assert results(folder, smoke=True) == results(tmp_path / "fresh" / "run", smoke=True)
 
 
 def test_a_damaged_cell_is_named_and_the_rest_is_usable(

@@ -56,6 +56,11 @@ class KeyEntry:
     language: str
     variant: str
 
+    @property
+    def identical(self) -> bool:
+        """Whether both arms wrote the same."""
+        return self.unit is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -130,7 +135,8 @@ def draft_campaign(pairs: Sequence[AnswerPair], settings: Settings, *, secret: b
         key += _add_pairs(book, groups, settings, secret, stratum=strata[language, variants])
     for language in sorted({unit.language for unit in book.units}):
         _add_checks(book, language, pairs, settings, secret)
-    return Draft(units=tuple(_ranked(book.units, secret)), key=tuple(key), notes=tuple(book.notes))
+    units, renumbered = _renumbered(_ranked(book.units, secret), key, secret)
+    return Draft(units=units, key=renumbered, notes=tuple(book.notes))
 
 
 def _check(pairs: Sequence[AnswerPair], settings: Settings) -> None:
@@ -245,6 +251,22 @@ def _ranked(units: Sequence[NewUnit], secret: bytes) -> Iterator[NewUnit]:
     for unit in sorted(units, key=lambda one: keyed(secret, "rank", one.id)):
         yield replace(unit, rank=places[unit.language])
         places[unit.language] += 1
+
+
+def _renumbered(
+    units: Iterable[NewUnit], key: Iterable[KeyEntry], secret: bytes
+) -> tuple[tuple[NewUnit, ...], tuple[KeyEntry, ...]]:
+    """Units numbered, and so stored, in a keyed order of their own.
+
+    They are made one after the other with sides taking turns, so that their first numbers would
+    say whose text is whose.
+    """
+    in_order = sorted(units, key=lambda one: keyed(secret, "number", one.id))
+    numbers = {one.id: number for number, one in enumerate(in_order, start=1)}
+    return (
+        tuple(replace(one, id=numbers[one.id]) for one in in_order),
+        tuple(one if one.unit is None else replace(one, unit=numbers[one.unit]) for one in key),
+    )
 
 
 # --- checks ----------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ one process queue at a lock, because SQLite's own waiting is unfair and makes so
 one process serves a campaign on SQLite.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, inspect, select
@@ -48,7 +50,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        self._sqlite = self._engine.dialect.name == "sqlite"
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
         self._writing = threading.Lock()
         self.shown_url = self._engine.url.render_as_string(hide_password=True)
 
@@ -59,10 +61,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees the tables as they are now, whatever is written meanwhile."""
+        with database_errors(self.shown_url), self._engine.connect() as connection:
+            if not self.is_sqlite:  # where a transaction always sees one state
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: recorded as a whole when the block ends, dropped if it raises."""
         with database_errors(self.shown_url):
-            if not self._sqlite:
+            if not self.is_sqlite:
                 with self._engine.begin() as connection:
                     yield connection
                 return
@@ -163,9 +174,18 @@ def _engine(url: str) -> Engine:
             hint="pip install 'babelbits[postgres]'",
         ) from error
     if made.dialect.name == "sqlite":
+        _make_private(made.url.database)
         event.listen(made, "connect", _set_up_sqlite)
         event.listen(made, "begin", _begin_sqlite)
     return made
+
+
+def _make_private(file: str | None) -> None:
+    """Votes are for their owner alone; SQLite gives its log the mode of the file."""
+    if file and file != ":memory:":
+        with suppress(OSError):  # SQLite says what is wrong with the place
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+            Path(file).chmod(0o600)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

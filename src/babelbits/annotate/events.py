@@ -150,9 +150,20 @@ def record_event(
 
 
 def save_draft(
-    connection: Connection, shown: Showing, answer: Answer, settings: Settings, *, now: float
+    connection: Connection,
+    shown: Showing,
+    answer: Answer,
+    settings: Settings,
+    *,
+    revision: int,
+    now: float,
 ) -> None:
     """Keep what is on the form; only the last draft is kept, and none once there is an answer.
+
+    Parameters
+    ----------
+    revision : int
+        Of the answer that this may become: a draft that arrives after that answer is dropped.
 
     Raises
     ------
@@ -160,9 +171,12 @@ def save_draft(
         If a reason is unknown or the comment is too long; a missing choice is fine.
     """
     lock_rater(connection, shown.rater_id)
+    cleaned = _cleaned(answer)
+    if revision != len(_revisions(connection, shown.id)) + 1:
+        return
     connection.execute(draft.delete().where(draft.c.showing_id == shown.id))
     connection.execute(
-        draft.insert().values(showing_id=shown.id, saved_at=now, body=asdict(_cleaned(answer)))
+        draft.insert().values(showing_id=shown.id, saved_at=now, body=asdict(cleaned))
     )
     renew_lease(connection, shown.id, settings, now=now)
 
@@ -184,22 +198,26 @@ def one_before(connection: Connection, rater_id: int, before: Showing | None) ->
 
     Screens are final and are passed over.
     """
+    # By the order of first answers, which no clock that is set back can change.
     query = (
         select(showing.c.public_id)
         .join(unit, unit.c.id == showing.c.unit_id)
+        .join(event, event.c.showing_id == showing.c.id)
         .where(
             showing.c.rater_id == rater_id,
-            showing.c.answered_at.is_not(None),
             unit.c.kind != "screen",
+            event.c.kind == "answer",
+            event.c.revision == 1,
         )
-        .order_by(showing.c.answered_at.desc(), showing.c.id.desc())
+        .order_by(event.c.id.desc())
         .limit(1)
     )
-    if before is not None and before.answered_at is not None:
-        query = query.where(
-            (showing.c.answered_at < before.answered_at)
-            | ((showing.c.answered_at == before.answered_at) & (showing.c.id < before.id))
+    if before is not None:
+        first = select(event.c.id).where(
+            event.c.showing_id == before.id, event.c.kind == "answer", event.c.revision == 1
         )
+        number = connection.scalar(first)
+        query = query if number is None else query.where(event.c.id < number)
     return connection.scalar(query)
 
 

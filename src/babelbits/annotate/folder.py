@@ -243,8 +243,7 @@ def _key_bytes(draft: Draft) -> bytes:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    write_atomically(path, content)
-    path.chmod(0o600)
+    write_atomically(path, content, private=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -72,9 +72,14 @@ def read_judgments(connection: Connection) -> tuple[Judgment, ...]:
         .join(unit, unit.c.id == showing.c.unit_id)
         .outerjoin(slot, slot.c.showing_id == showing.c.id)
         .where(showing.c.answered_at.is_not(None))
-        .order_by(showing.c.answered_at, showing.c.id)
     )
-    return tuple(_judgment(row, events[row.id]) for row in connection.execute(query))
+    rows = sorted(connection.execute(query), key=lambda row: _first_answer(events[row.id]))
+    return tuple(_judgment(row, events[row.id]) for row in rows)
+
+
+def _first_answer(events: Sequence[Any]) -> int:
+    """Number of the event: the order of first answers, whatever the clock said."""
+    return min(int(one.id) for one in events if one.kind == "answer")
 
 
 def _judgment(row: Any, events: Sequence[Any]) -> Judgment:

@@ -1,8 +1,8 @@
 """What raters see of a text: normalised where it could tell the arms apart, and its direction.
 
-Trailing white space, leading line feeds and kinds of line ends are tells that are no quality; they
-go. Remains of a chat template, broken characters and everything else in a text is quality, and
-stays.
+White space and invisible characters at the ends, and kinds of line ends, are tells that are no
+quality; they go. Remains of a chat template, broken characters and everything else in a text is
+quality, and stays.
 """
 
 import re
@@ -18,6 +18,10 @@ _LINE_ENDS = re.compile("\r\n?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """PostgreSQL takes no NUL, UTF-8 no lone surrogates."""
 _CLEAR_MAJORITY = 0.8
+_VIRAMA = 9
+"""Canonical combining class."""
+_BLANKS = "\u2800\u3164\uffa0\u115f\u1160\u034f"
+"""Letters and marks by their category that draw nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,26 @@ class Shown:
 
 def normalised(text: str) -> str:
     """`text` without the tells, and storable."""
-    return _UNSTORABLE.sub("\ufffd", _LINE_ENDS.sub("\n", text)).strip()
+    storable = _UNSTORABLE.sub("\ufffd", _LINE_ENDS.sub("\n", text))
+    start, end = 0, len(storable)
+    while start < end and _is_invisible(storable[start]):
+        start += 1
+    while end > start and _is_invisible(storable[end - 1]) and not _shapes(storable, end - 1):
+        end -= 1
+    return storable[start:end]
+
+
+def _is_invisible(letter: str) -> bool:
+    """White space, controls, and formats such as U+200B, U+FEFF, U+00AD and marks of direction."""
+    tag = 0xE0020 <= ord(letter) <= 0xE007F  # part of an emoji's flag
+    blank = unicodedata.category(letter) in ("Cc", "Cf", "Zs", "Zl", "Zp") or letter in _BLANKS
+    return (blank or letter.isspace()) and not tag
+
+
+def _shapes(text: str, place: int) -> bool:
+    """Whether a joiner changes the letter before it: behind a virama, as in Malayalam's chillu."""
+    joins = text[place] in "\u200c\u200d"
+    return joins and place > 0 and unicodedata.combining(text[place - 1]) == _VIRAMA
 
 
 def shown(text: str, language: str) -> Shown:

@@ -5,10 +5,7 @@
     unblinded/identical.jsonl         pairs that were ties by construction, counted apart
     unblinded/key.csv                 which text of which unit is whose
 
-Identical pairs are shown to nobody, and yet they are prompts on which nobody prefers either
-answer: without them net preference would be about the prompts alone on which the models differ, and
-could not be held against a judge's. Where a part of the other pairs was rated, as large a part of
-the identical ones counts.
+Identical pairs are shown to nobody and are ties, see `judge.casting.identical_ties`.
 Sign: positive prefers the variant, so harm is negative.
 """
 
@@ -36,7 +33,7 @@ from babelbits.annotate.folder import (
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import act
 from babelbits.errors import StoreError
-from babelbits.judge.casting import IDENTICAL
+from babelbits.judge.casting import identical_ties
 from babelbits.judge.vote_files import write_votes
 from babelbits.judge.votes import Verdict, Vote
 from babelbits.records import canonical_json
@@ -84,18 +81,19 @@ def unblind(campaign: Campaign, *, reason: str, now: float) -> Unblinded:
         judgments = read_judgments(connection)
     excluded = raters_excluded(judgments, campaign)
     judged = votes_of(judgments, key)
-    votes = [*judged, *ties_of(judged, key)]
+    votes = [*judged, *identical_ties(judged, key)]
     kept = [vote for vote in judged if vote.judge not in excluded]
-    after_rule = [*kept, *ties_of(kept, key)]
+    after_rule = [*kept, *identical_ties(kept, key)]
     identical = [asdict(entry) for entry in key if entry.unit is None]
     folder = campaign.folder / FOLDER
-    write_votes(folder / "votes.jsonl", votes)
-    write_votes(folder / "votes_after_rule.jsonl", after_rule)
+    write_votes(folder / "votes.jsonl", votes, private=True)
+    write_votes(folder / "votes_after_rule.jsonl", after_rule, private=True)
     write_atomically(
         folder / "identical.jsonl",
         "".join(f"{canonical_json(one)}\n" for one in identical).encode(),
+        private=True,
     )
-    write_atomically(folder / "key.csv", _key_csv(key, campaign.secret).encode())
+    write_atomically(folder / "key.csv", _key_csv(key, campaign.secret).encode(), private=True)
     return Unblinded(
         folder=folder,
         n_votes=len(judged),
@@ -114,42 +112,6 @@ def votes_of(judgments: Sequence[Judgment], key: Sequence[KeyEntry]) -> list[Vot
         if entry.unit is not None:
             entries[entry.unit].append(entry)
     return [_vote(one, entry) for one in judgments if one.counted for entry in entries[one.unit_id]]
-
-
-def ties_of(judged: Sequence[Vote], key: Sequence[KeyEntry]) -> list[Vote]:
-    """Votes that nobody gave: identical pairs, in proportion to the pairs that were rated.
-
-    Parameters
-    ----------
-    judged : sequence of Vote
-        Of the pairs that differ.
-    """
-    rated = {(vote.variant, vote.language, vote.pair_id) for vote in judged}
-    spoken = {vote.language for vote in judged}
-    found: list[Vote] = []
-    for variant, language in dict.fromkeys((entry.variant, entry.language) for entry in key):
-        mine = [one for one in key if (one.variant, one.language) == (variant, language)]
-        unlike = {one.pair_id for one in mine if one.unit is not None}
-        n_rated = sum((variant, language, pair_id) in rated for pair_id in unlike)
-        identical = sorted((one for one in mine if one.unit is None), key=lambda one: one.pair_id)
-        share = n_rated / len(unlike) if unlike else float(language in spoken)
-        n_kept = round(len(identical) * share)
-        found += [_tie(one) for one in identical[:n_kept]]
-    return found
-
-
-def _tie(entry: KeyEntry) -> Vote:
-    return Vote(
-        pair_id=entry.pair_id,
-        source_id=entry.source_id,
-        language=entry.language,
-        variant=entry.variant,
-        judge=IDENTICAL,
-        kind="human",
-        verdict="tie",
-        value=0.0,
-        reasons=(IDENTICAL,),
-    )
 
 
 def _vote(judgment: Judgment, entry: KeyEntry) -> Vote:

@@ -51,6 +51,7 @@ def annotate() -> None:
     babelbits annotate invite c --languages ar,en    one more rater, or --rater r02: a new link
     babelbits annotate revoke c r02                  end a rater's links and sessions
     babelbits annotate forget c r02                  delete all that a rater gave
+    babelbits annotate backup c votes.backup         a copy while people rate; `restore` reads it
     """  # noqa: D301  click wants the control character
     missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
     if missing:
@@ -69,7 +70,12 @@ def annotate() -> None:
 )
 @click.option("--title", default="", help="Shown to raters; says nothing about models.")
 @click.option("--raters", "wanted", default="", help="How many in each language, e.g. ar=3,sw=3.")
-@click.option("--database", help="URL; SQLite in the folder if left out.")
+@click.option(
+    "--database",
+    envvar="BABELBITS_DATABASE",
+    show_envvar=True,
+    help="URL; SQLite in the folder if left out. One with a password belongs in the variable.",
+)
 @click.option("--overlap", default=3, show_default=True, help="Judgments of a shared pair.")
 @click.option(
     "--overlap-share", default=0.3, show_default=True, help="Share of the pairs that are shared."
@@ -209,8 +215,17 @@ def _create(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen at.")
 @click.option("--url", help="Where raters reach it behind a proxy, e.g. https://rate.example.org.")
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy in front: its X-Forwarded-For says where a rater is.",
+)
 @click.option("--verbose", is_flag=True, help="Log requests: route, status, time; no addresses.")
-def serve(folder: Path, *, host: str, port: int, url: str | None, verbose: bool) -> None:
+def serve(
+    folder: Path, *, host: str, port: int, url: str | None, proxies: tuple[str, ...], verbose: bool
+) -> None:
     """Serve the campaign in FOLDER until Ctrl-C."""
     from babelbits.annotate import folder as folders
     from babelbits.annotate.web.serve import serve as serve_app
@@ -224,7 +239,7 @@ def serve(folder: Path, *, host: str, port: int, url: str | None, verbose: bool)
     if url is None and host not in ("127.0.0.1", "localhost", "::1"):
         say("warning: no --url with https: links, passwords and votes travel in clear")
     try:
-        serve_app(campaign, host=host, port=port, public_url=url, verbose=verbose)
+        serve_app(campaign, host=host, port=port, public_url=url, proxies=proxies, verbose=verbose)
     finally:
         campaign.close()
 
@@ -289,6 +304,31 @@ def forget(folder: Path, rater: str) -> None:
         "others may fill the places"
     )
     say("exported and unblinded files still hold them: write those again, and tell who has copies")
+
+
+@annotate.command()
+@_FOLDER
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+def backup(folder: Path, out: Path) -> None:
+    """Copy all votes to the file OUT, also while people rate; blinded."""
+    from babelbits.annotate.backup import back_up
+
+    campaign = _open(folder)
+    answers = back_up(campaign, out)
+    say(f"answers in the backup: {answers:,}; it needs the campaign's folder to be restored")
+    data(str(out))
+
+
+@annotate.command()
+@_FOLDER
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--overwrite", is_flag=True, help="Needed where the campaign holds answers.")
+def restore(folder: Path, file: Path, *, overwrite: bool) -> None:
+    """Put the backup FILE in the place of the campaign's votes; stop the app first."""
+    from babelbits.annotate.backup import restore as put_back
+
+    answers = put_back(_open(folder), file, overwrite=overwrite)
+    say(f"answers restored: {answers:,}")
 
 
 @annotate.command()

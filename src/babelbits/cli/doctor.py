@@ -272,6 +272,10 @@ def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Findi
         return
     done = len(planned) - len(problems)
     yield Finding(what=name, state="ok", detail=f"{done} of {len(planned)} done")
+    try:
+        store.refuse_mixed_weights()
+    except BabelbitsError as error:
+        yield Finding(what=name, state="fail", detail=error.what, fix="run the study again")
     for meta in {meta.task.name: meta for meta in planned}.values():
         for note in meta.task.notes:
             if MARK in note:

@@ -10,8 +10,9 @@ from babelbits.errors import StudyError
 from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from babelbits.judge.foreign import Imported
     from babelbits.judge.foreign.raw import Choice
     from babelbits.judge.votes import Vote
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", default="people", show_default=True, help="What to call these people.")
 @click.option("--rater", "raters", multiple=True, help="Who was asked; others are an error.")
+@click.option("--rater-column", help="What names the rater in this export, if not the usual field.")
 @click.option("--means", "meanings", multiple=True, metavar="WORD=SIDE",
               help="An answer in the raters' own words, e.g. venstre=left.")  # fmt: skip
 @click.option("--simulated", is_flag=True, help="Nobody gave these votes: stamp them so.")
@@ -37,6 +39,7 @@ def votes(
     pairs: Path | None,
     name: str,
     raters: tuple[str, ...],
+    rater_column: str | None,
     meanings: tuple[str, ...],
     simulated: bool,
     smoke: bool,
@@ -56,7 +59,7 @@ def votes(
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
-    found, origin = _read(file, pairs=pairs, raters=raters, means=means)
+    found, origin = _read(file, pairs=pairs, raters=raters, means=means, rater_column=rater_column)
     given = [vote for vote in found if IDENTICAL not in vote.reasons]
     if not given:
         raise StudyError(
@@ -90,6 +93,7 @@ def _read(
     pairs: Path | None,
     raters: tuple[str, ...],
     means: "Mapping[str, Choice]",
+    rater_column: str | None,
 ) -> "tuple[tuple[Vote, ...], dict[str, str]]":
     """Votes and where they came from."""
     from babelbits.judge.foreign import read_foreign
@@ -105,8 +109,28 @@ def _read(
                 hint="add --pairs with the file of pairs that these people judged",
             )
         return read_votes(file), {**origin, "format": "votes"}
-    found = read_foreign(file, pairs=read_pairs(pairs), raters=raters or None, means=means)
-    for count, what in ((found.skipped, "skipped or drafts"), (found.replaced, "judged again")):
-        if count:
-            say(f"{plural(count, 'judgment')} left out: {what}")
+    found = read_foreign(
+        file,
+        pairs=read_pairs(pairs),
+        raters=raters or None,
+        means=means,
+        rater_column=rater_column,
+    )
+    for line in _losses(found):
+        say(line)
     return found.votes, {**origin, "format": found.format}
+
+
+def _losses(found: "Imported") -> "Iterator[str]":
+    """What of the file is not among the votes, and what is not known of them."""
+    if found.skipped:
+        yield f"left out: {found.skipped:,} skipped, empty or drafts"
+    if found.replaced:
+        yield f"left out: {found.replaced:,} that their rater judged again later"
+    for one in found.left_out:
+        yield f"left out: {one.where}: {one.what}"
+    if found.anonymous:
+        yield (
+            f"of {found.anonymous:,} votes nobody says who gave them: they count as those of one "
+            "unknown group, without agreement among raters (--rater-column names the field)"
+        )

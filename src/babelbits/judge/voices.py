@@ -13,7 +13,7 @@ import numpy as np
 
 from babelbits.judge.agreement import JudgeAndPeople, judge_and_people
 from babelbits.judge.book import Book
-from babelbits.judge.casting import IDENTICAL
+from babelbits.judge.casting import IDENTICAL, UNKNOWN
 from babelbits.judge.summary import SummarySettings, VoteSummary, summarise
 from babelbits.judge.votes import Vote
 from babelbits.records import Interval
@@ -38,6 +38,9 @@ class Panel:
 
     language: str
     n_raters: int
+    """Those who are known."""
+    n_unknown: int
+    """Votes of unknown raters: agreement among raters cannot be computed from them."""
     n_pairs: int
     """Pairs with a verdict of at least one rater."""
     n_shared: int
@@ -128,12 +131,14 @@ def _panel(votes: Iterable[Vote], language: str, rng: np.random.Generator) -> Pa
         for vote in votes
         if vote.language == language and vote.value is not None and IDENTICAL not in vote.reasons
     ]
-    raters, ratings = _matrix(spoken)
+    known = [vote for vote in spoken if vote.judge != UNKNOWN]
+    raters, ratings = _matrix(known)
     seen = (~np.isnan(ratings)).sum(axis=0)
     return Panel(
         language=language,
         n_raters=len(raters),
-        n_pairs=ratings.shape[1],
+        n_unknown=len(spoken) - len(known),
+        n_pairs=len({(vote.variant, vote.pair_id) for vote in spoken}),
         n_shared=int((seen > 1).sum()),
         alpha=krippendorff_alpha(ratings, measurement="ordinal"),
         interval=alpha_interval(ratings, measurement="ordinal", rng=rng, resamples=_RESAMPLES),

@@ -10,8 +10,8 @@ from babelbits.store.codec import from_json, to_json
 from babelbits.tasks.reading import read_jsonl
 
 
-def write_votes(path: Path, votes: Iterable[Vote]) -> None:
-    """Write votes, whole or not at all.
+def write_votes(path: Path, votes: Iterable[Vote], *, private: bool = False) -> None:
+    """Write votes, whole or not at all; with `private`, for their owner alone.
 
     Raises
     ------
@@ -19,7 +19,7 @@ def write_votes(path: Path, votes: Iterable[Vote]) -> None:
         If the file cannot be written.
     """
     lines = [canonical_json(to_json(vote)) for vote in votes]
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode(), private=private)
 
 
 def read_votes(path: Path) -> tuple[Vote, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.llamacpp.gguf_header import HeaderError, check_header
 from babelbits.llamacpp.library import INSTALL
 from babelbits.records import TensorRecord
 
@@ -52,12 +53,17 @@ def open_gguf(file: Path) -> Any:
         with file.open("rb") as stream:
             begins = stream.read(len(_MAGIC))
         if begins == _MAGIC:
+            check_header(file)
             return gguf.GGUFReader(file)
     except OSError as error:
         raise ModelError(
             f"the GGUF file cannot be read: {error.strerror}", where=str(file)
         ) from error
-    except (ValueError, IndexError, KeyError, OverflowError, struct.error) as error:
+    except HeaderError as error:
+        raise ModelError(
+            f"the GGUF file is damaged or cut short: {error}", where=str(file), hint="get it again"
+        ) from error
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error) as error:
         raise ModelError(
             "the GGUF file is damaged or cut short", where=str(file), hint="get it again"
         ) from error

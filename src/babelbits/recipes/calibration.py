@@ -234,6 +234,11 @@ def join_sentences(sentences: Iterable[str]) -> str:
     return text
 
 
+def hub_folder(source: str) -> Path:
+    """Where the local folder lies that a 'hub:' source may name in place of a dataset."""
+    return Path(source.removeprefix("hub:").partition("@")[0].partition(":")[0])
+
+
 def _read_hub(address: str) -> tuple[str, ...]:
     """Up to `HUB_DOCUMENTS` texts of a dataset: of its 'train' split, or of its only other one."""
     from datasets import load_dataset

@@ -6,7 +6,7 @@ Nothing here imports torch, save for the shapes in a pickled base model.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,6 +35,10 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+HashFile = Callable[[Path], str]
+"""Hex SHA-256 of a file: `sha256`, or something that remembers."""
+
+
 def weights_hash(files: Mapping[str, str]) -> str:
     """Hash over (name, sha256) of every file but the manifest."""
     return digest({name: value for name, value in files.items() if name != MANIFEST}, length=32)
@@ -43,11 +47,11 @@ def weights_hash(files: Mapping[str, str]) -> str:
 # --- writing -----------------------------------------------------------------------------------
 
 
-def hash_files(folder: Path) -> dict[str, str]:
+def hash_files(folder: Path, *, hash_file: HashFile = sha256) -> dict[str, str]:
     """SHA-256 of every file in a variant folder, folders below it too, but the manifest."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = (path.relative_to(folder).as_posix() for path in files)
-    return {name: sha256(path) for name, path in zip(names, files, strict=True) if name != MANIFEST}
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: hash_file(path) for name, path in names.items() if name != MANIFEST}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -111,8 +115,15 @@ def _tensor(fields: JSON) -> TensorRecord:
     return TensorRecord(**{**fields, "shape": tuple(fields["shape"])})
 
 
-def verify(folder: Path) -> None:
+def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
     """Compare every file of a variant with its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        The variant's.
+    hash_file : callable
+        Reads each file anew by default.
 
     Raises
     ------
@@ -122,7 +133,7 @@ def verify(folder: Path) -> None:
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError("not a finished variant: it has no manifest", where=str(folder))
-    found = hash_files(folder)
+    found = hash_files(folder, hash_file=hash_file)
     for name in sorted({*manifest.files, *found}):
         if name not in found:
             raise _damaged(folder / name, "the file is missing")
@@ -188,13 +199,18 @@ def pickle_files(folder: Path) -> tuple[Path, ...]:
 
 
 def model_files(folder: Path, *, pickles: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """The files of an unquantized model that can change what it computes; its hash is of these."""
+    """The files of an unquantized model that can change what it computes; its hash is of these.
+
+    Shards that an index names in folders below are among them.
+    """
     known = {path for pattern in _MODEL_FILES for path in folder.glob(pattern)}
+    known.update(path for path in checkpoint.weight_files(folder) if path.is_file())
     return tuple(path for path in sorted({*known, *pickles}) if path.name != MANIFEST)
 
 
 def _base_files(folder: Path, pickles: Iterable[Path]) -> dict[str, str]:
-    return {path.name: sha256(path) for path in model_files(folder, pickles=pickles)}
+    files = model_files(folder, pickles=pickles)
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 def _pickled_tensors(files: Iterable[Path]) -> tuple[TensorRecord, ...]:

@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babelbits.errors import ModelError
@@ -33,6 +33,8 @@ _SIDE = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"
 """What compressed-tensors stores beside '<module>.weight' or '<module>.weight_packed'."""
 _SIDE_INT8 = (".SCB", ".weight_format")
 """What bitsandbytes stores beside an int8 '<module>.weight'."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes; what the safetensors library itself allows."""
 _QUANT_STATE = ".quant_state.bitsandbytes__"
 
 
@@ -58,13 +60,31 @@ class Stored:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a checkpoint: those its index names, or all there are."""
+    """The safetensors files of a checkpoint: those its index names, or all there are.
+
+    Raises
+    ------
+    ModelError
+        If the index cannot be read, or names a file outside the folder.
+    """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return tuple(folder / name for name in sorted(names))
+        return tuple(folder / name for name in sorted(_names_of_index(index)))
     single = folder / "model.safetensors"
     return (single,) if single.is_file() else tuple(sorted(folder.glob("*.safetensors")))
+
+
+def _names_of_index(index: Path) -> set[str]:
+    """Files that an index names, each inside the index's folder."""
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        paths = [PurePosixPath(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"this index cannot be read: {error}", where=str(index)) from error
+    for path in paths:
+        if path.is_absolute() or ".." in path.parts:
+            raise ModelError(f"the index names a file outside the folder: {path}", where=str(index))
+    return {str(path) for path in paths}
 
 
 def read_header(file: Path) -> dict[str, Stored]:
@@ -79,14 +99,16 @@ def read_header(file: Path) -> dict[str, Stored]:
         size = file.stat().st_size
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
-            if length > size - 8:
-                raise ValueError("its header is longer than the file")
+            if length > min(size - 8, _LONGEST_HEADER):
+                raise ValueError("its header is longer than the file or than any header may be")
             header: JSON = json.loads(stream.read(length))
+        if not isinstance(header, dict):
+            raise TypeError("its header is no JSON object")
         header.pop("__metadata__", None)
         return {
             name: _stored(name, entry, file, 8 + length, size) for name, entry in header.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise ModelError(
             f"not a whole safetensors file: {error}", where=str(file), hint="download it again"
         ) from error
@@ -94,9 +116,12 @@ def read_header(file: Path) -> dict[str, Stored]:
 
 def _stored(name: str, entry: Mapping[str, Any], file: Path, base: int, size: int) -> Stored:
     start, end = entry["data_offsets"]
-    if base + end > size:
+    numbers = [start, end, *entry["shape"]]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        raise ValueError(f"'{name}' has a size that is no number of things")
+    if start > end or base + end > size:
         raise ValueError(f"'{name}' ends after the end of the file")
-    return Stored(name, entry["dtype"], tuple(entry["shape"]), file, base + start, end - start)
+    return Stored(name, str(entry["dtype"]), tuple(entry["shape"]), file, base + start, end - start)
 
 
 def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:

@@ -6,6 +6,7 @@ sees the old file or the new one. Never used for growing files: those are journa
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,8 +60,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Replace `path` by `content`, or leave it as it was.
+
+    Parameters
+    ----------
+    private : bool
+        For its owner alone (mode 0600), from the first byte on.
 
     Raises
     ------
@@ -70,9 +76,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: its files are private, and results are for the group that shares the folder.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        unique = f"{os.getpid()}.{threading.get_ident()}"
+        temporary = path.with_name(f".{path.name}.{unique}.partial")
         try:
-            with temporary.open("wb") as file:
+            with open(temporary, "wb", opener=_open_private if private else None) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -81,3 +88,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read."""
+    return os.open(path, flags, 0o600)

@@ -1,14 +1,16 @@
 """One cell on disk: a growing journal, then a Parquet file, and last of all its DONE record.
 
 A batch of items is recorded whole or repeated whole. A cell is complete if and only if its DONE
-record agrees with the Parquet file's bytes; reports are built from such cells alone.
+record agrees with the Parquet file's bytes; reports are built from such cells alone. The journal's
+first record and DONE name the weights that computed the cell, by their hash; a cell never holds
+results of two.
 """
 
+import dataclasses
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +19,7 @@ from babelbits.records import CellMeta, ItemRow
 from babelbits.store import journal
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import dumps, from_json, read_parquet, to_json, write_parquet
+from babelbits.store.sealed import dumps_sealed, read_sealed
 from babelbits.words import every, plural
 
 State = Literal["missing", "partial", "done", "damaged"]
@@ -33,7 +36,9 @@ class CellStatus:
     reason: str
     """In words, e.g. '37 of 250 items recorded'."""
     weights_hash: str | None = None
-    """Weights that produced a finished cell."""
+    """Weights that produced what is recorded; None where nothing is, or it does not say."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that computed a finished cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +57,44 @@ class Done:
     """Items of the cell where it stopped before the last of them."""
 
 
-def _recorded(folder: Path) -> tuple[dict[int, list[dict[str, Any]]], float]:
-    """Rows by batch number, and the seconds they took."""
+_DONE_FIELDS = frozenset(field.name for field in dataclasses.fields(Done))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """What a journal holds."""
+
+    chunk: int | None
+    """Batch size of the first session: batches never change once a cell has begun."""
+    weights_hash: str | None
+    """Of the weights that computed it; None in journals that do not say."""
+    batches: dict[int, list[dict[str, Any]]]
+    """Rows by batch number."""
+    seconds: float
+
+    @property
+    def n_items(self) -> int:
+        """Items that are durably recorded."""
+        return sum(len(rows) for rows in self.batches.values())
+
+
+def _recorded(folder: Path) -> _Recorded:
+    """What the journal of a cell holds; nothing where there is none."""
     batches: dict[int, list[dict[str, Any]]] = {}
     seconds = 0.0
+    first: dict[str, Any] = {}
     path = folder / JOURNAL
-    if path.exists():
-        for record in journal.read(path):
-            if "rows" in record:
-                batches[record["batch"]] = record["rows"]
-                seconds += record["seconds"]
-    return batches, seconds
+    for record in journal.read(path) if path.exists() else ():
+        first = first or record
+        if "rows" in record:
+            batches[record["batch"]] = record["rows"]
+            seconds += record["seconds"]
+    return _Recorded(
+        chunk=first.get("chunk"),
+        weights_hash=first.get("weights_hash"),
+        batches=batches,
+        seconds=seconds,
+    )
 
 
 def read_done(folder: Path) -> Done | None:
@@ -78,7 +110,8 @@ def read_done(folder: Path) -> Done | None:
         return None
     hint = "`babelbits doctor FOLDER --fix` sets the damaged cell aside; the next run repeats it"
     try:
-        done = from_json(Done, json.loads(path.read_bytes()), where=str(path))
+        fields = read_sealed(path.read_bytes(), unsealed_fields=_DONE_FIELDS)
+        done = from_json(Done, fields, where=str(path))
         actual = hashlib.sha256((folder / ITEMS).read_bytes()).hexdigest()
     except (ValueError, OSError) as error:
         raise CorruptRecordError("cannot be read", where=str(path), hint=hint) from error
@@ -106,16 +139,19 @@ def status(folder: Path, *, n_items: int) -> CellStatus:
                 if done.n_planned is None
                 else early,
                 weights_hash=done.weights_hash,
+                libraries=done.library_versions,
             )
-        recorded = sum(len(rows) for rows in _recorded(folder)[0].values())
+        recorded = _recorded(folder)
     except CorruptRecordError as error:
         return CellStatus(state="damaged", n_recorded=0, reason=str(error))
-    if recorded == 0:
-        return CellStatus(state="missing", n_recorded=0, reason=f"missing {every(n_items, 'item')}")
+    n_recorded = recorded.n_items
     return CellStatus(
-        state="partial",
-        n_recorded=recorded,
-        reason=f"{recorded} of {plural(n_items, 'item')} recorded",
+        state="partial" if n_recorded else "missing",
+        n_recorded=n_recorded,
+        reason=f"{n_recorded} of {plural(n_items, 'item')} recorded"
+        if n_recorded
+        else f"missing {every(n_items, 'item')}",
+        weights_hash=recorded.weights_hash,
     )
 
 
@@ -133,19 +169,32 @@ def read_rows(folder: Path) -> tuple[ItemRow, ...]:
 
 
 class CellWriter:
-    """Records batches of one cell and finishes it; use as a context manager."""
+    """Records batches of one cell and finishes it; use as a context manager.
 
-    def __init__(self, folder: Path, meta: CellMeta) -> None:
+    Parameters
+    ----------
+    folder : Path
+        The cell's.
+    meta : CellMeta
+        What the cell is.
+    weights_hash : str
+        Of the weights that compute it: a cell holds results of one set of weights only.
+    """
+
+    def __init__(self, folder: Path, meta: CellMeta, *, weights_hash: str) -> None:
         self._folder = folder
         self._meta = meta
+        self._weights_hash = weights_hash
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         write_atomically(self._folder / META, dumps(self._meta))
         self._journal = self._stack.enter_context(journal.Journal(self._folder / JOURNAL))
         try:
-            self._batches, self._seconds = _recorded(self._folder)
-            self._chunk = self._fixed_chunk()
+            recorded = _recorded(self._folder)
+            self._refuse_other_weights(recorded)
+            self._batches, self._seconds = recorded.batches, recorded.seconds
+            self._chunk = self._begin() if recorded.chunk is None else int(recorded.chunk)
         except BaseException:
             self._stack.close()
             raise
@@ -154,11 +203,24 @@ class CellWriter:
     def __exit__(self, *_exc: object) -> None:
         self._stack.close()
 
-    def _fixed_chunk(self) -> int:
-        """Batch size of the first session: batches never change once a cell has begun."""
-        for record in journal.read(self._folder / JOURNAL):
-            return int(record["chunk"])
-        self._journal.append({"chunk": self._meta.chunk, "cell_id": self._meta.cell_id})
+    def _refuse_other_weights(self, recorded: _Recorded) -> None:
+        before = recorded.weights_hash
+        if before not in (None, self._weights_hash):
+            raise StoreError(
+                f"the cell holds results of other weights ({str(before)[:8]}, these are "
+                f"{self._weights_hash[:8]})",
+                where=str(self._folder),
+                hint="run the same command again: it starts the cell anew",
+            )
+
+    def _begin(self) -> int:
+        """Write the journal's first record."""
+        first = {
+            "chunk": self._meta.chunk,
+            "cell_id": self._meta.cell_id,
+            "weights_hash": self._weights_hash,
+        }
+        self._journal.append(first)
         return self._meta.chunk
 
     def missing_batches(self) -> tuple[tuple[int, range], ...]:
@@ -194,7 +256,6 @@ class CellWriter:
     def finish(
         self,
         *,
-        weights_hash: str,
         machine: str,
         library_versions: dict[str, str],
         early: bool = False,
@@ -222,11 +283,11 @@ class CellWriter:
             cell_id=self._meta.cell_id,
             n_items=len(rows),
             items_sha256=hashlib.sha256(content).hexdigest(),
-            weights_hash=weights_hash,
+            weights_hash=self._weights_hash,
             seconds=self._seconds,
             machine=machine,
             library_versions=library_versions,
             n_planned=self._meta.n_items if missing else None,
         )
-        write_atomically(self._folder / DONE, dumps(done))
+        write_atomically(self._folder / DONE, dumps_sealed(to_json(done)))
         (self._folder / JOURNAL).unlink()

@@ -16,22 +16,25 @@
 Never repairs silently: damage is named, contained to its cell, and set aside only on request.
 """
 
+import dataclasses
 import fcntl
 import json
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import StoreError, StoreLockedError
-from babelbits.records import CellMeta, ItemRow, Manifest, canonical_json
+from babelbits.records import CellMeta, ItemRow, Manifest
 from babelbits.store import cells
 from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json
 from babelbits.store.counts import Counts, count
+from babelbits.store.sealed import dumps_sealed, read_sealed
 
 _PLAN_HINT = (
     "delete it: `babelbits run` on the study writes it again; what is recorded is kept and found"
@@ -39,6 +42,9 @@ _PLAN_HINT = (
 _MANIFEST_HINT = (
     "`babelbits doctor FOLDER --fix` sets the variant aside; the next run makes it again"
 )
+
+
+_META_FIELDS = frozenset(field.name for field in dataclasses.fields(CellMeta))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,7 @@ class Store:
         with file:
             with store_errors(self.root):
                 _lock(file.fileno(), root=self.root)
+                _refuse_locks_that_do_nothing(self.root)
                 file.truncate(0)
                 file.write(str(os.getpid()).encode())
             yield
@@ -128,9 +135,17 @@ class Store:
         """How far a cell is."""
         return cells.status(self.cell_folder(meta.cell_id), n_items=meta.n_items)
 
-    def writer(self, meta: CellMeta) -> cells.CellWriter:
-        """Record a cell's batches."""
-        return cells.CellWriter(self.cell_folder(meta.cell_id), meta)
+    def writer(self, meta: CellMeta, *, weights_hash: str) -> cells.CellWriter:
+        """Record a cell's batches, computed with the weights of this hash.
+
+        What other weights computed is set aside: a cell begins anew where its variant was made
+        again and came out otherwise.
+        """
+        folder = self.cell_folder(meta.cell_id)
+        recorded = self.status(meta)
+        if recorded.state != "damaged" and not same_weights(meta, recorded, weights_hash):
+            self.set_aside(folder)
+        return cells.CellWriter(folder, meta, weights_hash=weights_hash)
 
     def rows(self, meta: CellMeta) -> tuple[ItemRow, ...]:
         """Items of a complete cell, under the label that the plan gives its variant."""
@@ -144,10 +159,47 @@ class Store:
         return count(self.cell_folder(meta.cell_id) / cells.ITEMS)
 
     def cells(self) -> Iterator[tuple[CellMeta, tuple[ItemRow, ...]]]:
-        """Every complete cell of the saved plan."""
+        """Every complete cell of the saved plan.
+
+        Raises
+        ------
+        StoreError
+            If cells of one variant were computed with different weights.
+        """
+        for meta in self.refuse_mixed_weights():
+            yield meta, self.rows(meta)
+
+    def refuse_mixed_weights(self) -> tuple[CellMeta, ...]:
+        """The complete cells of the saved plan, each variant's computed with the same weights.
+
+        Raises
+        ------
+        StoreError
+            Names a variant whose cells were not, and what to do.
+        """
+        done, weights = [], dict[str, Counter[str]]()
         for meta in self.planned():
-            if self.status(meta).state == "done":
-                yield meta, self.rows(meta)
+            status = self.status(meta)
+            if status.state == "done":
+                done.append(meta)
+                weights.setdefault(meta.variant, Counter())[str(status.weights_hash)] += 1
+        for label, counts in weights.items():
+            if len(counts) > 1:
+                sets = ", ".join(f"{n} with {key[:8]}" for key, n in counts.most_common())
+                raise StoreError(
+                    f"the cells of '{label}' were computed with different weights ({sets})",
+                    where=str(self._base),
+                    hint="`babelbits run` on the study runs the cells of former weights again",
+                )
+        return tuple(done)
+
+    def weights_hash(self, meta: CellMeta) -> str | None:
+        """Of the weights that computed a cell, else of its variant as it is; None: not known."""
+        recorded = self.status(meta).weights_hash
+        if recorded is not None:
+            return recorded
+        manifest = self.manifest(meta.variant_id)
+        return None if manifest is None else manifest.weights_hash
 
     def problems(self) -> tuple[StoreProblem, ...]:
         """Every cell of the saved plan that is not complete."""
@@ -178,17 +230,11 @@ class Store:
             folder.rename(target)
         return target
 
-    def drop(self, meta: CellMeta) -> None:
-        """Forget a finished cell that no longer describes its variant's weights."""
-        folder = self.cell_folder(meta.cell_id)
-        for name in (cells.DONE, cells.ITEMS, cells.JOURNAL):
-            (folder / name).unlink(missing_ok=True)
-
     # --- the study and its plan ---
 
     def save_plan(self, study_text: str, metas: Sequence[CellMeta]) -> None:
         """Remember what the study asked for, so that a report needs nothing but the folder."""
-        content = canonical_json([to_json(meta) for meta in metas]).encode() + b"\n"
+        content = dumps_sealed([to_json(meta) for meta in metas])
         write_atomically(self._base / "study.toml", study_text.encode())
         write_atomically(self._base / "plan.json", content)
 
@@ -221,7 +267,7 @@ class Store:
         path = self._base / "plan.json"
         if not path.exists():
             return ()
-        planned = _read_json(path, hint=_PLAN_HINT)
+        planned = _read_sealed(path, fields=_META_FIELDS, hint=_PLAN_HINT)
         if not isinstance(planned, list):
             raise StoreError("this is no list of cells", where=str(path), hint=_PLAN_HINT)
         return tuple(
@@ -242,6 +288,17 @@ class Store:
         return {key: tuple(values) for key, values in found.items()}
 
 
+def same_weights(meta: CellMeta, recorded: cells.CellStatus, weights_hash: str) -> bool:
+    """Whether what is recorded of a cell was computed with these weights.
+
+    Journals of former releases do not say. The baseline's weights are in its cells' identity, so
+    theirs are the same; those of a variant that was made again may not be.
+    """
+    if recorded.weights_hash is None:
+        return recorded.n_recorded == 0 or meta.identity.get("recipe") == "baseline"
+    return recorded.weights_hash == weights_hash
+
+
 def _lock(descriptor: int, *, root: Path) -> None:
     """Take the lock of a run folder, or say who has it."""
     try:
@@ -255,11 +312,36 @@ def _lock(descriptor: int, *, root: Path) -> None:
         ) from None
 
 
+def _refuse_locks_that_do_nothing(root: Path) -> None:
+    """Raise if the lock that is held can be taken once more: then it keeps nobody out.
+
+    Some network file systems grant every lock. Two runs there would write the same cells at once.
+    """
+    with (root / "lock").open("ab") as again, suppress(BlockingIOError):
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        raise StoreError(
+            "file locks do nothing on this file system: two runs could write here at once",
+            where=str(root),
+            hint="put the run folder on a local disk (`folder` in [study]), or mount this one "
+            "with locks (NFS: without 'nolock')",
+        )
+
+
 def _read_json(path: Path, *, hint: str) -> Any:
     """A JSON file of ours; `hint` says what to do if it is damaged."""
     with store_errors(path):
         content = path.read_bytes()
     try:
         return json.loads(content)
+    except ValueError as error:
+        raise StoreError(f"the file is damaged: {error}", where=str(path), hint=hint) from error
+
+
+def _read_sealed(path: Path, *, fields: frozenset[str], hint: str) -> Any:
+    """A file of ours whose records have checksums."""
+    with store_errors(path):
+        content = path.read_bytes()
+    try:
+        return read_sealed(content, unsealed_fields=fields)
     except ValueError as error:
         raise StoreError(f"the file is damaged: {error}", where=str(path), hint=hint) from error

@@ -7,6 +7,7 @@ variant is prepared while the last cells of the one before still run.
 from collections import deque
 from collections.abc import Sequence
 
+from babelbits.store import same_weights
 from babelbits.study.asked import sample_texts
 from babelbits.study.base_model import BaseModel
 from babelbits.study.spec import BASELINE
@@ -95,8 +96,18 @@ class Agenda:
         return tuple(number for numbers in self._open.values() for number in numbers)
 
     def ready(self, label: str, weights_hash: str) -> None:
-        """A variant is prepared: its cells can run."""
+        """A variant is prepared: its cells can run, also those that other weights computed."""
         self._weights[label] = weights_hash
+        for number, cell in enumerate(self._cells):
+            if cell.variant != label or cell.state != "done" or number not in self._done:
+                continue
+            if (
+                cell.meta
+                and cell.recorded
+                and not same_weights(cell.meta, cell.recorded, weights_hash)
+            ):
+                self._done.discard(number)
+                self._open[label].append(number)
 
     def drop(self, label: str) -> bool:
         """A variant failed: none of its cells can run; False if that was known."""

@@ -16,7 +16,7 @@ from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import gguf_base
 from babelbits.recipes.loading import read_config, refuse_pickle
-from babelbits.recipes.manifests import model_files, pickle_files, weights_hash
+from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import JSON
 from babelbits.study.hashes import FileHashes
@@ -76,7 +76,7 @@ def locate(
     check_tokens(folder, config, read_tensors(folder) if weight_files(folder) else None)
     known = FileHashes() if hashes is None else hashes
     return BaseModel(
-        folder=folder, hash=hash_of(folder, hashes=known), config=config, label=_label(spec)
+        folder=folder, hash=hash_of(folder, hash_file=known.of), config=config, label=_label(spec)
     )
 
 
@@ -86,18 +86,27 @@ def _file(spec: ModelSpec, file: Path, *, hashes: FileHashes | None) -> BaseMode
     known = FileHashes() if hashes is None else hashes
     return BaseModel(
         folder=file,
-        hash=weights_hash({gguf_file.MODEL: known.of(file)}),
+        hash=hash_of(file, hash_file=known.of),
         config=config,
         label=_label(spec),
     )
 
 
-def hash_of(folder: Path, *, hashes: FileHashes) -> str:
-    """Hash of a model folder: of the names and bytes of the files that matter."""
-    pickles = () if weight_files(folder) else pickle_files(folder)
-    return weights_hash(
-        {file.name: hashes.of(file) for file in model_files(folder, pickles=pickles)}
-    )
+def hash_of(model: Path, *, hash_file: HashFile) -> str:
+    """Hash of an unquantized model: of the names and bytes of the files that matter.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of a checkpoint; or a GGUF file, whose name is not part of its hash.
+    hash_file : callable
+        Hex SHA-256 of a file.
+    """
+    if model.is_file():
+        return weights_hash({gguf_file.MODEL: hash_file(model)})
+    pickles = () if weight_files(model) else pickle_files(model)
+    files = model_files(model, pickles=pickles)
+    return weights_hash({file.relative_to(model).as_posix(): hash_file(file) for file in files})
 
 
 def _label(spec: ModelSpec) -> str:

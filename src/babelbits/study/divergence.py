@@ -39,11 +39,13 @@ class _Pair:
     variant: CellMeta
     baseline: CellMeta
     k: int
+    weights: tuple[str, str]
+    """Hashes of the variant's weights and of the baseline's, as they lie there."""
 
     @property
     def name(self) -> str:
         """Of the file that holds the result."""
-        return file_name(self.variant, self.baseline, k=self.k)
+        return file_name(self.variant, self.baseline, k=self.k, weights=self.weights)
 
 
 def measure(
@@ -73,6 +75,7 @@ def measure(
     StoreError
         If the run folder cannot be read or written.
     """
+    _refuse_former_weights(plan)
     pairs = list(_pairs(plan, k=k))
     if not pairs:
         raise StudyError(
@@ -101,6 +104,18 @@ def measure(
     return [read(folder / pair.name) for pair in pairs if (folder / pair.name).exists()]
 
 
+def _refuse_former_weights(plan: Plan) -> None:
+    """Raise if a variant's cells are of other weights than those that lie there now."""
+    stale = [cell for cell in plan.cells if cell.state == "stale"]
+    if stale:
+        raise StudyError(
+            f"'{stale[0].variant}' was made again, and its results are of former weights: "
+            f"{stale[0].reason}",
+            where=str(plan.study.file),
+            hint=f"run those cells again first: babelbits run {plan.study.file}",
+        )
+
+
 def _pairs(plan: Plan, *, k: int) -> Iterator[_Pair]:
     """Every made variant with every text cell of the baseline."""
     texts = {
@@ -111,11 +126,17 @@ def _pairs(plan: Plan, *, k: int) -> Iterator[_Pair]:
     steps = {step.label: step for step in plan.variants}
     for (label, suite, language), cell in texts.items():
         base = texts.get((BASELINE, suite, language))
-        if label == BASELINE or steps[label].manifest is None or base is None:
+        manifest = steps[label].manifest
+        if label == BASELINE or manifest is None or base is None:
             continue
         if cell.meta and base.meta and cell.task:
             yield _Pair(
-                step=steps[label], task=cell.task, variant=cell.meta, baseline=base.meta, k=k
+                step=steps[label],
+                task=cell.task,
+                variant=cell.meta,
+                baseline=base.meta,
+                k=k,
+                weights=(manifest.weights_hash, plan.base.hash),
             )
 
 

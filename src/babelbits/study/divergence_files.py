@@ -1,11 +1,11 @@
 """The divergences that a run folder keeps under `divergence/`: their names, and reading them back.
 
-A file is named by the two cells that it compares, so that a result of former weights or former
-items is never taken for one of today's.
+A file is named by the two cells that it compares and by their weights, so that a result of former
+weights or former items is never taken for one of today's.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,25 @@ def folder_of(store: Store) -> Path:
     return store.base / "divergence"
 
 
-def file_name(variant: CellMeta, baseline: CellMeta, *, k: int) -> str:
-    """Of the result of comparing two cells by the `k` most likely tokens."""
-    cells = [variant.cell_id, baseline.cell_id]
-    return digest({"cells": cells, "k": k, "version": VERSION}, length=16) + ".json"
+def file_name(
+    variant: CellMeta, baseline: CellMeta, *, k: int, weights: Sequence[str | None] | None
+) -> str:
+    """Of the result of comparing two cells by the `k` most likely tokens.
+
+    Parameters
+    ----------
+    variant, baseline : CellMeta
+        Whose texts are compared.
+    k : int
+        Tokens kept.
+    weights : sequence of str or None
+        Hashes of the variant's weights and of the baseline's; None for the name that results had
+        before it told the weights.
+    """
+    what: dict[str, object] = {"cells": [variant.cell_id, baseline.cell_id], "k": k}
+    if weights is not None:
+        what["weights"] = list(weights)
+    return digest({**what, "version": VERSION}, length=16) + ".json"
 
 
 def read(path: Path) -> Divergence:
@@ -76,13 +91,22 @@ def recorded(store: Store) -> tuple[Divergence, ...]:
     baselines = {meta.task.name: meta for meta in texts if meta.variant == BASELINE}
     there = {path.name: read(path) for path in sorted(folder_of(store).glob("*.json"))}
     sizes = sorted({one.k for one in there.values()})
-    names = (
-        file_name(meta, baselines[meta.task.name], k=k)
+    found = (
+        _of_cells(there, store, meta, baselines[meta.task.name], k=k)
         for meta in texts
         if meta.variant != BASELINE and meta.task.name in baselines
         for k in sizes
     )
-    return tuple(there[name] for name in names if name in there)
+    return tuple(one for one in found if one is not None)
+
+
+def _of_cells(
+    there: Mapping[str, Divergence], store: Store, variant: CellMeta, baseline: CellMeta, *, k: int
+) -> Divergence | None:
+    """The result of two cells' weights; else one that was made before results told them."""
+    weights = (store.weights_hash(variant), store.weights_hash(baseline))
+    named = there.get(file_name(variant, baseline, k=k, weights=weights))
+    return named or there.get(file_name(variant, baseline, k=k, weights=None))
 
 
 def most_exact(found: Iterable[Divergence]) -> tuple[Divergence, ...]:

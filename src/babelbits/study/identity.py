@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.engines import llama_cpp, loading
@@ -20,6 +21,7 @@ from babelbits.errors import CalibrationError
 from babelbits.recipes.calibration import (
     WHOLE,
     CalibrationSpec,
+    hub_folder,
     matrix_file,
     read_documents,
     source_hash,
@@ -33,6 +35,7 @@ RECIPE_VERSION = 1
 """Raised when our own code makes other weights of the same inputs."""
 
 ID_LENGTH = 16
+NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
 
 _LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -88,7 +91,8 @@ def variant_identity(variant: VariantSpec, *, base_hash: str, seed: int) -> dict
 def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
     """Everything that decides which tokens a recipe sees; local text by its content.
 
-    A hub dataset is known by its address alone: the plan does not use the network.
+    A hub dataset is known by its address alone: the plan does not use the network. A local folder
+    in its place is known by its text.
     """
     if spec is None:
         return None
@@ -101,7 +105,9 @@ def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
     if spec.part != WHOLE:
         draw["part"] = list(spec.part)
     if spec.source.startswith("hub:"):
-        return {**draw, "source": spec.source}
+        named = {**draw, "source": spec.source}
+        is_here = hub_folder(spec.source).is_dir()
+        return {**named, "text": source_hash(read_documents(spec))} if is_here else named
     matrix = matrix_file(spec)
     if matrix is not None:
         return {"language": spec.language, "source": "matrix", "text": _hash_of(matrix)}
@@ -196,6 +202,7 @@ def cell_identity(
     seed: int,
     replicate: int,
     chat: Mapping[str, Any] | None = None,
+    libraries: Mapping[str, str | None] = NO_LIBRARIES,
 ) -> dict[str, Any]:
     """Everything that decides a cell's numbers.
 
@@ -215,8 +222,11 @@ def cell_identity(
         0, or 1 for the A/A cell.
     chat : mapping or None
         `tasks.manner.chat_identity`; None where prompts are plain text.
+    libraries : mapping
+        `cell_libraries`; empty in identities that `former_identity` gives.
     """
     as_chat = {} if chat is None else {"chat": dict(chat)}
+    with_libraries = {"libraries": dict(libraries)} if libraries else {}
     return {
         "recipe": variant["recipe"],
         "variant": dict(variant),
@@ -226,6 +236,7 @@ def cell_identity(
         "seed": seed,
         "replicate": replicate,
         **as_chat,
+        **with_libraries,
     }
 
 
@@ -235,3 +246,20 @@ def _engine(engine: EngineIdentity) -> dict[str, Any]:
     if engine.batch == "many":
         del found["batch"]
     return found
+
+
+def cell_libraries(scorer_version: str) -> dict[str, str | None]:
+    """Versions of what splits a cell's text into tokens and scores it, beside engine and scorer.
+
+    Parameters
+    ----------
+    scorer_version : str
+        The task's; lm-eval's tasks take metrics from `evaluate`.
+    """
+    names = ("tokenizers", "evaluate") if scorer_version.startswith("lm-eval") else ("tokenizers",)
+    return {name: version_of(name) for name in names}
+
+
+def former_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's identity as release 0.1.0 wrote it, which left its libraries out."""
+    return {name: value for name, value in identity.items() if name != "libraries"}

@@ -5,6 +5,7 @@ torch; a task that has not been built (because that would import lm-eval) is in 
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,16 +16,18 @@ from babelbits.errors import MissingDataError, RecipeError, StudyError
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TensorRecord
-from babelbits.store import CellStatus
+from babelbits.store import CellStatus, same_weights
 from babelbits.study import estimate
 from babelbits.study.base_model import BaseModel
 from babelbits.study.changes import what_changed
 from babelbits.study.early import stop_plan
 from babelbits.study.identity import (
     cell_identity,
+    cell_libraries,
     couples_rows,
     engine_family,
     engine_identity,
+    former_identity,
     identity_hash,
     variant_identity,
 )
@@ -107,6 +110,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         for replicate in ((0, 1) if variant.label == BASELINE and study.analysis.aa else (0,))
         for key, task in built.items()
     )
+    cells = _without_mixtures(cells, variants)
     return Plan(
         study=study,
         base=base,
@@ -244,6 +248,8 @@ def _with_status(
     """The step with what the store holds of it."""
     meta = _meta(variant, built, step.replicate, context)
     status = context.store.status(meta)
+    if status.state == "missing" and (former := _made_before(meta, context)) is not None:
+        meta, status = former
     state, reason = _state(status, meta, variant, context)
     n_done = status.n_recorded if state in ("done", "partial") else 0
     left = 0 if state == "done" else built.n_items - n_done
@@ -258,7 +264,21 @@ def _with_status(
         seconds=estimate.seconds(
             context.timings, recipe=step.recipe, suite=step.suite, n_items=left
         ),
+        recorded=status,
     )
+
+
+def _made_before(meta: CellMeta, context: _Context) -> tuple[CellMeta, CellStatus] | None:
+    """The finished cell of a release whose ids left out libraries, if it had the same ones."""
+    identity = former_identity(meta.identity)
+    former = replace(meta, cell_id=identity_hash(identity), identity=identity)
+    status = context.store.status(former)
+    if status.state != "done":
+        return None
+    libraries = meta.identity["libraries"]
+    if any(status.libraries.get(name) != version for name, version in libraries.items()):
+        return None
+    return former, replace(status, reason=f"{status.reason}, by a former release")
 
 
 def _state(
@@ -266,17 +286,43 @@ def _state(
 ) -> tuple[CellState, str]:
     """State and reason: what the store says, what weights it was recorded with, what changed."""
     weights = _weights_hash(variant, context)
-    recorded = status.weights_hash
-    if status.state == "done" and None not in (weights, recorded) and weights != recorded:
-        return (
-            "stale",
-            f"weights changed: recorded with {str(recorded)[:8]}, now {str(weights)[:8]}",
-        )
+    if (
+        status.state in ("done", "partial")
+        and weights is not None
+        and not same_weights(meta, status, weights)
+    ):
+        before = "unknown ones" if status.weights_hash is None else status.weights_hash[:8]
+        return "stale", f"weights changed: recorded with {before}, now {weights[:8]}"
     if status.state == "missing":
         former = context.former.get(_former_key(meta))
         change = None if former is None else what_changed(former.identity, meta.identity)
         return "missing", f"changed: {change}" if change else status.reason
     return status.state, status.reason
+
+
+def _without_mixtures(
+    cells: tuple[CellStep, ...], variants: Iterable[VariantStep]
+) -> tuple[CellStep, ...]:
+    """Cells of a variant that is not there must agree on its weights, or the fewer run again."""
+    gone = {step.label for step in variants if step.state == "missing"}
+    recorded: dict[str, Counter[str]] = {label: Counter() for label in gone}
+    for cell in cells:
+        if cell.variant in gone and cell.recorded and cell.recorded.weights_hash:
+            recorded[cell.variant][cell.recorded.weights_hash] += 1
+    usual = {label: count.most_common(1)[0][0] for label, count in recorded.items() if count}
+    return tuple(
+        replace(cell, state="stale", n_done=0, reason="recorded with other weights than the rest")
+        if _differs(cell, usual.get(cell.variant))
+        else cell
+        for cell in cells
+    )
+
+
+def _differs(cell: CellStep, weights: str | None) -> bool:
+    """Whether a cell holds results of other weights than these."""
+    if weights is None or cell.meta is None or cell.recorded is None:
+        return False
+    return cell.state in ("done", "partial") and not same_weights(cell.meta, cell.recorded, weights)
 
 
 def _weights_hash(variant: VariantStep, context: _Context) -> str | None:
@@ -305,6 +351,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         seed=context.study.seed,
         replicate=replicate,
         chat=context.chats.get(info.suite),
+        libraries=cell_libraries(info.scorer_version),
     )
     return CellMeta(
         cell_id=identity_hash(identity),

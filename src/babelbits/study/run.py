@@ -69,7 +69,13 @@ class Outcome:
 
 
 def execute(
-    plan: Plan, store: Store, *, listener: Listener, stop: Stop, workers: int = 1
+    plan: Plan,
+    store: Store,
+    *,
+    listener: Listener,
+    stop: Stop,
+    workers: int = 1,
+    verify: bool = False,
 ) -> Outcome:
     """Do what the plan says is left to do.
 
@@ -82,6 +88,8 @@ def execute(
         would be computed again.
     workers : int
         Processes that run cells at the same time; 1: this one.
+    verify : bool
+        Read the files of variants anew, whatever is remembered of them.
 
     Raises
     ------
@@ -91,7 +99,7 @@ def execute(
     store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
     agenda = Agenda(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, agenda, listener)
-    site = Site(study=plan.study, base=plan.base)
+    site = Site(study=plan.study, base=plan.base, verify=verify)
     if workers > 1:
         work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
     else:

@@ -86,6 +86,8 @@ class CellStep:
     reason: str
     seconds: tuple[float, float] | None
     """What is left to do, as a range; None: unknown until measured on this machine."""
+    recorded: CellStatus | None = None
+    """What the store holds of it; None while the task is unbuilt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ from pathlib import Path
 from babelbits.compare.early import Watch
 from babelbits.engines import loading
 from babelbits.engines.base import Engine
-from babelbits.errors import BabelbitsError, StoreError
+from babelbits.errors import BabelbitsError, ModelError, StoreError
 from babelbits.quiet import quiet
-from babelbits.recipes.make import make, verify
+from babelbits.recipes.make import make
+from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
 from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
 from babelbits.study.answering import answer
-from babelbits.study.base_model import BaseModel
+from babelbits.study.base_model import BaseModel, hash_of
 from babelbits.study.calibration_notes import calibration_notes
 from babelbits.study.events import (
     CellFailed,
@@ -34,6 +35,7 @@ from babelbits.study.events import (
     Running,
     VariantFailed,
 )
+from babelbits.study.hashes import FileHashes
 from babelbits.study.identity import (
     device_of,
     engine_family,
@@ -52,6 +54,7 @@ _LIBRARIES = (
     "transformers",
     "lm_eval",
     "tokenizers",
+    "evaluate",
     "llama-cpp-python",
 )
 
@@ -87,6 +90,8 @@ class Site:
 
     study: Study
     base: BaseModel
+    verify: bool = False
+    """Read the files of variants anew, whatever is remembered of them."""
 
     def store(self) -> Store:
         """The run folder."""
@@ -122,6 +127,7 @@ class Worker:
         self._find_task = find_task
         self._emit = emit
         self._stopping = stopping
+        self._hashes = FileHashes(verify=site.verify)
         self._engine: Engine | None = None
         self._loaded: str | None = None
 
@@ -135,7 +141,7 @@ class Worker:
         """
         if isinstance(job, Prepare):
             self._try_variant(job.step, lambda: self._prepare(job))
-        elif self._try_variant(job.step, lambda: self._load(job.step)):
+        elif self._try_variant(job.step, lambda: self._load(job)):
             self._try_cell(job)
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ class Worker:
             manifest = self._make(job)
             self._emit(Made(variant=step.label, manifest=manifest))
         else:
-            verify(self._folder(step))
+            verify(self._folder(step), hash_file=self._hashes.of)
         if step.unrehearsed is not None:
             self._examine(step, manifest, texts=job.texts)
         self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
@@ -213,13 +219,21 @@ class Worker:
             return self._site.base.folder
         return self._store.variant_folder(step.variant_id)
 
-    def _load(self, step: VariantStep) -> None:
-        """Have the variant's engine loaded."""
+    def _load(self, job: RunCell) -> None:
+        """Have the variant's engine loaded, with the weights that the job names."""
+        step = job.step
         if self._loaded == step.label:
             return
         self.close()
         self._emit(Loading(variant=step.label))
         self._engine = open_engine(self._site.study, step, folder=self._folder(step))
+        if weights_in(self._folder(step), step=step, hash_file=self._hashes.of) != job.weights_hash:
+            self.close()
+            raise ModelError(
+                "the files changed after they were checked, before or while they were loaded",
+                where=str(self._folder(step)),
+                hint="run the same command again when nothing writes to them",
+            )
         self._loaded = step.label
         self._emit(Loaded(variant=step.label, notes=self._engine.notes))
 
@@ -240,10 +254,8 @@ class Worker:
             raise ValueError("a cell is run when its task is built and its variant is loaded")
         task = self._find_task(cell)
         items = task.items()
-        if cell.state == "stale":
-            self._store.drop(cell.meta)
         watch = self._watch(job)
-        with self._store.writer(cell.meta) as writer:
+        with self._store.writer(cell.meta, weights_hash=job.weights_hash) as writer:
             watch.see(writer.recorded() if watch.active else ())
             for number, indices in writer.missing_batches():
                 if watch.known:
@@ -258,7 +270,6 @@ class Worker:
                 watch.see(rows)
             skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
-                weights_hash=job.weights_hash,
                 machine=platform.node(),
                 library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
                 early=watch.known,
@@ -271,6 +282,13 @@ class Worker:
         if meta is None or meta.stop is None or job.baseline is None:
             return Watch(None, ())
         return Watch(meta, self._store.rows(job.baseline))
+
+
+def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
+    """Hash of the weights that lie in a variant's folder now."""
+    if step.spec.recipe == BASELINE:
+        return hash_of(folder, hash_file=hash_file)
+    return weights_hash(hash_files(folder, hash_file=hash_file))
 
 
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:

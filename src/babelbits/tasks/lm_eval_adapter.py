@@ -44,6 +44,7 @@ from babelbits.tasks.lm_eval_scoring import (
     with_replies,
 )
 from babelbits.tasks.lm_eval_shots import fix_shots, shot_note
+from babelbits.tasks.lm_eval_sources import digest_of_sources
 from babelbits.tasks.local_data import LocalData, read_local
 from babelbits.tasks.own import OutputType, failed
 from babelbits.tasks.script_note import script_note
@@ -318,7 +319,7 @@ class LmEvalTask:
         if self.suite.native_numbers:
             version = f"{version}, {NATIVE_VERSION}"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
-        return version if is_installed else f"{version}, {_folder_digest(self._yaml_file.parent)}"
+        return version if is_installed else f"{version}, {digest_of_sources(self._yaml_file)}"
 
 
 def _find_yaml(name: str, include_path: Path | None) -> Path:
@@ -328,12 +329,6 @@ def _find_yaml(name: str, include_path: Path | None) -> Path:
     if lm_eval_index.lm_eval_version() is None:
         raise MissingExtraError(f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'")
     raise UnknownNameError(f"lm-eval {lm_eval_index.lm_eval_version()} has no task '{name}'")
-
-
-def _folder_digest(folder: Path) -> str:
-    """Hash of a folder of own tasks: they may score otherwise after an edit."""
-    texts = [p.read_bytes().hex() for p in sorted(folder.iterdir()) if p.suffix in (".yaml", ".py")]
-    return digest(texts)
 
 
 def _refuse_unsafe(task: Any, name: str) -> None:

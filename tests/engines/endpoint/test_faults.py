@@ -1,6 +1,9 @@
 """Whatever a server does, a request ends with an answer or a typed failure, at the right cost."""
 
+import gzip
 import json
+import resource
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -256,6 +259,49 @@ def test_half_a_surrogate_pair_is_rejected_and_not_sent() -> None:
     assert isinstance(bad, ChatFailure)
     assert good.text == "cba"
     assert len(server.requests) == 1
+
+
+def bomb(n_bytes: int) -> bytes:
+    """So many spaces, compressed a thousandfold."""
+    return gzip.compress(b" " * n_bytes)
+
+
+GZIP = {"Content-Encoding": "gzip"}
+HOSTILE: dict[str, tuple[Answer, str]] = {
+    "dripped headers": (Answer(head_drip=0.05), "timeout"),
+    "dripped headers of an error": (Answer(status=500, head_drip=0.05), "timeout"),
+    "endless reply": (Answer(body=b" " * 65536, endless=True), "malformed"),
+    "endless error": (Answer(status=500, body=b"x" * 65536, endless=True), "server_error"),
+    "endless refusal": (Answer(status=400, body=b"x" * 65536, endless=True), "rejected"),
+    "bomb": (Answer(body=bomb(2**30), headers=GZIP), "malformed"),
+    "bomb in an error": (Answer(status=400, body=bomb(2**30), headers=GZIP), "rejected"),
+    "dripped error": (Answer(status=503, body=b"x" * 10_000, drip=0.05), "server_error"),
+}
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_no_reply_takes_more_time_or_memory_than_it_may(attack: str) -> None:
+    decided, kind = HOSTILE[attack]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun = time.monotonic()
+    answer, _, _ = ask_one(first(decided, times=99), attempts=1, timeout=2)
+    assert isinstance(answer, ChatFailure)
+    assert answer.kind == kind
+    assert time.monotonic() - begun < 10  # the deadline is 2 s; without one this never ends
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 400_000  # kB; the bombs alone are 1 GiB
+
+
+@pytest.mark.parametrize("key", ["test", "EMPTY", "1"])
+def test_a_key_that_is_a_word_changes_no_answer(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    text = f"Dette er en {key}, og {key}er igjen"
+    with serving(lambda _asked, _times: says(text)) as server:
+        model = connect(settings(server.url, key_variable="MY_KEY"))
+        (answer,) = model.ask(many(1))
+        model.close()
+    assert not isinstance(answer, ChatFailure)
+    assert answer.text == text
 
 
 def test_the_key_is_sent_and_written_nowhere(

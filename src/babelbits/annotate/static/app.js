@@ -128,7 +128,7 @@ function changed() {
   timer = setTimeout(async () => {
     if (sending) return;
     try {
-      const { status, said } = await post("/api/draft", { pair, form: read() });
+      const { status, said } = await post("/api/draft", { pair, revision, form: read() });
       if (sending) return;
       if (status === 401) ended.showModal();
       else if (status === 200) tell(words.kept);

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -23,8 +24,18 @@ from babelbits.annotate.web.site import (
 )
 
 _WRONG_TRIES = (20, 600.0)
+_WRONG_LINKS = (600, 600.0)
+"""From one address; a token has 192 bits, so that guessing is hopeless at any rate."""
 _REQUESTS = (600, 60.0)
 """Ten a second for a minute: far beyond reading."""
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""Whatever the environment says: nothing about raters leaves this process."""
 _STATUS = {"closed": 423, "stale": 409, "screen_is_final": 409, "comment_too_long": 413}
 
 
@@ -45,13 +56,14 @@ def make_app(
     clock : callable
         Seconds since 1970; an argument so that tests need not wait.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
     app.state.site = Site(
         campaign=campaign,
         clock=clock,
         templates=make_templates(),
         https=public_url is not None and public_url.startswith("https:"),
         wrong_tries=Limiter(*_WRONG_TRIES, clock=clock),
+        wrong_links=Limiter(*_WRONG_LINKS, clock=clock),
         requests=Limiter(*_REQUESTS, clock=clock),
     )
     app.state.standing = owner.Standing()
@@ -83,7 +95,7 @@ def _failed(request: Request, error: Exception) -> Response:
 def _sentence(request: Request, code: str, status: int) -> Response:
     """An error as a code for the page and a sentence for people, in their language."""
     site: Site = request.app.state.site
-    words = words_of(request, maybe_rater(request, site) if RATER in request.cookies else None)
+    words = words_of(request, maybe_rater(request, site) if site.token(request, RATER) else None)
     known = code if code in words.words else "bad_request"
     text = words.say(known, n=MAX_COMMENT)
     if request.url.path.startswith("/api/"):

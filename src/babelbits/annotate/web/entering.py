@@ -10,6 +10,7 @@ from babelbits.annotate import auth
 from babelbits.annotate.auth import Invited, Visitor
 from babelbits.annotate.interface import available, interface
 from babelbits.annotate.models import rater as rater_table
+from babelbits.annotate.secrets import token_hash
 from babelbits.annotate.web.site import (
     RATER,
     Site,
@@ -91,11 +92,11 @@ def leave(
     words = words_of(request, rater)
     if rater is not None and auth.csrf_fits(csrf, rater.csrf):
         with site.campaign.database.writing() as connection:
-            auth.end_session(connection, request.cookies[RATER])
+            auth.end_session(connection, site.token(request, RATER) or "")
     response = site.page(
         "message.html.j2", words, heading=words.say("thanks"), text=words.say("left")
     )
-    response.delete_cookie(RATER)
+    response.delete_cookie(site.cookie(RATER))
     return response
 
 
@@ -118,13 +119,17 @@ def choose_interface(
 
 
 def _invited(site: Site, token: str, source: str) -> Invited | None:
-    """Whose invitation this is; wrong ones are counted, and too many end the guessing."""
-    if site.wrong_tries.is_full(source):
-        raise HTTPException(429, "too_many")
+    """Whose invitation this is.
+
+    Wrong links are counted by link and by address, and too many are refused. A right link opens
+    whatever others at its address have tried: a classroom has one address.
+    """
     with site.campaign.database.reading() as connection:
         found = auth.invitation(connection, token, now=site.clock())
     if found is None:
-        site.wrong_tries.count(source)
+        same_link = site.wrong_tries.count(f"link {token_hash(token)}")
+        if not (site.wrong_links.count(source) and same_link):
+            raise HTTPException(429, "too_many")
     return found
 
 

@@ -50,12 +50,14 @@ def login_page(site: TheSite) -> Response:
 @router.post("/login")
 def login(request: Request, site: TheSite, password: Annotated[str, Form()] = "") -> Response:
     """Begin a session of the owner."""
-    source = f"owner {address(request)}"
-    if not site.wrong_tries.count(source):
+    keys = (f"owner at {address(request)}", "owner")
+    if any(site.wrong_tries.is_full(key) for key in keys):
         raise HTTPException(429, "too_many")
     with site.campaign.database.reading() as connection:
         right = auth.is_owner_password(connection, password[:200])
     if not right:
+        for key in keys:
+            site.wrong_tries.count(key)
         return site.page("login.html.j2", interface(FALLBACK), wrong=True, status=403)
     with site.campaign.database.writing() as connection:
         token = auth.start_session(connection, None, now=site.clock())
@@ -71,9 +73,9 @@ def logout(
     """End the owner's session."""
     if owner is not None and auth.csrf_fits(csrf, owner.csrf):
         with site.campaign.database.writing() as connection:
-            auth.end_session(connection, request.cookies[OWNER])
+            auth.end_session(connection, site.token(request, OWNER) or "")
     response = RedirectResponse("/owner/login", status_code=303)
-    response.delete_cookie(OWNER)
+    response.delete_cookie(site.cookie(OWNER))
     return response
 
 

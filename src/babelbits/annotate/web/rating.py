@@ -70,6 +70,7 @@ class Kept(_Strict):
     """A draft."""
 
     pair: Id
+    revision: int = Field(default=1, ge=1, le=10_000)
     form: Form
 
 
@@ -161,6 +162,7 @@ def draft(body: Kept, site: TheSite, rater: Writer) -> Response:
             _shown(connection, rater, body.pair),
             body.form.answer(),
             site.campaign.settings,
+            revision=body.revision,
             now=site.clock(),
         )
     return JSONResponse({"pair": body.pair})
@@ -170,6 +172,7 @@ def draft(body: Kept, site: TheSite, rater: Writer) -> Response:
 def happening(body: Happening, site: TheSite, rater: Writer) -> Response:
     """Record what the page saw: when, never what."""
     with site.campaign.database.writing() as connection:
+        _open(connection)
         events.record_event(
             connection,
             _shown(connection, rater, body.pair),

@@ -2,23 +2,33 @@
 
 import logging
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.web.app import make_app
+from babelbits.annotate.web.connections import bounded_protocol, room_for_connections
 from babelbits.errors import StudyError
 
 _BACKLOG = 1024
 
 
 def serve(
-    campaign: Campaign, *, host: str, port: int, public_url: str | None, verbose: bool
+    campaign: Campaign,
+    *,
+    host: str,
+    port: int,
+    public_url: str | None,
+    proxies: Sequence[str] = (),
+    verbose: bool,
 ) -> None:
     """Serve until interrupted.
 
     Parameters
     ----------
+    proxies : sequence of str
+        Addresses of proxies whose `X-Forwarded-For` is believed; anybody else can write one.
     verbose : bool
         Log every request: method, route, status, time; never an address or a text.
 
@@ -43,7 +53,9 @@ def serve(
         access_log=False,
         server_header=False,
         log_level="warning",
-        proxy_headers=public_url is not None,
+        http=bounded_protocol(most=room_for_connections()),
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=10,
     )
     with listener:

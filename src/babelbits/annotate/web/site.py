@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header, HTTPException, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,10 +13,12 @@ from babelbits.annotate.auth import Visitor
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.interface import FALLBACK, Interface, available, interface
 from babelbits.annotate.limits import Limiter
+from babelbits.annotate.secrets import opaque
 from babelbits.words import plural
 
-RATER, OWNER = "rater", "owner"
-"""Names of the two cookies."""
+Role = Literal["rater", "owner"]
+RATER: Role = "rater"
+OWNER: Role = "owner"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Site:
     templates: Environment
     https: bool
     wrong_tries: Limiter
-    """Of links and passwords, by address."""
+    """Of one link, and of the owner's password: by account, and by account and address."""
+    wrong_links: Limiter
+    """Of links by address: far more, for many raters may share one."""
     requests: Limiter
     """Of writing requests, by rater."""
 
@@ -53,10 +57,18 @@ class Site:
         )
         return HTMLResponse(html, status_code=status)
 
-    def set_cookie(self, response: Response, name: str, token: str, seconds: float) -> None:
+    def cookie(self, role: Role) -> str:
+        """Name of a cookie: campaigns on one host keep their sessions apart."""
+        return f"{role}-{opaque(self.campaign.secret, 'cookie')[:10]}"
+
+    def token(self, request: Request, role: Role) -> str | None:
+        """The session that a request carries."""
+        return request.cookies.get(self.cookie(role))
+
+    def set_cookie(self, response: Response, role: Role, token: str, seconds: float) -> None:
         """Give a session to the browser; no script can read it."""
         response.set_cookie(
-            name,
+            self.cookie(role),
             token,
             max_age=int(seconds),
             httponly=True,
@@ -88,11 +100,11 @@ def get_site(request: Request) -> Site:
 TheSite = Annotated[Site, Depends(get_site)]
 
 
-def _visitor(request: Request, site: Site, cookie: str) -> Visitor | None:
-    token = request.cookies.get(cookie)
+def _visitor(request: Request, site: Site, role: Role) -> Visitor | None:
+    token = site.token(request, role)
     with site.campaign.database.reading() as connection:
         found = auth.visitor(connection, token, secret=site.campaign.secret, now=site.clock())
-    if found is not None and (found.rater_id is None) == (cookie == OWNER):
+    if found is not None and (found.rater_id is None) == (role == OWNER):
         return found
     return None
 

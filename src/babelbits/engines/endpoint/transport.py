@@ -1,15 +1,25 @@
 """One attempt over HTTP with the `openai` client: bytes or a fault, never an exception.
 
 The client's own retries are off: they do not say what they cost. Redirects are not followed, so
-that a key never goes where it was not sent. The whole reply must be there before the deadline; a
-server that sends a byte now and then does not hold a worker for ever.
+that a key never goes where it was not sent. The whole reply, its headers and errors too, must be
+there before the deadline and within bounds (`bounds`): a server that sends a byte now and then does
+not hold a worker for ever.
 """
 
-import time
+import re
 from dataclasses import replace
 from typing import Any
 
 from babelbits.engines.chat import ChatRequest
+from babelbits.engines.endpoint.bounds import (
+    LARGEST_ERROR,
+    LARGEST_REPLY,
+    Bounds,
+    StatusError,
+    TooLargeError,
+    TooSlowError,
+    bound_connections,
+)
 from babelbits.engines.endpoint.completion import Completion, read_completion
 from babelbits.engines.endpoint.faults import Fault, of_status, quoted
 from babelbits.engines.endpoint.settings import EndpointSettings
@@ -17,21 +27,13 @@ from babelbits.errors import MissingExtraError
 
 _CONNECT = 10.0
 """Seconds for a connection to be made."""
-_LARGEST = 32 * 2**20
-"""Bytes of a reply; more is no chat."""
 _NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
 """Exceptions of the HTTP library that mean that no request has reached anyone."""
 _NO_KEY = "none"
 """Local servers want no key, the client wants one."""
 _REDACTED = "[key]"
-
-
-class _TooSlow(Exception):  # noqa: N818  a signal between two functions
-    pass
-
-
-class _TooLarge(Exception):  # noqa: N818  it never leaves this module
-    pass
+_LONG_KEY = 16
+"""Letters of a key that is looked for in answers; a shorter one may be a word of theirs."""
 
 
 class Transport:
@@ -53,25 +55,25 @@ class Transport:
             ) from error
         self._settings = settings
         self._key = key
-        self._errors = openai
+        self._bounds = Bounds()
+        http_client = openai.DefaultHttpxClient(
+            follow_redirects=False,
+            trust_env=not settings.loopback,  # a proxy cannot reach this machine
+            event_hooks={"response": [self._refuse_status]},
+        )
+        bound_connections(http_client, self._bounds)
         self._client = openai.OpenAI(
             base_url=settings.url,
             api_key=key or _NO_KEY,
             max_retries=0,
             timeout=openai.Timeout(settings.timeout, connect=min(_CONNECT, settings.timeout)),
-            http_client=openai.DefaultHttpxClient(
-                follow_redirects=False,
-                trust_env=not settings.loopback,  # a proxy cannot reach this machine
-            ),
+            http_client=http_client,
         )
 
     def send(self, request: ChatRequest) -> tuple[Completion, str] | Fault:
         """One attempt: what the model said with the raw reply, or what went wrong."""
         try:
             raw = self._fetch(request)
-        except self._errors.APIStatusError as error:
-            headers = {name.lower(): value for name, value in error.response.headers.items()}
-            return self._clean(of_status(error.status_code, headers, error.response.content))
         except Exception as error:  # noqa: BLE001  the HTTP library's own, of either of its versions
             return self._clean(self._broken(error))
         read = read_completion(
@@ -79,8 +81,10 @@ class Transport:
         )
         if isinstance(read, Fault):
             return self._clean(read)
-        whole = self._hidden(raw.decode("utf-8", "replace"))
-        return replace(read, text=self._hidden(read.text)), whole
+        whole = raw.decode("utf-8", "replace")
+        if self._key and len(self._key) >= _LONG_KEY:
+            return replace(read, text=self._hidden(read.text)), self._hidden(whole)
+        return read, whole
 
     def close(self) -> None:
         """Close all connections."""
@@ -88,31 +92,47 @@ class Transport:
 
     def _fetch(self, request: ChatRequest) -> bytes:
         """The body of the reply, whole."""
-        deadline = time.monotonic() + self._settings.timeout
+        self._bounds.begin(self._settings.timeout)
         parameters = body_of(request, self._settings)
         create: Any = self._client.chat.completions.with_streaming_response.create
         with create(**parameters, extra_body=dict(self._settings.extra)) as response:
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if time.monotonic() > deadline:
-                    raise _TooSlow
-                if len(body) > _LARGEST:
-                    raise _TooLarge
+                self._bounds.left(None)
+                if len(body) > LARGEST_REPLY:
+                    raise TooLargeError
             return bytes(body)
+
+    def _refuse_status(self, response: Any) -> None:
+        """Raise for a status other than 200 with the beginning of its body, before it is read."""
+        if response.status_code == 200:
+            return
+        body = bytearray()
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) >= LARGEST_ERROR:
+                    break
+        except Exception:  # noqa: BLE001, S110  however the body breaks, the status is known
+            pass
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        raise StatusError(response.status_code, headers, bytes(body[:LARGEST_ERROR]))
 
     def _broken(self, error: Exception) -> Fault:
         """The fault behind an exception of the HTTP library."""
         cause = error.__cause__ or error
+        if isinstance(cause, StatusError):
+            return of_status(cause.status, cause.headers, cause.body)
         name = type(cause).__name__
         if name in _NEVER_SENT:
             kind: Any = "timeout" if name.endswith("Timeout") else "server_error"
             what = f"no connection to {self._settings.url}: {quoted(str(cause))}"
             return Fault(kind=kind, message=what, retry=True)
-        if isinstance(cause, _TooLarge):
-            what = f"the reply is longer than {_LARGEST:,} bytes"
+        if isinstance(cause, TooLargeError):
+            what = f"the reply is longer than {LARGEST_REPLY:,} bytes"
             return Fault(kind="malformed", message=what, maybe_charged=True)
-        if isinstance(cause, _TooSlow) or name.endswith("Timeout"):
+        if isinstance(cause, TooSlowError) or name.endswith("Timeout"):
             what = f"no whole reply within {self._settings.timeout:g} s"
             return Fault(kind="timeout", message=what, retry=True, maybe_charged=True)
         what = f"the connection broke: {name}: {quoted(str(cause))}"
@@ -122,8 +142,10 @@ class Transport:
         return replace(fault, message=self._hidden(fault.message))
 
     def _hidden(self, text: str) -> str:
-        """Text without the API key, which some servers repeat."""
-        return text.replace(self._key, _REDACTED) if self._key else text
+        """Text without the API key, which some servers repeat, where it stands by itself."""
+        if not self._key:
+            return text
+        return re.sub(rf"(?<!\w){re.escape(self._key)}(?!\w)", _REDACTED, text)
 
 
 def body_of(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:

@@ -5,10 +5,20 @@ responses, each with `values` by question and `status`. Drafts and discarded res
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from babelbits.errors import TaskError
-from babelbits.judge.foreign.raw import Choice, RawVote, choice_of
+from babelbits.judge.foreign.raw import (
+    Choice,
+    RawVote,
+    Row,
+    Unreadable,
+    choice_of,
+    text_or_none,
+    time_of,
+    what_of,
+)
 
 _PROMPTS = ("prompt", "instruction", "question")
 _SIDES = (("response1", "response2"), ("answer1", "answer2"), ("response-1", "response-2"))
@@ -21,55 +31,94 @@ def is_argilla(rows: list[dict[str, Any]]) -> bool:
 
 
 def votes(
-    rows: list[dict[str, Any]], *, file: str, means: Mapping[str, Choice]
-) -> Iterator[RawVote | None]:
-    """Raw votes; None for a response that was not submitted.
+    rows: list[dict[str, Any]],
+    *,
+    file: str,
+    means: Mapping[str, Choice],
+    rater_column: str | None = None,
+) -> Iterator[Row]:
+    """Raw votes; None for a response that was not submitted or is empty.
 
-    Raises
-    ------
-    TaskError
-        If no question is about preference.
+    Parameters
+    ----------
+    rows : list
+        Records.
+    file : str
+        For error messages.
+    means : mapping
+        Answers in the raters' own words.
+    rater_column : str, optional
+        Key of a record's metadata, or of a response, that names the rater.
     """
     for number, row in enumerate(rows, start=1):
         where = f"{file}: record {row.get('id', number)}"
-        for user, value, submitted in _answers(row, where):
-            yield _vote(row, user, value, where, means) if submitted else None
+        try:
+            answers = list(_answers(row, where))
+        except (TaskError, AttributeError, KeyError, TypeError) as error:
+            yield Unreadable(where=where, what=what_of(error))
+            continue
+        for answer in answers:
+            try:
+                yield _vote(row, answer, where, means, rater_column)
+            except (TaskError, AttributeError, KeyError, TypeError) as error:
+                yield Unreadable(where=where, what=what_of(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response to the question of preference."""
+
+    value: Any
+    submitted: bool
+    response: Mapping[str, Any]
 
 
 def _vote(
-    row: Mapping[str, Any], user: str, value: Any, where: str, means: Mapping[str, Choice]
-) -> RawVote:
+    row: Mapping[str, Any],
+    answer: _Answer,
+    where: str,
+    means: Mapping[str, Choice],
+    rater_column: str | None,
+) -> RawVote | None:
+    word = text_or_none(answer.value)
+    if not answer.submitted or word is None:
+        return None
     fields, metadata = row["fields"], row.get("metadata") or {}
     left, right = next(
         ((fields[a], fields[b]) for a, b in _SIDES if a in fields and b in fields), (None, None)
     )
+    response, column = answer.response, rater_column
+    named = (
+        response.get("user_id") if column is None else response.get(column, metadata.get(column))
+    )
     return RawVote(
         where=where,
-        rater=user,
-        choice=choice_of(str(value), where=where, means=means),
+        rater=text_or_none(named),
+        choice=choice_of(word, where=where, means=means),
         pair_id=metadata.get("pair_id"),
         prompt=next((fields[name] for name in _PROMPTS if name in fields), None),
         left=left,
         right=right,
         variant_side=metadata.get("variant_side"),
+        given_at=time_of(response.get("updated_at") or response.get("inserted_at")),
     )
 
 
-def _answers(row: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any, bool]]:
-    """User, value and whether it was submitted, for every response to the preference question."""
+def _answers(row: Mapping[str, Any], where: str) -> Iterator[_Answer]:
+    """Every response to the preference question."""
     responses = row["responses"] or {}
     if isinstance(responses, Mapping):
         name = _question(responses, where)
         for response in responses.get(name, []) if name else []:
             submitted = response.get("status", "submitted") == "submitted"
-            yield str(response["user_id"]), response["value"], submitted
+            yield _Answer(response.get("value"), submitted, response)
         return
     for response in responses:
         values = response.get("values") or {}
         name = _question(values, where)
         if name is not None:
-            value = values[name]["value"]
-            yield str(response.get("user_id")), value, response.get("status") == "submitted"
+            submitted = response.get("status") == "submitted"
+            yield _Answer((values[name] or {}).get("value"), submitted, response)
 
 
 def _question(names: Mapping[str, Any], where: str) -> str | None:

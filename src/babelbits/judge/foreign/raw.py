@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -29,7 +30,8 @@ class RawVote:
 
     where: str
     """Place in the file, for error messages."""
-    rater: str
+    rater: str | None
+    """None where the export does not say who judged."""
     choice: Choice
     pair_id: str | None = None
     prompt: str | None = None
@@ -42,6 +44,43 @@ class RawVote:
     """1 or 2: how much better; None where it was not asked."""
     reasons: tuple[str, ...] = ()
     seconds: float | None = None
+    given_at: datetime | None = None
+    """When it was given or last changed; None where the export does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A row that is no judgment that can be used, and why."""
+
+    where: str
+    what: str
+
+
+Row = RawVote | Unreadable | None
+"""None: skipped, a draft, or empty."""
+
+
+def what_of(error: Exception) -> str:
+    """Why a row could not be read, in words."""
+    if isinstance(error, TaskError):
+        return error.what
+    return f"its parts are not where they belong ({type(error).__name__}: {error})"
+
+
+def time_of(value: object) -> datetime | None:
+    """A moment from ISO 8601 or from seconds since 1970; None for anything else."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        found = datetime.fromisoformat(str(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def text_or_none(value: object) -> str | None:
+    """Text without white space around it; None where nothing is left."""
+    return None if value is None else str(value).strip() or None
 
 
 def choice_of(
