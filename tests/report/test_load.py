@@ -13,9 +13,12 @@ from babelbits.cli.show import show
 from babelbits.compare import CellResult
 from babelbits.errors import StoreError, StudyError, UnknownNameError
 from babelbits.report import load
+from babelbits.report.input import ReportInput
 from babelbits.report.load import load_run
 from babelbits.store import Store
 from babelbits.store.codec import dumps
+from babelbits.study import load as load_study
+from babelbits.study.identity import variant_identity
 from report import synthetic
 
 STUDY = """
@@ -60,6 +63,45 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     record(folder, cells, unfinished=1)
     return folder
+
+
+def test_names_are_those_of_the_study_as_it_is_now(tmp_path: Path) -> None:
+    """Renamed and removed variants, without a run in between; votes follow their variant."""
+    text = """
+[model]
+path = "somewhere"
+[[variants]]
+recipe = "w8"
+[[variants]]
+recipe = "w8a8"
+[[tasks]]
+suite = "math"
+languages = ["en"]
+"""
+    file = tmp_path / "study.toml"
+    file.write_text(text, "utf-8")
+    study = load_study(file)
+    cells = [synthetic.cell("baseline", "math", "en", 40, 0)]
+    for spec in study.variants[1:]:
+        identity = {"variant": variant_identity(spec, base_hash="b", seed=0)}
+        made = synthetic.cell(spec.label, "math", "en", 40, 0)
+        meta = replace(made.meta, identity=identity, variant_id=spec.label)
+        cells.append(CellResult(meta=meta, rows=made.rows))
+    baseline = {"variant": variant_identity(study.variants[0], base_hash="b", seed=0)}
+    cells[0] = CellResult(meta=replace(cells[0].meta, identity=baseline), rows=cells[0].rows)
+    folder = tmp_path / "study.run"
+    record(folder, cells)
+    assert labels_of(load_run(folder, study_file=file)) == {"baseline", "w8", "w8a8"}
+    renamed = text.replace('recipe = "w8"\n', 'recipe = "w8"\nname = "eight"\n')
+    file.write_text(renamed, "utf-8")
+    assert labels_of(load_run(folder, study_file=file)) == {"baseline", "eight", "w8a8"}
+    file.write_text(renamed.replace('[[variants]]\nrecipe = "w8a8"\n', ""), "utf-8")
+    assert labels_of(load_run(folder, study_file=file)) == {"baseline", "eight"}
+    assert labels_of(load_run(folder)) == {"baseline", "w8", "w8a8"}  # as it was run
+
+
+def labels_of(found: ReportInput) -> set[str]:
+    return {cell.meta.variant for cell in found.cells}
 
 
 def test_a_run_folder_alone_is_enough(run_folder: Path) -> None:

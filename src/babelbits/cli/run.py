@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     envvar="BABELBITS_NO_REHEARSE",
     help="Do not try the variants on a miniature of the model first.",
 )
+@click.option(
+    "--verify", is_flag=True, help="Read all weights anew, whatever is remembered of their hashes."
+)
 def run(
     study: Path,
     *,
@@ -53,6 +56,7 @@ def run(
     workers: int | None,
     offline: bool,
     no_rehearse: bool,
+    verify: bool,
 ) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
@@ -68,6 +72,7 @@ def run(
         report=not no_report,
         workers=workers,
         rehearse=not no_rehearse,
+        verify=verify,
     )
 
 
@@ -77,7 +82,12 @@ def _go_offline() -> None:
 
 
 def run_study(
-    study: "Study", *, report: bool, workers: int | None = None, rehearse: bool = False
+    study: "Study",
+    *,
+    report: bool,
+    workers: int | None = None,
+    rehearse: bool = False,
+    verify: bool = False,
 ) -> int:
     """Plan, rehearse where asked for, execute, report; returns the exit code."""
     from babelbits.store import Store
@@ -86,10 +96,10 @@ def run_study(
     store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     try:
         with store.writing():  # first of all: it also shows that the folder can be written
-            plan = _plan(study, store)
+            plan = _plan(study, store, verify=verify)
             if rehearse:
                 plan = _rehearsed(plan)
-            outcome = _execute(plan, store, workers=workers)
+            outcome = _execute(plan, store, workers=workers, verify=verify)
         losses = _losses(plan, store)
         _summarise(outcome, plan, losses)
         if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
@@ -116,16 +126,17 @@ def need_libraries() -> None:
             )
 
 
-def _plan(study: "Study", store: "Store") -> "Plan":
+def _plan(study: "Study", store: "Store", *, verify: bool) -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
     from babelbits.study.base_model import locate
+    from babelbits.study.hashes import FileHashes
     from babelbits.study.manner import in_words, unused_template
     from babelbits.study.notices import notices
     from babelbits.study.plan import make_plan
     from babelbits.study.preflight import check
     from babelbits.tasks import catalogue
 
-    base = locate(study.model, download=True)
+    base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
     check(plan, tell=say)
     for line in in_words(plan.study):
@@ -157,7 +168,9 @@ def _rehearsed(plan: "Plan") -> "Plan":
     return marked(plan, results)
 
 
-def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
+def _execute(
+    plan: "Plan", store: "Store", *, workers: int | None, verify: bool = False
+) -> "Outcome":
     from babelbits.cli.progress import Reporter
     from babelbits.study.interrupt import stop_on_interrupt
     from babelbits.study.parallel import suggest
@@ -172,7 +185,7 @@ def _execute(plan: "Plan", store: "Store", *, workers: int | None) -> "Outcome":
         say("stopping after the batch in flight; Ctrl-C again stops now")
 
     with stop_on_interrupt(tell) as stop, reporter.live():
-        return execute(plan, store, listener=reporter, stop=stop, workers=number)
+        return execute(plan, store, listener=reporter, stop=stop, workers=number, verify=verify)
 
 
 def _how_to_go_on(study: "Study") -> str:

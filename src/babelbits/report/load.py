@@ -14,8 +14,8 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.calibrations import calibrations_of
-from babelbits.errors import StoreError
-from babelbits.judge.book import read_books
+from babelbits.errors import CalibrationError, StoreError, StudyError
+from babelbits.judge.book import Book, read_books
 from babelbits.judge.grading.book import read_grades
 from babelbits.judge.summary import SummarySettings
 from babelbits.judge.voices import Voices, hear
@@ -23,8 +23,10 @@ from babelbits.languages import groups, resolve
 from babelbits.records import CellMeta, Manifest
 from babelbits.report.input import OpenCell, ReportInput, StudySummary
 from babelbits.store import Store
+from babelbits.study import load as load_study
 from babelbits.study.claims import claimed_in
 from babelbits.study.divergence_files import Divergence, recorded
+from babelbits.study.relabel import labels_now
 from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -44,7 +46,8 @@ def load_run(
     early : bool
         Read the run whose cells stop when their verdict is known.
     study_file : Path, optional
-        A study file whose margins, families and groups are used instead of the folder's copy.
+        A study file whose names and variants, margins, families and groups are used instead of the
+        folder's copy: a variant that was renamed has its new name, one that was taken out is gone.
 
     Raises
     ------
@@ -53,14 +56,14 @@ def load_run(
     """
     from babelbits.compare.analysis import analyse
 
-    store = Store(folder, smoke=smoke, early=early)
+    store = _as_named_now(Store(folder, smoke=smoke, early=early), study_file)
     text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
     study = tomllib.loads(text)
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     manifests = _manifests(store, store.planned())
     settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
-    voices = _voices(store, settings)
+    voices = _voices(store, settings, renamed=_renamed(store))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
         analysis=analyse(cells, settings),
@@ -80,11 +83,45 @@ def _spoken(voices: Voices | None) -> tuple[str, ...]:
     return tuple(vote.language for voice in found for vote in voice.book.votes)
 
 
-def _voices(store: Store, settings: AnalysisSettings) -> Voices | None:
+def _as_named_now(store: Store, study_file: Path | None) -> Store:
+    """The same results under the names that a study file gives its variants now."""
+    if study_file is None:
+        return store
+    planned = store.planned()
+    if not all("variant" in meta.identity for meta in planned):
+        return store
+    try:
+        labels = labels_now(load_study(study_file), planned)
+    except (StudyError, CalibrationError):  # `plan` and `run` say what is wrong with it
+        return store
+    return Store(store.root, smoke=store.smoke, early=store.early, labels=labels)
+
+
+def _renamed(store: Store) -> dict[str, str | None]:
+    """Labels at the last run to those of now; None where the variant was taken out."""
+    before = Store(store.root, smoke=store.smoke, early=store.early).planned()
+    now = {meta.variant_id: meta.variant for meta in store.planned()}
+    return {meta.variant: now.get(meta.variant_id) for meta in before}
+
+
+def _voices(
+    store: Store, settings: AnalysisSettings, *, renamed: Mapping[str, str | None]
+) -> Voices | None:
     """What judges and people said of this run; None where nobody was asked."""
-    books = read_books(store.base / "judgments")
+    books = [_book_now(book, renamed) for book in read_books(store.base / "judgments")]
+    books = [book for book in books if book.votes]
     wishes = SummarySettings(alpha=settings.alpha, seed=settings.seed)
     return hear(books, wishes) if books else None
+
+
+def _book_now(book: Book, renamed: Mapping[str, str | None]) -> Book:
+    """Votes under the names that variants have now; votes on what was taken out are left out."""
+    votes = [
+        replace(vote, variant=label)
+        for vote in book.votes
+        if (label := renamed.get(vote.variant, vote.variant)) is not None
+    ]
+    return replace(book, votes=tuple(votes))
 
 
 def load_cells(store: Store) -> tuple[CellResult, ...]:

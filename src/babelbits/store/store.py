@@ -8,6 +8,7 @@
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
       early/              the same of runs whose cells stop when their verdict is known
       answers/            the same of answers to open prompts, which judges and people compare
+      failures/           tracebacks of cells and variants that failed
       judgments/ID/       what a judge said of them: journal.jsonl, votes.jsonl, summary.json
       grades/ID/          what a judge gave recorded answers: journal.jsonl, grades.jsonl, ...
       set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
@@ -60,11 +61,27 @@ class Store:
     """A run folder, or a kind of results that it keeps apart.
 
     Reading needs no lock, writing happens inside `writing()`.
+
+    Parameters
+    ----------
+    root : Path
+        The run folder.
+    smoke, early, answers : bool
+        Which kind of results.
+    labels : mapping, optional
+        What variants are called now, by their ids; those that are not in it are left out.
     """
 
     def __init__(
-        self, root: Path, *, smoke: bool = False, early: bool = False, answers: bool = False
+        self,
+        root: Path,
+        *,
+        smoke: bool = False,
+        early: bool = False,
+        answers: bool = False,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        self._labels = labels
         self.root = root
         self.smoke = smoke
         self.early = early
@@ -270,8 +287,13 @@ class Store:
         planned = _read_sealed(path, fields=_META_FIELDS, hint=_PLAN_HINT)
         if not isinstance(planned, list):
             raise StoreError("this is no list of cells", where=str(path), hint=_PLAN_HINT)
+        metas = [from_json(CellMeta, value, where=str(path), hint=_PLAN_HINT) for value in planned]
+        if self._labels is None:
+            return tuple(metas)
         return tuple(
-            from_json(CellMeta, value, where=str(path), hint=_PLAN_HINT) for value in planned
+            replace(meta, variant=self._labels[meta.variant_id])
+            for meta in metas
+            if meta.variant_id in self._labels
         )
 
     def timings(self, machine: str) -> Mapping[str, tuple[float, ...]]:

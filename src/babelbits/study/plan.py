@@ -5,6 +5,7 @@ torch; a task that has not been built (because that would import lm-eval) is in 
 """
 
 import shlex
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from babelbits.engines.base import EngineIdentity
-from babelbits.errors import MissingDataError, RecipeError, StudyError
+from babelbits.errors import MissingDataError, RecipeError, StoreError, StudyError
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
-from babelbits.records import CellMeta, Manifest, TensorRecord
+from babelbits.records import CellMeta, Manifest, TaskInfo, TensorRecord
 from babelbits.store import CellStatus, same_weights
 from babelbits.study import estimate
 from babelbits.study.base_model import BaseModel
@@ -61,6 +62,8 @@ class _Context:
     timings: Mapping[str, tuple[float, ...]]
     chats: Mapping[str, dict[str, Any] | None]
     """Of each suite; None where its prompts are plain text."""
+    same_tasks: bool
+    """Whether the study says the same of its tasks as when it was last run."""
 
 
 def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) -> Plan:
@@ -91,6 +94,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
+        same_tasks=_says_the_same_of_tasks(study, store),
     )
     tensors = estimate.base_tensors(base.folder)
     if not study.model.is_gguf and any(one.recipe != BASELINE for one in study.variants):
@@ -118,6 +122,17 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         variants=tuple(_with_need(variant, cells) for variant in variants),
         cells=cells,
     )
+
+
+def _says_the_same_of_tasks(study: Study, store: PlanStore) -> bool:
+    """Whether the tables that decide items and prompts are those of the last run."""
+    try:
+        before = tomllib.loads(store.study_text())
+        now = tomllib.loads(study.file.read_text("utf-8-sig"))
+    except (StoreError, OSError, ValueError):
+        return False
+    tables = ("tasks", "limits", "data", "chat", "study")
+    return all(before.get(name) == now.get(name) for name in tables)
 
 
 def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
@@ -239,7 +254,28 @@ def _cell_step(
         reason="missing; items are counted when it runs, or with --build",
         seconds=None,
     )
-    return step if built is None else _with_status(step, built, variant, context)
+    if built is None:
+        return _as_recorded(step, variant, context) or step
+    return _with_status(step, built, variant, context)
+
+
+def _as_recorded(step: CellStep, variant: VariantStep, context: _Context) -> CellStep | None:
+    """A cell whose task is not built, as it was last run; None where anything else has changed.
+
+    Whether the task itself has changed since is known only when it is built.
+    """
+    meta = context.former.get((step.variant, step.suite, step.language, step.replicate))
+    if meta is None or not context.same_tasks:
+        return None
+    expected = _identity(variant, meta.task, meta.identity["task"], step.replicate, context)
+    if former_identity(meta.identity) != former_identity(expected):
+        return None
+    found = context.store.status(meta)
+    state, reason = _state(found, meta, variant, context)
+    if state != "done":
+        return None
+    told = f"{reason}; --build looks whether the task has changed"
+    return replace(step, n_items=meta.n_items, n_done=meta.n_items, state=state, reason=told)
 
 
 def _with_status(
@@ -337,11 +373,13 @@ def _former_key(meta: CellMeta) -> tuple[str, str, str, int]:
     return (meta.variant, meta.task.suite, meta.task.language, meta.replicate)
 
 
-def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context) -> CellMeta:
-    info = built.task.info
-    identity = cell_identity(
+def _identity(
+    variant: VariantStep, info: TaskInfo, fingerprint: str, replicate: int, context: _Context
+) -> dict[str, Any]:
+    """Everything that decides the numbers of a variant's cell on a task."""
+    return cell_identity(
         variant=variant.identity,
-        task_fingerprint=built.fingerprint,
+        task_fingerprint=fingerprint,
         scorer_version=info.scorer_version,
         engine=engine_identity(
             context.study.engine,
@@ -353,6 +391,11 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         chat=context.chats.get(info.suite),
         libraries=cell_libraries(info.scorer_version),
     )
+
+
+def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context) -> CellMeta:
+    info = built.task.info
+    identity = _identity(variant, info, built.fingerprint, replicate, context)
     return CellMeta(
         cell_id=identity_hash(identity),
         identity=identity,

@@ -32,6 +32,9 @@ class PlanStore(Protocol):
     def planned(self) -> tuple[CellMeta, ...]:
         """The cells of the study as it was last run."""
 
+    def study_text(self) -> str:
+        """The study as it was last run; StoreError where none was."""
+
     def timings(self, machine: str) -> Mapping[str, tuple[float, ...]]:
         """Seconds an item of finished cells on a machine, by '<recipe>/<suite>'."""
 

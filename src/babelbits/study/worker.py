@@ -46,6 +46,7 @@ from babelbits.study.identity import (
 from babelbits.study.rehearsal.real import examine
 from babelbits.study.spec import BASELINE, Study
 from babelbits.study.steps import CellStep, VariantStep
+from babelbits.study.traces import keep_trace
 from babelbits.tasks.base import Task
 
 _LIBRARIES = (
@@ -158,7 +159,8 @@ class Worker:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  whatever breaks a variant, the others must run
-            self._emit(VariantFailed(variant=step.label, reason=reason(error)))
+            told = self._told(error, step.label)
+            self._emit(VariantFailed(variant=step.label, reason=told))
             return False
         return True
 
@@ -246,7 +248,14 @@ class Worker:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
-            self._emit(CellFailed(cell=job.number, reason=reason(error)))
+            cell = job.cell
+            told = self._told(error, cell.variant, cell.suite, cell.language)
+            self._emit(CellFailed(cell=job.number, reason=told))
+
+    def _told(self, error: Exception, *names: str) -> str:
+        """What broke, and where its traceback is kept."""
+        path = keep_trace(error, folder=self._store.base, names=names)
+        return reason(error) if path is None else f"{reason(error)} (traceback: {path})"
 
     def _run(self, job: RunCell) -> None:
         cell, engine = job.cell, self._engine

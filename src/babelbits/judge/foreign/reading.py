@@ -15,7 +15,6 @@ from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.votes import Verdict, Vote
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import read_jsonl, read_text
-from babelbits.words import agreeing, plural
 
 _SHOWN = 3
 """Rows that an error names."""
