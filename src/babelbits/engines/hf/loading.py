@@ -17,15 +17,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
-from babelbits.errors import ModelError
+from babelbits.engines.hf.contract import keep_logits, refuse_look_ahead
+from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading, prepare_forward
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_OF_LIBRARIES = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+)
+"""What they raise on files that are bad, or that need a library which is not here."""
 _DEFAULT_CONTEXT = 2048
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
@@ -198,7 +210,10 @@ def _model(
             hint="the files are incomplete, or belong to another kind of model",
         )
     prepare_forward(model)
-    return (model if needs_map else model.to(device)).eval()
+    keep_logits(model)
+    placed_model = (model if needs_map else model.to(device)).eval()
+    refuse_look_ahead(placed_model, where=str(folder))
+    return placed_model
 
 
 def _method(quantization: Any) -> str:
@@ -212,12 +227,10 @@ def _method(quantization: Any) -> str:
 @contextmanager
 def _as_model_errors(folder: Path) -> Iterator[None]:
     """Turn what the libraries raise on bad files into our own error."""
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ModelError):
+    except _OF_LIBRARIES as error:
+        if isinstance(error, BabelbitsError):
             raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"cannot be loaded: {first}", where=str(folder)) from error
