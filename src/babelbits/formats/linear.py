@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, partial
 from typing import Any
 
 from babelbits.quiet import replaced
@@ -132,6 +132,10 @@ def _classes() -> tuple[Any, Any]:
 
     class LinearExpert(nn.Module):
         """One expert: `down(activation(gate, up))`."""
+
+        up_proj: nn.Module
+        gate_proj: nn.Module
+        down_proj: nn.Module
 
         def __init__(self, parts: Mapping[str, Any], join: Callable[..., Any]) -> None:
             super().__init__()
@@ -325,9 +329,23 @@ def linear_loading() -> Iterator[None]:
             update = self.update_weight_conversions
             self.update_weight_conversions = lambda given: update(one_by_one(given))
         original(self, model, **options)
+        _need_no_start(model)
 
     with replaced(HfQuantizer, "preprocess_model", preprocess):
         yield
+
+
+def _need_no_start(model: Any) -> None:
+    """Mark packed layers, and modules of nothing but layers, as initialized.
+
+    Some architectures (GPT-2) draw a weight that a packed layer does not have.
+    """
+    packed = {name for name, one in model.named_modules() if hasattr(one, "quantization_scheme")}
+    for name in packed:
+        owner = model.get_submodule(name.rpartition(".")[0])
+        own = (*owner.parameters(recurse=False), *owner.buffers(recurse=False))
+        for module in (model.get_submodule(name), *(() if own else (owner,))):
+            module._is_hf_initialized = True
 
 
 def _method(quantizer: Any) -> str:
@@ -337,38 +355,3 @@ def _method(quantizer: Any) -> str:
 def _word(choice: Any) -> str:
     """What an enumeration's member, or a text in its place, says."""
     return str(getattr(choice, "value", choice))
-
-
-# --- running -----------------------------------------------------------------------------------
-
-_BLOCK = 32
-"""Outputs that bitsandbytes' CPU kernel for 4 bits takes at once."""
-
-
-def prepare_forward(model: Any) -> None:
-    """Mend a loaded quantized model where its library computes something else than it says.
-
-    compressed-tensors 0.19 scales activations a token at a time only where the input has three
-    axes; with two, as experts are given, it takes one scale for all tokens, so that a token depends
-    on its neighbours. bitsandbytes 0.50 packs 4-bit weights for its fast CPU kernel, and fails
-    where the outputs are no multiple of 32; such layers are dequantized in each pass instead. The
-    weights stay as they are.
-    """
-    for module in model.modules():
-        scheme = getattr(module, "quantization_scheme", None)
-        inputs = None if scheme is None else scheme.input_activations
-        if inputs is not None and inputs.dynamic and _word(inputs.strategy) == "token":
-            _give_three_axes(module)
-        if hasattr(module, "support_avx512bf16_for_cpu") and module.out_features % _BLOCK:
-            module.support_avx512bf16_for_cpu = False
-
-
-def _give_three_axes(module: Any) -> None:
-    """Let a linear layer see two axes, (tokens, inputs), as a batch of one row."""
-    inner = module.forward.__func__
-
-    @wraps(inner)
-    def forward(self: Any, states: Any) -> Any:
-        return inner(self, states[None])[0] if states.dim() == 2 else inner(self, states)
-
-    module.forward = forward.__get__(module)  # a method, for the library takes it apart again

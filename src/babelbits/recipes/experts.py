@@ -3,7 +3,8 @@
 llm-compressor gives every token to every expert while it calibrates, so that no expert is quantized
 without data. What an expert is fitted to then includes tokens that its router would have sent
 elsewhere: an expert that the router never chooses is fitted to such tokens alone. The counts here
-are the router's choices in the unquantized layer, each token once.
+are the router's choices when the text passes for the first time, each token once; the layers before
+are then quantized already where the method goes layer by layer.
 
 Units: tokens. Torch is not imported.
 """

@@ -6,7 +6,7 @@ or from the shapes of its stored weights (`check_shapes`, exact, for any archite
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from babelbits.errors import RecipeError
@@ -18,7 +18,8 @@ from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.gguf_quantize import tensor_types
 from babelbits.records import TensorRecord
 
-_FEWEST_IN_GROUP = 8
+_POWERS = tuple(2**power for power in range(3, 13))
+"""Group sizes that are proposed."""
 _NOT_QUANTIZED = ("embed", "lm_head", "norm", "wte", "wpe", "rotary")
 _LEFT = re.compile(
     r"(^|\.)(\w*router(\.\w+)?|gate|shared_expert_gate|dt_proj|ffn_gate_inp)\.weight$"
@@ -91,9 +92,17 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
         If the group size does not divide the inputs of layers that matter.
     """
     if find(recipe).method != "none" and "group_size" in settled:
-        unfit(
-            int(settled["group_size"]), {one.name: one.shape for one in filter(is_linear, tensors)}
-        )
+        size = int(settled["group_size"])
+        unfit(size, {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)})
+
+
+def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:
+    """A weight's shape, its inputs last: fused experts have them last or last but one.
+
+    The file does not say which, so that experts fit if either does; making knows.
+    """
+    swapped = (*shape[:-2], shape[-1], shape[-2])
+    return swapped if len(shape) == 3 and shape[-1] % group_size else shape
 
 
 def is_linear(tensor: TensorRecord) -> bool:
@@ -125,16 +134,18 @@ def unfit(group_size: int, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
     RecipeError
         If they hold more than `SMALL_SHARE` of the weights; names the first, and sizes that fit.
     """
-    wrong = [name for name, shape in shapes.items() if shape[-1] % group_size]
-    share = sum(math.prod(shapes[name]) for name in wrong) / max(
-        1, sum(map(math.prod, shapes.values()))
-    )
-    if share <= SMALL_SHARE:
-        return wrong
-    check_group_size(
-        group_size, {name.removesuffix(".weight"): shape[-1] for name, shape in shapes.items()}
-    )
-    return wrong
+    if _share(group_size, shapes) <= SMALL_SHARE:
+        return [name for name, shape in shapes.items() if shape[-1] % group_size]
+    sizes = {name.removesuffix(".weight"): shape[-1] for name, shape in shapes.items()}
+    fitting = [size for size in _POWERS if _share(size, shapes) <= SMALL_SHARE]
+    raise _unfitting(group_size, sizes, fitting)
+
+
+def _share(group_size: int, shapes: Mapping[str, tuple[int, ...]]) -> float:
+    """Share of the weights that lie in layers whose inputs a group size does not divide."""
+    total = sum(map(math.prod, shapes.values()))
+    wrong = sum(math.prod(shape) for shape in shapes.values() if shape[-1] % group_size)
+    return wrong / total if total else 0.0
 
 
 def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:
@@ -145,20 +156,23 @@ def check_group_size(group_size: int, input_sizes: Mapping[str, int]) -> None:
     RecipeError
         Names the first layer that does not fit, the sizes, and the group sizes that would.
     """
-    wrong = {name: size for name, size in input_sizes.items() if size % group_size}
-    if not wrong:
-        return
-    name, size = next(iter(wrong.items()))
+    if any(size % group_size for size in input_sizes.values()):
+        fitting = [
+            power for power in _POWERS if all(size % power == 0 for size in input_sizes.values())
+        ]
+        raise _unfitting(group_size, input_sizes, fitting)
+
+
+def _unfitting(
+    group_size: int, input_sizes: Mapping[str, int], fitting: Sequence[int]
+) -> RecipeError:
+    name, size = next((n, size) for n, size in input_sizes.items() if size % group_size)
     sizes = sorted(set(input_sizes.values()))
-    fitting = [
-        str(2**power)
-        for power in range(3, 13)
-        if 2**power >= _FEWEST_IN_GROUP and all(size % 2**power == 0 for size in sizes)
-    ]
-    raise RecipeError(
+    words = ", ".join(map(str, fitting))
+    return RecipeError(
         f"group size {group_size} does not divide the {size} inputs of '{name}'",
         hint=f"the layers' input sizes are {', '.join(map(str, sizes))}; "
-        + (f"these group sizes fit: {', '.join(fitting)}" if fitting else "no power of two fits"),
+        + (f"these group sizes fit: {words}" if fitting else "no power of two fits"),
     )
 
 

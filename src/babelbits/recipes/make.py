@@ -33,7 +33,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
-from babelbits.recipes.fit import check
+from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.loading import (
     context_length,
     load_model,
@@ -185,6 +185,8 @@ def make(
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
+        if checkpoint.weight_files(base):
+            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
             made = _quantize(job, folder)
         manifest = _describe(

@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.engines.hf.contract import keep_logits, refuse_look_ahead
 from babelbits.errors import BabelbitsError, ModelError
-from babelbits.formats.linear import linear_loading, prepare_forward
+from babelbits.formats.forward import prepare_forward
+from babelbits.formats.linear import linear_loading
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
@@ -211,9 +212,10 @@ def _model(
         )
     prepare_forward(model)
     keep_logits(model)
-    placed_model = (model if needs_map else model.to(device)).eval()
-    refuse_look_ahead(placed_model, where=str(folder))
-    return placed_model
+    model = (model if needs_map else model.to(device)).eval()
+    if not quantization:  # else a scale may be of the whole text, and the base was tried
+        refuse_look_ahead(model, where=str(folder))
+    return model
 
 
 def _method(quantization: Any) -> str:
