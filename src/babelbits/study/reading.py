@@ -223,13 +223,17 @@ def _engine(table: Table, model: ModelSpec) -> tuple[EngineSettings, int]:
         dtype=table.get("dtype", choice("auto", "float32", "bfloat16", "float16"), "auto"),
         long_prompts=table.get("long_prompts", _long_prompts, "truncate-left"),
         token_budget=table.get("token_budget", integer(minimum=1), 8192),
-        batch=table.get("batch", choice("auto", "single", "many"), "auto"),
+        batch=table.get("batch", _batch, "auto"),
         trust_remote_code=model.trust_remote_code,
         allow_pickle=model.allow_pickle,
     )
     chunk = table.get("chunk", integer(minimum=1, maximum=100_000), 64)
     table.close(what="[engine]")
     return settings, chunk
+
+
+def _batch(value: Any) -> Any:
+    return choice("auto", "single", "many")(value)
 
 
 def _long_prompts(value: Any) -> Any:

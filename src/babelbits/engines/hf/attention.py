@@ -32,6 +32,10 @@ A window beyond which masks hide keys is not reached by shared prefixes (`exactn
 """
 
 
+_CONFIGURED = ("attn_logit_softcapping", "alibi")
+"""Settings that transformers' calls of SDPA drop; half precision would hide it (5.17)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionFound:
     """What was seen of a model's attention in one forward pass."""
@@ -105,7 +109,7 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
     default = model.config._attn_implementation
     if default == EAGER:
         return None
-    dropped = sorted(found.unknown - _known_to_sdpa()) if default == "sdpa" else []
+    dropped = _dropped(model, found) if default == "sdpa" else []
     before = _run(model, tokens)
     if not _set(model, EAGER):
         return None
@@ -116,6 +120,13 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
         return f"PyTorch's attention gives other numbers ({difference:.2g} nats a token)"
     _set(model, default)
     return None
+
+
+def _dropped(model: Any, found: AttentionFound) -> list[str]:
+    """What PyTorch's attention would not compute: seen in a forward pass, or configured."""
+    text = model.config.get_text_config()
+    configured = {name for name in _CONFIGURED if getattr(text, name, None)}
+    return sorted((found.unknown - _known_to_sdpa()) | configured)
 
 
 def score_budget(model: Any) -> int:

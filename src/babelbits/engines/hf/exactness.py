@@ -150,7 +150,7 @@ class _Probe:
         try:
             agreed = self._tolerance.holds(self._scores_differ())
         except Exception as error:  # noqa: BLE001  whatever an unknown architecture raises
-            return 0, f"it cannot be tried ({type(error).__name__})"
+            return 0, f"its own code does not take one ({type(error).__name__})"
         return (self._limit, None) if agreed else (0, "behind one, it gives other numbers")
 
     def limited(self, limit: int) -> bool:
