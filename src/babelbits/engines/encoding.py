@@ -177,7 +177,7 @@ class Encoder:
         return Prompt(tokens=kept, max_new_tokens=max_new_tokens, truncated=excess)
 
     def _unknown(self, tokens: list[int]) -> str | None:
-        """What to say of a token without a row, e.g. the place of an image; None if all have one."""
+        """What to say of a token without a row, e.g. the place of an image; else None."""
         if self._rows is None or not tokens or max(tokens) < self._rows:
             return None
         text = self.tokenizer.decode([max(tokens)])
