@@ -178,11 +178,12 @@ def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list
             hint="use a recipe without smoothing, e.g. 'w8a8' or 'w4-g'",
         )
     if method == "awq":
-        mappings = pairs and [AWQMapping(source, list(readers)) for source, readers in pairs]
-        return [AWQModifier(mappings=mappings)] if mappings else [AWQModifier()]
-    mappings = pairs and [[list(readers), source] for source, readers in pairs]
+        if pairs is None:
+            return [AWQModifier()]
+        return [AWQModifier(mappings=[AWQMapping(one, list(readers)) for one, readers in pairs])]
+    lists: Any = None if pairs is None else [[list(readers), source] for source, readers in pairs]
     strength = parameters["smoothing_strength"]
-    return [SmoothQuantModifier(smoothing_strength=strength, mappings=mappings)]
+    return [SmoothQuantModifier(smoothing_strength=strength, mappings=lists)]
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def patterns(scope: Scope) -> tuple[str, ...]:
     Prefixes are left open, because transformers renames them on load, and so is the layer's number
     where no layer of that name is quantized.
     """
-    found = {}
+    found: dict[str, None] = {}
     for name, reason in scope.left.items():
         if reason == OUTSIDE or name == "lm_head":
             continue
