@@ -44,6 +44,17 @@ def window(config: Any) -> int:
     return min(limits, default=UNLIMITED)
 
 
+def column_change(config: Any) -> int:
+    """Length up to which it does not matter in which column of a batch a token stands.
+
+    Llama 4 scales attention by a token's column, not by its position id: padding and siblings in
+    a pack count.
+    """
+    text = config.get_text_config()
+    scaled = getattr(text, "attn_temperature_tuning", False)
+    return int(getattr(text, "floor_scale", UNLIMITED)) - 1 if scaled else UNLIMITED
+
+
 def rope_change(config: Any) -> int:
     """Length beyond which rotary frequencies are others than up to it."""
     text = config.get_text_config()
