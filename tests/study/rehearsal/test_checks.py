@@ -87,7 +87,7 @@ def test_a_miniature_of_a_multimodal_model_keeps_its_tower(
 def test_a_mixture_whose_experts_bitsandbytes_leaves_is_found(
     rehearsal: Callable[[str], Rehearsal], tmp_path: Path
 ) -> None:
-    """transformers' own 4-bit loading replaces `torch.nn.Linear` only; Mixtral's experts are none."""
+    """Transformers' own 4-bit loading replaces `torch.nn.Linear`, which Mixtral's experts are not."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     one = rehearsal("mixtral")
@@ -170,7 +170,7 @@ def test_inputs_quantized_with_one_scale_for_all_tokens_are_found(
 def test_another_attention_than_the_models_own_is_found(
     rehearsal: Callable[[str], Rehearsal], tmp_path: Path
 ) -> None:
-    """transformers' sdpa leaves out Gemma 2's soft caps; eager attention has them."""
+    """Transformers' sdpa leaves out Gemma 2's soft caps; eager attention has them."""
     one = rehearsal("gemma2")
     fresh = Rehearsal(base=one.base, place=tmp_path, depth="one period", settings=CPU)
     engine = fresh.baseline()

@@ -455,15 +455,13 @@ class Rehearsal:
             twin = engines.load(target, family="gguf", settings=self._settings)
             try:
                 requests = samples.whole(self._texts)
-                pairs = zip(engine.score_text(requests), twin.score_text(requests), strict=True)
-                found = [(one.logprobs, other.logprobs) for one, other in pairs]
+                ours, theirs = (_logprobs(one.score_text(requests)) for one in (engine, twin))
             finally:
                 twin.close()
         finally:
             shutil.rmtree(target, ignore_errors=True)
-        ours, theirs = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
         spread = float(np.std(theirs))
-        difference = float(np.sqrt(np.mean((ours - theirs) ** 2)))
+        difference = float(np.sqrt(np.mean(np.subtract(ours, theirs) ** 2)))
         if not difference <= _ROUGH["k-quant"] * spread:
             raise Failed(
                 "llama.cpp computes something else than the dequantized file: log-probabilities "
@@ -539,6 +537,14 @@ def _texts_of(replies: Sequence[Any]) -> list[str]:
         if isinstance(reply, Failure):
             raise Failed(f"a generation failed: {reply.message}")
     return [reply.texts[0] for reply in replies]
+
+
+def _logprobs(replies: Sequence[Any]) -> list[float]:
+    """Of all tokens of all texts."""
+    for reply in replies:
+        if isinstance(reply, Failure):
+            raise Failed(f"a text could not be scored: {reply.message}")
+    return [value for reply in replies for value in reply.logprobs]
 
 
 def _scores_of(replies: Sequence[Any]) -> list[float]:
