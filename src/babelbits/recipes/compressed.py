@@ -33,9 +33,6 @@ _HEAD_ALONE = ("lm_head",)
 _PROBE_TOKENS = 64
 _TOLERANCE = {"torch.float32": 1e-3, "torch.float16": 0.05, "torch.bfloat16": 0.15}
 """Largest relative change of the logits that rounding alone explains, by the weights' dtype."""
-_PRE_FEEDFORWARD = ("gemma2", "gemma3", "gemma3_text")
-"""Model types whose MLP reads `pre_feedforward_layernorm`; `post_attention_layernorm` does not
-feed it there, yet llm-compressor 0.14 smooths that one."""
 
 
 def save_compressed(
@@ -163,20 +160,6 @@ def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
     return QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
 
 
-def _pairs(model: Any, method: str) -> list[tuple[str, tuple[str, ...]]] | None:
-    """What smoothing scales against each other, from our own table; None: the library's list."""
-    kind = model.config.get_text_config().model_type
-    if method == "smoothquant" and kind in _PRE_FEEDFORWARD:
-        attention = tuple(f"re:.*self_attn.{name}_proj$" for name in "qkv")
-        mlp = ("re:.*mlp.gate_proj$", "re:.*mlp.up_proj$")
-        return [
-            ("re:.*layers.*input_layernorm$", attention),
-            ("re:.*layers.*pre_feedforward_layernorm$", mlp),
-        ]
-    names = [name for name, _ in model.named_modules()]
-    return smoothing.pairs(kind, names, method=method)
-
-
 def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list[Any]:
     """The modifier that smooths before weights are rounded, if the method has one."""
     from llmcompressor.modifiers.transform.awq import AWQModifier
@@ -185,18 +168,21 @@ def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list
 
     if method not in ("awq", "smoothquant"):
         return []
-    pairs = _pairs(model, method)
+    kind = model.config.get_text_config().model_type
+    names = [name for name, _ in model.named_modules()]
+    pairs = smoothing.pairs(kind, names, method=method)
     if pairs is not None and not pairs:
         raise RecipeError(
-            f"no layers of this '{model.config.model_type}' model can be smoothed",
+            f"no layers of this '{kind}' model can be smoothed",
             hint="use a recipe without smoothing, e.g. 'w8a8' or 'w4-g'",
         )
     if method == "awq":
-        mappings = pairs and [AWQMapping(source, list(readers)) for source, readers in pairs]
-        return [AWQModifier(mappings=mappings)] if mappings else [AWQModifier()]
-    mappings = pairs and [[list(readers), source] for source, readers in pairs]
+        if pairs is None:
+            return [AWQModifier()]
+        return [AWQModifier(mappings=[AWQMapping(one, list(readers)) for one, readers in pairs])]
+    lists: Any = None if pairs is None else [[list(readers), source] for source, readers in pairs]
     strength = parameters["smoothing_strength"]
-    return [SmoothQuantModifier(smoothing_strength=strength, mappings=mappings)]
+    return [SmoothQuantModifier(smoothing_strength=strength, mappings=lists)]
 
 
 @contextmanager

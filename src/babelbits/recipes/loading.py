@@ -98,7 +98,7 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
             base, trust_remote_code=trust_remote_code and brings_code(base)
         )
     except (OSError, ValueError, ImportError) as error:
-        raise _not_loadable(base, "tokenizer", error) from error
+        raise not_loadable(base, "tokenizer", error) from error
 
 
 def load_model(
@@ -146,7 +146,7 @@ def load_model(
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _not_loadable(base, "causal language model", error) from error
+        raise not_loadable(base, "causal language model", error) from error
     except ImportError as error:
         raise MissingExtraError(str(error), hint="pip install 'babelbits[run]'") from error
     missing = sorted(loading["missing_keys"])
@@ -174,7 +174,8 @@ def _stored_dtype(base: Path) -> str:
     return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
 
 
-def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+def not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+    """What transformers says of a folder that it cannot load, as our own error."""
     reason = str(error).strip().split("\n")[0]
     hint = None
     if "trust_remote_code" in str(error):
