@@ -46,8 +46,18 @@ _SPARE = 1.2
 """Memory to have for a byte of weights: activations, logits, and what loading takes."""
 _TABLE = 2e-3
 """Nats: GELU from a table where the activation is no module that could be rounded."""
-_BY_LAYERS = ("exaone4", "exaone_moe", "smollm3", "gemma3", "gemma3_text", "gemma2", "cohere2")
-"""Types whose pattern of layers llama.cpp does not read from the config."""
+_FIXED = {
+    "exaone4": "sliding pattern by its published number of layers",
+    "gemma2": "sliding pattern and scale of attention by its published number of layers",
+    "gemma3": "sliding pattern and scale of attention by its published number of layers",
+    "gemma3n": "pattern of layers by its published number of layers",
+    "cohere2": "sliding pattern from its published models",
+    "smollm3": "layers without positions from its published models",
+    "llama4": "chunks of attention (8,192 tokens) and layers without positions from its published "
+    "models",
+    "olmo3": "sliding pattern from its published models",
+}
+"""What llama.cpp decides by the beginning of `model_type`, and not by the config."""
 
 Array = NDArray[np.float64]
 
@@ -180,12 +190,13 @@ def _advice(config: Mapping[str, Any]) -> str:
             "llama.cpp rounds the bounds of YaRN's ramp to whole dimensions, and this config says "
             "that they are not (`truncate` is false); use recipes of transformers for this model"
         )
-    if {str(config.get("model_type")), str(text.get("model_type"))} & set(_BY_LAYERS):
-        return (
-            "llama.cpp decides this architecture's sliding pattern by its published number of "
-            "layers, not by the config: a model with another number cannot be a GGUF file; use "
-            "recipes of transformers for this model"
-        )
+    kind = str(text.get("model_type", config.get("model_type")))
+    for beginning, what in sorted(_FIXED.items(), reverse=True):
+        if kind.startswith(beginning):
+            return (
+                f"llama.cpp decides this architecture's {what}, not by the config: a model with "
+                "others cannot be a GGUF file; use recipes of transformers for this model"
+            )
     return (
         "llama.cpp computes this architecture otherwise than transformers, or the config has a "
         "setting that its converter does not read: use recipes of transformers for this model"
