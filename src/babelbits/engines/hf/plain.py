@@ -27,6 +27,8 @@ class Batching:
     """Whether every row is a batch of its own: numbers depend on what else is in the batch."""
     rope_change: int = UNLIMITED
     """Rows up to this length are apart from longer ones: one longer row changes all the others'."""
+    column_change: int = UNLIMITED
+    """Rows that grow beyond this length are padded on the left by none (`lengths`)."""
     score_budget: int = UNLIMITED**2
     """Largest number of (row, query, key) triples; matters where attention holds all of them."""
 

@@ -38,7 +38,8 @@ class Rows(Protocol):
 class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type information
     """One layer's keys and values, shape (rows, heads, columns, size); `length` are in use.
 
-    Values may be narrower than keys, as in multi-head latent attention.
+    Values may be of another size than keys: multi-head latent attention keeps a latent and a
+    rotary key in their places.
     """
 
     def __init__(self, like: TrunkLayer, *, rows: int, length: int, room: int) -> None:
