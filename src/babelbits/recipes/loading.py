@@ -6,6 +6,7 @@ Torch and transformers are imported inside the functions.
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,30 @@ def refuse_pickle(base: Path) -> None:
 
 def context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    text = text_config(config)
+    found = _written_context(text_config(config))
+    return found or _written_context(_with_defaults(config)) or FALLBACK_CONTEXT
+
+
+def _written_context(text: Mapping[str, Any]) -> int | None:
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
         if isinstance(text.get(key), int):
             return int(text[key])
-    return FALLBACK_CONTEXT
+    return None
+
+
+def _with_defaults(config: JSON) -> Mapping[str, Any]:
+    """The text model's config with what transformers adds to one that does not say, as Gemma 3's.
+
+    Nothing where transformers is not there or does not know the type.
+    """
+    try:
+        from transformers import CONFIG_MAPPING
+    except ImportError:
+        return {}
+    if config.get("model_type") not in CONFIG_MAPPING:
+        return {}
+    known = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    return text_config(known.get_text_config().to_dict())
 
 
 def resolve_device(device: str) -> str:
