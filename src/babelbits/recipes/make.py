@@ -19,7 +19,6 @@ from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.formats import parts
-from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
