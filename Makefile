@@ -11,7 +11,7 @@ DEMO_FOLDER ?= babelbits-demo
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint types unit test-light bench install install-dev clean
+.PHONY: demo test lint types unit test-light bench models install install-dev clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -55,6 +55,10 @@ test-light: $(LIGHT_VENV)/.installed ## Test what works without torch: make test
 
 bench: install-dev ## Measure against the peers, side by side in one run
 	$(BIN)/python bench/engine_vs_lm_eval.py
+
+# Goes on where it stopped; remove .zoo-results.jsonl to begin anew, as after a library's new version.
+models: install-dev ## Rehearse every recipe on every architecture, and write docs/models.md (an hour)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m zoo.matrix $(ZOO_ARGS)
 
 clean: ## Remove the environments
 	rm -rf "$(VENV)" .venv-light

@@ -1,5 +1,6 @@
-"""The process that rehearses dies, finds faults or works: what the caller is told, and what a run
-does with it. The stand-in `rehearsal_children` is that process here; the rest is real.
+"""The process that rehearses dies, finds faults or works: what the caller is told.
+
+The stand-in `rehearsal_children` is that process here; the rest is real.
 """
 
 from collections.abc import Callable

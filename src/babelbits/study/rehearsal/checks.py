@@ -110,7 +110,7 @@ class Rehearsal:
         at: Callable[[Check], None] = lambda _check: None,
         real: bool = False,
     ) -> None:
-        self._base, self._place, self._depth = base, place, depth
+        self.base, self._place, self._depth = base, place, depth
         self._settings = replace(
             settings, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
         )
@@ -192,7 +192,7 @@ class Rehearsal:
             return
         self._begin("shapes")
         try:
-            real = scope.skeleton(self._base, trust_remote_code=self._settings.trust_remote_code)
+            real = scope.skeleton(self.base, trust_remote_code=self._settings.trust_remote_code)
         except Exception:  # noqa: BLE001  a model that cannot be laid out is found out elsewhere
             return
         try:
@@ -201,7 +201,7 @@ class Rehearsal:
             raise Failed(error.what, hint=error.hint, known=True) from error
 
     def _make(self, variant: Variant, folder: Path) -> None:
-        mini = self._mini()
+        mini = self.miniature
         try:
             make(
                 mini.folder,
@@ -240,31 +240,37 @@ class Rehearsal:
 
     # --- the miniature and its baseline ---
 
-    def _mini(self) -> Miniature:
+    @property
+    def miniature(self) -> Miniature:
+        """Built when it is first needed."""
         if self._built is None:
+            before = self._at
             self._begin("miniature")
             self._built = build(
-                self._base,
+                self.base,
                 self._place,
                 depth=self._depth,
                 trust_remote_code=self._settings.trust_remote_code,
             )
+            self._begin(before)
         return self._built
 
-    def _plain(self) -> Any:
-        """The engine of the baseline, with its logits on a few windows."""
+    def baseline(self) -> Any:
+        """The engine of the baseline, loaded and measured when it is first needed."""
         if self._baseline is None:
-            mini, before = self._mini(), self._at
-            self._baseline = engines.load(mini.folder, family="none", settings=self._settings)
-            self._windows = _windows(self._baseline, self._texts)
-            self._logits = comparing.logits_of(self._baseline.loaded.model, self._windows)
-            self._at = before
+            folder = self.miniature.folder
+            self._baseline = engines.load(folder, family="none", settings=self._settings)
+            self.measure()
         return self._baseline
 
+    def measure(self) -> None:
+        """Compute the baseline's logits on a few windows, which variants are compared with."""
+        self._windows = _windows(self._baseline, self._texts)
+        self._logits = comparing.logits_of(self._baseline.loaded.model, self._windows)
+
     def _whole_baseline(self) -> None:
-        self._mini()
         self._begin("loading")
-        engine = self._plain()
+        engine = self.baseline()
         self._begin("attention")
         self._attention(engine)
         exact = str(engine.loaded.dtype) == "torch.float32"
@@ -296,10 +302,10 @@ class Rehearsal:
 
     def _prompt(self) -> None:
         """Check 6."""
-        if find_template(self._base) is None:
+        if find_template(self.base) is None:
             return
         template = load_template(
-            self._base, options={}, trust_remote_code=self._settings.trust_remote_code
+            self.base, options={}, trust_remote_code=self._settings.trust_remote_code
         )
         for text in self._texts:
             rendered = template.render([{"role": "user", "content": text}])
@@ -316,7 +322,7 @@ class Rehearsal:
         self._begin("modules")
         model = engine.loaded.model
         meant = scope.intended(
-            self._plain().loaded.model, recipe=variant.recipe, settled=variant.parameters
+            self.baseline().loaded.model, recipe=variant.recipe, settled=variant.parameters
         )
         weights, inputs = scope.quantized_modules(model)
         _same_modules(meant, weights, "weights")
@@ -334,7 +340,7 @@ class Rehearsal:
         """Check 2, with the inputs of layers as they are computed."""
         plain, _ = read_plain(folder)
         twin = comparing.plain_twin(
-            folder, self._mini().folder, self._place, plain=plain, settings=self._settings
+            folder, self.miniature.folder, self._place, plain=plain, settings=self._settings
         )
         expected = comparing.logits_of(twin, self._windows)
         del twin
@@ -414,7 +420,7 @@ class Rehearsal:
         import numpy as np
 
         requests = samples.whole(self._texts)
-        ours = self._plain().score_text(requests)
+        ours = self.baseline().score_text(requests)
         theirs = engine.score_text(requests)
         differences: list[float] = []
         for text, one, other in zip(self._texts, ours, theirs, strict=True):
@@ -425,8 +431,8 @@ class Rehearsal:
                 return f"llama.cpp reads {text[:40]!r} as other tokens"
             differences += list(np.abs(np.subtract(one.logprobs, other.logprobs)))
         mean = float(np.mean(differences))
-        dtype = str(self._plain().loaded.dtype).removeprefix("torch.")
-        tolerance = _SAME_NATS[_has_table(self._plain().loaded.model)]
+        dtype = str(self.baseline().loaded.dtype).removeprefix("torch.")
+        tolerance = _SAME_NATS[_has_table(self.baseline().loaded.model)]
         if dtype != "float32" or engine.identity.dtype != "float32":
             tolerance = 0.05
         if not mean <= tolerance:
@@ -449,15 +455,13 @@ class Rehearsal:
             twin = engines.load(target, family="gguf", settings=self._settings)
             try:
                 requests = samples.whole(self._texts)
-                pairs = zip(engine.score_text(requests), twin.score_text(requests), strict=True)
-                found = [(one.logprobs, other.logprobs) for one, other in pairs]
+                ours, theirs = (_logprobs(one.score_text(requests)) for one in (engine, twin))
             finally:
                 twin.close()
         finally:
             shutil.rmtree(target, ignore_errors=True)
-        ours, theirs = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
         spread = float(np.std(theirs))
-        difference = float(np.sqrt(np.mean((ours - theirs) ** 2)))
+        difference = float(np.sqrt(np.mean(np.subtract(ours, theirs) ** 2)))
         if not difference <= _ROUGH["k-quant"] * spread:
             raise Failed(
                 "llama.cpp computes something else than the dequantized file: log-probabilities "
@@ -533,6 +537,14 @@ def _texts_of(replies: Sequence[Any]) -> list[str]:
         if isinstance(reply, Failure):
             raise Failed(f"a generation failed: {reply.message}")
     return [reply.texts[0] for reply in replies]
+
+
+def _logprobs(replies: Sequence[Any]) -> list[float]:
+    """Of all tokens of all texts."""
+    for reply in replies:
+        if isinstance(reply, Failure):
+            raise Failed(f"a text could not be scored: {reply.message}")
+    return [value for reply in replies for value in reply.logprobs]
 
 
 def _scores_of(replies: Sequence[Any]) -> list[float]:

@@ -1,0 +1,221 @@
+"""Real miniatures: what works passes, and what is known to be wrong is found.
+
+The truths come from outside the checks: variants that transformers and bitsandbytes make without
+Babelbits, and loaded models in which one thing is spoilt by hand.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from babelbits.engines import loading
+from babelbits.engines.base import EngineSettings
+from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.recipes.catalogue import find, settle
+from babelbits.study.rehearsal import checks
+from babelbits.study.rehearsal.checks import Rehearsal, Variant
+from babelbits.study.rehearsal.results import Fault
+
+pytestmark = pytest.mark.slow
+
+CPU = EngineSettings(device="cpu")
+
+
+def variant(recipe: str) -> Variant:
+    info = find(recipe)
+    text = CalibrationSpec(language="en") if info.needs_calibration else None
+    return Variant(recipe=info.name, parameters=settle(recipe, {}), calibration=text)
+
+
+@pytest.fixture(scope="module")
+def rehearsal(
+    zoo: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Rehearsal]]:
+    """The rehearsal of an architecture on one period of its layers."""
+    made: dict[str, Rehearsal] = {}
+
+    def get(name: str) -> Rehearsal:
+        if name not in made:
+            made[name] = Rehearsal(
+                base=zoo(name),
+                place=tmp_path_factory.mktemp(f"rehearsal-{name}"),
+                depth="one period",
+                settings=CPU,
+                texts=MappingProxyType({"en": ("What is the time now?",)}),
+            )
+        return made[name]
+
+    yield get
+    for one in made.values():
+        one.close()
+
+
+@pytest.mark.parametrize("recipe", ["baseline", "w8", "w8a8", "w4-g", "nf4", "llm-int8", "fp8"])
+@pytest.mark.parametrize("name", ["llama3", "gemma2", "mixtral"])
+def test_what_is_right_works(rehearsal: Callable[[str], Rehearsal], name: str, recipe: str) -> None:
+    fault, _ = rehearsal(name).rehearse(variant(recipe))
+    assert fault is None
+
+
+@pytest.mark.parametrize("recipe", ["gguf", "q4_k_m"])
+@pytest.mark.parametrize("name", ["llama3", "gemma2", "mixtral"])
+def test_what_is_right_works_in_llama_cpp(
+    rehearsal: Callable[[str], Rehearsal], llama_cpp: Any, name: str, recipe: str
+) -> None:
+    fault, notes = rehearsal(name).rehearse(variant(recipe))
+    assert fault is None
+    assert any("GGUF in float32" in note for note in notes) == (recipe == "gguf")
+
+
+def test_a_miniature_of_a_multimodal_model_keeps_its_tower(
+    rehearsal: Callable[[str], Rehearsal],
+) -> None:
+    one = rehearsal("gemma3-mm")
+    fault, _ = one.rehearse(variant("w8"))
+    assert fault is None
+    config = json.loads((one.miniature.folder / "config.json").read_text("utf-8"))
+    assert config["vision_config"]["num_hidden_layers"] >= 1
+
+
+# --- known truths --------------------------------------------------------------------------------
+
+
+def test_a_mixture_whose_experts_bitsandbytes_leaves_is_found(
+    rehearsal: Callable[[str], Rehearsal], tmp_path: Path
+) -> None:
+    """Transformers' own 4-bit loading replaces `torch.nn.Linear`, which Mixtral's experts are not."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    one = rehearsal("mixtral")
+    base = one.miniature.folder
+    settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    model = AutoModelForCausalLM.from_pretrained(
+        base, quantization_config=settings, device_map="cpu"
+    )
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path)
+    fault, _ = one.examine(tmp_path, variant("nf4"))
+    assert fault is not None
+    assert fault.check == "modules"
+    assert "experts" in fault.what
+
+
+def spoilt(
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Any], None],
+    *,
+    only: str = "compressed-tensors",
+) -> None:
+    """Engines whose variants are spoilt after they were loaded."""
+    load = loading.load
+
+    def bad(folder: Path, *, family: str, settings: EngineSettings) -> Any:
+        engine: Any = load(folder, family=family, settings=settings)
+        if family == only:
+            spoil(engine)
+        return engine
+
+    monkeypatch.setattr(checks.engines, "load", bad)
+
+
+def rehearse_spoilt(one: Rehearsal, recipe: str) -> Fault:
+    fault, _ = one.rehearse(variant(recipe))
+    assert fault is not None
+    return fault
+
+
+def test_a_loader_that_spoils_one_layer_is_found(
+    rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(engine: Any) -> None:
+        engine.loaded.model.model.layers[1].mlp.down_proj.weight.data.mul_(1.05)
+
+    spoilt(monkeypatch, spoil)
+    assert rehearse_spoilt(rehearsal("llama3"), "w8").check == "weights"
+
+
+def test_inputs_that_stay_as_they_are_are_found(
+    rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(engine: Any) -> None:
+        engine.loaded.model.model.layers[0].self_attn.q_proj.quantization_enabled = False
+
+    spoilt(monkeypatch, spoil)
+    fault = rehearse_spoilt(rehearsal("llama3"), "w8a8")
+    assert fault.check == "modules"
+    assert "layers.0.self_attn.q_proj" in fault.what
+
+
+def test_inputs_quantized_with_one_scale_for_all_tokens_are_found(
+    rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(engine: Any) -> None:
+        layer = engine.loaded.model.model.layers[0].mlp.up_proj
+        weight = layer.weight.detach().clone()
+
+        def coarse(states: Any) -> Any:
+            scale = states.abs().max() / 127.5
+            return (states / scale).round() * scale @ weight.T
+
+        layer.forward = coarse
+
+    spoilt(monkeypatch, spoil)
+    assert rehearse_spoilt(rehearsal("llama3"), "w8a8").check in ("weights", "activations")
+
+
+def test_another_attention_than_the_models_own_is_found(
+    rehearsal: Callable[[str], Rehearsal], tmp_path: Path
+) -> None:
+    """Transformers' sdpa leaves out Gemma 2's soft caps; eager attention has them."""
+    one = rehearsal("gemma2")
+    fresh = Rehearsal(base=one.base, place=tmp_path, depth="one period", settings=CPU)
+    engine = fresh.baseline()
+    engine.loaded.model.set_attn_implementation("sdpa")
+    fresh.measure()
+    fault, _ = fresh.rehearse(Variant(recipe="baseline"))
+    fresh.close()
+    assert fault is not None
+    assert fault.check == "attention"
+
+
+def test_generation_that_crashes_when_rows_end_is_found(
+    rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(engine: Any) -> None:
+        def broken(_grown: Any) -> None:
+            raise AttributeError("'LinearAttentionLayer' object has no attribute 'x'")
+
+        engine._generate = broken
+
+    spoilt(monkeypatch, spoil)
+    fault = rehearse_spoilt(rehearsal("llama3"), "w8")
+    assert fault.check == "generation"
+    assert "LinearAttentionLayer" in fault.what
+
+
+def test_a_prompt_without_what_is_asked_is_found(zoo: Callable[..., Path], tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for file in zoo("llama3").iterdir():
+        (base / file.name).symlink_to(file)
+    (base / "chat_template.jinja").write_text("{{ messages[0]['content'][0]['text'] }}")
+    one = Rehearsal(
+        base=base, place=tmp_path / "place", depth="one period", settings=CPU, chat=True
+    )
+    fault, _ = one.rehearse(Variant(recipe="baseline"))
+    one.close()
+    assert fault is not None
+    assert fault.check == "prompt"
+
+
+def test_a_group_size_is_refused_for_the_real_widths(
+    rehearsal: Callable[[str], Rehearsal],
+) -> None:
+    wide = Variant(recipe="w4-g-rtn", parameters={"group_size": 4096})
+    fault, _ = rehearsal("llama3").rehearse(wide)
+    assert fault is not None
+    assert (fault.check, fault.known) == ("shapes", True)
