@@ -159,9 +159,13 @@ class Compilation:
         done, of = steps[-1]
         return f"{done} of {of} steps" if of else f"{done} %"
 
-    def took(self) -> str:
-        """Time from its start to the last line of its log."""
-        return duration(max(0.0, self.log.stat().st_mtime - self.start))
+    def seconds(self) -> float:
+        """Seconds from its start until now, or until the last line of its log if it is over."""
+        end = time.time() if self.child.poll() is None else self.log.stat().st_mtime
+        return max(0.0, end - self.start)
+
+    def _line(self) -> str:
+        return f"  llama.cpp: {self.progress()}, {duration(self.seconds())}"
 
     def wait(self) -> Path:
         """The wheel, when it is there; until then, the user sees how far it is.
@@ -174,17 +178,17 @@ class Compilation:
         told = 0.0
         while self.child.poll() is None:
             if sys.stdout.isatty():
-                print(f"\r  llama.cpp: {self.progress()}, {self.took()} ", end="", flush=True)
+                print(f"\r{self._line()} ", end="", flush=True)
             elif time.monotonic() - told >= _TOLD:
                 told = time.monotonic()
-                say(f"  llama.cpp: {self.progress()}, {self.took()}")
+                say(self._line())
             time.sleep(0.5)
         if sys.stdout.isatty():
             say("")
         wheel = wheel_in(self.folder)
         if wheel is None:
             raise CannotInstallError(f"llama.cpp could not be compiled: {_reason(self.log)}")
-        say(f"  llama.cpp: built in {self.took()}")
+        say(f"  llama.cpp: built in {duration(self.seconds())}")
         return wheel
 
     def stop(self) -> None:
