@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import llama_library
-from llama_library import CannotInstallError, say, took
+from llama_library import CannotInstallError, duration, say
 from pip_in import HERE, Pip, pinned
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -48,7 +48,10 @@ def install(venv: Path, extras: list[str]) -> bool:
     complete = not with_llama or llama_library.is_there(pip)
     if complete and with_llama:
         pip.install("--editable", f"{HERE}[{','.join(extras)}]")
-    say(f"installed in {took(start)}" + ("" if complete else ", without GGUF variants"))
+    say(
+        f"installed in {duration(time.monotonic() - start)}"
+        + ("" if complete else ", without GGUF variants")
+    )
     return complete
 
 

@@ -2,14 +2,14 @@
 
 `make test-light` loads it (`-p without_torch`) in an environment of the base package. A test that
 fails after it asked for a library that the base package does without is left out; any other failure
-is a failure. That the base package does without them is tested in test_imports.py. A test whose
-child process asks for them says so: `@pytest.mark.needs_torch`.
+is a failure. That the base package does without them is tested in test_imports.py.
 """
 
 import sys
 from collections import Counter
 from collections.abc import Generator, Sequence
 from importlib.machinery import ModuleSpec
+from importlib.metadata import Distribution, DistributionFinder
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -39,9 +39,18 @@ class Asked:
         path: Sequence[str] | None = None,  # noqa: ARG002  the protocol's
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        if name.partition(".")[0] in self.missing:
-            self.names.append(name.partition(".")[0])
+        self._remember(name.partition(".")[0])
         return None
+
+    def find_distributions(
+        self, context: DistributionFinder.Context | None = None
+    ) -> list[Distribution]:
+        self._remember(str(getattr(context, "name", None)).replace("-", "_"))
+        return []
+
+    def _remember(self, name: str) -> None:
+        if name in self.missing:
+            self.names.append(name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,8 +86,7 @@ def pytest_runtest_makereport(
     if report.failed:
         error = None if call.excinfo is None else call.excinfo.value
         asked = item.config.stash[_ASKED].names
-        marked = "torch" if item.get_closest_marker("needs_torch") else None
-        why = marked or lacking(error) or next(iter(asked), None)
+        why = lacking(error) or next(iter(asked), None)
         if why is not None:
             _leave_out(report, why)
     return report

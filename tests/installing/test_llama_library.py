@@ -118,7 +118,7 @@ def test_waiting_shows_progress_and_gives_the_wheel(
     assert build.wait() == wheel
     said = capsys.readouterr().out
     assert "llama.cpp: 3 of 9 steps, " in said
-    assert "llama.cpp: compiled in " in said
+    assert "llama.cpp: built in " in said
 
 
 def test_what_could_not_be_compiled_is_said_with_the_compilers_words(tmp_path: Path) -> None:
