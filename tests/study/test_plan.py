@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -299,7 +300,7 @@ def test_cells_of_the_last_release_are_used_where_their_libraries_were_the_same(
     plan = plan_of(file)
     cell = cell_of(plan, "baseline", "en")
     assert cell.meta is not None
-    identity = former_identity(cell.meta.identity)
+    identity = former_identity(cell.meta.identity, base=plan.base.config)
     former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
     libraries = {"tokenizers": str(version_of("tokenizers"))}
     record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
@@ -309,6 +310,26 @@ def test_cells_of_the_last_release_are_used_where_their_libraries_were_the_same(
     assert cell_of(plan_of(file), "baseline", "nb").state == "missing"
 
 
+@pytest.mark.parametrize(
+    ("config", "version"),
+    [
+        ({"model_type": "llama"}, "1 (transformers 5)"),
+        ({"model_type": "gemma2"}, "2 (transformers 5)"),  # its soft caps were not applied
+        ({"model_type": "qwen3_next"}, "2 (transformers 5)"),
+        ({"model_type": "llama", "rope_scaling": {"type": "dynamic"}}, "2 (transformers 5)"),
+    ],
+)
+def test_numbers_of_the_former_engine_count_where_it_was_right(
+    config: dict[str, Any], version: str
+) -> None:
+    engine = {"name": "transformers", "version": "2 (transformers 5)"}
+    identity = {"engine": engine, "seed": 0, "libraries": {"tokenizers": "1"}}
+    assert former_identity(identity, base=config) == {
+        "engine": {**engine, "version": version},
+        "seed": 0,
+    }
+
+
 @pytest.mark.parametrize("libraries", [{}, {"tokenizers": "0.0.1"}])
 def test_cells_of_the_last_release_run_again_where_libraries_differ_or_are_unknown(
     file: Path, libraries: dict[str, str]
@@ -316,7 +337,7 @@ def test_cells_of_the_last_release_run_again_where_libraries_differ_or_are_unkno
     plan = plan_of(file)
     cell = cell_of(plan, "baseline", "en")
     assert cell.meta is not None
-    identity = former_identity(cell.meta.identity)
+    identity = former_identity(cell.meta.identity, base=plan.base.config)
     former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
     record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
     assert cell_of(plan_of(file), "baseline", "en").state == "missing"

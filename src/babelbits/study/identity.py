@@ -35,6 +35,10 @@ RECIPE_VERSION = 1
 """Raised when our own code makes other weights of the same inputs."""
 
 ID_LENGTH = 16
+_UNCHANGED_TYPES = frozenset(
+    "llama qwen2 qwen3 cohere cohere2 gemma gemma3_text mistral granite smollm3".split()
+)
+"""Model types on which revisions 1 and 2 of the transformers engine agree."""
 NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
 
 _LIBRARIES: Mapping[str, tuple[str, ...]] = {
@@ -260,6 +264,29 @@ def cell_libraries(scorer_version: str) -> dict[str, str | None]:
     return {name: version_of(name) for name in names}
 
 
-def former_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell's identity as release 0.1.0 wrote it, which left its libraries out."""
-    return {name: value for name, value in identity.items() if name != "libraries"}
+def former_identity(identity: Mapping[str, Any], *, base: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's identity as release 0.1.0 would have written it for the same numbers.
+
+    It left libraries out. Its transformers engine computes the same numbers on the architectures
+    that it was tested on; on others it may not, and its cells are not these.
+
+    Parameters
+    ----------
+    identity : mapping
+        `cell_identity`.
+    base : mapping
+        The base model's `config.json`.
+    """
+    former = {name: value for name, value in identity.items() if name != "libraries"}
+    engine = former["engine"]
+    if engine["name"] == "transformers" and _is_unchanged(base):
+        _, _, libraries = str(engine["version"]).partition(" ")
+        former["engine"] = {**engine, "version": f"1 {libraries}"}
+    return former
+
+
+def _is_unchanged(config: Mapping[str, Any]) -> bool:
+    """Whether revision 1 of the transformers engine was right on a model to 1e-5 nats."""
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = rope.get("rope_type", rope.get("type")) if isinstance(rope, Mapping) else None
+    return config.get("model_type") in _UNCHANGED_TYPES and kind not in ("longrope", "dynamic")

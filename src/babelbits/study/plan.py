@@ -268,7 +268,8 @@ def _as_recorded(step: CellStep, variant: VariantStep, context: _Context) -> Cel
     if meta is None or not context.same_tasks:
         return None
     expected = _identity(variant, meta.task, meta.identity["task"], step.replicate, context)
-    if former_identity(meta.identity) != former_identity(expected):
+    base = context.base.config
+    if former_identity(meta.identity, base=base) != former_identity(expected, base=base):
         return None
     found = context.store.status(meta)
     state, reason = _state(found, meta, variant, context)
@@ -306,7 +307,7 @@ def _with_status(
 
 def _made_before(meta: CellMeta, context: _Context) -> tuple[CellMeta, CellStatus] | None:
     """The finished cell of a release whose ids left out libraries, if it had the same ones."""
-    identity = former_identity(meta.identity)
+    identity = former_identity(meta.identity, base=context.base.config)
     former = replace(meta, cell_id=identity_hash(identity), identity=identity)
     status = context.store.status(former)
     if status.state != "done":

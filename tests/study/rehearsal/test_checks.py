@@ -87,7 +87,7 @@ def test_a_miniature_of_a_multimodal_model_keeps_its_tower(
 def test_a_mixture_whose_experts_bitsandbytes_leaves_is_found(
     rehearsal: Callable[[str], Rehearsal], tmp_path: Path
 ) -> None:
-    """Transformers' own 4-bit loading replaces `torch.nn.Linear`, which Mixtral's experts are not."""
+    """Transformers replaces `torch.nn.Linear` by 4-bit layers, and Mixtral's experts are none."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     one = rehearsal("mixtral")
