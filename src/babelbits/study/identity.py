@@ -36,7 +36,10 @@ RECIPE_VERSION = 1
 
 ID_LENGTH = 16
 _UNCHANGED_TYPES = frozenset(
-    "llama qwen2 qwen3 cohere cohere2 gemma gemma3_text mistral granite smollm3".split()
+    (
+        *("llama", "mistral", "granite", "smollm3", "qwen2", "qwen3"),
+        *("cohere", "cohere2", "gemma", "gemma3_text"),
+    )
 )
 """Model types on which revisions 1 and 2 of the transformers engine agree."""
 NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
