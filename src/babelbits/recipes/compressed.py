@@ -338,6 +338,8 @@ class _FirstBlock:
     """
 
     def __init__(self, model: Any, calibration: Calibration | None) -> None:
+        from llmcompressor.utils.helpers import use_eager_attention
+
         blocks = (
             module
             for name, module in model.named_modules()
@@ -348,7 +350,7 @@ class _FirstBlock:
         if self._block is None or calibration is None:
             return
         self._hook = self._block.register_forward_hook(self._keep)
-        with _eager(model):
+        with use_eager_attention(model):
             self._run(model, calibration.windows[0])
 
     @staticmethod
@@ -378,14 +380,6 @@ class _FirstBlock:
                 f"function than the model's (its first block differs by {changed:.1%})",
                 hint="use a recipe that needs no calibration text, e.g. 'w4-g-rtn' or 'w8a8'",
             )
-
-
-@contextmanager
-def _eager(model: Any) -> Iterator[None]:
-    """The model with its attention written out."""
-    config = model.config.get_text_config()
-    with replaced(config, "_attn_implementation", "eager"):
-        yield
 
 
 class _Probe:
