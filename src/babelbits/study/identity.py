@@ -28,11 +28,9 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.manifests import sha256
+from babelbits.recipes.versions import recipe_version
 from babelbits.records import digest
 from babelbits.study.spec import BASELINE, ModelSpec, VariantSpec
-
-RECIPE_VERSION = 1
-"""Raised when our own code makes other weights of the same inputs."""
 
 ID_LENGTH = 16
 _UNCHANGED_TYPES = frozenset(
@@ -64,7 +62,9 @@ def version_of(distribution: str) -> str | None:
 # --- variants ----------------------------------------------------------------------------------
 
 
-def variant_identity(variant: VariantSpec, *, base_hash: str, seed: int) -> dict[str, Any]:
+def variant_identity(
+    variant: VariantSpec, *, base_hash: str, seed: int, config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Everything that decides a variant's weights.
 
     Parameters
@@ -75,6 +75,9 @@ def variant_identity(variant: VariantSpec, *, base_hash: str, seed: int) -> dict
         Hash of the unquantized model.
     seed : int
         The study's, for what is random in making it.
+    config : mapping, optional
+        The base model's `config.json`: where our code makes other weights of some architectures
+        than it did, only their variants get other ids.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def variant_identity(variant: VariantSpec, *, base_hash: str, seed: int) -> dict
     return {
         "base": base_hash,
         "recipe": variant.recipe,
-        "recipe_version": RECIPE_VERSION,
+        "recipe_version": recipe_version(variant.recipe, config or {}),
         "parameters": dict(variant.parameters),
         "calibration": calibration_identity(variant.calibration),
         "seed": seed,

@@ -165,7 +165,12 @@ def _check_fit(
 def _variant_step(
     spec: VariantSpec, context: _Context, *, tensors: tuple[TensorRecord, ...] | None
 ) -> VariantStep:
-    identity = variant_identity(spec, base_hash=context.base.hash, seed=context.study.seed)
+    identity = variant_identity(
+        spec,
+        base_hash=context.base.hash,
+        seed=context.study.seed,
+        config=context.base.config,
+    )
     variant_id = identity_hash(identity)
     manifest = None if spec.recipe == BASELINE else context.store.manifest(variant_id)
     there = spec.recipe == BASELINE or manifest is not None
