@@ -4,6 +4,10 @@ Source: `lm_eval.api.model.TemplateLM._encode_pair`, `loglikelihood`; `lm_eval.m
 (`tok_encode`, `tok_batch_encode`, the truncation in `_loglikelihood_tokens` and `generate_until`);
 `lm_eval.utils.get_rolling_token_windows`. The tests compare with these.
 
+One thing is otherwise: what a tokenizer appends to every text, as a rule an end-of-text token, is
+taken off. lm-eval keeps it, so that a continuation is scored, and a prompt continued, after a text
+that has ended; scores are off by several nats a token.
+
 Nothing here runs a model. Lengths and positions are in tokens.
 """
 
@@ -49,6 +53,15 @@ class Encoder:
         self._prefix_text = (
             None if self.prefix_token is None else tokenizer.decode(self.prefix_token)
         )
+        self._appended = appended_tokens(tokenizer)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is done to texts that a user should know, one sentence each."""
+        if not self._appended:
+            return ()
+        text = self.tokenizer.decode(self._appended)
+        return (f"the tokenizer appends {text!r} to every text, which is taken off before scoring",)
 
     def count(self, text: str) -> int:
         """Tokens of `text`, special tokens that the tokenizer adds included."""
@@ -95,8 +108,14 @@ class Encoder:
             options = {} if add is None else {"add_special_tokens": add}
             if group:
                 encoded = self.tokenizer(group, verbose=False, **options)["input_ids"]
-                ids.update(zip(group, encoded, strict=True))
+                whole = map(self._ended, encoded) if add is None else encoded
+                ids.update(zip(group, whole, strict=True))
         return ids
+
+    def _ended(self, tokens: list[int]) -> list[int]:
+        """The tokens of a text without what the tokenizer appends to every text."""
+        n = len(self._appended)
+        return tokens[:-n] if n and tuple(tokens[-n:]) == self._appended else tokens
 
     def _after_nothing(self, continuation: list[int]) -> Query | Failure:
         if self.prefix_token is None:
@@ -150,6 +169,17 @@ class Encoder:
                 kind="scoring_failed", message="the tokenizer has neither a BOS nor an EOS token"
             )
         return list(_rolling(tokens, self.prefix_token, self.context_length))
+
+
+def appended_tokens(tokenizer: Any) -> tuple[int, ...]:
+    """The special tokens that a tokenizer puts behind every text; none for most."""
+    probe = "a"
+    plain = list(tokenizer(probe, add_special_tokens=False)["input_ids"])
+    full = list(tokenizer(probe, add_special_tokens=True)["input_ids"])
+    for end in range(len(full), len(plain) - 1, -1):
+        if plain and full[end - len(plain) : end] == plain:
+            return tuple(full[end:])
+    return ()
 
 
 def _move_spaces(context: str, continuation: str) -> tuple[str, str]:

@@ -50,7 +50,7 @@ class LocalEngine(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about how this model runs here, one sentence each."""
-        return ()
+        return self.encoder.notes
 
     @property
     def context_length(self) -> int:

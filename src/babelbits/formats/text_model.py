@@ -109,6 +109,11 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         return "it is an encoder-decoder model"
     if kind in _ENCODERS and not text.get("is_decoder"):
         return "its text model is an encoder, which sees the whole text at once"
+    if "thinker_config" in config:
+        return (
+            "its text model is a part of one that speaks: save that part by itself, e.g. "
+            "Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(folder).save_pretrained(...)"
+        )
     if not architectures:
         return None
     reasons = [_why_not_class(name, config) for name in architectures]

@@ -225,7 +225,7 @@ def _engine(table: Table, model: ModelSpec) -> tuple[EngineSettings, int]:
         dtype=table.get("dtype", choice("auto", "float32", "bfloat16", "float16"), "auto"),
         long_prompts=table.get("long_prompts", _long_prompts, "truncate-left"),
         token_budget=table.get("token_budget", integer(minimum=1), 8192),
-        batch=table.get("batch", choice("auto", "single", "many"), "auto"),
+        batch=table.get("batch", _batch, "auto"),
         trust_remote_code=model.trust_remote_code,
         allow_pickle=model.allow_pickle,
         allow_token_differences=model.allow_token_differences,
@@ -233,6 +233,10 @@ def _engine(table: Table, model: ModelSpec) -> tuple[EngineSettings, int]:
     chunk = table.get("chunk", integer(minimum=1, maximum=100_000), 64)
     table.close(what="[engine]")
     return settings, chunk
+
+
+def _batch(value: Any) -> Any:
+    return choice("auto", "single", "many")(value)
 
 
 def _long_prompts(value: Any) -> Any:

@@ -24,24 +24,16 @@ _SCORES = 2**29
 """Attention scores that a batch may hold at once where the implementation holds all of them."""
 _RECORDER = "babelbits_recorder"
 _WITHOUT_EFFECT = frozenset(
-    {
-        "dropout",
-        "scaling",
-        "is_causal",
-        "sliding_window",
-        "position_ids",
-        "cache_position",
-        "use_cache",
-        "output_attentions",
-        "output_hidden_states",
-        "return_dict",
-        "past_key_values",
-    }
+    {"dropout", "scaling", "sliding_window", "position_ids", "cache_position", "past_key_values"}
 )
 """Arguments that every implementation knows, that its mask holds already, or that change nothing.
 
 A window beyond which masks hide keys is not reached by shared prefixes (`exactness`).
 """
+
+
+_CONFIGURED = ("attn_logit_softcapping", "alibi")
+"""Settings that transformers' calls of SDPA drop; half precision would hide it (5.17)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +55,7 @@ def look(model: Any, tokens: list[int]) -> AttentionFound:
         _module: Any, query: Any, _key: Any, value: Any, _mask: Any, **given: Any
     ) -> tuple[torch.Tensor, None]:
         calls.append(None)
-        seen.update(name for name, held in given.items() if held is not None)
+        seen.update(name for name, held in given.items() if not _is_flag(held))
         return query.new_zeros(*query.shape[:-1], value.shape[-1]).transpose(1, 2), None
 
     try:
@@ -72,6 +64,11 @@ def look(model: Any, tokens: list[int]) -> AttentionFound:
     except Exception:  # noqa: BLE001  whatever an unknown architecture raises: it is not functional
         return AttentionFound()
     return AttentionFound(unknown=frozenset(seen - _WITHOUT_EFFECT), functional=bool(calls))
+
+
+def _is_flag(held: object) -> bool:
+    """Switches choose what is returned; nothing is computed with them."""
+    return held is None or isinstance(held, bool)
 
 
 @contextmanager
@@ -112,7 +109,7 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
     default = model.config._attn_implementation
     if default == EAGER:
         return None
-    dropped = sorted(found.unknown - _known_to_sdpa()) if default == "sdpa" else []
+    dropped = _dropped(model, found) if default == "sdpa" else []
     before = _run(model, tokens)
     if not _set(model, EAGER):
         return None
@@ -123,6 +120,13 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
         return f"PyTorch's attention gives other numbers ({difference:.2g} nats a token)"
     _set(model, default)
     return None
+
+
+def _dropped(model: Any, found: AttentionFound) -> list[str]:
+    """What PyTorch's attention would not compute: seen in a forward pass, or configured."""
+    text = model.config.get_text_config()
+    configured = {name for name in _CONFIGURED if getattr(text, name, None)}
+    return sorted((found.unknown - _known_to_sdpa()) | configured)
 
 
 def score_budget(model: Any) -> int:

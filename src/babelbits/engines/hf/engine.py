@@ -19,7 +19,7 @@ from babelbits.engines.hf import attention
 from babelbits.engines.hf.exactness import find_shortcuts, probe_tokens
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import TreeGenerator, generate_plain
-from babelbits.engines.hf.lengths import rope_change
+from babelbits.engines.hf.lengths import column_change, rope_change
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, plain_logits, score_plain
 from babelbits.engines.hf.precision import Tolerance, chooses_by_batch
@@ -72,12 +72,17 @@ class TransformersEngine(LocalEngine):
         tolerance = Tolerance.of(loaded).mean
         why = attention.choose(loaded.model, tokens, tolerance=tolerance, found=found)
         self._shortcuts = find_shortcuts(
-            loaded, sharing=settings.sharing, together=not self._asked_alone(), found=found
+            loaded,
+            sharing=settings.sharing,
+            together=not self._asked_alone(),
+            found=found,
+            pack=max(self._pack, self._longest),
         )
         self._batching = Batching(
             token_budget=settings.token_budget,
             alone=not self._shortcuts.together,
             rope_change=rope_change(loaded.model.config),
+            column_change=column_change(loaded.model.config),
             score_budget=attention.score_budget(loaded.model),
         )
         reasons = (f"attention runs as the model's own code, which is slower: {why}",)
@@ -104,7 +109,7 @@ class TransformersEngine(LocalEngine):
     @property
     def notes(self) -> tuple[str, ...]:
         """What makes this model slower than others here, in plain words."""
-        return self._notes
+        return (*self.encoder.notes, *self._notes)
 
     @property
     def sharing_limit(self) -> int:

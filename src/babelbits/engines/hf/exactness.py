@@ -23,7 +23,13 @@ from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.attention import AttentionFound
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import CacheUse
-from babelbits.engines.hf.lengths import rope_change, states_of, window
+from babelbits.engines.hf.lengths import (
+    column_change,
+    rope_change,
+    selects_tokens,
+    states_of,
+    window,
+)
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, score_plain
 from babelbits.engines.hf.precision import Tolerance
@@ -63,7 +69,7 @@ class Shortcuts:
 
 
 def find_shortcuts(
-    loaded: LoadedModel, *, sharing: bool, together: bool, found: AttentionFound
+    loaded: LoadedModel, *, sharing: bool, together: bool, found: AttentionFound, pack: int
 ) -> Shortcuts:
     """Find out by running a few tokens through the model.
 
@@ -75,8 +81,10 @@ def find_shortcuts(
         Whether shared prefixes, and several rows in a batch, are wanted at all.
     found : AttentionFound
         What this model's attention is given.
+    pack : int
+        Tokens that a forward pass may hold beside the trunk.
     """
-    probe = _Probe(loaded, sharing=sharing)
+    probe = _Probe(loaded, sharing=sharing, pack=pack)
     notes = []
     if together and not probe.rows_are_independent():
         together = False
@@ -84,6 +92,8 @@ def find_shortcuts(
     limit, why = probe.sharing() if sharing and together else (0, None)
     if why:
         notes.append(f"prompts are not shared on this model: {why}")
+    if probe.limited(limit):
+        notes.append(f"prompts are shared up to {limit} tokens: beyond, attention is another")
     decoding = limit if limit and probe.agrees(lambda: probe.tree_differs(cascade=False)) else 0
     if limit and not decoding:
         notes.append("prompts are not shared in generation on this model: it gave other numbers")
@@ -117,11 +127,12 @@ def probe_tokens(loaded: LoadedModel) -> list[int]:
 class _Probe:
     """Tries one path after the other on three sequences behind a shared prefix."""
 
-    def __init__(self, loaded: LoadedModel, *, sharing: bool) -> None:
+    def __init__(self, loaded: LoadedModel, *, sharing: bool, pack: int) -> None:
         config = loaded.model.config
         self._loaded = loaded
         self._tolerance = Tolerance.of(loaded)
-        self._limit = min(loaded.context_length, window(config), rope_change(config))
+        columns = max(0, column_change(config) - pack)
+        self._limit = min(loaded.context_length, window(config), rope_change(config), columns)
         self._fits = self._limit > _TAIL + _STEPS
         room = self._limit if sharing and self._fits else loaded.context_length
         prefix = min(_PREFIX, room - _TAIL - _STEPS)
@@ -131,6 +142,8 @@ class _Probe:
 
     def rows_are_independent(self) -> bool:
         """Whether a batch gives what its rows give alone; the rounding between them is noted."""
+        if selects_tokens(self._loaded.model.config):
+            return False
         together, alone = (self._scored_plainly(n) for n in (10**6, 1))
         differences = _between(together, alone)
         self._tolerance = Tolerance.of(self._loaded, noise=float(differences.max()))
@@ -142,12 +155,16 @@ class _Probe:
         if states:
             return 0, f"its layers of the kind {states} keep a state, not keys and values"
         if not self._fits:
-            return 0, f"it looks back at no more than {self._limit} tokens"
+            return 0, "its attention changes too early in a text"
         try:
             agreed = self._tolerance.holds(self._scores_differ())
         except Exception as error:  # noqa: BLE001  whatever an unknown architecture raises
-            return 0, f"it cannot be tried ({type(error).__name__})"
+            return 0, f"its own code does not take one ({type(error).__name__})"
         return (self._limit, None) if agreed else (0, "behind one, it gives other numbers")
+
+    def limited(self, limit: int) -> bool:
+        """Whether prefixes are shared, and not as far as the context reaches."""
+        return 0 < limit < self._loaded.context_length
 
     def cache_use(self, *, together: bool) -> CacheUse:
         """How far the model's own cache is exact."""

@@ -65,12 +65,13 @@ def generate_plain(
     """
     sizes = [len(one.prompt.tokens) + _room([one]) for one in grown]
     crosses = [_crosses(one, batching.rope_change) for one in grown]
+    evens = [_length(one) > batching.column_change for one in grown]
     apart: list[Hashable] = [
         ("crosses", i)
         if crosses[i]
         else (
             len(one.prompt.tokens) > batching.rope_change,
-            len(one.prompt.tokens) if cache == "even" else 0,
+            len(one.prompt.tokens) if cache == "even" or evens[i] else 0,
         )
         for i, one in enumerate(grown)
     ]
@@ -82,8 +83,12 @@ def generate_plain(
 
 
 def _crosses(one: Continuation, limit: int) -> bool:
-    prompt = len(one.prompt.tokens)
-    return prompt <= limit < prompt + one.prompt.max_new_tokens
+    return len(one.prompt.tokens) <= limit < _length(one)
+
+
+def _length(one: Continuation) -> int:
+    """What it may grow to, its prompt included."""
+    return len(one.prompt.tokens) + one.prompt.max_new_tokens
 
 
 def _room(grown: Sequence[Continuation]) -> int:

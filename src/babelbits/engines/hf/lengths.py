@@ -24,6 +24,11 @@ def states_of(config: Any) -> str | None:
     return ", ".join(sorted(others)).replace("_", " ") or None
 
 
+def selects_tokens(config: Any) -> bool:
+    """Whether layers pick the tokens that they look at: padding can then change what is picked."""
+    return any("sparse" in kind or "compressed" in kind for kind in _kinds(config))
+
+
 def window(config: Any) -> int:
     """Length up to which every token sees all tokens before it."""
     text = config.get_text_config()
@@ -37,6 +42,17 @@ def window(config: Any) -> int:
         named = [getattr(text, name, None) for name in _WINDOWS]
         limits += [size for size in named if isinstance(size, int)]
     return min(limits, default=UNLIMITED)
+
+
+def column_change(config: Any) -> int:
+    """Length up to which it does not matter in which column of a batch a token stands.
+
+    Llama 4 scales attention by a token's column, not by its position id: padding and siblings in
+    a pack count.
+    """
+    text = config.get_text_config()
+    scaled = getattr(text, "attn_temperature_tuning", False)
+    return int(getattr(text, "floor_scale", UNLIMITED)) - 1 if scaled else UNLIMITED
 
 
 def rope_change(config: Any) -> int:

@@ -18,7 +18,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from babelbits.engines.hf.cascade import SharedTrunk, cascading
-from babelbits.engines.hf.forward import TreeRunner, additive_mask
+from babelbits.engines.hf.forward import TreeRunner, additive_mask, kept
 from babelbits.engines.hf.trunk import TrunkLayer
 
 GROWTH = 256
@@ -38,7 +38,8 @@ class Rows(Protocol):
 class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type information
     """One layer's keys and values, shape (rows, heads, columns, size); `length` are in use.
 
-    Values may be narrower than keys, as in multi-head latent attention.
+    Values may be of another size than keys: multi-head latent attention keeps a latent and a
+    rotary key in their places.
     """
 
     def __init__(self, like: TrunkLayer, *, rows: int, length: int, room: int) -> None:
@@ -236,12 +237,13 @@ class WholeRows:
     def _forward(self) -> torch.Tensor:
         width = max(len(row) for row in self._rows)
         ends = sorted({len(row) - 1 for row in self._rows})
+        positions = torch.tensor(ends, device=self._device)
         logits: torch.Tensor = self._model(
             input_ids=torch.tensor(
                 [row + [0] * (width - len(row)) for row in self._rows], device=self._device
             ),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, device=self._device),
+            logits_to_keep=positions,
         ).logits
         picked = [ends.index(len(row) - 1) for row in self._rows]
-        return logits[range(len(self._rows)), picked]
+        return kept(logits, positions)[range(len(self._rows)), picked]
