@@ -1,5 +1,6 @@
 """Importance matrices, against hooks in torch and llama-imatrix."""
 
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from babelbits.errors import (
     ModelError,
     RecipeError,
 )
-from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix
+from babelbits.llamacpp.gguf_file import open_gguf
+from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix, write_imatrix
 from babelbits.recipes import gguf_imatrix
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.gguf_convert import convert
@@ -199,3 +201,67 @@ def test_no_piece_is_too_short_to_count(length: int, sizes: list[int]) -> None:
     found = gguf_imatrix.pieces(length, most=64)
     assert [len(piece) for piece in found] == sizes
     assert [position for piece in found for position in piece] == list(range(length))
+
+
+@pytest.mark.slow
+def test_experts_of_a_mix_of_languages_are_counted_as_torch_routes_them(tmp_path: Path) -> None:
+    """The two highest of transformers' router logits a token; two of 384 choices may be ties."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    base = make_mixture(tmp_path / "base")
+    convert(base, tmp_path / "model.gguf", kind="f32")
+    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    spec = CalibrationSpec(language="nb+ml", samples=3, tokens=64)
+    calibration = draw(spec, read_documents(spec), tokenizer=tokenizer, context=512)
+    matrix = compute_imatrix(
+        tmp_path / "model.gguf",
+        calibration.windows,
+        languages=calibration.languages,
+        spoken=calibration.spoken,
+    )
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    expected = np.zeros((2, 2, 8))
+    for window, spoken in zip(calibration.windows, calibration.spoken, strict=True):
+        with torch.inference_mode():
+            logits = model(torch.tensor([window]), output_router_logits=True).router_logits
+        for layer, scores in enumerate(logits):
+            for token, chosen in enumerate(scores.topk(2).indices.tolist()):
+                for expert in chosen:
+                    expected[layer, spoken[token], expert] += 1
+    names = [f"blk.{layer}.ffn_down_exps.weight" for layer in range(2)]
+    assert sorted(matrix.routes) == names
+    for name, rows in zip(names, expected, strict=True):
+        assert np.abs(matrix.routes[name] - rows).sum() <= 4
+        np.testing.assert_array_equal(matrix.routes[name].sum(axis=1), rows.sum(axis=1))
+        np.testing.assert_array_equal(matrix.counts[name], matrix.routes[name].sum(axis=0))
+    write_imatrix(tmp_path / "kept.gguf", matrix)
+    kept = read_imatrix(tmp_path / "kept.gguf")
+    assert kept.languages == ("nb", "ml")
+    np.testing.assert_array_equal(kept.routes[names[0]], matrix.routes[names[0]])
+
+
+@pytest.mark.slow
+def test_older_matrix_makes_the_weights_that_its_text_made(
+    made: Maker, place: Path, tmp_path: Path
+) -> None:
+    """tools/imatrix/imatrix.cpp, save_imatrix_legacy: means times calls, a call a window."""
+    folder = made("q4_k_s", "nb")[0]
+    matrix = read_imatrix(folder / "imatrix.gguf")
+    entries = [struct.pack("<i", len(matrix.sums))]
+    for name in sorted(matrix.sums):
+        calls = matrix.chunks
+        values = matrix.means(name) * np.float32(calls)
+        entries.append(struct.pack("<i", len(name)) + name.encode())
+        entries.append(struct.pack("<ii", calls, values.size) + values.astype("<f4").tobytes())
+    (tmp_path / "imatrix.dat").write_bytes(b"".join(entries))
+    spec = CalibrationSpec(language="nb", source=str(tmp_path / "imatrix.dat"))
+    again = quick(place / "older", "q4_k_s", calibration=spec)
+    first, second = (
+        {one.name: bytes(one.data) for one in open_gguf(path / "model.gguf").tensors}
+        for path in (folder, place / "older")
+    )
+    same = sum(first[name] == second[name] for name in first)
+    assert same >= len(first) - 1  # a mean times 4 over 4 may differ in its last bit
+    assert again.calibration is not None
+    assert again.calibration.source.endswith("imatrix.dat")

@@ -189,16 +189,17 @@ def _end_tokens(folder: Path) -> tuple[int, ...]:
 
 
 def _ends_by_config(folder: Path) -> Any:
-    """End tokens of a checkpoint without generation_config; its class may have a default."""
-    from transformers import AutoConfig, GenerationConfig
+    """End tokens of a checkpoint without generation_config, as transformers reads its config."""
+    from transformers import GenerationConfig
 
     try:
-        with quiet():
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        return GenerationConfig.from_model_config(config).eos_token_id
-    except (OSError, ValueError, KeyError, TypeError):  # of a type that brings its own code
-        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return written.get("eos_token_id") or written.get("text_config", {}).get("eos_token_id")
+        return GenerationConfig.from_pretrained(
+            folder, config_file_name="config.json", local_files_only=True, _from_model_config=True
+        ).eos_token_id
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"does not say what ends a text: {error}", where=str(folder / "config.json")
+        ) from error
 
 
 def _short_texts(api: Any, model: Any, path: Path) -> int | None:
