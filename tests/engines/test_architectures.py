@@ -332,3 +332,19 @@ def test_a_path_that_breaks_in_its_trial_is_not_used(
     assert shared._shortcuts.cascade  # its rows are our own
     assert plain._shortcuts.cache == "none"
     assert [note for note in plain.notes if "whole text again" in note]
+
+
+def test_attention_that_counts_columns_sees_no_padding(tmp_path: Path) -> None:
+    """Llama 4 scales queries by their column in the batch, here in steps of 16 tokens."""
+    options = SMALL | {
+        "intermediate_size_mlp": 128,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 1,
+        "attention_chunk_size": 64,
+        "no_rope_layers": [1, 0],
+        "layer_types": ["chunked_attention", "full_attention"],
+        "floor_scale": 16,
+        "attn_scale": 0.5,
+    }
+    shared, _plain = assert_direct(random_model(tmp_path, "llama4_text", **options))
+    assert shared.sharing_limit == 0

@@ -7,7 +7,10 @@ The work is in `engines.hf`, one idea a module:
     trunk        the KV cache of the path from the root of the forest to where we are
     forward      forward passes over pieces of the forest
     plain        the padded path without sharing: the oracle of the tests
-    exactness    how long a sequence may be for sharing to be exact on this architecture
+    attention    which implementation of attention is right, and what attention is given
+    lengths      where numbers depend on how long a sequence is
+    precision    how near two right computations are
+    exactness    which paths are exact on a model, tried on a few tokens
     scoring      queries to log-probabilities
     rows         decoding many sequences at once
     cascade      attention to a shared trunk and to each row's own tokens

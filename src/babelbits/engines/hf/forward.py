@@ -38,16 +38,17 @@ class TreeRunner:
             self.trunk.retreat(step.depth + len(step.tokens))
             return None
         self.trunk.retreat(step.depth)
+        positions = torch.tensor(rows, device=self.device)
         output = self.model(
             input_ids=torch.tensor([step.tokens], device=self.device),
             attention_mask=self._mask(step),
             position_ids=torch.tensor([step.positions], device=self.device),
             past_key_values=self.trunk.cache,
             use_cache=True,
-            logits_to_keep=torch.tensor(rows, device=self.device) if rows else 1,
+            logits_to_keep=positions if rows else 1,
         )
         self.trunk.wrote(step.depth, step.tokens, keep=step.keep)
-        return output.logits[0] if rows else None
+        return kept(output.logits, positions)[0] if rows else None
 
     def _mask(self, step: Step) -> torch.Tensor | None:
         """Additive mask, shape (1, 1, rows, depth + rows); None for plain causal attention."""
@@ -63,6 +64,11 @@ class TreeRunner:
 def wanted_rows(step: Step) -> list[int]:
     """Rows whose logits are wanted, in rising order, each once."""
     return sorted({row for row, _slot in step.wants})
+
+
+def kept(logits: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Logits at the asked positions; some models compute all, whatever they are asked for."""
+    return logits if logits.shape[1] == len(positions) else logits[:, positions]
 
 
 def additive_mask(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.hf.forward import read_logits
+from babelbits.engines.hf.forward import kept, read_logits
 from babelbits.engines.hf.lengths import UNLIMITED
 from babelbits.engines.replies import Scored
 
@@ -91,11 +91,10 @@ def _batch_logits(
     width = max(len(q.tokens) for q in queries)
     start = min(len(q.tokens) - len(q.targets) for q in queries)
     padded = [q.tokens + [0] * (width - len(q.tokens)) for q in queries]
+    positions = torch.arange(start, width, device=device)
     logits = model(
-        input_ids=torch.tensor(padded, device=device),
-        use_cache=False,
-        logits_to_keep=torch.arange(start, width, device=device),
+        input_ids=torch.tensor(padded, device=device), use_cache=False, logits_to_keep=positions
     ).logits
-    for row, query in zip(logits, queries, strict=True):
+    for row, query in zip(kept(logits, positions), queries, strict=True):
         end = len(query.tokens) - start
         yield row[end - len(query.targets) : end]

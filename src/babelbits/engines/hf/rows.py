@@ -18,7 +18,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from babelbits.engines.hf.cascade import SharedTrunk, cascading
-from babelbits.engines.hf.forward import TreeRunner, additive_mask
+from babelbits.engines.hf.forward import TreeRunner, additive_mask, kept
 from babelbits.engines.hf.trunk import TrunkLayer
 
 GROWTH = 256
@@ -237,12 +237,13 @@ class WholeRows:
     def _forward(self) -> torch.Tensor:
         width = max(len(row) for row in self._rows)
         ends = sorted({len(row) - 1 for row in self._rows})
+        positions = torch.tensor(ends, device=self._device)
         logits: torch.Tensor = self._model(
             input_ids=torch.tensor(
                 [row + [0] * (width - len(row)) for row in self._rows], device=self._device
             ),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, device=self._device),
+            logits_to_keep=positions,
         ).logits
         picked = [ends.index(len(row) - 1) for row in self._rows]
-        return logits[range(len(self._rows)), picked]
+        return kept(logits, positions)[range(len(self._rows)), picked]
