@@ -70,7 +70,7 @@ def test_differences_are_those_of_a_forward_pass_and_of_llama_cpps_logits(
     engine.eval(words["ml"])
     ours = torch.tensor(engine.scores[: len(words["ml"])]).log_softmax(-1).numpy()
     rows, chosen = np.arange(len(words["ml"]) - 1), words["ml"][1:]
-    expected = np.abs(ours[rows, chosen] - theirs[rows, chosen]).mean()
+    expected = np.quantile(np.abs(ours[rows, chosen] - theirs[rows, chosen]), 0.75)
     record = held_against(base, in_float32, words=words)
     assert record.tokens == len(chosen)
     assert record.differences["ml"] == pytest.approx(expected, abs=2e-6)

@@ -147,4 +147,4 @@ make(model_folder(), recipe=sys.argv[1], parameters={}, calibration=None, out=Pa
     (hidden / "model.gguf.1234.partial").touch()
     quick(tmp_path / "later", "q8_0")
     assert (hidden / "model.gguf").stat().st_mtime_ns == written
-    assert {path.name for path in hidden.iterdir()} == {"model.gguf", "lock"}
+    assert {path.name for path in hidden.iterdir()} == {"model.gguf", "conversion.json", "lock"}

@@ -54,7 +54,7 @@ class ConversionRecord:
     """How a file in another format was found to agree with the checkpoint that it was made from."""
 
     differences: Mapping[str, float] = field(default_factory=dict)
-    """Mean absolute difference of log-probabilities by language, nats a token."""
+    """Upper quartile of the absolute differences of log-probabilities by language, nats a token."""
     rounding: Mapping[str, float] = field(default_factory=dict)
     """How much of that roundings of a 16-bit format explain, measured on the checkpoint."""
     tokens: int = 0
