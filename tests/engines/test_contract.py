@@ -71,6 +71,22 @@ def test_a_model_that_looks_ahead(tmp_path: Path) -> None:
 _NOT_OF_BERT = ("num_key_value_heads", "head_dim")
 
 
+def test_a_token_without_a_row_fails_alone(tmp_path: Path) -> None:
+    """As '<image_soft_token>' in google/gemma-3-1b-it: PyTorch's index error ends a whole cell."""
+    from transformers import AutoTokenizer
+
+    folder = make_tiny("llama", tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(folder)
+    engine = load(folder, settings=EngineSettings(device="cpu"))
+    good, bad = engine.score(
+        [ScoreRequest(context=CONTEXT, continuation=text) for text in (" a", " <image>")]
+    )
+    assert good.logprob < 0
+    assert "'<image>', which the model has no row for" in bad.message
+
+
 @pytest.mark.parametrize("end", [1, 0], ids=["an EOS is appended", "nothing is appended"])
 def test_what_the_tokenizer_appends_is_taken_off(end: int, tmp_path: Path) -> None:
     """Expected: a forward pass over the tokens without the end, which lm-eval would leave in."""
