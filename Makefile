@@ -9,7 +9,7 @@ DEMO_FOLDER ?= babelbits-demo
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint types unit bench install install-dev clean
+.PHONY: demo test lint types unit bench models install install-dev clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -44,6 +44,10 @@ unit: install-dev ## pytest
 
 bench: install-dev ## Measure against the peers, side by side in one run
 	$(BIN)/python bench/engine_vs_lm_eval.py
+
+# Goes on where it stopped; remove .zoo-results.jsonl to begin anew, as after a library's new version.
+models: install-dev ## Rehearse every recipe on every architecture, and write docs/models.md (an hour)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m zoo.matrix $(ZOO_ARGS)
 
 clean: ## Remove the environment
 	rm -rf "$(VENV)"

@@ -181,5 +181,13 @@ WITHOUT_TEXT_MODEL: dict[str, tuple[JSON, str]] = {
         "no language-model head",
     ),
     "Qwen2.5-Omni": (QWEN25_OMNI, "save that part by itself"),
+    "PaliGemma": (
+        {
+            "architectures": ["PaliGemmaForConditionalGeneration"],
+            "model_type": "paligemma",
+            "text_config": {"model_type": "gemma"},
+        },
+        "come after it",
+    ),
     "nothing": ({"hidden_size": 64}, "names no architecture"),
 }

@@ -1,6 +1,7 @@
 """What a variant holds of a checkpoint that is more than a text model."""
 
 from babelbits.formats.parts import TEXT_ONLY, is_kept, is_run, notes
+from babelbits.formats.text_model import auto_class
 from babelbits.records import TensorRecord
 from published_configs import GEMMA3_4B_NEW, QWEN35
 
@@ -42,21 +43,21 @@ def test_who_keeps_a_tower() -> None:
 
 
 def test_types_whose_causal_class_is_the_text_model_alone() -> None:
-    """By transformers' tables: multimodal types whose causal class is another one."""
+    """By transformers' tables: multimodal types that load as another class than their own."""
+    from transformers import CONFIG_MAPPING
     from transformers.models.auto import modeling_auto
 
     causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    many = {
+    apart = set()
+    for kind, name in {
         **modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
         **modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
-    }
-    apart = {
-        kind
-        for kind, name in many.items()
-        if causal.get(kind, name) != name or name.endswith("ForCausalLM")
-    }
-    whole = {"fuyu", "git", "phi4_multimodal"}  # one class for all senses
-    assert apart - whole == set(TEXT_ONLY)
+    }.items():
+        if causal.get(kind, name) == name:
+            continue
+        if auto_class(CONFIG_MAPPING[kind]()).__name__ == "AutoModelForCausalLM":
+            apart.add(kind)
+    assert apart == set(TEXT_ONLY)
 
 
 def test_what_a_variant_leaves_as_it_is() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from babelbits.errors import RecipeError
-from babelbits.recipes import compressed
+from babelbits.recipes import compressed, smoothing
 from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.loading import load_model, load_tokenizer
@@ -114,16 +114,15 @@ def test_smoothing_without_quantization_is_the_identity(
     Also with Cohere's one norm for two readers, and with Gemma's norms of 1 + w.
     """
     import torch
-    from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
 
     model, tokenizer, calibration = prepare(any_model(architecture), calibration_text)
     norm = model.model.layers[0].input_layernorm.weight
     tokens, before_norm = torch.arange(2, 66)[None], norm.detach().clone()
     with torch.no_grad():
         before = model(tokens).logits
-    smooth = SmoothQuantModifier(smoothing_strength=0.8, mappings=compressed._mappings(model))
+    smooth = compressed._smoothers("smoothquant", {"smoothing_strength": 0.8}, model)
     with compressed._on("cpu"), compressed._session(0):
-        compressed._oneshot(model, [smooth], calibration, tokenizer)
+        compressed._oneshot(model, smooth, calibration, tokenizer, trust_remote_code=False)
     with torch.no_grad():
         after = model(tokens).logits
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
@@ -138,7 +137,7 @@ def test_smoothing_that_misses_a_reader_is_refused(
 
     So its own mapping fails here, and ours must be in its place.
     """
-    monkeypatch.setattr(compressed, "_PRE_FEEDFORWARD", ())
+    monkeypatch.setattr(smoothing, "_WRONG_NORM", ())
     with pytest.raises(RecipeError, match="smoothing changed what the model computes") as caught:
         make(
             any_model("gemma2"),

@@ -6,6 +6,8 @@ from zoo.architecture import HIDDEN, JSON, Architecture, dense
 from zoo.vocabularies import Vocabulary
 
 _SCALE = HIDDEN**0.5
+_UNSCALED = (("q_norm.weight", 0.2),)
+"""Gemma 3n and 4 do not divide scores by the root of a head's width; their norms learn to."""
 
 
 def _gemma(kind: str, architecture: str, n_layers: int, **more: Any) -> JSON:
@@ -208,6 +210,7 @@ ARCHITECTURES = (
         tokenizer="gemma",
         n_layers=10,
         embedding_scale=_SCALE,
+        sharper=_UNSCALED,
     ),
     Architecture(
         name="gemma4-text",
@@ -216,6 +219,7 @@ ARCHITECTURES = (
         tokenizer="gemma",
         n_layers=10,
         embedding_scale=_SCALE,
+        sharper=_UNSCALED,
     ),
     Architecture(
         name="gemma4-mm",
@@ -225,5 +229,6 @@ ARCHITECTURES = (
         n_layers=10,
         notes=frozenset({"multimodal"}),
         embedding_scale=_SCALE,
+        sharper=_UNSCALED,
     ),
 )

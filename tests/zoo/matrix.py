@@ -23,11 +23,6 @@ from zoo.recipes import COLUMNS, variant
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "models.md"
 RESULTS = ROOT / ".zoo-results.jsonl"
-REPRESENTATIVE = (
-    *("llama3", "gemma2", "gemma3-mm", "mixtral", "qwen3-moe", "qwen3.5-vl", "deepseek-v3"),
-    *("gpt-oss", "granite4-dense", "apertus", "gpt2"),
-)
-"""One of each kind: dense, soft caps, vision, experts, hybrid, MLA, sinks, Tekken, Conv1D."""
 
 Cell = tuple[str, str]
 """Name of an architecture, and of a column."""

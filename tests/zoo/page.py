@@ -45,6 +45,20 @@ def write_page(path: Path, results: Mapping[tuple[str, str], Result]) -> None:
     path.write_text("".join(parts), encoding="utf-8")
 
 
+def read_marks(path: Path) -> dict[tuple[str, str], str]:
+    """What a page says: (architecture, column) -> 'yes', 'no' or '?', where it says anything."""
+    found: dict[tuple[str, str], str] = {}
+    columns: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == "architecture":
+            columns = [cell.strip("`") for cell in cells[2:]]
+        elif cells[0] in ZOO:
+            marked = zip(columns, cells[2:], strict=True)
+            found |= {(cells[0], column): mark for column, mark in marked if mark}
+    return found
+
+
 def _table(engine: str, results: Mapping[tuple[str, str], Result]) -> str:
     columns = [column for column in COLUMNS if engine_of(column) == engine]
     head = ["architecture", "models", *(f"`{column}`" for column in columns)]

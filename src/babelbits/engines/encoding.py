@@ -42,10 +42,21 @@ class Prompt:
 
 
 class Encoder:
-    """Encodes requests for one tokenizer and one context length."""
+    """Encodes requests for one tokenizer and one context length.
 
-    def __init__(self, tokenizer: Any, *, context_length: int, long_prompts: LongPrompts) -> None:
+    `rows` is the number of tokens that the model knows; None where the tokenizer has no more.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        context_length: int,
+        long_prompts: LongPrompts,
+        rows: int | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
+        self._rows = rows
         self.context_length = context_length
         self.long_prompts = long_prompts
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
@@ -133,6 +144,8 @@ class Encoder:
         if not context:
             return Failure(kind="scoring_failed", message="the context has no tokens")
         whole = context + continuation
+        if unknown := self._unknown(whole):
+            return Failure(kind="scoring_failed", message=unknown)
         excess = max(0, len(whole) - (self.context_length + 1))
         if len(continuation) > self.context_length or (excess and self.long_prompts == "fail"):
             return _too_long(len(whole), self.context_length + 1)
@@ -149,6 +162,8 @@ class Encoder:
         Where that would leave nothing (lm-eval stops there), half of the context goes to each.
         """
         context = self.context_length
+        if unknown := self._unknown(tokens):
+            return Failure(kind="generation_failed", message=unknown)
         if max_new_tokens < 1:
             return Failure(kind="generation_failed", message="max_new_tokens is less than 1")
         if max_new_tokens >= context:
@@ -161,9 +176,18 @@ class Encoder:
         kept = tokens[excess:] if tokens else [self.prefix_token or 0]
         return Prompt(tokens=kept, max_new_tokens=max_new_tokens, truncated=excess)
 
+    def _unknown(self, tokens: list[int]) -> str | None:
+        """What to say of a token without a row, e.g. the place of an image; else None."""
+        if self._rows is None or not tokens or max(tokens) < self._rows:
+            return None
+        text = self.tokenizer.decode([max(tokens)])
+        return f"the text holds the token {text!r}, which the model has no row for"
+
     def _windows(self, text: str, tokens: list[int]) -> list[Query] | Failure:
         if not text or not tokens:
             return Failure(kind="empty_text", message="the text has no tokens")
+        if unknown := self._unknown(tokens):
+            return Failure(kind="scoring_failed", message=unknown)
         if self.prefix_token is None:
             return Failure(
                 kind="scoring_failed", message="the tokenizer has neither a BOS nor an EOS token"

@@ -14,6 +14,7 @@ Torch is imported inside the functions.
 """
 
 from functools import wraps
+from types import MethodType
 from typing import Any
 
 _OUTPUTS = 32
@@ -42,7 +43,7 @@ def _give_three_axes(module: Any) -> None:
         output = inner(self, states.contiguous().view(1, -1, states.shape[-1]))
         return output.view(*states.shape[:-1], output.shape[-1])
 
-    module.forward = forward.__get__(module)  # a method, for the libraries take it apart again
+    module.forward = MethodType(forward, module)  # the libraries take it apart again
 
 
 def _mend_four_bits(module: Any) -> None:
@@ -60,7 +61,7 @@ def _mend_four_bits(module: Any) -> None:
             on_cpu = states.device.type == "cpu"
             return _through_floats(self, states) if on_cpu else inner(self, states)
 
-        module.forward = forward.__get__(module)
+        module.forward = MethodType(forward, module)
 
 
 def _through_floats(module: Any, states: Any) -> Any:

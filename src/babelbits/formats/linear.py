@@ -133,6 +133,10 @@ def _classes() -> tuple[Any, Any]:
     class LinearExpert(nn.Module):
         """One expert: `down(activation(gate, up))`."""
 
+        up_proj: nn.Module
+        gate_proj: nn.Module
+        down_proj: nn.Module
+
         def __init__(self, parts: Mapping[str, Any], join: Callable[..., Any]) -> None:
             super().__init__()
             for name, part in parts.items():

@@ -15,15 +15,7 @@ from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.text_model import is_multimodal, text_config
 from babelbits.records import TensorRecord
 
-TEXT_ONLY = (
-    "emu3",
-    "llama4",
-    "mistral4",
-    "mllama",
-    "qwen3_5",
-    "qwen3_5_moe",
-    "qwen4_exp",
-)
+TEXT_ONLY = ("llama4", "qwen3_5", "qwen3_5_moe", "qwen4_exp")
 """Multimodal types of which transformers' `AutoModelForCausalLM` loads and saves the text model."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|blk|h)\.(\d+)\.")
 _PREDICTION = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_layers")

@@ -33,6 +33,8 @@ _ENCODERS = (
     "roberta", "siglip", "siglip2", "siglip2_text_model", "siglip_text_model", "xlm-roberta",
     "xlm-roberta-xl", "xmod",
 )  # fmt: skip
+_WHOLE_PROMPT = ("paligemma", "colpali", "diffusion_gemma")
+"""Types whose tokens see later ones of the prompt."""
 _OTHER_HEADS = {
     "MaskedLM": "it fills in masked words",
     "SequenceClassification": "it is a classifier or reward model, with no head for tokens",
@@ -114,6 +116,8 @@ def why_not(config: Mapping[str, Any]) -> str | None:
             "its text model is a part of one that speaks: save that part by itself, e.g. "
             "Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(folder).save_pretrained(...)"
         )
+    if config.get("model_type") in _WHOLE_PROMPT:
+        return "a token sees those that come after it in the prompt"
     if not architectures:
         return None
     reasons = [_why_not_class(name, config) for name in architectures]
@@ -170,7 +174,7 @@ def auto_class(config: Any) -> Any:
     }
     brought = getattr(config, "auto_map", None) or {}
     for name, table in tables.items():
-        if config.model_type in table:
+        if config.model_type in table and not _cannot_return(config, name, tables):
             return getattr(transformers, name)
     for name in tables:
         if name in brought:
@@ -181,3 +185,15 @@ def auto_class(config: Any) -> Any:
         hint="Babelbits measures decoder-only models (…ForCausalLM), and those inside multimodal "
         "ones",
     )
+
+
+def _cannot_return(config: Any, name: str, tables: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a class would save a text model of a type that no class here loads again.
+
+    So it is with Llama 3.2 Vision: the causal class saves 'mllama_text_model'.
+    """
+    if name != "AutoModelForCausalLM":
+        return False
+    kind, inner = config.model_type, config.get_text_config().model_type
+    others = [table[kind] for table in tables.values() if kind in table]
+    return inner not in (kind, *tables[name]) and any(one != others[0] for one in others)

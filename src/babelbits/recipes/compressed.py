@@ -14,6 +14,7 @@ max less min, and twice the largest weight (mit-han-lab takes the largest magnit
 import importlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from babelbits.errors import BabelbitsError, RecipeError
 from babelbits.formats import linear
+from babelbits.formats.outside_text import is_outside_text
 from babelbits.quiet import no_loguru, replaced
 from babelbits.recipes import smoothing
 from babelbits.recipes.calibration import Calibration
@@ -33,9 +35,10 @@ _HEAD_ALONE = ("lm_head",)
 _PROBE_TOKENS = 64
 _TOLERANCE = {"torch.float32": 1e-3, "torch.float16": 0.05, "torch.bfloat16": 0.15}
 """Largest relative change of the logits that rounding alone explains, by the weights' dtype."""
-_PRE_FEEDFORWARD = ("gemma2", "gemma3", "gemma3_text")
-"""Model types whose MLP reads `pre_feedforward_layernorm`; `post_attention_layernorm` does not
-feed it there, yet llm-compressor 0.14 smooths that one."""
+
+
+_BLOCK = re.compile(r"\.(layers|h)\.0$")
+"""The first decoder block, after a dot."""
 
 
 def save_compressed(
@@ -77,12 +80,15 @@ def save_compressed(
     ignore = patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
         modifiers = _modifiers(info, parameters, model, ignore)
+        first = _FirstBlock(model, calibration)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
         with (
             routing(model, calibration, most_unrouted=most_unrouted) as counts,
             _plain_norms(model),
+            _masks_untraced(),
         ):
             _oneshot(model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code)
+        first.refuse_change(model)
         _refuse_fallback(modifiers)
         if probe is not None:
             probe.refuse_change(model)
@@ -163,20 +169,6 @@ def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
     return QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
 
 
-def _pairs(model: Any, method: str) -> list[tuple[str, tuple[str, ...]]] | None:
-    """What smoothing scales against each other, from our own table; None: the library's list."""
-    kind = model.config.get_text_config().model_type
-    if method == "smoothquant" and kind in _PRE_FEEDFORWARD:
-        attention = tuple(f"re:.*self_attn.{name}_proj$" for name in "qkv")
-        mlp = ("re:.*mlp.gate_proj$", "re:.*mlp.up_proj$")
-        return [
-            ("re:.*layers.*input_layernorm$", attention),
-            ("re:.*layers.*pre_feedforward_layernorm$", mlp),
-        ]
-    names = [name for name, _ in model.named_modules()]
-    return smoothing.pairs(kind, names, method=method)
-
-
 def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list[Any]:
     """The modifier that smooths before weights are rounded, if the method has one."""
     from llmcompressor.modifiers.transform.awq import AWQModifier
@@ -185,18 +177,21 @@ def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list
 
     if method not in ("awq", "smoothquant"):
         return []
-    pairs = _pairs(model, method)
+    kind = model.config.get_text_config().model_type
+    names = [name for name, _ in model.named_modules()]
+    pairs = smoothing.pairs(kind, names, method=method)
     if pairs is not None and not pairs:
         raise RecipeError(
-            f"no layers of this '{model.config.model_type}' model can be smoothed",
+            f"no layers of this '{kind}' model can be smoothed",
             hint="use a recipe without smoothing, e.g. 'w8a8' or 'w4-g'",
         )
     if method == "awq":
-        mappings = pairs and [AWQMapping(source, list(readers)) for source, readers in pairs]
-        return [AWQModifier(mappings=mappings)] if mappings else [AWQModifier()]
-    mappings = pairs and [[list(readers), source] for source, readers in pairs]
+        if pairs is None:
+            return [AWQModifier()]
+        return [AWQModifier(mappings=[AWQMapping(one, list(readers)) for one, readers in pairs])]
+    lists: Any = None if pairs is None else [[list(readers), source] for source, readers in pairs]
     strength = parameters["smoothing_strength"]
-    return [SmoothQuantModifier(smoothing_strength=strength, mappings=mappings)]
+    return [SmoothQuantModifier(smoothing_strength=strength, mappings=lists)]
 
 
 @contextmanager
@@ -283,6 +278,42 @@ def _on(device: str) -> Iterator[None]:
 
 
 @contextmanager
+def _masks_untraced() -> Iterator[None]:
+    """Let llm-compressor call functions that make attention masks, instead of tracing into them.
+
+    It knows them by name, and misses one that stands in a local variable (Mistral, Mixtral, Phi-3):
+    the traced mask is none at all, and calibration text is read in both directions.
+    """
+    import ast
+    from types import FunctionType
+
+    from llmcompressor.pipelines.sequential.ast_utils.auto_wrapper import AutoWrapper
+
+    original = AutoWrapper.visit_Call
+
+    def visit_assign(self: Any, node: Any) -> Any:
+        try:
+            value = self._eval_expr(node.value)
+        except Exception:  # noqa: BLE001  most assignments cannot be evaluated beforehand
+            value = None
+        if isinstance(value, FunctionType) and isinstance(node.targets[0], ast.Name):
+            self.namespace[node.targets[0].id] = value
+        return self.generic_visit(node)
+
+    def visit_call(self: Any, node: Any) -> Any:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if "mask" in name and isinstance(self.namespace.get(name), FunctionType):
+            return self._wrap_if_possible(node)
+        return original(self, node)
+
+    with (
+        replaced(AutoWrapper, "visit_Assign", visit_assign),
+        replaced(AutoWrapper, "visit_Call", visit_call),
+    ):
+        yield
+
+
+@contextmanager
 def _session(seed: int) -> Iterator[None]:
     """A session of llm-compressor's own, cleared at the end, with fixed randomness."""
     import torch
@@ -297,6 +328,58 @@ def _session(seed: int) -> Iterator[None]:
 
 
 # --- what the library would let pass -----------------------------------------------------------
+
+
+class _FirstBlock:
+    """What the first decoder block gives out on the first window, before and while calibrating.
+
+    Nothing is quantized yet when the first window passes it for the first time. Both are computed
+    with eager attention, as the library calibrates.
+    """
+
+    def __init__(self, model: Any, calibration: Calibration | None) -> None:
+        from llmcompressor.utils.helpers import use_eager_attention
+
+        blocks = (
+            module
+            for name, module in model.named_modules()
+            if _BLOCK.search(f".{name}") and not is_outside_text(name)
+        )
+        self._block = next((one for one in blocks if calibration is not None), None)
+        self._outputs: list[Any] = []
+        if self._block is None or calibration is None:
+            return
+        self._hook = self._block.register_forward_hook(self._keep)
+        with use_eager_attention(model):
+            self._run(model, calibration.windows[0])
+
+    @staticmethod
+    def _run(model: Any, window: Sequence[int]) -> None:
+        import torch
+
+        with torch.no_grad():
+            model(torch.tensor([window], device=model.device), use_cache=False)
+
+    def _keep(self, _module: Any, _given: Any, output: Any) -> None:
+        if len(self._outputs) < 2:
+            states = output[0] if isinstance(output, tuple) else output
+            self._outputs.append(states.detach().float().cpu().reshape(-1, states.shape[-1]))
+
+    def refuse_change(self, model: Any) -> None:
+        """Raise if the library calibrated with another function than the model's."""
+        if self._block is None:
+            return
+        self._hook.remove()
+        if len(self._outputs) < 2 or self._outputs[0].shape != self._outputs[1].shape:
+            return
+        before, after = self._outputs
+        changed = ((after - before).norm() / before.norm()).item()
+        if not changed <= _TOLERANCE.get(str(model.dtype), 0.15):
+            raise RecipeError(
+                f"llm-compressor calibrated a '{model.config.model_type}' model with another "
+                f"function than the model's (its first block differs by {changed:.1%})",
+                hint="use a recipe that needs no calibration text, e.g. 'w4-g-rtn' or 'w8a8'",
+            )
 
 
 class _Probe:

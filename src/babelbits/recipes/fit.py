@@ -92,9 +92,17 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
         If the group size does not divide the inputs of layers that matter.
     """
     if find(recipe).method != "none" and "group_size" in settled:
-        unfit(
-            int(settled["group_size"]), {one.name: one.shape for one in filter(is_linear, tensors)}
-        )
+        size = int(settled["group_size"])
+        unfit(size, {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)})
+
+
+def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:
+    """A weight's shape, its inputs last: fused experts have them last or last but one.
+
+    The file does not say which, so that experts fit if either does; making knows.
+    """
+    swapped = (*shape[:-2], shape[-1], shape[-2])
+    return swapped if len(shape) == 3 and shape[-1] % group_size else shape
 
 
 def is_linear(tensor: TensorRecord) -> bool:

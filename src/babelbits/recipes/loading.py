@@ -6,6 +6,7 @@ Torch and transformers are imported inside the functions.
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,30 @@ def refuse_pickle(base: Path) -> None:
 
 def context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    text = text_config(config)
+    found = _written_context(text_config(config))
+    return found or _written_context(_with_defaults(config)) or FALLBACK_CONTEXT
+
+
+def _written_context(text: Mapping[str, Any]) -> int | None:
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"):
         if isinstance(text.get(key), int):
             return int(text[key])
-    return FALLBACK_CONTEXT
+    return None
+
+
+def _with_defaults(config: JSON) -> Mapping[str, Any]:
+    """The text model's config with what transformers adds to one that does not say, as Gemma 3's.
+
+    Nothing where transformers is not there or does not know the type.
+    """
+    try:
+        from transformers import CONFIG_MAPPING
+    except ImportError:
+        return {}
+    if config.get("model_type") not in CONFIG_MAPPING:
+        return {}
+    known = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    return text_config(known.get_text_config().to_dict())
 
 
 def resolve_device(device: str) -> str:
@@ -98,7 +118,7 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
             base, trust_remote_code=trust_remote_code and brings_code(base)
         )
     except (OSError, ValueError, ImportError) as error:
-        raise _not_loadable(base, "tokenizer", error) from error
+        raise not_loadable(base, "tokenizer", error) from error
 
 
 def load_model(
@@ -146,7 +166,7 @@ def load_model(
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _not_loadable(base, "causal language model", error) from error
+        raise not_loadable(base, "causal language model", error) from error
     except ImportError as error:
         raise MissingExtraError(str(error), hint="pip install 'babelbits[run]'") from error
     missing = sorted(loading["missing_keys"])
@@ -174,7 +194,8 @@ def _stored_dtype(base: Path) -> str:
     return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
 
 
-def _not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+def not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+    """What transformers says of a folder that it cannot load, as our own error."""
     reason = str(error).strip().split("\n")[0]
     hint = None
     if "trust_remote_code" in str(error):

@@ -9,7 +9,7 @@ caller's lock sees to that).
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -19,7 +19,6 @@ from typing import Any
 
 from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
 from babelbits.formats import parts
-from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.llamacpp.vocabulary import open_vocabulary
@@ -35,7 +34,7 @@ from babelbits.recipes.calibration import (
 )
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
-from babelbits.recipes.fit import check
+from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
 from babelbits.recipes.loading import (
     context_length,
@@ -195,6 +194,8 @@ def make(
         refuse_pickle(base)
     _need_libraries(job)
     with _whole_folder(out) as folder:
+        if checkpoint.weight_files(base):
+            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
             made = _quantize(job, folder)
         manifest = _describe(
@@ -415,7 +416,6 @@ def _describe(
         *_parts(job, tensors),
         *_notes(made),
         bnb.note(job.info.method, job.parameters),
-        _left_out(job.base, tensors) if made.scope is not None else None,
     )
     return Manifest(
         variant_id=variant_id,
@@ -451,21 +451,6 @@ def _notes(made: _Made) -> Iterator[str | None]:
         yield from notes_of(made.scope)
         if made.calibration is not None and made.calibration.experts is not None:
             yield note_of(made.calibration.experts)
-
-
-def _left_out(base: Path, tensors: Iterable[TensorRecord]) -> str | None:
-    """What of the base's checkpoint the variant lacks: parts that only read images or sound."""
-    if not checkpoint.weight_files(base):
-        return None
-    stored = [one for one in checkpoint.read_tensors(base) if is_outside_text(one.name)]
-    kept = checkpoint.count(one for one in tensors if is_outside_text(one.name))
-    lost = checkpoint.count(stored) - kept
-    if lost <= 0:
-        return None
-    return (
-        f"{lost:,} weights of the base that are not part of its text model ('{stored[0].name}' "
-        "first) are left out"
-    )
 
 
 def _tensors(

@@ -99,12 +99,13 @@ def _calibration(fields: JSON) -> CalibrationRecord:
     experts = fields.pop("experts", None)
     if experts is None:
         return CalibrationRecord(**fields)
-    lists = {name: tuple(experts[name]) for name in ("layers", "n_experts")}
-    counts = {
-        name: {key: tuple(row) for key, row in experts[name].items()}
-        for name in ("unrouted", "fewest")
-    }
-    return CalibrationRecord(experts=ExpertsRecord(**lists, **counts), **fields)
+    read = ExpertsRecord(
+        layers=tuple(experts["layers"]),
+        n_experts=tuple(experts["n_experts"]),
+        unrouted={key: tuple(row) for key, row in experts["unrouted"].items()},
+        fewest={key: tuple(row) for key, row in experts["fewest"].items()},
+    )
+    return CalibrationRecord(experts=read, **fields)
 
 
 def _tensor(fields: JSON) -> TensorRecord:

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from babelbits.errors import ModelError, RecipeError
+from babelbits.errors import RecipeError
 from babelbits.formats.linear import linear_names
 from babelbits.formats.outside_text import IGNORE, is_outside_text
+from babelbits.formats.own_code import model_brings_code
 from babelbits.formats.text_model import auto_class
 from babelbits.recipes.catalogue import Value, find
 from babelbits.recipes.fit import unfit
+from babelbits.recipes.loading import not_loadable
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
 
@@ -104,13 +106,13 @@ def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
     import torch
     from transformers import AutoConfig
 
+    own_code = trust_remote_code and model_brings_code(base)
     try:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         with torch.device("meta"):
-            return auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
+            return auto_class(config).from_config(config, trust_remote_code=own_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise ModelError(f"the model cannot be built: {first}", where=str(base)) from error
+        raise not_loadable(base, "causal language model", error) from error
 
 
 def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
@@ -153,7 +155,7 @@ def patterns(scope: Scope) -> tuple[str, ...]:
     Prefixes are left open, because transformers renames them on load, and so is the layer's number
     where no layer of that name is quantized.
     """
-    found = {}
+    found: dict[str, None] = {}
     for name, reason in scope.left.items():
         if reason == OUTSIDE or name == "lm_head":
             continue

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.outside_text import OUTSIDE, is_outside_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Link:
     readers: tuple[str, ...]
     siblings: bool = False
     """Source and reader are linear layers of one module, of which a block may have many."""
+    awq: bool = True
+    """Whether AWQ uses the link, too."""
 
 
 _QKV = (r"self_attn\.q_proj", r"self_attn\.k_proj", r"self_attn\.v_proj")
@@ -128,6 +130,20 @@ LINKS: Mapping[str, tuple[Link, ...]] = {
 )
 """The links of a block by the text model's type; other types are left to llm-compressor."""
 
+_GATED_MLP = (r"mlp\.gate_proj", r"mlp\.up_proj")
+_LLAMA = (_ATTENTION, Link("post_attention_layernorm", _GATED_MLP), _VALUES, _DOWN)
+_PRE_FEEDFORWARD = Link("pre_feedforward_layernorm", _GATED_MLP)
+_TEXT: Mapping[str, tuple[Link, ...]] = {
+    "cohere": (Link("input_layernorm", (*_QKV, *_GATED_MLP)), _VALUES, _DOWN),
+    "cohere2": (Link("input_layernorm", (*_QKV, *_GATED_MLP)), _VALUES, _DOWN),
+    "gemma2": (_ATTENTION, _PRE_FEEDFORWARD, _VALUES, _DOWN),
+    # AWQ leaves this norm alone, as llm-compressor does: another norm follows q_proj and k_proj.
+    "gemma3_text": (Link("input_layernorm", _QKV, awq=False), _PRE_FEEDFORWARD, _VALUES, _DOWN),
+} | dict.fromkeys(("llama", "ministral3", "mistral", "qwen2", "qwen3", "smollm3"), _LLAMA)
+"""Of types that llm-compressor knows, for models whose towers its patterns would match as well."""
+_WRONG_NORM = ("gemma2", "gemma3_text")
+"""Types whose MLP reads another norm than the one that llm-compressor 0.14's SmoothQuant takes."""
+
 _UNKNOWN = ("falcon", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "mpt", "nemotron_h")
 """Types whose blocks neither llm-compressor nor the table above describes."""
 
@@ -179,18 +195,26 @@ def pairs(
     list or None
         None where the library's own list is to be used.
     """
+    known = list(names)
+    towers = any(map(is_outside_text, known))
     links = LINKS.get(model_type)
+    if towers or (method == "smoothquant" and model_type in _WRONG_NORM):
+        links = links or _TEXT.get(model_type)
     if links is None:
         return None
-    found: list[tuple[str, tuple[str, ...]]] = []
-    for block in _blocks(names).items():
-        for link in links:
-            if not link.siblings and (method == "awq" or _from_norm(link)):
-                found += _in_block(*block, link=link, experts=method == "awq")
     if method == "awq":
+        links = tuple(link for link in links if link.awq)
+    else:
+        links = tuple(filter(_from_norm, links))
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for prefix, inner in _blocks(known).items():
         for link in links:
-            if link.siblings:
-                found.append((rf"re:.*\.{link.source}$", (rf"re:.*\.{link.readers[0]}$",)))
+            if not link.siblings:
+                found += _in_block(prefix, inner, link=link, experts=method == "awq")
+    start = rf"re:(?!{OUTSIDE}).*\." if towers else r"re:.*\."
+    for link in links:
+        if link.siblings:
+            found.append((f"{start}{link.source}$", (f"{start}{link.readers[0]}$",)))
     return found
 
 

@@ -3,6 +3,7 @@
 Pure but for the header of a base model's files.
 """
 
+from babelbits.formats.text_model import is_multimodal
 from babelbits.recipes import gguf_base, gguf_blocks
 from babelbits.study import estimate
 from babelbits.study.identity import couples_rows
@@ -10,6 +11,10 @@ from babelbits.study.steps import Plan
 
 _WHY = "LLM.int8 looks for outlier columns in all sequences of a batch"
 _ALONE = f"every sequence is computed alone, which is slower: {_WHY}"
+_TEXT_ONLY = (
+    "the checkpoint also reads images or sound: its text model is measured, and variants leave the "
+    "other parts unquantized, or out"
+)
 _COUPLED = {
     "auto": f'{_ALONE} ([engine] batch = "many" computes them together)',
     "single": _ALONE,
@@ -31,5 +36,6 @@ def notices(plan: Plan) -> tuple[str, ...]:
         labels.setdefault(_COUPLED[plan.study.engine.batch], []).extend(coupled)
     return (
         *((note,) if note else ()),
+        *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
         *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
     )

@@ -47,6 +47,7 @@ class TransformersEngine(LocalEngine):
                 loaded.tokenizer,
                 context_length=loaded.context_length,
                 long_prompts=settings.long_prompts,
+                rows=getattr(loaded.model.get_input_embeddings(), "num_embeddings", None),
             ),
             stopping=Stopping(loaded.tokenizer, generation_config=loaded.model.generation_config),
             settings=settings,

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
-from babelbits.errors import ModelError
+from babelbits.engines.hf.contract import keep_logits, refuse_look_ahead
+from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.forward import prepare_forward
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
@@ -27,6 +29,16 @@ from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_OF_LIBRARIES = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+)
+"""What they raise on files that are bad, or that need a library which is not here."""
 _DEFAULT_CONTEXT = 2048
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
@@ -200,7 +212,11 @@ def _model(
         )
     _widen(model, dtype)
     prepare_forward(model)
-    return (model if needs_map else model.to(device)).eval()
+    keep_logits(model)
+    model = (model if needs_map else model.to(device)).eval()
+    if not quantization:  # else a scale may be of the whole text, and the base was tried
+        refuse_look_ahead(model, where=str(folder))
+    return model
 
 
 def _widen(model: Any, dtype: torch.dtype) -> None:
@@ -227,12 +243,10 @@ def _method(quantization: Any) -> str:
 @contextmanager
 def _as_model_errors(folder: Path) -> Iterator[None]:
     """Turn what the libraries raise on bad files into our own error."""
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ModelError):
+    except _OF_LIBRARIES as error:
+        if isinstance(error, BabelbitsError):
             raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"cannot be loaded: {first}", where=str(folder)) from error
