@@ -24,7 +24,7 @@ def main(job: Path) -> None:
     asked = json.loads(job.read_text("utf-8"))
     for variant in asked["variants"]:
         done = [attempt["depth"] for attempt in variant["attempts"]]
-        for depth in ("one period", "two periods")[len(done) :]:
+        for depth in ("one period", "two periods")[len(done) : 1 if asked["made"] else 2]:
             with Path(os.environ["REHEARSAL_LOG"]).open("a") as log:
                 log.write(f"{variant['recipe']} {depth}\n")
             say(begin=variant["key"], depth=depth)

@@ -62,7 +62,7 @@ def refused(tmp_path: Path, raw: bytes, *, language: str = "en", name: str = "t.
     ("raw", "kind"),
     [
         (b"GGUF\x03\0\0\0" + bytes(64), "a GGUF file"),
-        (gzip.compress(ENGLISH.encode()), r"compressed \(gzip\)"),
+        (gzip.compress(ENGLISH.encode(), mtime=0), r"compressed \(gzip\)"),
         (zipped(), "a ZIP archive"),
         (b"PAR1\x15\x04\x15\0" + os.urandom(2000), "a Parquet file"),
         (safetensors(), "a safetensors file"),

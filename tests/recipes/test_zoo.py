@@ -1,21 +1,27 @@
-"""Variants of every architecture compute with weights that were rounded by hand.
+"""Variants of every architecture compute what a plain forward pass says that they must.
 
-Expected values: `zoo.oracle`, one plain forward pass of transformers a sequence, with the linear
-layers' weights rounded by `zoo.rounding`, experts included; tolerance 1e-4 nats.
+Expected values: `zoo.oracle`, one plain forward pass of transformers a sequence. Where weights are
+rounded, it computes with weights that `zoo.rounding` rounded by hand, experts included; tolerance
+1e-4 nats. A GGUF file in float32 has the checkpoint's own numbers: within 2e-4 nats a token on
+average, 2e-3 where llama.cpp reads GELU from a table.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.loading import load
+from babelbits.errors import BabelbitsError
 from babelbits.recipes.make import make
 from babelbits.records import ScoreRequest, TextRequest
-from zoo.build import names
+from zoo.build import ZOO, names
+from zoo.matrix import PAGE
 from zoo.oracle import Oracle
+from zoo.page import read_marks
 from zoo.recipes import variant
 from zoo.rounding import round_linear
 
@@ -44,9 +50,9 @@ def make_variant(base: Path, out: Path, column: str) -> Path:
     return out
 
 
-def engine(folder: Path) -> Any:
+def engine(folder: Path, *, family: str = "none") -> Any:
     settings = EngineSettings(device="cpu", dtype="float32")
-    return load(folder, family="none", settings=settings)
+    return load(folder, family=family, settings=settings)
 
 
 @pytest.mark.parametrize(("column", "bits", "group"), [("w8", 8, None), ("w4-g-rtn", 4, 128)])
@@ -71,3 +77,25 @@ def test_rounded_variants_score_like_weights_rounded_by_hand(
     assert found == pytest.approx(expected, abs=TOLERANCE)
     (reply,) = subject.score_text([TextRequest(text=TEXT)])
     assert list(reply.logprobs) == pytest.approx(after, abs=TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_gguf_files_in_float32_score_like_the_checkpoint_or_are_refused(
+    name: str, zoo: Callable[..., Path], tmp_path: Path, llama_cpp: Any
+) -> None:
+    """As `docs/models.md` says of the column 'gguf f32'; with a published number of layers."""
+    said = read_marks(PAGE)[name, "gguf f32"]
+    base = zoo(name, n_layers=ZOO[name].published_layers)
+    if said == "no":
+        with pytest.raises(BabelbitsError):
+            make_variant(base, tmp_path / "variant", "gguf f32")
+        return
+    subject = engine(make_variant(base, tmp_path / "variant", "gguf f32"), family="gguf")
+    oracle = Oracle(base)
+    tolerance = 2e-3 if "gelu" in str(oracle.model.config.to_dict()) else 2e-4
+    for text in (TEXT, "जब हम नीचे रसोई में आते हैं", "我的奶奶每个星期六早上都烤面包"):
+        (reply,) = subject.score_text([TextRequest(text=text)])
+        expected = oracle.text_log_p(text)
+        assert len(reply.logprobs) == len(expected)
+        assert np.mean(np.abs(np.subtract(reply.logprobs, expected))) < tolerance

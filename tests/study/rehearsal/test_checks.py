@@ -16,6 +16,7 @@ from babelbits.engines import loading
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find, settle
+from babelbits.recipes.make import make
 from babelbits.study.rehearsal import checks
 from babelbits.study.rehearsal.checks import Rehearsal, Variant
 from babelbits.study.rehearsal.results import Fault
@@ -87,7 +88,7 @@ def test_a_miniature_of_a_multimodal_model_keeps_its_tower(
 def test_a_mixture_whose_experts_bitsandbytes_leaves_is_found(
     rehearsal: Callable[[str], Rehearsal], tmp_path: Path
 ) -> None:
-    """Transformers replaces `torch.nn.Linear` by 4-bit layers, and Mixtral's experts are none."""
+    """Transformers' own 4-bit loading replaces `torch.nn.Linear`; Mixtral's experts are none."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     one = rehearsal("mixtral")
@@ -102,6 +103,31 @@ def test_a_mixture_whose_experts_bitsandbytes_leaves_is_found(
     assert fault is not None
     assert fault.check == "modules"
     assert "experts" in fault.what
+
+
+def test_a_real_variant_is_checked_as_one_of_a_miniature(
+    zoo: Callable[..., Path], tmp_path: Path
+) -> None:
+    base, folder = zoo("llama3"), tmp_path / "made"
+    make(
+        base,
+        recipe="w8",
+        parameters={},
+        calibration=None,
+        out=folder,
+        variant_id="",
+        base_label="",
+        base_hash="",
+        seed=0,
+        device="cpu",
+    )
+    one = Rehearsal(base=base, place=tmp_path, depth="all layers", settings=CPU, real=True)
+    right, _ = one.examine(folder, variant("w8"))
+    wrong, _ = one.examine(folder, variant("w8a8"))
+    one.close()
+    assert right is None
+    assert wrong is not None
+    assert wrong.check == "modules"
 
 
 def spoilt(

@@ -166,3 +166,19 @@ def test_plan_rehearse_prints_a_table_and_has_the_plans_exit_code(
         "w4-rtn": "fails",
     }
     assert "rehearsed 4 variants in" in err
+
+
+@pytest.mark.slow
+def test_what_cannot_be_rehearsed_is_checked_when_it_is_made(
+    study: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stand-in finds a fault in fp8 on one depth only, and then in the variant that is made."""
+    text = study.read_text("utf-8").replace('"nf4"', '"fp8"')
+    study.write_text(text.replace('[[variants]]\nrecipe = "w4-rtn"\n', ""), "utf-8")
+    assert run(["run", str(study), "--no-report", "--workers", "1"]) == ExitCode.INCOMPLETE
+    err = capsys.readouterr().err
+    assert "fp8: cannot be rehearsed" in err
+    assert "the variant is not what its recipe says" in err
+    attempts = log.read_text().splitlines()
+    assert attempts.count("fp8 one period") == 2
+    assert attempts.count("w8 one period") == 1

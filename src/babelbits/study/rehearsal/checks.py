@@ -11,6 +11,7 @@ Tolerances are for float32, and wider where activations are quantized or the eng
 bits: a part that is wrong changes logits by a third, not by a hundredth.
 """
 
+import errno
 import gc
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import Any
 from babelbits.engines import loading as engines
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.templates import find_template, load_template
-from babelbits.errors import BabelbitsError, RecipeError
+from babelbits.errors import BabelbitsError, RecipeError, StoreError
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import scope
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
@@ -32,7 +33,7 @@ from babelbits.records import Failure
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
-from babelbits.study.rehearsal.results import Check, Depth, Fault
+from babelbits.study.rehearsal.results import NO_ROOM, Check, Depth, Fault
 
 _WINDOWS, _LONGEST = 4, 48
 _EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
@@ -44,6 +45,7 @@ _SAME_NATS = {False: 2e-4, True: 2e-3}
 _EAGER = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
 _SHARED_NATS, _SHARED_ROUGHLY = 1e-3, 0.5
 """Largest difference of a score between the shared and the plain path, nats."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 _LEAST_GGUF = 0.99
 _SAMPLES, _TOKENS = 8, 128
 """Of calibration text."""
@@ -155,9 +157,13 @@ class Rehearsal:
             return Fault(check="miniature", what=str(error))
         except Failed as error:
             return Fault(check=self._at, what=error.what, hint=error.hint, known=error.known)
+        except (MemoryError, StoreError) as error:
+            return Fault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
         except BabelbitsError as error:
             return Fault(check=self._at, what=self._line(error.what), hint=error.hint)
         except Exception as error:  # noqa: BLE001  whatever a library raises is what we look for
+            if isinstance(error, OSError) and error.errno in _FULL:
+                return Fault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
             return Fault(check=self._at, what=self._line(f"{type(error).__name__}: {error}"))
         return None
 
@@ -342,6 +348,7 @@ class Rehearsal:
         twin = comparing.plain_twin(
             folder, self.miniature.folder, self._place, plain=plain, settings=self._settings
         )
+        comparing.same_attention(twin, engine.loaded.model)
         expected = comparing.logits_of(twin, self._windows)
         del twin
         with comparing.inputs_as_computed(engine.loaded.model):

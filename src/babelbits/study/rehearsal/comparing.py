@@ -40,6 +40,13 @@ def relative_difference(found: Sequence[Any], expected: Sequence[Any]) -> float:
     return difference if difference == difference else float("inf")
 
 
+def same_attention(model: Any, other: Any) -> None:
+    """Have a model attend by the implementation that an engine has chosen for another."""
+    wanted = getattr(other.config, "_attn_implementation", None)
+    if wanted is not None and getattr(model.config, "_attn_implementation", None) != wanted:
+        model.set_attn_implementation(wanted)
+
+
 # --- the plain twin ------------------------------------------------------------------------------
 
 

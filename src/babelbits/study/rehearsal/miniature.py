@@ -280,12 +280,16 @@ def _std(model: Any, owner: str, weight: Any, *, turned: set[str], tied: bool) -
 
 
 def _spread(model: Any) -> None:
-    """Scale the output embedding until logits differ as a language model's do."""
+    """Scale what comes before the logits until they differ as a language model's do."""
     import torch
 
     head = model.get_output_embeddings()
     if head is None:
         return
+    tied = head.weight is model.get_input_embeddings().weight
+    scaled = (_last_norm(model) if tied else None) or head
+    # Norms of Gemma's kind multiply by one more than their weight, which is about zero.
+    adds_one = scaled is not head and abs(float(scaled.weight.mean())) < 0.3
     vocabulary = model.config.get_text_config().vocab_size
     tokens = torch.randint(vocabulary, (1, 24), generator=torch.Generator().manual_seed(1))
     for _ in range(2):  # a soft cap makes the first step too small
@@ -293,4 +297,29 @@ def _spread(model: Any) -> None:
         spread = float(logits.std(dim=-1).mean())
         if not 0 < spread < float("inf"):
             raise NotSmall("with random weights it gives no finite logits")
-        head.weight.mul_(min(100.0, max(0.01, _LOGIT_SPREAD / spread)))
+        factor = min(100.0, max(0.01, _LOGIT_SPREAD / spread))
+        _scale(scaled, factor, adds_one=adds_one)
+
+
+def _last_norm(model: Any) -> Any:
+    """The norm before the output layer; None where there is none with weights.
+
+    Where the output layer is the input embedding, scaling that one would drown the layers.
+    """
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    if decoder is None or decoder is model:
+        return None
+    norms = [one for one in decoder.children() if "norm" in type(one).__name__.casefold()]
+    norms = [one for one in norms if getattr(one, "weight", None) is not None]
+    return norms[-1] if norms else None
+
+
+def _scale(module: Any, factor: float, *, adds_one: bool) -> None:
+    """Multiply what a module gives."""
+    weight = module.weight
+    if adds_one:
+        weight.add_(1).mul_(factor).sub_(1)
+    else:
+        weight.mul_(factor)
+        if getattr(module, "bias", None) is not None:
+            module.bias.mul_(factor)

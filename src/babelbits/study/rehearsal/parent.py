@@ -26,6 +26,7 @@ from babelbits.records import JSON
 from babelbits.study.identity import version_of
 from babelbits.study.rehearsal import memory
 from babelbits.study.rehearsal.results import (
+    NO_ROOM,
     Attempt,
     Depth,
     Fault,
@@ -39,6 +40,7 @@ MODULE = "babelbits.study.rehearsal.child"
 _PATIENCE = 900.0
 """Seconds without a word after which the child is taken for stuck."""
 _STUCK = "its process was stuck"
+_ENDED = "its process ended with exit code"
 _LIBRARIES = {
     "none": "transformers",
     "compressed-tensors": "llmcompressor",
@@ -157,9 +159,12 @@ def _for_all(result: Result, group: Sequence[VariantSpec]) -> Iterator[Result]:
 
 
 def _by_chance(result: Result) -> bool:
-    """Whether another try may end otherwise: a process killed for want of memory, or stuck."""
-    words = (signal.SIGKILL.name, _STUCK)
-    return result.fault is not None and any(word in result.fault.what for word in words)
+    """Whether another try may end otherwise: no memory or disk, a process stuck or never begun."""
+    if result.fault is None:
+        return False
+    words = (signal.SIGKILL.name, _STUCK, NO_ROOM)
+    never = result.fault.check == "miniature" and _ENDED in result.fault.what
+    return never or any(word in result.fault.what for word in words)
 
 
 def concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: str) -> Result:
@@ -334,7 +339,7 @@ class _Child:
         code = self._process.wait()
         if self._stuck:
             return f"{_STUCK} for {_PATIENCE:g} seconds"
-        how = f"its process ended with exit code {code}"
+        how = f"{_ENDED} {code}"
         if code < 0:
             how = f"the library killed its process ({signal.Signals(-code).name})"
         lines = [line for line in self._tail().splitlines() if line.strip()]

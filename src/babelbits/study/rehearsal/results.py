@@ -29,6 +29,10 @@ Depth = Literal["one period", "two periods", "all layers"]
 """How many layers a miniature has; 'all layers' is tried where llama.cpp may count them."""
 
 
+NO_ROOM = "there was no room for a rehearsal"
+"""How the fault begins where memory or disk are full, which says nothing about a variant."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """What went wrong in a rehearsal."""
