@@ -42,6 +42,8 @@ def install(venv: Path, extras: list[str]) -> bool:
         if library is not None:
             library.put_in_place()
             get_converter(pip, library.scratch)
+    except CannotInstallError as error:
+        say(f"{error}\n  until that is mended, GGUF variants are left out")
     finally:
         if library is not None:
             library.stop()
