@@ -53,11 +53,11 @@ def in_float32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_differences_are_those_of_a_forward_pass_and_of_llama_cpps_logits(
-    in_float32: Path, monkeypatch: pytest.MonkeyPatch
+    in_float32: Path,
 ) -> None:
     """By hand: torch's log_softmax of a float32 forward pass; llama-cpp-python's own `Llama`."""
     import torch
-    from llama_cpp import Llama
+    from llama_cpp import GGML_TYPE_F32, Llama
     from transformers import AutoModelForCausalLM
 
     base = model_folder()
@@ -66,7 +66,15 @@ def test_differences_are_those_of_a_forward_pass_and_of_llama_cpps_logits(
     ids = torch.tensor([words["ml"]])
     with torch.inference_mode():
         theirs = model(ids).logits[0].log_softmax(-1).numpy()
-    engine = Llama(str(in_float32), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
+    engine = Llama(
+        str(in_float32),
+        n_ctx=512,
+        logits_all=True,
+        verbose=False,
+        n_threads=1,
+        type_k=GGML_TYPE_F32,
+        type_v=GGML_TYPE_F32,
+    )
     engine.eval(words["ml"])
     ours = torch.tensor(engine.scores[: len(words["ml"])]).log_softmax(-1).numpy()
     rows, chosen = np.arange(len(words["ml"]) - 1), words["ml"][1:]

@@ -95,6 +95,7 @@ def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
     """The converter itself passes trust_remote_code=True in several places."""
     base = shutil.copytree(model_folder(), tmp_path / "base")
     settings = json.loads((base / "tokenizer_config.json").read_text())
+    settings["tokenizer_class"] = "Homemade"
     settings["auto_map"] = {"AutoTokenizer": ["homemade.Tokenizer", None]}
     (base / "tokenizer_config.json").write_text(json.dumps(settings))
     (base / "homemade.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
