@@ -81,8 +81,8 @@ def save_compressed(
     ignore = patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
         modifiers = _modifiers(info, parameters, model, ignore)
-        first = _FirstBlock(model, calibration)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
+        first = _FirstBlock(model, calibration)
         with (
             routing(model, calibration, most_unrouted=most_unrouted) as counts,
             _plain_norms(model),
