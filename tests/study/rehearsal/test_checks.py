@@ -17,7 +17,6 @@ from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.make import make
-from babelbits.study.rehearsal import checks
 from babelbits.study.rehearsal.checks import Rehearsal, Variant
 from babelbits.study.rehearsal.results import Fault
 
@@ -145,7 +144,7 @@ def spoilt(
             spoil(engine)
         return engine
 
-    monkeypatch.setattr(checks.engines, "load", bad)
+    monkeypatch.setattr(loading, "load", bad)
 
 
 def rehearse_spoilt(one: Rehearsal, recipe: str) -> Fault:

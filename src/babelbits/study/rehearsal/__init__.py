@@ -9,7 +9,6 @@ different times, that the default attention is exact, and that a chat prompt hol
     results     what is said: `Result`, `Fault`; the rules that make one of attempts
     shrinking   a config becomes a smaller one with the same divisibility and the same period
     miniature   ... and that a checkpoint with random weights
-    shapes      shape rules on the real shapes, on the meta device
     samples     short texts and prompts to rehearse with
     dequantize  the weights that a variant's files hold, unpacked here and not by its loader
     comparing   logits against logits, module by module where activations are quantized
@@ -17,6 +16,7 @@ different times, that the default attention is exact, and that a chat prompt hol
     child       the process in which all that happens: a crash there is the variant's fault
     parent      starts it, again after a crash; `rehearse_variants` and `rehearse_variant`
     memory      results that are known already, by content and versions
+    real        a real variant checked where there could be no miniature
     studies     the rehearsal of a plan, for the commands
 
 For callers outside this package:
