@@ -30,6 +30,8 @@ CPU_SECONDS = 250
 _LIBRARIES = ("libllama.*", "libggml*.*")
 _TOLD = 15
 """Seconds between lines of progress where the output is no terminal."""
+_ERROR = re.compile(r"CMake Error|: (fatal )?error: |Killed")
+"""A line that gives a reason; pip's own `error: subprocess-exited-with-error` gives none."""
 _STEP = re.compile(r"\[ *(\d+)(?:/(\d+)|%)\]")
 
 
@@ -200,7 +202,7 @@ class Compilation:
 
 def _reason(log: Path) -> str:
     lines = log.read_text("utf-8", errors="replace").splitlines()
-    errors = [line.strip() for line in lines if "error:" in line.lower()]
+    errors = [line.strip() for line in lines if _ERROR.search(line)]
     return f"{errors[0] if errors else 'no error is named'}; all of it: {log}"
 
 
