@@ -372,7 +372,7 @@ def test_totals_without_items_say_how_to_get_items(tmp_path: Path) -> None:
         ("x.log", "no results that Babelbits can read"),
         ("x.json", "no results that Babelbits can read"),
         ("details_x_2026-01-01T00-00-00.0.parquet", "no readable Parquet file"),
-        ("samples_xcopa_th_2026-01-01T00-00-00.0.jsonl", "not UTF-8: byte 0xff"),
+        ("samples_xcopa_th_2026-01-01T00-00-00.0.jsonl", "not UTF-16: byte 0xd7"),
     ],
 )
 def test_rubbish_is_told_and_nothing_crashes(tmp_path: Path, name: str, complaint: str) -> None:

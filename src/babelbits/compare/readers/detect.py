@@ -1,11 +1,13 @@
 """Which reader a path is for, by what the path holds and not by what it is called."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from babelbits.compare.readers import (
     evalscope,
+    files,
     inspect_log,
     lighteval,
     llama_perplexity,
@@ -15,6 +17,9 @@ from babelbits.compare.readers import (
 from babelbits.compare.readers.record import ForeignRun
 from babelbits.errors import TaskError
 from babelbits.words import plural
+
+_LONGEST_NAME = 500
+_TOTALS = re.compile(r"results(?:_.*)?\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         name="table",
-        sign="a .csv, .tsv or .jsonl with the columns item_id, language and score",
+        sign="a .csv, .tsv, .txt or .jsonl with the columns item_id, language and score",
         looks_like=table.looks_like,
         read=table.read,
     ),
@@ -91,7 +96,31 @@ def read_run(path: Path) -> ForeignRun:
             where=str(path),
             hint=f"looked for:\n    babelbits: a folder with study.toml and plan.json\n{looked}",
         )
-    return found.read(path)
+    try:
+        return _checked(found.read(path))
+    except (RecursionError, MemoryError) as error:
+        raise TaskError(
+            "nested or repeated beyond what any log is",
+            where=str(path),
+            hint="was the file damaged, or made to fill the memory?",
+        ) from error
+    except OSError as error:
+        raise TaskError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _checked(run: ForeignRun) -> ForeignRun:
+    """The run, if its tasks and metrics have names that somebody can have given.
+
+    Raises
+    ------
+    TaskError
+        Shows the beginning of one that is longer.
+    """
+    for task in run.tasks:
+        for name in (task.name, task.suite or "", *task.metrics):
+            if len(name) > _LONGEST_NAME:
+                raise TaskError(f"no name of a task or metric: {name!r:.60}…", where=str(run.path))
+    return run
 
 
 def _held(path: Path) -> str:
@@ -103,6 +132,6 @@ def _held(path: Path) -> str:
     names = sorted(file.name for file in path.iterdir())
     if not names:
         return "the folder is empty"
-    if any(name.startswith("results_") for name in names) or any(path.rglob("results_*.json")):
+    if files.below(path, _TOTALS).files:
         return "only totals, no items: evaluate again with --log_samples (or --save-details)"
     return f"the folder holds {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"

@@ -5,6 +5,7 @@ wrote. Samples are named by what was asked: an `index` says where a sample stood
 Repeated generations of one sample (`group_id`) are averaged: one item a sample.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +16,8 @@ from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTas
 from babelbits.errors import TaskError
 from babelbits.records import digest
 from babelbits.words import plural
+
+_LINES = re.compile(r".*\.jsonl")
 
 
 def looks_like(path: Path) -> bool:
@@ -31,11 +34,22 @@ def _is_review(path: Path) -> bool:
 
 def _reviews(path: Path) -> Iterator[Path]:
     """Review files of the newest run below a folder; EvalScope names runs by their time."""
-    folders = sorted(folder for folder in path.rglob("reviews") if folder.is_dir())
-    if path.name == "reviews" or path.parent.name == "reviews":
-        folders = [path]
+    folders = _folders(path)
     if folders:
-        yield from sorted(file for file in folders[-1].rglob("*.jsonl") if file.is_file())
+        yield from files.below(folders[-1], _LINES).files
+
+
+def _folders(path: Path) -> list[Path]:
+    """Folders of reviews, one a run, the newest last."""
+    if path.name == "reviews" or path.parent.name == "reviews":
+        return [path]
+    found = {
+        path.joinpath(*file.relative_to(path).parts[: place + 1])
+        for file in files.below(path, _LINES).files
+        for place, part in enumerate(file.relative_to(path).parts[:-1])
+        if part == "reviews"
+    }
+    return sorted(found)
 
 
 def read(path: Path) -> ForeignRun:
@@ -48,29 +62,33 @@ def read(path: Path) -> ForeignRun:
             where=str(path),
             hint=f"name one of them: {', '.join(map(str, models[:4]))}",
         )
-    notes = []
-    runs = [] if path.is_file() else [p for p in path.rglob("reviews") if p.is_dir()]
+    notes = [] if path.is_file() else list(files.below(path, _LINES).notes)
+    runs = [] if path.is_file() else _folders(path)
     if len(runs) > 1:
         notes.append(
             f"{plural(len(runs) - 1, 'older run')} left out; the newest is read ({models[0]})"
         )
-    return ForeignRun(
-        path=path, tool="EvalScope", tasks=tuple(map(_task, found)), notes=tuple(notes)
-    )
+    tasks = {file: _task(file) for file in found}
+    kept = [task for task in tasks.values() if task is not None]
+    if not kept:
+        raise TaskError("no reviews", where=str(next(iter(tasks), path)))
+    notes += [f"left out, for it has no reviews: {f.name}" for f, task in tasks.items() if not task]
+    return ForeignRun(path=path, tool="EvalScope", tasks=tuple(kept), notes=tuple(notes))
 
 
-def _task(file: Path) -> ForeignTask:
+def _task(file: Path) -> ForeignTask | None:
+    """One subset; None if it has no reviews."""
     groups: dict[str, list[tuple[str, files.Row]]] = {}
     for where, row in files.read_lines(file):
         score = files.mapping(row.get("sample_score"))
         if not score:
             raise TaskError("not a review of EvalScope: no `sample_score`", where=where)
         group = score.get("group_id")
-        groups.setdefault(str(row.get("index") if group is None else group), []).append(
+        groups.setdefault(files.text(row.get("index") if group is None else group), []).append(
             (where, row)
         )
     if not groups:
-        raise TaskError("no reviews", where=str(file))
+        return None
     metrics = tuple(
         dict.fromkeys(m for rows in groups.values() for _, r in rows for m in _scores(r))
     )
@@ -94,13 +112,13 @@ def _predictions(file: Path) -> Mapping[str, files.Row]:
     beside = Path(*parts[:place], "predictions", *parts[place + 1 :])
     if not beside.is_file():
         return {}
-    return {str(row.get("index")): row for _, row in files.read_lines(beside)}
+    return {files.text(row.get("index")): row for _, row in files.read_lines(beside)}
 
 
 def _scores(row: files.Row) -> Mapping[str, Any]:
     score = files.mapping(files.mapping(row.get("sample_score")).get("score"))
     values = files.mapping(score.get("value"))
-    main = str(score.get("main_score_name"))
+    main = files.text(score.get("main_score_name"))
     first = {main: values[main]} if main in values else {}
     return {**first, **values}
 
@@ -112,7 +130,7 @@ def _item(
     predictions: Mapping[str, files.Row],
 ) -> ForeignItem:
     where, row = rows[0]
-    prediction = predictions.get(str(row.get("index")), {})
+    prediction = predictions.get(files.text(row.get("index")), {})
     asked = _asked(row) or _asked(prediction)
     target = row.get("target")
     score = files.mapping(files.mapping(row["sample_score"]).get("score"))
@@ -124,7 +142,7 @@ def _item(
         order=number,
         where=where,
         scores={name: _mean([files.number(one.get(name)) for one in values]) for name in metrics},
-        target=", ".join(map(str, target)) if isinstance(target, list) else files.text(target),
+        target=", ".join(map(files.text, files.listing(target))) or files.text(target),
         prompt=prompt,
         prompt_hash=digest(asked) if asked else None,
         output=files.text(score.get("prediction")),

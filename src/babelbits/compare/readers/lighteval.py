@@ -8,7 +8,7 @@ where they were kept.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ _DETAILS = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.
 def looks_like(path: Path) -> bool:
     """A details file, or a folder with one."""
     if path.is_dir():
-        return next(_detail_files(path), None) is not None
+        return bool(files.below(path, _DETAILS).files)
     return _DETAILS.fullmatch(path.name) is not None
 
 
 def read(path: Path) -> ForeignRun:
     """All tasks below a folder, the newest file of each."""
     found: dict[str, list[tuple[str, Path]]] = {}
-    for file in [path] if path.is_file() else sorted(_detail_files(path)):
+    inside = None if path.is_file() else files.below(path, _DETAILS)
+    for file in [path] if inside is None else inside.files:
         match = _DETAILS.fullmatch(file.name)
         if match:
             found.setdefault(match["task"], []).append((match["time"], file))
@@ -46,18 +47,45 @@ def read(path: Path) -> ForeignRun:
         )
     older = sum(len(versions) - 1 for versions in found.values())
     notes = [f"{plural(older, 'older file')} left out; the newest is read"] if older else []
-    tasks = [_task(name, max(versions)[1]) for name, versions in found.items()]
+    notes += inside.notes if inside else ()
+    tasks, empty = [], []
+    for name, versions in found.items():
+        time, file = max(versions)
+        task = _task(name, file, _circumstances(file, time))
+        if task is None:
+            empty.append((name, file))
+        else:
+            tasks.append(task)
+    if not tasks:
+        name, file = empty[0]
+        raise TaskError(f"task '{name}' has no items", where=str(file))
+    notes += [f"left out, for it has no items: {file.name}" for _, file in empty]
     return ForeignRun(path=path, tool="lighteval", tasks=tuple(tasks), notes=tuple(notes))
 
 
-def _detail_files(path: Path) -> Iterator[Path]:
-    return (file for file in path.rglob("details_*.parquet") if _DETAILS.fullmatch(file.name))
+_LIKE_WEIGHTS = ("model_name", "model", "tokenizer", "revision", "subfolder", "device", "cache_dir")
 
 
-def _task(name: str, file: Path) -> ForeignTask:
+def _circumstances(details: Path, time: str) -> dict[str, str]:
+    """How the model was run, from `results/<model>/results_<time>.json`; {} if that is gone."""
+    if len(details.parents) < 4:
+        return {}
+    model = details.parent.parent.name
+    beside = details.parents[3] / "results" / model / f"results_{time}.json"
+    if not beside.is_file():
+        return {}
+    general = files.mapping(files.read_object(beside).get("config_general"))
+    settings = files.mapping(general.get("model_config"))
+    told = {key: value for key, value in settings.items() if key not in _LIKE_WEIGHTS}
+    told["limit"] = general.get("max_samples") or "none"
+    return {key: files.text(value) for key, value in told.items() if value is not None}
+
+
+def _task(name: str, file: Path, circumstances: Mapping[str, str]) -> ForeignTask | None:
+    """One task; None if it has no items."""
     rows = [_modern(row, f"{file}:row {k}") for k, row in enumerate(files.read_parquet(file), 1)]
     if not rows:
-        raise TaskError(f"task '{name}' has no items", where=str(file))
+        return None
     metrics = [key for key, value in rows[0]["metric"].items() if files.number(value) is not None]
     place = by_name(name)
     columns = place.source_columns if place else None
@@ -70,6 +98,7 @@ def _task(name: str, file: Path) -> ForeignTask:
         output_type=kind,
         origin="lighteval",
         setup={"num_fewshot": shots[1]} if shots else {},
+        circumstances=circumstances,
     )
 
 
@@ -125,7 +154,7 @@ def _item(
     metrics: Sequence[str],
     columns: tuple[str, ...] | None,
 ) -> ForeignItem:
-    choices = [str(choice) for choice in files.listing(row["choices"])]
+    choices = [files.text(choice) for choice in files.listing(row["choices"])]
     numbers = [files.number(one) for one in files.listing(row["logprobs"])]
     logprobs = tuple(one for one in numbers if one is not None)
     is_choice = len(choices) > 1 and len(logprobs) == len(numbers) == len(choices)
@@ -145,7 +174,7 @@ def _item(
         source_id=_source(row["specific"], columns, number),
         choice_logprobs=logprobs if is_choice else None,
         n_choices=len(choices) if is_choice else None,
-        truncated_tokens=int(files.number(row.get("truncated")) or 0),
+        truncated_tokens=files.count(row.get("truncated")),
     )
 
 

@@ -1,38 +1,42 @@
-"""lm-evaluation-harness: `samples_<task>_<time>.jsonl` beside `results_<time>.json`.
+"""lm-evaluation-harness: the samples of every document, and the results beside them.
 
 Also one JSON file of what `simple_evaluate` returns, with its `samples`. On disk the arguments are
-`{"gen_args_0": {"arg_0": ..}}` and log-likelihoods are text; in memory they are tuples and numbers:
-both are read. A document that passed several filters is one item with a metric a filter. lm-eval's
-own `prompt_hash` covers the first choice's context only; ours covers all that was sent.
+`{"gen_args_0": {"arg_0": ..}}` and log-likelihoods are text; in memory, and before 0.4.3, they are
+lists and numbers: all are read. A document that passed several filters is one item with a metric a
+filter; before 0.4.5 its rows do not say which filter they are of, and stand in the filters' order.
+lm-eval's own `prompt_hash` covers the first choice's context only; ours covers all that was sent.
 
-Facts checked against lm-eval 0.4.13.
+Facts checked against lm-eval 0.4.2, 0.4.3, 0.4.11 and 0.4.13.
 """
 
+import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare.readers import files
-from babelbits.compare.readers.lm_eval_scores import UNFILTERED, Document, Metrics
-from babelbits.compare.readers.lm_eval_setup import limit_note, origin_of, setup_of
+from babelbits.compare.readers import files, lm_eval_files
+from babelbits.compare.readers.lm_eval_scores import UNFILTERED, Document, Metrics, filters_of
+from babelbits.compare.readers.lm_eval_setup import (
+    circumstances_of,
+    limit_note,
+    origin_of,
+    setup_of,
+)
 from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
-from babelbits.words import plural
-
-_SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
 
 
 def looks_like(path: Path) -> bool:
-    """A samples file, a folder with one, or a JSON file with `samples` by task."""
-    if path.is_dir():
-        return next(_sample_files(path), None) is not None
-    return _SAMPLES.fullmatch(path.name) is not None or (
-        path.suffix == ".json" and _is_results_with_samples(path)
-    )
+    """Samples of either layout, a folder with some, or a JSON file with `samples` by task."""
+    if path.is_file() and path.suffix == ".json":
+        return _is_results_with_samples(path)
+    return lm_eval_files.looks_like(path)
 
 
 def _is_results_with_samples(path: Path) -> bool:
@@ -45,136 +49,130 @@ def _is_results_with_samples(path: Path) -> bool:
 def read(path: Path) -> ForeignRun:
     """All tasks of an output folder, the newest file of each."""
     if path.is_file() and path.suffix == ".json":
-        results = files.read_object(path)
-        samples = {
-            name: [(f"{path}:{name}[{k}]", row) for k, row in enumerate(rows)]
-            for name, rows in results["samples"].items()
-        }
-        return _run(path, [_task(name, rows, results) for name, rows in samples.items()], results)
-    newest, notes = _newest(path)
+        return _in_memory(path)
+    kept, notes = lm_eval_files.newest(path)
     tasks = []
-    results = {}
-    for name, file in newest.items():
-        results = _results_of(file)
-        rows = list(files.read_lines(file))
-        if not rows:
-            raise TaskError(f"task '{name}' has no items", where=str(file))
-        tasks.append(_task(name, rows, results))
-    return _run(path, tasks, results, notes)
+    empty = []
+    for one in kept:
+        task = _task(one.task, one.rows(), one.results)
+        if task is None:
+            empty.append(one)
+        else:
+            tasks.append(task)
+    if empty and not tasks:
+        raise TaskError(f"task '{empty[0].task}' has no items", where=str(empty[0].path))
+    notes += [f"left out, for it has no items: {one.path.name}" for one in empty]
+    return _run(path, tasks, [one.results for one in kept], notes)
+
+
+def _in_memory(path: Path) -> ForeignRun:
+    results = files.read_object(path)
+    tasks = []
+    for name, rows in files.mapping(results["samples"]).items():
+        named = (
+            (f"{path}:{name}[{number}]", dict(files.mapping(row)))
+            for number, row in enumerate(files.listing(rows))
+        )
+        task = _task(name, named, results)
+        if task is None:
+            raise TaskError(f"task '{name}' has no items", where=str(path))
+        tasks.append(task)
+    return _run(path, tasks, [results], [])
 
 
 def _run(
-    path: Path, tasks: list[ForeignTask], results: files.Row, notes: Sequence[str] = ()
+    path: Path, tasks: Sequence[ForeignTask], results: Sequence[files.Row], notes: Sequence[str]
 ) -> ForeignRun:
-    version = results.get("lm_eval_version")
-    cache = files.mapping(results.get("config")).get("use_cache")
-    if cache:
-        doubt = (
-            f"made with use_cache={cache}: lm-eval's response cache does not know the model; "
-            "a cache shared by two models gives both the first one's answers"
-        )
-        notes = [*notes, doubt]
-    notes = [*notes, *limit_note(results)]
+    versions = sorted({str(one["lm_eval_version"]) for one in results if "lm_eval_version" in one})
+    caches = [files.mapping(one.get("config")).get("use_cache") for one in results]
+    doubts = [
+        f"made with use_cache={files.text(cache)}: lm-eval's response cache does not know the "
+        "model; a cache shared by two models gives both the first one's answers"
+        for cache in caches
+        if cache
+    ]
+    limits = [note for one in results for note in limit_note(one)]
     return ForeignRun(
         path=path,
-        tool=f"lm-eval {version}" if version else "lm-eval",
+        tool=f"lm-eval {' and '.join(versions)}" if versions else "lm-eval",
         tasks=tuple(tasks),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys([*notes, *doubts, *limits])),
     )
-
-
-# --- files -----------------------------------------------------------------------------------
-
-
-def _sample_files(path: Path) -> Iterator[Path]:
-    return (file for file in path.rglob("samples_*.jsonl") if _SAMPLES.fullmatch(file.name))
-
-
-def _newest(path: Path) -> tuple[dict[str, Path], list[str]]:
-    """Task to its newest file, and what was left out.
-
-    Raises
-    ------
-    TaskError
-        If the folder holds the output of several models.
-    """
-    found: dict[str, list[tuple[str, Path]]] = {}
-    for file in [path] if path.is_file() else sorted(_sample_files(path)):
-        match = _SAMPLES.fullmatch(file.name)
-        if match:
-            found.setdefault(match["task"], []).append((match["time"], file))
-    folders = {file.parent for versions in found.values() for _, file in versions}
-    if len(folders) > 1:
-        names = ", ".join(sorted(str(folder) for folder in folders)[:4])
-        raise TaskError(
-            f"the folder holds the output of {plural(len(folders), 'model')}",
-            where=str(path),
-            hint=f"name one of them: {names}",
-        )
-    older = {task: len(versions) - 1 for task, versions in found.items() if len(versions) > 1}
-    notes = []
-    if older:
-        names = ", ".join(list(older)[:4]) + (" …" if len(older) > 4 else "")
-        notes.append(
-            f"{plural(sum(older.values()), 'older file')} left out; the newest is read ({names})"
-        )
-    return {task: max(versions)[1] for task, versions in found.items()}, notes
-
-
-def _results_of(samples: Path) -> files.Row:
-    """The results file written together with a samples file; empty if it is gone."""
-    match = _SAMPLES.fullmatch(samples.name)
-    beside = samples.with_name(f"results_{match['time']}.json") if match else samples
-    if match and not beside.is_file():  # `--output_path name.json` puts its own stem in front
-        beside = next(iter(samples.parent.glob(f"*_{match['time']}.json")), beside)
-    return files.read_object(beside) if match and beside.is_file() else {}
 
 
 # --- one task --------------------------------------------------------------------------------
 
 
-def _task(name: str, rows: Iterable[tuple[str, files.Row]], results: files.Row) -> ForeignTask:
-    docs = _documents(name, rows)
-    if not docs:
-        raise TaskError(f"task '{name}' has no items", where=name)
+def _task(
+    name: str, rows: Iterable[tuple[str, files.Row]], results: files.Row
+) -> ForeignTask | None:
+    """One task; None if it has no items."""
     config = files.mapping(files.mapping(results.get("configs")).get(name))
-    kind = _output_type(config, docs[0].first)
-    reader = Metrics.of(docs, config, kind, results, name)
     place = by_name(name)
-    source = place.source_columns if place else ("source_id",)
-    items = [_item(doc, reader, kind, source) for doc in docs]
+    asked = _Asked(config, place.source_columns if place else ("source_id",))
+    docs = _documents(name, rows, filters_of(name, config, results), asked)
+    if not docs:
+        return None
+    reader = Metrics.of(docs, config, asked.kind, results, name)
     return ForeignTask(
         name=name,
-        items=tuple(items),
+        items=tuple(_item(doc, reader) for doc in docs),
         metrics=reader.names,
-        output_type=kind,
+        output_type=asked.kind,
         origin=origin_of(config),
         setup=setup_of(name, config, results),
+        circumstances=circumstances_of(config, results),
         higher_is_better=reader.better,
         language_hint=_text_or_none(config.get("dataset_name")),
         notes=reader.notes,
     )
 
 
-def _documents(name: str, rows: Iterable[tuple[str, files.Row]]) -> list[Document]:
-    """Rows of the same document put together, in the order of `doc_id`."""
-    docs: dict[Any, Document] = {}
+def _documents(
+    name: str,
+    rows: Iterable[tuple[str, files.Row]],
+    filters: Sequence[str],
+    asked: "_Asked",
+) -> list[Document]:
+    """Rows of the same document put together, in the order of `doc_id`.
+
+    Of each document's first row what was asked is kept; of all of them their metrics.
+    """
+    docs: dict[int, Document] = {}
     for where, row in rows:
         number = row.get("doc_id")
         if not isinstance(number, int) or "arguments" not in row or "resps" not in row:
             raise TaskError(
                 "not a sample of lm-eval: no `doc_id`, `arguments` and `resps`", where=where
             )
-        doc = docs.setdefault(number, Document(where=where))
-        filter_name = str(row.get("filter", UNFILTERED))
-        if filter_name in doc.rows:
+        doc = docs.get(number)
+        if doc is None:
+            doc = docs[number] = asked.of(row, where)
+        filter_name = _filter_of(row, filters, len(doc.rows))
+        if filter_name is None or filter_name in doc.rows:
             raise TaskError(
                 f"document {number} of '{name}' is there twice (first at {doc.where})",
                 where=where,
-                hint="two runs were written into one file; evaluate again into an empty folder",
+                hint="two runs were written into one file; evaluate again into an empty folder"
+                if filters
+                else "without the results file beside it nobody can tell filters from two runs",
             )
-        doc.rows[filter_name] = row
+        doc.rows[filter_name] = {key: row[key] for key in row if key not in _ASKED}
     return [docs[number] for number in sorted(docs)]
+
+
+_ASKED = frozenset(("doc", "arguments", "resps", "filtered_resps"))
+"""Of a sample: the same in every row of a document, and large."""
+
+
+def _filter_of(row: files.Row, filters: Sequence[str], before: int) -> str | None:
+    """The filter that a row is of; None where it can be of none."""
+    said = row.get("filter")
+    if said is not None:
+        return files.text(said)
+    if before < len(filters):
+        return filters[before]
+    return UNFILTERED if before == 0 else None
 
 
 def _output_type(config: Mapping[str, Any], row: files.Row) -> OutputType:
@@ -184,10 +182,11 @@ def _output_type(config: Mapping[str, Any], row: files.Row) -> OutputType:
         "loglikelihood_rolling": "text",
         "generate_until": "generation",
     }
-    if config.get("output_type") in named:
-        return named[config["output_type"]]
+    said = files.text(config.get("output_type"))
+    if said in named:
+        return named[said]
     arguments = _arguments(row)
-    if arguments and isinstance(arguments[0][-1], dict):
+    if arguments and arguments[0] and isinstance(arguments[0][-1], dict):
         return "generation"
     if len(arguments) > 1:
         return "choice"
@@ -213,37 +212,72 @@ def _last_number(key: str) -> int:
 # --- items -----------------------------------------------------------------------------------
 
 
-def _item(
-    doc: Document,
-    metrics: Metrics,
-    kind: OutputType,
-    source: tuple[str, ...] | None,
-) -> ForeignItem:
-    row = doc.first
-    arguments = _arguments(row)
-    document = files.mapping(row.get("doc"))
-    sent = [[part for part in one if not isinstance(part, dict)] for one in arguments]
-    logprobs = _logprobs(row, len(arguments)) if kind in ("choice", "loglikelihood") else None
-    choices = _choices(arguments) if kind == "choice" else []
-    best = None if logprobs is None or not choices else logprobs[: len(choices)]
-    return ForeignItem(
-        content=str(row.get("doc_hash") or digest(_plain(document), length=32)),
-        order=int(row["doc_id"]),
-        where=doc.where,
-        scores=metrics.scores(doc),
-        target=_target(row, choices),
-        prompt=files.text(arguments[0][0]) if arguments else "",
-        prompt_hash=digest(_plain(sent)),
-        output=_preferred(choices, best, metrics.names) if best else _generated(row, kind),
-        source_id=_source_id(document, source, row["doc_id"]),
-        choice_logprobs=best,
-        n_choices=len(choices) or None,
-    )
+class _Asked:
+    """Reads what was asked and answered; the kind of request is the first document's.
+
+    Parameters
+    ----------
+    config : mapping
+        Of the task.
+    source : tuple of str, optional
+        Columns that name a question in every language.
+    """
+
+    def __init__(self, config: Mapping[str, Any], source: tuple[str, ...] | None) -> None:
+        self._config = config
+        self._source = source
+        self._kind: OutputType | None = None
+
+    @property
+    def kind(self) -> OutputType:
+        """Of the requests; needs a document."""
+        return self._kind or "loglikelihood"
+
+    def of(self, row: files.Row, where: str) -> Document:
+        """A document without scores, of its first row."""
+        if self._kind is None:
+            self._kind = _output_type(self._config, row)
+        kind = self._kind
+        arguments = _arguments(row)
+        document = files.mapping(row.get("doc"))
+        sent = [[part for part in one if not isinstance(part, dict)] for one in arguments]
+        logprobs = _logprobs(row, len(arguments)) if kind in ("choice", "loglikelihood") else None
+        choices = _choices(arguments) if kind == "choice" else []
+        best = None if logprobs is None or not choices else logprobs[: len(choices)]
+        item = ForeignItem(
+            content=files.text(row.get("doc_hash")) or _hash_of(document),
+            order=int(row["doc_id"]),
+            where=where,
+            scores={},
+            target=_target(row, choices),
+            prompt=files.text(arguments[0][0]) if arguments and arguments[0] else "",
+            prompt_hash=digest(_plain(sent)),
+            output=_generated(row, kind),
+            source_id=_source_id(document, self._source, row["doc_id"]),
+            choice_logprobs=best,
+            n_choices=len(choices) or None,
+        )
+        return Document(where=where, asked=item, choices=tuple(choices))
+
+
+def _hash_of(document: Mapping[str, Any]) -> str:
+    """lm-eval's `doc_hash`, which it writes since 0.4.3 (`evaluator.py`, `hash_string`)."""
+    written = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _item(doc: Document, metrics: Metrics) -> ForeignItem:
+    """A document's item with its scores, and the choice that the first metric takes."""
+    asked = doc.asked
+    output = asked.output
+    if asked.choice_logprobs and doc.choices:
+        output = _preferred(doc.choices, asked.choice_logprobs, metrics.names)
+    return replace(asked, scores=metrics.scores(doc), output=output)
 
 
 def _choices(arguments: Sequence[Sequence[Any]]) -> list[str]:
     """Texts of the choices; requests without a context (for mutual information) come after them."""
-    choices = [files.text(one[-1]) for one in arguments]
+    choices = [files.text(one[-1]) if one else "" for one in arguments]
     half = len(choices) // 2
     is_doubled = half > 0 and choices[:half] == choices[half:] and not arguments[half][0]
     return [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from babelbits.compare.readers import files
-from babelbits.compare.readers.record import OutputType
+from babelbits.compare.readers.record import ForeignItem, OutputType
 from babelbits.tasks.lm_eval_metrics import reading
 
 UNFILTERED = "none"
@@ -23,12 +23,11 @@ class Document:
     """One document's rows, one a filter."""
 
     where: str
+    asked: ForeignItem
+    """What all its rows share: question, prompt, answers; without scores."""
+    choices: tuple[str, ...] = ()
     rows: dict[str, files.Row] = field(default_factory=dict)
-
-    @property
-    def first(self) -> files.Row:
-        """The row of its first filter; all have the same document, arguments and answers."""
-        return next(iter(self.rows.values()))
+    """Filter to what was logged of its metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +91,31 @@ class Metrics:
         return found
 
 
+def filters_of(task: str, config: Mapping[str, Any], results: files.Row) -> list[str]:
+    """A task's filters in the order in which their rows are logged; [] where nobody says."""
+    declared = [
+        files.text(files.mapping(one).get("name"))
+        for one in files.listing(config.get("filter_list"))
+    ]
+    totals = files.mapping(files.mapping(results.get("results")).get(task))
+    named = (key.partition(",") for key in totals if "_stderr," not in key)
+    said = list(dict.fromkeys(name for _, comma, name in named if comma))
+    return declared if set(declared) == set(said) or not said else said
+
+
+_NO_METRICS = frozenset(
+    ("doc_id", "target", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash")
+)
+"""What else stands in a sample's row."""
+
+
 def _in_order(row: files.Row, config: Mapping[str, Any]) -> list[str]:
-    """The row's metrics, those that the task declares first in its order."""
-    logged = [str(name) for name in files.listing(row.get("metrics"))]
+    """The row's metrics, those that the task declares first in its order.
+
+    Before 0.4.5 rows do not list them: whatever is no known field is one.
+    """
+    listed = files.listing(row.get("metrics")) if "metrics" in row else set(row) - _NO_METRICS
+    logged = sorted({files.text(name) for name in listed})
     declared = [
         files.mapping(one).get("metric") for one in files.listing(config.get("metric_list"))
     ]
@@ -102,12 +123,12 @@ def _in_order(row: files.Row, config: Mapping[str, Any]) -> list[str]:
 
 
 def _converted(convert: Any, raw: Any) -> float | None:
-    """A metric's number; None where it needs sacrebleu and that is not installed."""
+    """A metric's number; None where there is none, or it needs sacrebleu that is not installed."""
     try:
         value: float | None = convert(raw)
-    except ImportError:
+    except (ImportError, ArithmeticError, TypeError, ValueError, AttributeError, LookupError):
         return None
-    return value
+    return files.score(value)
 
 
 def _lm_eval_type(kind: OutputType) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from babelbits.compare.readers import files
+from babelbits.compare.readers.lm_eval_files import arguments_of
 from babelbits.words import plural
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -35,6 +36,51 @@ def setup_of(name: str, config: Mapping[str, Any], results: files.Row) -> dict[s
     if not results:
         return {}
     return {k: "none" if value is None else files.text(value) for k, value in setup.items()}
+
+
+_ASKED_OTHERWISE = (
+    *("add_bos_token", "prefix_token_id", "truncation", "attn_implementation"),
+    *("softmax_dtype", "mixed_precision_dtype", "kv_cache_dtype"),
+    *("enable_thinking", "think_end_token", "chat_template_args", "add_special_tokens"),
+)
+"""Model arguments that change answers and are not the weights."""
+_BATCHED = re.compile(r"int8|8bit|bnb|vllm|sglang", re.IGNORECASE)
+"""Methods and backends whose answers depend on what else is in the batch."""
+
+
+def circumstances_of(config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
+    """What else two runs should share, or a difference is not the weights' alone.
+
+    A setting that a version of lm-eval does not write is left out, and counts as unknown; a model
+    argument that was not given counts as not given.
+    """
+    whole = files.mapping(results.get("config"))
+    if not whole:
+        return {}
+    given = arguments_of(whole.get("model_args"))
+    seeds = [whole.get(name) for name in ("random_seed", "numpy_seed", "torch_seed")]
+    samples = files.mapping(config.get("generation_kwargs")).get("do_sample") is True
+    found: dict[str, object] = {
+        **{name: given.get(name, "not given") for name in _ASKED_OTHERWISE},
+        "backend": whole.get("model"),
+        "limit": "none" if "limit" in whole and whole["limit"] is None else whole.get("limit"),
+        "dtype": whole.get("model_dtype") or given.get("dtype"),
+        "max_length": results.get("max_length")
+        or given.get("max_length")
+        or given.get("max_model_len"),
+        "BOS token": _token(results.get("tokenizer_bos_token")),
+        "EOS token": _token(results.get("tokenizer_eos_token")),
+        "seeds": seeds if samples and any(one is not None for one in seeds) else None,
+    }
+    if _BATCHED.search(files.text([whole.get("model"), whole.get("model_args")])):
+        found["batch size"] = whole.get("batch_size")
+    return {key: files.text(value) for key, value in found.items() if value is not None}
+
+
+def _token(said: object) -> str | None:
+    """A token and its number, which some versions write as text."""
+    parts = files.listing(said)
+    return " ".join(map(str, parts)) if parts else None
 
 
 def _canonical(value: object) -> str | None:

@@ -56,11 +56,15 @@ class ForeignTask:
     """Tool and data, for people."""
     setup: Mapping[str, str] = field(default_factory=dict)
     """What must agree between two runs: number of shots, seeds, chat template, task version ..."""
+    circumstances: Mapping[str, str] = field(default_factory=dict)
+    """What may change answers and is neither the question nor the weights: BOS, precision ..."""
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     """By metric, where the tool says so."""
     known: tuple[Metric, ...] = ()
     """The metrics in full, from formats that tell; empty: they are inferred from the scores."""
     suite: str | None = None
+    suite_is_file: bool = False
+    """The suite is only what the file is called: the format has no place for its name."""
     language: str | None = None
     """From formats that tell; None: they follow from the name, see `naming`."""
     language_hint: str | None = None

@@ -2,7 +2,7 @@
 
     item_id       names the question; rows of two runs are joined on it            required
     language      code in any usual form                                           required
-    score         a number; empty, null or NaN: the item has none                  required
+    score         a number, or TRUE and FALSE; empty, NA, null or NaN: none        required
     task          the benchmark; the file's name if there is no such column
     metric        its name; 'score' if there is no such column
     source_id     the same for all translations of a question
@@ -10,28 +10,58 @@
     prompt_hash   compared between the two runs; of `prompt` if there is none
     higher_is_better   true or false; true if there is no such column
 
-One row an item and metric: an item with several metrics has several rows.
+One row an item and metric: an item with several metrics has several rows. Columns are parted by
+commas, semicolons or tabs, whichever gives the required ones; UTF-8 or, with a byte-order mark,
+UTF-16, as spreadsheets write. A decimal comma is read where commas do not part columns, and '85 %'
+as 0.85. Rows and columns that are empty throughout are passed over; letter case and spaces around
+names do not matter.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from babelbits.compare.readers import files
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
-from babelbits.errors import TaskError
+from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import digest
 from babelbits.words import plural
 
 REQUIRED = ("item_id", "language", "score")
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ENDINGS = (".csv", ".tsv", ".txt", ".jsonl")
+_DELIMITERS = (",", ";", "\t")
+_NO_SCORE = frozenset(("", "nan", "null", "none", "na", "n/a", "#n/a", "#nv"))
+_TRUE = frozenset(
+    (
+        "true",
+        "yes",
+        "wahr",
+        "vrai",
+        "verdadero",
+        "verdadeiro",
+        "vero",
+        "waar",
+        "sann",
+        "sant",
+        "prawda",
+        "истина",
+    )
+)
+_FALSE = frozenset(
+    ("false", "no", "falsch", "faux", "falso", "onwaar", "falsk", "usann", "usant", "fałsz", "ложь")
+)
+"""What spreadsheets write in their user's language."""
+_DECIMAL_COMMA = re.compile(r"[-+\u2212]?\d+,\d+(?:[eE][-+]?\d+)?\s*%?")
+_LONGEST_CELL = 1 << 24
 
 
 def looks_like(path: Path) -> bool:
-    """A `.csv`, `.tsv` or `.jsonl` whose first row has the required columns."""
-    if not path.is_file() or path.suffix not in (*_DELIMITERS, ".jsonl"):
+    """A `.csv`, `.tsv`, `.txt` or `.jsonl` whose first row has the required columns."""
+    if not path.is_file() or path.suffix.lower() not in _ENDINGS:
         return False
     try:
         return set(REQUIRED) <= set(_columns(path))
@@ -41,22 +71,52 @@ def looks_like(path: Path) -> bool:
 
 def _columns(path: Path) -> Iterable[str]:
     """Names in a table's head, or in the first object."""
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         return next(files.read_lines(path), ("", {}))[1]
-    return files.read_text(path).split("\n", 1)[0].strip().split(_DELIMITERS[path.suffix])
+    return _head(files.read_text(path))[0]
+
+
+def _head(text: str) -> tuple[list[str], str, str]:
+    """Names of the columns, what parts them, and the text that begins with them.
+
+    `sep=;` in a first line of its own, which Excel takes and some tools write for it, is left out.
+    """
+    said = re.match(r"(?i)sep=(.)\r?\n", text)
+    body = text[said.end() :] if said else text
+    first = re.split(r"[\r\n]", body, maxsplit=1)[0]
+    for delimiter in (said[1],) if said else _DELIMITERS:
+        names = _names(first, delimiter)
+        if set(REQUIRED) <= set(names):
+            return names, delimiter, body
+    return _names(first, ","), ",", body
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    try:
+        row = next(csv.reader([line], delimiter=delimiter), [])
+    except (csv.Error, TypeError):
+        return []
+    names = [one.strip().lower() for one in row]
+    while names and not names[-1]:
+        names.pop()
+    return names
 
 
 def read(path: Path) -> ForeignRun:
     """One task for each benchmark and language of the file."""
     cells: dict[tuple[str, str], dict[str, dict[str, tuple[str, files.Row]]]] = {}
+    named = False
     for where, row in _rows(path):
         lacking = [name for name in REQUIRED if name not in row]
         if lacking:
             raise TaskError(f"no column {', '.join(lacking)}", where=where)
-        language = resolve(str(row["language"])).code
-        suite, metric = str(row.get("task") or path.stem), str(row.get("metric") or "score")
+        language = _language(row, where)
+        named = named or bool(row.get("task"))
+        suite = files.text(row.get("task")) or path.stem
+        metric = files.text(row.get("metric")) or "score"
         items = cells.setdefault((suite, language), {})
-        scored = items.setdefault(str(row["item_id"]), {})
+        scored = items.setdefault(files.text(row["item_id"]), {})
+        row["score"] = _score(row["score"], where)
         if metric in scored:
             raise TaskError(
                 f"item '{row['item_id']}' has two scores in {metric} ({suite}, {language}); "
@@ -66,29 +126,101 @@ def read(path: Path) -> ForeignRun:
         scored[metric] = (where, row)
     if not cells:
         raise TaskError("no rows", where=str(path))
-    tasks = [_task(suite, language, items, path) for (suite, language), items in cells.items()]
+    tasks = [
+        _task(suite, language, items, path, named=named)
+        for (suite, language), items in cells.items()
+    ]
     return ForeignRun(path=path, tool="table", tasks=tuple(tasks))
 
 
+def _language(row: files.Row, where: str) -> str:
+    try:
+        return resolve(files.text(row["language"]).strip()).code
+    except UnknownNameError as error:
+        raise TaskError(error.what, where=where, hint=error.hint) from error
+
+
+def _score(cell: object, where: str) -> float | None:
+    """A cell's number; None where it says that there is none.
+
+    Raises
+    ------
+    TaskError
+        If it says anything else.
+    """
+    if not isinstance(cell, str):
+        found = files.score(cell)
+        if found is None and cell is not None and not isinstance(cell, float | int):
+            raise _no_number(cell, where)
+        return found
+    word = cell.strip().lower()
+    if word in _NO_SCORE:
+        return None
+    if word in _TRUE or word in _FALSE:
+        return float(word in _TRUE)
+    share = 0.01 if word.endswith("%") else 1.0
+    bare = word.removesuffix("%").strip().replace("\u2212", "-")
+    number = files.number(bare)
+    if number is None and bare not in ("inf", "-inf", "infinity", "-infinity"):
+        raise _no_number(cell, where)
+    return None if number is None else number * share
+
+
+def _no_number(cell: object, where: str) -> TaskError:
+    return TaskError(
+        f"the score {files.text(cell)!r:.40} is no number",
+        where=where,
+        hint="a number, TRUE or FALSE; empty or NA where the item has none",
+    )
+
+
 def _rows(path: Path) -> Iterator[tuple[str, files.Row]]:
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         yield from files.read_lines(path)
         return
     text = files.read_text(path)
+    names, delimiter, body = _head(text)
+    before = text[: len(text) - len(body)].count("\n")
     # csv splits what it is given line by line; newline="" keeps U+2028 and quoted breaks whole.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_DELIMITERS[path.suffix])
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
     try:
-        head = next(reader, [])
-        for row in reader:
-            if row:
-                where = f"{path}:{reader.line_num}"
-                if len(row) != len(head):
-                    raise TaskError(
-                        f"{plural(len(row), 'field')}, the head has {len(head)}", where=where
-                    )
-                yield where, dict(zip(head, row, strict=True))
+        with _long_cells():
+            next(reader, [])
+            for row in reader:
+                where = f"{path}:{reader.line_num + before}"
+                if any(cell.strip() for cell in row):
+                    yield where, _named(row, names, delimiter, where)
     except csv.Error as error:
-        raise TaskError(f"not CSV: {error}", where=f"{path}:{reader.line_num}") from error
+        raise TaskError(f"not CSV: {error}", where=f"{path}:{reader.line_num + before}") from error
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let a cell hold more than the 128 KiB that csv takes by itself."""
+    usual = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
+
+
+def _named(row: Sequence[str], names: Sequence[str], delimiter: str, where: str) -> files.Row:
+    """Cells by their columns; empty ones behind the last column are none."""
+    cells = list(row)
+    while len(cells) > len(names) and not cells[-1].strip():
+        cells.pop()
+    if len(cells) != len(names):
+        raise TaskError(
+            f"{plural(len(cells), 'field')}, the head has {len(names)}",
+            where=where,
+            hint="a decimal comma needs quotes where commas part the columns"
+            if delimiter == "," and len(cells) > len(names)
+            else "every row has a field for every column, empty or not",
+        )
+    found: files.Row = dict(zip(names, cells, strict=True))
+    if delimiter != "," and _DECIMAL_COMMA.fullmatch(found["score"].strip()):
+        found["score"] = found["score"].replace(",", ".")
+    return found
 
 
 def _task(
@@ -96,10 +228,12 @@ def _task(
     language: str,
     items: dict[str, dict[str, tuple[str, files.Row]]],
     path: Path,
+    *,
+    named: bool,
 ) -> ForeignTask:
     metrics = tuple(dict.fromkeys(name for scored in items.values() for name in scored))
     directions = {
-        name: str(row["higher_is_better"]).strip().lower() in ("true", "1", "yes")
+        name: files.text(row["higher_is_better"]).strip().lower() in (*_TRUE, "1")
         for scored in items.values()
         for name, (_, row) in scored.items()
         if row.get("higher_is_better") not in (None, "")
@@ -112,6 +246,7 @@ def _task(
         origin=f"table {path.name}",
         higher_is_better=directions,
         suite=suite,
+        suite_is_file=not named,
         language=language,
     )
 
@@ -124,7 +259,7 @@ def _item(number: int, name: str, scored: dict[str, tuple[str, files.Row]]) -> F
         content=name,
         order=number,
         where=where,
-        scores={metric: files.number(one.get("score")) for metric, (_, one) in scored.items()},
+        scores={metric: one.get("score") for metric, (_, one) in scored.items()},
         target=files.text(row.get("target")),
         prompt=prompt,
         prompt_hash=said or (digest(prompt) if prompt else None),
