@@ -121,6 +121,25 @@ def test_one_variant_of_items_and_logs(capsys: pytest.CaptureFixture[str]) -> No
     assert "85.42 ± 0.22" in out
 
 
+def test_nothing_to_compare_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    log = str(LOGS / "llama_perplexity" / "base.log")
+    assert run(["compare", f"base={log}", PAIR[1]]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "nothing can be compared" in said
+    assert "the baseline: 1 log without items" in said
+    assert "w4: 3 tasks" in said
+
+
+def test_items_without_any_score_do_not_end_with_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("item_id,language,score\n1,de,NA\n2,de,\n")
+    words = [str(tmp_path / f"{name}.csv") for name in ("a", "b")]
+    assert run(["compare", *words]) == ExitCode.INCOMPLETE
+    assert "no item has a value of score" in capsys.readouterr().err
+
+
 def test_hostile_outputs_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

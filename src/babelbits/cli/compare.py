@@ -40,6 +40,7 @@ KINDS = ("table", "md", "csv", "json", "html", "latex")
 @click.option("--group", "group_words", multiple=True, help="NAME=de,fr,...: a group of languages.")
 @click.option("--metric", help="What verdicts are about, where a task has it.")
 @click.option("--matched-only", is_flag=True, help="Compare the items that all runs have.")
+@click.option("--strict", is_flag=True, help="Refuse runs that differ in more than their weights.")
 @click.option(
     "--format", "kind", type=click.Choice(KINDS), default="table", show_default=True,
     help="What goes to stdout, or to --output.",
@@ -60,6 +61,7 @@ def compare(
     group_words: tuple[str, ...],
     metric: str | None,
     matched_only: bool,
+    strict: bool,
     kind: str,
     output: Path | None,
     page: Path | None,
@@ -68,7 +70,8 @@ def compare(
     """Compare results of lm-eval, lighteval, Inspect, EvalScope, llama-perplexity, tables, runs.
 
     Each source is a path or label=path; a run folder of ours may name a variant, folder:w4-g@en.
-    Items are paired on their content; prompts and settings must be the same.
+    Items are paired on their content; prompts and settings must be the same. Several sources with
+    one label are one run, the baseline's too: fp16=out/a fp16=out/b w4=out/c.
 
     \b
     babelbits compare out/fp16 out/w4
@@ -78,7 +81,8 @@ def compare(
     from babelbits.report.exports import FORMATS
     from babelbits.report.foreign import load_foreign, parse_source
 
-    wishes = _wishes(margin, alpha, map_file, group_words, metric, seed, matched_only=matched_only)
+    wishes = _wishes(margin, alpha, map_file, group_words, metric, seed,
+                     matched_only=matched_only, strict=strict)  # fmt: skip
     found = load_foreign(
         parse_source(baseline),
         [parse_source(one) for one in variants],
@@ -106,6 +110,7 @@ def _wishes(
     seed: int,
     *,
     matched_only: bool,
+    strict: bool,
 ) -> "Wishes":
     from babelbits.compare.readers.naming import read_map
     from babelbits.report.foreign import Wishes
@@ -120,6 +125,7 @@ def _wishes(
         groups=dict(map(_group, group_words)),
         mapped={} if map_file is None else read_map(map_file),
         matched_only=matched_only,
+        strict=strict,
         metric=metric,
         seed=seed,
     )

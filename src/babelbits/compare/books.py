@@ -39,11 +39,12 @@ class Book:
     @property
     def setup(self) -> Mapping[str, str]:
         """How it was asked; different settings of its tasks side by side."""
-        found: dict[str, dict[str, None]] = {}
-        for task in self.tasks:
-            for key, value in task.setup.items():
-                found.setdefault(key, {})[value] = None
-        return {key: " and ".join(values) for key, values in found.items()}
+        return _side_by_side(task.setup for task in self.tasks)
+
+    @property
+    def circumstances(self) -> Mapping[str, str]:
+        """What else may have changed its answers; different ones of its tasks side by side."""
+        return _side_by_side(task.circumstances for task in self.tasks)
 
     @property
     def names(self) -> str:
@@ -53,6 +54,15 @@ class Book:
 
 
 Shelf = Mapping[CellKey, Book]
+
+
+def _side_by_side(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Every setting with all its values."""
+    found: dict[str, dict[str, None]] = {}
+    for one in settings:
+        for key, value in one.items():
+            found.setdefault(key, {})[value] = None
+    return {key: " and ".join(values) for key, values in found.items()}
 
 
 def shelve(tasks: Iterable[ForeignTask], places: Mapping[str, Place]) -> dict[CellKey, Book]:

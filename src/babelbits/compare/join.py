@@ -18,6 +18,8 @@ from babelbits.compare.matching import (
     Match,
     differences,
     match,
+    other_circumstances,
+    refuse_circumstances,
     refuse_differences,
     refuse_empty,
     refuse_unmatched,
@@ -30,6 +32,8 @@ from babelbits.records import CellMeta, Failure, ItemRow, Metric, TaskInfo, dige
 from babelbits.words import agreeing, every, plural
 
 AA_LABEL = "baseline again"
+_ONLY_TABLE = "table"
+"""What the benchmark of a table without a column `task` is called, if its files disagree."""
 _FEWEST_FOR_DOUBT = 20
 """So many answers that are equal to the last digit are no coincidence."""
 
@@ -54,6 +58,7 @@ def join(
     aa: ForeignRun | None = None,
     mapped: LanguageMap | None = None,
     matched_only: bool = False,
+    strict: bool = False,
     metric: str | None = None,
 ) -> Joined:
     """Pair every variant with the baseline, item by item.
@@ -70,18 +75,22 @@ def join(
         The user's own places for tasks; they win.
     matched_only : bool
         Compare the items that all runs have, instead of raising.
+    strict : bool
+        Refuse runs that differ in more than the weights, instead of saying so.
     metric : str, optional
         What verdicts shall be about, in the benchmarks that have it.
 
     Raises
     ------
     UnpairedItemsError
-        If items are missing, prompts, settings or gold answers differ, or nothing is shared.
+        If items are missing, prompts, settings or gold answers differ, nothing is shared, or with
+        `strict` anything but the weights differs.
     StudyError
         If the language of a task is unknown, or no benchmark has `metric`.
     """
     others = {**({} if aa is None else {AA_LABEL: aa}), **variants}
-    runs = {BASELINE: baseline, **others}
+    runs = _named_alike({BASELINE: baseline, **others})
+    baseline = runs[BASELINE]
     tasks = [task for run in runs.values() for task in run.tasks]
     places = place_tasks(tasks, {} if mapped is None else mapped)
     shelves = {label: shelve(run.tasks, places) for label, run in runs.items()}
@@ -104,6 +113,10 @@ def join(
         for difference in differences(one, book, other)
     ]
     refuse_differences(found)
+    otherwise = list(other_circumstances(pairs))
+    if strict:
+        refuse_circumstances(otherwise)
+    found += otherwise
     shared = {key: _shared(key, shelves) for key in ours}
     matches = [replace(one, used=len(shared[one.suite, one.language])) for one in matches]
     refuse_empty(matches)
@@ -114,6 +127,32 @@ def join(
         notes=tuple(_notes(runs, shelves, places, matches, found, cells)),
         absent=_absent(shelves),
     )
+
+
+def _named_alike(runs: Mapping[str, ForeignRun]) -> dict[str, ForeignRun]:
+    """Runs whose one benchmark is named by its file, with one name for it where names differ.
+
+    `fp16.csv` and `w4.csv` are the same questions, although their names are not.
+    """
+    names = {
+        label: {task.suite for task in run.tasks if task.suite_is_file}
+        for label, run in runs.items()
+        if run.tasks
+    }
+    several = any(len(found) > 1 for found in names.values())
+    if several or not names.get(BASELINE) or len(set().union(*names.values())) < 2:
+        return dict(runs)
+    return {label: _renamed(run) for label, run in runs.items()}
+
+
+def _renamed(run: ForeignRun) -> ForeignRun:
+    tasks = tuple(
+        replace(task, suite=_ONLY_TABLE, name=f"{_ONLY_TABLE}_{task.language}")
+        if task.suite_is_file
+        else task
+        for task in run.tasks
+    )
+    return replace(run, tasks=tasks)
 
 
 def _nothing_shared(shelves: Mapping[str, Mapping[CellKey, Book]]) -> str:

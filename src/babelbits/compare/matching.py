@@ -7,7 +7,7 @@ Settings that only shape the prompt (shots, their seed, the chat template) count
 every prompt is known and equal: then they made no difference.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.compare.books import Book
@@ -119,6 +119,29 @@ def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]
         )
 
 
+def other_circumstances(pairs: Iterable[tuple[str, Book, Book]]) -> Iterator[Difference]:
+    """How a run differs from the baseline in more than its weights; a line a run and setting.
+
+    Parameters
+    ----------
+    pairs : iterable
+        Label, the baseline's cell, the run's.
+    """
+    places: dict[tuple[str, str, str, str], list[str]] = {}
+    for label, baseline, run in pairs:
+        for key, ours, theirs in _settings(baseline.circumstances, run.circumstances):
+            place = f"{run.suite} · {run.language}"
+            places.setdefault((label, key, ours, theirs), []).append(place)
+    for (label, key, ours, theirs), found in places.items():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Difference(
+            line=f"{label}: differs from the baseline in more than its weights: {key} is "
+            f"{_short(theirs)}, the baseline's is {_short(ours)} ({found[0]}{more})",
+            advice=f"evaluate both with the same {key}",
+            harmless=True,
+        )
+
+
 def _settings(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Settings that both runs name and that differ."""
     for key, value in ours.items():
@@ -129,6 +152,22 @@ def _settings(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[tu
 def _short(text: str) -> str:
     one_line = " ".join(text.split())
     return repr(one_line if len(one_line) <= 60 else f"{one_line[:57]}...")
+
+
+def refuse_circumstances(found: Sequence[Difference]) -> None:
+    """Raise if runs differ in more than their weights.
+
+    Raises
+    ------
+    UnpairedItemsError
+        Names every setting, with both values.
+    """
+    if found:
+        raise UnpairedItemsError(
+            "the runs differ in more than the weights, which --strict refuses:\n"
+            + _listed([one.line for one in found]),
+            hint="; ".join(dict.fromkeys(one.advice for one in found)),
+        )
 
 
 def refuse_differences(found: Sequence[Difference]) -> None:

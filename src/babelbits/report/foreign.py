@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from babelbits.compare import Analysis, AnalysisSettings
+from babelbits.compare.cells import BASELINE
 from babelbits.compare.join import Joined, join
 from babelbits.compare.matching import Match
 from babelbits.compare.readers import run_folder
@@ -18,11 +19,12 @@ from babelbits.compare.readers.detect import read_run
 from babelbits.compare.readers.naming import LanguageMap, language_of_log
 from babelbits.compare.readers.record import ForeignRun
 from babelbits.compare.results import ProblemKind
-from babelbits.errors import StudyError
+from babelbits.errors import StudyError, UnpairedItemsError
 from babelbits.languages import groups, resolve
 from babelbits.records import Effect
 from babelbits.report.input import Foreign, LabelledLog, ReportInput, SourceLine, StudySummary
 from babelbits.study.spec import AnalysisSpec
+from babelbits.words import plural
 
 _HINTS: Mapping[ProblemKind, str] = {
     "missing_cell": "evaluate it on this task too",
@@ -77,6 +79,7 @@ class Wishes:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped: LanguageMap = field(default_factory=dict)
     matched_only: bool = False
+    strict: bool = False
     metric: str | None = None
     seed: int = 0
 
@@ -95,16 +98,26 @@ def load_foreign(
     StudyError
         If two sources have the same name, or a task's language is unknown.
     """
+    more = [one for one in variants if baseline.label is not None and one.label == baseline.label]
+    if len(more) == len(variants):
+        raise StudyError(
+            f"no variant: every source has the baseline's name '{baseline.name}'",
+            hint="name it: label=path; several sources with one label are one run",
+        )
     ours, again = _baseline(baseline, aa)
-    runs = _variants(baseline, variants)
+    for one in more:
+        ours = _merged(ours, _one(one))
+    runs = _variants(baseline, [one for one in variants if one not in more])
     joined = join(
         ours,
         runs,
         aa=again,
         mapped=wishes.mapped,
         matched_only=wishes.matched_only,
+        strict=wishes.strict,
         metric=wishes.metric,
     )
+    _check_compared(ours, runs, joined)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in joined.cells))
     settings = AnalysisSettings(
         alpha=wishes.alpha,
@@ -157,15 +170,27 @@ def _variants(baseline: Source, sources: Sequence[Source]) -> dict[str, ForeignR
     found: dict[str, ForeignRun] = {}
     for source in sources:
         if source.variant is None and run_folder.looks_like(source.path):
-            for label, run in run_folder.variants(source.path).items():
-                if label not in ("baseline", run_folder.AA):
-                    _add(found, source.label or label, run, declared=False)
+            _add_all(found, source)
             continue
         _add(found, source.name, _one(source), declared=source.label is not None)
     if baseline.name in found or "baseline" in found:
         taken = baseline.name if baseline.name in found else "baseline"
         raise StudyError(f"a variant has the baseline's name '{taken}'", hint="name it: label=path")
     return found
+
+
+def _add_all(found: dict[str, ForeignRun], source: Source) -> None:
+    """All variants of a run folder."""
+    held = run_folder.variants(source.path)
+    labels = [label for label in held if label not in ("baseline", run_folder.AA)]
+    if not labels:
+        raise StudyError(
+            "the run folder holds no variant but its baseline",
+            where=str(source.path),
+            hint=f"to compare that one: NAME={source.path}:baseline",
+        )
+    for label in labels:
+        _add(found, source.label or label, held[label], declared=False)
 
 
 def _add(found: dict[str, ForeignRun], label: str, run: ForeignRun, *, declared: bool) -> None:
@@ -177,14 +202,44 @@ def _add(found: dict[str, ForeignRun], label: str, run: ForeignRun, *, declared:
             f"two variants are called '{label}': {found[label].path} and {run.path}",
             hint="name them: label=path; the same label twice makes one variant of two folders",
         )
-    before = found[label]
-    found[label] = replace(
+    found[label] = _merged(found[label], run)
+
+
+def _merged(before: ForeignRun, run: ForeignRun) -> ForeignRun:
+    """Two sources of one label as one run."""
+    return replace(
         before,
         tool=" and ".join(dict.fromkeys([before.tool, run.tool])),
         tasks=(*before.tasks, *run.tasks),
         divergences=(*before.divergences, *run.divergences),
         notes=(*before.notes, *run.notes),
     )
+
+
+def _check_compared(ours: ForeignRun, runs: Mapping[str, ForeignRun], joined: Joined) -> None:
+    """Raise if nothing of any variant stands beside the baseline.
+
+    Raises
+    ------
+    UnpairedItemsError
+        Says what each of them holds instead.
+    """
+    pairs = any(cell.meta.variant != BASELINE for cell in joined.cells)
+    logs = any(run.divergences for run in runs.values())
+    if pairs or logs:
+        return
+    held = [f"    {label}: {_held(run)}" for label, run in {"the baseline": ours, **runs}.items()]
+    raise UnpairedItemsError(
+        "nothing can be compared:\n" + "\n".join(held),
+        hint="name results of the same tasks, item by item, for the baseline and a variant",
+    )
+
+
+def _held(run: ForeignRun) -> str:
+    """What a run has to compare."""
+    if run.tasks:
+        return plural(len(run.tasks), "task")
+    return plural(len(run.divergences), "log") + " without items"
 
 
 def _logs(runs: Mapping[str, ForeignRun], mapped: LanguageMap) -> tuple[LabelledLog, ...]:
