@@ -61,6 +61,7 @@ _LAST_CHUNK = re.compile(
 )
 """Chunk, perplexity, ln of the ratio, KLD, same top token (a fraction)."""
 
+_WINDOWS = re.compile(r" over (\d{1,9}) chunks, n_ctx=(\d{1,9})")
 _FINAL = re.compile(rf"Final estimate: PPL = {_NUMBER}\s*{_SIGN}\s*{_NUMBER}")
 _SUMMARY, _EARLY_SUMMARY = "KL divergence statistics", "KL-divergence statistics"
 _SIGNS = (_SUMMARY, _EARLY_SUMMARY, "Final estimate: PPL")
@@ -156,7 +157,13 @@ def _divergence(log: Path, text: str) -> Divergence:
     if not found:
         raise TaskError("no perplexity in the log: it was stopped, or gave NaN", where=str(log))
     ordered = {name: found[name] for name, _ in QUANTITIES if name in found}
-    return Divergence(name=log.stem, where=str(log), quantities=ordered)
+    windows = _WINDOWS.search(text)
+    return Divergence(
+        name=log.stem,
+        where=str(log),
+        circumstances={} if windows is None else {"chunks": windows[1], "n_ctx": windows[2]},
+        quantities=ordered,
+    )
 
 
 def _quantities(
