@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from babelbits.compare.format import size
+from babelbits.compare.matching import Match, unmatched_line
+from babelbits.store.thoughts import Thoughts
 from babelbits.words import agreeing, every, plural
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
@@ -25,11 +28,12 @@ LEFT_AS_THEY_ARE = {
     ("study/manner.py", "bucket"),
     ("tasks/language_confusion/rules.py", "len(wrong)"),
     # a number with decimals, or another noun's
-    ("store/thoughts.py", "self.tokens / self.thinking"),
     ("tasks/limits.py", "self._found.ratio"),
     ("cli/annotate.py", "draft.n_identical"),
+    ("compare/readers/inspect_log.py", "_MOST_KEPT >> 20"),
     # no numbers
     ("judge/summary.py", "' and '.join(kinds)"),
+    ("compare/readers/llama_perplexity.py", "option"),
     ("report/gaps.py", "text"),
     ("report/gaps.py", "few"),
     ("study/manner.py", "name"),
@@ -68,6 +72,44 @@ def test_every(count: int, expected: str) -> None:
 
 def test_verbs_agree() -> None:
     assert [agreeing(n, "is", "are") for n in (0, 1, 2)] == ["are", "is", "are"]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "1 of 1 generation thought first, 1 token on average"),
+        (2, "2 of 2 generations thought first, 1 token on average"),
+    ],
+)
+def test_a_sentence_about_thinking(count: int, told: str) -> None:
+    thoughts = Thoughts(generations=count, thinking=count, unfinished=0, tokens=count)
+    assert thoughts.in_words() == told
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [(1, "w4 · x · de: 1 of the baseline's 1 item matched"), (2, "2 of the baseline's 2 items")],
+)
+def test_a_sentence_about_matches(used: int, told: str) -> None:
+    found = Match(
+        label="w4",
+        suite="x",
+        language="de",
+        missing=(),
+        extra=(),
+        baseline_items=used,
+        run_items=used,
+        matched=used,
+        repeated=0,
+    )
+    assert told in unmatched_line(found)
+
+
+@pytest.mark.parametrize(
+    ("points", "told"), [(1, "1 point"), (2, "2 points"), (1.5, "1.5 points"), (0, "0 points")]
+)
+def test_a_margin(points: float, told: str) -> None:
+    assert size(points / 100, "fraction") == told
 
 
 # --- the source ---------------------------------------------------------------------------------

@@ -121,6 +121,58 @@ def test_one_variant_of_items_and_logs(capsys: pytest.CaptureFixture[str]) -> No
     assert "85.42 ± 0.22" in out
 
 
+def test_logs_of_other_windows_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Perplexities of 512 and of 2,048 tokens a window are not about the same."""
+    source = LOGS / "llama_perplexity"
+    text = (source / "iq2_kl.log").read_text("utf-8").replace("n_ctx=2048", "n_ctx=512")
+    (tmp_path / "q.sw.log").write_text(text, "utf-8")
+    shutil.copy(source / "base.log", tmp_path / "fp.sw.log")
+    words = [f"{name}={tmp_path / name}.sw.log" for name in ("fp", "q")]
+    assert run(["compare", *words]) == ExitCode.DONE
+    assert "n_ctx is '512', the baseline's is '2048' (q.sw)" in capsys.readouterr().err
+    assert run(["compare", *words, "--strict"]) == ExitCode.USAGE
+
+
+def test_lightevals_settings_beside_the_weights_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`results/<model>/results_<time>.json`, as lighteval 0.13's `EvaluationTracker` writes it."""
+    words = []
+    for name, dtype in (("base", "float32"), ("q4", "float16")):
+        folder = Path(shutil.copytree(LOGS / "lighteval" / name, tmp_path / name))
+        [details] = {path.parent for path in folder.rglob("details_*.parquet")}
+        time = next(details.glob("*.parquet")).stem.rpartition("_")[2]
+        place = details.parents[2] / "results" / details.parent.name
+        place.mkdir(parents=True)
+        settings = {"model_name": name, "dtype": dtype, "add_special_tokens": True}
+        general = {"model_config": settings, "max_samples": 6}
+        (place / f"results_{time}.json").write_text(json.dumps({"config_general": general}))
+        words.append(f"{name}={folder}")
+    assert run(["compare", *words]) == ExitCode.DONE
+    said = capsys.readouterr().err
+    assert "dtype is 'float16', the baseline's is 'float32'" in said
+    assert "model_name" not in said
+
+
+def test_nothing_to_compare_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    log = str(LOGS / "llama_perplexity" / "base.log")
+    assert run(["compare", f"base={log}", PAIR[1]]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "nothing can be compared" in said
+    assert "the baseline: 1 log without items" in said
+    assert "w4: 3 tasks" in said
+
+
+def test_items_without_any_score_do_not_end_with_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("item_id,language,score\n1,de,NA\n2,de,\n")
+    words = [str(tmp_path / f"{name}.csv") for name in ("a", "b")]
+    assert run(["compare", *words]) == ExitCode.INCOMPLETE
+    assert "no item has a value of score" in capsys.readouterr().err
+
+
 def test_hostile_outputs_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,22 @@ def test_a_run_folder_compared_says_what_its_own_report_says(run_folder: Path) -
     assert found.analysis.contrasts == own.analysis.contrasts
 
 
+def test_a_run_folder_with_a_baseline_alone_is_told(tmp_path: Path) -> None:
+    """Three of them were compared with nothing, and ended with 0."""
+    folders = []
+    for name in ("a", "b", "c"):
+        folder = tmp_path / f"{name}.run"
+        record(folder, [synthetic.cell("baseline", "math", code, 40, 0) for code in ("en", "ar")])
+        folders.append(folder)
+    first, *others = (Source(path=folder) for folder in folders)
+    with pytest.raises(StudyError, match="no variant but its baseline") as caught:
+        load_foreign(first, others, aa=None, wishes=Wishes())
+    assert caught.value.hint == f"to compare that one: NAME={folders[1]}:baseline"
+    named = [parse_source(f"{path.stem}={path}:baseline") for path in folders[1:]]
+    found = load_foreign(first, named, aa=None, wishes=Wishes())
+    assert {effect.variant for effect in found.analysis.effects} == {"b", "c"}
+
+
 def test_one_variant_of_a_run_folder(run_folder: Path) -> None:
     one = parse_source(f"mine={run_folder}:w8")
     assert (one.path, one.label, one.variant) == (run_folder, "mine", "w8")

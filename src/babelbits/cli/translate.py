@@ -159,7 +159,8 @@ def _order(
         given = [name for name in ("price", "max_cost", "key_variable") if settings[name]]
         if given:
             raise StudyError(
-                f"{', '.join(given)} are of endpoints, and none is named",
+                f"{', '.join(given)} {agreeing(len(given), 'is', 'are')} of "
+                "endpoints, and none is named",
                 where="--endpoint",
                 hint="for example --endpoint http://127.0.0.1:8080/v1",
             )

@@ -127,10 +127,20 @@ def other_circumstances(pairs: Iterable[tuple[str, Book, Book]]) -> Iterator[Dif
     pairs : iterable
         Label, the baseline's cell, the run's.
     """
+    named = (
+        (label, f"{run.suite} · {run.language}", baseline.circumstances, run.circumstances)
+        for label, baseline, run in pairs
+    )
+    yield from in_more_than_weights(named)
+
+
+def in_more_than_weights(
+    pairs: Iterable[tuple[str, str, Mapping[str, str], Mapping[str, str]]],
+) -> Iterator[Difference]:
+    """The same for circumstances as they are: label, place, the baseline's, the run's."""
     places: dict[tuple[str, str, str, str], list[str]] = {}
-    for label, baseline, run in pairs:
-        for key, ours, theirs in _settings(baseline.circumstances, run.circumstances):
-            place = f"{run.suite} · {run.language}"
+    for label, place, baseline, run in pairs:
+        for key, ours, theirs in _settings(baseline, run):
             places.setdefault((label, key, ours, theirs), []).append(place)
     for (label, key, ours, theirs), found in places.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -5,7 +5,7 @@ are those of a study; what a study has and runs of others lack (manifests, a stu
 to look items up in) is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,12 @@ from pathlib import Path
 from babelbits.compare import Analysis, AnalysisSettings
 from babelbits.compare.cells import BASELINE
 from babelbits.compare.join import Joined, join
-from babelbits.compare.matching import Match
+from babelbits.compare.matching import (
+    Difference,
+    Match,
+    in_more_than_weights,
+    refuse_circumstances,
+)
 from babelbits.compare.readers import run_folder
 from babelbits.compare.readers.detect import read_run
 from babelbits.compare.readers.naming import LanguageMap, language_of_log
@@ -126,6 +131,9 @@ def load_foreign(
         seed=wishes.seed,
     )
     logs = _logs({baseline.name: ours, **runs}, wishes.mapped)
+    otherwise = list(_log_differences(baseline.name, logs))
+    if wishes.strict:
+        refuse_circumstances(otherwise)
     spoken = {*codes, *(one.language for one in logs if one.language)}
     return ReportInput(
         study=_summary(baseline.name, list(runs), settings, joined),
@@ -139,7 +147,7 @@ def load_foreign(
                 for label, run in {baseline.name: ours, **runs}.items()
             ),
             matches=joined.matches,
-            notes=joined.notes,
+            notes=(*joined.notes, *(one.line for one in otherwise)),
             logs=logs,
         ),
     )
@@ -247,6 +255,16 @@ def _logs(runs: Mapping[str, ForeignRun], mapped: LanguageMap) -> tuple[Labelled
         LabelledLog(label=label, log=log, language=log.language or language_of_log(log, mapped))
         for label, run in runs.items()
         for log in run.divergences
+    )
+
+
+def _log_differences(baseline: str, logs: Sequence[LabelledLog]) -> Iterator[Difference]:
+    """Logs of other windows of text than the baseline's of the language."""
+    ours = {one.language: one.log for one in logs if one.label == baseline}
+    return in_more_than_weights(
+        (one.label, one.log.name, ours[one.language].circumstances, one.log.circumstances)
+        for one in logs
+        if one.label != baseline and one.language in ours
     )
 
 

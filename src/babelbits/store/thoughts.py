@@ -32,7 +32,7 @@ class Thoughts:
         """One sentence; only for counts that hold some thinking."""
         text = (
             f"{self.thinking:,} of {plural(self.generations, 'generation')} thought first, "
-            f"{self.tokens / self.thinking:,.0f} tokens on average"
+            f"{plural(round(self.tokens / self.thinking), 'token')} on average"
         )
         if not self.unfinished:
             return text

@@ -17,7 +17,7 @@ from babelbits.study.spec import Study
 from babelbits.study.table import Table, Wrong, array, choice, flag, integer, kind_of, number, text
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions, chat_identity
-from babelbits.words import plural
+from babelbits.words import agreeing, plural
 
 MOST_SAMPLES = 100
 
@@ -154,7 +154,8 @@ def unused_template(study: Study, folder: Path) -> str | None:
     if not plain or find_template(folder) is None:
         return None
     return (
-        f"the model has a chat template, and {', '.join(plain)} asks it in plain text: "
+        f"the model has a chat template, and {', '.join(plain)} "
+        f"{agreeing(len(plain), 'asks', 'ask')} it in plain text: "
         "set template = true in [chat] to ask it as people do"
     )
 

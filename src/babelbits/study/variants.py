@@ -12,6 +12,7 @@ from babelbits.study.labels import NAME, label_of
 from babelbits.study.spec import BASELINE, VariantSpec
 from babelbits.study.table import Table, Wrong, integer, kind_of, text
 from babelbits.suggest import did_you_mean
+from babelbits.words import agreeing
 
 _MOST_DRAWS = 99
 _OWN_KEYS = ("recipe", "name", "calibration")
@@ -138,7 +139,11 @@ def _complain_unknown(table: Table, recipe: RecipeInfo, name: str) -> None:
     near = did_you_mean(name, (*recipe.parameters, *_OWN_KEYS))
     owners = [other.name for other in RECIPES.values() if name in other.parameters]
     known = ", ".join(recipe.parameters) or "none"
-    hint = near or (f"its parameters: {known}" if not owners else f"{', '.join(owners)} have it")
+    hint = near or (
+        f"its parameters: {known}"
+        if not owners
+        else f"{', '.join(owners)} {agreeing(len(owners), 'has', 'have')} it"
+    )
     table.complain(
         f"the recipe '{recipe.name}' has no parameter {name!r}", name, hint=hint, part="key"
     )

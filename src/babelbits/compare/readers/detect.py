@@ -18,6 +18,7 @@ from babelbits.compare.readers.record import ForeignRun
 from babelbits.errors import TaskError
 from babelbits.words import plural
 
+_LONGEST_NAME = 500
 _TOTALS = re.compile(r"results(?:_.*)?\.json")
 
 
@@ -96,7 +97,7 @@ def read_run(path: Path) -> ForeignRun:
             hint=f"looked for:\n    babelbits: a folder with study.toml and plan.json\n{looked}",
         )
     try:
-        return found.read(path)
+        return _checked(found.read(path))
     except (RecursionError, MemoryError) as error:
         raise TaskError(
             "nested or repeated beyond what any log is",
@@ -105,6 +106,21 @@ def read_run(path: Path) -> ForeignRun:
         ) from error
     except OSError as error:
         raise TaskError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _checked(run: ForeignRun) -> ForeignRun:
+    """The run, if its tasks and metrics have names that somebody can have given.
+
+    Raises
+    ------
+    TaskError
+        Shows the beginning of one that is longer.
+    """
+    for task in run.tasks:
+        for name in (task.name, task.suite or "", *task.metrics):
+            if len(name) > _LONGEST_NAME:
+                raise TaskError(f"no name of a task or metric: {name!r:.60}…", where=str(run.path))
+    return run
 
 
 def _held(path: Path) -> str:

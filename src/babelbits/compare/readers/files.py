@@ -21,8 +21,9 @@ from babelbits.errors import TaskError
 Row = dict[str, Any]
 
 LARGEST_FILE = 1 << 30
-LARGEST_TEXT = 1 << 26
-"""Bytes of one JSON text, one line or one log that is not read line by line."""
+LARGEST_TEXT = 1 << 28
+"""Bytes of a text that is not read line by line."""
+LARGEST_LINE = 1 << 26
 MOST_FILES = 100_000
 _MOST_ROWS = 5_000_000
 _BATCH = 64
@@ -195,10 +196,10 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 def _raw_lines(stream: BinaryIO, where: str) -> Iterator[bytes]:
     total = 0
-    while raw := stream.readline(LARGEST_TEXT + 1):
+    while raw := stream.readline(LARGEST_LINE + 1):
         total += len(raw)
-        if len(raw) > LARGEST_TEXT:
-            raise _too_large(where, LARGEST_TEXT)
+        if len(raw) > LARGEST_LINE:
+            raise _too_large(where, LARGEST_LINE)
         if total > LARGEST_FILE:
             raise _too_large(where, LARGEST_FILE)
         yield raw

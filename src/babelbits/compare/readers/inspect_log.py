@@ -174,7 +174,7 @@ def _opened(log: Path) -> Iterator[tuple[BinaryIO, dict[str, zipfile.ZipInfo]]]:
 
 def _member(stream: BinaryIO, info: zipfile.ZipInfo, log: Path) -> files.Row:
     where = f"{log}:{info.filename}"
-    largest = _LARGEST_SAMPLE if info.filename.startswith("samples/") else files.LARGEST_TEXT
+    largest = _LARGEST_SAMPLE if info.filename.startswith("samples/") else files.LARGEST_LINE
     if max(info.file_size, info.compress_size) > largest:
         raise TaskError(
             f"unpacked it is {info.file_size >> 20:,} MiB, and {largest >> 20} are read",

@@ -24,7 +24,8 @@ _NUMBER = r"(-?(?:\d{1,300}\.?\d{0,300}(?:e[+-]?\d{1,4})?|nan|inf))"
 _SIGN = r"(?:\+/-|[^\s\d.%\-]{1,6})"
 """`±`, or what a wrong code page makes of its two bytes."""
 _VALUE = rf"\s*{_NUMBER}\s*%?(?:\s*{_SIGN}\s*{_NUMBER}\s*%?)?\s*$"
-_DELTA = r"[^\s\d]{1,5}"
+_DELTA_P = r"(?!KLD|PPL|ln)[^\s\d:]{1,6}\s*:"
+"""`Δp:`, or what a wrong code page makes of it."""
 
 QUANTITIES: tuple[tuple[str, str], ...] = (
     ("mean KLD", r"Mean\s+KLD:"),
@@ -39,8 +40,8 @@ QUANTITIES: tuple[tuple[str, str], ...] = (
     ("PPL ratio", r"Mean\s+PPL\(Q\)/PPL\(base\)\s*:"),
     ("ln PPL ratio", r"Mean\s+ln\(PPL\(Q\)/PPL\(base\)\)\s*:"),
     ("PPL difference", r"Mean\s+PPL\(Q\)-PPL\(base\)\s*:"),
-    ("mean Δp, %", rf"Mean\s+{_DELTA}p:"),
-    ("RMS Δp, %", rf"RMS\s+{_DELTA}p\s*:"),
+    ("mean Δp, %", rf"Mean\s+{_DELTA_P}"),
+    ("RMS Δp, %", rf"RMS\s+{_DELTA_P}"),
     ("same top p, %", r"Same top p:"),
 )
 """Our name and how the tool's line begins. KLD in nats; Δp and same top p in percent."""
@@ -60,6 +61,7 @@ _LAST_CHUNK = re.compile(
 )
 """Chunk, perplexity, ln of the ratio, KLD, same top token (a fraction)."""
 
+_WINDOWS = re.compile(r" over (\d{1,9}) chunks, n_ctx=(\d{1,9})")
 _FINAL = re.compile(rf"Final estimate: PPL = {_NUMBER}\s*{_SIGN}\s*{_NUMBER}")
 _SUMMARY, _EARLY_SUMMARY = "KL divergence statistics", "KL-divergence statistics"
 _SIGNS = (_SUMMARY, _EARLY_SUMMARY, "Final estimate: PPL")
@@ -73,6 +75,8 @@ _CHOICES = (
 )
 """Option and a text of its log."""
 _LOG = re.compile(r".*\.(?:log|txt|out|stdout)", re.IGNORECASE)
+_LONGEST_LINE = 500
+"""Characters; the tool's own lines have a hundred."""
 _NOT_LOGS = (".parquet", ".eval", ".json", ".jsonl", ".csv")
 
 
@@ -135,7 +139,7 @@ def _choice_test(text: str) -> str | None:
 
 
 def _divergence(log: Path, text: str) -> Divergence:
-    lines = [line.strip() for line in text.split("\n")]
+    lines = [line.strip() for line in text.split("\n") if len(line) <= _LONGEST_LINE]
     found = dict(_quantities(lines, QUANTITIES))
     if _EARLY_SUMMARY in text:
         found = {**dict(_last_chunk(lines)), **dict(_quantities(lines, _EARLY))}
@@ -153,7 +157,13 @@ def _divergence(log: Path, text: str) -> Divergence:
     if not found:
         raise TaskError("no perplexity in the log: it was stopped, or gave NaN", where=str(log))
     ordered = {name: found[name] for name, _ in QUANTITIES if name in found}
-    return Divergence(name=log.stem, where=str(log), quantities=ordered)
+    windows = _WINDOWS.search(text)
+    return Divergence(
+        name=log.stem,
+        where=str(log),
+        circumstances={} if windows is None else {"chunks": windows[1], "n_ctx": windows[2]},
+        quantities=ordered,
+    )
 
 
 def _quantities(

@@ -182,8 +182,9 @@ def _output_type(config: Mapping[str, Any], row: files.Row) -> OutputType:
         "loglikelihood_rolling": "text",
         "generate_until": "generation",
     }
-    if config.get("output_type") in named:
-        return named[config["output_type"]]
+    said = files.text(config.get("output_type"))
+    if said in named:
+        return named[said]
     arguments = _arguments(row)
     if arguments and arguments[0] and isinstance(arguments[0][-1], dict):
         return "generation"

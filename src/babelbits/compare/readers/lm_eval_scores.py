@@ -123,12 +123,12 @@ def _in_order(row: files.Row, config: Mapping[str, Any]) -> list[str]:
 
 
 def _converted(convert: Any, raw: Any) -> float | None:
-    """A metric's number; None where it needs sacrebleu and that is not installed."""
+    """A metric's number; None where there is none, or it needs sacrebleu that is not installed."""
     try:
         value: float | None = convert(raw)
-    except ImportError:
+    except (ImportError, ArithmeticError, TypeError, ValueError, AttributeError, LookupError):
         return None
-    return value
+    return files.score(value)
 
 
 def _lm_eval_type(kind: OutputType) -> str:

@@ -88,6 +88,8 @@ class Divergence:
     name: str
     """The log's file name without its ending."""
     where: str
+    circumstances: Mapping[str, str] = field(default_factory=dict)
+    """What two logs should share: length and number of the windows of text."""
     quantities: Mapping[str, Quantity]
     """Name as in `llama_perplexity.QUANTITIES`, in that order."""
     language: str | None = None
