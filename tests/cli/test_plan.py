@@ -39,6 +39,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     weight = {"model.layers.0.mlp.up_proj.weight": np.zeros((64, 64), np.float16)}
     save_file(weight, tmp_path / "model" / "model.safetensors")
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
     path = tmp_path / "study.toml"
     path.write_text(STUDY, "utf-8")
     return path

@@ -19,6 +19,7 @@ from babelbits.annotate.database import Database, get_meta
 from babelbits.annotate.folder import Campaign
 from babelbits.errors import StoreError
 from babelbits.store.atomic import store_errors, sync_folder
+from babelbits.words import plural
 
 _ROWS = 1000
 
@@ -75,7 +76,7 @@ def restore(campaign: Campaign, backup: Path, *, overwrite: bool) -> int:
             there = _answers(new)
             if there and not overwrite:
                 raise StoreError(
-                    f"the campaign holds {there} answers, which a restore overwrites",
+                    f"the campaign holds {plural(there, 'answer')}, which a restore overwrites",
                     where=str(campaign.folder),
                     hint="back these up under another name, then add --overwrite",
                 )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, duration, plain_table, say
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.study.rehearsal import Result
@@ -26,12 +27,8 @@ def rehearse_aloud(plan: "Plan") -> tuple["Result", ...]:
     new = sum(not result.cached for result in results)
     known = f", {len(results) - new} known from before" if new < len(results) else ""
     took = duration(time.monotonic() - started)
-    say(f"rehearsed {_variants(len(results))} in {took}{known}")
+    say(f"rehearsed {plural(len(results), 'variant')} in {took}{known}")
     return results
-
-
-def _variants(number: int) -> str:
-    return "1 variant" if number == 1 else f"{number} variants"
 
 
 def _line(result: "Result") -> str:

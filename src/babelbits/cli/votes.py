@@ -131,6 +131,6 @@ def _losses(found: "Imported") -> "Iterator[str]":
         yield f"left out: {one.where}: {one.what}"
     if found.anonymous:
         yield (
-            f"of {found.anonymous:,} votes nobody says who gave them: they count as those of one "
+            f"{plural(found.anonymous, 'vote')} without a rater's name: counted as of one "
             "unknown group, without agreement among raters (--rater-column names the field)"
         )

@@ -17,6 +17,7 @@ from babelbits.errors import CalibrationError
 from babelbits.formats.linear import is_linear_experts
 from babelbits.recipes.calibration import Calibration
 from babelbits.records import ExpertsRecord
+from babelbits.words import plural
 
 MOST_UNROUTED = 0.1
 """Share of a layer's experts that may be sent no token of the calibration text."""
@@ -126,7 +127,7 @@ def note_of(record: ExpertsRecord) -> str | None:
         return None
     layers = sum(1 for one in record.unrouted[key] if one)
     return (
-        f"{unrouted} of {sum(record.n_experts)} experts (in {layers} of {len(record.layers)} "
-        "layers) are sent no token of the calibration text by their router; they were fitted to "
-        "tokens of other experts"
+        f"{unrouted} of {sum(record.n_experts)} experts (in {layers} of "
+        f"{plural(len(record.layers), 'layer')}) are sent no token of the calibration text by "
+        "their router; they were fitted to tokens of other experts"
     )

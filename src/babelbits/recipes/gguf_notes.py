@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from babelbits.recipes.gguf_tokens import note
 from babelbits.records import ConversionRecord, ExpertsRecord
+from babelbits.words import plural
 
 _NAMED = 3
 """Weights that a note names; the others are counted."""
@@ -26,7 +27,11 @@ def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> 
     """Of an importance matrix: what it says nothing of."""
     if without_data:
         named = ", ".join(without_data[:_NAMED])
-        more = f" and {len(without_data) - _NAMED} others" if len(without_data) > _NAMED else ""
+        more = (
+            f" and {plural(len(without_data) - _NAMED, 'other')}"
+            if len(without_data) > _NAMED
+            else ""
+        )
         yield (
             f"the importance matrix has no data for {named}{more}: llama.cpp quantized them as if "
             "all inputs mattered alike"
@@ -36,7 +41,7 @@ def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> 
         layers = sum(1 for one in unrouted if one)
         yield (
             f"{sum(unrouted)} of {sum(experts.n_experts)} experts (in {layers} of "
-            f"{len(unrouted)} layers) are sent no token of the calibration text by their router: "
+            f"{plural(len(unrouted), 'layer')}) are sent no token of the calibration text by their router: "
             "llama.cpp quantized them as if all inputs mattered alike"
         )
 

@@ -26,6 +26,7 @@ from babelbits.recipes.fit import unfit
 from babelbits.recipes.loading import not_loadable
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
+from babelbits.words import agreeing, plural
 
 PROMISE = 0.99
 """Least share of the weights that a recipe means which a variant must hold quantized."""
@@ -181,7 +182,7 @@ def notes_of(scope: Scope) -> Iterator[str]:
         names = [name for name, other in scope.left.items() if other == reason]
         share = sum(map(scope.n_weights, names)) / total
         if reason not in (HEAD, OUTSIDE):
-            layers = "1 layer is" if len(names) == 1 else f"{len(names)} layers are"
+            layers = f"{plural(len(names), 'layer')} {agreeing(len(names), 'is', 'are')}"
             yield (
                 f"{layers} not quantized ({share:.2%} of the weights of linear layers; "
                 f"'{names[0]}' first): {reason}"

@@ -15,6 +15,7 @@ from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.votes import Verdict, Vote
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import read_jsonl, read_text
+from babelbits.words import plural
 
 _SHOWN = 3
 """Rows that an error names."""
@@ -116,7 +117,7 @@ def _refuse_if_most(left_out: Sequence[Unreadable], *, n_rows: int, path: Path) 
     if 2 * len(left_out) <= n_rows:
         return
     raise TaskError(
-        f"{len(left_out)} of {n_rows} judgments cannot be used: "
+        f"{len(left_out)} of {plural(n_rows, 'judgment')} cannot be used: "
         + "; ".join(f"{one.where}: {one.what}" for one in left_out[:_SHOWN]),
         where=str(path),
         hint="give the pairs file that these judgments were collected on; a table must say which "

@@ -34,6 +34,7 @@ from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
 from babelbits.study.rehearsal.results import NO_ROOM, Check, Depth, Fault
+from babelbits.words import agreeing, plural
 
 _WINDOWS, _LONGEST = 4, 48
 _EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
@@ -575,7 +576,7 @@ def _same_modules(meant: scope.Scope, found: frozenset[str], what: str) -> None:
     if extra:
         reason = meant.left.get(extra[0])
         raise Failed(
-            f"the {what} of {len(extra)} layers are quantized that the recipe leaves, "
+            f"the {what} of {plural(len(extra), 'layer')} {agreeing(len(extra), 'is', 'are')} quantized that the recipe leaves, "
             f"'{extra[0]}' first" + (f" ({reason})" if reason else "")
         )
 

@@ -14,6 +14,7 @@ from babelbits.study.rehearsal.parent import rehearse_variants
 from babelbits.study.rehearsal.results import Result
 from babelbits.study.spec import BASELINE
 from babelbits.study.steps import Plan
+from babelbits.words import agreeing, plural
 
 _ELSEWHERE = {
     "none": "another model",
@@ -70,7 +71,7 @@ def refuse(results: Sequence[Result], *, model: str) -> None:
     if not failed:
         return
     works = [r.label for r in results if r.outcome == "works" and r.recipe != BASELINE]
-    count = "1 variant does" if len(failed) == 1 else f"{len(failed)} variants do"
+    count = f"{plural(len(failed), 'variant')} {agreeing(len(failed), 'does', 'do')}"
     lines = [line for result in failed for line in (_fault(result), f"  {_way_out(result)}")]
     if works:
         lines.append(f"these variants of the study work: {', '.join(works)}")
