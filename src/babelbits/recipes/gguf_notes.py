@@ -27,11 +27,8 @@ def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> 
     """Of an importance matrix: what it says nothing of."""
     if without_data:
         named = ", ".join(without_data[:_NAMED])
-        more = (
-            f" and {plural(len(without_data) - _NAMED, 'other')}"
-            if len(without_data) > _NAMED
-            else ""
-        )
+        left = len(without_data) - _NAMED
+        more = f" and {plural(left, 'other')}" if left > 0 else ""
         yield (
             f"the importance matrix has no data for {named}{more}: llama.cpp quantized them as if "
             "all inputs mattered alike"
@@ -41,8 +38,8 @@ def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> 
         layers = sum(1 for one in unrouted if one)
         yield (
             f"{sum(unrouted)} of {sum(experts.n_experts)} experts (in {layers} of "
-            f"{plural(len(unrouted), 'layer')}) are sent no token of the calibration text by their router: "
-            "llama.cpp quantized them as if all inputs mattered alike"
+            f"{plural(len(unrouted), 'layer')}) are sent no token of the calibration text by their "
+            "router: llama.cpp quantized them as if all inputs mattered alike"
         )
 
 

@@ -576,8 +576,9 @@ def _same_modules(meant: scope.Scope, found: frozenset[str], what: str) -> None:
     if extra:
         reason = meant.left.get(extra[0])
         raise Failed(
-            f"the {what} of {plural(len(extra), 'layer')} {agreeing(len(extra), 'is', 'are')} quantized that the recipe leaves, "
-            f"'{extra[0]}' first" + (f" ({reason})" if reason else "")
+            f"the {what} of {plural(len(extra), 'layer')} {agreeing(len(extra), 'is', 'are')} "
+            f"quantized that the recipe leaves, '{extra[0]}' first"
+            + (f" ({reason})" if reason else "")
         )
 
 
