@@ -25,7 +25,8 @@ PROBE = HERE / "src" / "babelbits" / "llamacpp" / "probe.py"
 REQUIREMENT = pinned("llama-cpp-python")
 FOLDER_VARIABLE = "LLAMA_CPP_LIB_PATH"
 CPU_SECONDS = 250
-"""What compiling takes, over all cores; measured on an AMD EPYC (Zen 4) with GCC 12."""
+"""What compiling takes, over all cores: an estimate, 360 s measured for a whole installation (AMD
+EPYC, Zen 4, GCC 12) less what pip takes."""
 
 _LIBRARIES = ("libllama.*", "libggml*.*")
 _TOLD = 15
