@@ -18,11 +18,12 @@ from zoo.mtp import add_prediction_block
 from zoo.vocabularies import Vocabulary, train
 from zoo.weights import randomize
 
-ZOO: dict[str, Architecture] = {
-    entry.name: entry
+ENTRIES: tuple[Architecture, ...] = tuple(
+    entry
     for family in (llamas, mistrals, gemmas, qwens, mixtures, hybrids, classics)
     for entry in family.ARCHITECTURES
-}
+)
+ZOO: dict[str, Architecture] = {entry.name: entry for entry in ENTRIES}
 
 
 def names(*, having: str = "") -> list[str]:

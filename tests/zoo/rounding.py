@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 _LEFT = re.compile(
-    r"lm_head|embed|router|(^|\.)gate\.weight|shared_expert_gate|dt_proj|conv1?d?\.weight|A_log|"
+    r"lm_head|embed_out|router|(^|\.)gate\.weight|shared_expert_gate|dt_proj|conv1?d?\.weight|A_log|"
     r"vision|visual|multi_modal|patch"
 )
 """Of the names of weights: what no recipe quantizes."""
@@ -17,7 +17,10 @@ _TRANSPOSED = ("GptOssExperts", "Llama4TextExperts", "Conv1D")
 
 
 def round_linear(model: Any, *, bits: int, group: int | None = None) -> int:
-    """Round all linear layers of the text model in place; the number of weights rounded."""
+    """Round all linear layers of the text model in place; the number of weights rounded.
+
+    Layers whose inputs the group does not divide stay as they are.
+    """
     import torch
 
     total = 0
@@ -29,6 +32,8 @@ def round_linear(model: Any, *, bits: int, group: int | None = None) -> int:
             if weight.ndim < 2 or not linear or "Conv1d" in kind or _LEFT.search(name):
                 continue
             turned = weight.transpose(-1, -2) if kind in _TRANSPOSED else weight
+            if group is not None and turned.shape[-1] % group:
+                continue
             turned.copy_(_rounded(turned.contiguous(), bits=bits, group=group))
             total += weight.numel()
     return total
