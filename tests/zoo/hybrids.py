@@ -130,7 +130,13 @@ def _granite4(n_layers: int, *, experts: int) -> JSON:
 _HYBRID = frozenset({"hybrid"})
 ARCHITECTURES = (
     Architecture(
-        name="bamba", models="Bamba", config=_bamba, tokenizer="llama3", n_layers=3, notes=_HYBRID
+        name="bamba",
+        models="Bamba",
+        config=_bamba,
+        tokenizer="llama3",
+        n_layers=3,
+        multiple=64,
+        notes=_HYBRID,
     ),
     Architecture(
         name="falcon-h1",

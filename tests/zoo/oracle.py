@@ -1,7 +1,8 @@
 """What a checkpoint says, by one plain forward pass of transformers a sequence.
 
-No cache, no batch, no padding, attention written out ("eager"), float32: nothing that an engine may
-do faster is done here. Tokens are made as lm-evaluation-harness makes them for causal models.
+No cache, no batch, no padding, attention and experts written out ("eager"), float32: nothing that
+an engine may do faster is done here. Tokens are made as lm-evaluation-harness makes them for causal
+models.
 """
 
 from collections.abc import Collection
@@ -79,7 +80,11 @@ def _load(folder: Path) -> Any:
     else:
         auto = AutoModelForCausalLM
     model, report = auto.from_pretrained(
-        folder, dtype="float32", attn_implementation="eager", output_loading_info=True
+        folder,
+        dtype="float32",
+        attn_implementation="eager",
+        experts_implementation="eager",
+        output_loading_info=True,
     )
     assert not report["missing_keys"], report["missing_keys"]
     return model.eval()

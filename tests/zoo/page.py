@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from babelbits.study.rehearsal import Result
+from babelbits.study.rehearsal import Fault, Result
 from zoo.build import ZOO, names
 from zoo.recipes import COLUMNS, engine_of
 
@@ -74,22 +74,30 @@ def _mark(result: Result | None) -> str:
 
 
 def _reasons(results: Mapping[tuple[str, str], Result]) -> str:
-    """One item a reason, with the architectures and recipes that it holds for."""
-    held: dict[tuple[str, str | None, str], dict[str, list[str]]] = {}
+    """One item a kind of fault, with its first words and where it is met; numbers do not count."""
+    faults: dict[tuple[str, tuple[str, str]], Fault] = {}
+    places: dict[tuple[str, tuple[str, str]], dict[str, list[str]]] = {}
     for (name, column), result in sorted(results.items()):
-        if result.fault is None:
-            continue
-        key = (result.fault.what, result.fault.hint, _MARKS[result.outcome])
-        held.setdefault(key, defaultdict(list))[name].append(column)
-    items = []
-    for (what, hint, mark), where in held.items():
-        places = "; ".join(
-            f"{name} ({', '.join(f'`{column}`' for column in _in_order(columns))})"
-            for name, columns in where.items()
-        )
-        advice = f" Way out: {hint}." if hint else ""
-        items.append(f"- **{mark}**, {places}: {_plain(what)}.{advice}\n")
-    return "".join(sorted(items))
+        if result.fault is not None:
+            key = (_MARKS[result.outcome], result.fault.kind)
+            faults.setdefault(key, result.fault)
+            places.setdefault(key, defaultdict(list))[name].append(column)
+    return "".join(
+        f"- **{mark}**, {_list(places[mark, kind])}: {_sentence(fault)}\n"
+        for (mark, kind), fault in faults.items()
+    )
+
+
+def _list(places: Mapping[str, list[str]]) -> str:
+    return "; ".join(
+        f"{name} ({', '.join(f'`{column}`' for column in _in_order(columns))})"
+        for name, columns in places.items()
+    )
+
+
+def _sentence(fault: Fault) -> str:
+    advice = f" Way out: {_plain(fault.hint)}." if fault.hint else ""
+    return f"{_plain(fault.what)}.{advice}"
 
 
 def _in_order(columns: list[str]) -> list[str]:
@@ -98,5 +106,11 @@ def _in_order(columns: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text of a library without what Markdown would read in it."""
-    return text.rstrip(".").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    """Text of a library without what Markdown would read in it, and without this machine's home."""
+    return (
+        text.rstrip(".")
+        .replace(str(Path.home()), "~")
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("*", "\\*")
+    )
