@@ -310,11 +310,19 @@ def _is_gelu(module: Any) -> bool:
     return "gelu" in type(module).__name__.casefold()
 
 
+def has_gelu(model: Any) -> bool:
+    """Whether a model computes GELU somewhere, which llama.cpp reads from a table on a CPU."""
+    return _names_gelu(model) or any(map(_is_gelu, model.modules()))
+
+
 def _has_hidden_gelu(model: Any) -> bool:
     """Whether the config names GELU and no module of the model is one."""
+    return _names_gelu(model) and not any(map(_is_gelu, model.modules()))
+
+
+def _names_gelu(model: Any) -> bool:
     text = model.config.get_text_config().to_dict()
-    named = any("gelu" in str(value).casefold() for key, value in text.items() if "act" in key)
-    return named and not any(map(_is_gelu, model.modules()))
+    return any("gelu" in str(value).casefold() for key, value in text.items() if "act" in key)
 
 
 # --- memory --------------------------------------------------------------------------------------

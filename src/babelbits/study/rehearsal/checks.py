@@ -28,6 +28,7 @@ from babelbits.llamacpp import gguf_file
 from babelbits.recipes import scope
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, Value
+from babelbits.recipes.gguf_compare import has_gelu
 from babelbits.recipes.make import make
 from babelbits.records import Failure
 from babelbits.study.rehearsal import comparing, samples
@@ -453,7 +454,7 @@ class Rehearsal:
             differences += list(np.abs(np.subtract(one.logprobs, other.logprobs)))
         mean = float(np.mean(differences))
         dtype = str(self.baseline().loaded.dtype).removeprefix("torch.")
-        tolerance = _SAME_NATS[_has_table(self.baseline().loaded.model)]
+        tolerance = _SAME_NATS[has_gelu(self.baseline().loaded.model)]
         if dtype != "float32" or engine.identity.dtype != "float32":
             tolerance = 0.05
         if not mean <= tolerance:
@@ -606,10 +607,3 @@ def _count(shape: Sequence[int]) -> int:
     for size in shape:
         total *= size
     return total
-
-
-def _has_table(model: Any) -> bool:
-    """Whether llama.cpp reads the model's activation function from a table."""
-    text = model.config.get_text_config()
-    names = ("hidden_act", "hidden_activation", "activation_function")
-    return any("gelu" in str(getattr(text, name, "")) for name in names)
