@@ -78,13 +78,13 @@ def run_killed(
             child.send_signal(signal.SIGKILL)
         talk = child.communicate()[1]
         check_nothing_was_rewritten(before, journals(folder))
-        said = re.search(r"computed (\d+) items", talk)
+        said = re.search(r"computed ([\d,]+) items?", talk)
         sessions.append(
             Session(
                 killed=child.returncode == -signal.SIGKILL,
                 recorded_before=had,
                 recorded_after=recorded_items(folder, smoke=smoke, early=early),
-                computed=int(said[1]) if said else None,
+                computed=int(said[1].replace(",", "")) if said else None,
             )
         )
         if not sessions[-1].killed:

@@ -144,7 +144,7 @@ def test_a_worker_that_is_killed_costs_its_cell_and_nothing_else(
     child = start(study, "--workers", "2")
     talk = child.communicate(timeout=300)[1]
     assert child.returncode == ExitCode.DONE, talk
-    assert f"computed {1200 - kept} items" in talk
+    assert f"computed {1200 - kept:,} items" in talk
     check_nothing_was_rewritten(before, journals(tmp_path / "run"))
 
 
@@ -169,7 +169,7 @@ def test_workers_end_with_a_killed_run_and_the_next_one_resumes(
     child = start(study)
     talk = child.communicate(timeout=300)[1]
     assert child.returncode == ExitCode.DONE, talk
-    assert f"computed {1200 - kept} items" in talk
+    assert f"computed {1200 - kept:,} items" in talk
 
 
 @pytest.mark.slow

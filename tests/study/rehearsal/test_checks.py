@@ -66,9 +66,8 @@ def test_what_is_right_works(rehearsal: Callable[[str], Rehearsal], name: str, r
 def test_what_is_right_works_in_llama_cpp(
     rehearsal: Callable[[str], Rehearsal], llama_cpp: Any, name: str, recipe: str
 ) -> None:
-    fault, notes = rehearsal(name).rehearse(variant(recipe))
+    fault, _ = rehearsal(name).rehearse(variant(recipe))
     assert fault is None
-    assert any("GGUF in float32" in note for note in notes) == (recipe == "gguf")
 
 
 def test_a_miniature_of_a_multimodal_model_keeps_its_tower(
@@ -227,7 +226,7 @@ def test_a_prompt_without_what_is_asked_is_found(zoo: Callable[..., Path], tmp_p
     base.mkdir()
     for file in zoo("llama3").iterdir():
         (base / file.name).symlink_to(file)
-    (base / "chat_template.jinja").write_text("{{ messages[0]['content'][0]['text'] }}")
+    (base / "chat_template.jinja").write_text("User: {{ 'ask' }}")
     one = Rehearsal(
         base=base, place=tmp_path / "place", depth="one period", settings=CPU, chat=True
     )
