@@ -18,7 +18,7 @@ from babelbits.engines.loading import load
 from babelbits.errors import BabelbitsError
 from babelbits.recipes.make import make
 from babelbits.records import ScoreRequest, TextRequest
-from zoo.build import ZOO, names
+from zoo.build import ZOO, tested
 from zoo.matrix import PAGE
 from zoo.oracle import Oracle
 from zoo.page import read_marks
@@ -27,7 +27,7 @@ from zoo.rounding import round_linear
 
 TOLERANCE = 1e-4
 QUICK = ("qwen2", "mixtral")
-ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names()]
+ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in tested()]
 TEXT = "मेरी दादी हर शनिवार को रोटी पकाती हैं. Die Oma backt jeden Samstag 12 Brote."
 ASKED = [ScoreRequest(context=TEXT, continuation=c) for c in (" A", " die Oma", " 我的奶奶")]
 
@@ -86,7 +86,7 @@ def uses_gelu(model: Any) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", tested())
 def test_gguf_files_in_float32_score_like_the_checkpoint_or_are_refused(
     name: str, zoo: Callable[..., Path], tmp_path: Path, llama_cpp: Any
 ) -> None:

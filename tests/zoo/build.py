@@ -6,6 +6,7 @@ tokenizer is trained on real texts (`vocabularies`). A checkpoint takes a second
 """
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,22 @@ ZOO: dict[str, Architecture] = {entry.name: entry for entry in ENTRIES}
 def names(*, having: str = "") -> list[str]:
     """Names of all architectures, or of those with a note such as 'moe', in the table's order."""
     return sorted(name for name, entry in ZOO.items() if not having or having in entry.notes)
+
+
+_REPRESENTATIVE = (
+    *("llama3", "llama32-tied", "eurollm", "qwen2", "qwen3", "cohere2", "mistral-swa", "apertus"),
+    *("gemma2", "gemma3-mm", "gemma3n-text", "gemma4-text", "mistral3-mm", "llama4-text"),
+    *("mixtral", "qwen3-moe", "gpt-oss", "deepseek-v3", "granite4", "jamba", "lfm2"),
+    *("qwen3.5-vl", "qwen3-next", "falcon-h1", "gpt2", "bloom", "falcon", "phi3", "xglm", "olmo2"),
+)
+"""At least one of each kind of attention, experts, state, position, tokenizer and linear layer."""
+
+
+def tested() -> list[str]:
+    """Names for the long tests: one of each kind, or all with BABELBITS_ZOO=all."""
+    if os.environ.get("BABELBITS_ZOO") == "all":
+        return names()
+    return [name for name in names() if name in _REPRESENTATIVE]
 
 
 def build(
