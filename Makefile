@@ -34,7 +34,7 @@ install: $(VENV)/.run-installed ## Install what runs studies into .venv
 install-dev: $(VENV)/.dev-installed ## Install what tests them, too
 
 demo: install ## Install, run the demo study, print the report's path
-	$(BIN)/babelbits demo --folder "$(DEMO_FOLDER)"
+	$(BIN)/babelbits demo --folder "$(DEMO_FOLDER)" $(DEMO_ARGS)
 
 test: lint types unit ## Install, lint, type-check, test
 
