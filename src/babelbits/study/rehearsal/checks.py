@@ -45,8 +45,9 @@ _ROUGH = {"llm.int8": 0.15, "nf4": 0.06, "k-quant": 0.15}
 _SAME_NATS = {False: 2e-4, True: 2e-3}
 """Mean difference of log-probabilities a token between engines, without and with a GELU table."""
 _EAGER = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
-_SHARED_NATS, _SHARED_ROUGHLY = 1e-3, 0.5
-"""Largest difference of a score between the shared and the plain path, nats."""
+_SHARED_NATS, _SHARED_LLAMA, _SHARED_ROUGHLY = 1e-3, 1e-2, 0.5
+"""Largest difference of a score between the shared and the plain path, nats: in transformers and
+float32; in llama.cpp, whose products depend on the number of rows; and where inputs are rounded."""
 _REACTIONS, _REACTIONS_OF_SCORE = 4, 20
 """How many times a model's own reaction to 8-bit inputs may be seen where kernels round."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
@@ -500,7 +501,8 @@ class Rehearsal:
         scores = [_scores_of(one.score(questions)) for one in (engine, plain)]
         apart = max(abs(a - b) for a, b in zip(*scores, strict=True))
         roughly = max(_SHARED_ROUGHLY, _REACTIONS_OF_SCORE * self._reaction().nats)
-        if not apart <= (_SHARED_NATS if exact else roughly):
+        finely = _SHARED_LLAMA if type(engine).__name__ == "LlamaEngine" else _SHARED_NATS
+        if not apart <= (finely if exact else roughly):
             raise Failed(
                 f"scores behind a shared beginning differ by {apart:.2g} nats from those of "
                 "whole texts"
