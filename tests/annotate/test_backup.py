@@ -106,7 +106,7 @@ def test_what_would_be_lost_or_is_another_campaigns_is_refused(tmp_path: Path) -
     back_up(one, tmp_path / "one.backup")
     with pytest.raises(StoreError, match="backup of another campaign"):
         restore(one, tmp_path / "other.backup", overwrite=True)
-    with pytest.raises(StoreError, match="holds 1 answers, which a restore overwrites"):
+    with pytest.raises(StoreError, match="holds 1 answer, which a restore overwrites"):
         restore(one, tmp_path / "one.backup", overwrite=False)
     (tmp_path / "no.backup").write_text("votes")
     with pytest.raises(StoreError):
