@@ -75,7 +75,7 @@ def llama_cpp() -> Any:
     from babelbits.errors import BabelbitsError
     from babelbits.llamacpp import converter, gguf_file, library
 
-    in_ci = os.environ.get("CI") == "true"
+    in_ci = bool(os.environ.get("BABELBITS_CI"))
     try:
         loaded = library.load()
         gguf_file.package()

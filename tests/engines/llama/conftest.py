@@ -17,7 +17,7 @@ from gguf_models import write_llama
 @pytest.fixture(scope="session")
 def needs_llama_cpp() -> None:
     """Skips where llama.cpp is not installed, save in CI, where that is a failure."""
-    if library.version() is None and os.environ.get("CI", "").lower() != "true":
+    if library.version() is None and not os.environ.get("BABELBITS_CI"):
         pytest.skip("llama-cpp-python is not installed: pip install 'babelbits[gguf]'")
 
 
