@@ -162,6 +162,23 @@ def test_a_loader_that_spoils_one_layer_is_found(
     assert rehearse_spoilt(rehearsal("llama3"), "w8").check == "weights"
 
 
+@pytest.mark.parametrize("recipe", ["nf4", "llm-int8"])
+def test_one_spoilt_layer_of_a_hybrid_is_found(
+    rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    """Granite 4's logits move by a seventh when it is quantized: only its layers can tell."""
+
+    def spoil(engine: Any) -> None:
+        layer = engine.loaded.model.get_submodule("model.layers.0.shared_mlp.output_linear")
+        layer.register_forward_hook(lambda _module, _given, output: 1.05 * output)
+
+    assert rehearsal("granite4").rehearse(variant(recipe))[0] is None
+    spoilt(monkeypatch, spoil, only="bitsandbytes")
+    fault = rehearse_spoilt(rehearsal("granite4"), recipe)
+    assert fault.check == "weights"
+    assert "shared_mlp.output_linear" in fault.what
+
+
 def test_inputs_that_stay_as_they_are_are_found(
     rehearsal: Callable[[str], Rehearsal], monkeypatch: pytest.MonkeyPatch
 ) -> None:

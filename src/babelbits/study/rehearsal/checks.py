@@ -42,6 +42,8 @@ _EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
 """Largest relative difference of logits from the dequantized weights', by the engine's dtype."""
 _ROUGH = {"llm.int8": 0.15, "nf4": 0.06, "k-quant": 0.15}
 """The same where a kernel rounds more than its format says."""
+_ROUGH_LAYER = {"llm.int8": 0.03, "nf4": 0.03}
+"""The same of one layer on the inputs that it is given: inputs are rounded to 8 bits or bfloat16."""
 _SAME_NATS = {False: 2e-4, True: 2e-3}
 """Mean difference of log-probabilities a token between engines, without and with a GELU table."""
 _EAGER = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
@@ -350,12 +352,14 @@ class Rehearsal:
         else:
             _same_modules(meant, inputs, "inputs")
         self._begin("weights")
-        self._weights(engine, folder, variant)
+        self._weights(engine, folder, variant, names=sorted(weights))
         if variant.info.activation_bits is not None and variant.info.method != "llm.int8":
             self._begin("activations")
             self._activations(model, sorted(inputs), variant)
 
-    def _weights(self, engine: Any, folder: Path, variant: Variant) -> None:
+    def _weights(
+        self, engine: Any, folder: Path, variant: Variant, *, names: Sequence[str]
+    ) -> None:
         """Check 2, with the inputs of layers as they are computed."""
         plain, _ = read_plain(folder)
         twin = comparing.plain_twin(
@@ -363,13 +367,15 @@ class Rehearsal:
         )
         comparing.same_attention(twin, engine.loaded.model)
         expected = comparing.logits_of(twin, self._windows)
+        if variant.info.method in _ROUGH_LAYER:
+            self._layers(engine.loaded.model, twin, names, bound=_ROUGH_LAYER[variant.info.method])
         del twin
         with comparing.inputs_as_computed(engine.loaded.model):
             found = comparing.logits_of(engine.loaded.model, self._windows)
         difference = comparing.relative_difference(found, expected)
         tolerance = self._tolerance(_EXACT, engine)
         if variant.info.method in _ROUGH:
-            rough = _REACTIONS * self._reaction().relative
+            rough = _REACTIONS * self._reaction().relative  # each layer was looked at by itself
             tolerance = max(tolerance, _ROUGH[variant.info.method], rough)
         if difference > tolerance:
             raise Failed(
@@ -380,6 +386,16 @@ class Rehearsal:
         if changed == 0:
             raise Failed("quantizing changed nothing")
         self.notes.append(f"quantizing changed the miniature's logits by {changed:.1%}")
+
+    def _layers(self, model: Any, twin: Any, names: Sequence[str], *, bound: float) -> None:
+        """Check 2, layer by layer, where a kernel rounds more than its format says."""
+        found = comparing.weight_differences(model, twin, names, self._windows)
+        worst = max(found, key=lambda name: found[name], default=None)
+        if worst is not None and not found[worst] <= bound:
+            raise Failed(
+                f"the loaded variant is not the dequantized file: outputs of '{worst}' differ by "
+                f"{found[worst]:.1%} from those of its dequantized weights"
+            )
 
     def _activations(self, model: Any, names: Sequence[str], variant: Variant) -> None:
         """Check 2, layer by layer: outputs are those of quantized inputs."""

@@ -147,20 +147,31 @@ def plain_twin(
 def _with_weights(model: Any, plain: Mapping[str, Any], *, where: Path) -> Any:
     """The base with its experts one by one, and every weight that the files have in its place."""
     import torch
+    from transformers.core_model_loading import rename_source_key
 
     from babelbits.formats.linear import plain as as_linear
     from babelbits.formats.linear import unfuse
 
+    renamings = _renamings(model)
     as_linear(model, conv1d=True)
     unfuse(model)
     own = dict(model.named_parameters()) | dict(model.named_buffers())
     with torch.no_grad():
         for name, tensor in plain.items():
-            target = _find(name, own)
+            target = _find(name, own) or _find(rename_source_key(name, renamings, [])[0], own)
             if target is None or own[target].shape != tensor.shape:
                 raise ModelError(f"no module of the model is called '{name}'", where=str(where))
             own[target].copy_(tensor)
     return model.eval()
+
+
+def _renamings(model: Any) -> list[Any]:
+    """How transformers calls weights that files of this architecture call otherwise."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightRenaming
+
+    found = get_model_conversion_mapping(model)
+    return [one for one in found if isinstance(one, WeightRenaming)]
 
 
 def _find(name: str, own: Mapping[str, Any]) -> str | None:
@@ -219,31 +230,90 @@ def layer_differences(
         By layer that was called: the relative difference from inputs quantized by our own
         arithmetic, and that from inputs left as they are.
     """
+    return {
+        name: _differences(model.get_submodule(name), given, found, kind=kind)
+        for name, (given, found) in _calls(model, names, windows[:1]).items()
+    }
+
+
+def weight_differences(
+    model: Any, twin: Any, names: Sequence[str], windows: Sequence[Sequence[int]]
+) -> dict[str, float]:
+    """How far each layer's outputs are from those of dequantized weights on the same inputs.
+
+    Layer by layer a kernel's rounding stays as small as it is; through a recurrent state or a
+    router it grows until nothing can be told from it.
+
+    Parameters
+    ----------
+    model
+        A loaded variant.
+    twin
+        The model with its dequantized weights, which has layers of the same names.
+    names : sequence of str
+        Quantized layers; those that the twin calls otherwise are left out.
+    windows : sequence of token ids
+        What to run.
+
+    Returns
+    -------
+    dict
+        Relative difference by layer that was called.
+    """
+    import torch
+
+    modules = dict(twin.named_modules())
+    known = [name for name in names if isinstance(modules.get(name), torch.nn.Linear)]
+    return {
+        name: _difference(modules[name], given, found)
+        for name, (given, found) in _calls(model, known, windows).items()
+    }
+
+
+def _calls(
+    model: Any, names: Sequence[str], windows: Sequence[Sequence[int]]
+) -> dict[str, tuple[Any, Any]]:
+    """By layer that was called: its inputs and its outputs, a row a token, float32."""
+    import torch
+
     seen: dict[str, list[tuple[Any, Any]]] = {name: [] for name in names}
     handles = [
         model.get_submodule(name).register_forward_hook(
-            lambda _module, given, output, name=name: seen[name].append((given[0], output))
+            lambda _module, given, output, name=name: seen[name].append(
+                (given[0], output.clone())  # Llama 4 adds its experts to it in place
+            )
         )
         for name in names
     ]
     try:
-        logits_of(model, windows[:1])
+        logits_of(model, windows)
     finally:
         for handle in handles:
             handle.remove()
     return {
-        name: _differences(model.get_submodule(name), calls, kind=kind)
+        name: (
+            torch.cat([given.reshape(-1, given.shape[-1]) for given, _ in calls]).float(),
+            torch.cat([found.reshape(-1, found.shape[-1]) for _, found in calls]).float(),
+        )
         for name, calls in seen.items()
         if any(given.numel() for given, _ in calls)
     }
 
 
-def _differences(layer: Any, calls: Sequence[tuple[Any, Any]], *, kind: str) -> tuple[float, float]:
+def _difference(layer: Any, given: Any, found: Any) -> float:
     import torch
 
     with torch.inference_mode():
-        given = torch.cat([one.reshape(-1, one.shape[-1]) for one, _ in calls]).float()
-        found = torch.cat([one.reshape(-1, one.shape[-1]) for _, one in calls]).float()
+        expected = torch.nn.functional.linear(
+            given, layer.weight.float(), None if layer.bias is None else layer.bias.float()
+        )
+        return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+
+
+def _differences(layer: Any, given: Any, found: Any, *, kind: str) -> tuple[float, float]:
+    import torch
+
+    with torch.inference_mode():
         weight = layer.weight.float()
         bias = 0 if layer.bias is None else layer.bias.float()
         quantized = _fake(given, kind=kind) @ weight.T + bias
