@@ -43,7 +43,7 @@ _EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
 _ROUGH = {"llm.int8": 0.15, "nf4": 0.06, "k-quant": 0.15}
 """The same where a kernel rounds more than its format says."""
 _ROUGH_LAYER = {"llm.int8": 0.03, "nf4": 0.03}
-"""The same of one layer on the inputs that it is given: inputs are rounded to 8 bits or bfloat16."""
+"""The same of one layer on its own inputs, which are rounded to 8 bits or bfloat16."""
 _SAME_NATS = {False: 2e-4, True: 2e-3}
 """Mean difference of log-probabilities a token between engines, without and with a GELU table."""
 _EAGER = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
