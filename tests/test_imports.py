@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "suggest",
     "quiet",
+    "children",
     "words",
     "records",
     "languages",

@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from babelbits.children import end_with_parent
+
 _LAYER_KINDS = {"full_attention": "attention", "linear_attention": "mamba"}
 """What transformers 5 calls the layers of Granite 4, and what the converter looks for."""
 
@@ -80,4 +82,5 @@ def rename(settings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(*sys.argv[1:])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from babelbits.children import lifeline
 from babelbits.errors import RecipeError
 from babelbits.formats.own_code import brings_code, refuse_code
 from babelbits.llamacpp import converter
@@ -56,7 +57,10 @@ def convert(
     fallback = pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
     trust = "trusted" if trust_remote_code and brings_code(base) else ""
     what = [fallback, name or "", trust, str(base), "--outfile", str(out), "--outtype", kind]
-    child = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
+    with lifeline() as alive:
+        child = subprocess.run(
+            [*command, *what], stdin=alive, capture_output=True, text=True, check=False
+        )
     if child.returncode == 0 and out.is_file():
         return
     try:

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from babelbits.children import end_with_parent
 from babelbits.engines.base import EngineSettings
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
@@ -129,4 +130,5 @@ def _calibration(fields: JSON | None) -> CalibrationSpec | None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(Path(sys.argv[1]))

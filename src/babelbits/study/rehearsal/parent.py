@@ -13,12 +13,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from babelbits.children import lifeline
 from babelbits.engines.base import EngineSettings
 from babelbits.llamacpp import library
 from babelbits.recipes.catalogue import RECIPES
@@ -302,10 +303,11 @@ class _Child:
         self.stage: Any = None
         """The check that it was last at."""
         self._stuck = False
+        self._alive = ExitStack()
         with log.open("wb") as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", MODULE, str(job)],
-                stdin=subprocess.DEVNULL,
+                stdin=self._alive.enter_context(lifeline()),
                 stdout=subprocess.PIPE,
                 stderr=said,
                 env={**os.environ, "PYTHONFAULTHANDLER": ""},  # which would have the last word
@@ -356,6 +358,7 @@ class _Child:
 
     def end(self) -> None:
         """Leave no process behind."""
+        self._alive.close()
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
