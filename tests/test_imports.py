@@ -35,6 +35,7 @@ ROOMS = (
     "annotate",
     "report",
     "cli",
+    "__main__",
 )
 """A room may import those to its left."""
 

@@ -177,3 +177,10 @@ def test_help_lists_every_command_once_under_a_heading(capsys: pytest.CaptureFix
     listed = re.findall(r"^  (\w+) {2,}\S", out[out.index("Run a study:") :], re.MULTILINE)
     assert listed == list(main.COMMANDS)
     assert all(f"\n{title}:\n" in out for title in main.SECTIONS)
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "babelbits", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("babelbits ")

@@ -196,7 +196,7 @@ def test_a_table_without_pairs_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_a_file_in_which_nobody_judged_anything_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "votes.jsonl").write_text("")
-    with pytest.raises(StudyError, match="nobody judged a pair"):
+    with pytest.raises(StudyError, match="has a vote yet"):
         CliRunner().invoke(votes, [str(tmp_path / "votes.jsonl"), str(run)], catch_exceptions=False)
     assert load_run(run).voices is None
 

@@ -55,7 +55,7 @@ def votes(
     """  # noqa: D301  click wants the control character
     from babelbits.cli.report import locate
     from babelbits.judge.book import write_people
-    from babelbits.judge.casting import IDENTICAL
+    from babelbits.judge.casting import IDENTICAL, UNKNOWN
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
@@ -63,13 +63,19 @@ def votes(
     given = [vote for vote in found if IDENTICAL not in vote.reasons]
     if not given:
         raise StudyError(
-            "nobody judged a pair in this file", where=str(file), hint="come back when somebody has"
+            "no pair in this file has a vote yet",
+            where=str(file),
+            hint="export it again after voting",
         )
     parent = folder / ("smoke" if is_smoke else "") / "judgments"
     write_people(parent, found, name=name, origin=origin, simulated=simulated)
     judges, languages = ({getattr(one, name) for one in given} for name in ("judge", "language"))
+    known = len(judges - {UNKNOWN})
+    who = plural(known, "rater") if known else "unknown raters"
+    if 0 < known < len(judges):
+        who += " and of unknown ones"
     say(
-        f"{plural(len(given), 'vote')} of {plural(len(judges), 'rater')} in "
+        f"{plural(len(given), 'vote')} of {who} in "
         f"{plural(len(languages), 'language')} {agreeing(len(given), 'stands', 'stand')} beside "
         f"the run as '{name}'; `babelbits report {run}` shows them"
     )
