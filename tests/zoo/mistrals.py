@@ -206,7 +206,11 @@ ARCHITECTURES = (
         tokenizer="cohere",
     ),
     Architecture(
-        name="cohere-qknorm", models="Command R+", config=_cohere(qk_norm=True), tokenizer="cohere"
+        name="cohere-qknorm",
+        models="Command R+",
+        config=_cohere(qk_norm=True),
+        tokenizer="cohere",
+        published_layers=64,  # from which llama.cpp knows that queries and keys have norms
     ),
     Architecture(
         name="cohere2",

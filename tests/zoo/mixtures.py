@@ -265,6 +265,7 @@ ARCHITECTURES = (
         models="DeepSeek V2 and V2 Lite",
         config=_deepseek_v2,
         tokenizer="deepseek-v3",
+        published_layers=27,  # by which llama.cpp knows that queries are not compressed
         notes=_DEEPSEEK,
     ),
     Architecture(
