@@ -6,7 +6,8 @@
 
 Raters are coroutines of one process that open their link, agree, and vote without thinking; server
 and raters share the machine, so latencies are those of a machine that does nothing but vote. What
-the database holds afterwards is held against what raters were told.
+the database holds afterwards is held against what raters were told. Half-way
+through the kills the database is lost, and a backup of what the killed server had left is restored.
 """
 
 import argparse
@@ -95,6 +96,8 @@ def kill_test(folder: Path, options: argparse.Namespace) -> None:
         server.send_signal(signal.SIGKILL)
         server.wait()
         killed += 1
+        if killed == options.kills // 2:
+            load.lose_and_restore(folder)
         server = load.start_server(folder, port)
         load.wait_until_up(port, server)
     worker.join()

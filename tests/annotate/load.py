@@ -20,7 +20,8 @@ from pathlib import Path
 import httpx
 from sqlalchemy import select
 
-from babelbits.annotate.folder import Campaign
+from babelbits.annotate.backup import back_up, restore
+from babelbits.annotate.folder import Campaign, open_campaign
 from babelbits.annotate.models import event, showing, slot, unit
 
 _PAGE = re.compile(r'data-pair="([^"]+)" data-revision="(\d+)" data-csrf="([^"]+)"')
@@ -60,6 +61,17 @@ def wait_until_up(port: int, server: "subprocess.Popen[bytes]") -> None:
         except OSError:
             time.sleep(0.05)
     raise TimeoutError("the server did not come up")
+
+
+def lose_and_restore(folder: Path) -> None:
+    """Back up what a kill left on the disk, lose the database, restore the backup."""
+    backup = folder.parent / f"{folder.name}.backup.sqlite"
+    campaign = open_campaign(folder)
+    back_up(campaign, backup)
+    campaign.close()
+    for file in folder.glob("votes.sqlite*"):
+        file.unlink()
+    restore(folder, backup, overwrite=False)
 
 
 @contextmanager

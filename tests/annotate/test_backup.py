@@ -1,6 +1,5 @@
 """Backups taken while people rate, and campaigns restored from them."""
 
-import shutil
 import stat
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from babelbits.annotate import events
 from babelbits.annotate.assignment import Showing, next_showing
 from babelbits.annotate.backup import back_up, restore
 from babelbits.annotate.events import Answer
-from babelbits.annotate.folder import Campaign, open_campaign
+from babelbits.annotate.folder import Campaign, frozen_at, open_campaign
 from babelbits.annotate.judgments import read_judgments
 from babelbits.annotate.models import act, event, showing, slot, unit
+from babelbits.annotate.unblinding import unblind
 from babelbits.errors import StoreError
 
 
@@ -64,7 +64,7 @@ def test_a_restored_campaign_is_the_one_that_was_backed_up(
     before = contents(campaign)
     assert back_up(campaign, tmp_path / "votes.backup") == 3
     rate(campaign, 2)
-    assert restore(campaign, tmp_path / "votes.backup", overwrite=True) == 3
+    assert restore(campaign.folder, tmp_path / "votes.backup", overwrite=True) == 3
     assert contents(campaign) == before
     rate(campaign, 5)  # numbers go on where they were
     with campaign.database.reading() as connection:
@@ -87,9 +87,12 @@ def test_a_lost_database_comes_back(tmp_path: Path) -> None:
     rate(made, 4)
     back_up(made, tmp_path / "votes.backup")
     made.close()
-    shutil.copy(tmp_path / "votes.backup", made.folder / "votes.sqlite")
-    for log in made.folder.glob("votes.sqlite-*"):
-        log.unlink()
+    for file in made.folder.glob("votes.sqlite*"):
+        file.unlink()
+    with pytest.raises(StoreError, match="annotate restore"):
+        open_campaign(made.folder)
+    assert restore(made.folder, tmp_path / "votes.backup", overwrite=False) == 4
+    assert stat.S_IMODE((made.folder / "votes.sqlite").stat().st_mode) == 0o600
     again = open_campaign(made.folder)
     rate(again, 4)
     with again.database.reading() as connection:
@@ -105,11 +108,22 @@ def test_what_would_be_lost_or_is_another_campaigns_is_refused(tmp_path: Path) -
     back_up(other, tmp_path / "other.backup")
     back_up(one, tmp_path / "one.backup")
     with pytest.raises(StoreError, match="backup of another campaign"):
-        restore(one, tmp_path / "other.backup", overwrite=True)
+        restore(one.folder, tmp_path / "other.backup", overwrite=True)
     with pytest.raises(StoreError, match="holds 1 answer, which a restore overwrites"):
-        restore(one, tmp_path / "one.backup", overwrite=False)
+        restore(one.folder, tmp_path / "one.backup", overwrite=False)
     (tmp_path / "no.backup").write_text("votes")
     with pytest.raises(StoreError):
-        restore(one, tmp_path / "no.backup", overwrite=True)
+        restore(one.folder, tmp_path / "no.backup", overwrite=True)
     one.close()
     other.close()
+
+
+def test_a_backup_from_before_the_unblinding_stays_frozen(
+    campaign: Campaign, tmp_path: Path
+) -> None:
+    rate(campaign, 2)
+    back_up(campaign, tmp_path / "votes.backup")
+    unblind(campaign, reason="all in", now=NOW + 1)
+    restore(campaign.folder, tmp_path / "votes.backup", overwrite=True)
+    with campaign.database.reading() as connection:
+        assert frozen_at(connection) == NOW + 1

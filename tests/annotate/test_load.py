@@ -51,7 +51,9 @@ def test_raters_at_once_fill_every_slot_exactly_once(
     assert found.answers == len(votes.acknowledged) == UNITS * OVERLAP
 
 
-def test_a_server_killed_under_load_keeps_every_acknowledged_vote(tmp_path: Path) -> None:
+def test_a_server_killed_and_restored_under_load_keeps_every_acknowledged_vote(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "campaign"
     _, tokens = campaign_for(folder, None)
     port, kills = load.free_port(), 8
@@ -73,6 +75,8 @@ def test_a_server_killed_under_load_keeps_every_acknowledged_vote(tmp_path: Path
         server.send_signal(signal.SIGKILL)
         server.wait()
         killed += 1
+        if killed == kills // 2:
+            load.lose_and_restore(folder)
         server = load.start_server(folder, port)
         load.wait_until_up(port, server)
     worker.join()

@@ -15,8 +15,14 @@ from pathlib import Path
 from sqlalchemy import Connection, Table, func, select, text
 
 from babelbits.annotate import models
-from babelbits.annotate.database import Database, get_meta
-from babelbits.annotate.folder import Campaign
+from babelbits.annotate.database import Database, get_meta, set_meta
+from babelbits.annotate.folder import (
+    FROZEN,
+    Campaign,
+    frozen_at,
+    key_content_hash,
+    open_database,
+)
 from babelbits.errors import StoreError
 from babelbits.store.atomic import store_errors, sync_folder
 from babelbits.words import plural
@@ -48,15 +54,16 @@ def back_up(campaign: Campaign, out: Path) -> int:
     return answers
 
 
-def restore(campaign: Campaign, backup: Path, *, overwrite: bool) -> int:
+def restore(folder: Path, backup: Path, *, overwrite: bool) -> int:
     """Put a backup in the place of a campaign's votes; returns how many answers it holds.
 
-    What the database holds now is overwritten, in one transaction. Nobody may be rating meanwhile.
+    What the database holds now is overwritten, in one transaction; it may be lost altogether.
+    Nobody may be rating meanwhile. A campaign that was unblinded stays frozen.
 
     Parameters
     ----------
-    campaign : Campaign
-        Whose folder holds the secret and the key that the backup goes with.
+    folder : Path
+        Of the campaign, with the secret and the key that the backup goes with.
     backup : Path
         What `back_up` wrote.
     overwrite : bool
@@ -64,6 +71,8 @@ def restore(campaign: Campaign, backup: Path, *, overwrite: bool) -> int:
 
     Raises
     ------
+    StudyError
+        If there is no campaign in the folder.
     StoreError
         If the file is no backup, or of another campaign, or answers would be lost.
     """
@@ -71,21 +80,24 @@ def restore(campaign: Campaign, backup: Path, *, overwrite: bool) -> int:
         raise StoreError("there is no such file", where=str(backup))
     _check_format(backup)
     with _opened(backup) as source, source.reading() as old:
-        _check_same(campaign, old, backup)
-        with campaign.database.writing() as new:
+        _check_same(folder, old, backup)
+        with closing(open_database(folder)) as database, database.writing() as new:
             there = _answers(new)
             if there and not overwrite:
                 raise StoreError(
                     f"the campaign holds {plural(there, 'answer')}, which a restore overwrites",
-                    where=str(campaign.folder),
+                    where=str(folder),
                     hint="back these up under another name, then add --overwrite",
                 )
+            frozen = frozen_at(new)
             for table in reversed(models.metadata.sorted_tables):
                 new.execute(table.delete())
             for table in models.metadata.sorted_tables:
                 for rows in _batches(old, table):
                     new.execute(table.insert(), rows)
             _continue_numbers(new)
+            if frozen is not None and frozen_at(new) is None:
+                set_meta(new, FROZEN, frozen)  # who knows the key rates no more
             return _answers(new)
 
 
@@ -134,15 +146,13 @@ def _check_format(backup: Path) -> None:
         raise StoreError(f"this is no backup: it lacks '{missing[0]}'", where=str(backup))
 
 
-def _check_same(campaign: Campaign, old: Connection, backup: Path) -> None:
-    found = get_meta(old, "content_hash")
-    with campaign.database.reading() as connection:
-        if found != get_meta(connection, "content_hash"):
-            raise StoreError(
-                "this is a backup of another campaign",
-                where=str(backup),
-                hint="votes on other texts mean nothing here",
-            )
+def _check_same(folder: Path, old: Connection, backup: Path) -> None:
+    if get_meta(old, "content_hash") != key_content_hash(folder):
+        raise StoreError(
+            "this is a backup of another campaign",
+            where=str(backup),
+            hint="votes on other texts mean nothing here",
+        )
 
 
 def _answers(connection: Connection) -> int:

@@ -112,12 +112,13 @@ def open_campaign(folder: Path) -> Campaign:
     StoreError
         If the database cannot be reached, or units differ from what was written.
     """
-    stated = _read_json(folder / CAMPAIGN)
-    url = stated.get("database") or f"sqlite:///{(folder / VOTES).resolve()}"
-    if stated.get("database") is None and not (folder / VOTES).exists():
-        raise StoreError("the votes are not there", where=str(folder / VOTES))
-    database = Database(url)
-    database.migrate()
+    if _read_json(folder / CAMPAIGN).get("database") is None and not (folder / VOTES).exists():
+        raise StoreError(
+            "the votes are not there",
+            where=str(folder / VOTES),
+            hint=f"put a backup in their place: babelbits annotate restore {folder} BACKUP",
+        )
+    database = open_database(folder)
     with database.reading() as connection:
         settings = from_json(Settings, get_meta(connection, "settings"), where=database.shown_url)
         kept = get_meta(connection, "content_hash")
@@ -137,6 +138,22 @@ def open_campaign(folder: Path) -> Campaign:
         settings=settings,
         languages=tuple(languages),
     )
+
+
+def open_database(folder: Path) -> Database:
+    """A campaign's database, whatever it holds; with empty tables where it was lost.
+
+    Raises
+    ------
+    StudyError
+        If there is no campaign in the folder.
+    StoreError
+        If the database cannot be reached.
+    """
+    url = _read_json(folder / CAMPAIGN).get("database")
+    database = Database(url or f"sqlite:///{(folder / VOTES).resolve()}")
+    database.migrate()
+    return database
 
 
 def check_outputs(folder: Path) -> str | None:

@@ -327,7 +327,7 @@ def restore(folder: Path, file: Path, *, overwrite: bool) -> None:
     """Put the backup FILE in the place of the campaign's votes; stop the app first."""
     from babelbits.annotate.backup import restore as put_back
 
-    answers = put_back(_open(folder), file, overwrite=overwrite)
+    answers = put_back(folder, file, overwrite=overwrite)
     say(f"answers restored: {answers:,}")
 
 
