@@ -45,7 +45,7 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportIn
         if is_smoke or not (folder / "smoke").is_dir():
             raise
         hint = "the folder has a smoke run: --smoke reads it, and it decides nothing"
-        raise StoreError(error.what, where=error.where, hint=hint) from error
+        raise type(error)(error.what, where=error.where, hint=hint) from error
 
 
 def load_pair(baseline: str, variant: str, *, label: str) -> "ReportInput":

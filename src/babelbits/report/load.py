@@ -14,7 +14,7 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.calibrations import calibrations_of
-from babelbits.errors import CalibrationError, StoreError, StudyError
+from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.book import Book, read_books
 from babelbits.judge.grading.book import read_grades
 from babelbits.judge.summary import SummarySettings
@@ -129,12 +129,12 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
 
     Raises
     ------
-    StoreError
+    NothingThereError
         If there are none.
     """
     cells = tuple(CellResult(meta=meta, rows=rows) for meta, rows in store.cells())
     if not cells:
-        raise StoreError(
+        raise NothingThereError(
             "no cell is finished yet",
             where=str(store.root),
             hint="`babelbits run study.toml` runs what is missing",

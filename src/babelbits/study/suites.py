@@ -78,7 +78,7 @@ def _suite(
     limits = table.get("token_limits", _limits, None)
     identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _anything if info is None else _languages(info, user, claimed)
+    check = _any_languages(user) if info is None else _languages(info, user, claimed)
     if info is not None and not info.languages:
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
@@ -118,8 +118,19 @@ def _suite(
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 
-def _anything(value: Any) -> Any:
-    return value
+def _any_languages(user: Mapping[str, tuple[str, ...]]) -> Callable[[Any], tuple[str, ...]]:
+    """Check of `languages` where the suite is unknown: whatever it has, these must be languages."""
+
+    def one(value: Any) -> str:
+        return resolve(text(value)).code
+
+    def check(value: Any) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return array(one, what="languages")(value)
+        named = text(value)
+        return () if named in ("all", *GROUP_NAMES, *user) else (one(named),)
+
+    return check
 
 
 def _folder(home: Path) -> Callable[[Any], Path | None]:
