@@ -118,8 +118,9 @@ def need_libraries() -> None:
         If one of the libraries is not installed.
     """
     from babelbits.study.identity import version_of
+    from babelbits.study.preflight import NEEDED
 
-    for distribution in ("torch", "transformers", "lm_eval"):
+    for distribution in NEEDED:
         if version_of(distribution) is None:
             raise MissingExtraError(
                 f"{distribution} is not installed", hint="pip install 'babelbits[run]'"
