@@ -16,8 +16,7 @@ from babelbits.words import agreeing
 
 _SECONDS = 60
 _ASK_TORCH = (
-    "import torch; "
-    "print([torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())])"
+    "import torch; print([torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())])"
 )
 
 

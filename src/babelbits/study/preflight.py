@@ -5,7 +5,6 @@ does. Computes nothing that is kept.
 """
 
 import os
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

@@ -236,6 +236,8 @@ def _unknown_suite(name: str, include_path: Path | None) -> UnknownNameError:
         known += lm_eval_index.tasks_in(include_path.resolve())
     hints = [did_you_mean(name, known)]
     if lm_eval_index.lm_eval_version() is None:
-        hints.append("lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'")
+        hints.append(
+            "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
+        )
     hint = "\n  ".join(filter(None, hints))
     return UnknownNameError(f"unknown suite '{name}'", hint=hint or "see `babelbits tasks`")
