@@ -111,7 +111,7 @@ class StoreLockedError(StoreError):
 
 
 class NothingThereError(StoreError):
-    """The run folder is whole, and does not hold what is asked for (yet), or holds another thing."""
+    """A folder is whole, and does not hold what is asked for (yet), or holds another thing."""
 
     exit_code = ExitCode.USAGE
 

@@ -1,7 +1,7 @@
-"""`quantization_config` of strangers' checkpoints: right ones pass, any other ends in a typed error.
+"""`quantization_config` of strangers' checkpoints: right ones pass, others end in a typed error.
 
-What is right is what `transformers.utils.quantization_config` takes: `GPTQConfig` needs `bits` (2, 3,
-4 or 8) and a `group_size` above 0 or -1.
+What is right is what `transformers.utils.quantization_config` takes: `GPTQConfig` needs `bits` (2,
+3, 4 or 8) and a `group_size` above 0 or -1.
 """
 
 import json

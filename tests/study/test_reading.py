@@ -441,3 +441,12 @@ def test_the_nearest_task_is_named_where_lm_eval_is_not_installed(
     ((*_, hint),) = mistakes_of(tmp_path, '[[tasks]]\nsuite = "xcpa"\n')
     assert str(hint).startswith("did you mean 'xcopa'")
     assert "pip install 'babelbits[run]'" in str(hint)
+
+
+def test_a_folder_without_a_language_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    row = json.dumps({"source_id": "1", "intact": "ab", "damaged": "ba", "rule": "x"})
+    (tmp_path / "mine" / "de.jsonl").write_text(row + "\n", "utf-8")
+    text = '[data]\npairs = "mine"\n[[tasks]]\nsuite = "pairs"\nlanguages = ["de", "sw"]\n'
+    ((*_, hint),) = mistakes_of(tmp_path, text)
+    assert f"expected {tmp_path / 'mine' / 'sw.jsonl'}; it has: de" in str(hint)

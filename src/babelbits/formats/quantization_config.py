@@ -1,4 +1,4 @@
-"""Whether `quantization_config` of a `config.json` can be what it says: types, and keys that it needs.
+"""Whether `quantization_config` of a `config.json` can be right: types, and keys that it needs.
 
 Checkpoints of strangers hold anything there; who reads it further relies on this check. Knows the
 keys that Babelbits or transformers decide by, and lets all others pass. Opens no file.
@@ -59,8 +59,7 @@ _EXPECTED: Mapping[str, tuple[tuple[str, Check, str], ...]] = {
         ("bnb_4bit_compute_dtype", _is_text, "a text"),
     ),
     "compressed-tensors": (
-        ("config_groups", _are_groups, "an object of groups with objects 'weights', "
-         "'input_activations', 'output_activations'"),
+        ("config_groups", _are_groups, "an object of groups, each with objects"),
         ("format", _is_text, "a text"),
     ),
     "fp8": (("weight_block_size", _is_block, "two whole numbers"),),

@@ -15,6 +15,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identify import check_name
+from babelbits.tasks.own import expected_file
 from babelbits.words import plural
 
 
@@ -78,7 +79,7 @@ def _suite(
     limits = table.get("token_limits", _limits, None)
     identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _any_languages(user) if info is None else _languages(info, user, claimed)
+    check = _any_languages(user) if info is None else _languages(info, user, claimed, data)
     if info is not None and not info.languages:
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
@@ -195,14 +196,19 @@ def _languages(
     info: catalogue.SuiteInfo,
     user: Mapping[str, tuple[str, ...]],
     claimed: tuple[str, ...] | None,
+    data: Mapping[str, Path],
 ) -> Callable[[Any], tuple[str, ...]]:
     """Check of `languages`: "all", a group's name, a code, or an array of codes."""
     known = info.languages
+    folder = data.get(info.name)
 
     def one(value: Any) -> str:
         code = resolve(text(value)).code
         if code not in known and not info.any_language:
-            raise Wrong(f"the task has no {code!r}", hint=f"it has: {', '.join(known)}")
+            hint = f"it has: {', '.join(known)}"
+            if folder is not None and not info.upstream:
+                hint = f"expected {expected_file(info.name, code, folder)}; {hint}"
+            raise Wrong(f"the task has no {code!r}", hint=hint)
         return code
 
     def check(value: Any) -> tuple[str, ...]:
