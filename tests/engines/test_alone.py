@@ -91,7 +91,7 @@ def test_together_neighbours_count(int8: Path) -> None:
 def test_products_of_int8_are_silent_on_a_cpu_and_other_warnings_are_not(
     int8: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """bitsandbytes says at every product that it casts: thousands of lines a cell."""
+    """Bitsandbytes says at every product that it casts: thousands of lines a cell."""
     import logging
 
     logger = logging.getLogger("bitsandbytes.autograd._functions")
