@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from lock_hashes import extras_of, pins
+from packaging.utils import canonicalize_name
 from pip_in import HASHED_LOCK, LOCK, hashed_for
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,7 +1,7 @@
 """No cache of pickles is read: llama-cpp-python brings `diskcache`, which keeps Python objects so.
 
-Who may write to such a cache runs code in whoever reads it. Its only user there is `LlamaDiskCache`,
-by default in `.cache/llama_cache` of the folder that one is in.
+Who may write to such a cache runs code in whoever reads it. Its only user there is
+`LlamaDiskCache`, by default in `.cache/llama_cache` of the folder that one is in.
 """
 
 import re
