@@ -228,6 +228,17 @@ def test_a_run_folder_that_cannot_be_made_is_noted(
     assert "cannot be made: a file of that name is there" in capsys.readouterr().out
 
 
+def test_windows_longer_than_the_context_are_noted(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: nothing fits ten million tokens into this model."""
+    table = 'recipe = "w4-g"\ngroup_size = 32\ncalibration = { language = "en", tokens = 10000000 }'
+    _with(file, 'recipe = "nf4"\nname = "mine[x]"', table)
+    run(["plan", str(file)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "samples of 10,000,000 tokens do not fit the model's context of" in out
+
+
 def test_a_plan_loads_no_torch(file: Path) -> None:
     """In a process of its own; the checks ask the driver, or torch in a child."""
     code = (

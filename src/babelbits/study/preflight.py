@@ -106,7 +106,7 @@ def _lacks_of_llama(*, converts: bool) -> list[str]:
 
 
 def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
-    """What is wrong with calibration text whatever the tokenizer: its windows, or no text."""
+    """What is wrong with a draw of calibration text whatever the tokenizer."""
     spec = step.spec.calibration
     if spec is None or matrix_file(spec) is not None:
         return None
