@@ -7,11 +7,13 @@ VENV ?= .venv
 PYTHON ?=
 BIN := $(VENV)/bin
 LIGHT_VENV ?= .venv-light/$(notdir $(or $(PYTHON),python))
+SBOM_VENV ?= .venv-sbom
+SBOM_TOOL := cyclonedx-bom==7.5.0
 DEMO_FOLDER ?= babelbits-demo
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint types unit test-light bench models install install-dev clean
+.PHONY: demo test lint types unit test-light bench models install install-dev sbom hashes clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -19,6 +21,8 @@ help: ## Say what there is
 
 # The installer writes these marks itself, unless something had to be left out.
 WANTED := pyproject.toml requirements.lock $(wildcard scripts/*)
+# HASHED=1: each file by the SHA-256 in requirements.hashed.lock; see SECURITY.md.
+export HASHED
 
 $(VENV)/.run-installed: $(WANTED)
 	@scripts/install.sh "$(VENV)" run,gguf "$(PYTHON)" "$@"
@@ -30,7 +34,7 @@ $(VENV)/.dev-installed: $(WANTED)
 $(LIGHT_VENV)/.installed: $(WANTED)
 	@scripts/install.sh "$(LIGHT_VENV)" light "$(PYTHON)" "$@"
 
-install: $(VENV)/.run-installed ## Install what runs studies into .venv
+install: $(VENV)/.run-installed ## Install what runs studies into .venv (HASHED=1: by hashes)
 install-dev: $(VENV)/.dev-installed ## Install what tests them, too
 
 demo: install ## Install, run the demo study, print the report's path
@@ -60,5 +64,15 @@ bench: install-dev ## Measure against the peers, side by side in one run
 models: install-dev ## Rehearse every recipe on every architecture, and write docs/models.md (an hour)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m zoo.matrix $(ZOO_ARGS)
 
+# cyclonedx-bom lives in an environment of its own, and reads the other one.
+sbom: install ## Write a CycloneDX bill of materials of .venv to sbom.cdx.json
+	@test -x $(SBOM_VENV)/bin/cyclonedx-py || { $(BIN)/python -m venv $(SBOM_VENV) && \
+		$(SBOM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(SBOM_TOOL)"; }
+	$(SBOM_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file sbom.cdx.json $(BIN)/python
+
+hashes: install-dev ## Write requirements.hashed.lock anew (needs the package index)
+	$(BIN)/python scripts/lock_hashes.py
+
 clean: ## Remove the environments
-	rm -rf "$(VENV)" .venv-light
+	rm -rf "$(VENV)" .venv-light "$(SBOM_VENV)"

@@ -24,21 +24,25 @@ from pip_in import HERE, Pip, pinned
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def install(venv: Path, extras: list[str]) -> bool:
-    """Install babelbits with extras; gives whether nothing was left out."""
+def install(venv: Path, extras: list[str], *, hashed: bool = False) -> bool:
+    """Install babelbits with extras; gives whether nothing was left out.
+
+    With `hashed` everything but torch and llama.cpp comes from the hashed lock.
+    """
     start = time.monotonic()
     say(f"Python {platform.python_version()} ({sys.executable}), into {venv}")
     with_llama = "gguf" in extras
     if with_llama:
         llama_library.warn()
     pip = Pip(make_venv(venv))
+    if hashed:
+        say("installing what requirements.hashed.lock names, each file by its SHA-256")
+        pip.install_hashed(extras)
     library = llama_library.find(pip) if with_llama else None
     try:
         if {"run", "gguf"} & set(extras):
             install_torch(pip)
-        others = [extra for extra in extras if extra != "gguf"]
-        say(f"installing babelbits[{','.join(others)}]")
-        pip.install("--editable", f"{HERE}[{','.join(others)}]")
+        install_us(pip, [extra for extra in extras if extra != "gguf"], hashed=hashed)
         if library is not None:
             library.put_in_place()
             get_converter(pip, library.scratch)
@@ -49,12 +53,21 @@ def install(venv: Path, extras: list[str]) -> bool:
             library.stop()
     complete = not with_llama or llama_library.is_there(pip)
     if complete and with_llama:
-        pip.install("--editable", f"{HERE}[{','.join(extras)}]")
+        install_us(pip, extras, hashed=hashed)
+    if hashed and (lacks := pip.check()):
+        raise CannotInstallError(f"the hashed lock does not fit this platform:\n{lacks}")
     say(
         f"installed in {duration(time.monotonic() - start)}"
         + ("" if complete else ", without GGUF variants")
     )
     return complete
+
+
+def install_us(pip: Pip, extras: list[str], *, hashed: bool) -> None:
+    """Install the package itself; after a hashed installation nothing else comes with it."""
+    say(f"installing babelbits[{','.join(extras)}]")
+    alone = ("--no-deps", "--no-build-isolation") if hashed else ()
+    pip.install(*alone, "--editable", f"{HERE}[{','.join(extras)}]")
 
 
 def make_venv(venv: Path) -> Path:
@@ -107,7 +120,8 @@ def main() -> int:
     venv, extras, *marker = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without ending the compilers
     try:
-        complete = install(Path(venv), extras.split(","))
+        hashed = os.environ.get("HASHED", "") not in ("", "0")
+        complete = install(Path(venv), extras.split(","), hashed=hashed)
     except CannotInstallError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

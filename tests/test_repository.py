@@ -9,7 +9,7 @@ import pytest
 from test_imports import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
-HIDDEN = {".git", ".venv", ".venv-light", "node_modules", ".pytest_cache"}
+HIDDEN = {".git", ".venv", ".venv-light", ".venv-sbom", "node_modules", ".pytest_cache"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if HIDDEN.isdisjoint(path.relative_to(ROOT).parts)
 )

@@ -10,7 +10,8 @@
     │   └── MissingDataError      a hub dataset is not on this machine (exit 2)
     ├── EngineError           a loaded model gave something unusable (exit 3)
     ├── StoreError            the run folder cannot be used (exit 4)
-    │   ├── StoreLockedError      another process is writing to it
+    │   ├── StoreLockedError      another process is writing to it (exit 2)
+    │   ├── NothingThereError     it is whole, and does not hold what is asked for (exit 2)
     │   └── CorruptRecordError    a record's checksum differs
     ├── UnpairedItemsError    two score vectors are not about the same items (exit 2)
     ├── MissingExtraError     an optional dependency is not installed (exit 2)
@@ -105,6 +106,12 @@ class StoreError(BabelbitsError, OSError):
 
 class StoreLockedError(StoreError):
     """Another process is writing to this run folder."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NothingThereError(StoreError):
+    """A folder is whole, and does not hold what is asked for (yet), or holds another thing."""
 
     exit_code = ExitCode.USAGE
 

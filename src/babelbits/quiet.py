@@ -52,6 +52,24 @@ def no_loguru(*names: str) -> Iterator[None]:
 
 
 @contextmanager
+def no_cast_warnings() -> Iterator[None]:
+    """Nothing of bitsandbytes saying at every product that inputs are cast to float16.
+
+    It says so thousands of times on a CPU. All else that it logs is let through.
+    """
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return "inputs will be cast" not in str(record.msg)
+
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
+
+
+@contextmanager
 def _no_progress_bars() -> Iterator[None]:
     from tqdm.std import tqdm  # type: ignore[import-untyped]  # ships no types
 

@@ -92,13 +92,13 @@ def test_changed_outputs_are_refused_everywhere(
     create = ["annotate", "create", str(outputs), "--folder", folder]
     assert run(create) == ExitCode.DONE
     write_pairs(outputs, [pair("en", 77)])
-    for command in (
-        create,
-        ["annotate", "serve", folder, "--port", "1"],
-        ["annotate", "unblind", folder, "--reason", "x"],
+    for command, code in (
+        (create, ExitCode.USAGE),
+        (["annotate", "serve", folder, "--port", "1"], ExitCode.STORE_DAMAGED),
+        (["annotate", "unblind", folder, "--reason", "x"], ExitCode.STORE_DAMAGED),
     ):
         capsys.readouterr()
-        assert run(command) == ExitCode.STORE_DAMAGED
+        assert run(command) == code
         err = capsys.readouterr().err
         assert "outputs have changed" in err or "about other outputs" in err
 

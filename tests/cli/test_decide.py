@@ -167,7 +167,7 @@ def test_a_folder_with_nothing_but_a_smoke_run_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = record(tmp_path / "study.run", cells(smoke=True), sizes=SIZES, smoke=True)
-    assert run(["gate", str(made), "--variant", "w8"]) == ExitCode.STORE_DAMAGED
+    assert run(["gate", str(made), "--variant", "w8"]) == ExitCode.USAGE
     assert "--smoke reads it" in capsys.readouterr().err
 
 

@@ -1,6 +1,8 @@
 """`babelbits plan`, `recipes` and `doctor` as people and machines see them."""
 
 import json
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -152,3 +154,96 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
     out = capsys.readouterr().out
     assert "fail" in out
     assert "plan.json" in out
+
+
+# --- what a run would find out ---------------------------------------------------------------
+
+
+def _with(file: Path, old: str, new: str) -> Path:
+    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    return file
+
+
+def test_a_device_that_is_not_there_is_an_error_that_says_what_is(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No machine has a hundred cards; the CPU is always there."""
+    _with(file, 'device = "cpu"', 'device = "cuda:99"')
+    assert run(["plan", str(file)]) == ExitCode.USAGE
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "there is no device 'cuda:99' here" in said.err
+    assert "cpu" in said.err.splitlines()[-1]
+
+
+def test_the_error_names_the_cards_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for `nvidia-smi` with two cards, of which the environment shows one."""
+    from babelbits.errors import ModelError
+    from babelbits.study import devices
+
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA L4\n", "utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(devices, "version_of", lambda _name: "2.13.0")
+    devices.check_device("auto")
+    devices.check_device("cpu")
+    devices.check_device("cuda")
+    devices.check_device("cuda:1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    devices.check_device("cuda:0")
+    with pytest.raises(ModelError, match="no device 'cuda:1' here"):
+        devices.check_device("cuda:1")
+    told = devices.missing("cuda:1", cards=("NVIDIA L4",), cpu_only=False)
+    assert "there are: cpu, cuda:0 (NVIDIA L4)" in str(told)
+    monkeypatch.setattr(devices, "version_of", lambda _name: "2.13.0+cpu")
+    with pytest.raises(ModelError, match="torch is a build for the CPU"):
+        devices.check_device("cuda")
+
+
+def test_what_a_run_needs_and_lacks_is_noted(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from babelbits.study import preflight
+
+    monkeypatch.setattr(preflight, "version_of", lambda _name: None)
+    monkeypatch.setattr(preflight.library, "version", lambda: None)
+    _with(file, 'recipe = "nf4"\nname = "mine[x]"', 'recipe = "q8_0"')
+    assert run(["plan", str(file)]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "note: torch is not installed, and `babelbits run` needs it" in out
+    assert "note: llama-cpp-python is not installed, and GGUF files need it" in out
+    run(["plan", str(file), "--json"])
+    assert len(json.loads(capsys.readouterr().out)["lacks"]) == 4
+
+
+def test_a_run_folder_that_cannot_be_made_is_noted(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.with_suffix(".run").write_text("in the way", "utf-8")
+    run(["plan", str(file)])
+    assert "cannot be made: a file of that name is there" in capsys.readouterr().out
+
+
+def test_windows_longer_than_the_context_are_noted(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: nothing fits ten million tokens into this model."""
+    table = 'recipe = "w4-g"\ngroup_size = 32\ncalibration = { language = "en", tokens = 10000000 }'
+    _with(file, 'recipe = "nf4"\nname = "mine[x]"', table)
+    run(["plan", str(file)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "samples of 10,000,000 tokens do not fit the model's context of" in out
+
+
+def test_a_plan_loads_no_torch(file: Path) -> None:
+    """In a process of its own; the checks ask the driver, or torch in a child."""
+    code = (
+        "import sys; from babelbits.cli.main import run; "
+        f"run(['plan', {str(file)!r}]); print('torch' in sys.modules, 'llama_cpp' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"

@@ -86,3 +86,21 @@ def test_together_neighbours_count(int8: Path) -> None:
     assert engine.identity.batch == "many"
     first = engine.score(SCORES)[0].logprob
     assert abs(engine.score(SCORES[:1])[0].logprob - first) > 1e-4
+
+
+def test_products_of_int8_are_silent_on_a_cpu_and_other_warnings_are_not(
+    int8: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bitsandbytes says at every product that it casts: thousands of lines a cell."""
+    import logging
+
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    first, second = open_engine(int8), open_engine(int8)
+    first.close()  # each engine has its own silence
+    second.score(SCORES[:1])
+    assert not [line for line in caplog.messages if "inputs will be cast" in line]
+    logger.warning("something else")
+    assert "something else" in caplog.messages
+    second.close()
+    logger.warning("inputs will be cast from %s to float16", "float32")
+    assert "inputs will be cast from float32 to float16" in caplog.messages

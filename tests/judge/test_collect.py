@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.cli.main import run as main
-from babelbits.errors import StoreError, UnknownNameError
+from babelbits.errors import ExitCode, StoreError, UnknownNameError
 from babelbits.judge.collect import CONTROL, Wanted, collect
 from babelbits.judge.pair_files import read_pairs
 from babelbits.records import CellMeta, ItemRow
@@ -109,6 +109,34 @@ def test_names_that_are_not_there_are_told(tmp_path: Path, wanted: Wanted, says:
 def test_a_folder_without_answers_says_how_to_make_some(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="babelbits generate"):
         collect(tmp_path, Wanted())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pairs", "RUN", "-o", "pairs.jsonl"],
+        ["outputs", "RUN", "-o", "out"],
+        ["judge", "RUN", "--local", "bundled"],
+        ["grade", "RUN", "--local", "bundled"],
+        ["report", "RUN"],
+        ["gate", "RUN", "--variant", "w4"],
+        ["recommend", "RUN"],
+        ["show", "RUN", "--item", "1"],
+    ],
+)
+@pytest.mark.parametrize("planned", [True, False], ids=["nothing finished", "nothing at all"])
+def test_a_whole_folder_without_what_is_asked_for_is_not_called_damaged(
+    tmp_path: Path, arguments: list[str], planned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README: 2 is usage, 4 a folder that is damaged or cannot be written."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "study.run"
+    folder.mkdir()
+    if planned:
+        cells = [cell("math", name, ["7"]) for name in ("baseline", "w4")]
+        Store(folder).save_plan("[study]\n", [one for one, _ in cells])
+    words = [str(folder) if word == "RUN" else word for word in arguments]
+    assert main(words) == ExitCode.USAGE
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 from babelbits.cli.judged import folded
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
+from babelbits.errors import ExitCode
 from babelbits.judge.collect import CONTROL
 from babelbits.judge.ledger import SUMMARY, VOTES
 from babelbits.judge.pair_files import write_pairs
@@ -276,3 +277,34 @@ def test_reasons_that_differ_in_numbers_only_are_told_once() -> None:
         long.format(650): 4,
     }
     assert folded(reasons) == [(long.format(671), 6), ("unparsed: no verdict line", 3)]
+
+
+@pytest.mark.parametrize(
+    "says_so",
+    [
+        "This model's maximum context length is {0} tokens. However, you asked for {1} (id: {2})",
+        "the request exceeds the available context size ({1} of {0}), try increasing it {2}",
+        "prompt is too long: {1} tokens > {0} maximum {2}",
+    ],
+)
+def test_a_context_that_overflows_is_told_once_and_not_to_be_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], says_so: str
+) -> None:
+    """Words of OpenAI and vLLM, of llama.cpp, of Anthropic; each request has its own id."""
+    ids = iter(f"req-{letter}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz" * 9)
+
+    def short(request: dict[str, Any], _times: int) -> Answer:
+        if number_of(request) < 6:
+            return refuses(400, says_so.format(4096, 5000 + number_of(request), next(ids)))
+        return right(request)
+
+    write_pairs(tmp_path / "pairs.jsonl", PAIRS)
+    path = str(tmp_path / "pairs.jsonl")
+    with serving(short) as server:
+        code = main(["judge", path, "--endpoint", server.url, "--model", "tiny"])
+    assert code == ExitCode.INCOMPLETE
+    told = capsys.readouterr().err
+    assert told.count("do not fit the judge's context") == 1
+    assert "6 pairs do not fit the judge's context" in told
+    assert told.count("req-") <= 2  # the first pair's, in both orders
+    assert "run the same command again" not in told

@@ -156,6 +156,32 @@ def test_tokens_are_compared_on_what_a_study_asks_at_every_variant(
 
 
 @pytest.mark.slow
+def test_a_refusal_is_found_out_once_and_not_anew_for_every_variant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Converting and trying thirty names takes minutes; other texts are looked at anew."""
+    calls: list[str] = []
+    real = gguf_checked.convert
+    monkeypatch.setattr(gguf_checked, "known_texts", lambda _codes: {})
+    monkeypatch.setattr(gguf_checked, "better_name", lambda *_, **__: calls.append("search"))
+    monkeypatch.setattr(
+        gguf_checked, "convert", lambda *given, **named: real(*given, **{**named, "name": "gpt-2"})
+    )
+    said = []
+    for recipe in ("q8_0", "q6_k", "q4_k_m"):
+        with pytest.raises(RecipeError) as caught:
+            quick(tmp_path / recipe, recipe, texts=HINDI)
+        said.append(str(caught.value))
+    assert calls == ["search"]
+    assert len(set(said)) == 1
+    with pytest.raises(RecipeError):
+        quick(tmp_path / "other", "q8_0", texts={"hi": ("मेरा घर",)})
+    assert calls == ["search", "search"]
+    manifest = quick(tmp_path / "allowed", "q8_0", texts=HINDI, allow_token_differences=True)
+    assert manifest.conversion is not None
+
+
+@pytest.mark.slow
 def test_pre_tokenizer_that_llama_cpp_has_not_is_refused_with_the_text(tmp_path: Path) -> None:
     base = shutil.copytree(model_folder(), tmp_path / "base")
     parsed = json.loads((base / "tokenizer.json").read_text())

@@ -81,6 +81,9 @@ def test_variant_is_whole_and_its_manifest_true(recipe: str, variant: Variant) -
     assert manifest.format == RECIPES[recipe].family
     assert (manifest.calibration is not None) == RECIPES[recipe].needs_calibration
     assert manifest.seconds > 0
+    import torch
+
+    assert (manifest.device, manifest.n_threads) == ("cpu", torch.get_num_threads())
     assert set(manifest.library_versions) >= {"babelbits", "torch", "transformers"}
     assert json.loads((folder / "manifest.json").read_text())["variant_id"] == f"id-{recipe}"
 

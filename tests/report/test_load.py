@@ -13,8 +13,12 @@ from babelbits.cli.show import show
 from babelbits.compare import CellResult
 from babelbits.errors import StoreError, StudyError, UnknownNameError
 from babelbits.report import load
+from babelbits.report.gaps import gaps
 from babelbits.report.input import ReportInput
 from babelbits.report.load import load_run
+from babelbits.report.pairs import axes
+from babelbits.report.verdicts import Board, board
+from babelbits.report.views import primary
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from babelbits.study import load as load_study
@@ -98,6 +102,18 @@ languages = ["en"]
     file.write_text(renamed.replace('[[variants]]\nrecipe = "w8a8"\n', ""), "utf-8")
     assert labels_of(load_run(folder, study_file=file)) == {"baseline", "eight"}
     assert labels_of(load_run(folder)) == {"baseline", "w8", "w8a8"}  # as it was run
+    assert load_run(folder, study_file=file).study.names_note is None
+    file.write_text(renamed + "[engine]\ndtype = 'float64'\n", "utf-8")
+    mistaken = load_run(folder, study_file=file)
+    assert labels_of(mistaken) == {"baseline", "w8", "w8a8"}
+    told = [gap.sentence for gap in gaps(mistaken, board_of(mistaken)) if "names" in gap.topic]
+    assert len(told) == 1
+    assert "names of the last run" in told[0]
+    assert "'dtype' must be" in told[0]
+
+
+def board_of(found: ReportInput) -> Board:
+    return board(found.analysis.effects, primary(found), axes(found))
 
 
 def labels_of(found: ReportInput) -> set[str]:

@@ -140,3 +140,23 @@ def test_the_interval_of_the_mean_is_that_of_a_ratio_of_document_sums() -> None:
     assert found.mean_interval is not None
     half = (found.mean_interval.high - found.mean_interval.low) / 2
     assert half == pytest.approx(1.96 * error, rel=0.06)
+
+
+def test_quantiles_are_divergences_of_tokens_and_no_edges_of_bins() -> None:
+    """Expected values: numpy's inverted distribution function over all tokens."""
+    rng = np.random.default_rng(5)
+    documents = [
+        TokenDivergence(
+            kl=rng.exponential(0.01, size) ** 2,
+            same_top=np.ones(size, bool),
+            baseline_logprobs=np.zeros(size),
+            variant_logprobs=np.zeros(size),
+            kept=np.ones(size),
+        )
+        for size in (7, 100, 333)
+    ]
+    values = np.concatenate([one.kl for one in documents])
+    found = summarise(documents, rng=rng, resamples=50)
+    for quantile in found.quantiles:
+        assert quantile.value == np.quantile(values, quantile.share, method="inverted_cdf")
+        assert quantile.value in values

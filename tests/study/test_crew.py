@@ -1,21 +1,26 @@
 """Several worker processes do what one does: the same rows, whatever happens to a worker."""
 
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from babelbits.errors import ExitCode
+from babelbits.cli.main import run
+from babelbits.errors import ExitCode, StoreError
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.agenda import Agenda
 from babelbits.study.base_model import locate
+from babelbits.study.crew import with_trace
 from babelbits.study.parallel import suggest
 from babelbits.study.plan import build_light, make_plan
 from babelbits.study.steps import Plan
@@ -187,3 +192,39 @@ def test_ctrl_c_reaches_workers_through_the_run(tiny_model: TinyModel, tmp_path:
     kept = recorded_items(tmp_path / "run", smoke=True)
     assert 0 < kept < 1800
     assert kept % 2 == 0
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_debug_shows_the_traceback_of_a_variant_that_fails(
+    tiny_model: TinyModel, tmp_path: Path, workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A weight of the model is no number; a worker process has no screen of its own."""
+    from safetensors.torch import load_file, save_file
+
+    base = shutil.copytree(tiny_model("llama"), tmp_path / "model")
+    tensors = load_file(base / "model.safetensors")
+    tensors["model.layers.0.mlp.up_proj.weight"][0, 0] = float("nan")
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    study = write_study(tmp_path, model=base, recipes=("w8",), items=1)
+    options = ["run", str(study), "--no-report", "--no-rehearse", "--workers", workers]
+    assert run([*options]) == ExitCode.INCOMPLETE
+    quiet = capsys.readouterr().err
+    (kept,) = (tmp_path / "run").rglob("failures/*.txt")
+    assert f"(traceback: {kept})" in quiet
+    assert "Traceback (most recent call last)" not in quiet
+    assert run([*options, "--debug"]) == ExitCode.INCOMPLETE
+    assert kept.read_text("utf-8").strip() in capsys.readouterr().err
+    assert "Traceback (most recent call last)" in kept.read_text("utf-8")
+
+
+def test_what_stops_a_whole_run_brings_its_traceback_out_of_a_worker() -> None:
+    """An exception loses its traceback between processes, not its notes (PEP 678)."""
+
+    def fail() -> None:
+        raise StoreError("the disk is full", where="file", hint="make room")
+
+    with pytest.raises(StoreError) as caught:
+        fail()
+    sent = pickle.loads(pickle.dumps(with_trace(caught.value)))
+    assert str(sent) == "file: the disk is full\n  make room"
+    assert "in fail" in "".join(traceback.format_exception(sent))

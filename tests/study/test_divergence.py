@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,16 @@ def test_without_a_made_variant_it_says_what_to_do(
     path.write_text(STUDY, "utf-8")
     assert babelbits(["kl", str(path), *LIMIT]) == ExitCode.USAGE
     assert "run it first" in capsys.readouterr().err
+
+
+def test_the_hint_names_the_study_that_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is read back by a shell's own rules; the command that it names finds the file."""
+    path = tmp_path / "my study.toml"
+    path.write_text(STUDY, "utf-8")
+    assert babelbits(["kl", str(path)]) == ExitCode.USAGE
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    words = shlex.split(last.partition("first: ")[2])
+    assert words[:2] == ["babelbits", "run"]
+    assert Path(words[2]).is_file()

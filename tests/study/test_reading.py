@@ -392,3 +392,61 @@ def test_whatever_stands_in_a_study_it_is_read_or_refused(
     except StudyFileError as error:
         assert error.mistakes
         assert all(mistake.line >= 1 and mistake.column >= 1 for mistake in error.mistakes)
+
+
+# --- every mistake at once -----------------------------------------------------------------------
+
+
+def test_an_unknown_recipe_hides_no_other_mistake_of_its_table(tmp_path: Path) -> None:
+    """Five mistakes of one table, by hand; `samples` of `calibration` was seen before too."""
+    found = mistakes_of(
+        tmp_path,
+        """\
+        [[variants]]
+        recipe = "w4g"
+        name = "a name"
+        group_size = "large"
+        gruop_size = 64
+        calibration = { language = "Klingonisch", samples = -1 }
+
+        [[tasks]]
+        suite = "text"
+        """,
+    )
+    assert [line for line, *_ in found] == [2, 3, 4, 5, 6, 6]
+    messages = [message for _, _, message, _ in found]
+    assert "no recipe 'w4g'" in messages[0]
+    assert messages[2].startswith("'group_size' must be")
+    assert messages[3] == "no recipe has a parameter 'gruop_size'"
+    assert "did you mean 'group_size'" in str(found[3][3])
+
+
+def test_a_value_that_some_recipe_takes_is_no_mistake_of_an_unknown_one(tmp_path: Path) -> None:
+    text = '[[variants]]\nrecipe = "w4g"\ngroup_size = 64\n' + TASK
+    assert [line for line, *_ in mistakes_of(tmp_path, text)] == [2]
+
+
+def test_an_unknown_task_hides_no_mistake_of_its_languages(tmp_path: Path) -> None:
+    text = '[[tasks]]\nsuite = "xcpa"\nlanguages = ["it", "Klingonisch"]\nshots = -1\n'
+    assert [line for line, *_ in mistakes_of(tmp_path, text)] == [2, 3, 4]
+    group = '[[tasks]]\nsuite = "xcpa"\nlanguages = "all"\n'
+    assert [line for line, *_ in mistakes_of(tmp_path, group)] == [2]
+
+
+def test_the_nearest_task_is_named_where_lm_eval_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("babelbits.tasks.lm_eval_index.installed_tasks", dict)
+    monkeypatch.setattr("babelbits.tasks.lm_eval_index.lm_eval_version", lambda: None)
+    ((*_, hint),) = mistakes_of(tmp_path, '[[tasks]]\nsuite = "xcpa"\n')
+    assert str(hint).startswith("did you mean 'xcopa'")
+    assert "pip install 'babelbits[run]'" in str(hint)
+
+
+def test_a_folder_without_a_language_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    row = json.dumps({"source_id": "1", "intact": "ab", "damaged": "ba", "rule": "x"})
+    (tmp_path / "mine" / "de.jsonl").write_text(row + "\n", "utf-8")
+    text = '[data]\npairs = "mine"\n[[tasks]]\nsuite = "pairs"\nlanguages = ["de", "sw"]\n'
+    ((*_, hint),) = mistakes_of(tmp_path, text)
+    assert f"expected {tmp_path / 'mine' / 'sw.jsonl'}; it has: de" in str(hint)

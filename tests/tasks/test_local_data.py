@@ -118,3 +118,20 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "test.parquet").write_bytes(b"not parquet")
     with pytest.raises(TaskError, match="cannot be read"):
         read_local("some/data", "xx", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [
+        (MGSM, "mgsm_sw.tsv"),
+        (XCOPA, "sw/test.sw.jsonl"),
+        ("Davlan/sib200", "sw/test.tsv"),
+        ("facebook/belebele", "sw.jsonl"),
+        ("someone/else", "sw/test.jsonl"),
+    ],
+)
+def test_a_language_without_a_file_names_the_file(dataset: str, file: str, tmp_path: Path) -> None:
+    """Names of files as in the repositories of the datasets' makers."""
+    with pytest.raises(TaskError) as caught:
+        read_local(dataset, "sw", tmp_path)
+    assert str(tmp_path / file) in str(caught.value)

@@ -23,7 +23,7 @@ from babelbits.annotate.folder import (
     key_content_hash,
     open_database,
 )
-from babelbits.errors import StoreError
+from babelbits.errors import NothingThereError, StoreError
 from babelbits.store.atomic import store_errors, sync_folder
 from babelbits.words import plural
 
@@ -39,7 +39,7 @@ def back_up(campaign: Campaign, out: Path) -> int:
         If there is a file of that name, or it cannot be written.
     """
     if out.exists():
-        raise StoreError("there is a file already", where=str(out), hint="name another")
+        raise NothingThereError("there is a file already", where=str(out), hint="name another")
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         with store_errors(out):
@@ -77,7 +77,7 @@ def restore(folder: Path, backup: Path, *, overwrite: bool) -> int:
         If the file is no backup, or of another campaign, or answers would be lost.
     """
     if not backup.is_file():
-        raise StoreError("there is no such file", where=str(backup))
+        raise NothingThereError("there is no such file", where=str(backup))
     _check_format(backup)
     with _opened(backup) as source, source.reading() as old:
         _check_same(folder, old, backup)

@@ -23,7 +23,7 @@ from babelbits.annotate.create import Draft, KeyEntry, content_hash, pairs_hash
 from babelbits.annotate.database import Database, get_meta, set_meta
 from babelbits.annotate.secrets import hash_password
 from babelbits.annotate.settings import Settings
-from babelbits.errors import StoreError, StudyError
+from babelbits.errors import NothingThereError, StoreError, StudyError
 from babelbits.judge.pair_files import read_pairs
 from babelbits.records import canonical_json
 from babelbits.store.atomic import store_errors, write_atomically
@@ -76,7 +76,7 @@ def write_campaign(
         If the folder holds a campaign, the database is not empty, or writing fails.
     """
     if (folder / CAMPAIGN).exists():
-        raise StoreError("there is a campaign already", where=str(folder))
+        raise NothingThereError("there is a campaign already", where=str(folder))
     url = database_url or f"sqlite:///{(folder / VOTES).resolve()}"
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def write_campaign(
             path.unlink()
     database = Database(url)
     if not database.is_empty():
-        raise StoreError(
+        raise NothingThereError(
             "the database holds a campaign already", where=database.shown_url, hint="name another"
         )
     _write_private(folder / SECRET, secret.hex().encode())

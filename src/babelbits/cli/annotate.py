@@ -13,7 +13,7 @@ import click
 from babelbits.cli.console import data, data_json, say
 from babelbits.cli.inviting import check_languages, invited, print_links, wanted_raters
 from babelbits.cli.standing import print_standing, standing_object
-from babelbits.errors import MissingExtraError, StudyError
+from babelbits.errors import MissingExtraError, NothingThereError, StudyError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -152,7 +152,6 @@ def _create(
     from babelbits.annotate import folder as folders
     from babelbits.annotate.create import draft_campaign, pairs_hash
     from babelbits.annotate.secrets import new_password, new_secret
-    from babelbits.errors import StoreError
     from babelbits.judge.pair_files import read_pairs
 
     raters = wanted_raters(wanted)
@@ -161,7 +160,7 @@ def _create(
         if folders.same_outputs(folder, pairs_hash(outputs)):
             say(f"the campaign is there already: babelbits annotate serve {folder}")
             return
-        raise StoreError(
+        raise NothingThereError(
             "the campaign in this folder is about other outputs",
             where=str(folder),
             hint="votes on changed outputs cannot be mixed: name another folder",

@@ -51,6 +51,12 @@ def say(text: str = "") -> None:
     click.echo(safe(text), err=True)
 
 
+def debugging() -> bool:
+    """Whether the command was called with `--debug`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("debug"))
+
+
 def data(text: str) -> None:
     """Data: text to stdout, made safe."""
     click.echo(safe(text))

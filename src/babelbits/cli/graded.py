@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import data, plain_table, say
-from babelbits.cli.judged import folded
+from babelbits.cli.judged import again_notes, folded, overflow_notes, overflowing
 from babelbits.compare.format import interval, percent
 from babelbits.report import grades
-from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.grading.session import GradeResult
@@ -82,13 +81,11 @@ def notes(result: "GradeResult") -> Iterator[str]:
     for problem in result.problems:
         if problem.severity == "error":
             yield f"warning: {problem.message} ({problem.hint})"
-    for reason, count in folded(result.reasons)[:_REASONS_SHOWN]:
+    reasons, shown, n_long = overflowing(result.reasons)
+    yield from overflow_notes(shown, n_long, what="answer")
+    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
         yield f"no grade, {count} ×: {reason[:200]}"
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"
-    if result.n_errors:
-        yield (
-            f"{plural(result.n_errors, 'answer')} could not be asked about: run the "
-            "same command again"
-        )
+    yield from again_notes(result.n_errors - n_long, what="answer")
     yield f"grades and replies: {result.folder}"

@@ -168,6 +168,40 @@ def folded(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     return [(first[kind], count) for kind, count in counts.most_common()]
 
 
+_TOO_LONG = re.compile(
+    r"do(es)? not fit into|context[ _-]?(length|window|size)|exceed_context|prompt is too long"
+    r"|input is too long|too many (input )?tokens|longer than the (model's )?(maximum|context)",
+    re.IGNORECASE,
+)
+"""How this package, OpenAI, vLLM, llama.cpp, Anthropic and TGI say that a request is too long."""
+
+
+def overflowing(reasons: Mapping[str, int]) -> tuple[dict[str, int], str | None, int]:
+    """Reasons other than a context that is too short; the first of those in words, and their sum.
+
+    Each request says it with its own numbers and ids, and none of them can be asked again.
+    """
+    long = {reason: count for reason, count in reasons.items() if _TOO_LONG.search(reason)}
+    rest = {reason: count for reason, count in reasons.items() if reason not in long}
+    return rest, next(iter(long), None), sum(long.values())
+
+
+def overflow_notes(shown: str | None, count: int, *, what: str) -> Iterator[str]:
+    """The one line on what was too long for the judge; none where nothing was."""
+    if shown is not None:
+        yield (
+            f"{plural(count, what)} {agreeing(count, 'does', 'do')} not fit the judge's context, "
+            "and asking again does not change that (a longer context, or a smaller "
+            f"--max-new-tokens does): {shown[:200]}"
+        )
+
+
+def again_notes(n_errors: int, *, what: str) -> Iterator[str]:
+    """What to do about requests that failed for reasons that may pass."""
+    if n_errors > 0:
+        yield f"{plural(n_errors, what)} could not be asked about: run the same command again"
+
+
 def notes(result: "JudgeResult") -> Iterator[str]:
     """How to read the table, what was dropped and why, what it cost, where it lies."""
     first = next((one for one in result.summaries if one.preference is not None), None)
@@ -181,13 +215,11 @@ def notes(result: "JudgeResult") -> Iterator[str]:
         )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
-    for reason, count in folded(result.reasons)[:_REASONS_SHOWN]:
+    reasons, shown, n_long = overflowing(result.reasons)
+    yield from overflow_notes(shown, n_long, what="pair")
+    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
         yield f"no verdict, {count} ×: {reason[:200]}"
     if result.spent is not None and result.spent > 0:
         yield f"spent so far: {result.spent:.4g}"
-    if result.n_errors:
-        yield (
-            f"{plural(result.n_errors, 'pair')} could not be asked about: run the "
-            "same command again"
-        )
+    yield from again_notes(result.n_errors - n_long, what="pair")
     yield f"votes and replies: {result.folder}"

@@ -70,7 +70,8 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
         say(f"interrupted; {resume}")
         return int(ExitCode.INTERRUPTED)
     if missing:
-        say(f"not made yet: {', '.join(missing)}; make them with: babelbits run")
+        again = shlex.join(["babelbits", "run", str(study)])
+        say(f"not made yet: {', '.join(missing)}; make them with: {again}")
     return int(ExitCode.INCOMPLETE if missing else ExitCode.DONE)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import say
-from babelbits.errors import StoreError, UnknownNameError
+from babelbits.errors import NothingThereError, UnknownNameError
 
 if TYPE_CHECKING:
     from babelbits.compare import CellResult
@@ -52,7 +52,7 @@ def outputs(
     _check(cells, suites, folder)
     tables = output_tables(cells, suites=suites, languages=codes)
     if not tables:
-        raise StoreError("no finished cell with answers is like that", where=str(folder))
+        raise NothingThereError("no finished cell with answers is like that", where=str(folder))
     for label, table in tables.items():
         path = output / f"{_file_name(label)}.tsv"
         write_text(path, table)

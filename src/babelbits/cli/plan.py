@@ -41,12 +41,27 @@ def plan(
     are made of a miniature of the model and checked, and only what came of that is printed.
     """
     made = _plan(study, limit=limit, stop=stop, build=build)
+    lacks = _checked(made, build=build)
     if rehearse:
         _rehearse(made, as_json=as_json)
     elif as_json:
-        data_json(as_object(made))
+        data_json(as_object(made, lacks=lacks))
     else:
-        render(made, every=every)
+        render(made, every=every, lacks=lacks)
+
+
+def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
+    """What a run would stop at or get first; what it would refuse at once is raised.
+
+    With `build` all that a run checks is checked, where the libraries for it are installed.
+    """
+    from babelbits.study import preflight
+    from babelbits.study.identity import version_of
+
+    lacks = preflight.check_light(plan)
+    if build and all(map(version_of, preflight.NEEDED)):
+        preflight.check(plan, tell=say)
+    return lacks
 
 
 def _rehearse(plan: "Plan", *, as_json: bool) -> None:
@@ -83,7 +98,7 @@ def _plan(file: Path, *, limit: int | None, stop: bool, build: bool) -> "Plan":
 # --- for people --------------------------------------------------------------------------------
 
 
-def render(plan: "Plan", *, every: bool = False) -> None:
+def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> None:
     """Print a plan: variants, then cells folded to variant x task, then the sum.
 
     Parameters
@@ -92,6 +107,8 @@ def render(plan: "Plan", *, every: bool = False) -> None:
         What to print.
     every : bool
         One line a cell instead of one line a variant and task.
+    lacks : sequence of str
+        What `preflight.check_light` gave.
     """
     from babelbits.study import manner
     from babelbits.study.notices import notices
@@ -114,7 +131,7 @@ def render(plan: "Plan", *, every: bool = False) -> None:
     _print_notes(plan)
     _print_limits(plan.cells)
     _print_sum(plan)
-    for line in notices(plan):
+    for line in (*lacks, *notices(plan)):
         data(f"note: {line}")
 
 
@@ -281,8 +298,8 @@ def free_bytes(folder: Path) -> int | None:
 # --- for machines ------------------------------------------------------------------------------
 
 
-def as_object(plan: "Plan") -> dict[str, Any]:
-    """The plan as JSON."""
+def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
+    """The plan as JSON, with what `preflight.check_light` gave."""
     from babelbits.study.manner import in_words
     from babelbits.study.notices import notices
 
@@ -309,6 +326,7 @@ def as_object(plan: "Plan") -> dict[str, Any]:
         ],
         "cells": [_cell_object(one) for one in plan.cells],
         "notices": list(notices(plan)),
+        "lacks": list(lacks),
     }
 
 

@@ -7,7 +7,8 @@ the end is a look that the statistics do not know of.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.cli.console import console, duration, safe, say, size
@@ -26,7 +27,11 @@ _QUIET_SECONDS = 60.0
 class Reporter:
     """Tells a person what a run is doing; a `study.run.Listener`."""
 
-    def __init__(self, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, plan: Plan, *, clock: Callable[[], float] = time.monotonic, debug: bool = False
+    ) -> None:
+        self._debug = debug
+        """Show the tracebacks of what fails."""
         self._left = sum((cell.n_items or 0) - cell.n_done for cell in plan.cells)
         self._known = {gguf_base.note(plan.base.config)}
         """What was said before the run began."""
@@ -117,9 +122,12 @@ class Reporter:
         if self._bar is None and self._done_cells == self._cells:
             self._line(self._counts())
 
-    def failed(self, what: str, reason: str) -> None:
-        """A cell or a variant could not be done."""
+    def failed(self, what: str, reason: str, *, trace: Path | None) -> None:
+        """A cell or a variant could not be done; in a worker, its traceback is nowhere else."""
         self._line(f"failed: {what}: {reason}")
+        if self._debug and trace is not None:
+            with suppress(OSError):
+                self._line(trace.read_text("utf-8", errors="replace"))
 
     # --- saying it ---
 

@@ -1,12 +1,16 @@
 """`babelbits report`: what the finished cells say, as a page, a table or pictures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from babelbits.cli.console import say
 from babelbits.errors import StoreError, StudyError
 from babelbits.words import plural
+
+if TYPE_CHECKING:
+    from babelbits.report.input import ReportInput
 
 SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
 
@@ -49,6 +53,7 @@ def report(
     from babelbits.report.load import load_run
 
     found = load_run(folder, smoke=smoke, early=stop, study_file=study_file)
+    tell_names(found)
     if charts is not None:
         paths = write_charts(found, charts)
         say(f"{plural(len(paths), 'file')} in {charts}")
@@ -98,10 +103,18 @@ def write_report(
     from babelbits.report.load import load_run
     from babelbits.store import Store
 
-    page = build(load_run(folder, smoke=smoke, early=early, study_file=study_file))
+    found = load_run(folder, smoke=smoke, early=early, study_file=study_file)
+    tell_names(found)
+    page = build(found)
     path = Store(folder, smoke=smoke, early=early).base / "report.html"
     write_text(path, page)
     return path
+
+
+def tell_names(found: "ReportInput") -> None:
+    """Say aloud where the names of a study file could not be used."""
+    if found.study.names_note is not None:
+        say(f"warning: {found.study.names_note}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import duration, say
+from babelbits.cli.console import debugging, duration, say
 from babelbits.errors import ExitCode, Interrupted, MissingExtraError
 from babelbits.store.thoughts import Thoughts
 from babelbits.words import agreeing, every, plural
@@ -118,8 +118,9 @@ def need_libraries() -> None:
         If one of the libraries is not installed.
     """
     from babelbits.study.identity import version_of
+    from babelbits.study.preflight import NEEDED
 
-    for distribution in ("torch", "transformers", "lm_eval"):
+    for distribution in NEEDED:
         if version_of(distribution) is None:
             raise MissingExtraError(
                 f"{distribution} is not installed", hint="pip install 'babelbits[run]'"
@@ -176,7 +177,7 @@ def _execute(
     from babelbits.study.parallel import suggest
     from babelbits.study.run import execute
 
-    reporter = Reporter(plan)
+    reporter = Reporter(plan, debug=debugging())
     number = suggest(plan) if workers is None else workers
     if number > 1 and not plan.complete:
         say(f"{plural(number, 'worker')}, each with its own copy of the model")

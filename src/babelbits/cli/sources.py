@@ -33,19 +33,21 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportIn
     StoreError
         If no cell is finished, or the folder cannot be read.
     """
-    from babelbits.cli.report import locate
+    from babelbits.cli.report import locate, tell_names
     from babelbits.report.load import load_run
 
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     try:
-        return load_run(folder, smoke=is_smoke, early=early, study_file=study_file)
+        found = load_run(folder, smoke=is_smoke, early=early, study_file=study_file)
     except CorruptRecordError:
         raise
     except StoreError as error:
         if is_smoke or not (folder / "smoke").is_dir():
             raise
         hint = "the folder has a smoke run: --smoke reads it, and it decides nothing"
-        raise StoreError(error.what, where=error.where, hint=hint) from error
+        raise type(error)(error.what, where=error.where, hint=hint) from error
+    tell_names(found)
+    return found
 
 
 def load_pair(baseline: str, variant: str, *, label: str) -> "ReportInput":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError
+from babelbits.formats.quantization_config import method_in, quantization_of
 from babelbits.formats.text_model import text_config
 
 DEQUANTIZED = ("compressed-tensors", "bitsandbytes", "fp8", "mxfp4", "mxfp8")
@@ -46,10 +47,10 @@ def method_of(config: Mapping[str, Any], *, folder: Path | None = None) -> str |
     folder : Path, optional
         Where it lies: some say it in a file of its own.
     """
+    found = quantization_of(config)
+    if found is not None:
+        return method_in(found)
     for part in (config, text_config(config)):
-        found = part.get("quantization_config") or part.get("compression_config")
-        if isinstance(found, Mapping) and found:
-            return str(found.get("quant_method") or "compressed-tensors")
         if isinstance(part.get("quantization"), Mapping) and "bits" in part["quantization"]:
             return _MLX
     if folder is None:

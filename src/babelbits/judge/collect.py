@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelbits.errors import StoreError, UnknownNameError
+from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.judge.pairs import AnswerPair
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
@@ -52,8 +52,8 @@ def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
 
     Raises
     ------
-    StoreError
-        If there are no finished cells with answers.
+    NothingThereError
+        If there are no cells with answers, or they give no pair.
     UnknownNameError
         If a suite, variant or language that is asked for has none.
     """
@@ -61,7 +61,7 @@ def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
     metas = [(store, meta) for store in stores for meta in store.planned() if _writes(meta)]
     if not metas:
         tried = not smoke and any(_writes(meta) for meta in Store(folder, smoke=True).planned())
-        raise StoreError(
+        raise NothingThereError(
             "there are no cells with answers here",
             where=str(folder),
             hint="make some with: babelbits generate STUDY --prompts PROMPTS.jsonl"
@@ -72,7 +72,21 @@ def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
     for store, meta in chosen:
         label = CONTROL if meta.replicate else meta.variant
         cells.setdefault((meta.task.suite, meta.task.language, label), (store, meta))
-    return _paired(cells, wanted)
+    found = _paired(cells, wanted)
+    if not found.pairs:
+        raise _no_pairs(found, folder)
+    return found
+
+
+def _no_pairs(found: Collected, folder: Path) -> NothingThereError:
+    """Why cells with answers give no pair."""
+    if found.unfinished:
+        return NothingThereError(
+            f"no pair is there yet: {found.unfinished[0]} is not finished",
+            where=str(folder),
+            hint="run the command that makes the answers again: it goes on where it stopped",
+        )
+    return NothingThereError("no item has an answer in both arms", where=str(folder))
 
 
 def _writes(meta: CellMeta) -> bool:

@@ -28,10 +28,11 @@ from babelbits.recipes.gguf_tokens import (
     refuse,
 )
 from babelbits.recipes.loading import context_length
-from babelbits.records import JSON, ConversionRecord
+from babelbits.records import JSON, ConversionRecord, digest
 from babelbits.store.atomic import sync_folder, write_atomically
 
 _RECORD = "conversion.json"
+_REFUSED = "tokens-refused.json"
 
 
 def checked_conversion(
@@ -82,6 +83,9 @@ def checked_conversion(
         if not allow_token_differences:
             refuse(found, where=base)
         return replace(_read(_record_of(model)), other_tokens=tuple(found))
+    asked = digest({"texts": {k: list(v) for k, v in compared.items()}, "names": list(OTHERS)})
+    if not allow_token_differences:
+        refuse(_refused_before(model, asked), where=base)
     with whole_file(model) as partial:
         convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
         found = different(partial, tokenizer=tokenizer, texts=compared)
@@ -90,6 +94,7 @@ def checked_conversion(
             convert(base, partial, kind=kind, name=name, trust_remote_code=trust_remote_code)
             found = different(partial, tokenizer=tokenizer, texts=compared)
         if not allow_token_differences:
+            _remember_refusal(model, asked, found)
             refuse(found, where=base)
         record = compare(
             base,
@@ -136,6 +141,23 @@ def whole_file(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _refused_before(model: Path, asked: str) -> dict[str, str]:
+    """What differed when the same texts were refused; nothing where they were not."""
+    try:
+        kept: JSON = json.loads(model.with_name(_REFUSED).read_text(encoding="utf-8"))
+        found = kept["found"] if kept["asked"] == asked else {}
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or no whole file
+        return {}
+    return {str(language): str(shown) for language, shown in found.items()}
+
+
+def _remember_refusal(model: Path, asked: str, found: Mapping[str, str]) -> None:
+    """Keep what differs: the next variant need not convert and try every name to learn it."""
+    if found:
+        kept = {"asked": asked, "found": dict(found)}
+        write_atomically(model.with_name(_REFUSED), json.dumps(kept).encode())
 
 
 def _record_of(model: Path) -> Path:

@@ -99,8 +99,14 @@ def resolve_device(device: str) -> str:
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"there is no device '{device}' here", hint="use 'cpu' or 'auto'")
+    if device.startswith("cuda"):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(device.partition(":")[2] or 0) >= there:
+            cards = ", ".join(f"'cuda:{number}'" for number in range(there))
+            raise ModelError(
+                f"there is no device '{device}' here",
+                hint=f"use 'cpu'{f', {cards}' if cards else ''} or 'auto'",
+            )
     return device
 
 

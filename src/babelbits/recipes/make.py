@@ -21,6 +21,7 @@ from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, S
 from babelbits.formats import parts
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
+from babelbits.llamacpp import library
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import bnb, gguf_base, gguf_blocks
@@ -290,6 +291,8 @@ class _Made:
     scope: Scope | None = None
     """What the recipe means on the model; None for llama.cpp's types."""
     notes: tuple[str, ...] = ()
+    device: str = "cpu"
+    """llama.cpp quantizes on the CPU."""
 
 
 def _quantize(job: _Job, folder: Path) -> _Made:
@@ -323,7 +326,7 @@ def _quantize(job: _Job, folder: Path) -> _Made:
         )
         record = None if record is None else replace(record, experts=experts)
     tokenizer.save_pretrained(folder)
-    return _Made(calibration=record, scope=scope)
+    return _Made(calibration=record, scope=scope, device=device)
 
 
 def _compress(
@@ -442,7 +445,18 @@ def _describe(
         files=files,
         format=job.info.family,
         notes=tuple(filter(None, notes)),
+        device=made.device,
+        n_threads=_n_threads(job.info.family),
     )
+
+
+def _n_threads(family: str) -> int:
+    """Threads that quantized: llama.cpp's own, or torch's."""
+    if family == "gguf":
+        return library.n_threads()
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:

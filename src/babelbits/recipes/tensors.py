@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babelbits.errors import ModelError
+from babelbits.formats.quantization_config import quantization_of
 from babelbits.records import JSON, TensorRecord
 
 _DTYPES = {
@@ -147,8 +148,8 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
 def _quantization(folder: Path) -> JSON:
     """How compressed-tensors quantized the weights ('num_bits', 'group_size', ...); {} if not."""
     config: JSON = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    groups = (config.get("quantization_config") or {}).get("config_groups", {})
-    found: JSON = next((group["weights"] for group in groups.values()), {})
+    groups = (quantization_of(config) or {}).get("config_groups") or {}
+    found: JSON = next((group["weights"] for group in groups.values() if group.get("weights")), {})
     return found
 
 
@@ -173,7 +174,10 @@ def _shape_and_dtype(parts: Sequence[Stored], weights: JSON) -> tuple[tuple[int,
     packed = by_suffix.get("weight_packed")
     state = next((part for part in parts if _QUANT_STATE in part.name), None)
     if packed is not None:
-        rows_columns = struct.unpack("<2q", by_suffix["weight_shape"].read())
+        shape = by_suffix.get("weight_shape")
+        if shape is None:
+            raise ModelError(f"'{packed.name}' is packed, and its shape is not stored")
+        rows_columns = struct.unpack("<2q", shape.read())
         return rows_columns, _integer_words(weights)
     if state is not None:
         return tuple(json.loads(state.read())["shape"]), state.name.rpartition("__")[2]
@@ -184,7 +188,7 @@ def _shape_and_dtype(parts: Sequence[Stored], weights: JSON) -> tuple[tuple[int,
 def _integer_words(weights: JSON) -> str:
     group = weights.get("group_size")
     zero = "" if weights.get("symmetric", True) else " zero-point"
-    return f"int{weights['num_bits']}" + (f" g{group}" if group else "") + zero
+    return f"int{weights.get('num_bits', '?')}" + (f" g{group}" if group else "") + zero
 
 
 def count(tensors: Iterable[TensorRecord]) -> int:

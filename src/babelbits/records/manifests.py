@@ -94,3 +94,8 @@ class Manifest:
     """None where nothing was converted."""
     notes: tuple[str, ...] = ()
     """What a reader of its results should know of how it was made; shown by run and report."""
+    device: str | None = None
+    """What it was made on: 'cpu', 'cuda', 'cuda:1'. None for a baseline, and where it was made
+    before this was recorded."""
+    n_threads: int | None = None
+    """Threads of the CPU that made it: GPTQ's and AWQ's weights depend on them. None as above."""

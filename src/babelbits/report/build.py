@@ -84,6 +84,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals |= {"words": words, "plural": plural, "glyphs": verdicts.GLYPHS}
+    environment.globals["made_on"] = views.made_on
     return environment
 
 

@@ -39,6 +39,7 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
         *_failures(report.cells),
         *_shortened(report.cells),
         *_thinking(report.cells),
+        *_names(report),
         *_making(report),
         *_problems(report),
         *_joined(report),
@@ -49,6 +50,12 @@ def _joined(report: ReportInput) -> Iterator[Gap]:
     """What the joining of other tools' runs left out or could not know."""
     for note in report.foreign.notes if report.foreign else ():
         yield Gap(topic="how the runs were joined", sentence=f"{note}.")
+
+
+def _names(report: ReportInput) -> Iterator[Gap]:
+    """That names in the study file could not be used."""
+    if report.study.names_note is not None:
+        yield Gap(topic="names of variants", sentence=f"{report.study.names_note}.")
 
 
 def _making(report: ReportInput) -> Iterator[Gap]:

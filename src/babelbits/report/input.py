@@ -46,6 +46,8 @@ class StudySummary:
     """Items a task in a smoke run, if it is the same for all cells."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    names_note: str | None = None
+    """Why variants have the names of the last run and not those of the study file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

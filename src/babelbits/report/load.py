@@ -14,7 +14,7 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.calibrations import calibrations_of
-from babelbits.errors import CalibrationError, StoreError, StudyError
+from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.book import Book, read_books
 from babelbits.judge.grading.book import read_grades
 from babelbits.judge.summary import SummarySettings
@@ -26,6 +26,7 @@ from babelbits.store import Store
 from babelbits.study import load as load_study
 from babelbits.study.claims import claimed_in
 from babelbits.study.divergence_files import Divergence, recorded
+from babelbits.study.problems import StudyFileError
 from babelbits.study.relabel import labels_now
 from babelbits.study.spec import BUNDLED, AnalysisSpec, default_reference
 
@@ -56,7 +57,7 @@ def load_run(
     """
     from babelbits.compare.analysis import analyse
 
-    store = _as_named_now(Store(folder, smoke=smoke, early=early), study_file)
+    store, names_note = _as_named_now(Store(folder, smoke=smoke, early=early), study_file)
     text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
     study = tomllib.loads(text)
     cells = load_cells(store)
@@ -65,7 +66,10 @@ def load_run(
     settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
     voices = _voices(store, settings, renamed=_renamed(store))
     return ReportInput(
-        study=_summary(study, text, folder, cells, manifests, settings, study_file),
+        study=replace(
+            _summary(study, text, folder, cells, manifests, settings, study_file),
+            names_note=names_note,
+        ),
         analysis=analyse(cells, settings),
         cells=cells,
         manifests=manifests,
@@ -83,18 +87,26 @@ def _spoken(voices: Voices | None) -> tuple[str, ...]:
     return tuple(vote.language for voice in found for vote in voice.book.votes)
 
 
-def _as_named_now(store: Store, study_file: Path | None) -> Store:
-    """The same results under the names that a study file gives its variants now."""
+def _as_named_now(store: Store, study_file: Path | None) -> tuple[Store, str | None]:
+    """The same results under the names that a study file gives its variants now.
+
+    Where it cannot be read they keep the names of the last run, and why is told.
+    """
     if study_file is None:
-        return store
+        return store, None
     planned = store.planned()
     if not all("variant" in meta.identity for meta in planned):
-        return store
+        return store, None
     try:
         labels = labels_now(load_study(study_file), planned)
-    except (StudyError, CalibrationError):  # `plan` and `run` say what is wrong with it
-        return store
-    return Store(store.root, smoke=store.smoke, early=store.early, labels=labels)
+    except (StudyError, CalibrationError) as error:
+        told = (
+            f"line {error.mistakes[0].line}: {error.mistakes[0].message}"
+            if isinstance(error, StudyFileError)
+            else error.what
+        )
+        return store, f"variants have the names of the last run, because of the study file: {told}"
+    return Store(store.root, smoke=store.smoke, early=store.early, labels=labels), None
 
 
 def _renamed(store: Store) -> dict[str, str | None]:
@@ -129,12 +141,12 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
 
     Raises
     ------
-    StoreError
+    NothingThereError
         If there are none.
     """
     cells = tuple(CellResult(meta=meta, rows=rows) for meta, rows in store.cells())
     if not cells:
-        raise StoreError(
+        raise NothingThereError(
             "no cell is finished yet",
             where=str(store.root),
             hint="`babelbits run study.toml` runs what is missing",

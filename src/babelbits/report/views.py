@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.compare import format as numbers
-from babelbits.records import Effect, digest
+from babelbits.records import Effect, Manifest, digest
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import Axes
 from babelbits.report.verdicts import GLYPHS, VERDICTS, Board
 from babelbits.report.words import bytes_size
+from babelbits.words import plural
 
 STRONGEST_TINT = 0.62
 """Opacity of the heat map's largest difference: text on it stays readable."""
@@ -89,6 +90,13 @@ def _matrix_row(report: ReportInput, found: Board, variant: str) -> MatrixRow:
         size=numbers.NOTHING if made is None else bytes_size(made.bytes_on_disk),
         cells=tuple(_matrix_cell(found, variant, suite, ran) for suite in found.axes.suites),
     )
+
+
+def made_on(made: Manifest) -> str:
+    """Device and threads that made a variant: its weights may depend on them."""
+    parts = [made.device] if made.device else []
+    parts += [] if made.n_threads is None else [plural(made.n_threads, "thread")]
+    return ", ".join(parts) or numbers.NOTHING
 
 
 def _matrix_cell(

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from babelbits.errors import StoreError, StoreLockedError
+from babelbits.errors import NothingThereError, StoreError, StoreLockedError
 from babelbits.records import CellMeta, ItemRow, Manifest
 from babelbits.store import cells
 from babelbits.store.atomic import store_errors, write_atomically
@@ -265,7 +265,7 @@ class Store:
         """
         path = self._base / "study.toml"
         if not path.exists():
-            raise StoreError(
+            raise NothingThereError(
                 "no study was run here",
                 where=str(self.root),
                 hint="`babelbits run study.toml` makes a run folder",

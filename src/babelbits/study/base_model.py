@@ -10,6 +10,7 @@ from pathlib import Path
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.formats.folders import check_folder, check_tokenizer
 from babelbits.formats.own_code import refuse_code
+from babelbits.formats.quantization_config import check_quantization
 from babelbits.formats.quantized import refuse_unreadable
 from babelbits.formats.text_model import check_text_model
 from babelbits.formats.vocabulary import check_tokens
@@ -68,6 +69,7 @@ def locate(
     check_folder(folder)
     config = read_config(folder)
     check_text_model(config, where=str(folder))
+    check_quantization(config, where=str(folder / "config.json"))
     check_tokenizer(folder)
     refuse_code(folder, trusted=spec.trust_remote_code)
     refuse_unreadable(folder, config)

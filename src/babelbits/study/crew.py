@@ -9,6 +9,7 @@ started them, and end when that process ends, however it ends.
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -175,8 +176,14 @@ def _serve(pipe: Any, site: Site) -> None:
             try:
                 worker.do(job)
             except StoreError as error:
-                pipe.send(error)
+                pipe.send(with_trace(error))
             pipe.send(None)
+
+
+def with_trace(error: StoreError) -> StoreError:
+    """The error with its traceback as a note, which it keeps between processes."""
+    error.add_note("".join(traceback.format_exception(error)))
+    return error
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ computed once a text suite and language; they and all results are kept in the ru
 """
 
 import io
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,8 @@ def measure(
         raise StudyError(
             "there is nothing to compare: no text suite, or no variant that is made",
             where=str(plan.study.file),
-            hint="add a suite such as 'text' to the study, and run it first: babelbits run",
+            hint="add a suite such as 'text' to the study, and run it first: babelbits run "
+            f"{shlex.quote(str(plan.study.file))}",
         )
     folder = folder_of(store)
     missing = [pair for pair in pairs if not (folder / pair.name).exists()]
@@ -112,7 +114,7 @@ def _refuse_former_weights(plan: Plan) -> None:
             f"'{stale[0].variant}' was made again, and its results are of former weights: "
             f"{stale[0].reason}",
             where=str(plan.study.file),
-            hint=f"run those cells again first: babelbits run {plan.study.file}",
+            hint=f"run those cells again first: babelbits run {shlex.quote(str(plan.study.file))}",
         )
 
 

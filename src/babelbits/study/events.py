@@ -4,6 +4,7 @@ A variant is named by its label, a cell by its number in the plan.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from babelbits.records import Manifest
 
@@ -76,6 +77,8 @@ class VariantFailed:
 
     variant: str
     reason: str
+    trace: Path | None = None
+    """Where the traceback is kept, if one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class CellFailed:
 
     cell: int
     reason: str
+    trace: Path | None = None
 
 
 Event = (

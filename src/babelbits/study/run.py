@@ -6,6 +6,7 @@ told. One worker does the jobs in this process; several are processes of their o
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from babelbits.records import Manifest
@@ -43,8 +44,8 @@ class Listener(Protocol):
     def finished(self, cell: CellStep, n_skipped: int) -> None:
         """A cell is complete; `n_skipped` items were not needed, because its verdict is known."""
 
-    def failed(self, what: str, reason: str) -> None:
-        """A cell or a variant could not be done."""
+    def failed(self, what: str, reason: str, *, trace: Path | None) -> None:
+        """A cell or a variant could not be done; `trace` is where its traceback is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,15 +168,15 @@ class _Ledger:
                 self._n_skipped += n_skipped
                 self._agenda.finished(number)
                 self._listener.finished(self._cells[number], n_skipped)
-            case events.VariantFailed(variant=label, reason=reason):
+            case events.VariantFailed(variant=label, reason=reason, trace=trace):
                 if self._agenda.drop(label):
-                    self._fail(label, reason)
-            case events.CellFailed(cell=number, reason=reason):
-                self._fail(name(self._cells[number]), reason)
+                    self._fail(label, reason, trace)
+            case events.CellFailed(cell=number, reason=reason, trace=trace):
+                self._fail(name(self._cells[number]), reason, trace)
 
-    def _fail(self, what: str, reason: str) -> None:
+    def _fail(self, what: str, reason: str, trace: Path | None = None) -> None:
         self._failures.append(f"{what}: {reason}")
-        self._listener.failed(what, reason)
+        self._listener.failed(what, reason, trace=trace)
 
     def outcome(self, *, interrupted: bool) -> Outcome:
         """What was done."""

@@ -15,6 +15,7 @@ from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.identify import check_name
+from babelbits.tasks.own import expected_file
 from babelbits.words import plural
 
 
@@ -78,7 +79,7 @@ def _suite(
     limits = table.get("token_limits", _limits, None)
     identifier = table.get("identifier", _identifier(info, home), None)
     shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _anything if info is None else _languages(info, user, claimed)
+    check = _any_languages(user) if info is None else _languages(info, user, claimed, data)
     if info is not None and not info.languages:
         languages = table.need("languages", check, example='languages = ["en"]') or ()
     else:
@@ -118,8 +119,19 @@ def _suite(
     return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
 
 
-def _anything(value: Any) -> Any:
-    return value
+def _any_languages(user: Mapping[str, tuple[str, ...]]) -> Callable[[Any], tuple[str, ...]]:
+    """Check of `languages` where the suite is unknown: whatever it has, these must be languages."""
+
+    def one(value: Any) -> str:
+        return resolve(text(value)).code
+
+    def check(value: Any) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return array(one, what="languages")(value)
+        named = text(value)
+        return () if named in ("all", *GROUP_NAMES, *user) else (one(named),)
+
+    return check
 
 
 def _folder(home: Path) -> Callable[[Any], Path | None]:
@@ -184,14 +196,19 @@ def _languages(
     info: catalogue.SuiteInfo,
     user: Mapping[str, tuple[str, ...]],
     claimed: tuple[str, ...] | None,
+    data: Mapping[str, Path],
 ) -> Callable[[Any], tuple[str, ...]]:
     """Check of `languages`: "all", a group's name, a code, or an array of codes."""
     known = info.languages
+    folder = data.get(info.name)
 
     def one(value: Any) -> str:
         code = resolve(text(value)).code
         if code not in known and not info.any_language:
-            raise Wrong(f"the task has no {code!r}", hint=f"it has: {', '.join(known)}")
+            hint = f"it has: {', '.join(known)}"
+            if folder is not None and not info.upstream:
+                hint = f"expected {expected_file(info.name, code, folder)}; {hint}"
+            raise Wrong(f"the task has no {code!r}", hint=hint)
         return code
 
     def check(value: Any) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ def _variants(table: Table, *, home: Path, seed: int) -> list[VariantSpec]:
     name = table.get("name", _name, "")
     calibrations: list[CalibrationSpec | None] = [*_calibrations(table, home=home, seed=seed)]
     if recipe is None:
+        _check_for_any(table)
         return []
     parameters = _parameters(table, recipe)
     if recipe.needs_calibration and "calibration" not in table.data:
@@ -133,6 +134,23 @@ def _written(value: Any) -> Any:
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return ",".join(f"{key}={item}" for key, item in value.items())
     return value
+
+
+def _check_for_any(table: Table) -> None:
+    """Note what would be a mistake whatever recipe is meant, where the one named is unknown."""
+    for name in table.data:
+        known = [one.parameters[name] for one in RECIPES.values() if name in one.parameters]
+        if name in _OWN_KEYS:
+            continue
+        if not known:
+            every = {key for one in RECIPES.values() for key in one.parameters}
+            near = did_you_mean(name, sorted(every.union(_OWN_KEYS)))
+            table.complain(f"no recipe has a parameter {name!r}", name, hint=near, part="key")
+            continue
+        value = _written(table.data[name])
+        problems = [parameter_problem(info, value) for info in known]
+        if all(problems):
+            table.complain(f"'{name}' {problems[0]}, not {value!r}", name, hint=known[0].help)
 
 
 def _complain_unknown(table: Table, recipe: RecipeInfo, name: str) -> None:

@@ -159,8 +159,8 @@ class Worker:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  whatever breaks a variant, the others must run
-            told = self._told(error, step.label)
-            self._emit(VariantFailed(variant=step.label, reason=told))
+            told, trace = self._told(error, step.label)
+            self._emit(VariantFailed(variant=step.label, reason=told, trace=trace))
             return False
         return True
 
@@ -249,13 +249,14 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
             cell = job.cell
-            told = self._told(error, cell.variant, cell.suite, cell.language)
-            self._emit(CellFailed(cell=job.number, reason=told))
+            told, trace = self._told(error, cell.variant, cell.suite, cell.language)
+            self._emit(CellFailed(cell=job.number, reason=told, trace=trace))
 
-    def _told(self, error: Exception, *names: str) -> str:
+    def _told(self, error: Exception, *names: str) -> tuple[str, Path | None]:
         """What broke, and where its traceback is kept."""
         path = keep_trace(error, folder=self._store.base, names=names)
-        return reason(error) if path is None else f"{reason(error)} (traceback: {path})"
+        told = reason(error)
+        return (told if path is None else f"{told} (traceback: {path})"), path
 
     def _run(self, job: RunCell) -> None:
         cell, engine = job.cell, self._engine

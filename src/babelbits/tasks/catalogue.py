@@ -234,7 +234,10 @@ def _unknown_suite(name: str, include_path: Path | None) -> UnknownNameError:
     known = [*all_suites(), *lm_eval_index.installed_tasks()]
     if include_path is not None:
         known += lm_eval_index.tasks_in(include_path.resolve())
-    hint = did_you_mean(name, known)
+    hints = [did_you_mean(name, known)]
     if lm_eval_index.lm_eval_version() is None:
-        hint = "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
+        hints.append(
+            "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
+        )
+    hint = "\n  ".join(filter(None, hints))
     return UnknownNameError(f"unknown suite '{name}'", hint=hint or "see `babelbits tasks`")

@@ -45,7 +45,7 @@ from babelbits.tasks.lm_eval_scoring import (
 )
 from babelbits.tasks.lm_eval_shots import fix_shots, shot_note
 from babelbits.tasks.lm_eval_sources import digest_of_sources
-from babelbits.tasks.local_data import LocalData, read_local
+from babelbits.tasks.local_data import LocalData, nothing, read_local
 from babelbits.tasks.own import OutputType, failed
 from babelbits.tasks.script_note import script_note
 from babelbits.tasks.suites import SuiteInfo
@@ -232,8 +232,16 @@ class LmEvalTask:
         local = read_local(str(config.get("dataset_path")), config.get("dataset_name"), folder)
         split = config.get("test_split") or config.get("validation_split")
         if not local.splits.get(str(split)):
+            lacking = nothing(
+                str(config.get("dataset_path")),
+                config.get("dataset_name"),
+                folder,
+                split=str(split),
+            )
             raise TaskError(
-                f"task '{self.name}' has no items in split '{split}'", where=str(folder)
+                f"task '{self.name}' has no items in split '{split}': {lacking.what}",
+                where=str(folder),
+                hint=lacking.hint,
             )
         examples = config.get("fewshot_split") or config.get("training_split") or split
         # lm-eval looks into the split even where no example is shown.

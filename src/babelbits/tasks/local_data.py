@@ -56,9 +56,9 @@ def read_local(dataset: str, config: str | None, folder: Path) -> LocalData:
     if layout is not None and config is not None and layout.applies(config, folder):
         found = layout.read(config, folder)
         if not any(found.splits.values()):
-            raise _nothing(config, folder)
+            raise nothing(dataset, config, folder)
         return found
-    return _read_generic(config, folder)
+    return _read_generic(dataset, config, folder)
 
 
 # --- MGSM: github.com/google-research/url-nlp, mgsm/ -----------------------------------------
@@ -222,7 +222,7 @@ def _with_gap(sentence: str, tokens: list[str], span: list[int]) -> str:
 # --- any other dataset -----------------------------------------------------------------------
 
 
-def _read_generic(config: str | None, folder: Path) -> LocalData:
+def _read_generic(dataset: str, config: str | None, folder: Path) -> LocalData:
     alone = folder / f"{config}.jsonl"
     if config is not None and alone.is_file():
         return LocalData(splits={"test": read_jsonl(alone)})
@@ -234,15 +234,29 @@ def _read_generic(config: str | None, folder: Path) -> LocalData:
         if reader is not None and path.is_file():
             splits.setdefault(split, []).extend(reader(path))
     if not splits:
-        raise _nothing(config, folder)
+        raise nothing(dataset, config, folder)
     return LocalData(splits=splits)
 
 
-def _nothing(config: str | None, folder: Path) -> TaskError:
+_UPSTREAM_FILES = {
+    "juletxara/mgsm": "mgsm_{}.tsv",
+    "cambridgeltl/xcopa": "{0}/test.{0}.jsonl",
+    "Davlan/sib200": "{}/test.tsv",
+    "facebook/belebele": "{}.jsonl",
+}
+"""Where the repositories of datasets keep a config."""
+
+
+def nothing(dataset: str, config: str | None, folder: Path, *, split: str = "test") -> TaskError:
+    """The error for a folder that lacks a config's file; names the file."""
+    if config is None:
+        return TaskError(f"there is no file {split}.jsonl", where=str(folder))
+    usual = _UPSTREAM_FILES.get(dataset, f"{{}}/{split}.jsonl").format(config)
+    hint = f"expected {folder / usual}"
+    if dataset in _UPSTREAM_FILES:
+        hint += f", or {folder / config / f'{split}.jsonl'}"
     return TaskError(
-        f"no data for config '{config}'",
-        where=str(folder),
-        hint=f"expected {Path(folder.name) / str(config) / 'test.jsonl'}, or test.jsonl itself",
+        f"no data for config '{config}': there is no file {usual}", where=str(folder), hint=hint
     )
 
 

@@ -115,7 +115,10 @@ class OwnTask(ABC):
         """The data file of this task's language."""
         files = language_files(self.suite.name, self.folder)
         if self.language not in files:
-            raise missing_language(self.suite.name, self.language, self.folder, files)
+            expected = expected_file(self.suite.name, self.language, self.folder)
+            raise missing_language(
+                self.suite.name, self.language, self.folder, files, expected=expected
+            )
         return files[self.language]
 
     @cached_property
@@ -196,15 +199,21 @@ def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
     return found
 
 
+def expected_file(suite: str, language: str, folder: Path) -> Path:
+    """Where the items of a language would be in a folder of data."""
+    subfolder = folder / _SUBFOLDERS.get(suite, suite)
+    return (subfolder if subfolder.is_dir() else folder) / f"{language}.jsonl"
+
+
 def missing_language(
-    suite: str, language: str, folder: Path, found: Iterable[str]
+    suite: str, language: str, folder: Path, found: Iterable[str], *, expected: Path
 ) -> UnknownNameError:
-    """The error for a folder that has no file of a language."""
+    """The error for a folder that has no file of a language; names the file."""
     there = ", ".join(found)
     return UnknownNameError(
-        f"suite '{suite}' has no data in language '{language}'",
+        f"suite '{suite}' has no data in language '{language}': there is no file {expected.name}",
         where=str(folder),
-        hint=f"the folder has {there}" if there else "the folder has no file named by a language",
+        hint=f"expected {expected}" + (f"; the folder has {there}" if there else ""),
     )
 
 

@@ -16,7 +16,7 @@ from typing import cast
 from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
-from babelbits.tasks.ntrex import ntrex_file
+from babelbits.tasks.ntrex import expected_ntrex_file, ntrex_file
 from babelbits.tasks.own import OwnTask, missing_language
 from babelbits.tasks.reading import Row, read_lines, text_field
 from babelbits.words import plural
@@ -51,7 +51,10 @@ class TextTask(OwnTask):
             file = ntrex_file(self.folder, self.suite.upstream[self.language])
             if file is not None:
                 return file
-            raise missing_language(self.suite.name, self.language, self.folder, ())
+            expected = expected_ntrex_file(self.folder, self.suite.upstream[self.language])
+            raise missing_language(
+                self.suite.name, self.language, self.folder, (), expected=expected
+            )
         return super().file()
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:

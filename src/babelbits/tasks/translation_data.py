@@ -14,7 +14,7 @@ from babelbits.tasks import hub_data
 from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.local_data import read_parquet
-from babelbits.tasks.ntrex import ntrex_file
+from babelbits.tasks.ntrex import expected_ntrex_file, ntrex_file
 from babelbits.tasks.own import missing_language
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
 from babelbits.tasks.suites import SuiteInfo, canonical
@@ -73,7 +73,8 @@ def _ntrex(
         raise TaskError("no such folder of data", where=str(folder))
     path = ntrex_file(folder, suite.upstream[language])
     if path is None:
-        raise missing_language(suite.name, language, folder, ())
+        expected = expected_ntrex_file(folder, suite.upstream[language])
+        raise missing_language(suite.name, language, folder, (), expected=expected)
     return str(path), read_lines(path)
 
 
@@ -84,7 +85,8 @@ def _flores(suite: SuiteInfo, folder: Path, language: str, *, split: str) -> tup
     files = _split_files(folder, split)
     path = files.get(language)
     if path is None:
-        raise missing_language(suite.name, language, folder / split, files)
+        expected = folder / split / f"{suite.upstream[language]}.{split}"
+        raise missing_language(suite.name, language, folder / split, files, expected=expected)
     if path.name.removesuffix(".xz").endswith((".jsonl", ".parquet")):
         return str(path), _texts(_rows(path), str(path))
     return str(path), read_lines(path)

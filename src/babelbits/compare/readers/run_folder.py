@@ -9,7 +9,7 @@ from pathlib import Path
 
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
-from babelbits.errors import StoreError, UnknownNameError
+from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.suggest import did_you_mean
@@ -28,7 +28,7 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
 
     Raises
     ------
-    StoreError
+    NothingThereError
         If no cell is finished.
     """
     store = Store(path)
@@ -37,7 +37,7 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
         label = AA if meta.variant == BASELINE and meta.replicate else meta.variant
         cells.setdefault(label, []).append(CellResult(meta=meta, rows=rows))
     if not cells:
-        raise StoreError("no cell is finished yet", where=str(path))
+        raise NothingThereError("no cell is finished yet", where=str(path))
     return {label: _run(path, found) for label, found in cells.items()}
 
 

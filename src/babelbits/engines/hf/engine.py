@@ -6,6 +6,7 @@ between calls.
 
 import gc
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +30,7 @@ from babelbits.engines.local import LocalEngine
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.engines.transformers import engine_version
+from babelbits.quiet import no_cast_warnings
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
 """Tokens per forward pass at which matrix products reach full speed; see bench/README.md."""
@@ -63,6 +65,8 @@ class TransformersEngine(LocalEngine):
             device=loaded.device,
             dtype=loaded.dtype,
         )
+        self._open = ExitStack()
+        self._open.enter_context(no_cast_warnings())
         with torch.inference_mode():
             self._prepare(loaded, settings)
 
@@ -119,6 +123,7 @@ class TransformersEngine(LocalEngine):
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
+        self._open.close()
         del self.loaded, self._runner
         gc.collect()
         if torch.cuda.is_available():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from babelbits.compare import BASELINE, CellResult
-from babelbits.errors import StoreError, UnknownNameError
+from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.judge.collect import CONTROL, Wanted, check_known
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
@@ -55,7 +55,7 @@ def collect_answers(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Ans
 
     Raises
     ------
-    StoreError
+    NothingThereError
         If nothing is finished that has a counterpart.
     UnknownNameError
         If a suite, variant or language that is asked for is not there, or a suite has no answers
@@ -75,7 +75,7 @@ def collect_answers(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Ans
     ]
     left_out = tuple(f"{label(m)} · {m.task.name}" for m in chosen if m not in kept)
     if not kept:
-        raise StoreError(
+        raise NothingThereError(
             "no answers of a baseline and a variant are finished",
             where=str(folder),
             hint="`babelbits run` runs what is missing",
