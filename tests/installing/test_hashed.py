@@ -38,6 +38,7 @@ def test_another_file_than_the_locked_one_is_refused(
     lock = tmp_path / "requirements.hashed.lock"
     lock.write_text(f"# for: base\nbabelbits_probe==1.0 \\\n    --hash=sha256:{value}\n", "utf-8")
     monkeypatch.setattr(pip_in, "HASHED_LOCK", lock)
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # which would show pip this package, too
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
