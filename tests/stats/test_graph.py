@@ -44,7 +44,9 @@ def test_a_chain_is_the_fixed_sequence(p: list[float]) -> None:
 
 
 def test_two_primary_and_two_secondary_hypotheses_by_hand() -> None:
-    """Weights 1/2, 1/2, 0, 0; H1 passes half to H2 and half to H3, H2 half to H1 and half to H4, H3
+    """Two primary hypotheses that help each other, and a secondary one for each.
+
+    Weights 1/2, 1/2, 0, 0; H1 passes half to H2 and half to H3, H2 half to H1 and half to H4, H3
     all to H2, H4 all to H1. By hand for p = .01, .005, .1, .5: H2 first (.005 / .5 = .01); H1 then
     has 1/2 + 1/4 (.01 / .75 = .013333), H4 has 1/4. Without H2, H1 passes (0 + 1/2 * 1/2) /
     (1 - 1/4) = 1/3 to H4 and 2/3 to H3. So H3 gets .75 * 2/3 = 1/2 (.1 / .5 = .2), H4 has
@@ -78,7 +80,7 @@ def test_parallel_gatekeeping_rejects_what_gmcp_rejects(
      ([0.5, 0.5], [[0, 1.1], [1, 0]]), ([0.5, -0.1], [[0, 1], [1, 0]])],
 )  # fmt: skip
 def test_what_is_no_graph_is_refused(weights: list[float], edges: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match="weights|transitions"):
+    with pytest.raises(ValueError, match=r"weights|transitions"):
         graph_adjusted([0.1, 0.2], np.array(weights), np.array(edges))
 
 
