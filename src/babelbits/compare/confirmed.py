@@ -25,15 +25,12 @@ Asked = Mapping[tuple[str, str], Sequence[str]]
 def one_sided(effect: Effect) -> float:
     """p of "this is no harm" against harm; 1 where there is no test or nothing to lose.
 
-    Half of the two-sided p on the side of harm. The betting p of a cell that could stop early is
-    the average of two sides and not their double: it is used whole.
+    Half of the two-sided p on the side of harm: every two-sided p here is twice the smaller of its
+    sides, that of betting on cells that could stop early too. Gains have 1: more than they need.
     """
-    if effect.p_value is None or effect.at_floor:
+    if effect.p_value is None or effect.at_floor or effect.delta >= 0:
         return 1.0
-    if effect.n_planned is not None:
-        return effect.p_value if effect.delta < 0 else 1.0
-    half = effect.p_value / 2
-    return half if effect.delta < 0 else 1.0 - half
+    return effect.p_value / 2
 
 
 def confirm(

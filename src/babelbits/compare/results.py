@@ -103,6 +103,7 @@ class ReferenceContrast:
     difference: float
     """delta - reference_delta: negative says that the language is hit harder."""
     interval: Interval | None
+    """Of level 1 - alpha together with the other languages of the variant and suite."""
     p_value: float | None
     """Two-sided; None where too little changed for a test."""
     p_adjusted: float | None

@@ -98,7 +98,8 @@ class Effect:
     """`delta` of the A/A cell; None where it was not run."""
     best_by_chance: float | None = None
     """Gain expected of the best of all comparisons of this suite, metric and scope if none of them
-    differed: a "better" should exceed it."""
+    differed, in standard errors, times the standard error of this one: a "better" should exceed
+    it."""
     n_lost: int = 0
     """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
