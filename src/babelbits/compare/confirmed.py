@@ -23,7 +23,7 @@ Asked = Mapping[tuple[str, str], Sequence[str]]
 
 
 def one_sided(effect: Effect) -> float:
-    """p of "this is no harm" against harm; 1 where there is no test or nothing to lose.
+    """One-sided p of "this is no harm" against harm; 1 where there is no test or nothing to lose.
 
     Half of the two-sided p on the side of harm: every two-sided p here is twice the smaller of its
     sides, that of betting on cells that could stop early too. Gains have 1: more than they need.

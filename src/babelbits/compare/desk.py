@@ -76,11 +76,11 @@ class Desk:
     ) -> dict[tuple[str, str], tuple[str, ...]]:
         """Variant and suite to every language asked: planned, finished, or run by the baseline."""
         found: dict[tuple[str, str], dict[str, None]] = {}
-        places = [(variant, task.suite, task.language) for variant in self.variants
-                  for task in self.tasks]  # fmt: skip
-        places += [(variant, cell.meta.task.suite, cell.meta.task.language)
-                   for variant, cells in self.variants.items() for cell in cells.values()]  # fmt: skip
-        for variant, suite, language in (*places, *planned):
+        asked = list(planned)
+        for variant, cells in self.variants.items():
+            tasks = [*self.tasks, *(cell.meta.task for cell in cells.values())]
+            asked += [(variant, task.suite, task.language) for task in tasks]
+        for variant, suite, language in asked:
             if variant != BASELINE:
                 found.setdefault((variant, suite), {})[language] = None
         return {place: tuple(languages) for place, languages in found.items()}

@@ -28,9 +28,7 @@ def with_luck(drafts: Sequence[Draft]) -> list[Draft]:
         sizes[_table(one)] += error > 0
     best = {table: expected_best([1.0] * size) for table, size in sizes.items() if size}
     return [
-        replace(
-            one, effect=replace(one.effect, best_by_chance=best.get(_table(one), 0.0) * error)
-        )
+        replace(one, effect=replace(one.effect, best_by_chance=best.get(_table(one), 0.0) * error))
         for one, error in zip(drafts, errors, strict=True)
     ]
 
