@@ -49,7 +49,9 @@ def chosen(found: Recommendation) -> str | None:
 
 
 def test_the_walk_goes_from_most_bits_to_fewest_and_stops_at_the_first_that_fails() -> None:
-    found = findings({"w8": {"en": GOOD}, "w4": {"en": BAD}, "w6": {"en": GOOD}, "w3": {"en": GOOD}})
+    found = findings(
+        {"w8": {"en": GOOD}, "w4": {"en": BAD}, "w6": {"en": GOOD}, "w3": {"en": GOOD}}
+    )
     known = sizes(w8=500, w4=250, w6=400, w3=200)
     result = recommend(found, ask(found), sizes=known, baseline=BASELINE)
     assert chosen(result) == "w6"
@@ -190,8 +192,6 @@ def test_everything_before_the_choice_passes_and_nothing_better_stands_before_th
     stop = next((n for n, name in enumerate(walk) if not passes[name]), len(walk))
     result = recommend(found, ask(found), sizes=sizes(**known), baseline=BASELINE)
     assert chosen(result) == (walk[stop - 1] if stop else None)
-    anyway = recommend(
-        found, ask(found), sizes=sizes(**known), baseline=BASELINE, any_passing=True
-    )
+    anyway = recommend(found, ask(found), sizes=sizes(**known), baseline=BASELINE, any_passing=True)
     good = [known[name] for name in small if passes[name]]
     assert (known[chosen(anyway) or ""] == min(good)) if good else chosen(anyway) is None

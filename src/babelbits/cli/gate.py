@@ -159,7 +159,7 @@ def render(gate: "Gate", asked: "Asked", *, alpha: float) -> None:
         for row in answer_rows(open_answers):
             table.add_row(*map(cell, row))
         console().print(table)
-    say(f"{family_words(asked)}; the report has families of its own")
+    data(f"{family_words(asked)}; the report has families of its own")
     for place_ in asked.not_there:
         say(f"not asked, the study does not have it: {place_}")
 
