@@ -23,7 +23,6 @@ from decision_cells import (
     study_cells,
 )
 
-
 SMALL_LOSS: Scores = right_wrong(both_right=125, broke=16, fixed=4, both_wrong=55)
 """-6 points of 200, exact p 0.012, mid-p 0.007; Tango's 95 % interval, -10.7 to -1.7, holds -2."""
 

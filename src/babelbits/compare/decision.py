@@ -262,6 +262,8 @@ class Decision:
     """The largest harm shown in a language, confirmed before family; None where none is."""
     largest_estimate: Effect | None
     """The most negative difference of a language, shown or not; None where none is negative."""
+    equivalent_in_the_mean: bool
+    """On every suite the mean over all languages asked is equivalent, and none has no result."""
     answers: tuple[Answer, ...]
     """One a suite and language that the report asks of the variant."""
     smoke: bool
@@ -313,10 +315,24 @@ def _decide(findings: Findings, variant: str, asked: Asked) -> Decision:
         in_family=tuple(family),
         worst_shown=min(shown, key=_in_margins) if shown else None,
         largest_estimate=languages[0] if languages and languages[0].delta < 0 else None,
+        equivalent_in_the_mean=not smoke and _equivalent_in_the_mean(findings, effects, found),
         answers=found,
         smoke=smoke,
         reasons=(SMOKE,) if smoke else () if verdict == "equivalent" else _reasons(found),
     )
+
+
+def _equivalent_in_the_mean(
+    findings: Findings, effects: Sequence[Effect], found: Sequence[Answer]
+) -> bool:
+    """An intersection-union claim over suites, each at alpha; groups' means are not asked."""
+    asked = {suite: set(languages) for suite, languages in findings.languages.items() if languages}
+    shown = {
+        one.task
+        for one in effects
+        if one.verdict == "equivalent" and set(one.languages) == asked.get(one.task)
+    }
+    return shown == set(asked) and all(one.effect is not None for one in found)
 
 
 def _reasons(found: Sequence[Answer]) -> tuple[str, ...]:

@@ -41,10 +41,6 @@ HEADS = (
     *("variant", "task", "language", "n", "Δ", "interval", "p (Holm)", "verdict"),
     "broke / fixed",
 )
-LEGEND = (
-    "worse, confirmed: at most 5 % of reports hold one false harm of this kind. worse in its "
-    "family: the same within one variant and task alone."
-)
 
 
 # --- JSON ------------------------------------------------------------------------------------
@@ -172,7 +168,7 @@ def to_markdown(report: ReportInput) -> str:
     if report.cells:
         lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
     lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
-    lines += ["", markdown(LEGEND)]
+    lines += ["", markdown(_legend(report.study.alpha))]
     lines += ["", "## What was not shown", ""]
     lines += [
         f"- {markdown(gap.topic)}: {markdown(gap.sentence)}" for gap in gaps.gaps(report, found)
@@ -181,6 +177,15 @@ def to_markdown(report: ReportInput) -> str:
         lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, found))]
     lines += _markdown_foreign(report)
     return "\n".join(lines) + "\n"
+
+
+def _legend(alpha: float) -> str:
+    level = numbers.percent(alpha, digits=0)
+    return (
+        f"Two levels of harm. Confirmed: at most {level} of reports hold one false harm of this "
+        "kind or more, the headline included. Worse in its family: the same of one variant and "
+        "task alone; a report has many. Gains and contrasts are exploratory."
+    )
 
 
 def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -99,6 +99,8 @@ class VariantVerdict:
     """The means over languages in short, for a page of many variants."""
     sentence: str
     """Means, languages, groups, gains, and what stays open."""
+    parts: tuple[str, ...]
+    """The same, part by part."""
 
 
 def variant_verdict(
@@ -107,11 +109,12 @@ def variant_verdict(
     """Everything that is said of a variant: harm, gain, equivalence, and what stays open."""
     variant = decision.variant
     if decision.smoke:
-        summary = sentence = "a smoke run: no verdict"
+        parts = ["a smoke run: no verdict"]
+        summary = parts[0]
     else:
         rows = {suite: found.row(variant, suite) for suite in found.axes.suites}
         rows = {suite: row for suite, row in rows.items() if row}
-        parts = [
+        said = [
             _means(found, variant),
             *_harm(decision, rows, names),
             _groups(decision),
@@ -120,14 +123,15 @@ def variant_verdict(
             _equivalence(rows, alpha=alpha),
             _open(decision, rows),
         ]
-        sentence = "; ".join(part for part in parts if part) or "nothing was compared"
+        parts = [part for part in said if part] or ["nothing was compared"]
         summary = _in_short(decision, found) or "nothing was compared"
     return VariantVerdict(
         variant=variant,
         overall=decision.verdict,
         level=decision.level,
         summary=f"{summary}.",
-        sentence=f"{sentence}.",
+        sentence=f"{'; '.join(parts)}.",
+        parts=tuple(parts),
     )
 
 
@@ -196,9 +200,9 @@ def _groups(decision: Decision) -> str:
     found = [one for one in decision.in_family if one.scope == "group"]
     if not found:
         return ""
-    named = [f"{one.group} on {one.task} ({told(one)})" for one in found[:MOST_NAMED]]
-    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
-    return f"worse in its family in the mean of {listed([*named, *more])}"
+    largest = f"largest {found[0].group} on {found[0].task}, {told(found[0])}"
+    count = plural(len(found), "group")
+    return f"worse in its family in the mean of {count} of languages ({largest})"
 
 
 def _estimate(decision: Decision, names: Mapping[str, str]) -> str:
@@ -340,14 +344,25 @@ def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
     if rows:
         where = f" (all that is shown against {_named(family, total)})" if family else ""
         sentences.append(
-            f"{plural(rows, 'comparison')} {agreeing(rows, 'is worse in its', 'are worse in their')} "
-            f"family and not confirmed{where}."
+            f"{plural(rows, 'comparison')} {agreeing(rows, 'is', 'are')} worse in "
+            f"{agreeing(rows, 'its', 'their')} family and not confirmed{where}."
         )
     sentences.append(
-        f"{_named(safe, total)} {agreeing(len(safe), 'is', 'are')} shown to be unharmed in everything asked."
+        f"{_named(safe, total)} {agreeing(len(safe), 'is', 'are')} shown to be unharmed in "
+        "everything asked."
         if safe
         else "No variant is shown to be unharmed in everything asked."
     )
+    mean = [
+        one.variant
+        for one in decisions
+        if one.equivalent_in_the_mean and one.verdict not in ("worse", "equivalent")
+    ]
+    if mean:
+        sentences.append(
+            f"{_named(mean, total)} {agreeing(len(mean), 'is', 'are')} equivalent on every task in "
+            "the mean over languages, and not in every language."
+        )
     return " ".join(sentences)
 
 
