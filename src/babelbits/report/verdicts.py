@@ -260,8 +260,8 @@ def _equivalence(rows: Mapping[str, Sequence[Effect]], *, alpha: float) -> str:
 
 
 def expected(count: float) -> str:
-    """A number of false claims to expect: '0.7', '12'."""
-    return f"{count:.1f}" if count < 10 else f"{count:.0f}"
+    """A number of false claims to expect: '0.65', '12'."""
+    return f"{count:.2g}" if count < 10 else f"{count:.0f}"
 
 
 def _open(decision: Decision, rows: Mapping[str, Sequence[Effect]]) -> str:
@@ -300,10 +300,12 @@ def _in_short(decision: Decision, found: Board) -> str:
     harms = [one for one in decision.confirmed if one.scope == "language"]
     if harms:
         text += f"; harm confirmed in {plural(len(harms), 'comparison')} of single languages"
+    more = [one for one in decision.in_family if one.scope != "all"]
+    if more:
+        text += f"; worse in its family in {plural(len(more), 'comparison')} of languages or groups"
     if decision.unanswered:
-        text += (
-            f"; no result for {decision.unanswered} of {plural(len(decision.answers), 'question')}"
-        )
+        asked = plural(len(decision.answers), "question")
+        text += f"; no result for {decision.unanswered} of {asked}"
     return text.removeprefix("; ")
 
 
@@ -313,11 +315,12 @@ def in_order(
     """Best first: the recommended one, unharmed, undecided, then by the largest mean loss."""
     rank = {"equivalent": 0, "better": 0, "undecided": 1, "worse": 2}
 
-    def key(one: Decision) -> tuple[bool, int, bool, float]:
+    def key(one: Decision) -> tuple[bool, int, bool, bool, float]:
         means = [found.mean(one.variant, suite) for suite in found.axes.suites]
         losses = [mean.delta / mean.margin for mean in means if mean is not None and mean.margin]
         confirmed = one.level == "confirmed"
-        return one.variant != chosen, rank[one.verdict], confirmed, -min(losses, default=0.0)
+        largest = -min(losses, default=0.0)
+        return one.variant != chosen, rank[one.verdict], confirmed, not losses, largest
 
     return tuple(sorted(decisions, key=key))
 
