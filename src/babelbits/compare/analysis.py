@@ -61,7 +61,7 @@ def analyse(
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
         calibrations=calibration_contrasts(theirs, settings),
-        claims=claims(effects, primary=desk.primary),
+        claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
         problems=(
             *desk.problems,
             *desk.gaps(),

@@ -52,7 +52,7 @@ def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
     names = {code: language.name for code, language in report.languages.items()}
     return FirstScreen(
         headline=verdicts.headline(decisions, smoke=smoke),
-        ship="" if choice is None or smoke else verdicts.ship(choice, found),
+        ship="" if choice is None or smoke or not found.by_cell else verdicts.ship(choice, found),
         verdicts=tuple(
             verdicts.variant_verdict(one, found, names, alpha=facts.alpha) for one in decisions
         ),

@@ -332,8 +332,8 @@ def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
     """The study in a few sentences, over every scope that has a verdict."""
     if smoke or any(one.smoke for one in decisions):
         return SMOKE_HEADLINE
-    if not decisions:
-        return "Nothing was compared yet: the run folder holds no variant beside its baseline."
+    if all(one.answers and one.unanswered == len(one.answers) for one in decisions):
+        return "Nothing was compared yet: no variant has a result to hold against the baseline."
     confirmed = [one.variant for one in decisions if one.level == "confirmed"]
     family = [one.variant for one in decisions if one.level == "family"]
     safe = [one.variant for one in decisions if one.verdict == "equivalent"]
