@@ -11,7 +11,7 @@ share that `--fail-on loss` fails: a loss shown, whatever its size. Decided by t
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +20,7 @@ import numpy as np
 from babelbits.compare.asked import Asked, Question
 from babelbits.compare.decision import OUTCOMES, Outcome, answers, together
 from babelbits.compare.findings import Findings
+from babelbits.compare.recommend import Size, recommend
 from babelbits.compare.results import Analysis
 from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
@@ -54,11 +55,11 @@ def evidence(n_items: int, broke: int, fixed: int) -> tuple[float, Interval, Int
     return mcnemar_midp(table).p_value, wide, narrow
 
 
-def effect(language: str, n_items: int, broke: int, fixed: int) -> Effect:
+def effect(language: str, n_items: int, broke: int, fixed: int, *, variant: str = "w4") -> Effect:
     """What an analysis would make of such a table."""
     p, wide, narrow = evidence(n_items, broke, fixed)
     return Effect(
-        variant="w4", task="task", metric="acc", kind="binary", unit="fraction",
+        variant=variant, task="task", metric="acc", kind="binary", unit="fraction",
         higher_is_better=True, scope="language", language=language, group=None,
         languages=(language,), n_items=n_items, n_source_items=n_items, n_failed=0,
         n_truncated=0, n_over_long=0, baseline_score=0.6, variant_score=0.6,
@@ -68,6 +69,20 @@ def effect(language: str, n_items: int, broke: int, fixed: int) -> Effect:
         minimal_detectable_effect=None, relative_change=None, mean_relative_change=None,
         above_chance_lost=None, at_floor=False, recipe="", equivalence_interval=narrow,
     )  # fmt: skip
+
+
+def findings(effects: Sequence[Effect], codes: Sequence[str], variants: Sequence[str]) -> Findings:
+    """A study that holds nothing else."""
+    return Findings(
+        analysis=Analysis(
+            effects=tuple(effects), aa=(), contrasts=(), families=(), problems=(), smoke=False
+        ),
+        primary={"task": Metric(name="acc", kind="binary")},
+        languages={"task": tuple(codes)},
+        variants=tuple(variants),
+        groups={},
+        alpha=ALPHA,
+    )
 
 
 def gates(plan: Plan, loss: float, studies: int) -> Iterator[Outcome]:
@@ -85,17 +100,49 @@ def gates(plan: Plan, loss: float, studies: int) -> Iterator[Outcome]:
             effect(code, plan.n_items, int(broke), int(fixed))
             for code, (broke, fixed, _) in zip(codes, drawn, strict=True)
         )
-        found = Findings(
-            analysis=Analysis(
-                effects=effects, aa=(), contrasts=(), families=(), problems=(), smoke=False
-            ),
-            primary={"task": Metric(name="acc", kind="binary")},
-            languages={"task": tuple(codes)},
-            variants=("w4",),
-            groups={},
-            alpha=ALPHA,
-        )
+        found = findings(effects, codes, ("w4",))
         yield together(answers(found, "w4", asked))
+
+
+def walks(variants: int, studies: int) -> Iterator[tuple[bool, bool]]:
+    """Whether a study recommends anything, in the fixed order and with --any.
+
+    Every variant truly loses just the margin, so that each recommendation is wrong. One language.
+    """
+    rng = np.random.default_rng([variants, 1])
+    plan = PLANS[0]
+    chances = [(plan.churn + MARGIN) / 2, (plan.churn - MARGIN) / 2, 1 - plan.churn]
+    names = [f"q{number:02d}" for number in range(variants)]
+    asked = Asked(questions=(Question(suite="task", where="en", languages=("en",)),))
+    sizes = {
+        name: Size(bytes_on_disk=1000 - number, bits_per_weight=8 - number / 10)
+        for number, name in enumerate(names)
+    }
+    for _ in range(studies):
+        drawn = rng.multinomial(plan.n_items, chances, variants)
+        found = findings(
+            [
+                effect("en", plan.n_items, int(broke), int(fixed), variant=name)
+                for name, (broke, fixed, _) in zip(names, drawn, strict=True)
+            ],
+            ("en",),
+            names,
+        )
+        fixed_order, smallest = (
+            recommend(found, asked, sizes=sizes, baseline=None, any_passing=any_passing).chosen
+            for any_passing in (False, True)
+        )
+        yield fixed_order is not None, smallest is not None
+
+
+def print_walks(studies: int) -> None:
+    """Print the second table."""
+    print("\n| variants, each losing just the margin | fixed order recommends one | `--any` does |")
+    print("|---|---|---|")
+    for variants in (1, 4, 20):
+        found = list(walks(variants, studies))
+        shares = [sum(one[at] for one in found) / studies for at in (0, 1)]
+        print(f"| {variants} | {shares[0]:.1%} | {shares[1]:.1%} |")
 
 
 def main(studies: int) -> None:
@@ -116,4 +163,6 @@ def main(studies: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    main(wanted)
+    print_walks(wanted)
