@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from babelbits.compare.asked import Question
 from babelbits.compare.decision import Answer, Decision
+from babelbits.compare.gate import Gate
+from babelbits.compare.recommend import Candidate, Recommendation, Size
 from babelbits.compare.results import Analysis, Problem
 from babelbits.records import Effect, Interval
 from babelbits.report import gaps, verdicts, views
@@ -226,6 +228,96 @@ def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
     ) in told
     cut = 4 * 5 * len([n for n in range(180) if n % 50 == 7])
     assert any(topic == "cut short" and f"{cut} of 3,600" in text for topic, text in told)
+
+
+def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: ReportInput) -> None:
+    """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
+    axes_ = axes(small)
+    found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
+    told = [gap.sentence for gap in gaps.gaps(small, found) if gap.topic == "exploratory"]
+    families = {one.family for one in small.analysis.effects}
+    assert len(families) == 18
+    assert (
+        "Gains are exploratory: 18 families of them, each at 0.025; if nothing differed, about "
+        "0.45 would still show a gain." in told
+    )
+    assert any("Contrasts of groups are exploratory: 6 families" in text for text in told)
+
+
+def candidate(variant: str, bits: float, *reasons: str) -> Candidate:
+    answers = tuple(
+        Answer(question=Question(suite="math", where="en", languages=("en",)), effect=None,
+               outcome="undecided" if reason else "shown", reason=reason, margin=None,
+               p_adjusted=None, p_beyond=None)
+        for reason in reasons
+    )  # fmt: skip
+    passed = not any(reasons)
+    return Candidate(
+        gate=Gate(variant=variant, outcome="shown" if passed else "undecided", answers=answers,
+                  smoke=False),
+        size=Size(bytes_on_disk=int(bits * 100), bits_per_weight=bits), larger=False, reached=True,
+    )  # fmt: skip
+
+
+def choice(*found: Candidate, chosen: int | None, stopped: int | None) -> Recommendation:
+    return Recommendation(
+        chosen=None if chosen is None else found[chosen],
+        stopped_at=None if stopped is None else found[stopped],
+        nearest=None, candidates=found, baseline=None, smoke=False, any_passing=False,
+    )  # fmt: skip
+
+
+def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: ReportInput) -> None:
+    like = small.analysis.effects[0]
+    mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
+                   scope="all", language=None)  # fmt: skip
+    found = verdicts.board([mean], PRIMARY, AXES)
+    good, doubt = candidate("w4", 4.25, ""), candidate("w3", 3.0, "", "at floor", "at floor")
+    assert verdicts.ship(choice(good, doubt, chosen=0, stopped=1), found) == (
+        "Ship w4 (4.25 bits per weight); the cost is −0.3 points (−0.9 to +0.3) on math in the "
+        "mean over languages. w3, the next, is not shown to pass."
+    )
+    assert verdicts.ship(choice(doubt, good, chosen=None, stopped=0), found) == (
+        "No variant can be recommended: w3, the first in order, does not pass in 2 of 3 questions "
+        "(in 2: at floor)."
+    )
+    unknown = replace(good, size=None)
+    assert "none has a known size" in verdicts.ship(
+        choice(unknown, chosen=None, stopped=None), found
+    )
+    assert verdicts.ship(replace(choice(good, chosen=0, stopped=None), smoke=True), found) == ""
+
+
+def test_variants_are_sorted_best_first(small: ReportInput) -> None:
+    """The recommended one, the unharmed, the undecided, then by confirmed harm."""
+    nothing = verdicts.board([], PRIMARY, AXES)
+    order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"), "open": ("undecided", None),
+             "good": ("equivalent", None), "chosen": ("undecided", None)}  # fmt: skip
+    decisions = [
+        decision(nothing, variant=name, verdict=verdict, level=level)
+        for name, (verdict, level) in order.items()
+    ]
+    found = verdicts.in_order(decisions, nothing, "chosen")
+    assert [one.variant for one in found] == ["chosen", "good", "open", "mild", "bad"]
+
+
+def test_heat_is_on_the_margins_scale(small: ReportInput) -> None:
+    """-0.4 of a margin of 2 is pale in every task; three margins are the strongest colour."""
+    like = small.analysis.effects[0]
+    found = verdicts.board(
+        [effect(like, "ar", "equivalent", -0.004), effect(like, "en", "worse", -0.06),
+         effect(like, "sw", "worse", -0.3)], PRIMARY, AXES,
+    )  # fmt: skip
+    links = {("w4", "math", code): code for code in AXES.languages}
+    [heat] = views.heat_maps(found, links)
+    tints = {row.language: row.cells[0].tint for row in heat.rows if row.cells[0]}
+    strongest = f"{views.STRONGEST_TINT:.2f}"
+    assert tints == {"ar": f"{views.STRONGEST_TINT / 15:.2f}", "en": strongest, "sw": strongest}
+    assert heat.scale == "darkest at 6 points or more"
+    alone = views.heat_maps(
+        verdicts.board([effect(like, "ar", "undecided", -0.004, margin=None)], PRIMARY, AXES), links
+    )
+    assert alone[0].scale == "darkest at 0.4 points or more"
 
 
 def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
