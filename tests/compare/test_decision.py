@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.analysis import analyse
@@ -87,7 +88,7 @@ def many(losses: Mapping[str, Scores], others: int) -> list[CellResult]:
 
 
 def test_a_loss_of_one_variant_among_many_is_worse_in_its_family_and_not_confirmed() -> None:
-    """B = 17, c = 4 of 200: mid-p 0.0046, Holm of five languages 0.023; 10 variants are 50 cells."""
+    """B = 17, c = 4 of 200: mid-p 0.0046, Holm of five languages 0.023; ten variants: 50 cells."""
     loss = right_wrong(both_right=125, broke=17, fixed=4, both_wrong=54)
     answers = {code: loss if code == "ja" else OPEN for code in LANGUAGES}
     alone = by_place(findings_of(many(answers, 0)).analysis.effects)
@@ -95,10 +96,9 @@ def test_a_loss_of_one_variant_among_many_is_worse_in_its_family_and_not_confirm
     assert alone["w0", "ja"].verdict == crowd["w0", "ja"].verdict == "worse"
     assert alone["w0", "ja"].level == "confirmed"
     assert crowd["w0", "ja"].level == "family"
-    # One-sided, half of alpha for languages, over 10 variants and 5 languages.
-    p = alone["w0", "ja"].p_value
-    assert p is not None
-    assert crowd["w0", "ja"].p_report == pytest.approx(p / 2 * 2 * 10 * 5)
+    # One-sided and exact, half of alpha for languages, over 10 variants and 5 languages.
+    exact = stats.binomtest(17, 21, alternative="greater").pvalue
+    assert crowd["w0", "ja"].p_report == pytest.approx(exact * 2 * 10 * 5)
 
 
 def test_missing_cells_count_among_the_questions() -> None:
@@ -123,7 +123,9 @@ def test_what_the_study_did_not_declare_is_never_confirmed() -> None:
 def test_a_gain_and_a_floor_are_no_harm() -> None:
     [effect] = [one for one in findings_of(study_cells({"ja": WORSE}, aa=False)).analysis.effects
                 if one.scope == "language"]  # fmt: skip
-    assert one_sided(effect) == pytest.approx((effect.p_value or 0) / 2)
+    assert one_sided(effect) == pytest.approx(stats.binomtest(35, 40, alternative="greater").pvalue)
+    other = replace(effect, test="sign-flip, exact", p_value=0.03)
+    assert one_sided(other) == 0.015
     assert one_sided(replace(effect, delta=0.1)) == 1.0
     assert one_sided(replace(effect, at_floor=True)) == 1.0
     assert one_sided(replace(effect, p_value=None)) == 1.0
@@ -145,7 +147,7 @@ def test_no_more_than_alpha_of_reports_without_harm_confirm_one() -> None:
     draws, confirmed, family = 1500, 0, 0
     for _ in range(draws):
         drawn = [
-            replace(one, p_value=float(p), delta=-0.01 if loss else 0.01)
+            replace(one, p_value=float(p), test="uniform", delta=-0.01 if loss else 0.01)
             for one, p, loss in zip(
                 template, rng.random(len(template)), rng.random(len(template)) < 0.5, strict=True
             )

@@ -291,8 +291,9 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Repo
 def test_variants_are_sorted_best_first(small: ReportInput) -> None:
     """The recommended one, the unharmed, the undecided, then by confirmed harm."""
     nothing = verdicts.board([], PRIMARY, AXES)
-    order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"), "open": ("undecided", None),
-             "good": ("equivalent", None), "chosen": ("undecided", None)}  # fmt: skip
+    order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"),
+             "open": ("undecided", None), "good": ("equivalent", None),
+             "chosen": ("undecided", None)}  # fmt: skip
     decisions = [
         decision(nothing, variant=name, verdict=verdict, level=level)
         for name, (verdict, level) in order.items()

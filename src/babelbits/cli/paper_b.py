@@ -38,7 +38,7 @@ def show(report: "ReportInput") -> None:
     )
     say(f"* RECONSTRUCTED from arXiv 2503.03592; {level} = {alpha:g} / {COMPARISONS} (Bonferroni)")
     say(
-        "p (Holm): the smallest, adjusted over a task's tests; equal: shown to lie within the margin"
+        "p (Holm): the smallest, adjusted over a task's tests; equal: shown to be within the margin"
     )
     units = dict.fromkeys(f"{one.suite} in {shown.unit_word(one.unit)}" for one in found)
     say(f"sees: what each test would show with 80 % power ({', '.join(units)});")

@@ -14,6 +14,8 @@ asked here, and never confirmed. Harm is negative.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from scipy import special
+
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Effect, Level
 from babelbits.stats.graph import Block, harm_adjusted
@@ -27,9 +29,13 @@ def one_sided(effect: Effect) -> float:
 
     Half of the two-sided p on the side of harm: every two-sided p here is twice the smaller of its
     sides, that of betting on cells that could stop early too. Gains have 1: more than they need.
+    Right/wrong items have the exact binomial p instead of half the mid-p, which can be twice too
+    small at the levels of a large report; the graph's guarantee needs a p that is valid at them.
     """
     if effect.p_value is None or effect.at_floor or effect.delta >= 0:
         return 1.0
+    if effect.test.startswith("mid-p") and effect.broke is not None and effect.fixed is not None:
+        return float(special.bdtr(effect.fixed, effect.broke + effect.fixed, 0.5))
     return effect.p_value / 2
 
 

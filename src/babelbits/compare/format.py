@@ -104,7 +104,7 @@ def verdict_word(effect: Effect) -> str:
     """The verdict with its level: 'worse, confirmed', 'worse in its family', 'equivalent'."""
     if effect.verdict == "undecided":
         return "undecided (at floor)" if effect.at_floor else "undecided"
-    if effect.family is None:
+    if effect.verdict == "better" or effect.family is None:
         return f"{effect.verdict} (exploratory)"
     words = {"confirmed": "worse, confirmed", "family": "worse in its family", None: effect.verdict}
     return words[effect.level]

@@ -300,7 +300,7 @@ def _table_row(effect: Effect, links: Mapping[Key, str]) -> TableRow:
 def _level(effect: Effect) -> str:
     if effect.verdict == "undecided":
         return ""
-    if effect.family is None:
+    if effect.verdict == "better" or effect.family is None:
         return LEVEL_WORDS[None]
     return "" if effect.level is None else LEVEL_WORDS[effect.level]
 
