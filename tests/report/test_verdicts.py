@@ -302,6 +302,9 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Repo
     assert "none has a known size" in verdicts.ship(
         choice(unknown, chosen=None, stopped=None), found
     )
+    assert verdicts.ship(choice(good, unknown, chosen=0, stopped=None), found).endswith(
+        "w4 has no known size and is left out."
+    )
     assert verdicts.ship(replace(choice(good, chosen=0, stopped=None), smoke=True), found) == ""
 
 
