@@ -83,7 +83,12 @@ def cluster_scores(
 
 
 def _codes(labels: ArrayLike) -> IntArray:
-    return np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1]).astype(np.intp)
+    """The labels as 0, 1, ..., in their order."""
+    found = np.asarray(labels)
+    if found.dtype.kind == "i" and found.size and 0 <= found.min() <= found.max() < 8 * found.size:
+        # Counting is several times faster than sorting, and this is done for every effect.
+        return np.asarray(np.cumsum(np.bincount(found) > 0) - 1)[found].astype(np.intp)
+    return np.asarray(np.unique(found, return_inverse=True)[1]).astype(np.intp)
 
 
 def _shares(strata: IntArray, layers: IntArray) -> FloatArray:
