@@ -142,21 +142,43 @@ class Share:
         return math.sqrt(inside * (1 - inside) / self.total)
 
     def __str__(self) -> str:
+        """In percent, the Monte Carlo error behind it."""
+        if not self.count:
+            return "0"
         return f"{100 * self.share:.1f} ± {100 * self.error:.1f}"
 
 
 ANYTHING = "anything"
+INTERVALS = frozenset({"reference interval"})
+"""Kinds that are no sentence: they do not count as 'anything'."""
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "headline: harm": ("headline: harm",),
+    "headline: unharmed": ("headline: unharmed",),
+    "worse": ("row: worse",),
+    "better": ("row: better",),
+    "equivalent": ("row: equivalent",),
+    "group contrast": ("group contrast",),
+    "reference contrast": ("reference contrast",),
+    "gate passes": ("gate pass: each language", "gate pass: means"),
+    "gate fails": ("gate fail: each language", "gate fail: means"),
+    "gate: loss": ("gate loss: each language", "gate loss: means"),
+    "recommended": ("recommended: each language", "recommended: means"),
+}
+"""Head of the short table to the kinds of which it counts any."""
+
+
+def false_share(reports: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> Share:
+    """Share of the reports that hold a false claim of any of these kinds."""
+    count = sum(any(kind in one["false"] for kind in kinds) for one in reports)
+    return Share(count=count, total=len(reports))
 
 
 def false_shares(reports: Iterable[Mapping[str, Any]]) -> dict[str, Share]:
     """Kind of claim to the share of reports with a false one; kinds that were never made too."""
     lines = list(reports)
     kinds = sorted({kind for one in lines for kind in one["made"]})
-    found = {
-        kind: Share(count=sum(kind in one["false"] for one in lines), total=len(lines))
-        for kind in kinds
-    }
-    found[ANYTHING] = Share(count=sum(bool(one["false"]) for one in lines), total=len(lines))
+    found = {kind: false_share(lines, [kind]) for kind in kinds}
+    found[ANYTHING] = false_share(lines, [kind for kind in kinds if kind not in INTERVALS])
     return found
 
 
@@ -178,14 +200,38 @@ def gate_rates(reports: Iterable[Mapping[str, Any]], how: str) -> dict[str, floa
 
 
 def table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:
-    """Shares of reports with a false claim, in percent, as Markdown: a column a label."""
-    found = read(path)
-    lines: list[str] = []
-    for of in dict.fromkeys(key[1] for key in found):
+    """The short table of each shape: reports with a false claim in percent, a row a truth."""
+    found, lines = read(path), list[str]()
+    for of in REPORTS:
+        here = [key for truth in TRUTHS for key in found if key[1:] == (of, truth) and found[key]]
+        here = [key for key in here if not truths or key[2] in truths]
+        if here and (not shapes or of in shapes):
+            heads = ["truth", "code", "reports", *COLUMNS, ANYTHING, "harmed variants named"]
+            lines += [f"**{of}**", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+            lines += [_row(key, list(found[key].values())) for key in here]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _row(key: Key, reports: Sequence[Mapping[str, Any]]) -> str:
+    shares = [false_share(reports, kinds) for kinds in COLUMNS.values()]
+    named = power(reports)
+    cells = [
+        key[2],
+        key[0],
+        f"{len(reports):,}",
+        *map(str, (*shares, false_shares(reports)[ANYTHING])),
+        "" if named is None else f"{100 * named:.0f} %",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def whole_table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:
+    """Every kind of claim, a block for each shape and truth, a column a label."""
+    found, lines = read(path), list[str]()
+    for of in REPORTS:
         for truth in TRUTHS:
-            here = {
-                key[0]: list(one.values()) for key, one in found.items() if key[1:] == (of, truth)
-            }
+            here = {key[0]: list(found[key].values()) for key in found if key[1:] == (of, truth)}
             if here and (not shapes or of in shapes) and (not truths or truth in truths):
                 lines += [*_block(of, truth, here), ""]
     return "\n".join(lines)
@@ -228,6 +274,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--label", default="now", help="name of the code that speaks")
     parser.add_argument("--results", type=Path, default=Path("build/claims.jsonl"))
     parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument("--whole", action="store_true", help="print every kind of claim")
     asked = parser.parse_args(arguments)
     if not asked.table:
         for name in asked.shape or REPORTS:
@@ -240,4 +287,5 @@ def main(arguments: Sequence[str]) -> None:
                     reports=asked.reports or REPORTS[name],
                     resamples=asked.resamples,
                 )
-    print(table(asked.results, shapes=asked.shape or (), truths=asked.truth or ()))
+    show = whole_table if asked.whole else table
+    print(show(asked.results, shapes=asked.shape or (), truths=asked.truth or ()))

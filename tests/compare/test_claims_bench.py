@@ -159,7 +159,8 @@ def test_a_killed_run_goes_on_where_it_stopped(claims: ModuleType, tmp_path: Pat
     assert sorted(found) == [0, 1, 2]
     again = json.loads(lines[1])
     assert {**found[1], "seconds": 0} == {**again, "seconds": 0}
-    assert "**1x1x5, null**: nothing differs (reports: now 3)" in claims.table(path)
+    assert "| null | now | 3 |" in claims.table(path)
+    assert "**1x1x5, null**: nothing differs (reports: now 3)" in claims.whole_table(path)
 
 
 def test_shares_have_the_binomial_error(claims: ModuleType) -> None:
