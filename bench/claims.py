@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 _ROUNDING = 1e-12
 REPORTS = {"1x1x5": 2000, "4x4x13": 400, "20x6x40": 60}
-"""Of each truth, unless told."""
+"""Of each truth, unless told; of other shapes 400."""
 
 # --- true or false ---------------------------------------------------------------------------
 
@@ -70,11 +70,14 @@ def counted(said: Said, study: Study) -> dict[str, Any]:
         if (deltas < -_ROUNDING).any()
     }
     called = {claim.variant for claim in said.claims if claim.kind == "headline: harm"}
+    equivalent = [claim for claim in said.claims if claim.kind == "row: equivalent, language"]
     return {
         "made": dict(made),
         "false": {kind: count for kind, count in false.items() if count},
         "harmed": len(hurt),
         "harmed_named": len(hurt & called),
+        "within": int((np.abs(study.deltas) < MARGIN - _ROUNDING).sum()),
+        "within_said": sum(is_true(claim, study) for claim in equivalent),
         "gates": dict(
             Counter(f"{name.rsplit(' ', 1)[0]}: {one}" for name, one in said.gates.items())
         ),
@@ -165,6 +168,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "recommended": ("recommended: each language", "recommended: means"),
 }
 """Head of the short table to the kinds of which it counts any."""
+POWERS = ("harmed variants named", "equivalent cells named")
+"""What the reports find of what is there."""
 
 
 def false_share(reports: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> Share:
@@ -184,9 +189,18 @@ def false_shares(reports: Iterable[Mapping[str, Any]]) -> dict[str, Share]:
 
 def power(reports: Iterable[Mapping[str, Any]]) -> float | None:
     """Share of the truly harmed variants that the headline names; None where none is harmed."""
+    return _found(reports, "harmed", "harmed_named")
+
+
+def equivalence_power(reports: Iterable[Mapping[str, Any]]) -> float | None:
+    """Share of the truly equivalent cells that are called so; None where there are none."""
+    return _found(reports, "within", "within_said")
+
+
+def _found(reports: Iterable[Mapping[str, Any]], there: str, named: str) -> float | None:
     lines = list(reports)
-    harmed = sum(one["harmed"] for one in lines)
-    return sum(one["harmed_named"] for one in lines) / harmed if harmed else None
+    total = sum(one[there] for one in lines)
+    return sum(one[named] for one in lines) / total if total else None
 
 
 def gate_rates(reports: Iterable[Mapping[str, Any]], how: str) -> dict[str, float]:
@@ -202,34 +216,43 @@ def gate_rates(reports: Iterable[Mapping[str, Any]], how: str) -> dict[str, floa
 def table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:
     """The short table of each shape: reports with a false claim in percent, a row a truth."""
     found, lines = read(path), list[str]()
-    for of in REPORTS:
+    for of in _shapes(found):
         here = [key for truth in TRUTHS for key in found if key[1:] == (of, truth) and found[key]]
         here = [key for key in here if not truths or key[2] in truths]
         if here and (not shapes or of in shapes):
-            heads = ["truth", "code", "reports", *COLUMNS, ANYTHING, "harmed variants named"]
+            heads = ["truth", "code", "reports", *COLUMNS, ANYTHING, *POWERS]
             lines += [f"**{of}**", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
             lines += [_row(key, list(found[key].values())) for key in here]
             lines.append("")
     return "\n".join(lines)
 
 
+def _shapes(found: Mapping[Key, object]) -> list[str]:
+    """Those of the module first."""
+    return list(dict.fromkeys([*REPORTS, *(key[1] for key in found)]))
+
+
 def _row(key: Key, reports: Sequence[Mapping[str, Any]]) -> str:
     shares = [false_share(reports, kinds) for kinds in COLUMNS.values()]
-    named = power(reports)
     cells = [
         key[2],
         key[0],
         f"{len(reports):,}",
         *map(str, (*shares, false_shares(reports)[ANYTHING])),
-        "" if named is None else f"{100 * named:.0f} %",
+        *("" if one is None else f"{100 * one:.0f} %" for one in _powers(reports)),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _powers(reports: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
+    """In the order of `POWERS`."""
+    return power(reports), equivalence_power(reports)
 
 
 def whole_table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:
     """Every kind of claim, a block for each shape and truth, a column a label."""
     found, lines = read(path), list[str]()
-    for of in REPORTS:
+    for of in _shapes(found):
         for truth in TRUTHS:
             here = {key[0]: list(found[key].values()) for key in found if key[1:] == (of, truth)}
             if here and (not shapes or of in shapes) and (not truths or truth in truths):
@@ -254,10 +277,11 @@ def _block(of: str, truth: str, here: Mapping[str, Sequence[Mapping[str, Any]]])
         for outcome in sorted({name for one in rates for name in one}):
             cells = [f"{100 * one.get(outcome, 0):.1f}" for one in rates]
             rows.append(f"| (gates of {how}: {outcome}) | {' | '.join(cells)} |")
-    found = [power(here[label]) for label in labels]
-    if any(one is not None for one in found):
-        cells = ["" if one is None else f"{100 * one:.1f}" for one in found]
-        rows.append(f"| (harmed variants that the headline names) | {' | '.join(cells)} |")
+    for place, name in enumerate(POWERS):
+        found = [_powers(here[label])[place] for label in labels]
+        if any(one is not None for one in found):
+            cells = ["" if one is None else f"{100 * one:.1f}" for one in found]
+            rows.append(f"| ({name}) | {' | '.join(cells)} |")
     return rows
 
 
@@ -267,7 +291,7 @@ def _block(of: str, truth: str, here: Mapping[str, Sequence[Mapping[str, Any]]])
 def main(arguments: Sequence[str]) -> None:
     """Run what is asked, then print its table."""
     parser = argparse.ArgumentParser(prog="calibration.py --claims", description=__doc__)
-    parser.add_argument("--shape", action="append", choices=list(REPORTS), help="all unless named")
+    parser.add_argument("--shape", action="append", help=f"{', '.join(REPORTS)} unless named")
     parser.add_argument("--truth", action="append", choices=list(TRUTHS), help="all unless named")
     parser.add_argument("--reports", type=int, help="of each shape and truth")
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
@@ -284,7 +308,7 @@ def main(arguments: Sequence[str]) -> None:
                     label=asked.label,
                     of=shape(name),
                     truth=truth,
-                    reports=asked.reports or REPORTS[name],
+                    reports=asked.reports or REPORTS.get(name, 400),
                     resamples=asked.resamples,
                 )
     show = whole_table if asked.whole else table

@@ -42,7 +42,11 @@ PASSAGE = 4
 """Questions about one passage."""
 KINDS: tuple[MetricKind, ...] = ("binary", "binary", "bounded", "real", "binary", "bounded")
 """Of the suites, in order."""
-ITEMS: Mapping[MetricKind, int] = {"binary": 240, "bounded": 100, "real": 80}
+ITEMS: Mapping[MetricKind, int] = {"binary": 240, "bounded": 240, "real": 320}
+RARE: tuple[tuple[MetricKind, int], ...] = (
+    ("real", 80), ("bounded", 100), ("real", 320), ("bounded", 240),
+)  # fmt: skip
+"""Suites and their items where losses are rare: two where few would be seen, two where some are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ def simulate(of: Shape, truth: Truth, report: int) -> Study:
     ):
         kind = _kind(truth, number)
         rng = np.random.default_rng(seed)
-        sizes = _sizes(of, truth, kind)
+        sizes = _sizes(of, truth, number)
         right = rng.random((max(sizes), of.languages)) < RIGHT
         latent = _latent(rng, (of.variants, max(sizes), of.languages), passages=truth.passages)
         lost = rng.random(latent.shape)
@@ -188,14 +192,15 @@ def simulate(of: Shape, truth: Truth, report: int) -> Study:
 
 def _kind(truth: Truth, number: int) -> MetricKind:
     """Rare losses need scores that are not right or wrong."""
+    return RARE[number % len(RARE)][0] if truth.rare else KINDS[number % len(KINDS)]
+
+
+def _sizes(of: Shape, truth: Truth, number: int) -> list[int]:
+    """Items of a suite, one number a language."""
     if truth.rare:
-        return ("real", "bounded")[number % 2]
-    return KINDS[number % len(KINDS)]
-
-
-def _sizes(of: Shape, truth: Truth, kind: MetricKind) -> list[int]:
+        return [RARE[number % len(RARE)][1]] * of.languages
     if not truth.unequal:
-        return [ITEMS[kind]] * of.languages
+        return [ITEMS[_kind(truth, number)]] * of.languages
     few = set(of.groups["few"])
     return [50 if code in few else 500 for code in of.codes]
 
@@ -231,7 +236,7 @@ def _moved(
         changed = np.abs(z) > stats.norm.isf(MOVED / 2)
         return np.asarray(changed * np.round(SPREAD * z + delta / MOVED, 3))
     if not rare:
-        return np.asarray(np.round(-(TEXT_SPREAD * z + delta), 4))
+        return np.asarray(np.round(-(TEXT_SPREAD * z + delta), 3))
     size = RARE_TEXT if kind == "real" else 0.95
     jitter = np.clip(np.round(JITTER * z, 3), -0.05, 0.05)
     change = np.where(u < -delta / size, -size, jitter)

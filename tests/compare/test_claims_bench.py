@@ -168,14 +168,17 @@ def test_shares_have_the_binomial_error(claims: ModuleType) -> None:
     assert str(claims.Share(count=5, total=100)) == "5.0 ± 2.2"
     assert claims.Share(count=0, total=400).error == pytest.approx(0.0024969, abs=1e-6)
     reports = [
-        {"made": {"row: worse": 2}, "false": {"row: worse": 1}, "harmed": 2, "harmed_named": 1},
-        {"made": {"row: worse": 1}, "false": {}, "harmed": 1, "harmed_named": 1},
-        {"made": {}, "false": {}, "harmed": 1, "harmed_named": 0},
-    ]
+        {"made": {"row: worse": 2}, "false": {"row: worse": 1}, "harmed": 2, "harmed_named": 1,
+         "within": 10, "within_said": 4},
+        {"made": {"row: worse": 1}, "false": {}, "harmed": 1, "harmed_named": 1,
+         "within": 5, "within_said": 2},
+        {"made": {}, "false": {}, "harmed": 1, "harmed_named": 0, "within": 0, "within_said": 0},
+    ]  # fmt: skip
     found = claims.false_shares(reports)
     assert (found["row: worse"].count, found["row: worse"].total) == (1, 3)
     assert found["anything"].count == 1
     assert claims.power(reports) == 0.5
+    assert claims.equivalence_power(reports) == 0.4
 
 
 @pytest.mark.slow
