@@ -168,8 +168,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "recommended": ("recommended: each language", "recommended: means"),
 }
 """Head of the short table to the kinds of which it counts any."""
-POWERS = ("harmed variants named", "equivalent cells named")
-"""What the reports find of what is there."""
+RATES = ("harmed variants named", "equivalent cells named", "cells at the margin so named")
+"""What the reports find of what is there; and how many cells, of those at the margin or beyond it,
+are called equivalent."""
 
 
 def false_share(reports: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> Share:
@@ -197,6 +198,13 @@ def equivalence_power(reports: Iterable[Mapping[str, Any]]) -> float | None:
     return _found(reports, "within", "within_said")
 
 
+def false_equivalences(reports: Sequence[Mapping[str, Any]], of: Shape, truth: str) -> float | None:
+    """Share of the cells that lose or gain the margin or more and are called equivalent."""
+    cells = len(reports) * int((np.abs(TRUTHS[truth].deltas(of)) >= MARGIN - _ROUNDING).sum())
+    false = sum(one["false"].get("row: equivalent, language", 0) for one in reports)
+    return false / cells if cells else None
+
+
 def _found(reports: Iterable[Mapping[str, Any]], there: str, named: str) -> float | None:
     lines = list(reports)
     total = sum(one[there] for one in lines)
@@ -220,7 +228,7 @@ def table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ())
         here = [key for truth in TRUTHS for key in found if key[1:] == (of, truth) and found[key]]
         here = [key for key in here if not truths or key[2] in truths]
         if here and (not shapes or of in shapes):
-            heads = ["truth", "code", "reports", *COLUMNS, ANYTHING, *POWERS]
+            heads = ["truth", "code", "reports", *COLUMNS, ANYTHING, *RATES]
             lines += [f"**{of}**", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
             lines += [_row(key, list(found[key].values())) for key in here]
             lines.append("")
@@ -239,14 +247,15 @@ def _row(key: Key, reports: Sequence[Mapping[str, Any]]) -> str:
         key[0],
         f"{len(reports):,}",
         *map(str, (*shares, false_shares(reports)[ANYTHING])),
-        *("" if one is None else f"{100 * one:.0f} %" for one in _powers(reports)),
+        *("" if one is None else f"{100 * one:.1f} %" for one in _rates(key, reports)),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _powers(reports: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
-    """In the order of `POWERS`."""
-    return power(reports), equivalence_power(reports)
+def _rates(key: Key, reports: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
+    """In the order of `RATES`."""
+    false = false_equivalences(reports, shape(key[1]), key[2])
+    return power(reports), equivalence_power(reports), false
 
 
 def whole_table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:
@@ -277,8 +286,8 @@ def _block(of: str, truth: str, here: Mapping[str, Sequence[Mapping[str, Any]]])
         for outcome in sorted({name for one in rates for name in one}):
             cells = [f"{100 * one.get(outcome, 0):.1f}" for one in rates]
             rows.append(f"| (gates of {how}: {outcome}) | {' | '.join(cells)} |")
-    for place, name in enumerate(POWERS):
-        found = [_powers(here[label])[place] for label in labels]
+    for place, name in enumerate(RATES):
+        found = [_rates((label, of, truth), here[label])[place] for label in labels]
         if any(one is not None for one in found):
             cells = ["" if one is None else f"{100 * one:.1f}" for one in found]
             rows.append(f"| ({name}) | {' | '.join(cells)} |")

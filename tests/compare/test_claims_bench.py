@@ -179,6 +179,10 @@ def test_shares_have_the_binomial_error(claims: ModuleType) -> None:
     assert found["anything"].count == 1
     assert claims.power(reports) == 0.5
     assert claims.equivalence_power(reports) == 0.4
+    margin = [{"false": {"row: equivalent, language": 3}}, {"false": {}}]
+    of = claims.shape("1x2x5")
+    assert claims.false_equivalences(margin, of, "margin") == 3 / 20
+    assert claims.false_equivalences(margin, of, "null") is None
 
 
 @pytest.mark.slow
