@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 3
     STORE_DAMAGED = 4
     UNDECIDED = 5
+    LOSS_SHOWN = 6
     INTERRUPTED = 130
 
 

@@ -23,6 +23,9 @@ from decision_cells import (
     study_cells,
 )
 
+SMALL_LOSS: Scores = right_wrong(both_right=125, broke=16, fixed=4, both_wrong=55)
+"""-6 points of 200, exact p 0.012, mid-p 0.007; Tango's 95 % interval, -10.7 to -1.7, holds -2."""
+
 
 def judged(found: Findings, **options: object) -> Gate:
     return gate(found, "w4", ask(found, **options))  # type: ignore[arg-type]
@@ -37,6 +40,9 @@ def reasons(found: Gate) -> dict[str, str]:
     [
         ({"en": SHOWN, "ja": SHOWN}, "shown"),
         ({"en": SHOWN, "ja": WORSE}, "worse"),
+        ({"en": SHOWN, "ja": SMALL_LOSS}, "loss"),
+        ({"en": SMALL_LOSS, "ja": WORSE}, "worse"),
+        ({"en": SMALL_LOSS, "ja": OPEN}, "loss"),
         ({"en": SHOWN, "ja": OPEN}, "undecided"),
         ({"en": SHOWN, "ja": FLOOR}, "undecided"),
         ({"en": OPEN, "ja": WORSE, "sw": FLOOR}, "worse"),
@@ -84,13 +90,49 @@ def test_holm_runs_over_what_is_asked() -> None:
     answers = {"en": loss, "ja": OPEN, "sw": OPEN, "de": OPEN, "hi": OPEN}
     found = findings_of(study_cells(answers))
     alone = judged(found, languages=["en"])
-    assert alone.outcome == "worse"
+    assert alone.outcome == "loss"
     [answer] = alone.answers
     assert answer.p_adjusted == pytest.approx(0.0118, abs=5e-4)
     together = judged(found)
     assert together.outcome == "undecided"
     assert together.answers[0].p_adjusted == pytest.approx(5 * answer.p_adjusted, rel=1e-9)
     assert "adjusting" in reasons(together)["en"]
+
+
+def test_a_failure_needs_the_whole_interval_beyond_the_margin() -> None:
+    """Airway data, b = 7, c = 1, n = 21: Tango's 95 % interval is (-0.51723, -0.02600).
+
+    Fagerland, Lydersen, Laake 2014. A margin a little above its upper end's size is not exceeded.
+    """
+    scores = right_wrong(both_right=12, broke=7, fixed=1, both_wrong=1)
+    found = findings_of(study_cells({"en": scores}, aa=False))
+    assert judged(found, margins={"fraction": 0.0259}).outcome == "worse"
+    assert judged(found, margins={"fraction": 0.0261}).outcome == "loss"
+    [answer] = judged(found, margins={"fraction": 0.026}).answers
+    assert answer.p_beyond == pytest.approx(0.05, abs=2e-4)
+
+
+def test_a_failure_is_adjusted_over_what_is_asked() -> None:
+    scores = right_wrong(both_right=12, broke=7, fixed=1, both_wrong=1)
+    found = findings_of(study_cells({"en": scores, "ja": OPEN}, aa=False))
+    alone = judged(found, languages=["en"], margins={"fraction": 0.02})
+    assert alone.outcome == "worse"
+    both = judged(found, margins={"fraction": 0.02})
+    assert both.outcome != "worse"
+    assert both.answers[0].p_beyond == pytest.approx(2 * (alone.answers[0].p_beyond or 0))
+
+
+def test_where_gate_and_page_differ_by_family_alone_the_gate_says_so() -> None:
+    """B = 15, c = 4 has a mid-p of 0.0118: shown alone, not among five."""
+    loss = right_wrong(both_right=125, broke=15, fixed=4, both_wrong=56)
+    found = findings_of(
+        study_cells({"en": loss, "ja": OPEN, "sw": OPEN, "de": OPEN, "hi": OPEN}, aa=False)
+    )
+    [answer] = judged(found, languages=["en"]).answers
+    assert answer.outcome == "loss"
+    assert "the report's family is larger than the 1 asked here" in answer.reason
+    assert all("family" not in why.replace("adjusting for the family", "")
+               for why in reasons(judged(found)).values())  # fmt: skip
 
 
 def test_a_smoke_run_never_decides() -> None:
@@ -288,7 +330,9 @@ def test_equivalence_is_the_reports_own_verdict(
     scores = right_wrong(both_right=right, broke=broke, fixed=fixed, both_wrong=wrong)
     found = findings_of(study_cells({"en": scores}, aa=False), margins={"fraction": margin})
     [effect] = [one for one in found.analysis.effects if one.scope == "language"]
-    verdict = {"equivalent": "shown", "worse": "worse"}.get(effect.verdict, "undecided")
-    assert judged(found, claim="equivalent").outcome == verdict
-    if verdict == "shown":
+    outcome = judged(found, claim="equivalent").outcome
+    assert (outcome == "shown") == (effect.verdict == "equivalent")
+    assert (outcome in ("worse", "loss")) == (effect.verdict == "worse")
+    assert (outcome == "worse") <= (effect.interval is not None and effect.interval.high < -margin)
+    if outcome == "shown":
         assert judged(found, claim="not-worse").outcome == "shown"

@@ -242,7 +242,8 @@ def test_the_best_by_chance_is_over_all_variants_and_languages_of_a_table() -> N
     first = analyse(cells, dataclasses.replace(SETTINGS, alpha=0.1, margins={})).effects[0]
     assert first.verdict == "better"
     assert (
-        "if nothing differed, the best of these comparisons would show +0.6 points" in first.notes
+        "if nothing differed, the best of these comparisons would show +0.6 points at the "
+        "precision of this one" in first.notes
     )
 
 

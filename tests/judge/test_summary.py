@@ -120,6 +120,19 @@ def test_people_and_models_are_not_pooled() -> None:
         summarise([vote(1, 1.0), vote(2, 1.0, kind="human")])
 
 
+def test_a_gain_is_withheld_where_the_dropped_pairs_could_undo_it() -> None:
+    """60 of 100 judged pairs won, none lost: better. 55 more without a verdict, all losses: no."""
+    won = [vote(n, 1.0 if n < 60 else 0.0) for n in range(100)]
+    assert summarise(won, FAST)[0].verdict == "better"
+    [row] = summarise([*won, *(vote(100 + n, None) for n in range(55))], FAST)
+    assert (row.verdict, row.n_dropped) == ("undecided", 55)
+    assert row.reason == "a gain is shown, but the 55 dropped pairs could undo it"
+    lost = [vote(n, -1.0 if n < 60 else 0.0) for n in range(100)]
+    [row] = summarise([*lost, *(vote(100 + n, None) for n in range(90))], FAST)
+    assert row.verdict == "worse", "harm stays visible"
+    assert "could undo it" in row.reason
+
+
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from([1.0, 0.0, -1.0, None]), min_size=1, max_size=30))
 def test_swapping_the_arms_negates_everything(values: list[float | None]) -> None:
@@ -128,7 +141,10 @@ def test_swapping_the_arms_negates_everything(values: list[float | None]) -> Non
         for sign in (1, -1)
     ]
     swapped = {"worse": "better", "better": "worse"}
-    assert rows[1].verdict == swapped.get(rows[0].verdict, rows[0].verdict)
+    if any("could undo it" in row.reason for row in rows):
+        assert "better" not in {row.verdict for row in rows}, "a gain is withheld, a loss is not"
+    else:
+        assert rows[1].verdict == swapped.get(rows[0].verdict, rows[0].verdict)
     if rows[0].preference is not None:
         assert rows[1].preference is not None
         assert rows[1].preference.net == pytest.approx(-rows[0].preference.net)

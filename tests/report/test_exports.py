@@ -92,7 +92,9 @@ def test_markdown_shows_hostile_text_as_it_stands(text: str) -> None:
 
 def test_markdown_opens_with_the_verdict_and_then_what_was_not_shown(small: ReportInput) -> None:
     text = exports.to_markdown(small)
-    assert text.index("Harm was shown") < text.index("What was not shown") < text.index("| variant")
+    assert (
+        text.index("Harm is confirmed") < text.index("What was not shown") < text.index("| variant")
+    )
 
 
 def test_latex_specials_by_hand() -> None:

@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+from babelbits.compare.asked import Question
+from babelbits.compare.decision import Answer, Decision
+from babelbits.compare.gate import Gate
+from babelbits.compare.recommend import Candidate, Recommendation, Size
 from babelbits.compare.results import Analysis, Problem
-from babelbits.records import Effect, Verdict
+from babelbits.records import Effect, Interval
 from babelbits.report import gaps, verdicts, views
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.pairs import Axes, axes
@@ -30,22 +34,95 @@ def board(small: ReportInput, *effects: tuple) -> verdicts.Board:
     return verdicts.board(made, PRIMARY, AXES)
 
 
+def decision(found: verdicts.Board, *, asked: int | None = None, **changes: object) -> Decision:
+    """What `compare.decision` would decide from these effects, with the levels they carry."""
+    effects = (*found.pooled.values(), *found.by_cell.values(),
+               *(one for group in found.grouped.values() for one in group))  # fmt: skip
+    harms = [one for one in effects if one.verdict == "worse"]
+    confirmed = tuple(one for one in harms if one.level == "confirmed")
+    family = tuple(one for one in harms if one.level == "family")
+    languages = sorted(found.by_cell.values(), key=lambda one: one.delta)
+    shown = [one for one in languages if one.verdict == "worse"]
+    good = {one.verdict for one in found.by_cell.values()} <= {"equivalent", "better"}
+    usual = Decision(
+        variant="w4",
+        verdict="worse" if harms else "equivalent" if good and languages else "undecided",
+        level="confirmed" if confirmed else "family" if family else None,
+        confirmed=confirmed, in_family=family, worst_shown=shown[0] if shown else None,
+        largest_estimate=languages[0] if languages and languages[0].delta < 0 else None,
+        equivalent_in_the_mean=False, smoke=False, reasons=(),
+        answers=tuple(
+            Answer(question=Question(suite="math", where="en", languages=("en",)),
+                   outcome="undecided", reason="no result for it", effect=None, margin=None,
+                   p_adjusted=None, p_beyond=None)
+            for _ in range(asked or 0)
+        ),
+    )  # fmt: skip
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def said(found: verdicts.Board, **changes: object) -> verdicts.VariantVerdict:
+    return verdicts.variant_verdict(decision(found, **changes), found, NAMES, alpha=0.05)  # type: ignore[arg-type]
+
+
+def between(low: float, high: float) -> Interval:
+    return Interval(low=low, high=high, level=0.95, method="by hand")
+
+
 def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
-    found = board(
-        small,
-        ("ar", "worse", -0.142, False),
-        ("en", "equivalent", 0.001, False),
-        ("sw", "worse", -0.2, False),
-        ("ar", "undecided", -0.004, True),
-        ("en", "equivalent", 0.0, True),
-        ("sw", "equivalent", 0.0, True),
-    )
-    one = verdicts.variant_verdict(found, "w4", NAMES)
-    assert one.overall == "worse"
+    """The largest harm shown and the largest estimate are two things, each with its interval."""
+    like = small.analysis.effects[0]
+    text = [effect(like, code, verdict, delta, **TEXT)
+            for code, verdict, delta in (("ar", "undecided", -0.004), ("en", "equivalent", 0.0),
+                                         ("sw", "equivalent", 0.0))]  # fmt: skip
+    math = [
+        effect(like, "ar", "worse", -0.142, interval=between(-0.2, -0.08), level="confirmed"),
+        effect(like, "en", "worse", -0.03, interval=between(-0.05, -0.01), level="family"),
+        effect(like, "sw", "undecided", -0.2, interval=between(-0.42, 0.02)),
+    ]
+    found = verdicts.board([*math, *text], PRIMARY, AXES)
+    one = said(found, largest_estimate=math[2])
+    assert (one.overall, one.level) == ("worse", "confirmed")
     assert one.sentence == (
-        "harm shown in 2 of 3 languages on math (worst Swahili, −20.0 points); equivalent within "
-        "2 points in 1 of 3 languages of math and within 0.01 bits/byte in 2 of 3 languages of "
-        "text; undecided in 1 of 6 comparisons."
+        "harm confirmed in 1 of 3 languages on math (largest shown Arabic, −14.2 points, −20.0 to "
+        "−8.0); worse in its family, not confirmed, in 1 of 3 languages on math (largest English, "
+        "−3.0 points, −5.0 to −1.0); largest estimate Swahili on math, −20.0 points, −42.0 to "
+        "+2.0, undecided; equivalent within 0.01 bits/byte in 2 of 3 languages of text (each at "
+        "5 %: 0.15 expected by chance if all were at the margin); undecided in 2 of 6 comparisons."
+    )
+    assert len(one.parts) == 5
+
+
+def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: ReportInput) -> None:
+    """All three languages are undecided and their mean is not: the page must not say "no harm"."""
+    like = small.analysis.effects[0]
+    languages = [effect(like, code, "undecided", -0.03) for code in ("ar", "en", "sw")]
+    shown = {"level": "confirmed", "interval": between(-0.043, -0.023)}
+    mean = replace(effect(like, "", "worse", -0.033, **shown), scope="all", language=None)
+    found = verdicts.board([*languages, mean], PRIMARY, AXES)
+    one = said(found)
+    assert one.parts[0] == (
+        "mean over languages worse on math (−3.3 points, −4.3 to −2.3; confirmed)"
+    )
+    assert one.summary.startswith("mean worse on 1 of 1 task (largest math, −3.3 points, −4.3")
+    assert verdicts.headline([decision(found)]).startswith("Harm is confirmed for w4.")
+
+
+def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: ReportInput) -> None:
+    like = small.analysis.effects[0]
+    group = replace(effect(like, "", "worse", -0.05, level="family",
+                           interval=between(-0.08, -0.02)),
+                    scope="group", group="far", language=None)  # fmt: skip
+    found = verdicts.board([effect(like, "en", "undecided", 0.0), group], PRIMARY, AXES)
+    one = said(found)
+    assert "worse in its family in the mean of 1 group of languages (largest far on math" in (
+        one.sentence
+    )
+    text = verdicts.headline([decision(found)])
+    assert text.startswith("Harm is confirmed for no variant")
+    assert (
+        "1 comparison is worse in its family and not confirmed (all that is shown against w4)"
+        in (text)
     )
 
 
@@ -53,31 +130,47 @@ def test_a_gain_is_told_with_what_luck_would_show(small: ReportInput) -> None:
     like = small.analysis.effects[0]
     gains = [replace(effect(like, code, "better", delta), best_by_chance=0.012)
              for code, delta in (("ar", 0.02), ("en", 0.031))]  # fmt: skip
-    one = verdicts.variant_verdict(verdicts.board(gains, PRIMARY, AXES), "w4", NAMES)
-    assert "better in 2 of 2 on math (largest +3.1 points; by chance +1.2 points)" in one.sentence
+    one = said(verdicts.board(gains, PRIMARY, AXES))
+    assert (
+        "better, which is exploratory, in 2 of 2 on math (largest +3.1 points; by chance +1.2 "
+        "points)" in one.sentence
+    )
     unknown = [replace(gain, best_by_chance=None) for gain in gains]
-    one = verdicts.variant_verdict(verdicts.board(unknown, PRIMARY, AXES), "w4", NAMES)
-    assert "better in 2 of 2 on math (largest +3.1 points)" in one.sentence
+    one = said(verdicts.board(unknown, PRIMARY, AXES))
+    assert "in 2 of 2 on math (largest +3.1 points)" in one.sentence
 
 
 def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportInput) -> None:
     everywhere = [(code, "equivalent", 0.0, False) for code in ("ar", "en", "sw")]
     found = board(small, *everywhere)
-    one = verdicts.variant_verdict(found, "w4", NAMES)
+    one = said(found)
     assert one.overall == "equivalent"
     assert one.sentence == "equivalent within 2 points in all 3 languages of math."
-    assert "w4 was shown to be unharmed everywhere" in verdicts.headline([one])
+    assert "w4 is shown to be unharmed in everything asked" in verdicts.headline([decision(found)])
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
-    one = verdicts.variant_verdict(found, "w4", NAMES)
-    assert one.overall == "undecided"
-    assert "No variant was shown to be unharmed" in verdicts.headline([one])
+    assert said(found).overall == "undecided"
+    assert "No variant is shown to be unharmed" in verdicts.headline([decision(found)])
+
+
+def test_what_has_no_result_is_counted(small: ReportInput) -> None:
+    found = board(small, ("en", "equivalent", 0.0, False))
+    one = said(found, asked=39, verdict="undecided")
+    assert one.sentence.endswith("no result for 39 of 39 questions.")
+
+
+def test_a_smoke_run_has_no_verdict_in_its_headline(small: ReportInput) -> None:
+    like = small.analysis.effects[0]
+    harmed = verdicts.board([effect(like, "en", "worse", -0.2, level="confirmed")], PRIMARY, AXES)
+    found = decision(harmed, smoke=True, verdict="undecided")
+    assert verdicts.headline([found]) == "This is a SMOKE run: nothing in it is a result."
+    assert verdicts.headline([decision(harmed)], smoke=True) == verdicts.SMOKE_HEADLINE
+    assert said(harmed, smoke=True).sentence == "a smoke run: no verdict."
 
 
 def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: ReportInput) -> None:
     found = board(small, ("en", "undecided", -0.01, False))
-    one = verdicts.variant_verdict(found, "w4", NAMES)
-    assert "what the data could have seen" in verdicts.headline([one])
-    assert "equivalence shown nowhere" in one.sentence
+    assert "what the data could have seen" in verdicts.headline([decision(found)])
+    assert "equivalence shown in no language" in said(found).sentence
 
 
 def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInput) -> None:
@@ -137,14 +230,110 @@ def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
     assert any(topic == "cut short" and f"{cut} of 3,600" in text for topic, text in told)
 
 
-def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
-    def verdict(name: str, overall: Verdict) -> verdicts.VariantVerdict:
-        return verdicts.VariantVerdict(variant=name, overall=overall, sentence="")
+def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: ReportInput) -> None:
+    """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
+    axes_ = axes(small)
+    found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
+    told = [gap.sentence for gap in gaps.gaps(small, found) if gap.topic == "exploratory"]
+    families = {one.family for one in small.analysis.effects}
+    assert len(families) == 18
+    assert (
+        "Gains are exploratory: 18 families of them, each at 0.025; if nothing differed, about "
+        "0.45 would still show a gain." in told
+    )
+    assert any("Contrasts of groups are exploratory: 6 families" in text for text in told)
 
-    few = [verdict(f"q{n}", "worse") for n in range(2)]
-    many = [verdict(f"q{n}", "worse") for n in range(18)] + [verdict("w8", "equivalent")]
-    assert verdicts.headline(few).startswith("Harm was shown for q0 and q1.")
-    assert verdicts.headline(many).startswith("Harm was shown for 18 of 19 variants. w8 was shown")
+
+def candidate(variant: str, bits: float, *reasons: str) -> Candidate:
+    answers = tuple(
+        Answer(question=Question(suite="math", where="en", languages=("en",)), effect=None,
+               outcome="undecided" if reason else "shown", reason=reason, margin=None,
+               p_adjusted=None, p_beyond=None)
+        for reason in reasons
+    )  # fmt: skip
+    passed = not any(reasons)
+    return Candidate(
+        gate=Gate(variant=variant, outcome="shown" if passed else "undecided", answers=answers,
+                  smoke=False),
+        size=Size(bytes_on_disk=int(bits * 100), bits_per_weight=bits), larger=False, reached=True,
+    )  # fmt: skip
+
+
+def choice(*found: Candidate, chosen: int | None, stopped: int | None) -> Recommendation:
+    return Recommendation(
+        chosen=None if chosen is None else found[chosen],
+        stopped_at=None if stopped is None else found[stopped],
+        nearest=None, candidates=found, baseline=None, smoke=False, any_passing=False,
+    )  # fmt: skip
+
+
+def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: ReportInput) -> None:
+    like = small.analysis.effects[0]
+    mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
+                   scope="all", language=None)  # fmt: skip
+    found = verdicts.board([mean], PRIMARY, AXES)
+    good, doubt = candidate("w4", 4.25, ""), candidate("w3", 3.0, "", "at floor", "at floor")
+    assert verdicts.ship(choice(good, doubt, chosen=0, stopped=1), found) == (
+        "Ship w4 (4.25 bits per weight); the cost is −0.3 points (−0.9 to +0.3) on math in the "
+        "mean over languages. w3, the next, is not shown to pass."
+    )
+    assert verdicts.ship(choice(doubt, good, chosen=None, stopped=0), found) == (
+        "No variant can be recommended: w3, the first in order, does not pass in 2 of 3 questions "
+        "(in 2: at floor)."
+    )
+    unknown = replace(good, size=None)
+    assert "none has a known size" in verdicts.ship(
+        choice(unknown, chosen=None, stopped=None), found
+    )
+    assert verdicts.ship(replace(choice(good, chosen=0, stopped=None), smoke=True), found) == ""
+
+
+def test_variants_are_sorted_best_first(small: ReportInput) -> None:
+    """The recommended one, the unharmed, the undecided, then by confirmed harm."""
+    nothing = verdicts.board([], PRIMARY, AXES)
+    order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"),
+             "open": ("undecided", None), "good": ("equivalent", None),
+             "chosen": ("undecided", None)}  # fmt: skip
+    decisions = [
+        decision(nothing, variant=name, verdict=verdict, level=level)
+        for name, (verdict, level) in order.items()
+    ]
+    found = verdicts.in_order(decisions, nothing, "chosen")
+    assert [one.variant for one in found] == ["chosen", "good", "open", "mild", "bad"]
+
+
+def test_heat_is_on_the_margins_scale(small: ReportInput) -> None:
+    """-0.4 of a margin of 2 is pale in every task; three margins are the strongest colour."""
+    like = small.analysis.effects[0]
+    found = verdicts.board(
+        [effect(like, "ar", "equivalent", -0.004), effect(like, "en", "worse", -0.06),
+         effect(like, "sw", "worse", -0.3)], PRIMARY, AXES,
+    )  # fmt: skip
+    links = {("w4", "math", code): code for code in AXES.languages}
+    [heat] = views.heat_maps(found, links)
+    tints = {row.language: row.cells[0].tint for row in heat.rows if row.cells[0]}
+    strongest = f"{views.STRONGEST_TINT:.2f}"
+    assert tints == {"ar": f"{views.STRONGEST_TINT / 15:.2f}", "en": strongest, "sw": strongest}
+    assert heat.scale == "darkest at 6 points or more"
+    alone = views.heat_maps(
+        verdicts.board([effect(like, "ar", "undecided", -0.004, margin=None)], PRIMARY, AXES), links
+    )
+    assert alone[0].scale == "darkest at 0.4 points or more"
+
+
+def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
+    nothing = verdicts.board([], PRIMARY, AXES)
+
+    def one(name: str, **changes: object) -> Decision:
+        return decision(nothing, variant=name, **changes)  # type: ignore[arg-type]
+
+    few = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(2)]
+    many = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(18)]
+    many += [one("w8", verdict="equivalent"), one("w6", equivalent_in_the_mean=True)]
+    assert verdicts.headline(few).startswith("Harm is confirmed for q0 and q1.")
+    text = verdicts.headline(many)
+    assert text.startswith("Harm is confirmed for 18 of 20 variants. w8 is shown to be unharmed")
+    assert "w6 is equivalent on every task in the mean over languages" in text
 
 
 def test_the_noise_floor_counts_languages_on_the_primary_metric_only(

@@ -10,6 +10,7 @@ from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.compare.asked import Asked
+    from babelbits.compare.decision import Outcome
     from babelbits.compare.findings import Findings
     from babelbits.compare.gate import Answer, Gate
     from babelbits.compare.recommend import Way
@@ -19,7 +20,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 LONG_LIST = 8
 """More languages than this are counted, not named."""
-GLYPHS = {"shown": "✓", "worse": "✗", "undecided": "?"}
+GLYPHS = {"shown": "✓", "worse": "✗", "loss": "▼", "undecided": "?"}
+WORDS: "Mapping[Outcome, str]" = {
+    "shown": "pass",
+    "worse": "fail",
+    "loss": "loss shown, size open",
+    "undecided": "undecided",
+}
+"""The four answers, as people read them; in JSON they keep their short names."""
 
 _OPTIONS = (
     click.option(
@@ -182,6 +190,16 @@ def scope_words(asked: "Asked") -> str:
     return f"{listed(suites)} in {_listed(places)}"
 
 
+def family_words(asked: "Asked") -> str:
+    """Which family a gate declared: 'Holm over the 11 questions asked'."""
+    count = len(asked.questions)
+    return (
+        "one question asked, nothing to adjust for"
+        if count == 1
+        else (f"Holm over the {count} questions asked")
+    )
+
+
 def evidence(answer: "Answer") -> str:
     """'−8.1 points (95 % interval −12.0 to −4.5)', or '' without a result."""
     from babelbits.compare import format as shown
@@ -236,7 +254,7 @@ def answer_rows(answers: Sequence["Answer"]) -> list[tuple[str, ...]]:
         effect = one.effect
         rows.append(
             (
-                f"{GLYPHS[one.outcome]} {one.outcome}",
+                f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}",
                 one.question.suite,
                 one.question.where,
                 shown.NOTHING if effect is None else shown.amount(effect.delta, effect.unit),
@@ -309,5 +327,7 @@ def answer_object(answer: "Answer") -> "Row":
         "reason": answer.reason,
         "margin": answer.margin,
         "p_adjusted": answer.p_adjusted,
+        "p_beyond_margin": answer.p_beyond,
+        "level": None if effect is None else effect.level,
         **numbers,
     }

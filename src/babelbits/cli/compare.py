@@ -167,13 +167,14 @@ def _tell(found: "ReportInput") -> None:
 # --- the table -------------------------------------------------------------------------------
 
 HEADS = (
-    *("variant", "task", "language", "n", "baseline", "Δ", "interval", "p", "verdict"),
+    *("variant", "task", "language", "n", "baseline", "Δ", "interval", "p (Holm)", "verdict"),
     "could have seen",
 )
 
 
 def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
     """The values of `HEADS`: every variant, task and language, and all languages together."""
+    from babelbits.compare.format import verdict_word
     from babelbits.compare.tables import effect_row
     from babelbits.report import views
 
@@ -183,11 +184,11 @@ def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
         if effect.metric != primary.get(effect.task) or effect.scope == "group":
             continue
         row = effect_row(effect)
-        p = row["p_text"] if effect.p_adjusted is None else row["p_adjusted_text"]
+        p = f"({row['p_text']})" if effect.p_adjusted is None else row["p_adjusted_text"]
         code = effect.language
         where = found.languages[code].name if code else f"all {len(effect.languages)}"
         words = (effect.variant, effect.task, where, f"{effect.n_items:,}", row["baseline_text"])
-        verdict = f"{effect.verdict}{' (at floor)' if effect.at_floor else ''}"
+        verdict = verdict_word(effect)
         numbers = (row["delta_text"], row["interval_text"], p, verdict, _seen(effect))
         rows.append((*words, *numbers))
     return [tuple(str(word) for word in row) for row in rows]
@@ -220,9 +221,11 @@ def print_table(found: "ReportInput") -> None:
 
 
 def _sentences(found: "ReportInput") -> list[str]:
-    from babelbits.report.exports import spoken
+    from babelbits.report.exports import screen
+    from babelbits.report.first_screen import sentences
 
-    return [f"{one.variant}: {one.sentence}" for one in spoken(found)]
+    first = screen(found)
+    return [*sentences(first), *(f"{one.variant}: {one.sentence}" for one in first.verdicts)]
 
 
 def _plain_table(found: "ReportInput") -> str:

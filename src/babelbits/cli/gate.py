@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.asking import (
+    WORDS,
     answer_columns,
     answer_rows,
     asked,
@@ -14,6 +15,7 @@ from babelbits.cli.asking import (
     claim_words,
     doubts,
     evidence,
+    family_words,
     gate_object,
     place,
     scope_options,
@@ -30,9 +32,9 @@ SCHEMA = "babelbits.gate/1"
 EXIT_CODES = {
     "shown": ExitCode.DONE,
     "worse": ExitCode.GATE_FAILED,
+    "loss": ExitCode.LOSS_SHOWN,
     "undecided": ExitCode.UNDECIDED,
 }
-WORDS = {"shown": "pass", "worse": "fail", "undecided": "undecided"}
 NAMED = 3
 """Places that the sentence names."""
 
@@ -42,6 +44,18 @@ NAMED = 3
 @click.option("--variant", "-v", required=True, help="Variant label, e.g. 'w4-g@en'.")
 @click.option("--baseline", help="The unquantized model's results, if SOURCE is another tool's.")
 @scope_options
+@click.option(
+    "--fail-on",
+    type=click.Choice(["margin", "loss"]),
+    default="margin",
+    show_default=True,
+    help="margin: fail where a loss beyond the margin is shown. loss: fail on any loss shown.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the answers as JUnit XML: only a pass is a pass.",
+)
 @click.option(
     "--summary",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -55,6 +69,8 @@ def gate(
     smoke: bool,
     stop: bool,
     as_json: bool,
+    fail_on: str,
+    junit: Path | None,
     summary: Path | None,
     **scope: Any,
 ) -> int:
@@ -66,9 +82,10 @@ def gate(
     babelbits gate my-study.run --variant w4-g@en --group non-latin --claim equivalent
     babelbits gate out/w4 --baseline out/fp16 --variant w4      results of lm-eval and others
 
-    Exit code 0: shown in every language and task asked, each at alpha. 1: a loss is shown in at
-    least one, p adjusted by Holm over those asked. 5: undecided, also where a baseline is at its
-    floor, a cell is missing or damaged, or the run is a smoke run. 2: usage.
+    Exit code 0, pass: a loss of the margin is ruled out in every language and task asked, each at
+    alpha. 1, fail: a loss beyond the margin is shown in at least one, after Holm over those asked.
+    6: a loss is shown, and its size is open. 5: undecided, also where a baseline is at its floor,
+    a cell is missing or damaged, or the run is a smoke run. 2: usage. Only 0 is a pass.
     """  # noqa: D301  click wants the control character
     from babelbits.cli.sources import findings, load, load_pair
     from babelbits.compare.asked import check_variant
@@ -82,14 +99,24 @@ def gate(
     check_variant(found, variant)
     question = asked(found, **scope)
     result = judge(found, variant, question)
+    code = exit_code(result, fail_on)
     if as_json:
-        data_json(as_object(result, question, alpha=found.alpha))
+        data_json(as_object(result, question, alpha=found.alpha, code=code))
     else:
         render(result, question, alpha=found.alpha)
     target = summary or _github_summary()
     if target is not None:
-        _append(target, markdown(result, question, alpha=found.alpha))
-    return int(EXIT_CODES[result.outcome])
+        _put(target, markdown(result, question, alpha=found.alpha), mode="a")
+    if junit is not None:
+        _put(junit, as_junit(result, question), mode="w")
+    return int(code)
+
+
+def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
+    """The code of an outcome; `fail_on` "loss" makes every loss that is shown a failure."""
+    if fail_on == "loss" and gate.outcome == "loss":
+        return ExitCode.GATE_FAILED
+    return EXIT_CODES[gate.outcome]
 
 
 # --- for people --------------------------------------------------------------------------------
@@ -105,11 +132,14 @@ def sentence(gate: "Gate", asked: "Asked") -> str:
     total = len(gate.answers)
     if gate.outcome == "shown":
         return f"{head} is shown to be {claim_words(gate, asked)}: {scope_words(asked)}"
-    if gate.outcome == "worse":
-        worse = sorted(gate.of("worse"), key=lambda one: one.effect.delta if one.effect else 0.0)
-        named = "; ".join(f"{place(one)} {evidence(one)}" for one in worse[:NAMED])
-        more = f"; and {len(worse) - NAMED} more" if len(worse) > NAMED else ""
-        return f"{head} is shown to be worse in {len(worse)} of {total}: {named}{more}"
+    if gate.outcome in ("worse", "loss"):
+        found = sorted(
+            gate.of(gate.outcome), key=lambda one: one.effect.delta if one.effect else 0.0
+        )
+        named = "; ".join(f"{place(one)} {evidence(one)}" for one in found[:NAMED])
+        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        what = "loses more than the margin" if gate.outcome == "worse" else "loses something"
+        return f"{head} {what} in {len(found)} of {total}: {named}{more}"
     open_ones = doubts(gate.of("undecided"), limit=NAMED)
     if not gate.of("shown"):
         return f"{head} is shown nowhere to be {claim_words(gate, asked)}: {open_ones}"
@@ -129,18 +159,21 @@ def render(gate: "Gate", asked: "Asked", *, alpha: float) -> None:
         for row in answer_rows(open_answers):
             table.add_row(*map(cell, row))
         console().print(table)
+    data(f"{family_words(asked)}; the report has families of its own")
     for place_ in asked.not_there:
         say(f"not asked, the study does not have it: {place_}")
 
 
 def markdown(gate: "Gate", asked: "Asked", *, alpha: float) -> str:
     """The sentence and all answers as GitHub-flavoured Markdown."""
-    glyph = {"shown": "✅", "worse": "❌", "undecided": "❔"}[gate.outcome]
+    glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
     lines = [
         f"### {glyph} babelbits gate: {_escaped(gate.variant)}",
         "",
         _escaped(sentence(gate, asked)),
+        "",
+        _escaped(f"{_tally(gate)}; {family_words(asked)}."),
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
@@ -148,6 +181,35 @@ def markdown(gate: "Gate", asked: "Asked", *, alpha: float) -> str:
         *(f"\nNot asked, the study does not have it: {one}" for one in asked.not_there),
     ]
     return "\n".join(lines) + "\n\n"
+
+
+def _tally(gate: "Gate") -> str:
+    """'passed 9 of 11; not passed: 1 fail, 1 undecided'."""
+    counts = {word: len(gate.of(outcome)) for outcome, word in WORDS.items()}
+    passed = counts.pop("pass")
+    rest = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"passed {passed} of {len(gate.answers)}" + (f"; not passed: {rest}" if rest else "")
+
+
+def as_junit(gate: "Gate", asked: "Asked") -> str:
+    """One test case a question. A fail is a failure; a loss or a doubt is one too, of its own type.
+
+    JUnit readers count what is skipped as no failure, so nothing is.
+    """
+    from xml.etree import ElementTree as ET
+
+    bad = [one for one in gate.answers if one.outcome != "shown" or gate.smoke]
+    suite = ET.Element(
+        "testsuite", name=f"babelbits gate {safe(gate.variant, one_line=True)}",
+        tests=str(len(gate.answers)), failures=str(len(bad)), errors="0", skipped="0",
+    )  # fmt: skip
+    for one in gate.answers:
+        case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
+        if one in bad:
+            why = f"{one.reason} {evidence(one)}".strip()
+            message = safe(sentence(gate, asked) if gate.smoke else why, one_line=True)
+            ET.SubElement(case, "failure", type=WORDS[one.outcome], message=message)
+    return ET.tostring(suite, encoding="unicode") + "\n"
 
 
 def _escaped(text: str) -> str:
@@ -162,26 +224,29 @@ def _github_summary() -> Path | None:
     return Path(name) if name else None
 
 
-def _append(file: Path, text: str) -> None:
+def _put(file: Path, text: str, *, mode: str) -> None:
     try:
-        with file.open("a", encoding="utf-8") as stream:
+        with file.open(mode, encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
         raise StoreError(
-            f"the summary cannot be written: {error.strerror or error}", where=str(file)
+            f"the file cannot be written: {error.strerror or error}", where=str(file)
         ) from error
 
 
 # --- for machines ------------------------------------------------------------------------------
 
 
-def as_object(gate: "Gate", asked: "Asked", *, alpha: float) -> dict[str, Any]:
+def as_object(
+    gate: "Gate", asked: "Asked", *, alpha: float, code: ExitCode | None = None
+) -> dict[str, Any]:
     """The gate as JSON."""
     return {
         "schema": SCHEMA,
-        "exit_code": int(EXIT_CODES[gate.outcome]),
+        "exit_code": int(EXIT_CODES[gate.outcome] if code is None else code),
         "sentence": sentence(gate, asked),
         "alpha": alpha,
+        "family": family_words(asked),
         "asked": asked_object(asked),
         **gate_object(gate),
     }

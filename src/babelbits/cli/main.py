@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one exit code, for CI."),
         "recommend": (
             "babelbits.cli.recommend:recommend",
-            "Name the smallest variant shown good enough.",
+            "Name the variant to ship, and say why not others.",
         ),
     },
     "Judges and people": {
@@ -71,7 +71,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _EXIT_CODES = """\b
 Exit codes: 0 done; 1 a gate failed; 2 usage or study; 3 finished with cells missing or failed
 (run the same command again); 4 the run folder is damaged or cannot be written; 5 undecided;
-130 interrupted."""
+6 a gate saw a loss whose size is open; 130 interrupted."""
 
 
 class LazyGroup(click.Group):

@@ -32,12 +32,14 @@ def show(report: "ReportInput") -> None:
         (
             *("task", "recipe"),
             *_group("reported*", "least t", "binom.", f"< {level}", "sees"),
-            *_group("paired", "least p", "differ", "equal", "open", "sees"),
+            *_group("paired", "p (Holm)", "differ", "equal", "open", "sees"),
         ),
         [_row(one) for one in found],
     )
     say(f"* RECONSTRUCTED from arXiv 2503.03592; {level} = {alpha:g} / {COMPARISONS} (Bonferroni)")
-    say("paired p: Holm over a task's tests; equal: shown to lie within the margin")
+    say(
+        "p (Holm): the smallest, adjusted over a task's tests; equal: shown to be within the margin"
+    )
     units = dict.fromkeys(f"{one.suite} in {shown.unit_word(one.unit)}" for one in found)
     say(f"sees: what each test would show with 80 % power ({', '.join(units)});")
     say("    \N{EN DASH}: too few answers changed to show any loss")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.asking import (
+    WORDS,
     asked,
     asked_object,
     claim_words,
@@ -20,11 +21,8 @@ from babelbits.cli.console import cell, console, data, data_json, say, size
 from babelbits.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from babelbits.compare.asked import Asked
-    from babelbits.compare.recommend import Candidate, Recommendation, Size
-    from babelbits.records import Manifest
+    from babelbits.compare.recommend import Candidate, Recommendation
 
 SCHEMA = "babelbits.recommend/1"
 
@@ -32,43 +30,53 @@ SCHEMA = "babelbits.recommend/1"
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
 @scope_options
+@click.option(
+    "--any",
+    "any_passing",
+    is_flag=True,
+    help="The smallest that passes, whatever stands before it; wrong more often.",
+)
 @click.option("--all", "every", is_flag=True, help="Every reason, not the three weightiest each.")
 def recommend(
-    source: Path, *, smoke: bool, stop: bool, as_json: bool, every: bool, **scope: Any
+    source: Path,
+    *,
+    smoke: bool,
+    stop: bool,
+    as_json: bool,
+    any_passing: bool,
+    every: bool,
+    **scope: Any,
 ) -> int:
-    """Name the smallest variant that is shown to be not worse than the margin in every language.
+    """Name the variant to ship: shown to be not worse than the margin in every language.
 
     \b
     babelbits recommend study.toml --languages ja,sw,en
     babelbits recommend my-study.run --group non-latin --suite mgsm --margin 2
     babelbits recommend my-study.run --languages nb --claim equivalent --json
 
-    Small means bytes on disk; speed is not measured. For each other variant: what stands against
-    it, and how many items would decide what is undecided. Exit code 0: recommended; 5: none.
+    Variants are gated in an order that no result changes, most bits per weight first; the walk
+    stops at the first that does not pass, and the last that passed is recommended: wrong in at
+    most alpha of reports. --any takes the smallest that passes. For each other variant: what
+    stands against it, and how many items would decide what is undecided. Exit code 0: recommended;
+    5: none.
     """  # noqa: D301  click wants the control character
     from babelbits.cli.sources import findings, load
     from babelbits.compare import BASELINE
     from babelbits.compare.recommend import recommend as choose
+    from babelbits.report.findings import sizes
 
     loaded = load(source, smoke=smoke, early=stop)
     found = findings(loaded)
     question = asked(found, **scope)
-    sizes = _sizes(loaded.manifests)
-    result = choose(found, question, sizes=sizes, baseline=sizes.get(BASELINE))
+    known = sizes(loaded)
+    result = choose(
+        found, question, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing
+    )
     if as_json:
         data_json(as_object(result, question, alpha=found.alpha))
     else:
         render(result, question, alpha=found.alpha, every=every)
     return int(ExitCode.UNDECIDED if result.chosen is None else ExitCode.DONE)
-
-
-def _sizes(manifests: "Mapping[str, Manifest]") -> "dict[str, Size]":
-    from babelbits.compare.recommend import Size
-
-    return {
-        label: Size(bytes_on_disk=one.bytes_on_disk, bits_per_weight=one.bits_per_weight)
-        for label, one in manifests.items()
-    }
 
 
 # --- for people --------------------------------------------------------------------------------
@@ -88,8 +96,9 @@ def sentence(found: "Recommendation", asked: "Asked") -> str:
         if found.baseline is not None and found.chosen.size is not None:
             ratio = found.chosen.size.bytes_on_disk / found.baseline.bytes_on_disk
             share = f", {percent(ratio, digits=0)} of the baseline"
+        which = "the smallest variant" if found.any_passing else "the last variant in order"
         return (
-            f"{found.chosen.variant} ({_size(found.chosen)}{share}): the smallest variant that is "
+            f"{found.chosen.variant} ({_size(found.chosen)}{share}): {which} that is "
             f"shown to be {claim_words(found.chosen.gate, asked)}: {scope_words(asked)}"
         )
     if found.nearest is None:
@@ -97,10 +106,18 @@ def sentence(found: "Recommendation", asked: "Asked") -> str:
     near = found.nearest
     words = claim_words(near.gate, asked)
     total = len(near.gate.answers)
+    passing = [one.variant for one in found.candidates if one.passes and one.in_order]
+    if passing and found.stopped_at is not None:
+        return (
+            f"none: {found.stopped_at.variant}, first in the order, is not shown to be {words}: "
+            f"{scope_words(asked)}; --any takes the smallest that passes"
+        )
+    counts = ", ".join(
+        f"{word} in {near.count(outcome)}" for outcome, word in WORDS.items() if outcome != "shown"
+    )
     return (
         f"none: no variant is shown to be {words}: {scope_words(asked)}; nearest is {near.variant} "
-        f"(shown in {near.count('shown')} of {total}, worse in {near.count('worse')}, "
-        f"undecided in {near.count('undecided')})"
+        f"(pass in {near.count('shown')} of {total}, {counts})"
     )
 
 
@@ -112,7 +129,7 @@ def render(found: "Recommendation", asked: "Asked", *, alpha: float, every: bool
     data(sentence(found, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant")
-    for name in ("size", "bits/weight", "shown", "worse", "undecided"):
+    for name in ("size", "bits/weight", *WORDS.values()):
         table.add_column(name, justify="right")
     table.add_column("")
     for one in found.candidates:
@@ -120,46 +137,57 @@ def render(found: "Recommendation", asked: "Asked", *, alpha: float, every: bool
     console().print(table)
     for one in found.candidates:
         if one is not found.chosen:
-            _explain(one, limit=None if every else REASONS)
+            _explain(one, found, asked, alpha=alpha, limit=None if every else REASONS)
     _asides(found, asked, alpha=alpha)
 
 
 def _row(one: "Candidate", found: "Recommendation") -> tuple[str, ...]:
     bits = "?" if one.size is None else f"{one.size.bits_per_weight:.2f}"
-    counts = (str(one.count(outcome)) for outcome in ("shown", "worse", "undecided"))
-    return (one.variant, _size(one), bits, *counts, "← recommended" if one is found.chosen else "")
+    counts = (str(one.count(outcome)) for outcome in WORDS)
+    stop = "← stops here" if one is found.stopped_at and not found.any_passing else ""
+    last = "← recommended" if one is found.chosen else stop
+    return (one.variant, _size(one), bits, *counts, last)
 
 
 def _size(one: "Candidate") -> str:
     return size(None if one.size is None else one.size.bytes_on_disk)
 
 
-def _explain(one: "Candidate", *, limit: int | None) -> None:
+def _explain(
+    one: "Candidate", found: "Recommendation", asked: "Asked", *, alpha: float, limit: int | None
+) -> None:
     """What stands against a variant: losses first, most harmed first; then doubts."""
-    lines = reasons(one)
-    data(f"{one.variant}: {'qualifies, and is larger' if not lines else 'why not'}")
+    lines = reasons(one, asked, alpha=alpha)
+    passed = "passes, and is larger"
+    if one.passes and not found.any_passing and not one.reached:
+        passed = "passes, and the walk stopped before it"
+    data(f"{one.variant}: {'why not' if lines else passed}")
     for line in lines[:limit]:
         data(f"  {line}")
     if limit is not None and len(lines) > limit:
         data(f"  and {len(lines) - limit} more (--all)")
 
 
-def reasons(one: "Candidate") -> list[str]:
+def reasons(one: "Candidate", asked: "Asked", *, alpha: float) -> list[str]:
     """Every reason against a variant, weightiest first."""
+    from babelbits.compare.recommend import ways
+
     found = []
     if one.larger:
         found.append("not smaller than the baseline")
     if one.size is None:
         found.append("its size is unknown: no manifest")
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
-    found += [f"worse: {place(answer)} {evidence(answer)}" for answer in worse]
-    answers = one.gate.answers
-    order = sorted(one.ways, key=lambda index: -_delta_size(one, index))
-    return found + [
-        f"undecided: {place(answers[index])} {evidence(answers[index])}".rstrip()
-        + f": {answers[index].reason}; {way_words(one.ways[index], answers[index])}"
-        for index in order
-    ]
+    found += [f"fail: {place(answer)} {evidence(answer)}" for answer in worse]
+    answers, open_ways = one.gate.answers, ways(one.gate, asked, alpha=alpha)
+    order = sorted(
+        open_ways, key=lambda index: (answers[index].outcome != "loss", -_delta_size(one, index))
+    )
+    for index in order:
+        one_answer = answers[index]
+        what = f"{WORDS[one_answer.outcome]}: {place(one_answer)} {evidence(one_answer)}".rstrip()
+        found.append(f"{what}: {one_answer.reason}; {way_words(open_ways[index], one_answer)}")
+    return found
 
 
 def _delta_size(one: "Candidate", index: int) -> float:
@@ -174,12 +202,18 @@ def _asides(found: "Recommendation", asked: "Asked", *, alpha: float) -> None:
     """What limits the claim."""
     from babelbits.compare.format import percent
 
-    count = len(found.candidates)
-    if found.chosen is not None and count > 1:
+    count = sum(one.in_order for one in found.candidates)
+    level = percent(alpha, digits=0)
+    if found.any_passing and count > 1:
         by_luck = percent(min(1.0, alpha * count), digits=0)
         say(
-            f"each claim holds at {percent(alpha, digits=0)} by itself; the chance that any of "
-            f"{count} variants passes although it loses the margin somewhere is at most {by_luck}"
+            f"up to {by_luck}: the chance that any of {count} variants passes although it loses "
+            f"the margin somewhere, each at {level}"
+        )
+    elif found.chosen is not None:
+        say(
+            f"gated in a fixed order, most bits per weight first, up to the first that does not "
+            f"pass: the recommendation is wrong in at most {level} of reports"
         )
     say("items needed are told for a variant that truly loses nothing; speed is not measured")
     for one in asked.not_there:
@@ -200,13 +234,18 @@ def as_object(found: "Recommendation", asked: "Asked", *, alpha: float) -> dict[
         "asked": asked_object(asked),
         "recommended": None if found.chosen is None else found.chosen.variant,
         "nearest": None if found.nearest is None else found.nearest.variant,
-        "variants": [_object(one) for one in found.candidates],
+        "rule": "any passing" if found.any_passing else "fixed order",
+        "order": [one.variant for one in found.candidates if one.in_order],
+        "stopped_at": None if found.stopped_at is None else found.stopped_at.variant,
+        "variants": [_object(one, asked, alpha=alpha) for one in found.candidates],
     }
 
 
-def _object(one: "Candidate") -> dict[str, Any]:
+def _object(one: "Candidate", asked: "Asked", *, alpha: float) -> dict[str, Any]:
+    from babelbits.compare.recommend import ways
+
     judged = gate_object(one.gate)
-    for index, found in one.ways.items():
+    for index, found in ways(one.gate, asked, alpha=alpha).items():
         judged["answers"][index]["items_to_show"] = None if found is None else found.to_show.items
         judged["answers"][index]["items_to_fail"] = None if found is None else found.to_fail
         judged["answers"][index]["to_decide"] = way_words(found, one.gate.answers[index])

@@ -14,6 +14,8 @@
     verdicts    worse, equivalent, better, undecided
     effects     samples and inference to `records.Effect`
     families    Holm within declared families
+    confirmed   which harms are shown at the error rate of the whole report
+    decision    what may be said of a variant over a set of questions
     contrasts   groups of languages against the others
     references  languages against the reference language
     calibrations  calibration languages against the variation between draws of text

@@ -11,6 +11,7 @@ from babelbits.compare.calibrations import calibration_contrasts
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.claims import claims
 from babelbits.compare.columns import Pairs
+from babelbits.compare.confirmed import confirm
 from babelbits.compare.contrasts import contrasts
 from babelbits.compare.desk import Cells, Desk, sort_cells
 from babelbits.compare.effects import Draft, EffectKey, conclude, draft, key
@@ -24,7 +25,12 @@ from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Effect
 
 
-def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis:
+def analyse(
+    cells: Sequence[CellResult],
+    settings: AnalysisSettings,
+    *,
+    planned: Sequence[tuple[str, str, str]] = (),
+) -> Analysis:
     """Compare every variant with the baseline, and the baseline with itself.
 
     Parameters
@@ -32,6 +38,8 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
     cells : sequence of CellResult
         Baseline (replicate 0), A/A (baseline, replicate 1) and variants, in the study's order.
         What cannot be compared becomes a problem; the rest is compared.
+    planned : sequence of (variant, suite, language)
+        Cells that the study asks for, finished or not: part of the questions of the report.
     """
     desk = sort_cells(cells)
     ours = _samples(desk, {BASELINE: desk.aa}, settings)
@@ -43,7 +51,9 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
     )
     noise = {key(effect): effect for effect in aa}
     drafts = with_luck(_drafts(theirs, found[len(ours) :], settings, noise=noise))
-    effects = adjust(drafts, settings)
+    effects = confirm(
+        adjust(drafts, settings), desk.asked(planned), primary=desk.primary, settings=settings
+    )
     return Analysis(
         effects=effects,
         aa=aa,
@@ -51,7 +61,7 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
         calibrations=calibration_contrasts(theirs, settings),
-        claims=claims(effects, primary=desk.primary),
+        claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
         problems=(
             *desk.problems,
             *desk.gaps(),

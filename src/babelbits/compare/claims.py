@@ -12,7 +12,9 @@ from babelbits.records import Effect
 from babelbits.stats.claims import in_at_least_one
 
 
-def claims(effects: Sequence[Effect], *, primary: Mapping[str, str]) -> tuple[SuiteClaim, ...]:
+def claims(
+    effects: Sequence[Effect], *, primary: Mapping[str, str], alpha: float
+) -> tuple[SuiteClaim, ...]:
     """One for each variant and suite that has effects of single languages.
 
     Parameters
@@ -21,15 +23,17 @@ def claims(effects: Sequence[Effect], *, primary: Mapping[str, str]) -> tuple[Su
         With their verdicts; those of single languages and primary metrics are used.
     primary : mapping
         Suite to its primary metric.
+    alpha : float
+        Level of each equivalence.
     """
     cells: dict[tuple[str, str], list[Effect]] = defaultdict(list)
     for effect in effects:
         if effect.scope == "language" and primary[effect.task] == effect.metric:
             cells[effect.variant, effect.task].append(effect)
-    return tuple(_claim(found) for found in cells.values())
+    return tuple(_claim(found, alpha=alpha) for found in cells.values())
 
 
-def _claim(effects: Sequence[Effect]) -> SuiteClaim:
+def _claim(effects: Sequence[Effect], *, alpha: float) -> SuiteClaim:
     """`equivalent` respects what withholds a verdict: floors, and items the variant failed."""
     first = effects[0]
     margins = {effect.margin for effect in effects}
@@ -42,6 +46,8 @@ def _claim(effects: Sequence[Effect]) -> SuiteClaim:
         not_equivalent=tuple(str(e.language) for e in effects if e.verdict != "equivalent"),
         worse_in=tuple(str(e.language) for e in effects if e.verdict == "worse"),
         worse_in_some_p=in_at_least_one([_p_of_loss(effect) for effect in effects]),
+        confirmed_in=tuple(str(e.language) for e in effects if e.level == "confirmed"),
+        equivalent_by_chance=alpha * sum(e.margin is not None for e in effects) or None,
     )
 
 

@@ -71,6 +71,20 @@ class Desk:
             self._read[name] = columns(cell, sources=self._sources)
         return self._read[name]
 
+    def asked(
+        self, planned: Sequence[tuple[str, str, str]]
+    ) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Variant and suite to every language asked: planned, finished, or run by the baseline."""
+        found: dict[tuple[str, str], dict[str, None]] = {}
+        asked = list(planned)
+        for variant, cells in self.variants.items():
+            tasks = [*self.tasks, *(cell.meta.task for cell in cells.values())]
+            asked += [(variant, task.suite, task.language) for task in tasks]
+        for variant, suite, language in asked:
+            if variant != BASELINE:
+                found.setdefault((variant, suite), {})[language] = None
+        return {place: tuple(languages) for place, languages in found.items()}
+
     def gaps(self) -> list[Problem]:
         """Cells that the study should have and does not."""
         have = {(variant, task) for variant, cells in self.variants.items() for task in cells}

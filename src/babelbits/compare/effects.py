@@ -14,7 +14,7 @@ from babelbits.compare.relative import baseline_interval, relative
 from babelbits.compare.samples import Part, Sample
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
-from babelbits.compare.verdicts import Evidence, decide
+from babelbits.compare.verdicts import Decision, Evidence, decide
 from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
@@ -136,10 +136,13 @@ def conclude(
     p_adjusted: float | None,
     settings: AnalysisSettings,
     p_map: float | None = None,
+    p_scope: float | None = None,
 ) -> Effect:
     """The effect with its family's p-value and its verdict; without a family it is exploratory.
 
-    `p_map` is the p-value adjusted over the exploratory map; verdicts do not use it.
+    `p_map` is the p-value adjusted over the exploratory map; verdicts do not use it. `p_scope` is
+    Holm's over all families of this scope: what "real but negligible" needs, because a family of
+    one mean is no protection in a report of many.
     """
     effect, parts = draft.effect, draft.sample.parts
     p = effect.p_value if p_adjusted is None else p_adjusted
@@ -157,6 +160,8 @@ def conclude(
             may_stop=effect.n_planned is not None,
         )
     )
+    decision = _with_margin(decision, effect, family)
+    real = p_scope is not None and p_scope <= settings.alpha
     exploratory = () if family else ("exploratory: p is not adjusted",)
     luck = effect.best_by_chance
     gain = () if decision.verdict != "better" or luck is None else _gain_notes(effect, luck)
@@ -167,8 +172,19 @@ def conclude(
         p_map=p_map,
         verdict=decision.verdict,
         reason=decision.reason,
-        notes=(*effect.notes, *decision.notes, *gain, *exploratory),
+        notes=(*effect.notes, *(decision.notes if real else ()), *gain, *exploratory),
     )
+
+
+def _with_margin(decision: Decision, effect: Effect, family: str | None) -> Decision:
+    """A secondary measure without a margin has an interval and no verdict.
+
+    It could only ever be "worse" or "undecided", and would contradict an "equivalent" of the
+    measure that the study declared.
+    """
+    if family is not None or effect.margin is not None or decision.verdict == "undecided":
+        return decision
+    return Decision(verdict="undecided", reason="a secondary measure without a margin")
 
 
 def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
@@ -176,7 +192,10 @@ def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
     notes = []
     if luck > _NO_LUCK:
         chance = shown.amount(luck, effect.unit)
-        notes.append(f"if nothing differed, the best of these comparisons would show {chance}")
+        notes.append(
+            f"if nothing differed, the best of these comparisons would show {chance} "
+            "at the precision of this one"
+        )
     if effect.aa_delta is None:
         notes.append("no A/A run to hold the gain against")
     else:

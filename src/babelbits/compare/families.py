@@ -10,7 +10,8 @@ they began (Bonferroni); all others are adjusted by Holm. Equivalence is no part
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from babelbits.compare.effects import Draft, conclude
 from babelbits.compare.results import Family
@@ -29,6 +30,7 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
             members[name].append(index)
     shares = error_shares([one.sample for one in drafts], settings)
     adjusted: dict[int, float] = {}
+    scoped = _by_scope(drafts, names)
     mapped = _map([one for one, name in zip(drafts, names, strict=True) if name is None])
     for indices in members.values():
         p_values = [_p(drafts[index].effect) for index in indices]
@@ -38,15 +40,70 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
         else:
             found = holm(p_values)
         adjusted.update(zip(indices, found, strict=True))
-    return tuple(
-        conclude(
-            one,
-            family=names[index],
-            p_adjusted=adjusted.get(index),
-            p_map=mapped.get(id(one)),
-            settings=settings,
+    return implied(
+        [
+            conclude(
+                one,
+                family=names[index],
+                p_adjusted=adjusted.get(index),
+                p_map=mapped.get(id(one)),
+                p_scope=scoped.get(index),
+                settings=settings,
+            )
+            for index, one in enumerate(drafts)
+        ]
+    )
+
+
+def _by_scope(drafts: Sequence[Draft], names: Sequence[str | None]) -> dict[int, float]:
+    """Holm over all families of a scope, by position."""
+    scopes: dict[str, list[int]] = defaultdict(list)
+    for index, (one, name) in enumerate(zip(drafts, names, strict=True)):
+        if name is not None:
+            scopes[one.effect.scope].append(index)
+    return {
+        index: p
+        for indices in scopes.values()
+        for index, p in zip(
+            indices, holm([_p(drafts[index].effect) for index in indices]), strict=True
         )
-        for index, one in enumerate(drafts)
+    }
+
+
+def implied(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The effects, with what follows from others: a mean of equivalent languages is equivalent.
+
+    Each language is inside the margin at alpha, so all of them are, without a correction
+    (intersection-union), and so is any mean of them. Its own interval can be wider than theirs.
+    """
+    inside: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
+    for one in effects:
+        if one.scope == "language" and one.verdict == "equivalent" and one.margin is not None:
+            inside[one.variant, one.task, one.metric][str(one.language)] = one.margin
+    return tuple(
+        _equivalent(one)
+        if _all_inside(one, inside.get((one.variant, one.task, one.metric), {}))
+        else one
+        for one in effects
+    )
+
+
+def _all_inside(effect: Effect, inside: Mapping[str, float]) -> bool:
+    """Whether an effect over several languages is of languages that are all equivalent."""
+    if effect.scope == "language" or effect.verdict == "equivalent" or effect.margin is None:
+        return False
+    return all(inside.get(code) == effect.margin for code in effect.languages)
+
+
+def _equivalent(effect: Effect) -> Effect:
+    """A loss or gain that was shown stays told: it is real, and negligible."""
+    shown = {"worse": "loss", "better": "gain"}.get(effect.verdict)
+    note = () if shown is None else (f"a real but negligible {shown}",)
+    return replace(
+        effect,
+        verdict="equivalent",
+        reason="every language is inside the margin",
+        notes=(*effect.notes, *note),
     )
 
 

@@ -100,10 +100,20 @@ def detectable(effect: Effect) -> str:
     return f"≥ {size(effect.minimal_detectable_effect, effect.unit)}"
 
 
+def verdict_word(effect: Effect) -> str:
+    """The verdict with its level: 'worse, confirmed', 'worse in its family', 'equivalent'."""
+    if effect.verdict == "undecided":
+        return "undecided (at floor)" if effect.at_floor else "undecided"
+    if effect.verdict == "better" or effect.family is None:
+        return f"{effect.verdict} (exploratory)"
+    words = {"confirmed": "worse, confirmed", "family": "worse in its family", None: effect.verdict}
+    return words[effect.level]
+
+
 def verdict(effect: Effect) -> str:
     """The verdict in words: what was shown, or what could have been."""
     if effect.verdict in ("worse", "better"):
-        return f"{effect.verdict}: {amount(effect.delta, effect.unit)}"
+        return f"{verdict_word(effect)}: {amount(effect.delta, effect.unit)}"
     if effect.verdict == "equivalent" and effect.margin is not None:
         return f"equivalent within {size(effect.margin, effect.unit)}"
     return f"undecided: {effect.reason}; could have seen {detectable(effect)}"

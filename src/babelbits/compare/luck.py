@@ -5,7 +5,7 @@ looks for its best entry.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,13 +17,19 @@ from babelbits.stats.gains import expected_best
 
 
 def with_luck(drafts: Sequence[Draft]) -> list[Draft]:
-    """The drafts with `Effect.best_by_chance`, in their order."""
-    tables: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for one in drafts:
-        tables[_table(one)].append(_null_error(one.sample))
-    best = {name: expected_best(errors) for name, errors in tables.items()}
+    """The drafts with `Effect.best_by_chance`, in their order.
+
+    Luck is measured in standard errors: the best of k comparisons is expected that many of its own
+    away from nothing. In points it would be that of the noisiest comparison for all.
+    """
+    errors = [_null_error(one.sample) for one in drafts]
+    sizes: Counter[tuple[str, str, str]] = Counter()
+    for one, error in zip(drafts, errors, strict=True):
+        sizes[_table(one)] += error > 0
+    best = {table: expected_best([1.0] * size) for table, size in sizes.items() if size}
     return [
-        replace(one, effect=replace(one.effect, best_by_chance=best[_table(one)])) for one in drafts
+        replace(one, effect=replace(one.effect, best_by_chance=best.get(_table(one), 0.0) * error))
+        for one, error in zip(drafts, errors, strict=True)
     ]
 
 

@@ -1,17 +1,24 @@
-"""The smallest variant that is shown to be good enough, and what stands against the others.
+"""Which variant to ship, by a rule fixed before the results, and what speaks against the others.
 
-Small means bytes on disk; speed is not known. A variant qualifies when its gate is passed, so no
-variant is recommended for want of evidence. Each variant's claim holds at level alpha by itself;
-with k variants the chance that one which is worse somewhere qualifies is at most k alpha.
+Variants are gated in an order that no result changes: most bits per weight first, then bytes, then
+name. Each is gated at alpha; the walk stops at the first that does not pass, and the last that
+passed is recommended. The first variant in the order that truly loses the margin somewhere passes
+with probability at most alpha, and nothing behind it is reached unless it does: so a
+recommendation is wrong in at most alpha of reports (a fixed sequence; Maurer, Hothorn & Lehmacher
+1995). No variant is recommended for want of evidence, and none whose size is unknown.
+
+`any_passing` takes the smallest that passes instead, in whatever order: with k variants the chance
+that it loses the margin somewhere is at most k alpha. Speed is not known here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.compare.asked import Asked
+from babelbits.compare.decision import Answer, Outcome
 from babelbits.compare.findings import Findings
 from babelbits.compare.foresight import Need, items_needed, items_to_see, measured, units
-from babelbits.compare.gate import Answer, Gate, Outcome, gate
+from babelbits.compare.gate import Gate, gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +48,8 @@ class Candidate:
     """None where no manifest says."""
     larger: bool
     """Not smaller than the baseline: no reason to take it."""
-    ways: Mapping[int, Way | None]
-    """Index of an undecided answer to the items that would decide it; None: items would not."""
+    reached: bool
+    """Whether the walk came to it."""
 
     @property
     def variant(self) -> str:
@@ -50,9 +57,19 @@ class Candidate:
         return self.gate.variant
 
     @property
+    def in_order(self) -> bool:
+        """Of known size and smaller than the baseline: what the walk goes through."""
+        return self.size is not None and not self.larger
+
+    @property
+    def passes(self) -> bool:
+        """Shown in everything asked."""
+        return self.gate.outcome == "shown"
+
+    @property
     def qualifies(self) -> bool:
-        """Shown in everything asked, of known size, and smaller than the baseline."""
-        return self.gate.outcome == "shown" and self.size is not None and not self.larger
+        """Passes, and would be smaller than the baseline."""
+        return self.passes and self.in_order
 
     def count(self, outcome: Outcome) -> int:
         """How many answers have an outcome."""
@@ -64,18 +81,27 @@ class Recommendation:
     """The choice, and every variant."""
 
     chosen: Candidate | None
+    stopped_at: Candidate | None
+    """The first in the order that does not pass; None where all pass, or none is in the order."""
     nearest: Candidate | None
-    """Where nothing qualifies: the variant with the fewest losses, then the fewest doubts."""
+    """Where nothing is chosen: the variant with the fewest losses, then the fewest doubts."""
     candidates: tuple[Candidate, ...]
-    """Smallest first; those of unknown size last."""
+    """In the order of the walk; those that are not in it last."""
     baseline: Size | None
     smoke: bool
+    any_passing: bool
+    """The smallest that passes was taken, not the last of the walk."""
 
 
 def recommend(
-    findings: Findings, asked: Asked, *, sizes: Mapping[str, Size], baseline: Size | None
+    findings: Findings,
+    asked: Asked,
+    *,
+    sizes: Mapping[str, Size],
+    baseline: Size | None,
+    any_passing: bool = False,
 ) -> Recommendation:
-    """Gate every variant and take the smallest that passes.
+    """Gate variants in the fixed order and take the last that passes before one does not.
 
     Parameters
     ----------
@@ -83,36 +109,79 @@ def recommend(
         Variant label to size; a variant without one cannot be chosen.
     baseline : Size, optional
         The unquantized model's.
+    any_passing : bool
+        Take the smallest that passes, whatever stands before it.
     """
-    found = [
-        _candidate(gate(findings, variant, asked), findings, asked, sizes.get(variant), baseline)
-        for variant in findings.variants
-    ]
-    found.sort(key=_by_size)
+    order = sorted(findings.variants, key=lambda name: _place(name, sizes.get(name), baseline))
+    found: list[Candidate] = []
+    stopped: Candidate | None = None
+    for name in order:
+        size = sizes.get(name)
+        one = Candidate(
+            gate=gate(findings, name, asked),
+            size=size,
+            larger=_larger(size, baseline),
+            reached=stopped is None,
+        )
+        found.append(one)
+        if one.in_order and not one.passes and stopped is None:
+            stopped = one
+    chosen = _smallest(found) if any_passing else _last(found)
     return Recommendation(
-        chosen=next((one for one in found if one.qualifies), None),
+        chosen=None if findings.analysis.smoke else chosen,
+        stopped_at=stopped,
         nearest=min(found, key=_by_distance) if found else None,
         candidates=tuple(found),
         baseline=baseline,
         smoke=findings.analysis.smoke,
+        any_passing=any_passing,
     )
 
 
-def _candidate(
-    passed: Gate, findings: Findings, asked: Asked, size: Size | None, baseline: Size | None
-) -> Candidate:
-    return Candidate(
-        gate=passed,
-        size=size,
-        larger=size is not None
-        and baseline is not None
-        and size.bytes_on_disk >= baseline.bytes_on_disk,
-        ways={
-            index: way(answer, asked, alpha=findings.alpha)
-            for index, answer in enumerate(passed.answers)
-            if answer.outcome == "undecided"
-        },
+def _larger(size: Size | None, baseline: Size | None) -> bool:
+    return (
+        size is not None and baseline is not None and size.bytes_on_disk >= baseline.bytes_on_disk
     )
+
+
+def _place(name: str, size: Size | None, baseline: Size | None) -> tuple[int, float, float, str]:
+    """Most bits first; then what is no smaller than the baseline, then what has no size."""
+    if size is None:
+        return 2, 0.0, 0.0, name
+    first = 1 if _larger(size, baseline) else 0
+    return first, -size.bits_per_weight, -float(size.bytes_on_disk), name
+
+
+def _last(found: Sequence[Candidate]) -> Candidate | None:
+    """The last that passed before the walk stopped."""
+    passed = [one for one in found if one.reached and one.qualifies]
+    return passed[-1] if passed else None
+
+
+def _smallest(found: Sequence[Candidate]) -> Candidate | None:
+    passed = [one for one in found if one.qualifies]
+    return min(passed, key=_by_bytes) if passed else None
+
+
+def _by_bytes(one: Candidate) -> tuple[bool, float, float, str]:
+    size = one.size
+    if size is None:
+        return True, 0.0, 0.0, one.variant
+    return False, float(size.bytes_on_disk), size.bits_per_weight, one.variant
+
+
+def _by_distance(one: Candidate) -> tuple[int, int, int, tuple[bool, float, float, str]]:
+    counts = one.count("worse"), one.count("loss"), one.count("undecided")
+    return (*counts, _by_bytes(one))
+
+
+def ways(found: Gate, asked: Asked, *, alpha: float) -> dict[int, Way | None]:
+    """Position of an open answer to the items that would decide it; None: items would not."""
+    return {
+        index: way(answer, asked, alpha=alpha)
+        for index, answer in enumerate(found.answers)
+        if answer.outcome in ("undecided", "loss")
+    }
 
 
 def way(answer: Answer, asked: Asked, *, alpha: float) -> Way | None:
@@ -135,14 +204,3 @@ def way(answer: Answer, asked: Asked, *, alpha: float) -> Way | None:
         else None
     )
     return Way(to_show=show, to_fail=fail)
-
-
-def _by_size(one: Candidate) -> tuple[bool, float, float, str]:
-    size = one.size
-    if size is None:
-        return True, 0.0, 0.0, one.variant
-    return False, float(size.bytes_on_disk), size.bits_per_weight, one.variant
-
-
-def _by_distance(one: Candidate) -> tuple[int, int, tuple[bool, float, float, str]]:
-    return one.count("worse"), one.count("undecided"), _by_size(one)

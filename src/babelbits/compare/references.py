@@ -1,7 +1,8 @@
 """Is a language hit harder than the reference language? Double differences, item by item.
 
 For each variant and suite that has the reference, every other language against it, on the primary
-metric. Holm within a variant and suite; verdicts do not use them.
+metric. p-values are Holm's within a variant and suite, intervals hold together over the same
+languages (Bonferroni): none excludes zero where the adjusted p does not. Verdicts use neither.
 """
 
 from collections import defaultdict
@@ -31,14 +32,13 @@ def reference_contrasts(
         references = [one for one in parts if one.language == settings.reference]
         if references:
             others = [one for one in parts if one.language != settings.reference]
-            ours = [_contrast(variant, one, references[0], settings) for one in others]
+            level = 1 - settings.alpha / max(1, len(others))
+            ours = [_contrast(variant, one, references[0], level=level) for one in others]
             found += _adjusted(ours)
     return tuple(found)
 
 
-def _contrast(
-    variant: str, part: Part, reference: Part, settings: AnalysisSettings
-) -> ReferenceContrast:
+def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> ReferenceContrast:
     """Items pair by their source where the task is parallel."""
     parallel = part.info.parallel and reference.info.parallel
     apart = 0 if parallel else 1 + int(part.sources.max())
@@ -47,7 +47,7 @@ def _contrast(
         reference.differences,
         target_sources=part.sources,
         reference_sources=reference.sources + apart,
-        level=1 - settings.alpha,
+        level=level,
     )
     delta, base = float(part.differences.mean()), float(reference.differences.mean())
     how = "paired t of source items" if found.paired else "Welch t of two samples"

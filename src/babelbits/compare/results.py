@@ -103,6 +103,7 @@ class ReferenceContrast:
     difference: float
     """delta - reference_delta: negative says that the language is hit harder."""
     interval: Interval | None
+    """Of level 1 - alpha together with the other languages of the variant and suite."""
     p_value: float | None
     """Two-sided; None where too little changed for a test."""
     p_adjusted: float | None
@@ -129,9 +130,14 @@ class SuiteClaim:
     not_equivalent: tuple[str, ...]
     """Languages that stand in its way."""
     worse_in: tuple[str, ...]
-    """Languages shown worse."""
+    """Languages shown worse, in their family at least."""
     worse_in_some_p: float
     """p of "a loss in at least one language", corrected for the choice among them."""
+    confirmed_in: tuple[str, ...] = ()
+    """Languages whose harm is confirmed at the error rate of the whole report."""
+    equivalent_by_chance: float | None = None
+    """Languages that would be shown equivalent, on average, if all were exactly at the margin; None
+    without a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ def _about(effect: Effect) -> Row:
         "where": effect.language or effect.group or "all languages",
         "languages": " ".join(effect.languages),
         "verdict": effect.verdict,
+        "level": effect.level,
         "reason": effect.reason,
     }
 
@@ -60,6 +61,7 @@ def _numbers(effect: Effect) -> Row:
         "p": effect.p_value,
         "p_adjusted": effect.p_adjusted,
         "p_map": effect.p_map,
+        "p_report": effect.p_report,
         "family": effect.family,
         "margin": effect.margin,
         "n_items": effect.n_items,

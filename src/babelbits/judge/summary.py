@@ -3,7 +3,7 @@
 The unit is the prompt; over several languages it is the source prompt, whose translations are
 dependent. Identical pairs count as the ties they are, and are told apart. A pair without a verdict
 is left out of the estimate; beside it stands what the estimate would be if all such pairs were
-losses, and if all were wins. "Equivalent" is said only if it holds either way.
+losses, and if all were wins. "Equivalent" and "better" are said only if they hold either way.
 Sign: ``net = wins - losses`` of the variant, so harm is negative. Fractions, not points.
 Votes of people, of a judge and of metrics are different units: nothing here pools them.
 """
@@ -231,9 +231,20 @@ def _decided(row: VoteSummary, wishes: SummarySettings) -> VoteSummary:
             "inside the margin, but not with the "
             f"{plural(row.n_dropped, 'dropped pair')} either way"
         )
-    elif verdict in ("worse", "better") and not _same_sign(row.bounds):
+    elif verdict == "better" and not _gain_holds(row.bounds):
+        verdict = "undecided"
+        reason = f"a gain is shown, but the {plural(row.n_dropped, 'dropped pair')} could undo it"
+    elif verdict == "worse" and not _same_sign(row.bounds):
         reason = f"{reason}; the {plural(row.n_dropped, 'dropped pair')} could undo it"
     return replace(row, verdict=verdict, reason=reason)
+
+
+def _gain_holds(bounds: tuple[Preference, Preference]) -> bool:
+    """Whether the gain is shown even if every dropped pair was a loss.
+
+    As for "equivalent": a pair that has no verdict must not help the variant.
+    """
+    return bounds[0].interval.low > 0
 
 
 def _same_sign(bounds: tuple[Preference, Preference]) -> bool:

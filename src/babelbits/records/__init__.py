@@ -8,7 +8,7 @@ text metrics are in bits.
 Undefined is ``None`` with a reason, never 0 and never NaN.
 """
 
-from babelbits.records.effects import Effect, Interval, Verdict
+from babelbits.records.effects import Effect, Interval, Level, Verdict
 from babelbits.records.hashing import JSON, canonical_json, digest
 from babelbits.records.manifests import (
     CalibrationRecord,
@@ -45,6 +45,7 @@ __all__ = [
     "Interval",
     "Item",
     "ItemRow",
+    "Level",
     "Manifest",
     "Metric",
     "MetricKind",

@@ -10,6 +10,9 @@ from typing import Literal
 from babelbits.records.tasks import MetricKind
 
 Verdict = Literal["worse", "equivalent", "better", "undecided"]
+Level = Literal["confirmed", "family"]
+"""How firmly a harm is shown. family: at alpha among the questions of one variant and suite;
+confirmed: also at alpha among all questions of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +98,16 @@ class Effect:
     """`delta` of the A/A cell; None where it was not run."""
     best_by_chance: float | None = None
     """Gain expected of the best of all comparisons of this suite, metric and scope if none of them
-    differed: a "better" should exceed it."""
+    differed, in standard errors, times the standard error of this one: a "better" should exceed
+    it."""
     n_lost: int = 0
     """Of the failed items, those that failed under the variant alone: possible harm, unseen."""
     notes: tuple[str, ...] = ()
     n_cut_baseline: int = 0
     n_cut_variant: int = 0
     """Generations that reached their token limit before they ended, in each arm."""
+    level: Level | None = None
+    """Of a "worse"; None for every other verdict, and for an exploratory effect."""
+    p_report: float | None = None
+    """One-sided p of harm, adjusted over all questions of the report (`stats.graph`); None where
+    the report does not ask it: groups, secondary metrics, exploratory effects."""

@@ -31,6 +31,7 @@ from babelbits.report import (
     voices,
     words,
 )
+from babelbits.report.first_screen import first_screen
 from babelbits.report.input import ReportInput
 from babelbits.report.notes import task_notes
 from babelbits.report.pairs import axes, comparisons
@@ -102,16 +103,19 @@ def _context(report: ReportInput) -> dict[str, Any]:
     found = verdicts.board(report.analysis.effects, views.primary(report), span)
     links = views.anchors(_cell_keys(report, found))
     names = {code: language.name for code, language in report.languages.items()}
-    spoken = [verdicts.variant_verdict(found, variant, names) for variant in span.variants]
+    screen = first_screen(report, found)
     script = _asset("report.js")
     return {
         "report": report,
         "study": report.study,
         "axes": span,
         "anchors": links,
-        "headline": verdicts.headline(spoken),
-        "verdicts": spoken,
-        "matrix": views.matrix(report, found),
+        "headline": screen.headline,
+        "ship": screen.ship,
+        "verdicts": screen.verdicts,
+        "most_told": verdicts.MOST_NAMED,
+        "level_words": verdicts.LEVEL_WORDS,
+        "matrix": views.matrix(report, found, screen.variants),
         "gaps": _by_topic(gaps.gaps(report, found)),
         "noise": views.noise_floor(report, span),
         "heat_maps": views.heat_maps(found, links),
@@ -138,6 +142,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "task_notes": task_notes(report.cells),
         "recipes": sorted({effect.recipe for effect in report.analysis.effects}),
         "families": sorted({e.family for e in report.analysis.effects if e.family is not None}),
+        "family_count": len({e.family for e in report.analysis.effects if e.family is not None}),
         "run_command": commands.run(report.study),
         "charts_command": commands.charts(report.study),
         "cell_commands": [

@@ -352,17 +352,22 @@ def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> l
 
 
 def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequence[str]) -> Any:
-    """Languages × variants of one suite; colour is the difference, the glyph the verdict."""
+    """Languages × variants of one suite; colour is the difference, the glyph the verdict.
+
+    Colours are on the margin's scale (`views.heat_reach`), so that tasks can be compared.
+    """
     import altair as alt
 
     from babelbits.report.verdicts import GLYPHS
+    from babelbits.report.views import heat_reach
 
     rows = [
         _row(e, names[e.language or ""])
         | {"mark": f"{GLYPHS[e.verdict]} {numbers.signed(e.delta, e.unit)}"}
         for e in effects
     ]
-    reach = max((abs(row["delta"]) for row in rows), default=0.0)
+    factor, _ = numbers.scale(effects[0].unit)
+    reach = heat_reach(effects) * factor
     base = alt.Chart(named("rows")).encode(
         x=alt.X("variant:N", sort=list(variants), title=None,
                 axis=alt.Axis(orient="top", labelAngle=0, labelColor=palette.INK, ticks=False)),
@@ -373,6 +378,7 @@ def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequ
         domain=[-reach, 0, reach],
         range=["#f0a27a", palette.SURFACE, "#9db7f2"],
         type="linear",
+        clamp=True,
         interpolate="rgb",
     )
     color = alt.Color("delta:Q", scale=scale, legend=None)

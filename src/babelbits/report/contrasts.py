@@ -24,7 +24,15 @@ class ContrastRow:
     """The values of `CONTRAST_COLUMNS`."""
 
 
-CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "smallest p")
+CONTRAST_COLUMNS = (
+    "languages",
+    "Δ in",
+    "Δ out",
+    "difference",
+    "interval",
+    "p (Holm)",
+    "smallest p",
+)
 
 
 def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
@@ -63,7 +71,7 @@ class ReferenceRow:
     """The values of `REFERENCE_COLUMNS`."""
 
 
-REFERENCE_COLUMNS = ("Δ", "Δ of the reference", "difference", "interval", "p")
+REFERENCE_COLUMNS = ("Δ", "Δ of the reference", "difference", "interval (together)", "p (Holm)")
 
 
 def references(found: Sequence[ReferenceContrast], suite: str) -> tuple[ReferenceRow, ...]:
@@ -101,7 +109,10 @@ class CalibrationRow:
     """The values of `CALIBRATION_COLUMNS`."""
 
 
-CALIBRATION_COLUMNS = ("draws", "Δ", "Δ of the other", "difference", "interval", "p", "draws vary")
+CALIBRATION_COLUMNS = (
+    *("draws", "Δ", "Δ of the other", "difference", "interval", "p (Holm)"),
+    "draws vary",
+)
 
 
 def calibrations(found: Sequence[CalibrationContrast], suite: str) -> tuple[CalibrationRow, ...]:

@@ -14,8 +14,10 @@ from typing import Any
 
 from babelbits.compare import format as numbers
 from babelbits.compare import tables
+from babelbits.compare.decision import OUTCOMES, Decision
 from babelbits.records import Effect
 from babelbits.report import charts, commands, divergence, gaps, svg, verdicts, views
+from babelbits.report.first_screen import FirstScreen, first_screen, sentences
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes
 from babelbits.words import plural
@@ -35,7 +37,10 @@ AGAINST = {
     "beyond_reference_p_adjusted": "p_adjusted",
 }
 """Columns of the CSV file to those of `tables.reference_row`."""
-HEADS = ("variant", "task", "language", "n", "Δ", "interval", "p", "verdict", "broke / fixed")
+HEADS = (
+    *("variant", "task", "language", "n", "Δ", "interval", "p (Holm)", "verdict"),
+    "broke / fixed",
+)
 
 
 # --- JSON ------------------------------------------------------------------------------------
@@ -44,13 +49,16 @@ HEADS = ("variant", "task", "language", "n", "Δ", "interval", "p", "verdict", "
 def to_json(report: ReportInput) -> str:
     """One object with a schema version: study, variants, effects, contrasts, families, gaps."""
     found = _board(report)
+    said = first_screen(report, found)
     study = {k: v for k, v in asdict(report.study).items() if k != "text"}
     value = {
         "schema": SCHEMA,
         "study": study,
         "smoke": report.study.smoke or report.analysis.smoke,
-        "headline": verdicts.headline(spoken(report, found)),
-        "verdicts": [asdict(one) for one in spoken(report, found)],
+        "headline": said.headline,
+        "ship": said.ship,
+        "verdicts": [asdict(one) for one in said.verdicts],
+        "decisions": [_decision(one) for one in said.decisions],
         "not_shown": [asdict(one) for one in gaps.gaps(report, found)],
         "variants": {label: _manifest(report, label) for label in report.manifests},
         "effects": tables.effect_rows(report.analysis.effects),
@@ -66,6 +74,29 @@ def to_json(report: ReportInput) -> str:
     if report.foreign is not None:
         value |= {"schema": COMPARE_SCHEMA, **asdict(report.foreign)}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1) + "\n"
+
+
+def _decision(one: Decision) -> dict[str, Any]:
+    """A decision with what its effects are about; the effects themselves stand under `effects`."""
+    return {
+        "variant": one.variant,
+        "verdict": one.verdict,
+        "level": one.level,
+        "questions": len(one.answers),
+        "unanswered": one.unanswered,
+        "outcomes": {outcome: one.count(outcome) for outcome in OUTCOMES},
+        "harms": [_mark(effect) for effect in one.harms],
+        "worst_shown": None if one.worst_shown is None else _mark(one.worst_shown),
+        "largest_estimate": None if one.largest_estimate is None else _mark(one.largest_estimate),
+        "reasons": list(one.reasons),
+    }
+
+
+def _mark(effect: Effect) -> dict[str, Any]:
+    row = tables.effect_row(effect)
+    return {
+        name: row[name] for name in ("suite", "scope", "where", "level", "delta", "low", "high")
+    }
 
 
 def _manifest(report: ReportInput, label: str) -> dict[str, Any]:
@@ -125,7 +156,7 @@ def _csv_cell(value: object) -> object:
 def to_markdown(report: ReportInput) -> str:
     """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
     found = _board(report)
-    said = spoken(report, found)
+    said = first_screen(report, found)
     lines = [f"# {markdown(report.study.name)}", ""]
     if report.study.smoke:
         lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
@@ -135,8 +166,9 @@ def to_markdown(report: ReportInput) -> str:
     if report.study.bundled:
         lines += ["> The bundled model is no oracle for large models.", ""]
     if report.cells:
-        lines += [f"**{markdown(verdicts.headline(said))}**", ""]
-    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said]
+        lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
+    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
+    lines += ["", markdown(_legend(report.study.alpha))]
     lines += ["", "## What was not shown", ""]
     lines += [
         f"- {markdown(gap.topic)}: {markdown(gap.sentence)}" for gap in gaps.gaps(report, found)
@@ -145,6 +177,15 @@ def to_markdown(report: ReportInput) -> str:
         lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, found))]
     lines += _markdown_foreign(report)
     return "\n".join(lines) + "\n"
+
+
+def _legend(alpha: float) -> str:
+    level = numbers.percent(alpha, digits=0)
+    return (
+        f"Two levels of harm. Confirmed: at most {level} of reports hold one false harm of this "
+        "kind or more, the headline included. Worse in its family: the same of one variant and "
+        "task alone; a report has many. Gains and contrasts are exploratory."
+    )
 
 
 def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -235,9 +276,10 @@ def _table(report: ReportInput, found: verdicts.Board) -> Iterator[tuple[str, ..
 
 
 def _line(effect: Effect, language: str) -> tuple[str, ...]:
-    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
+    p = numbers.p_value(effect.p_adjusted)
+    if effect.p_adjusted is None:
+        p = f"({numbers.p_value(effect.p_value)})"
     flips = numbers.NOTHING if effect.broke is None else f"{effect.broke} / {effect.fixed}"
-    floor = " (at floor)" if effect.at_floor else ""
     return (
         effect.variant,
         effect.task,
@@ -245,8 +287,8 @@ def _line(effect: Effect, language: str) -> tuple[str, ...]:
         f"{effect.n_items}",
         numbers.amount(effect.delta, effect.unit),
         numbers.interval(effect.interval, effect.unit),
-        numbers.p_value(p),
-        f"{effect.verdict}{floor}",
+        p,
+        numbers.verdict_word(effect),
         flips,
     )
 
@@ -305,13 +347,9 @@ def _board(report: ReportInput) -> verdicts.Board:
     return verdicts.board(report.analysis.effects, views.primary(report), axes(report))
 
 
-def spoken(
-    report: ReportInput, found: verdicts.Board | None = None
-) -> Sequence[verdicts.VariantVerdict]:
-    """One sentence a variant."""
-    found = _board(report) if found is None else found
-    names = {code: language.name for code, language in report.languages.items()}
-    return [verdicts.variant_verdict(found, variant, names) for variant in found.axes.variants]
+def screen(report: ReportInput) -> FirstScreen:
+    """Headline, recommendation, and one sentence a variant."""
+    return first_screen(report, _board(report))
 
 
 def _to_html(report: ReportInput) -> str:

@@ -12,7 +12,7 @@ from babelbits.compare import CellResult
 from babelbits.compare import format as numbers
 from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
-from babelbits.report.verdicts import Board
+from babelbits.report.verdicts import Board, expected
 from babelbits.report.words import listed, shared_margin
 from babelbits.store.thoughts import Thoughts, count_thoughts
 from babelbits.words import plural
@@ -34,6 +34,7 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
     names = report.languages
     return (
         *_power(found),
+        *_exploratory(report),
         *_floors(found, names),
         *_missing(report.open_cells, names),
         *_failures(report.cells),
@@ -59,6 +60,35 @@ def _making(report: ReportInput) -> Iterator[Gap]:
             labels[note].append(label)
     for note, names in labels.items():
         yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
+
+
+def _exploratory(report: ReportInput) -> Iterator[Gap]:
+    """What is not confirmed by anything, and how many false claims of each kind to expect."""
+    alpha, analysis = report.study.alpha, report.analysis
+    kinds: tuple[tuple[str, str, set[str], float], ...] = (
+        ("gain", "gains", {e.family for e in analysis.effects if e.family}, alpha / 2),
+        (
+            "contrast of groups", "contrasts of groups",
+            {c.family for c in analysis.contrasts if c.family}, alpha,
+        ),
+        (
+            "contrast with the reference language", "contrasts with the reference language",
+            {c.family for c in analysis.references if c.family}, alpha,
+        ),
+        (
+            "contrast of calibration languages", "contrasts of calibration languages",
+            {c.family for c in analysis.calibrations if c.family}, alpha,
+        ),
+    )  # fmt: skip
+    for one, many, families, level in kinds:
+        if families:
+            count = expected(level * len(families))
+            yield Gap(
+                topic="exploratory",
+                sentence=f"{many[0].upper()}{many[1:]} are exploratory: "
+                f"{plural(len(families), 'family')} of them, each at {level:g}; if nothing "
+                f"differed, about {count} would still show a {one}.",
+            )
 
 
 _TOPICS = {"aa_beyond_margin": "noise beyond the margin"}

@@ -61,12 +61,17 @@ def load_run(
     study = tomllib.loads(text)
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
-    manifests = _manifests(store, store.planned())
+    planned = store.planned()
+    manifests = _manifests(store, planned)
     settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
     voices = _voices(store, settings, renamed=_renamed(store))
     return ReportInput(
         study=_summary(study, text, folder, cells, manifests, settings, study_file),
-        analysis=analyse(cells, settings),
+        analysis=analyse(
+            cells,
+            settings,
+            planned=[(one.variant, one.task.suite, one.task.language) for one in planned],
+        ),
         cells=cells,
         manifests=manifests,
         languages={code: resolve(code) for code in dict.fromkeys((*codes, *_spoken(voices)))},

@@ -28,13 +28,16 @@ HEADS = (
     "t-test p",
     "binomial p",
     "sees",
-    "paired p",
-    "Holm p",
+    "p",
+    "p (Holm)",
     "interval",
     "sees",
     "verdict",
 )
-DRAW_HEADS = ("recipe", "task", "asked", "matrix", "Δ to English", "interval", "p", "sd of draws")
+DRAW_HEADS = (
+    *("recipe", "task", "asked", "matrix", "Δ to English", "interval", "p", "p (Holm)"),
+    "sd of draws",
+)
 
 
 def compared(report: ReportInput) -> tuple[MatrixComparison, ...]:
@@ -151,7 +154,7 @@ def explanation(report: ReportInput) -> Iterator[str]:
         "they treat the two models as if they had answered different items."
     )
     yield (
-        "*paired p*, *interval* and *verdict* are of the same items, pair by pair; *Holm p* is "
+        "*p*, *interval* and *verdict* are of the same items, pair by pair; *p (Holm)* is "
         "adjusted over the comparisons of the task."
     )
     yield (
@@ -191,6 +194,7 @@ def draw_row(one: CalibrationContrast) -> tuple[str, ...]:
         shown.amount(one.difference, one.unit),
         shown.interval(one.interval, one.unit),
         shown.p_value(one.p_value),
+        shown.p_value(one.p_adjusted),
         shown.score(one.draw_sd, one.unit),
     )
 

@@ -1,18 +1,23 @@
 """The first screen in words: what was shown for each variant, and what was not shown.
 
-Pure: effects in, sentences out. "No harm shown" is never said without what the data could have
-seen; harm is negative; fractions are told in points (×100).
+Every sentence follows from a `compare.decision.Decision` and the effects it is about; nothing is
+decided here. Pure: decisions and effects in, sentences out. Pooled effects lead, languages follow.
+"No harm" is never said without what the data could have seen. Harm is negative; fractions are told
+in points (×100).
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from babelbits.compare import format as numbers
+from babelbits.compare.decision import Decision
 from babelbits.compare.format import amount
-from babelbits.records import Effect, Verdict
+from babelbits.compare.recommend import Recommendation
+from babelbits.records import Effect, Level, Verdict
 from babelbits.report.pairs import Axes
 from babelbits.report.words import listed, shared_margin
-from babelbits.words import plural
+from babelbits.words import agreeing, plural
 
 VERDICTS: tuple[Verdict, ...] = ("worse", "equivalent", "better", "undecided")
 GLYPHS: Mapping[str, str] = {"worse": "▼", "equivalent": "=", "better": "▲", "undecided": "?"}
@@ -20,7 +25,13 @@ GLYPHS: Mapping[str, str] = {"worse": "▼", "equivalent": "=", "better": "▲",
 
 
 MOST_NAMED = 5
-"""Variants that the headline calls by name."""
+"""Variants that the headline calls by name, and that the first screen tells in full."""
+SMOKE_HEADLINE = "This is a SMOKE run: nothing in it is a result."
+LEVEL_WORDS: Mapping[Level | None, str] = {
+    "confirmed": "confirmed",
+    "family": "in its family alone",
+    None: "exploratory",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,14 @@ class Board:
         """How many languages got each verdict."""
         return Counter(effect.verdict for effect in self.row(variant, suite))
 
+    def mean(self, variant: str, suite: str) -> Effect | None:
+        """The effect over all languages; of a suite in one language, that language's."""
+        found = self.pooled.get((variant, suite))
+        if found is None:
+            row = self.row(variant, suite)
+            found = row[0] if len(row) == 1 else None
+        return found
+
 
 def board(effects: Sequence[Effect], primary: Mapping[str, str], axes: Axes) -> Board:
     """Sort effects by what they are about; `primary` maps a suite to its primary metric."""
@@ -69,48 +88,130 @@ def board(effects: Sequence[Effect], primary: Mapping[str, str], axes: Axes) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantVerdict:
-    """What the study showed about a variant."""
+    """What the study showed about a variant, in words."""
 
     variant: str
     overall: Verdict
-    """worse: harm somewhere; undecided: no harm shown, but doubt somewhere; else unharmed."""
+    """worse: a harm is shown; undecided: none is, but doubt somewhere; else unharmed."""
+    level: Level | None
+    """How firmly a "worse" is shown."""
+    summary: str
+    """The means over languages in short, for a page of many variants."""
     sentence: str
+    """Means, languages, groups, gains, and what stays open."""
+    parts: tuple[str, ...]
+    """The same, part by part."""
 
 
-def variant_verdict(found: Board, variant: str, names: Mapping[str, str]) -> VariantVerdict:
-    """One sentence: harm, gain, equivalence, and what stays open, suite by suite."""
-    rows = {suite: found.row(variant, suite) for suite in found.axes.suites}
-    rows = {suite: row for suite, row in rows.items() if row}
-    total = Counter(effect.verdict for row in rows.values() for effect in row)
-    parts = [_harm(rows, names), _gain(rows), _equivalence(rows), _open(rows)]
-    sentence = "; ".join(part for part in parts if part) or "nothing was compared"
-    return VariantVerdict(variant=variant, overall=_overall(total), sentence=f"{sentence}.")
+def variant_verdict(
+    decision: Decision, found: Board, names: Mapping[str, str], *, alpha: float
+) -> VariantVerdict:
+    """Everything that is said of a variant: harm, gain, equivalence, and what stays open."""
+    variant = decision.variant
+    if decision.smoke:
+        parts = ["a smoke run: no verdict"]
+        summary = parts[0]
+    else:
+        rows = {suite: found.row(variant, suite) for suite in found.axes.suites}
+        rows = {suite: row for suite, row in rows.items() if row}
+        said = [
+            _means(found, variant),
+            *_harm(decision, rows, names),
+            _groups(decision),
+            _estimate(decision, names),
+            _gain(rows),
+            _equivalence(rows, alpha=alpha),
+            _open(decision, rows),
+        ]
+        parts = [part for part in said if part] or ["nothing was compared"]
+        summary = _in_short(decision, found) or "nothing was compared"
+    return VariantVerdict(
+        variant=variant,
+        overall=decision.verdict,
+        level=decision.level,
+        summary=f"{summary}.",
+        sentence=f"{'; '.join(parts)}.",
+        parts=tuple(parts),
+    )
 
 
-def _overall(total: Counter[Verdict]) -> Verdict:
-    if total["worse"]:
-        return "worse"
-    if total["undecided"] or not total:
-        return "undecided"
-    return "better" if total["better"] else "equivalent"
+def told(effect: Effect) -> str:
+    """'−3.5 points, −4.2 to −2.9'."""
+    return (
+        f"{amount(effect.delta, effect.unit)}, {numbers.interval(effect.interval, effect.unit)}"
+        if effect.interval is not None
+        else amount(effect.delta, effect.unit)
+    )
 
 
-def _count_of(row: Sequence[Effect], verdict: Verdict) -> int:
-    return sum(effect.verdict == verdict for effect in row)
+def _means(found: Board, variant: str) -> str:
+    """Pooled effects by verdict, each with its interval where something was shown."""
+    pooled = [one for suite in found.axes.suites if (one := found.pooled.get((variant, suite)))]
+    parts = []
+    for verdict in VERDICTS:
+        ours = [one for one in pooled if one.verdict == verdict]
+        if verdict in ("worse", "better"):
+            words = [
+                f"{one.task} ({told(one)}"
+                + (f"; {LEVEL_WORDS[one.level]})" if verdict == "worse" else ")")
+                for one in ours
+            ]
+        else:
+            words = [one.task for one in ours]
+        parts += [f"{verdict} on {listed(words)}"] if words else []
+    return f"mean over languages {', '.join(parts)}" if parts else ""
 
 
-def _harm(rows: Mapping[str, Sequence[Effect]], names: Mapping[str, str]) -> str:
+def _harm(
+    decision: Decision, rows: Mapping[str, Sequence[Effect]], names: Mapping[str, str]
+) -> list[str]:
+    """Languages: those that are confirmed, then those that are worse in their family alone."""
+    return [
+        part
+        for level, harms, lead in (
+            ("confirmed", decision.confirmed, "harm confirmed in "),
+            ("family", decision.in_family, "worse in its family, not confirmed, in "),
+        )
+        if (part := _harm_at(level, harms, lead, rows, names))
+    ]
+
+
+def _harm_at(
+    level: str,
+    harms: Sequence[Effect],
+    lead: str,
+    rows: Mapping[str, Sequence[Effect]],
+    names: Mapping[str, str],
+) -> str:
     parts: list[str] = []
     for suite, row in rows.items():
-        harmed = [effect for effect in row if effect.verdict == "worse"]
+        harmed = [one for one in harms if one.task == suite and one.scope == "language"]
         if harmed:
-            worst = names.get(harmed[0].language or "", harmed[0].language or "")
+            worst = min(harmed, key=lambda one: one.delta)
             scope = f" of {len(row)}" if parts else f" of {plural(len(row), 'language')}"
-            parts.append(
-                f"{len(harmed)}{scope} on {suite} "
-                f"(worst {worst}, {amount(harmed[0].delta, harmed[0].unit)})"
-            )
-    return f"harm shown in {listed(parts)}" if parts else ""
+            name = names.get(worst.language or "", worst.language or "")
+            largest = "largest shown " if level == "confirmed" else "largest "
+            parts.append(f"{len(harmed)}{scope} on {suite} ({largest}{name}, {told(worst)})")
+    return f"{lead}{listed(parts)}" if parts else ""
+
+
+def _groups(decision: Decision) -> str:
+    """Language groups have a family each variant and suite, and are never confirmed."""
+    found = [one for one in decision.in_family if one.scope == "group"]
+    if not found:
+        return ""
+    largest = f"largest {found[0].group} on {found[0].task}, {told(found[0])}"
+    count = plural(len(found), "group")
+    return f"worse in its family in the mean of {count} of languages ({largest})"
+
+
+def _estimate(decision: Decision, names: Mapping[str, str]) -> str:
+    """The largest estimate where it is not the largest harm shown: noise is large, too."""
+    largest = decision.largest_estimate
+    if largest is None or largest.level is not None or largest.verdict == "equivalent":
+        return ""
+    name = names.get(largest.language or "", largest.language or "")
+    return f"largest estimate {name} on {largest.task}, {told(largest)}, {largest.verdict}"
 
 
 def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
@@ -119,7 +220,7 @@ def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
         better = [effect for effect in row if effect.verdict == "better"]
         if better:
             parts.append(f"{len(better)} of {len(row)} on {suite} ({_luck(better[-1])})")
-    return f"better in {listed(parts)}" if parts else ""
+    return f"better, which is exploratory, in {listed(parts)}" if parts else ""
 
 
 def _luck(best: Effect) -> str:
@@ -137,55 +238,177 @@ def _share(count: int, total: int) -> str:
     return few.get(total, f"all {plural(total, 'language')}")
 
 
-def _equivalence(rows: Mapping[str, Sequence[Effect]]) -> str:
-    """Counts by suite, suites of one margin together."""
+def _equivalence(rows: Mapping[str, Sequence[Effect]], *, alpha: float) -> str:
+    """Counts by suite, suites of one margin together, with what chance would add to them."""
     by_margin: dict[str, list[str]] = {}
+    asked, partial = 0, False
     for suite, row in rows.items():
         if count := sum(effect.verdict == "equivalent" for effect in row):
             words = f"{_share(count, len(row))} of {suite}"
             by_margin.setdefault(shared_margin(row), []).append(words)
+            partial |= count < len(row)
+            asked += len(row)
     parts = [
         f"{f'within {margin} ' if margin else ''}in {listed(suites)}"
         for margin, suites in by_margin.items()
     ]
-    return f"equivalent {listed(parts)}" if parts else "equivalence shown nowhere"
+    if not parts:
+        return "equivalence shown in no language"
+    chance = f" (each at {alpha:.0%}: {expected(alpha * asked)} expected by chance if all were at "
+    note = f"{chance}the margin)".replace("%", " %") if partial else ""
+    return f"equivalent {listed(parts)}{note}"
 
 
-def _open(rows: Mapping[str, Sequence[Effect]]) -> str:
+def expected(count: float) -> str:
+    """A number of false claims to expect: '0.65', '12'."""
+    return f"{count:.2g}" if count < 10 else f"{count:.0f}"
+
+
+def _open(decision: Decision, rows: Mapping[str, Sequence[Effect]]) -> str:
     everything = [effect for row in rows.values() for effect in row]
     undecided = [effect for effect in everything if effect.verdict == "undecided"]
     floor = sum(effect.at_floor for effect in undecided)
-    if not undecided:
-        return ""
-    tail = f" ({floor} at the floor)" if floor else ""
-    return f"undecided in {len(undecided)} of {plural(len(everything), 'comparison')}{tail}"
+    parts = []
+    if undecided:
+        tail = f" ({floor} at the floor)" if floor else ""
+        parts.append(
+            f"undecided in {len(undecided)} of {plural(len(everything), 'comparison')}{tail}"
+        )
+    if decision.unanswered:
+        asked = len(decision.answers)
+        parts.append(f"no result for {decision.unanswered} of {plural(asked, 'question')}")
+    return "; ".join(parts)
 
 
-def headline(verdicts: Sequence[VariantVerdict]) -> str:
-    """The study in one or two sentences."""
-    harmed = [one.variant for one in verdicts if one.overall == "worse"]
-    safe = [one.variant for one in verdicts if one.overall in {"equivalent", "better"}]
-    if not verdicts:
-        return "Nothing was compared yet: the run folder holds no variant beside its baseline."
-    first = (
-        f"Harm was shown for {_named(harmed, verdicts)}."
-        if harmed
-        else "Harm was shown for no variant; below is what the data could have seen."
-    )
-    second = (
-        f"{_named(safe, verdicts)} {_be(safe)} shown to be unharmed everywhere."
+def _in_short(decision: Decision, found: Board) -> str:
+    """Means by verdict, counted, with the largest harm shown; what has no result."""
+    means = [
+        one
+        for suite in found.axes.suites
+        if (one := found.mean(decision.variant, suite)) is not None
+    ]
+    parts = []
+    for verdict in VERDICTS:
+        ours = [one for one in means if one.verdict == verdict]
+        if ours:
+            largest = ""
+            if verdict == "worse":
+                worst = min(ours, key=lambda one: one.delta / (one.margin or 1.0))
+                largest = f" (largest {worst.task}, {told(worst)}; {LEVEL_WORDS[worst.level]})"
+            parts.append(f"{verdict} on {len(ours)} of {plural(len(means), 'task')}{largest}")
+    text = f"mean {', '.join(parts)}" if parts else ""
+    harms = [one for one in decision.confirmed if one.scope == "language"]
+    if harms:
+        text += f"; harm confirmed in {plural(len(harms), 'comparison')} of single languages"
+    more = [one for one in decision.in_family if one.scope != "all"]
+    if more:
+        text += f"; worse in its family in {plural(len(more), 'comparison')} of languages or groups"
+    if decision.unanswered:
+        asked = plural(len(decision.answers), "question")
+        text += f"; no result for {decision.unanswered} of {asked}"
+    return text.removeprefix("; ")
+
+
+def in_order(
+    decisions: Sequence[Decision], found: Board, chosen: str | None = None
+) -> tuple[Decision, ...]:
+    """Best first: the recommended one, unharmed, undecided, then by the largest mean loss."""
+    rank = {"equivalent": 0, "better": 0, "undecided": 1, "worse": 2}
+
+    def key(one: Decision) -> tuple[bool, int, bool, bool, float]:
+        means = [found.mean(one.variant, suite) for suite in found.axes.suites]
+        losses = [mean.delta / mean.margin for mean in means if mean is not None and mean.margin]
+        confirmed = one.level == "confirmed"
+        largest = -min(losses, default=0.0)
+        return one.variant != chosen, rank[one.verdict], confirmed, not losses, largest
+
+    return tuple(sorted(decisions, key=key))
+
+
+# --- the headline ----------------------------------------------------------------------------
+
+
+def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
+    """The study in a few sentences, over every scope that has a verdict."""
+    if smoke or any(one.smoke for one in decisions):
+        return SMOKE_HEADLINE
+    if all(one.answers and one.unanswered == len(one.answers) for one in decisions):
+        return "Nothing was compared yet: no variant has a result to hold against the baseline."
+    confirmed = [one.variant for one in decisions if one.level == "confirmed"]
+    family = [one.variant for one in decisions if one.level == "family"]
+    safe = [one.variant for one in decisions if one.verdict == "equivalent"]
+    total = len(decisions)
+    sentences = [
+        f"Harm is confirmed for {_named(confirmed, total)}."
+        if confirmed
+        else "Harm is confirmed for no variant; below is what the data could have seen."
+    ]
+    rows = sum(len(one.in_family) for one in decisions)
+    if rows:
+        where = f" (all that is shown against {_named(family, total)})" if family else ""
+        sentences.append(
+            f"{plural(rows, 'comparison')} {agreeing(rows, 'is', 'are')} worse in "
+            f"{agreeing(rows, 'its', 'their')} family and not confirmed{where}."
+        )
+    sentences.append(
+        f"{_named(safe, total)} {agreeing(len(safe), 'is', 'are')} shown to be unharmed in "
+        "everything asked."
         if safe
-        else "No variant was shown to be unharmed in every language on every task."
+        else "No variant is shown to be unharmed in everything asked."
     )
-    return f"{first} {second}"
+    mean = [
+        one.variant
+        for one in decisions
+        if one.equivalent_in_the_mean and one.verdict not in ("worse", "equivalent")
+    ]
+    if mean:
+        sentences.append(
+            f"{_named(mean, total)} {agreeing(len(mean), 'is', 'are')} equivalent on every task in "
+            "the mean over languages, and not in every language."
+        )
+    return " ".join(sentences)
 
 
-def _named(names: Sequence[str], verdicts: Sequence[VariantVerdict]) -> str:
+def _named(names: Sequence[str], total: int) -> str:
     """The variants by name, or how many of how many where that would be no sentence."""
     if len(names) <= MOST_NAMED:
         return listed(names)
-    return f"{len(names)} of {plural(len(verdicts), 'variant')}"
+    return f"{len(names)} of {plural(total, 'variant')}"
 
 
-def _be(names: Sequence[str]) -> str:
-    return "was" if len(names) == 1 else "were"
+COSTS_NAMED = 4
+"""Suites whose cost the recommendation names."""
+
+
+def ship(choice: Recommendation, found: Board) -> str:
+    """'Ship X; the cost is Y', or why that cannot be said."""
+    if choice.smoke or not choice.candidates:
+        return ""
+    if choice.chosen is not None and choice.chosen.size is not None:
+        text = (
+            f"Ship {choice.chosen.variant} ({choice.chosen.size.bits_per_weight:.2f} bits per "
+            f"weight); the cost is {_cost(choice.chosen.variant, found)}."
+        )
+        stop = choice.stopped_at
+        return text if stop is None else f"{text} {stop.variant}, the next, is not shown to pass."
+    first = choice.stopped_at
+    if first is None:
+        return "No variant can be recommended: none has a known size below the baseline's."
+    answers = Counter(one.reason for one in first.gate.answers if one.outcome != "shown")
+    reason, count = answers.most_common(1)[0] if answers else ("nothing is asked", 0)
+    return (
+        f"No variant can be recommended: {first.variant}, the first in order, does not pass in "
+        f"{len(first.gate.answers) - first.count('shown')} of "
+        f"{plural(len(first.gate.answers), 'question')} (in {count}: {reason})."
+    )
+
+
+def _cost(variant: str, found: Board) -> str:
+    """Mean losses over languages with their intervals, the largest in margins first."""
+    means = [one for suite in found.axes.suites if (one := found.mean(variant, suite)) is not None]
+    ordered = sorted(means, key=lambda one: one.delta / (one.margin or 1.0))
+    named = [f"{told(one).replace(', ', ' (', 1)}) on {one.task}" for one in ordered[:COSTS_NAMED]
+             if one.interval is not None]  # fmt: skip
+    more = len(ordered) - len(named)
+    tail = [f"less on {plural(more, 'other task')}"] if more > 0 and named else []
+    return f"{listed([*named, *tail])} in the mean over languages" if named else "not known"

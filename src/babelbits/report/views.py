@@ -12,11 +12,13 @@ from babelbits.compare import format as numbers
 from babelbits.records import Effect, digest
 from babelbits.report.input import ReportInput
 from babelbits.report.pairs import Axes
-from babelbits.report.verdicts import GLYPHS, VERDICTS, Board
+from babelbits.report.verdicts import GLYPHS, LEVEL_WORDS, VERDICTS, Board
 from babelbits.report.words import bytes_size
 
 STRONGEST_TINT = 0.62
 """Opacity of the heat map's largest difference: text on it stays readable."""
+DARKEST = 3.0
+"""Margins at which the heat map is at its strongest."""
 LONGEST_TABLE = 2000
 
 Key = tuple[str, str, str]
@@ -62,6 +64,10 @@ class MatrixCell:
     parts: tuple[tuple[str, str, int], ...]
     """Verdict, glyph, number of languages; verdicts nobody got are left out."""
     pooled: str
+    """The difference over all languages; '' where there is none."""
+    pooled_verdict: str
+    pooled_word: str
+    """Its verdict with its level."""
     about: str
 
 
@@ -75,9 +81,11 @@ class MatrixRow:
     cells: tuple[MatrixCell, ...]
 
 
-def matrix(report: ReportInput, found: Board) -> tuple[MatrixRow, ...]:
-    """Variants × suites."""
-    return tuple(_matrix_row(report, found, variant) for variant in found.axes.variants)
+def matrix(report: ReportInput, found: Board, order: Sequence[str] = ()) -> tuple[MatrixRow, ...]:
+    """Variants × suites, in `order` where it is given."""
+    there = [variant for variant in order if variant in found.axes.variants]
+    names = dict.fromkeys((*there, *found.axes.variants))
+    return tuple(_matrix_row(report, found, variant) for variant in names)
 
 
 def _matrix_row(report: ReportInput, found: Board, variant: str) -> MatrixRow:
@@ -104,6 +112,8 @@ def _matrix_cell(
         suite=suite,
         parts=parts,
         pooled="" if pooled is None else numbers.amount(pooled.delta, pooled.unit),
+        pooled_verdict="" if pooled is None else pooled.verdict,
+        pooled_word="" if pooled is None else numbers.verdict_word(pooled),
         about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or nothing,
     )
 
@@ -140,6 +150,8 @@ class HeatMap:
 
     suite: str
     unit: str
+    scale: str
+    """What the strongest colour stands for."""
     rows: tuple[HeatRow, ...]
 
 
@@ -157,13 +169,32 @@ def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
     }
     table = {language: row for language, row in table.items() if any(row)}
     there = [effect for row in table.values() for effect in row if effect is not None]
-    reach = max((abs(effect.delta) for effect in there), default=0.0)
+    reach = heat_reach(there)
     order = sorted(table, key=lambda language: _mean([e.delta for e in table[language] if e]))
     rows = tuple(
         HeatRow(language=code, cells=tuple(_heat_cell(e, reach, links) for e in table[code]))
         for code in order
     )
-    return HeatMap(suite=suite, unit=numbers.unit_word(there[0].unit) if there else "", rows=rows)
+    unit = there[0].unit if there else ""
+    return HeatMap(
+        suite=suite,
+        unit=numbers.unit_word(unit) if there else "",
+        scale=f"darkest at {numbers.size(reach, unit)} or more" if there else "",
+        rows=rows,
+    )
+
+
+def heat_reach(effects: Sequence[Effect]) -> float:
+    """The difference with the strongest colour: `DARKEST` margins, where the suite has a margin.
+
+    So that a colour means the same in every task, and an equivalent difference is always pale.
+    Without a margin, the largest difference.
+    """
+    margins = {effect.margin for effect in effects}
+    [margin] = margins if len(margins) == 1 else [None]
+    if margin is not None:
+        return DARKEST * margin
+    return max((abs(effect.delta) for effect in effects), default=0.0)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -173,7 +204,7 @@ def _mean(values: Sequence[float]) -> float:
 def _heat_cell(effect: Effect | None, reach: float, links: Mapping[Key, str]) -> HeatCell | None:
     if effect is None:
         return None
-    share = abs(effect.delta) / reach if reach else 0.0
+    share = min(1.0, abs(effect.delta) / reach) if reach else 0.0
     return HeatCell(
         delta=numbers.signed(effect.delta, effect.unit),
         verdict=effect.verdict,
@@ -181,12 +212,8 @@ def _heat_cell(effect: Effect | None, reach: float, links: Mapping[Key, str]) ->
         tone="harm" if effect.delta < 0 else "gain" if effect.delta > 0 else "",
         tint=f"{share * STRONGEST_TINT:.2f}",
         anchor=links[effect.variant, effect.task, effect.language or ""],
-        about=f"{numbers.interval(effect.interval, effect.unit)}, {_verdict_words(effect)}",
+        about=f"{numbers.interval(effect.interval, effect.unit)}, {numbers.verdict_word(effect)}",
     )
-
-
-def _verdict_words(effect: Effect) -> str:
-    return f"{effect.verdict}: at floor" if effect.at_floor else effect.verdict
 
 
 # --- the full table --------------------------------------------------------------------------
@@ -210,6 +237,8 @@ class TableRow:
     anchor: str
     """Empty for groups, whose items are those of their languages."""
     glyph: str
+    level: str
+    """How firmly a "worse" is shown, and 'exploratory' of every verdict without a family."""
     remark: str
     """Why nothing was decided, and what else must be known."""
     numbers: tuple[Value, ...]
@@ -220,10 +249,13 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("baseline", "score of the unquantized model"),
     ("variant", "score of the quantized model"),
     ("Δ", "variant − baseline, oriented: negative is harm"),
-    ("interval", "confidence interval of Δ"),
+    ("interval", "confidence interval of Δ, each for itself: not adjusted for the family"),
     ("Δ %", "difference relative to the baseline's score; withheld at the floor"),
     ("Δ % interval", "confidence interval of Δ %; excludes zero where that of Δ does"),
-    ("p", "two-sided, Holm-adjusted; in brackets where exploratory: raw, then Benjamini-Hochberg"),
+    (
+        "p (Holm)",
+        "two-sided, adjusted in its family; in brackets where exploratory: raw p, then p (BH)",
+    ),
     ("broke / fixed", "right then wrong / wrong then right"),
     ("churn", "share of items whose score changed"),
     ("A/A", "the same for the baseline run twice: the noise floor"),
@@ -259,9 +291,18 @@ def _table_row(effect: Effect, links: Mapping[Key, str]) -> TableRow:
         where=_where(effect),
         anchor=links.get((effect.variant, effect.task, effect.language or ""), ""),
         glyph=GLYPHS[effect.verdict],
+        level=_level(effect),
         remark=_remark(effect),
         numbers=_numbers(effect),
     )
+
+
+def _level(effect: Effect) -> str:
+    if effect.verdict == "undecided":
+        return ""
+    if effect.verdict == "better" or effect.family is None:
+        return LEVEL_WORDS[None]
+    return "" if effect.level is None else LEVEL_WORDS[effect.level]
 
 
 def _remark(effect: Effect) -> str:

@@ -1,0 +1,71 @@
+"""What a report says before anything else: the headline, what to ship, a sentence a variant.
+
+One value that the page, Markdown, JSON and the terminal read, so that none says more than another.
+It decides nothing: decisions come from `compare.decision`, the choice from `compare.recommend`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from babelbits.compare import BASELINE
+from babelbits.compare.asked import ask
+from babelbits.compare.decision import Decision, decide_all
+from babelbits.compare.recommend import Recommendation, recommend
+from babelbits.report import verdicts
+from babelbits.report.findings import findings, sizes
+from babelbits.report.input import ReportInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstScreen:
+    """The report in short."""
+
+    headline: str
+    ship: str
+    """What to ship and at what cost, or why nothing can be recommended; '' in a smoke run."""
+    verdicts: tuple[verdicts.VariantVerdict, ...]
+    """Best variant first."""
+    decisions: tuple[Decision, ...]
+    """In the same order."""
+    choice: Recommendation | None
+    """None where nothing is asked."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Labels, best first."""
+        return tuple(one.variant for one in self.decisions)
+
+
+def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
+    """Everything that the report says first.
+
+    Parameters
+    ----------
+    found : Board
+        The report's primary effects.
+    """
+    facts = findings(report)
+    smoke = report.study.smoke or report.analysis.smoke
+    choice = _choice(report) if facts.suites and facts.variants else None
+    chosen = None if choice is None or choice.chosen is None else choice.chosen.variant
+    decisions = verdicts.in_order(decide_all(facts), found, chosen)
+    names = {code: language.name for code, language in report.languages.items()}
+    return FirstScreen(
+        headline=verdicts.headline(decisions, smoke=smoke),
+        ship="" if choice is None or smoke or not found.by_cell else verdicts.ship(choice, found),
+        verdicts=tuple(
+            verdicts.variant_verdict(one, found, names, alpha=facts.alpha) for one in decisions
+        ),
+        decisions=decisions,
+        choice=choice,
+    )
+
+
+def _choice(report: ReportInput) -> Recommendation:
+    facts, known = findings(report), sizes(report)
+    return recommend(facts, ask(facts), sizes=known, baseline=known.get(BASELINE))
+
+
+def sentences(screen: FirstScreen) -> Sequence[str]:
+    """Headline and recommendation, without empty ones."""
+    return [text for text in (screen.headline, screen.ship) if text]
