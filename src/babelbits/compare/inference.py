@@ -5,6 +5,9 @@ of one language: approximate randomisation and a paired bootstrap. Everything el
 permutation test and a bootstrap-t interval over clusters (source items). Samples with equally many
 clusters share one set of draws, fixed by the seed and that number alone, so that a sample's numbers
 do not depend on what else is in the study.
+
+The interval for "not worse" and "equivalent" also holds what losses too rare to have been seen
+could do, up to the declared cap on the loss of one item; the test and its own interval do not.
 """
 
 from collections import defaultdict
@@ -25,6 +28,7 @@ from babelbits.stats.bounded import (
     bootstrap_t_columns,
     mean_interval,
     sign_flip_columns,
+    with_rare_losses,
 )
 from babelbits.stats.churn import churn
 from babelbits.stats.power import mcnemar_minimal_effect, mean_minimal_effect
@@ -41,7 +45,8 @@ class Inference:
     interval: Interval | None
     """Level 1 - alpha; None where nothing bounds an unseen change."""
     equivalence_interval: Interval | None
-    """Level 1 - 2 alpha; of cells that could stop early the same as `interval`."""
+    """Level 1 - 2 alpha, rare losses included; of cells that could stop early the same as
+    `interval`."""
     minimal_effect: float | None
     test: str
     units: int
@@ -129,7 +134,7 @@ def _of_a_corpus(sample: Sample, settings: AnalysisSettings) -> Inference:
     return Inference(
         p_value=test.p_value,
         interval=wide,
-        equivalence_interval=narrow,
+        equivalence_interval=_with_rare_losses(sample, narrow, settings),
         minimal_effect=_minimal_effect(sample, settings),
         test=f"approximate randomisation of the corpus score, {how}",
         units=test.n_segments,
@@ -156,7 +161,9 @@ def _resampled(samples: Sequence[Sample], settings: AnalysisSettings) -> list[In
         Inference(
             p_value=flip.p_value,
             interval=_mean_interval(sample, wide, level=levels[0]),
-            equivalence_interval=_mean_interval(sample, narrow, level=levels[1]),
+            equivalence_interval=_with_rare_losses(
+                sample, _mean_interval(sample, narrow, level=levels[1]), settings
+            ),
             minimal_effect=_minimal_effect(sample, settings),
             test=_test_name(sample, flip),
             units=units,
@@ -169,10 +176,29 @@ def _resampled(samples: Sequence[Sample], settings: AnalysisSettings) -> list[In
 def _mean_interval(sample: Sample, resampled: Interval | None, *, level: float) -> Interval | None:
     scores = sample.scores
     if sample.kind == "real":
-        return mean_interval(scores.contributions, resampled, level=level, limit=None)
-    found = mean_interval(scores.contributions, resampled, level=level, limit=scores.limit)
+        return mean_interval(scores.linearised, resampled, level=level, limit=None)
+    found = mean_interval(
+        scores.contributions,
+        resampled,
+        level=level,
+        limit=scores.limit,
+        one_change=scores.item_limit,
+    )
     # No mean of differences in [-1, 1] leaves that range, whatever one cluster can weigh.
     return found and replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+
+
+def _with_rare_losses(
+    sample: Sample, found: Interval | None, settings: AnalysisSettings
+) -> Interval | None:
+    """No cap is no assumption: then equivalence is withheld, see `compare.effects`."""
+    cap = settings.loss_cap(sample.metric)
+    if cap is None:
+        return found
+    limit = cap * sample.scores.limit
+    return with_rare_losses(
+        found, sample.scores.linearised, alpha=settings.alpha, loss=limit, gain=limit
+    )
 
 
 def _minimal_effect(sample: Sample, settings: AnalysisSettings) -> float | None:
@@ -185,5 +211,6 @@ def _minimal_effect(sample: Sample, settings: AnalysisSettings) -> float | None:
 
 def _test_name(sample: Sample, flip: SignFlipResult) -> str:
     how = "exact" if flip.exact else f"{flip.resamples} draws"
+    how = "saddlepoint tail" if flip.saddlepoint else how
     unit = "" if sample.scores.n_clusters == sample.n_items else " of source items"
     return f"sign-flip{unit}, {how}"

@@ -11,6 +11,8 @@ In this order:
 
 Equivalence is withheld where it would rest on items that could not speak: languages at their floor
 within a group, or items that failed under the variant alone and could, all lost, leave the margin.
+Withheld it is, too, for what the effect itself says (`Evidence.withheld`): an item that lost more
+than the declared cap, a scale without one, a score that could be chance.
 """
 
 from collections.abc import Sequence
@@ -37,6 +39,12 @@ class Evidence:
     """Share of the items that failed under the variant alone."""
     has_range: bool = True
     """No difference exceeds 1, so that items without a score can be bounded."""
+    withheld: str | None = None
+    """Why equivalence is not said even where the interval lies inside the margin."""
+    fewest_units: int | None = None
+    """Below so many units no data show equivalence."""
+    units: int | None = None
+    """Independent units that there are."""
     may_stop: bool = False
     """The items were not fixed in number beforehand; intervals are confidence sequences."""
 
@@ -89,6 +97,8 @@ def _why_not_equivalent(evidence: Evidence) -> str | None:
     if evidence.floor_languages:
         names = ", ".join(evidence.floor_languages)
         return f"inside the margin, but at floor in {names}"
+    if evidence.withheld is not None:
+        return f"inside the margin, but {evidence.withheld}"
     if evidence.lost_share == 0:
         return None
     worst = interval.low * (1 - evidence.lost_share) - evidence.lost_share
@@ -111,4 +121,6 @@ def _open(evidence: Evidence) -> str:
         return "test and interval disagree"
     if evidence.margin is None:
         return "no difference shown; no margin declared"
+    if evidence.units is not None and evidence.units < (evidence.fewest_units or 0):
+        return f"fewer than the {evidence.fewest_units:,} units that the margin takes"
     return "interval reaches past the margin"
