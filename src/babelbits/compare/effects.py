@@ -101,6 +101,7 @@ def draft(
         churn=share,
         aa_churn=None,
         minimal_detectable_effect=inference.minimal_effect,
+        minimal_detectable_confirmed=inference.confirmed_effect,
         relative_change=change.ratio_of_means,
         relative_interval=change.interval,
         mean_relative_change=change.mean_of_ratios,

@@ -51,7 +51,7 @@ def measured(effect: Effect) -> Spread | None:
     """The spread that an effect shows; None where its interval cannot tell one.
 
     Right/wrong items of one language that are each their own source: the churn, with its interval.
-    Anything else: the variance that the width of the 1 - 2 alpha interval implies, of one item of a
+    Anything else: the variance that the width of the 1 - alpha interval implies, of one item of a
     language, or of one source item of several languages; None where so few items changed that the
     interval bounds what was not seen instead. Never too small: with few changes the interval is
     wider than a normal one.
@@ -62,10 +62,10 @@ def measured(effect: Effect) -> Spread | None:
     if effect.kind == "binary" and alone and effect.n_source_items == effect.n_items:
         found = wilson(share * effect.n_items, effect.n_items)
         return Spread(variance=share, binary=True, churn=share, interval=found)
-    narrow = effect.equivalence_interval
-    if narrow is None or share * effect.n_items < SPARSE_LIMIT:
+    found = effect.interval
+    if found is None or share * effect.n_items < SPARSE_LIMIT:
         return None
-    standard_error = (narrow.high - narrow.low) / 2 / z_value(narrow.level)
+    standard_error = (found.high - found.low) / 2 / z_value(found.level)
     return Spread(
         variance=standard_error**2 * units(effect),
         binary=False,
