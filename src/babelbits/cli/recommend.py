@@ -208,6 +208,8 @@ def _object(one: "Candidate") -> dict[str, Any]:
     judged = gate_object(one.gate)
     for index, found in one.ways.items():
         judged["answers"][index]["items_to_show"] = None if found is None else found.to_show.items
+        together = None if found is None else found.to_show_all
+        judged["answers"][index]["items_to_show_all"] = together and together.items
         judged["answers"][index]["items_to_fail"] = None if found is None else found.to_fail
         judged["answers"][index]["to_decide"] = way_words(found, one.gate.answers[index])
     return {
