@@ -22,7 +22,9 @@ RATIO = Metric(
 MEAN = Metric(name="mean_bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte")
 
 
-def texts(variant: str, bits: list[float], n_bytes: list[float], language: str = "en") -> CellResult:
+def texts(
+    variant: str, bits: list[float], n_bytes: list[float], language: str = "en"
+) -> CellResult:
     """Documents with their bits and bytes."""
     each = [one / size for one, size in zip(bits, n_bytes, strict=True)]
     found = cell(

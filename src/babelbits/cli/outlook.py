@@ -95,9 +95,7 @@ def outlook(
     else:
         effects = _primary(pilot)
         lines = list(
-            _measured(
-                planned, effects, cautious=cautious, alpha=level, questions=len(planned)
-            )
+            _measured(planned, effects, cautious=cautious, alpha=level, questions=len(planned))
         )
         pooled = list(_pooled_measured(planned, effects, alpha=level))
         if not lines:

@@ -145,9 +145,7 @@ def _with_caution(effect: Effect, sample: Sample, settings: AnalysisSettings) ->
     fewest = None
     if effect.margin is not None:
         fewest = fewest_units(effect.margin, cap=cap * scores.limit, alpha=settings.alpha)
-    return replace(
-        effect, loss_cap=cap, largest_loss=worst, fewest_units=fewest, withheld=why
-    )
+    return replace(effect, loss_cap=cap, largest_loss=worst, fewest_units=fewest, withheld=why)
 
 
 def _possible(found: Interval | None, metric: Metric) -> Interval | None:

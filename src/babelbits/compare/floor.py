@@ -27,7 +27,18 @@ def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: Analysi
     return (score if found is None else found.low) <= metric.chance
 
 
-FREE_ANSWERS = ("exact_match", "em", "f1", "bleu", "chrf", "chrf++", "ter", "rouge", "comet", "pass")
+FREE_ANSWERS = (
+    "exact_match",
+    "em",
+    "f1",
+    "bleu",
+    "chrf",
+    "chrf++",
+    "ter",
+    "rouge",
+    "comet",
+    "pass",
+)
 """Names, or beginnings of names, of metrics of written answers: nothing is gained by guessing."""
 MOST_CHANCE = 0.5
 """Guessing between two answers; no choice gives a guess more."""

@@ -174,7 +174,8 @@ class Need:
 
     items: int
     at_least: bool
-    """True where the items are a lower bound: the scale has no declared cap on a loss."""
+    """True where the items are a lower bound: nothing is known to change, or the scale has no
+    declared cap on a loss."""
 
     def met_by(self, n_items: int) -> bool | None:
         """Whether so many items are enough; None where only a lower bound is known."""
@@ -226,7 +227,7 @@ def items_needed(
         lambda n: within_power(n, margin=margin, churn=churn, alpha=alpha, both=both) >= one,
         start=math.ceil(max(about, unchanged)),
     )
-    return Need(items=max(found, math.ceil(unchanged)), at_least=False)
+    return Need(items=max(found, math.ceil(unchanged)), at_least=churn == 0)
 
 
 def _fewest(enough: Callable[[int], bool], *, start: int) -> int:
@@ -279,9 +280,7 @@ def items_to_see(loss: float, spread: Spread, *, alpha: float = ALPHA, tests: in
         whole = min(1.0, max(spread.variance, loss))
         broke, fixed = (whole + loss) / 2, max(0.0, (whole - loss) / 2)
         return _fewest(
-            lambda n: (
-                worse_power(n, broke=broke, fixed=fixed, level=level, alpha=alpha) >= POWER
-            ),
+            lambda n: worse_power(n, broke=broke, fixed=fixed, level=level, alpha=alpha) >= POWER,
             start=math.ceil((3 / loss) ** 2 * whole),
         )
     z = z_value(1 - level) + z_value(2 * POWER - 1)

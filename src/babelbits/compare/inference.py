@@ -109,9 +109,7 @@ def _at_any_time(sample: Sample, *, alpha: float) -> Inference:
     )
 
 
-def _right_or_wrong(
-    sample: Sample, settings: AnalysisSettings, levels: LocalLevels
-) -> Inference:
+def _right_or_wrong(sample: Sample, settings: AnalysisSettings, levels: LocalLevels) -> Inference:
     [part] = sample.parts
     first, second = part.baseline, part.variant
     if not part.metric.higher_is_better:

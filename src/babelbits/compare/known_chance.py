@@ -8,7 +8,17 @@ import re
 from collections.abc import Mapping
 
 _QUARTER = (
-    *("mmlu", "global_mmlu", "m_mmlu", "mmmlu", "cmmlu", "ceval", "ceval_valid", "kmmlu", "arabicmmlu"),
+    *(
+        "mmlu",
+        "global_mmlu",
+        "m_mmlu",
+        "mmmlu",
+        "cmmlu",
+        "ceval",
+        "ceval_valid",
+        "kmmlu",
+        "arabicmmlu",
+    ),
     *("hellaswag", "m_hellaswag", "xhellaswag", "arc", "arc_easy", "arc_challenge", "m_arc"),
     *("belebele", "openbookqa", "race", "sciq", "logiqa", "gpqa", "exams", "medmcqa", "include"),
 )
@@ -19,7 +29,18 @@ _HALF = (
 _THIRD = ("xnli", "mnli", "anli", "cb", "siqa", "social_iqa", "afrixnli")
 _WRITTEN = (
     *("mgsm", "gsm8k", "gsm_plus", "svamp", "humaneval", "mbpp", "lambada", "triviaqa", "nq_open"),
-    *("squad", "squadv2", "xquad", "mlqa", "tydiqa", "drop", "ifeval", "bbh", "minerva_math", "aime"),
+    *(
+        "squad",
+        "squadv2",
+        "xquad",
+        "mlqa",
+        "tydiqa",
+        "drop",
+        "ifeval",
+        "bbh",
+        "minerva_math",
+        "aime",
+    ),
 )
 
 CHANCES: Mapping[str, float] = {

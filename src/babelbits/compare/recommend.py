@@ -136,9 +136,7 @@ def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
     return correlation_between([one for one in ours if one.scope == "language"], pooled)
 
 
-def way(
-    answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0
-) -> Way | None:
+def way(answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0) -> Way | None:
     """Items that would decide an answer.
 
     None where items are not what is lacking (no result, no margin, a baseline at its floor, a

@@ -72,9 +72,7 @@ def _in_graph(sample: Sample) -> bool:
     return primary and sample.variant != BASELINE and sample.scope != "group"
 
 
-def _confirmed(
-    sample: Sample, blocks: dict[tuple[str, str], int], alpha: float
-) -> float | None:
+def _confirmed(sample: Sample, blocks: dict[tuple[str, str], int], alpha: float) -> float | None:
     """Blocks (variant x suite) share alpha; half is the mean's, half its languages' in parts."""
     if not _in_graph(sample):
         return None

@@ -133,7 +133,9 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
     StoreError
         If there are none.
     """
-    cells = tuple(under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells())
+    cells = tuple(
+        under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
+    )
     if not cells:
         raise StoreError(
             "no cell is finished yet",

@@ -165,9 +165,7 @@ def share_to_change(n_units: int, *, changes: int, power: float = POWER) -> floa
 
 
 @lru_cache(maxsize=4096)
-def within_power(
-    n_items: int, *, margin: float, churn: float, alpha: float, both: bool
-) -> float:
+def within_power(n_items: int, *, margin: float, churn: float, alpha: float, both: bool) -> float:
     """Chance that right/wrong items show a margin by Tango's interval, where nothing is truly lost.
 
     Parameters
