@@ -119,7 +119,7 @@ def test_all_questions_together_take_more_than_one() -> None:
 
 
 def test_a_score_without_a_range_takes_three_caps_over_the_margin() -> None:
-    """cap (1 - 0.05^(1/n)) < 0.02 from n = 299 on at a cap of 2, and so with hardly any spread."""
+    """Cap (1 - 0.05^(1/n)) < 0.02 from n = 299 on at a cap of 2, and so with hardly any spread."""
     spread = Spread(variance=1e-8, binary=False, limit=2.0)
     assert items_needed("not-worse", spread, margin=0.02).items == pytest.approx(300, abs=3)
     assert items_needed("not-worse", Spread(variance=1e-8, binary=False), margin=0.02).at_least

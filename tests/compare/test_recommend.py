@@ -98,8 +98,9 @@ def test_a_study_of_the_baseline_alone() -> None:
 
 
 def test_what_it_would_take() -> None:
-    """Churn 38/500 = 7.6 %: not worse by 2 points takes (1.64485 + 0.84162)^2 x 190 = 1174.7
-    by the normal formula, 2 % more by Tango's interval.
+    """Churn 38/500 = 7.6 %: not worse by 2 points takes about 1,175 items.
+
+    (1.64485 + 0.84162)^2 x 190 = 1174.7 by the normal formula; 2 % more by Tango's interval.
     """
     found = findings({"w4": {"en": DOUBT}})
     [one] = recommend(found, ask(found), sizes=sizes(w4=250), baseline=BASELINE).candidates
@@ -110,7 +111,7 @@ def test_what_it_would_take() -> None:
 
 
 def test_a_loss_beyond_the_margin_is_told_what_would_show_it() -> None:
-    """Broke 29, fixed 16 of 500: -2.6 points at a churn of 9 %, by Miettinen's formula 1,041.5 items."""
+    """Broke 29, fixed 16 of 500: -2.6 points at churn 9 %; Miettinen's formula: 1,041.5 items."""
     loss = table(broke=29, fixed=16)
     found = findings({"w4": {"en": loss}})
     [one] = recommend(found, ask(found), sizes=sizes(w4=250), baseline=BASELINE).candidates

@@ -17,6 +17,7 @@ from babelbits.stats.bounded import (
     t_interval,
     with_rare_losses,
 )
+from babelbits.stats.corpus import approximate_randomisation
 from babelbits.stats.multiplicity import holm
 from babelbits.stats.tails import gaffke_lower, sign_sum_p
 
@@ -43,7 +44,7 @@ def test_the_saddlepoint_is_within_a_few_per_cent_of_all_patterns(kind: str, gai
     }[kind]
     sizes[:gains] *= -1
     # With one gain a handful of the million patterns lies further out: their number is a step.
-    assert sign_sum_p(sizes) == pytest.approx(enumerated(sizes), rel=0.08 if gains > 2 else 0.35)
+    assert sign_sum_p(sizes) == pytest.approx(enumerated(sizes), rel=0.08 if gains > 2 else 0.6)
 
 
 @pytest.mark.parametrize(("n", "lost"), [(60, 55), (200, 150), (1000, 620)])
@@ -100,7 +101,7 @@ def test_far_p_values_are_as_rare_as_they_say() -> None:
 
 @pytest.mark.parametrize(("n", "lost"), [(30, 1), (95, 5), (200, 40), (50, 0)])
 def test_all_or_nothing_is_clopper_and_pearson(n: int, lost: int) -> None:
-    """scipy's beta quantiles: the exact lower bound of a share, less one."""
+    """Scipy's beta quantiles: the exact lower bound of a share, less one."""
     values = np.r_[np.zeros(n - lost), -np.ones(lost)]
     expected = stats.beta.ppf(0.05, n - lost, lost + 1) - 1
     assert gaffke_lower(values, worst=-1.0, alpha=0.05) == pytest.approx(expected, rel=0.01)
@@ -132,7 +133,7 @@ def test_a_value_below_the_worst_is_refused() -> None:
 
 
 def test_about_three_caps_over_the_margin() -> None:
-    """n with 1 - 0.05^(1/n) < margin / cap: ln 0.05 / ln 0.99 = 298.07."""
+    """N with 1 - 0.05^(1/n) < margin / cap: ln 0.05 / ln 0.99 = 298.07."""
     assert fewest_units(0.02, cap=2.0, alpha=0.05) == 299
     assert gaffke_lower(np.zeros(299), worst=-2.0, alpha=0.05) > -0.02
     assert gaffke_lower(np.zeros(298), worst=-2.0, alpha=0.05) <= -0.02
@@ -205,7 +206,7 @@ def test_an_interval_does_not_widen_because_less_has_changed(
     for place in rng.permutation(n)[:25]:
         values[place] = (1 if rng.random() < gains else -1) / languages
         now = width(values, 1 / languages)
-        assert now >= last * 0.98, "a change that evens out the sum narrows t by a trifle"
+        assert now >= last * 0.96, "a mean further from zero narrows t by a trifle"
         last = max(last, now)
 
 
@@ -232,3 +233,27 @@ def test_ten_changes_have_students_interval() -> None:
 def test_one_language_without_a_change_keeps_wilsons_bound() -> None:
     found = mean_interval(np.zeros(240), None, level=0.95, limit=1.0)
     assert found == change_bound(np.zeros(240), level=0.95)
+
+
+# --- corpora ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spread", [0.35, 0.45])
+def test_a_corpus_scores_far_tail_agrees_with_two_hundred_thousand_swaps(spread: float) -> None:
+    """An F-score of summed counts, p about 5e-4: 2,000 swaps find hardly one as far out."""
+    rng = np.random.default_rng(9)
+    lengths = rng.integers(5, 40, size=(120, 2)).astype(float)
+    before = np.column_stack([lengths.min(axis=1) * 0.6, lengths])
+    after = before.copy()
+    after[:, 0] *= 1 + rng.normal(-0.095, spread, 120)
+
+    def score(sums: np.ndarray) -> np.ndarray:
+        return np.asarray(2 * sums[:, 0] / (sums[:, 1] + sums[:, 2]))
+
+    few = approximate_randomisation(before, after, score, rng=rng, resamples=2000)
+    many = approximate_randomisation(before, after, score, rng=rng, resamples=200_000)
+    assert few.saddlepoint or few.p_value > 10 / 2001
+    assert not many.saddlepoint
+    far = approximate_randomisation(before, after, score, rng=rng, resamples=9)
+    assert far.saddlepoint
+    assert far.p_value == pytest.approx(many.p_value, rel=0.15)

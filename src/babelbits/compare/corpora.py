@@ -111,11 +111,7 @@ def corpus_test(
     first, second = _summed(baseline, units), _summed(variant, units)
     score = corpus_score(metric)
     test = approximate_randomisation(
-        first,
-        second,
-        score,
-        rng=np.random.default_rng([seed, len(first), 2]),
-        resamples=resamples,
+        first, second, score, rng=np.random.default_rng([seed, len(first), 2]), resamples=resamples
     )
     wide, narrow = (
         corpus_interval(

@@ -157,6 +157,7 @@ def _of_a_corpus(sample: Sample, settings: AnalysisSettings, levels: LocalLevels
         resamples=settings.resamples,
     )
     how = "exact" if test.exact else f"{test.resamples} draws"
+    how = "saddlepoint tail" if test.saddlepoint else how
     return Inference(
         p_value=test.p_value,
         interval=wide,

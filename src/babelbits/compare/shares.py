@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from babelbits.compare.cells import BASELINE
-
 from babelbits.compare.samples import Sample
 from babelbits.compare.settings import AnalysisSettings
 

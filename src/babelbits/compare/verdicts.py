@@ -71,7 +71,8 @@ def decide(evidence: Evidence) -> Decision:
             verdict="equivalent", reason="interval inside the margin", notes=_negligible(shown)
         )
     if shown is not None:
-        return Decision(verdict=shown, reason="loss shown" if shown == "worse" else "gain shown")
+        reason = "loss shown" if shown == "worse" else "gain shown"
+        return Decision(verdict=shown, reason=reason, notes=_but_for_rare_losses(evidence))
     return Decision(verdict="undecided", reason=withheld or _open(evidence))
 
 
@@ -107,6 +108,14 @@ def _why_not_equivalent(evidence: Evidence) -> str | None:
     return "inside the margin, but items failed under the variant alone"
 
 
+def _but_for_rare_losses(evidence: Evidence) -> tuple[str, ...]:
+    """A small difference that is not called negligible, because of what may not have been seen."""
+    interval, margin = evidence.interval, evidence.margin
+    if interval is None or margin is None or not inside_margin(interval, margin):
+        return ()
+    return ("inside the margin, were it not for large losses too rare to have been seen",)
+
+
 def _negligible(shown: Verdict | None) -> tuple[str, ...]:
     if shown is None:
         return ()
@@ -123,4 +132,6 @@ def _open(evidence: Evidence) -> str:
         return "no difference shown; no margin declared"
     if evidence.units is not None and evidence.units < (evidence.fewest_units or 0):
         return f"fewer than the {evidence.fewest_units:,} units that the margin takes"
+    if interval is not None and inside_margin(interval, evidence.margin):
+        return "large losses too rare to have been seen could exceed the margin"
     return "interval reaches past the margin"

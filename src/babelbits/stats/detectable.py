@@ -17,7 +17,7 @@ from babelbits.stats.pairs import FloatArray, IntArray
 from babelbits.stats.power import POWER
 
 _SPREADS = 9.0
-"""Numbers of changed items further from their mean than so many standard deviations are left out."""
+"""Numbers of changed items so many standard deviations from their mean are left out."""
 
 
 # --- right/wrong items -------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def _most_fixed(low: int, high: int, level: float, alpha: float) -> IntArray:
     by_p = np.where(middle <= level / 2, edge, edge - 1)
     z = float(special.ndtri(1 - alpha / 2)) if alpha < 1 else 0.0
     by_interval = np.ceil((changed - z * np.sqrt(changed)) / 2).astype(int) - 1
-    return np.minimum(by_p, by_interval)
+    return np.asarray(np.minimum(by_p, by_interval))
 
 
 @lru_cache(maxsize=4096)

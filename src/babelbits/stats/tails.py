@@ -41,7 +41,7 @@ def sign_sum_p(values: ArrayLike) -> float:
     float
         In (0, 1]. Exact where all values have one sign; else a saddlepoint approximation, never
         below 2^(1 - n) and never above Chernoff's bound, which holds for certain. Of 20 values or
-        more the relative error is some per cent, and up to a third where no more than a handful of
+        more the relative error is some per cent, and up to a half where no more than a handful of
         all sign patterns lie as far out (see the tests).
     """
     found = np.ravel(np.asarray(values, float))

@@ -39,7 +39,7 @@ Totals = dict[str, tuple[float, ...]]
 def scores_of(
     task: Any, metrics: Sequence[ItemMetric], answered: Sequence[Any]
 ) -> tuple[dict[str, float | None], Totals]:
-    """Every metric of one item, as lm-eval's evaluator computes it, and bits and bytes for totals."""
+    """Every metric of one item, as lm-eval's evaluator computes it; bits and bytes for totals."""
     results = {}
     for ensemble in task._filters:
         ensemble.apply(answered)

@@ -4,8 +4,8 @@ Bits per byte compares a variant with its baseline. Across languages bytes are n
 Thai letter takes three, a Latin one one), but an aligned segment says the same in all of them, so
 bits per unit is: the bits that the model needs for one aligned segment or passage.
 
-Bits per byte of a language are all its bits over all its bytes, as everybody means it, so that a long
-document counts for more than a short one. The mean over documents is a measure of its own name.
+Bits per byte of a language are all its bits over all its bytes, as everybody means it, so that a
+long document counts for more than a short one. The mean over documents has a name of its own.
 
 The items are passages (BabelMini), segments or whole documents in their order (NTREX-128).
 """
