@@ -206,7 +206,7 @@ def test_an_interval_does_not_widen_because_less_has_changed(
     for place in rng.permutation(n)[:25]:
         values[place] = (1 if rng.random() < gains else -1) / languages
         now = width(values, 1 / languages)
-        assert now >= last * 0.96, "a mean further from zero narrows t by a trifle"
+        assert now >= last * 0.96, "a change the other way narrows t by a trifle"
         last = max(last, now)
 
 

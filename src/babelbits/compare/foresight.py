@@ -23,7 +23,7 @@ from scipy import special
 from babelbits.compare.asked import Claim
 from babelbits.records import Effect, Interval
 from babelbits.stats.binary import wilson, z_value
-from babelbits.stats.bounded import SPARSE_LIMIT
+from babelbits.stats.bounded import SPARSE_LIMIT, fewest_units
 from babelbits.stats.detectable import (
     detectable_mean,
     detectable_share,
@@ -74,10 +74,10 @@ def measured(effect: Effect) -> Spread | None:
     if effect.kind == "binary" and alone and effect.n_source_items == effect.n_items:
         found = wilson(share * effect.n_items, effect.n_items)
         return Spread(variance=share, binary=True, churn=share, interval=found)
-    found = effect.interval
-    if found is None or share * effect.n_items < SPARSE_LIMIT:
+    around = effect.interval
+    if around is None or share * effect.n_items < SPARSE_LIMIT:
         return None
-    standard_error = (found.high - found.low) / 2 / z_value(found.level)
+    standard_error = (around.high - around.low) / 2 / z_value(around.level)
     return Spread(
         variance=standard_error**2 * units(effect),
         binary=False,
@@ -285,6 +285,28 @@ def items_to_see(loss: float, spread: Spread, *, alpha: float = ALPHA, tests: in
         )
     z = z_value(1 - level) + z_value(2 * POWER - 1)
     return max(math.ceil(z**2 * spread.variance / loss**2), SPARSE_LIMIT)
+
+
+def fewest_items(
+    *, binary: bool, margin: float, cap: float | None, alpha: float = ALPHA
+) -> int | None:
+    """Items below which nothing shows a margin, even if no score changes at all.
+
+    Parameters
+    ----------
+    binary : bool
+        Right/wrong items: Tango's interval of n unchanged ones is z² / (n + z²) wide on each side.
+    cap : float or None
+        The most that one item of another kind can lose.
+
+    Returns
+    -------
+    int or None
+        None where no cap is declared: then no number of items is enough.
+    """
+    if binary:
+        return math.floor(z_value(1 - 2 * alpha) ** 2 * (1 / margin - 1)) + 1
+    return None if cap is None else fewest_units(margin, cap=cap, alpha=alpha)
 
 
 # --- one row of a plan -------------------------------------------------------------------------

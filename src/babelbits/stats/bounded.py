@@ -265,9 +265,8 @@ def few_changes_interval(
 ) -> Interval | None:
     """Student's t interval as if `SPARSE_LIMIT` values had changed, where fewer did.
 
-    Those that are lacking are taken to have changed by as much as the others did (root mean
-    square), half of them up and half down. So the interval has the width that it would have with
-    ten changes of that size, and never one that is wider because less has changed.
+    Its width is that of `SPARSE_LIMIT` changes that are like those seen, in size and direction, so
+    that it is never wider because less has changed; its middle is the mean of the values.
 
     Parameters
     ----------
@@ -282,13 +281,14 @@ def few_changes_interval(
         None where nothing changed and `one_change` is not known, or the values do not vary.
     """
     seen = np.ravel(np.asarray(values, float))
-    n, changed = seen.size, int(np.count_nonzero(seen))
-    size2 = float(seen @ seen) / changed if changed else (one_change or 0.0) ** 2
-    lacking = min(SPARSE_LIMIT, n) - changed
-    mean = float(seen.mean())
-    squares = float(np.sum((seen - mean) ** 2)) + max(0, lacking) * size2
-    df = min(SPARSE_LIMIT, n) - 1
-    if df < 1 or squares <= 1e-14 * n * size2:
+    n, changed, mean = seen.size, int(np.count_nonzero(seen)), float(seen.mean())
+    whole = max(changed, min(SPARSE_LIMIT, n))
+    if changed:
+        size2, net = float(seen @ seen) / changed, mean * n / changed
+    else:
+        size2, net = (one_change or 0.0) ** 2, one_change or 0.0
+    squares, df = whole * size2 - (whole * net) ** 2 / n, whole - 1
+    if df < 1 or squares <= 1e-12 * n * size2:
         return None
     half = float(special.stdtrit(df, (1 + level) / 2)) * math.sqrt(squares / (n - 1) / n)
     return Interval(
