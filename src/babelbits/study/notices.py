@@ -74,8 +74,10 @@ def too_small(study: Study) -> list[str]:
                 f"cap on the loss of one item in {one.unit}"
             ] = None
         elif one.n_items < fewest:
-            why = "" if one.binary or cap is None else (
-                f" (one item is taken to lose at most {shown.size(cap, one.unit)})"
+            why = (
+                ""
+                if one.binary or cap is None
+                else (f" (one item is taken to lose at most {shown.size(cap, one.unit)})")
             )
             found[
                 f"{one.suite}: {plural(one.n_items, 'item')} a language; below {fewest:,} a margin "
