@@ -37,7 +37,7 @@ def jitter(n: int) -> np.ndarray:
 
 
 def test_eighty_documents_cannot_rule_out_that_one_in_a_hundred_loses_two_bits() -> None:
-    """ln 0.05 / ln(1 - 0.02 / 2) = 298.07: from 299 on."""
+    """Ln 0.05 / ln(1 - 0.02 / 2) = 298.07: from 299 on."""
     effect = text_effect(jitter(80))
     assert (effect.verdict, effect.loss_cap, effect.fewest_units) == ("undecided", 2.0, 299)
     assert effect.reason == "fewer than the 299 units that the margin takes"
