@@ -84,11 +84,11 @@ def test_a_real_loss_inside_the_margin_is_equivalent_and_says_so() -> None:
 
 
 def test_a_large_p_is_undecided_and_says_what_could_have_been_seen() -> None:
-    """The closed form at n = 100, churn 10 %: 8.8 points."""
+    """The closed form at n = 100, churn 10 %: 8.8 points; the exact test takes 8.2."""
     scores = right_wrong(both_right=60, broke=6, fixed=4, both_wrong=30)
     effect = only(analyse(two(*scores), SETTINGS).effects)
     assert (effect.verdict, effect.reason) == ("undecided", "interval reaches past the margin")
-    assert effect.minimal_detectable_effect == pytest.approx(0.088, abs=5e-4)
+    assert effect.minimal_detectable_effect == pytest.approx(0.082, abs=5e-4)
 
 
 def test_without_a_margin_there_is_no_equivalence() -> None:
@@ -119,7 +119,8 @@ def test_identical_binary_outputs_have_an_interval_of_positive_width(n: int) -> 
     assert (effect.p_value, effect.delta, effect.churn) == (1.0, 0.0, 0.0)
     assert effect.interval is not None
     assert effect.interval.high == pytest.approx(3.841459 / (n + 3.841459), rel=1e-5)
-    assert effect.minimal_detectable_effect is None
+    seen = effect.minimal_detectable_effect
+    assert seen is None if n == 1 else seen is not None and seen >= effect.interval.high
     assert effect.verdict == ("equivalent" if n == 1000 else "undecided")
 
 
@@ -357,7 +358,7 @@ def test_translations_are_one_source_and_other_items_are_not() -> None:
     apart = analyse(study(parallel=False), SETTINGS).effects[-1]
     assert (together.n_source_items, apart.n_source_items) == (150, 900)
     assert together.test.startswith("sign-flip of source items")
-    assert apart.test == "sign-flip, 999 draws"
+    assert apart.test == "sign-flip, saddlepoint tail"
 
 
 def test_pooled_test_of_shared_losses_matches_enumeration_by_hand() -> None:

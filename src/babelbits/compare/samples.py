@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from babelbits.compare.columns import Columns, Pairs
-from babelbits.compare.corpora import changed, corpus_score, linearised
+from babelbits.compare.corpora import changed, corpus_score, linearised, ratio_values
 from babelbits.compare.early import ordered_units
-from babelbits.compare.floor import at_floor, corpus_at_floor
+from babelbits.compare.floor import at_floor, chance_unknown, corpus_at_floor
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
 from babelbits.stats.cluster import ClusterScores, cluster_scores
@@ -50,6 +50,10 @@ class Part:
     """Generations that reached their token limit, in each arm."""
     statistics: tuple[FloatArray, FloatArray] | None = None
     """Corpus metrics: the sufficient statistics of both arms; the scores are then linearised."""
+    sizes: FloatArray | None = None
+    """Ratios of totals: how much each item counts, mean 1; None where all count the same."""
+    chance_unknown: bool = False
+    """The baseline's score could be a guess, and nobody says what guessing scores."""
 
     @property
     def language(self) -> str:
@@ -73,6 +77,14 @@ class Part:
         return np.asarray(self.differences * changed(*self.statistics))
 
     @property
+    def item_differences(self) -> FloatArray:
+        """The differences of single items, not linearised, of a ratio of totals; else the same."""
+        if self.sizes is None or self.statistics is None:
+            return self.differences
+        before, after = (one[:, 0] / one[:, 1] for one in self.statistics)
+        return np.asarray((after - before) * (1.0 if self.metric.higher_is_better else -1.0))
+
+    @property
     def lost_share(self) -> float:
         """Share of the items that the variant alone failed to answer."""
         return self.n_lost / (self.baseline.size + self.n_lost)
@@ -86,14 +98,20 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
     kept = scored_before & scored_after
     if not kept.any():
         return None
-    statistics = None
-    if metric.corpus is not None:
+    metric = _with_chance(metric, settings)
+    statistics = sizes = None
+    if metric.corpus == "ratio":
+        statistics = first.statistics[metric.name][kept], second.statistics[metric.name][kept]
+        before, after = before.copy(), after.copy()
+        before[kept], sizes = ratio_values(statistics[0])
+        after[kept], _ = ratio_values(statistics[1])
+    elif metric.corpus is not None:
         statistics = first.statistics[metric.name][kept], second.statistics[metric.name][kept]
         before, after = before.copy(), after.copy()
         before[kept], after[kept] = (linearised(s, corpus_score(metric)) for s in statistics)
     kind = _kind_found(metric.kind, np.concatenate([before[kept], after[kept]]))
     sources, truncated = first.sources[kept], first.truncated | second.truncated
-    if metric.corpus is None:
+    if metric.corpus in (None, "ratio"):
         floor = _at_floor(pairs, metric, kept, kind=kind, settings=settings)
     else:
         floor = corpus_at_floor(before[kept], metric, settings=settings)
@@ -114,7 +132,19 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         n_cut_baseline=int(np.sum(first.cut)),
         n_cut_variant=int(np.sum(second.cut)),
         statistics=statistics,
-    )
+        sizes=sizes,
+        chance_unknown=chance_unknown(
+            before[kept], metric, info=info, kind=kind, n_units=np.unique(sources).size,
+            settings=settings,
+        ),
+    )  # fmt: skip
+
+
+def _with_chance(metric: Metric, settings: AnalysisSettings) -> Metric:
+    """The metric with the chance level that the user states, where its source states none."""
+    if settings.chance is None or metric.chance is not None or metric.unit != "fraction":
+        return metric
+    return replace(metric, chance=settings.chance)
 
 
 def _scored(cell: Columns, metric: Metric) -> BoolArray:
@@ -202,10 +232,12 @@ class Sample:
     @cached_property
     def scores(self) -> ClusterScores:
         """The macro mean over languages, one value a cluster."""
+        sized = any(one.sizes is not None for one in self.parts)
         return cluster_scores(
-            np.concatenate([one.differences for one in self.parts]),
+            np.concatenate([one.item_differences for one in self.parts]),
             clusters=self.clusters,
             strata=self.strata,
+            sizes=np.concatenate([_sizes(one) for one in self.parts]) if sized else None,
         )
 
     @property
@@ -226,7 +258,8 @@ class Sample:
     @property
     def is_corpus(self) -> bool:
         """One language's corpus metric: its own test swaps segments and scores sums."""
-        return len(self.parts) == 1 and self.parts[0].statistics is not None
+        [first, *others] = self.parts
+        return not others and first.statistics is not None and first.sizes is None
 
     @property
     def is_paired_table(self) -> bool:
@@ -236,6 +269,10 @@ class Sample:
             and self.kind == "binary"
             and self.scores.n_clusters == self.n_items
         )
+
+
+def _sizes(part: Part) -> FloatArray:
+    return np.ones(part.baseline.size) if part.sizes is None else part.sizes
 
 
 def clusters_of(parts: Sequence[Part]) -> IntArray:

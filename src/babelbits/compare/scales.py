@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from babelbits.compare.books import Book
+from babelbits.compare.known_chance import known_chance
 from babelbits.records import Metric, MetricKind
 from babelbits.tasks.lm_eval_metrics import reading
 from babelbits.tasks.suites import all_suites
@@ -62,7 +63,16 @@ def _metric(name: str, books: Sequence[Book]) -> Metric:
         unit = "score" if kind == "real" else "fraction"
     if base == "log_likelihood":
         unit = "nats"
-    return Metric(name=name, kind=kind, unit=unit, higher_is_better=_direction(name, books))
+    totals = base == "bits_per_byte" and all(
+        name in item.statistics for book in books for item in book.items.values()
+    )
+    return Metric(
+        name=name,
+        kind=kind,
+        unit=unit,
+        higher_is_better=_direction(name, books),
+        corpus="ratio" if totals else None,
+    )
 
 
 def _base(name: str) -> str:
@@ -105,4 +115,4 @@ def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
     if known and len(known) == len(counts):
         return sum(1 / count for count in known) / len(known)
     suite = all_suites().get(books[0].suite)
-    return None if suite is None else suite.chance
+    return known_chance(books[0].suite) if suite is None else suite.chance

@@ -24,9 +24,9 @@ class Metric:
     unit: str = "fraction"
     chance: float | None = None
     """Expected score of guessing; None where there is none (open generation)."""
-    corpus: Literal["bleu", "chrf"] | None = None
+    corpus: Literal["bleu", "chrf", "ratio"] | None = None
     """How sums of the items' statistics are scored, where the score of a corpus is not the mean of
-    its items' scores; None: it is."""
+    its items' scores; None: it is. 'ratio': the first statistic's total over the second's."""
     signature: str | None = None
     """Recipe of the number as its own tool writes it, e.g. sacrebleu's signature."""
 

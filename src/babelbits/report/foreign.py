@@ -87,6 +87,10 @@ class Wishes:
     strict: bool = False
     metric: str | None = None
     seed: int = 0
+    named_margins: tuple[str, ...] = ()
+    """Units and suites of `margins` that the caller named, and that must therefore be there."""
+    chance: float | None = None
+    """What a guess scores, for metrics whose source does not say."""
 
 
 def load_foreign(
@@ -123,12 +127,15 @@ def load_foreign(
         metric=wishes.metric,
     )
     _check_compared(ours, runs, joined)
+    _check_margins(joined, wishes)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in joined.cells))
     settings = AnalysisSettings(
         alpha=wishes.alpha,
         margins=wishes.margins,
         groups=groups(codes, user=wishes.groups),
         seed=wishes.seed,
+        loss_caps=AnalysisSpec().loss_caps,
+        chance=wishes.chance,
     )
     logs = _logs({baseline.name: ours, **runs}, wishes.mapped)
     otherwise = list(_log_differences(baseline.name, logs))
@@ -296,6 +303,20 @@ def _noted(effect: Effect, matches: Sequence[Match]) -> Effect:
     used, whole = sum(one.used for one in ours), sum(one.baseline_items for one in ours)
     note = f"matched items only: {used:,} of the baseline's {whole:,}"
     return replace(effect, notes=(*effect.notes, note))
+
+
+def _check_margins(joined: Joined, wishes: Wishes) -> None:
+    """A margin that no compared metric is measured in would be silently without effect."""
+    tasks = [cell.meta.task for cell in joined.cells]
+    units = dict.fromkeys(task.metric(task.primary).unit for task in tasks)
+    known = (*units, *dict.fromkeys(task.suite for task in tasks))
+    for name in wishes.named_margins:
+        if name not in known:
+            what = "points" if name == "fraction" else name
+            raise StudyError(
+                f"a margin in {what}, and what is compared is measured in {', '.join(units)}",
+                hint=f"--margin {next(iter(units), 'score')}=SIZE, in that unit",
+            )
 
 
 def _summary(

@@ -162,7 +162,7 @@ class LmEvalTask:
         answered = with_replies(built.instances[item.item_id], replies)
         try:
             with quiet():
-                scores = scores_of(built.task, built.metrics, answered)
+                scores, totals = scores_of(built.task, built.metrics, answered)
                 output = output_of(built.task, answered[0].doc, replies)
             if self.suite.native_numbers:
                 found = native_match(output, item.target, self.language)
@@ -177,6 +177,7 @@ class LmEvalTask:
         return Outcome(
             output=output,
             scores=scores,
+            statistics=totals,
             choice_logprobs=logprobs_of(replies) if is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
@@ -318,6 +319,8 @@ class LmEvalTask:
         version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
         if self.suite.native_numbers:
             version = f"{version}, {NATIVE_VERSION}"
+        if any(one.corpus == "ratio" for one in self._metrics):
+            version = f"{version}, bits over bytes"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
         return version if is_installed else f"{version}, {digest_of_sources(self._yaml_file)}"
 

@@ -4,6 +4,9 @@ Bits per byte compares a variant with its baseline. Across languages bytes are n
 Thai letter takes three, a Latin one one), but an aligned segment says the same in all of them, so
 bits per unit is: the bits that the model needs for one aligned segment or passage.
 
+Bits per byte of a language are all its bits over all its bytes, as everybody means it, so that a
+long document counts for more than a short one. The mean over documents has a name of its own.
+
 The items are passages (BabelMini), segments or whole documents in their order (NTREX-128).
 """
 
@@ -29,11 +32,18 @@ class TextTask(OwnTask):
     """Whole texts; a row is `{"source_id", "text", "units"}` once read."""
 
     metrics = (
-        Metric(name="bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte"),
+        Metric(
+            name="bits_per_byte",
+            kind="real",
+            higher_is_better=False,
+            unit="bits/byte",
+            corpus="ratio",
+        ),
+        Metric(name="mean_bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte"),
         Metric(name="bits_per_unit", kind="real", higher_is_better=False, unit="bits/unit"),
     )
     output_type = "text"
-    scorer_version = "text 1"
+    scorer_version = "text 2"
 
     def rows(self) -> list[tuple[str, Row]]:
         """Passages of a JSONL file, or lines of a text file, as rows of one shape."""
@@ -63,11 +73,19 @@ class TextTask(OwnTask):
         return {"units": row["units"]}
 
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
-        """Bits over bytes and over aligned units."""
+        """Bits over bytes and over aligned units; bits and bytes for the total."""
         reply = cast(TextScore, replies[0])
         bits = -math.fsum(reply.logprobs) / math.log(2)
-        scores = {"bits_per_byte": bits / reply.n_bytes, "bits_per_unit": bits / item.doc["units"]}
-        return Outcome(output="", scores=scores)
+        each = bits / reply.n_bytes
+        return Outcome(
+            output="",
+            scores={
+                "bits_per_byte": each,
+                "mean_bits_per_byte": each,
+                "bits_per_unit": bits / item.doc["units"],
+            },
+            statistics={"bits_per_byte": (bits, float(reply.n_bytes))},
+        )
 
     def _passage(self, row: Row, where: str) -> Row:
         sentences = row.get("sentences")

@@ -272,7 +272,9 @@ def _item(doc: Document, metrics: Metrics) -> ForeignItem:
     output = asked.output
     if asked.choice_logprobs and doc.choices:
         output = _preferred(doc.choices, asked.choice_logprobs, metrics.names)
-    return replace(asked, scores=metrics.scores(doc), output=output)
+    return replace(
+        asked, scores=metrics.scores(doc), statistics=metrics.statistics(doc), output=output
+    )
 
 
 def _choices(arguments: Sequence[Sequence[Any]]) -> list[str]:
