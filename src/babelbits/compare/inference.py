@@ -119,7 +119,7 @@ def _of_a_corpus(sample: Sample, settings: AnalysisSettings) -> Inference:
     assert part.statistics is not None  # noqa: S101  what makes it a corpus sample
     test, (wide, narrow) = corpus_test(
         *part.statistics,
-        units=part.sources,
+        units=sample.clusters,
         metric=part.metric,
         levels=(1 - settings.alpha, 1 - 2 * settings.alpha),
         seed=settings.seed,
@@ -185,5 +185,5 @@ def _minimal_effect(sample: Sample, settings: AnalysisSettings) -> float | None:
 
 def _test_name(sample: Sample, flip: SignFlipResult) -> str:
     how = "exact" if flip.exact else f"{flip.resamples} draws"
-    unit = "" if sample.scores.n_clusters == sample.n_items else " of source items"
+    unit = f" of {sample.unit_name}" if sample.unit_name else ""
     return f"sign-flip{unit}, {how}"
