@@ -47,7 +47,7 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
     return Analysis(
         effects=effects,
         aa=aa,
-        contrasts=contrasts(effects, primary=desk.primary, settings=settings),
+        contrasts=contrasts(effects, theirs, primary=desk.primary, settings=settings),
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
         calibrations=calibration_contrasts(theirs, settings),

@@ -15,7 +15,6 @@ from babelbits.compare.asked import Claim
 from babelbits.records import Effect, Interval
 from babelbits.stats.binary import wilson, z_value
 from babelbits.stats.bounded import SPARSE_LIMIT
-from babelbits.stats.groups import EXACT_SPLITS, smallest_p
 from babelbits.stats.power import (
     ALPHA,
     POWER,
@@ -215,7 +214,7 @@ def prospect(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLimit:
-    """The smallest p that "this group is hit harder" can reach: languages are its units."""
+    """Whether "this group is hit harder" can be tested: languages are its units, three at least."""
 
     group: str
     inside: tuple[str, ...]
@@ -256,6 +255,5 @@ def group_limits(
 
 
 def _smallest_p(n_in: int, n_out: int) -> float:
-    if math.comb(n_in + n_out, n_in) <= EXACT_SPLITS:
-        return smallest_p(n_in, n_out)
-    return 1 / (RESAMPLES + 1)
+    """1 where there are too few languages for a test, else 0: the model sets no limit."""
+    return 1.0 if n_in + n_out < 3 else 0.0

@@ -73,14 +73,13 @@ class GroupContrast:
     mean_in: float
     mean_out: float
     difference: float
-    """mean_in - mean_out."""
+    """mean_in - mean_out; the means are those of the model, not of the rows shown."""
     interval: Interval | None
-    """Welch, languages as units; None below two languages a side."""
-    p_value: float
-    """Two-sided, label permutation."""
-    smallest_p: float
-    """No data on this many languages could give a smaller p."""
-    exact: bool
+    """Of the same model as `p_value`; None exactly where that is."""
+    p_value: float | None
+    """Two-sided; None below three languages, or where nothing changed."""
+    tau: float | None
+    """Standard deviation between languages of one side, beyond sampling error."""
     p_adjusted: float | None
     """Holm over the contrasts in points of a variant and suite; None on the other scales."""
     family: str | None

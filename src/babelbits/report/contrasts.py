@@ -24,7 +24,7 @@ class ContrastRow:
     """The values of `CONTRAST_COLUMNS`."""
 
 
-CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "smallest p")
+CONTRAST_COLUMNS = ("languages", "Δ in", "Δ out", "difference", "interval", "p", "languages vary")
 
 
 def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
@@ -44,7 +44,7 @@ def _contrast_row(one: GroupContrast) -> ContrastRow:
         numbers.signed(one.difference, one.unit),
         numbers.interval(one.interval, one.unit),
         numbers.p_value(p),
-        numbers.p_value(one.smallest_p),
+        numbers.NOTHING if one.tau is None else f"sd {numbers.size(one.tau, one.unit)}",
     )
     return ContrastRow(variant=one.variant, group=one.group, others=one.others, cells=cells)
 

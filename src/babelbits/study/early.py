@@ -31,8 +31,9 @@ class Shuffled:
         suite = self.task.info.suite
         return tuple(sorted(self.task.items(), key=lambda item: self._place(suite, item)))
 
-    def _place(self, suite: str, item: Item) -> tuple[str, str]:
-        return digest([self.seed, suite, item.unit]), item.item_id
+    def _place(self, suite: str, item: Item) -> tuple[str, str, str]:
+        unit, source = (digest([self.seed, suite, name]) for name in (item.unit, item.source_id))
+        return unit, source, item.item_id
 
     def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """As the task does."""
