@@ -220,13 +220,13 @@ def _fit(y: FloatArray, v: FloatArray, design: FloatArray, tau2: float) -> _Fit:
 
 def _paule_mandel(y: FloatArray, v: FloatArray, design: FloatArray) -> float:
     """The variance at which the weighted residuals are as large as they should be."""
-    wanted = y.size - design.shape[1]
+    wanted = float(y.size - design.shape[1])
 
     def excess(tau2: float) -> float:
         weights = 1 / (v + tau2)
         square = (design.T * weights) @ design
         residuals = y - design @ np.linalg.solve(square, (design.T * weights) @ y)
-        return float(weights @ residuals**2) - wanted
+        return float(np.sum(weights * residuals**2)) - wanted
 
     return _root(excess, scale=float(np.var(y)))
 
