@@ -177,7 +177,7 @@ def _contrast(
 
 def _too_few(n_languages: int) -> str:
     if n_languages < 3:
-        return f"{n_languages} languages are too few for a test"
+        return "two languages are too few for a test"
     return "nothing changed, so there is nothing to compare"
 
 

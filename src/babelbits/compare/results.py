@@ -154,12 +154,13 @@ class CalibrationContrast:
     draws: int
     reference_draws: int
     draw_sd: float | None
-    """Of a delta between draws of one language; None with one draw each."""
+    """Of a delta between draws of one language, pooled; None with one draw each."""
     interval: Interval | None
     p_value: float | None
-    """Over items and draws; None with one draw a side: it would be about texts, not languages."""
+    """Over items and draws; None below three draws a side: it would be about texts."""
     p_adjusted: float | None
-    """Holm over the languages of a recipe, suite and pair of calibrations."""
+    """Holm over all calibrations of a recipe on a suite: half of alpha for contrasts over all
+    languages, half for single ones."""
     family: str | None
     notes: tuple[str, ...]
     recipe_of_computation: str

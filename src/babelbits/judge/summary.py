@@ -185,7 +185,9 @@ def _about(judged: Sequence[Vote], wishes: SummarySettings) -> str:
         return "who judged is not known: how much raters differ is left out"
     count = len(_rater_names(people))
     if wishes.raters == "fixed" or count < FEWEST_RATERS:
-        return "about this rater only" if count == 1 else f"about these {count} raters only"
+        return (
+            "about this rater only" if count == 1 else f"about these {plural(count, 'rater')} only"
+        )
     return ""
 
 
