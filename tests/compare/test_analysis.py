@@ -449,7 +449,7 @@ def test_two_languages_are_too_few_for_a_group_claim() -> None:
     assert points.p_value is None
     assert points.interval is None
     assert points.difference == pytest.approx(-0.2)
-    assert points.notes == ("2 languages are too few for a test",)
+    assert points.notes == ("two languages are too few for a test",)
 
 
 def test_scales_that_disagree_are_flagged() -> None:

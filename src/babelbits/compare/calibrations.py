@@ -113,11 +113,7 @@ def _contrasts(
             p_adjusted=None,
             family=None,
             notes=(
-                *(
-                    (FEW_DRAWS,)
-                    if min(found.draws_first, found.draws_second) < FEWEST_DRAWS
-                    else ()
-                ),
+                *((FEW_DRAWS,) if few else ()),
                 *(
                     (f"{plural(lost, 'item')} without a score in some variant left out",)
                     if lost > 0

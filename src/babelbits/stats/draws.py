@@ -2,7 +2,7 @@
 
 A recipe sees a draw of text. Two calibration languages differ by their language and by their draws,
 so the question has two kinds of units: the benchmark's items, and the draws. With fewer than three
-draws a side how much draws vary is a guess: nothing is said about languages, only about these texts.
+draws a side nobody knows how much draws vary: nothing is said about languages, only about texts.
 Sign: ``first - second`` of oriented differences from the same baseline; negative says that the
 first calibration harms more.
 """
