@@ -7,6 +7,7 @@ keep the order in which they come.
 from collections.abc import Mapping, Sequence
 
 from babelbits.compare import checks
+from babelbits.compare.beside import beside, variant_ranks
 from babelbits.compare.calibrations import calibration_contrasts
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.claims import claims
@@ -52,6 +53,14 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         references=reference_contrasts(theirs, settings),
         calibrations=calibration_contrasts(theirs, settings),
         claims=claims(effects, primary=desk.primary),
+        beside=beside(
+            effects,
+            theirs,
+            primary=desk.primary,
+            languages=_languages(desk),
+            settings=settings,
+        ),
+        variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
         problems=(
             *desk.problems,
             *desk.gaps(),
@@ -60,6 +69,13 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
         ),
         smoke=any(cell.meta.smoke for cell in cells),
     )
+
+
+def _languages(desk: Desk) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for task in desk.tasks:
+        found.setdefault(task.suite, []).append(task.language)
+    return found
 
 
 def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettings) -> list[Sample]:

@@ -97,11 +97,10 @@ def contrasts(
 
 
 def _language(effect: Effect, sample: Sample) -> _Language:
-    units = sample.scores.linearised
     return _Language(
         effect=effect,
-        variance=float(np.var(units, ddof=1)) if units.size > 1 else 0.0,
-        n_units=units.size,
+        variance=sample.unit_variance,
+        n_units=sample.scores.n_clusters,
         chance=sample.metric.chance or 0.0,
     )
 

@@ -167,6 +167,54 @@ class CalibrationContrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageBeside:
+    """A language among the others of its suite; nothing here feeds a verdict."""
+
+    language: str
+    delta: float
+    hardest: int | None
+    mildest: int | None
+    """Ranks that the data allow, all languages' together; 1 is hit hardest."""
+    pooled: float | None
+    """The delta drawn towards the mean of all languages, as far as it is uncertain."""
+    pooled_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteBeside:
+    """A variant's languages on one suite, beside their verdicts."""
+
+    variant: str
+    suite: str
+    metric: str
+    unit: str
+    bound: float | None
+    """Oriented: no language's true difference lies below it, at `bound_level`; at most 0."""
+    bound_level: float
+    bound_reason: str
+    """Why there is no bound; '' where there is one."""
+    mean: float | None
+    """Of the languages' true differences, by the model that the pooled estimates are from."""
+    tau: float | None
+    """Standard deviation of the true differences between languages."""
+    languages: tuple[LanguageBeside, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRank:
+    """A variant among the others of a suite, by the mean over all languages."""
+
+    suite: str
+    metric: str
+    unit: str
+    variant: str
+    delta: float
+    best: int
+    worst: int
+    """Ranks that the data allow, all variants' together; 1 is best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything that the finished cells say."""
 
@@ -184,3 +232,6 @@ class Analysis:
     calibrations: tuple[CalibrationContrast, ...] = ()
     """Every calibration language of a recipe against one of them."""
     claims: tuple[SuiteClaim, ...] = ()
+    beside: tuple[SuiteBeside, ...] = ()
+    """Bounds, ranks and pooled estimates of each variant's languages; they feed no verdict."""
+    variant_ranks: tuple[VariantRank, ...] = ()

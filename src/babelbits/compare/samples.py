@@ -234,6 +234,12 @@ class Sample:
         )
 
     @property
+    def unit_variance(self) -> float:
+        """Variance of one unit's difference; 0 with one unit."""
+        units = self.scores.linearised
+        return float(np.var(units, ddof=1)) if units.size > 1 else 0.0
+
+    @property
     def n_items(self) -> int:
         """Pairs."""
         return sum(one.baseline.size for one in self.parts)
