@@ -22,6 +22,7 @@ from babelbits.compare.references import reference_contrasts
 from babelbits.compare.results import Analysis
 from babelbits.compare.samples import Part, Sample, part, samples
 from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.variation import variation
 from babelbits.records import Effect
 
 
@@ -45,13 +46,14 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
     noise = {key(effect): effect for effect in aa}
     drafts = with_luck(_drafts(theirs, found[len(ours) :], settings, noise=noise))
     effects = adjust(drafts, settings)
+    calibrated = calibration_contrasts(theirs, settings)
     return Analysis(
         effects=effects,
         aa=aa,
         contrasts=contrasts(effects, theirs, primary=desk.primary, settings=settings),
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
-        calibrations=calibration_contrasts(theirs, settings),
+        calibrations=calibrated,
         claims=claims(effects, primary=desk.primary),
         beside=beside(
             effects,
@@ -60,6 +62,7 @@ def analyse(cells: Sequence[CellResult], settings: AnalysisSettings) -> Analysis
             languages=_languages(desk),
             settings=settings,
         ),
+        variation=variation(theirs, ours, calibrated),
         variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
         problems=(
             *desk.problems,

@@ -215,6 +215,21 @@ class VariantRank:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """How far the mean over all languages of a suite moves if one thing is done again."""
+
+    source: str
+    """What is done again."""
+    suite: str
+    unit: str
+    sd: float
+    """Standard deviation; the root mean square of `n` estimates."""
+    n: int
+    kind: str
+    """What was estimated from: 'variant', 'A/A run', 'calibration', 'panel of raters'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything that the finished cells say."""
 
@@ -235,3 +250,5 @@ class Analysis:
     beside: tuple[SuiteBeside, ...] = ()
     """Bounds, ranks and pooled estimates of each variant's languages; they feed no verdict."""
     variant_ranks: tuple[VariantRank, ...] = ()
+    variation: tuple[Variation, ...] = ()
+    """Items, seeds and draws of text as sources of luck."""

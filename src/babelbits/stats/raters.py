@@ -71,6 +71,35 @@ def crossed_mean(
     )
 
 
+def spread_of_raters(votes: ArrayLike, raters: ArrayLike) -> float | None:
+    """Standard deviation of raters' mean votes, beyond what single votes vary.
+
+    Parameters
+    ----------
+    votes : shape (n_votes,)
+    raters : shape (n_votes,)
+
+    Returns
+    -------
+    float or None
+        None with fewer than two raters, or with one vote each.
+
+    References
+    ----------
+    Searle, Casella & McCulloch (1992), Variance Components, section 3.6 (one-way analysis of
+    variance, unequal numbers).
+    """
+    values, who = checked_columns(np.ravel(votes))[:, 0], _codes(np.asarray(raters))
+    counts = np.bincount(who)
+    if counts.size < 2 or values.size == counts.size:
+        return None
+    means = np.bincount(who, weights=values) / counts
+    within = float(np.sum((values - means[who]) ** 2)) / (values.size - counts.size)
+    between = float(counts @ (means - values.mean()) ** 2) / (counts.size - 1)
+    each = (values.size - float(counts @ counts) / values.size) / (counts.size - 1)
+    return math.sqrt(max(0.0, (between - within) / each))
+
+
 def _codes(labels: np.ndarray) -> IntArray:
     return np.asarray(np.unique(labels, return_inverse=True)[1], np.intp)
 
