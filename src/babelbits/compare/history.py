@@ -165,7 +165,7 @@ def sentences(found: Sequence[Track], *, length: float) -> list[str]:
     said = [f"over releases: one false alarm in {length:g} on average where nothing gets worse"]
     for one in found:
         earlier = f"; alarms before: {', '.join(one.earlier_alarms)}" if one.earlier_alarms else ""
-        word = "ALARM, quality is wearing away" if one.alarm else "no alarm"
+        word = "ALARM, quality is getting worse" if one.alarm else "no alarm"
         said.append(
             f"{one.suite}: {word} (sum of losses {one.total:.1f}, limit {one.limit:.1f}, "
             f"{plural(one.n_releases, 'release')}){earlier}"
