@@ -17,7 +17,7 @@ from babelbits.compare.foresight import (
 )
 from babelbits.languages import groups
 from compare_cells import BITS, cell, right_wrong
-from decision_cells import FLOOR, OPEN, SHOWN, findings_of, study_cells
+from decision_cells import SHOWN, findings_of, study_cells
 
 
 @pytest.mark.parametrize(
@@ -191,38 +191,19 @@ def test_a_mean_of_which_almost_nothing_changed_tells_no_spread() -> None:
 # --- groups -------------------------------------------------------------------------------------
 
 
-def test_three_against_three_languages_cannot_reach_five_percent() -> None:
-    """20 splits, two of them extreme: p = 0.10."""
+def test_a_group_claim_needs_three_languages() -> None:
+    """A regression on two groups leaves m - 2 degrees of freedom."""
+    [pair] = group_limits(("en", "ja"), {"latin": ("en",)})
+    assert not pair.reaches(0.05)
     codes = ("en", "de", "fr", "ja", "hi", "ar")
     [latin] = [one for one in group_limits(codes, groups(codes)) if one.group == "latin"]
-    assert latin.smallest_p == pytest.approx(0.10)
-    assert not latin.reaches(0.05)
-
-
-def test_ten_against_ten_languages() -> None:
-    """184,756 splits."""
-    inside = tuple(f"a{k}" for k in range(10))
-    outside = tuple(f"b{k}" for k in range(10))
-    [found] = group_limits((*inside, *outside), {"a": inside, "b": outside})
-    assert found.smallest_p == pytest.approx(2 / 184_756)
-    assert (found.group, found.tests) == ("a", 1), "a split and its mirror image are one"
-    assert found.reaches_in_family(0.05)
+    assert latin.reaches(0.05)
+    assert (latin.group, latin.tests) == ("latin", 1), "a split and its mirror image are one"
+    assert latin.reaches_in_family(0.05)
 
 
 def test_a_group_without_a_counterpart_is_no_claim() -> None:
     assert group_limits(("en", "de"), {"latin": ("en", "de"), "none": ("ja",)}) == ()
-
-
-def test_the_limits_are_those_of_the_analysis() -> None:
-    """The smallest p that `power` promises is the one that the contrasts of a study print."""
-    kinds = (SHOWN, OPEN, FLOOR, OPEN, SHOWN)
-    codes = ("en", "ja", "sw", "hi", "de")
-    found = findings_of(study_cells(dict(zip(codes, kinds, strict=True))))
-    promised = {one.group: one.smallest_p for one in group_limits(codes, found.groups)}
-    printed = {
-        one.group: one.smallest_p for one in found.analysis.contrasts if one.scale == "points"
-    }
-    assert promised == printed
 
 
 # --- laws ---------------------------------------------------------------------------------------
@@ -242,11 +223,3 @@ def test_more_items_see_more_and_one_side_takes_fewer(
     one_side = items_needed("not-worse", spread, margin=margin)
     assert one_side.items <= both.items * 1.01
     assert items_needed("equivalent", spread, margin=margin / 2).items >= both.items
-
-
-def test_too_many_splits_to_visit_are_drawn() -> None:
-    """12 of 24 languages: 2,704,156 splits, so 10,000 draws and p >= 1/10,001."""
-    inside = tuple(f"a{k}" for k in range(12))
-    outside = tuple(f"b{k}" for k in range(12))
-    [found] = group_limits((*inside, *outside), {"a": inside})
-    assert found.smallest_p == pytest.approx(1 / 10_001)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from babelbits.cli.beside import bounds, remember
 from babelbits.cli.console import data, plain_table, say
 from babelbits.errors import ExitCode
 from babelbits.words import plural
@@ -54,6 +55,14 @@ KINDS = ("table", "md", "csv", "json", "html", "latex")
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the report too."
 )
+@click.option(
+    "--history", type=click.Path(path_type=Path, dir_okay=False),
+    help="File that remembers releases: VARIANT is one, BASELINE the one before it.",
+)  # fmt: skip
+@click.option(
+    "--run-length", type=click.FloatRange(min=5, max=10_000), default=100, show_default=True,
+    help="With --history: releases until a false alarm, on average.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def compare(
     baseline: str,
@@ -71,6 +80,8 @@ def compare(
     kind: str,
     output: Path | None,
     page: Path | None,
+    history: Path | None,
+    run_length: float,
     seed: int,
 ) -> int:
     """Compare results of lm-eval, lighteval, Inspect, EvalScope, llama-perplexity, tables, runs.
@@ -83,6 +94,7 @@ def compare(
     babelbits compare out/fp16 out/w4
     babelbits compare fp16=out/a w4=out/b nf4=out/c --margin 1 --format md
     babelbits compare out/fp16 out/w4 --html report.html
+    babelbits compare v1=out/v1 v2=out/v2 --history releases.jsonl
     """  # noqa: D301  click wants the control character
     from babelbits.report.exports import FORMATS
     from babelbits.report.foreign import load_foreign, parse_source
@@ -103,6 +115,8 @@ def compare(
     else:
         text = _plain_table(found) if kind == "table" else FORMATS[kind](found)
         _put(text, output)
+    if history is not None:
+        remember(found, history, previous=parse_source(baseline).name, length=run_length)
     gaps = any(one.severity == "error" for one in found.analysis.problems)
     return int(ExitCode.INCOMPLETE if gaps else ExitCode.DONE)
 
@@ -233,7 +247,7 @@ def print_table(found: "ReportInput") -> None:
     if rows:
         plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
         data("")
-        for sentence in _sentences(found):
+        for sentence in (*_sentences(found), *bounds(found)):
             data(sentence)
     logs = found.foreign.logs if found.foreign else ()
     if logs:

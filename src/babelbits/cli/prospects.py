@@ -285,8 +285,8 @@ def _group_texts(suites: str, one: GroupLimit, *, alpha: float) -> tuple[str, ..
         suites,
         one.group,
         f"{len(one.inside)} against {len(one.outside)}",
-        f"{one.smallest_p:.2g}",
-        f"{after:.2g} ({one.tests})",
+        "no limit" if one.smallest_p == 0 else f"{one.smallest_p:.2g}",
+        "no limit" if after == 0 else f"{after:.2g} ({one.tests})",
         can,
     )
 

@@ -150,7 +150,7 @@ def _of_a_corpus(sample: Sample, settings: AnalysisSettings, levels: LocalLevels
     assert part.statistics is not None  # noqa: S101  what makes it a corpus sample
     test, (wide, narrow) = corpus_test(
         *part.statistics,
-        units=part.sources,
+        units=sample.clusters,
         metric=part.metric,
         levels=(1 - settings.alpha, 1 - 2 * settings.alpha),
         seed=settings.seed,
@@ -272,5 +272,5 @@ def _one_change(sample: Sample) -> float:
 def _test_name(sample: Sample, flip: SignFlipResult) -> str:
     how = "exact" if flip.exact else f"{flip.resamples} draws"
     how = "saddlepoint tail" if flip.saddlepoint else how
-    unit = "" if sample.scores.n_clusters == sample.n_items else " of source items"
+    unit = f" of {sample.unit_name}" if sample.unit_name else ""
     return f"sign-flip{unit}, {how}"

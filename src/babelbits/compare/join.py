@@ -276,6 +276,7 @@ def _row(
     return ItemRow(
         item_id=digest([info.suite, info.language, key]),
         source_id=str(item.source_id) if has_sources else digest([info.language, key]),
+        cluster_id=item.cluster_id,
         task=info.name,
         language=info.language,
         variant=variant,

@@ -17,7 +17,7 @@ from babelbits.compare.early import ordered_units
 from babelbits.compare.floor import at_floor, chance_unknown, corpus_at_floor
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
-from babelbits.stats.cluster import ClusterScores, cluster_scores
+from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_standard_error
 from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
 
 
@@ -54,6 +54,9 @@ class Part:
     """Ratios of totals: how much each item counts, mean 1; None where all count the same."""
     chance_unknown: bool = False
     """The baseline's score could be a guess, and nobody says what guessing scores."""
+    clusters: IntArray | None = None
+    """Equal numbers share a passage, document or template, also across languages; -1: none. None:
+    no item shares anything but its source."""
 
     @property
     def language(self) -> str:
@@ -132,6 +135,7 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         n_cut_baseline=int(np.sum(first.cut)),
         n_cut_variant=int(np.sum(second.cut)),
         statistics=statistics,
+        clusters=_clusters_known(first, second)[kept],
         sizes=sizes,
         chance_unknown=chance_unknown(
             before[kept], metric, info=info, kind=kind, n_units=np.unique(sources).size,
@@ -145,6 +149,11 @@ def _with_chance(metric: Metric, settings: AnalysisSettings) -> Metric:
     if settings.chance is None or metric.chance is not None or metric.unit != "fraction":
         return metric
     return replace(metric, chance=settings.chance)
+
+
+def _clusters_known(first: Columns, second: Columns) -> IntArray:
+    """The clusters of the arm that knows them: cells from before they were written have none."""
+    return first.clusters if (first.clusters >= 0).any() else second.clusters
 
 
 def _scored(cell: Columns, metric: Metric) -> BoolArray:
@@ -164,14 +173,30 @@ def _at_floor(
     else:
         columns = pairs.whole_baseline
         known = np.isfinite(columns.scores[metric.name])
+    scores = columns.scores[metric.name][known]
+    units = _connected(columns.sources[known], columns.clusters[known])
     return at_floor(
-        columns.scores[metric.name][known],
+        scores,
         metric,
         info=pairs.variant.info,
         kind=kind,
-        n_units=int(np.unique(columns.sources[known]).size),
+        n_units=_effective_units(scores, units),
         settings=settings,
     )
+
+
+def _effective_units(scores: FloatArray, units: IntArray) -> int:
+    """How many independent scores of 0 and 1 would be known as well as these clustered ones.
+
+    The binomial variance over the cluster-robust one (Kish 1965, section 8.2), between the number
+    of clusters and that of items; the number of clusters where nothing varies.
+    """
+    mean = float(np.mean(scores))
+    found = cluster_scores(scores, clusters=units)
+    error = cluster_standard_error(found)
+    if found.n_clusters == scores.size or not error or not 0 < mean < 1:
+        return found.n_clusters
+    return int(np.clip(mean * (1 - mean) / error**2, found.n_clusters, scores.size))
 
 
 def _kind_found(kind: MetricKind, scores: FloatArray) -> MetricKind:
@@ -241,6 +266,12 @@ class Sample:
         )
 
     @property
+    def unit_variance(self) -> float:
+        """Variance of one unit's difference; 0 with one unit."""
+        units = self.scores.linearised
+        return float(np.var(units, ddof=1)) if units.size > 1 else 0.0
+
+    @property
     def n_items(self) -> int:
         """Pairs."""
         return sum(one.baseline.size for one in self.parts)
@@ -254,6 +285,14 @@ class Sample:
     def units(self) -> FloatArray:
         """One oriented difference a unit, in the order of the run; for cells that could stop."""
         return _common(self.parts)[0]
+
+    @property
+    def unit_name(self) -> str:
+        """What the units are, where they are not the items; else ''."""
+        if self.scores.n_clusters == self.n_items:
+            return ""
+        shares = any(one.clusters is not None and (one.clusters >= 0).any() for one in self.parts)
+        return "clusters" if shares else "source items"
 
     @property
     def is_corpus(self) -> bool:
@@ -276,11 +315,49 @@ def _sizes(part: Part) -> FloatArray:
 
 
 def clusters_of(parts: Sequence[Part]) -> IntArray:
-    """Equal numbers are dependent items: a source item, within its language if not parallel."""
+    """Equal numbers are dependent items: of one source, or of one passage, document or template.
+
+    A source item counts in all its languages if the task is parallel, else in its own. Dependence
+    goes on from one to the next: two questions on one passage are one unit with all translations
+    of both, whatever the passage is called in another language.
+    """
+    sources = np.concatenate(_sources(parts))
+    if all(one.clusters is None or (one.clusters < 0).all() for one in parts):
+        return sources
+    shared = np.concatenate(
+        [np.full(one.sources.size, -1) if one.clusters is None else one.clusters for one in parts]
+    )
+    return _connected(sources, shared)
+
+
+def _sources(parts: Sequence[Part]) -> list[IntArray]:
     if all(one.info.parallel for one in parts):
-        return np.concatenate([one.sources for one in parts])
+        return [one.sources for one in parts]
     width = 1 + max(int(one.sources.max()) for one in parts)
-    return np.concatenate([one.sources + width * k for k, one in enumerate(parts)])
+    return [one.sources + width * k for k, one in enumerate(parts)]
+
+
+def _connected(sources: IntArray, shared: IntArray) -> IntArray:
+    """What hangs together by a source or a cluster has one number: that of its first source."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    numbers, source = np.unique(sources, return_inverse=True)
+    names, cluster = np.unique(shared, return_inverse=True)
+    inside = shared >= 0
+    size = int(source.max()) + 1
+    edges = np.ones(int(inside.sum())), (source[inside], size + cluster[inside])
+    graph = coo_array(edges, shape=(size + names.size, size + names.size))
+    component = connected_components(graph, directed=False)[1][:size]
+    first = np.full(int(component.max()) + 1, numbers[-1])
+    np.minimum.at(first, component, numbers)
+    return np.asarray(first[component[source]], np.intp)
+
+
+def units_of(parts: Sequence[Part]) -> list[IntArray]:
+    """`clusters_of`, one array a part."""
+    ends = np.cumsum([one.baseline.size for one in parts])[:-1]
+    return np.split(clusters_of(parts), ends)
 
 
 def samples(
@@ -305,7 +382,7 @@ def samples(
 def _common(parts: Sequence[Part]) -> tuple[FloatArray, tuple[BoolArray, ...]]:
     return ordered_units(
         [one.differences for one in parts],
-        [one.sources for one in parts],
+        units_of(parts),
         parallel=all(one.info.parallel for one in parts),
     )
 
@@ -321,6 +398,7 @@ def _in_common(parts: Sequence[Part]) -> tuple[Part, ...]:
             baseline=one.baseline[mask],
             variant=one.variant[mask],
             sources=one.sources[mask],
+            clusters=None if one.clusters is None else one.clusters[mask],
         )
         for one, mask in zip(parts, kept, strict=True)
     )

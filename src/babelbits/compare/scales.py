@@ -9,6 +9,7 @@ from itertools import chain
 
 from babelbits.compare.books import Book
 from babelbits.compare.known_chance import known_chance
+from babelbits.errors import UnpairedItemsError
 from babelbits.records import Metric, MetricKind
 from babelbits.tasks.lm_eval_metrics import reading
 from babelbits.tasks.suites import all_suites
@@ -45,6 +46,11 @@ def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
     -------
     dict
         Name to metric, without a chance level: that differs cell by cell, see `chance`.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If two runs disagree on which direction of a metric is better.
     """
     names = [m for m in books[0].metrics if all(m in book.metrics for book in books)]
     if chosen in names:
@@ -81,8 +87,19 @@ def _base(name: str) -> str:
 
 
 def _direction(name: str, books: Sequence[Book]) -> bool:
-    said = [t.higher_is_better[name] for b in books for t in b.tasks if name in t.higher_is_better]
-    return said[0] if said else _base(name).lower() not in _LOWER_IS_BETTER
+    said = {
+        t.higher_is_better[name]: t.items[0].where.rpartition(":")[0]
+        for b in books
+        for t in b.tasks
+        if name in t.higher_is_better
+    }
+    if len(said) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite}: higher is better in '{name}' by {said[True]}, lower by "
+            f"{said[False]}",
+            hint="higher_is_better must be the same in all files: one of them is wrong",
+        )
+    return next(iter(said), _base(name).lower() not in _LOWER_IS_BETTER)
 
 
 def _values(book: Book, name: str) -> Iterable[float]:
@@ -102,12 +119,21 @@ def _kind(values: Iterable[float]) -> MetricKind:
 
 
 def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
-    """Expected score of guessing: from the number of choices, else from the suites we know.
+    """Expected score of guessing: as the format says, by the choices, or by the suites we know.
 
     `books` are one cell's: the same questions in every run.
     """
     if metric.chance is not None:
         return metric.chance
+    told = {task.chances[name] for b in books for task in b.tasks if name in task.chances}
+    if len(told) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite} · {books[0].language}: the chance level of '{name}' is "
+            f"{' and '.join(f'{one:g}' for one in sorted(told))}",
+            hint="it must be the same in all files",
+        )
+    if told:
+        return told.pop()
     if metric.unit != "fraction" or _base(name) not in _GUESSABLE:
         return None
     counts = [item.n_choices for item in chain.from_iterable(b.items.values() for b in books[:1])]

@@ -96,3 +96,11 @@ class Item:
     """The gold answer as shown to people."""
     doc: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able source document, whatever scoring needs; a plain dict."""
+    cluster_id: str | None = None
+    """What the item shares with others that are not its translations: a passage, a document, a
+    dialogue, a template. None: nothing. No part of `item_id`: it changes no answer."""
+
+    @property
+    def unit(self) -> str:
+        """Items of one unit depend on each other: the cluster, else the source."""
+        return self.source_id if self.cluster_id is None else self.cluster_id

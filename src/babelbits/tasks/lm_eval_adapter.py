@@ -29,6 +29,7 @@ from babelbits.tasks.answers import NATIVE_MATCH, native_match
 from babelbits.tasks.answers import VERSION as NATIVE_VERSION
 from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.clusters import cluster_ids
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import gold_text
@@ -273,7 +274,10 @@ class LmEvalTask:
         }
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
-        sources = distinct(self._source_id(group[0]) for group in groups)
+        names = [self._source_id(group[0]) for group in groups]
+        sources = distinct(names)
+        docs = [group[0].doc for group in groups]
+        clusters = cluster_ids(docs, names=names, columns=self.suite.cluster_columns)
         return tuple(
             make_item(
                 task=self.name,
@@ -282,8 +286,9 @@ class LmEvalTask:
                 requests=[to_request(one, seed=self.options.seed) for one in group],
                 target=gold_text(task, group[0].doc, f"{self.name}, row {group[0].doc_id}"),
                 doc=group[0].doc,
+                cluster_id=cluster,
             )
-            for source, group in zip(sources, groups, strict=True)
+            for source, cluster, group in zip(sources, clusters, groups, strict=True)
         )
 
     def _source_id(self, instance: Any) -> str:

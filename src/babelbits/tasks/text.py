@@ -16,13 +16,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import cast
 
-from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
-from babelbits.tasks.ntrex import ntrex_file
+from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, ntrex_file
 from babelbits.tasks.own import OwnTask, missing_language
 from babelbits.tasks.reading import Row, read_lines, text_field
-from babelbits.words import plural
 
 _UNSPACED = ("Jpan", "Hans", "Hant")
 """Scripts that put nothing between two sentences."""
@@ -52,8 +50,12 @@ class TextTask(OwnTask):
             return [(where, self._passage(row, where)) for where, row in super().rows()]
         lines = read_lines(file)
         by_document = self.suite.name == "ntrex"
-        names = _document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
-        return [(f"{file}: {row['source_id']}", row) for row in _documents(names, lines)]
+        names = document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
+        rows = _documents(names, lines)
+        if self.suite.name == "ntrex-segments" and (self.folder / DOCUMENT_IDS).is_file():
+            documents = document_ids(self.folder, len(lines))
+            rows = [{**row, "cluster_id": name} for row, name in zip(rows, documents, strict=True)]
+        return [(f"{file}: {row['source_id']}", row) for row in rows]
 
     def file(self) -> Path:
         """The language's file; upstream's own file name first."""
@@ -99,17 +101,6 @@ class TextTask(OwnTask):
 
 def _numbers(lines: Sequence[str]) -> list[str]:
     return [str(number) for number in range(1, len(lines) + 1)]
-
-
-def _document_ids(folder: Path, expected: int) -> list[str]:
-    path = folder / "DOCUMENT_IDS.tsv"
-    names = [line.partition("\t")[0] for line in read_lines(path)]
-    if len(names) != expected:
-        raise TaskError(
-            f"{plural(len(names), 'document id')} for {plural(expected, 'segment')}",
-            where=str(path),
-        )
-    return names
 
 
 def _documents(names: Iterable[str], lines: Iterable[str]) -> list[Row]:

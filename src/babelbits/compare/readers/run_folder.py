@@ -89,6 +89,7 @@ def _item(number: int, row: ItemRow) -> ForeignItem:
         prompt_hash=row.prompt_hash,
         output=row.output,
         source_id=row.source_id,
+        cluster_id=row.cluster_id,
         choice_logprobs=row.choice_logprobs,
         finish_reason=row.finish_reason,
         prompt_tokens=row.prompt_tokens,

@@ -20,12 +20,13 @@ names do not matter.
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast, get_args
 
 from babelbits.compare.readers import files
-from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
+from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import digest
@@ -232,22 +233,89 @@ def _task(
     named: bool,
 ) -> ForeignTask:
     metrics = tuple(dict.fromkeys(name for scored in items.values() for name in scored))
-    directions = {
-        name: files.text(row["higher_is_better"]).strip().lower() in (*_TRUE, "1")
-        for scored in items.values()
-        for name, (_, row) in scored.items()
-        if row.get("higher_is_better") not in (None, "")
-    }
+    cells = [
+        (name, where, row) for scored in items.values() for name, (where, row) in scored.items()
+    ]
     return ForeignTask(
         name=f"{suite}_{language}",
         items=tuple(_item(k, name, scored) for k, (name, scored) in enumerate(items.items())),
         metrics=metrics,
-        output_type="loglikelihood",
+        output_type=_output_type(cells),
         origin=f"table {path.name}",
-        higher_is_better=directions,
+        higher_is_better=_one_each(cells, "higher_is_better", _is_true),
+        chances=_one_each(cells, "chance", _share),
         suite=suite,
         suite_is_file=not named,
         language=language,
+    )
+
+
+_Cell = tuple[str, str, files.Row]
+"""Metric, place and row."""
+T = TypeVar("T")
+
+
+def _one_each(
+    cells: Sequence[_Cell], column: str, read: Callable[[object, str], T]
+) -> dict[str, T]:
+    """What a column says of each metric; it must say the same in every row.
+
+    Raises
+    ------
+    TaskError
+        If two rows of one metric disagree.
+    """
+    found: dict[str, tuple[T, str]] = {}
+    for metric, where, row in cells:
+        if row.get(column) in (None, ""):
+            continue
+        value = read(row[column], where)
+        said, first = found.setdefault(metric, (value, where))
+        if said != value:
+            raise TaskError(
+                f"{column} of '{metric}' is {value} here and {said} at {first}",
+                where=where,
+                hint=f"one benchmark and language has one {column} a metric",
+            )
+    return {metric: value for metric, (value, _) in found.items()}
+
+
+def _is_true(cell: object, where: str) -> bool:
+    word = files.text(cell).strip().lower()
+    if word in (*_TRUE, "1", "1.0"):
+        return True
+    if word in (*_FALSE, "0", "0.0"):
+        return False
+    raise TaskError(f"higher_is_better is {word!r:.40}", where=where, hint="write true or false")
+
+
+def _share(cell: object, where: str) -> float:
+    value = _score(cell, where)
+    if value is None or not 0 <= value < 1:
+        raise TaskError(
+            f"chance is {files.text(cell)!r:.40}",
+            where=where,
+            hint="the score of guessing, from 0 to below 1; empty where it is not known",
+        )
+    return value
+
+
+def _output_type(cells: Sequence[_Cell]) -> OutputType:
+    """The same in all rows; a table that does not say is taken for log-likelihoods."""
+    said = _one_each(
+        [("output", where, row) for _, where, row in cells], "output_type", _named_type
+    )
+    return said.get("output", "loglikelihood")
+
+
+def _named_type(cell: object, where: str) -> OutputType:
+    for one in get_args(OutputType):
+        if files.text(cell).strip().lower() == one:
+            return cast(OutputType, one)
+    raise TaskError(
+        f"output_type is {files.text(cell)!r:.40}",
+        where=where,
+        hint=f"one of {', '.join(get_args(OutputType))}",
     )
 
 
@@ -265,4 +333,5 @@ def _item(number: int, name: str, scored: dict[str, tuple[str, files.Row]]) -> F
         prompt_hash=said or (digest(prompt) if prompt else None),
         output=files.text(row.get("output")),
         source_id=files.text(row.get("source_id")) or None,
+        cluster_id=files.text(row.get("cluster_id") or row.get("cluster")).strip() or None,
     )
