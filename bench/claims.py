@@ -157,6 +157,7 @@ INTERVALS = frozenset({"reference interval"})
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "headline: harm": ("headline: harm",),
     "headline: unharmed": ("headline: unharmed",),
+    "confirmed": ("row: confirmed",),
     "worse": ("row: worse",),
     "better": ("row: better",),
     "equivalent": ("row: equivalent",),
@@ -165,10 +166,16 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "gate passes": ("gate pass: each language", "gate pass: means"),
     "gate fails": ("gate fail: each language", "gate fail: means"),
     "gate: loss": ("gate loss: each language", "gate loss: means"),
-    "recommended": ("recommended: each language", "recommended: means"),
+    "recommended": ("recommended: each language", "recommended: means", "headline: ship"),
 }
 """Head of the short table to the kinds of which it counts any."""
-RATES = ("harmed variants named", "equivalent cells named", "cells at the margin so named")
+RATES = (
+    "harmed variants named",
+    "harmed cells worse",
+    "harmed cells confirmed",
+    "equivalent cells so named",
+    "cells at the margin so named",
+)
 """What the reports find of what is there; and how many cells, of those at the margin or beyond it,
 are called equivalent."""
 
@@ -203,6 +210,15 @@ def false_equivalences(reports: Sequence[Mapping[str, Any]], of: Shape, truth: s
     cells = len(reports) * int((np.abs(TRUTHS[truth].deltas(of)) >= MARGIN - _ROUNDING).sum())
     false = sum(one["false"].get("row: equivalent, language", 0) for one in reports)
     return false / cells if cells else None
+
+
+def harm_found(
+    reports: Sequence[Mapping[str, Any]], of: Shape, truth: str, kind: str
+) -> float | None:
+    """Share of the cells that lose something of which a claim of this kind is made."""
+    cells = len(reports) * int((TRUTHS[truth].deltas(of) < -_ROUNDING).sum())
+    made = sum(one["made"].get(kind, 0) - one["false"].get(kind, 0) for one in reports)
+    return made / cells if cells else None
 
 
 def _found(reports: Iterable[Mapping[str, Any]], there: str, named: str) -> float | None:
@@ -254,8 +270,14 @@ def _row(key: Key, reports: Sequence[Mapping[str, Any]]) -> str:
 
 def _rates(key: Key, reports: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
     """In the order of `RATES`."""
-    false = false_equivalences(reports, shape(key[1]), key[2])
-    return power(reports), equivalence_power(reports), false
+    about = reports, shape(key[1]), key[2]
+    return (
+        power(reports),
+        harm_found(*about, "row: worse, language"),
+        harm_found(*about, "row: confirmed, language"),
+        equivalence_power(reports),
+        false_equivalences(*about),
+    )
 
 
 def whole_table(path: Path, *, shapes: Sequence[str] = (), truths: Sequence[str] = ()) -> str:

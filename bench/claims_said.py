@@ -16,12 +16,13 @@ from claims_studies import MARGIN, Study
 from babelbits.compare import Analysis, AnalysisSettings
 from babelbits.compare.analysis import analyse
 from babelbits.compare.asked import ask
+from babelbits.compare.decision import decide_all
 from babelbits.compare.findings import Findings
 from babelbits.compare.gate import Gate
-from babelbits.compare.recommend import Size, recommend
+from babelbits.compare.recommend import Recommendation, Size, recommend
 from babelbits.records import Effect, Interval
 from babelbits.report.pairs import Axes
-from babelbits.report.verdicts import board, headline, variant_verdict
+from babelbits.report.verdicts import board, headline, ship
 
 RESAMPLES = 2000
 
@@ -77,9 +78,17 @@ def what_is_said(study: Study, *, resamples: int = RESAMPLES) -> Said:
         resamples=resamples,
     )
     analysis = analyse(study.cells, settings)
-    primary = {one.meta.task.suite: one.meta.task.primary for one in study.cells}
-    words, spoken = _headline(study, analysis, primary)
-    answers = list(_answers(study, analysis, settings))
+    findings = _findings(study, analysis, settings)
+    sizes = {
+        name: Size(bytes_on_disk=10**9 - 10**6 * place, bits_per_weight=8 - 0.1 * place)
+        for place, name in enumerate(of.variant_names)
+    }
+    baseline = Size(bytes_on_disk=2 * 10**9, bits_per_weight=16.0)
+    choices = {
+        how: recommend(findings, ask(findings, pooled=pooled), sizes=sizes, baseline=baseline)
+        for how, pooled in (("each language", False), ("means", True))
+    }
+    words, spoken = _first_screen(study, findings, choices["each language"])
     return Said(
         headline=words,
         claims=(
@@ -87,56 +96,77 @@ def what_is_said(study: Study, *, resamples: int = RESAMPLES) -> Said:
             *_rows(analysis.effects),
             *_contrasts(analysis, settings.alpha),
             *_suites(analysis, settings.alpha),
-            *(claim for claims, _ in answers for claim in claims),
+            *(claim for how, found in choices.items() for claim in _decided(found, how)),
         ),
-        gates={name: outcome for _, gates in answers for name, outcome in gates.items()},
+        gates={
+            f"{how} {one.variant}": one.gate.outcome
+            for how, found in choices.items()
+            for one in found.candidates
+        },
+    )
+
+
+def _findings(study: Study, analysis: Analysis, settings: AnalysisSettings) -> Findings:
+    """The analysis and what was asked, as a run folder's."""
+    of = study.of
+    tasks = {one.meta.task.suite: one.meta.task for one in study.cells}
+    return Findings(
+        analysis=analysis,
+        primary={suite: info.metric(info.primary) for suite, info in tasks.items()},
+        languages=dict.fromkeys(of.suite_names, of.codes),
+        variants=of.variant_names,
+        groups=of.groups,
+        alpha=settings.alpha,
     )
 
 
 # --- the first screen ------------------------------------------------------------------------
 
+HEADLINES: Sequence[tuple[str, str, Says]] = (
+    ("headline: harm", r"Harm is confirmed for (.*?)[.;]", "some loss"),
+    ("headline: in its family", r"not confirmed \(all that is shown against (.*?)\)", "some loss"),
+    ("headline: unharmed", r"([^.]*) (?:is|are) shown to be unharmed", "every above -margin"),
+    ("headline: ship", r"^Ship (\S+) ", "every above -margin"),
+)
+"""Kind of claim, the words before and after the variants that it names, and what it says."""
 
-def _headline(
-    study: Study, analysis: Analysis, primary: Mapping[str, str]
+
+def _first_screen(
+    study: Study, findings: Findings, choice: Recommendation
 ) -> tuple[str, list[Claim]]:
-    """The sentence as printed, and whom it calls harmed and unharmed."""
+    """The sentences as printed, and whom they call harmed, unharmed and fit to ship."""
     of = study.of
+    decisions = decide_all(findings)
     axes = Axes(variants=of.variant_names, suites=of.suite_names, languages=of.codes)
-    found = board(analysis.effects, primary, axes)
-    verdicts = [variant_verdict(found, name, {}) for name in of.variant_names]
-    words = headline(verdicts)
-    everything = _every_language(study)
-    harmed = named(words, r"Harm was shown for (.*?)[.;]", of.variant_names)
-    safe = named(words, r"([^.]*) (?:was|were) shown to be unharmed", of.variant_names)
-    if harmed is None:  # counted, not named
-        harmed = [one.variant for one in verdicts if one.overall == "worse"]
-    if safe is None:
-        safe = [one.variant for one in verdicts if one.overall in {"equivalent", "better"}]
-    return words, [
-        *(
-            Claim(kind="headline: harm", variant=name, questions=everything, says="some loss")
-            for name in harmed
-        ),
-        *(
-            Claim(
-                kind="headline: unharmed",
-                variant=name,
-                questions=everything,
-                says="every above -margin",
-            )
-            for name in safe
-        ),
-    ]
+    primary = {suite: metric.name for suite, metric in findings.primary.items()}
+    found = board(findings.analysis.effects, primary, axes)
+    first, second = headline(decisions), ship(choice, found)
+    counted = {
+        "headline: harm": [one.variant for one in decisions if one.level == "confirmed"],
+        "headline: in its family": [one.variant for one in decisions if one.level == "family"],
+        "headline: unharmed": [one.variant for one in decisions if one.verdict == "equivalent"],
+    }
+    claims: list[Claim] = []
+    for kind, pattern, says in HEADLINES:
+        text = second if kind == "headline: ship" else first
+        names = named(text, pattern, of.variant_names)
+        names = counted[kind] if names is None else names
+        claims += [_claim(kind, name, _every_language(study), says) for name in names]
+    return f"{first} {second}".strip(), claims
 
 
 def named(words: str, pattern: str, names: Sequence[str]) -> list[str] | None:
     """The variants that a sentence names; None where it only counts them ('7 of 20 variants')."""
     found = re.search(pattern, words)
-    if found is None or found[1].strip().lower() in {"no variant", "for no variant"}:
+    if found is None or found[1].strip().lower() == "no variant":
         return []
     if re.fullmatch(r"\d+ of \d+ variants?", found[1].strip()):
         return None
     return [name for name in names if re.search(rf"\b{re.escape(name)}\b", found[1])]
+
+
+def _claim(kind: str, variant: str, questions: tuple[Question, ...], says: Says) -> Claim:
+    return Claim(kind=kind, variant=variant, questions=questions, says=says)
 
 
 def _every_language(study: Study) -> tuple[Question, ...]:
@@ -162,8 +192,11 @@ def _rows(effects: Sequence[Effect]) -> Iterator[Claim]:
         questions = (Question(suite=effect.task, languages=tuple(effect.languages)),)
         if effect.verdict in _SAYS:
             says = _SAYS[effect.verdict]
-            for kind in (f"row: {effect.verdict}", f"row: {effect.verdict}, {effect.scope}"):
-                yield Claim(kind=kind, variant=effect.variant, questions=questions, says=says)
+            kinds = [f"row: {effect.verdict}", f"row: {effect.verdict}, {effect.scope}"]
+            if effect.level == "confirmed":
+                kinds += ["row: confirmed", f"row: confirmed, {effect.scope}"]
+            for kind in kinds:
+                yield _claim(kind, effect.variant, questions, says)
         for note in effect.notes:
             if note.startswith("a real but negligible"):
                 says = "every loss" if note.endswith("loss") else "every gain"
@@ -232,39 +265,14 @@ def _suites(analysis: Analysis, alpha: float) -> Iterator[Claim]:
 # --- decisions -------------------------------------------------------------------------------
 
 
-def _answers(
-    study: Study, analysis: Analysis, settings: AnalysisSettings
-) -> Iterator[tuple[list[Claim], dict[str, str]]]:
-    """Gates of every variant and the recommendation, for every language and for the means."""
-    of = study.of
-    tasks = {one.meta.task.suite: one.meta.task for one in study.cells}
-    findings = Findings(
-        analysis=analysis,
-        primary={suite: info.metric(info.primary) for suite, info in tasks.items()},
-        languages=dict.fromkeys(of.suite_names, of.codes),
-        variants=of.variant_names,
-        groups=of.groups,
-        alpha=settings.alpha,
-    )
-    sizes = {
-        name: Size(bytes_on_disk=10**9 - 10**6 * place, bits_per_weight=8 - 0.1 * place)
-        for place, name in enumerate(of.variant_names)
-    }
-    baseline = Size(bytes_on_disk=2 * 10**9, bits_per_weight=16.0)
-    for how, pooled in (("each language", False), ("means", True)):
-        found = recommend(findings, ask(findings, pooled=pooled), sizes=sizes, baseline=baseline)
-        claims = [claim for one in found.candidates for claim in _gate(one.gate, how)]
-        if found.chosen is not None:
-            gate = found.chosen.gate
-            claims.append(
-                Claim(
-                    kind=f"recommended: {how}",
-                    variant=gate.variant,
-                    questions=_asked(gate),
-                    says="every above -margin",
-                )
-            )
-        yield claims, {f"{how} {one.variant}": one.gate.outcome for one in found.candidates}
+def _decided(found: Recommendation, how: str) -> Iterator[Claim]:
+    """Every gate, and the recommendation."""
+    for one in found.candidates:
+        for name, says in _OUTCOMES[one.gate.outcome]:
+            yield _claim(f"gate {name}: {how}", one.variant, _asked(one.gate), says)
+    if found.chosen is not None:
+        gate = found.chosen.gate
+        yield _claim(f"recommended: {how}", gate.variant, _asked(gate), "every above -margin")
 
 
 def _asked(gate: Gate) -> tuple[Question, ...]:
@@ -276,15 +284,7 @@ def _asked(gate: Gate) -> tuple[Question, ...]:
 _OUTCOMES: Mapping[str, tuple[tuple[str, Says], ...]] = {
     "shown": (("pass", "every above -margin"),),
     "worse": (("fail", "some at -margin"), ("loss", "some loss")),
-    "fail": (("fail", "some at -margin"), ("loss", "some loss")),
     "loss": (("loss", "some loss"),),
+    "undecided": (),
 }
-"""Outcome of a gate to what it says; 'undecided' says nothing. A failure says that a loss reaches
-the margin; a gate that calls every loss a failure says that, too."""
-
-
-def _gate(gate: Gate, how: str) -> Iterator[Claim]:
-    for name, says in _OUTCOMES.get(gate.outcome, ()):
-        yield Claim(
-            kind=f"gate {name}: {how}", variant=gate.variant, questions=_asked(gate), says=says
-        )
+"""Outcome of a gate to what it says. A failure says that a loss reaches the margin."""

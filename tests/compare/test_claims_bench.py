@@ -72,20 +72,30 @@ def test_each_kind_of_claim_is_true_or_false_as_its_truth_is(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("words", "kind", "expected"),
     [
-        ("Harm was shown for v00. No variant was shown.", ["v00"]),
-        ("Harm was shown for v00, v01 and v03. More.", ["v00", "v01", "v03"]),
-        ("Harm was shown for no variant; below is what the data could have seen.", []),
-        ("Harm was shown for 7 of 20 variants. More.", None),
-        ("Nothing was compared yet.", []),
+        ("Harm is confirmed for v00. No variant is shown.", "headline: harm", ["v00"]),
+        ("Harm is confirmed for v00, v01 and v03. More.", "headline: harm", ["v00", "v01", "v03"]),
+        ("Harm is confirmed for no variant; below is what.", "headline: harm", []),
+        ("Harm is confirmed for 7 of 20 variants. More.", "headline: harm", None),
+        ("Nothing was compared yet.", "headline: harm", []),
+        (
+            "3 comparisons are not confirmed (all that is shown against v02 and v05).",
+            "headline: in its family",
+            ["v02", "v05"],
+        ),
+        ("No variant is shown to be unharmed in everything.", "headline: unharmed", []),
+        ("More. v01 is shown to be unharmed in everything.", "headline: unharmed", ["v01"]),
+        ("Ship v03 (4.50 bits per weight); the cost is", "headline: ship", ["v03"]),
+        ("No variant can be recommended: v00, the first", "headline: ship", []),
     ],
 )
-def test_the_headline_is_read_as_people_read_it(
-    said: ModuleType, words: str, expected: list[str] | None
+def test_the_first_screen_is_read_as_people_read_it(
+    said: ModuleType, words: str, kind: str, expected: list[str] | None
 ) -> None:
     names = tuple(f"v{number:02}" for number in range(20))
-    assert said.named(words, r"Harm was shown for (.*?)[.;]", names) == expected
+    [pattern] = [pattern for name, pattern, _ in said.HEADLINES if name == kind]
+    assert said.named(words, pattern, names) == expected
 
 
 def test_a_headline_about_a_harmless_variant_counts_as_false(
@@ -183,6 +193,8 @@ def test_shares_have_the_binomial_error(claims: ModuleType) -> None:
     of = claims.shape("1x2x5")
     assert claims.false_equivalences(margin, of, "margin") == 3 / 20
     assert claims.false_equivalences(margin, of, "null") is None
+    suite = [{"made": {"any": 3}, "false": {"any": 1}}, {"made": {}, "false": {}}]
+    assert claims.harm_found(suite, of, "suite", "any") == 2 / 10
 
 
 @pytest.mark.slow

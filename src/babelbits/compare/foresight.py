@@ -34,6 +34,7 @@ from babelbits.stats.detectable import (
 from babelbits.stats.power import ALPHA, POWER, equivalence_sample_size
 from babelbits.stats.tails import gaffke_lower
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """How much one item's score changes between baseline and variant."""
