@@ -339,12 +339,14 @@ def _sources(parts: Sequence[Part]) -> list[IntArray]:
 
 def _connected(sources: IntArray, shared: IntArray) -> IntArray:
     """What hangs together by a source or a cluster has one number: that of its first source."""
+    inside = shared >= 0
+    if not inside.any():
+        return sources
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     numbers, source = np.unique(sources, return_inverse=True)
     names, cluster = np.unique(shared, return_inverse=True)
-    inside = shared >= 0
     size = int(source.max()) + 1
     edges = np.ones(int(inside.sum())), (source[inside], size + cluster[inside])
     graph = coo_array(edges, shape=(size + names.size, size + names.size))
