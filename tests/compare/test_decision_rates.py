@@ -32,13 +32,14 @@ def rate(
     outcome: str, *, studies: int, n_items: int, churn: float, net: float, languages: int = 1,
     claim: Claim = "not-worse",
 ) -> float:  # fmt: skip
-    """Share of studies whose gate has an outcome."""
+    """Share of studies whose gate has an outcome; "harmed": any loss is shown."""
     rng, codes = np.random.default_rng(7), ("en", "ja", "sw", "hi")[:languages]
     hits = 0
     for _ in range(studies):
         answers = {code: draw(rng, n_items, churn=churn, net=net) for code in codes}
         found = findings_of(study_cells(answers, aa=False))
-        hits += gate(found, "w4", ask(found, claim=claim)).outcome == outcome
+        answer = gate(found, "w4", ask(found, claim=claim)).outcome
+        hits += answer == outcome or (outcome == "harmed" and answer in ("worse", "loss"))
     return hits / studies
 
 
@@ -54,7 +55,13 @@ def test_a_loss_of_the_margin_passes_in_at_most_alpha(churn: float) -> None:
 
 def test_four_languages_without_a_loss_fail_in_at_most_alpha() -> None:
     """Every question is null; at this size few can be shown, so Holm has all the work."""
-    found = rate("worse", studies=400, n_items=200, churn=0.15, net=0.0, languages=4)
+    found = rate("harmed", studies=400, n_items=200, churn=0.15, net=0.0, languages=4)
+    assert found <= 0.05 + tolerance(0.05, 400)
+
+
+def test_a_loss_of_the_margin_fails_in_at_most_alpha() -> None:
+    """Four languages that all lose just the margin: none loses more."""
+    found = rate("worse", studies=400, n_items=700, churn=0.10, net=-0.02, languages=4)
     assert found <= 0.05 + tolerance(0.05, 400)
 
 
@@ -68,5 +75,5 @@ def test_as_many_items_as_promised_show_it_in_four_of_five(claim: Claim) -> None
 def test_the_smallest_loss_is_shown_in_four_of_five() -> None:
     loss = smallest_effect(250, assumed(0.10))
     assert loss is not None
-    found = rate("worse", studies=1000, n_items=250, churn=0.10, net=-loss)
+    found = rate("harmed", studies=1000, n_items=250, churn=0.10, net=-loss)
     assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 1000))

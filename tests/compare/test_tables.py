@@ -68,7 +68,7 @@ def test_verdicts_in_words() -> None:
     same = rows_of(both_right=1500, broke=10, fixed=9, both_wrong=481)
     open_ = rows_of(both_right=60, broke=6, fixed=4, both_wrong=30)
     identical = rows_of(both_right=60, broke=0, fixed=0, both_wrong=40)
-    assert worse["verdict_text"] == "worse: −15.0 points"
+    assert worse["verdict_text"] == "worse, confirmed: −15.0 points"
     assert worse["changes_text"] == "35 broke, 5 fixed"
     assert same["verdict_text"] == "equivalent within 2 points"
     assert open_["verdict_text"] == (

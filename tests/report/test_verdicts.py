@@ -6,9 +6,9 @@ from babelbits.compare.asked import Question
 from babelbits.compare.decision import Answer, Decision
 from babelbits.compare.gate import Gate
 from babelbits.compare.recommend import Candidate, Recommendation, Size
-from babelbits.compare.results import Analysis, Problem
+from babelbits.compare.results import Analysis, CalibrationContrast, Problem
 from babelbits.records import Effect, Interval
-from babelbits.report import gaps, verdicts, views
+from babelbits.report import contrasts, exports, gaps, paper_b, verdicts, views
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.pairs import Axes, axes
 
@@ -244,6 +244,23 @@ def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Report
     assert any("Contrasts of groups are exploratory: 6 families" in text for text in told)
 
 
+def test_an_unadjusted_and_an_adjusted_p_have_two_names_everywhere() -> None:
+    """Matrices in Malayalam: p 0.160 alone, 0.320 after Holm over two languages asked."""
+    one = CalibrationContrast(
+        recipe="q4_k_s", suite="pairs", metric="acc", unit="fraction", language="en",
+        calibration="ml", reference="en", delta=-0.02, reference_delta=-0.01, difference=-0.01,
+        draws=3, reference_draws=3, draw_sd=0.004, interval=None, p_value=0.16, p_adjusted=0.32,
+        family="q4_k_s", notes=(), recipe_of_computation="",
+    )  # fmt: skip
+    row = dict(zip(paper_b.DRAW_HEADS, paper_b.draw_row(one), strict=True))
+    assert (row["p"], row["p (Holm)"]) == ("0.160", "0.320")
+    [shown] = contrasts.calibrations([one], "pairs")
+    assert dict(zip(contrasts.CALIBRATION_COLUMNS, shown.cells, strict=True))["p (Holm)"] == "0.320"
+    for heads in (paper_b.HEADS, exports.HEADS, contrasts.CONTRAST_COLUMNS,
+                  contrasts.REFERENCE_COLUMNS, [name for name, _ in views.COLUMNS]):  # fmt: skip
+        assert "p (Holm)" in heads
+
+
 def candidate(variant: str, bits: float, *reasons: str) -> Candidate:
     answers = tuple(
         Answer(question=Question(suite="math", where="en", languages=("en",)), effect=None,
@@ -284,6 +301,9 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Repo
     unknown = replace(good, size=None)
     assert "none has a known size" in verdicts.ship(
         choice(unknown, chosen=None, stopped=None), found
+    )
+    assert verdicts.ship(choice(good, unknown, chosen=0, stopped=None), found).endswith(
+        "w4 has no known size and is left out."
     )
     assert verdicts.ship(replace(choice(good, chosen=0, stopped=None), smoke=True), found) == ""
 

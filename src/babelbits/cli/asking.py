@@ -193,11 +193,9 @@ def scope_words(asked: "Asked") -> str:
 def family_words(asked: "Asked") -> str:
     """Which family a gate declared: 'Holm over the 11 questions asked'."""
     count = len(asked.questions)
-    return (
-        "one question asked, nothing to adjust for"
-        if count == 1
-        else (f"Holm over the {count} questions asked")
-    )
+    if count == 1:
+        return "one question asked, nothing to adjust for"
+    return f"Holm over the {plural(count, 'question')} asked"
 
 
 def evidence(answer: "Answer") -> str:

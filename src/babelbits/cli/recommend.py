@@ -1,4 +1,4 @@
-"""`babelbits recommend`: the smallest variant that is shown good enough, and why not the others."""
+"""`babelbits recommend`: the variant to ship, by a rule fixed beforehand, and why not another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -384,22 +384,35 @@ def ship(choice: Recommendation, found: Board) -> str:
     """'Ship X; the cost is Y', or why that cannot be said."""
     if choice.smoke or not choice.candidates:
         return ""
-    if choice.chosen is not None and choice.chosen.size is not None:
-        text = (
-            f"Ship {choice.chosen.variant} ({choice.chosen.size.bits_per_weight:.2f} bits per "
-            f"weight); the cost is {_cost(choice.chosen.variant, found)}."
-        )
-        stop = choice.stopped_at
-        return text if stop is None else f"{text} {stop.variant}, the next, is not shown to pass."
-    first = choice.stopped_at
-    if first is None:
+    if not any(one.in_order for one in choice.candidates):
         return "No variant can be recommended: none has a known size below the baseline's."
-    answers = Counter(one.reason for one in first.gate.answers if one.outcome != "shown")
-    reason, count = answers.most_common(1)[0] if answers else ("nothing is asked", 0)
+    unknown = [one.variant for one in choice.candidates if one.size is None]
+    text = _shipped(choice, found)
+    if not unknown:
+        return text
+    named = _named(unknown, len(choice.candidates))
+    have = agreeing(len(unknown), "has", "have")
     return (
-        f"No variant can be recommended: {first.variant}, the first in order, does not pass in "
-        f"{len(first.gate.answers) - first.count('shown')} of "
-        f"{plural(len(first.gate.answers), 'question')} (in {count}: {reason})."
+        f"{text} {named} {have} no known size and {agreeing(len(unknown), 'is', 'are')} left out."
+    )
+
+
+def _shipped(choice: Recommendation, found: Board) -> str:
+    chosen, stop = choice.chosen, choice.stopped_at
+    if chosen is not None and chosen.size is not None:
+        text = (
+            f"Ship {chosen.variant} ({chosen.size.bits_per_weight:.2f} bits per weight); the cost "
+            f"is {_cost(chosen.variant, found)}."
+        )
+        return text if stop is None else f"{text} {stop.variant}, the next, is not shown to pass."
+    if stop is None:
+        return "No variant can be recommended."
+    reasons = Counter(one.reason for one in stop.gate.answers if one.outcome != "shown")
+    reason, count = reasons.most_common(1)[0] if reasons else ("nothing is asked", 0)
+    asked = len(stop.gate.answers)
+    return (
+        f"No variant can be recommended: {stop.variant}, the first in order, does not pass in "
+        f"{asked - stop.count('shown')} of {plural(asked, 'question')} (in {count}: {reason})."
     )
 
 
