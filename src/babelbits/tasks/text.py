@@ -96,7 +96,8 @@ class TextTask(OwnTask):
             text = separator.join(sentences)
         else:
             text = text_field(row, "text", where)
-        return {"source_id": row.get("source_id"), "text": text, "units": 1}
+        shared = {name: row[name] for name in ("cluster_id",) if name in row}
+        return {"source_id": row.get("source_id"), "text": text, "units": 1, **shared}
 
 
 def _numbers(lines: Sequence[str]) -> list[str]:
