@@ -94,7 +94,8 @@ def _codes(labels: ArrayLike) -> IntArray:
     found = np.asarray(labels)
     if found.dtype.kind == "i" and found.size and 0 <= found.min() <= found.max() < 8 * found.size:
         # Counting is several times faster than sorting, and this is done for every effect.
-        return np.asarray(np.cumsum(np.bincount(found) > 0) - 1)[found].astype(np.intp)
+        places = np.cumsum(np.bincount(found) > 0) - 1
+        return np.asarray(places[found], np.intp)
     return np.asarray(np.unique(found, return_inverse=True)[1]).astype(np.intp)
 
 
