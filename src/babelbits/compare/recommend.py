@@ -60,7 +60,7 @@ class Candidate:
     """Not smaller than the baseline: no reason to take it."""
     reached: bool
     """Whether the walk came to it."""
-    correlation: float
+    correlation: float = 0.0
     """Between the estimates of its questions; 0 where unknown, which promises least."""
 
     @property
@@ -198,11 +198,13 @@ def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
     return correlation_between([one for one in ours if one.scope == "language"], pooled)
 
 
-def ways(found: Candidate, asked: Asked, *, alpha: float) -> dict[int, Way | None]:
+def ways(
+    found: Gate, asked: Asked, *, alpha: float, correlation: float = 0.0
+) -> dict[int, Way | None]:
     """Position of an open answer to the items that would decide it; None: items would not."""
     return {
-        index: way(answer, asked, alpha=alpha, correlation=found.correlation)
-        for index, answer in enumerate(found.gate.answers)
+        index: way(answer, asked, alpha=alpha, correlation=correlation)
+        for index, answer in enumerate(found.answers)
         if answer.outcome in ("undecided", "loss")
     }
 
