@@ -14,8 +14,8 @@ from scipy import stats
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.analysis import analyse
 from babelbits.compare.confirmed import one_sided
-from babelbits.compare.decision import Decision, decide_all
-from babelbits.records import Effect
+from babelbits.compare.decision import Decision, decide_all, p_beyond
+from babelbits.records import Effect, Interval
 from babelbits.stats.multiplicity import holm
 from compare_cells import BITS, EXACT, cell, right_wrong
 from decision_cells import FLOOR, OPEN, SHOWN, WORSE, Scores, findings_of, study_cells
@@ -72,6 +72,26 @@ def test_the_largest_estimate_and_the_largest_harm_shown_are_told_apart() -> Non
 def test_a_smoke_run_decides_nothing() -> None:
     [found] = decide_all(findings_of(study_cells({"en": WORSE}, smoke=True)))
     assert (found.verdict, found.level, found.harms) == ("undecided", None, ())
+
+
+@pytest.mark.parametrize("kind", ["bounded", "real"])
+def test_beyond_the_margin_is_where_the_interval_ends(kind: str) -> None:
+    """Whatever the tails: p is alpha where the 1 - alpha interval ends at -margin; Holm adds to it.
+
+    Student's 0.975 and 0.9977 points of 3 df are 3.18 and 7.6: eleven questions want a metric
+    without a range to lie 2.4 times as far off, one with a range (39 df) 1.5 times.
+    """
+    [effect] = [one for one in findings_of(study_cells({"ja": WORSE}, aa=False)).analysis.effects
+                if one.scope == "language"]  # fmt: skip
+    interval = Interval(low=-0.4, high=-0.1, level=0.95, method="bootstrap-t")
+    other = replace(effect, kind=kind, delta=-0.2, interval=interval, n_source_items=40)
+    assert p_beyond(other, 0.1) == pytest.approx(0.05)
+    assert p_beyond(other, 0.1001) > 0.05 > p_beyond(other, 0.0999)
+    far = stats.t.isf(0.05 / 22, 3 if kind == "real" else 39)
+    near = stats.t.isf(0.025, 3 if kind == "real" else 39)
+    assert p_beyond(other, 0.2 - 0.1 * far / near) == pytest.approx(0.05 / 11)
+    assert p_beyond(other, None) == p_beyond(None, 0.02) == 1.0
+    assert p_beyond(replace(other, at_floor=True), 0.02) == 1.0
 
 
 # --- two levels ---------------------------------------------------------------------------------

@@ -308,6 +308,30 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Repo
     assert verdicts.ship(replace(choice(good, chosen=0, stopped=None), smoke=True), found) == ""
 
 
+def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
+    small: ReportInput,
+) -> None:
+    like = small.analysis.effects[0]
+    mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
+                   scope="all", language=None)  # fmt: skip
+    harmed = effect(like, "ar", "worse", -0.05, level="confirmed")
+    found = verdicts.board([mean, harmed], PRIMARY, AXES)
+    none = choice(candidate("w4", 4.25, "open"), chosen=None, stopped=0)
+    some = choice(candidate("w4", 4.25, ""), chosen=0, stopped=None)
+    text = verdicts.ship_by_mean(none, some, [decision(found)], found)
+    assert text == (
+        "By the mean over languages alone: w4 (4.25 bits per weight); the cost is −0.3 points "
+        "(−0.9 to +0.3) on math in the mean over languages; harm is shown in 1 comparison of its "
+        "languages or groups."
+    )
+    calm = verdicts.board([mean], PRIMARY, AXES)
+    assert verdicts.ship_by_mean(none, some, [decision(calm)], calm).endswith(
+        "a mean can hide one language's harm."
+    )
+    assert verdicts.ship_by_mean(some, some, [decision(calm)], calm) == ""
+    assert verdicts.ship_by_mean(none, none, [decision(calm)], calm) == ""
+
+
 def test_variants_are_sorted_best_first(small: ReportInput) -> None:
     """The recommended one, the unharmed, the undecided, then by confirmed harm."""
     nothing = verdicts.board([], PRIMARY, AXES)

@@ -16,6 +16,7 @@ Each question has one of four answers about a loss of the margin or more:
 Harm is negative. Nothing here reads a file or formats a page.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -103,12 +104,18 @@ def together(found: Sequence[Answer]) -> Outcome:
     return "shown" if outcomes == {"shown"} else "undecided"
 
 
+_HEAVY = 3
+"""Degrees of freedom with which an interval of a metric without a range is continued outwards: what
+lies beyond its ends was not seen, and may be far larger than what was."""
+
+
 def p_beyond(effect: Effect | None, margin: float | None) -> float:
     """Twice the one-sided p of "the loss is at most the margin"; 1 where there is no test.
 
     At most alpha exactly where the 1 - alpha interval lies below -margin: that of right/wrong items
     is inverted exactly (Tango's score test at -margin), a confidence sequence is taken at its own
-    level, and any other is taken for Student's with its upper side's width.
+    level, and any other is taken for Student's with its upper side's width; of metrics without a
+    range with heavy tails, so that many questions ask for much more than one.
     """
     if effect is None or margin is None or effect.interval is None or effect.at_floor:
         return 1.0
@@ -124,7 +131,7 @@ def p_beyond(effect: Effect | None, margin: float | None) -> float:
             both_wrong=0,
         )
         return min(1.0, 2 * float(special.ndtr(score_statistic(table, delta=-margin))))
-    df = max(1, effect.n_source_items - 1)
+    df = max(1, min(effect.n_source_items - 1, _HEAVY if effect.kind == "real" else math.inf))
     error = (interval.high - effect.delta) / float(special.stdtrit(df, (1 + interval.level) / 2))
     if error <= 0:
         return 1.0

@@ -112,7 +112,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "axes": span,
         "anchors": links,
         "headline": screen.headline,
-        "ship": screen.ship,
+        "ship": " ".join(text for text in (screen.ship, screen.ship_by_mean) if text),
         "verdicts": screen.verdicts,
         "most_told": verdicts.MOST_NAMED,
         "level_words": verdicts.LEVEL_WORDS,

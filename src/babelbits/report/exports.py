@@ -57,6 +57,7 @@ def to_json(report: ReportInput) -> str:
         "smoke": report.study.smoke or report.analysis.smoke,
         "headline": said.headline,
         "ship": said.ship,
+        "ship_by_mean": said.ship_by_mean,
         "verdicts": [asdict(one) for one in said.verdicts],
         "decisions": [_decision(one) for one in said.decisions],
         "not_shown": [asdict(one) for one in gaps.gaps(report, found)],

@@ -23,6 +23,8 @@ class FirstScreen:
     headline: str
     ship: str
     """What to ship and at what cost, or why nothing can be recommended; '' in a smoke run."""
+    ship_by_mean: str
+    """The same for those to whom the mean over languages is enough; '' where it is no other."""
     verdicts: tuple[verdicts.VariantVerdict, ...]
     """Best variant first."""
     decisions: tuple[Decision, ...]
@@ -44,15 +46,24 @@ def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
     found : Board
         The report's primary effects.
     """
-    facts = findings(report)
+    facts, known = findings(report), sizes(report)
     smoke = report.study.smoke or report.analysis.smoke
-    choice = _choice(report) if facts.suites and facts.variants else None
+    choice = mean = None
+    if facts.suites and facts.variants:
+        choice, mean = (
+            recommend(facts, ask(facts, pooled=pooled), sizes=known, baseline=known.get(BASELINE))
+            for pooled in (False, True)
+        )
     chosen = None if choice is None or choice.chosen is None else choice.chosen.variant
     decisions = verdicts.in_order(decide_all(facts), found, chosen)
     names = {code: language.name for code, language in report.languages.items()}
+    told = choice is not None and not smoke and bool(found.by_cell)
     return FirstScreen(
         headline=verdicts.headline(decisions, smoke=smoke),
-        ship="" if choice is None or smoke or not found.by_cell else verdicts.ship(choice, found),
+        ship=verdicts.ship(choice, found) if told and choice else "",
+        ship_by_mean=verdicts.ship_by_mean(choice, mean, decisions, found)
+        if told and choice and mean
+        else "",
         verdicts=tuple(
             verdicts.variant_verdict(one, found, names, alpha=facts.alpha) for one in decisions
         ),
@@ -61,11 +72,6 @@ def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
     )
 
 
-def _choice(report: ReportInput) -> Recommendation:
-    facts, known = findings(report), sizes(report)
-    return recommend(facts, ask(facts), sizes=known, baseline=known.get(BASELINE))
-
-
 def sentences(screen: FirstScreen) -> Sequence[str]:
-    """Headline and recommendation, without empty ones."""
-    return [text for text in (screen.headline, screen.ship) if text]
+    """Headline and recommendations, without empty ones."""
+    return [text for text in (screen.headline, screen.ship, screen.ship_by_mean) if text]

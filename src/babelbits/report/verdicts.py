@@ -416,6 +416,37 @@ def _shipped(choice: Recommendation, found: Board) -> str:
     )
 
 
+def ship_by_mean(
+    choice: Recommendation, mean: Recommendation, decisions: Sequence[Decision], found: Board
+) -> str:
+    """What the mean over languages alone would ship, where that is another variant.
+
+    With many languages no single one may be seen well enough to pass, while their mean is. It can
+    hide one language's harm, so harm that is shown in a language is said beside it.
+    """
+    best = mean.chosen
+    if mean.smoke or best is None or best.size is None:
+        return ""
+    if choice.chosen is not None and choice.chosen.variant == best.variant:
+        return ""
+    harms = [
+        harm
+        for one in decisions
+        if one.variant == best.variant
+        for harm in one.harms
+        if harm.scope != "all"
+    ]
+    hidden = (
+        f"harm is shown in {plural(len(harms), 'comparison')} of its languages or groups"
+        if harms
+        else "a mean can hide one language's harm"
+    )
+    return (
+        f"By the mean over languages alone: {best.variant} ({best.size.bits_per_weight:.2f} bits "
+        f"per weight); the cost is {_cost(best.variant, found)}; {hidden}."
+    )
+
+
 def _cost(variant: str, found: Board) -> str:
     """Mean losses over languages with their intervals, the largest in margins first."""
     means = [one for suite in found.axes.suites if (one := found.mean(variant, suite)) is not None]
