@@ -72,16 +72,6 @@ def test_the_smallest_loss_is_shown_in_four_of_five() -> None:
     assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 1000))
 
 
-def test_as_many_items_as_promised_pass_four_languages_in_four_of_five() -> None:
-    """Items for each question alone pass all four in 0.8^4 = 41 %."""
-    needed = items_needed("not-worse", assumed(0.15), margin=0.02, questions=4)
-    found = rate("shown", studies=200, n_items=needed.items, churn=0.15, net=0.0, languages=4)
-    assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 200))
-    alone = items_needed("not-worse", assumed(0.15), margin=0.02)
-    found = rate("shown", studies=200, n_items=alone.items, churn=0.15, net=0.0, languages=4)
-    assert found == pytest.approx(0.8**4, abs=0.02 + tolerance(0.41, 200))
-
-
 def test_the_smallest_loss_in_a_family_is_shown_in_four_of_five() -> None:
     """Three other languages lose nothing and change nothing: Holm's first step, alpha / 4."""
     loss = smallest_effect(250, assumed(0.10), tests=4)
@@ -89,10 +79,10 @@ def test_the_smallest_loss_in_a_family_is_shown_in_four_of_five() -> None:
     rng = np.random.default_rng(8)
     codes, same = ("en", "ja", "sw", "hi"), ([1.0] * 150 + [0.0] * 100,) * 2
     hits = 0
-    for _ in range(500):
+    for _ in range(200):
         lost = draw(rng, 250, churn=0.10, net=-loss)
         cells = study_cells({"en": lost, **dict.fromkeys(codes[1:], same)}, aa=False)
         effects = findings_of(cells).analysis.effects
         [ours] = [one for one in effects if one.language == "en"]
         hits += ours.verdict == "worse"
-    assert hits / 500 == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 500))
+    assert hits / 200 == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 200))
