@@ -1,5 +1,8 @@
 """What a comparison will see. Expected numbers: the closed forms' printed tables, or by hand."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from babelbits.compare.foresight import (
     Spread,
     assumed,
+    correlation_between,
     group_limits,
     items_needed,
     items_to_see,
@@ -16,6 +20,8 @@ from babelbits.compare.foresight import (
     smallest_effect,
 )
 from babelbits.languages import groups
+from babelbits.records import Effect, Interval
+from babelbits.stats.binary import PairedTable, tango
 from compare_cells import BITS, cell, right_wrong
 from decision_cells import SHOWN, findings_of, study_cells
 
@@ -116,6 +122,45 @@ def test_all_questions_together_take_more_than_one() -> None:
     assert found.items == pytest.approx(3416, rel=0.015)
     close = items_needed("not-worse", assumed(0.10), margin=0.02, questions=11, correlation=0.9)
     assert one.items < close.items < found.items
+
+
+def test_as_many_items_as_promised_pass_eleven_languages_in_four_of_five() -> None:
+    """400 drawn gates; the items of one question alone pass all eleven in 0.8^11 = 8.6 %."""
+    rng = np.random.default_rng(1)
+
+    def passed(n_items: int) -> float:
+        drawn = rng.multinomial(n_items, [0.05, 0.05, 0.90], size=(400, 11))
+        hits = 0
+        for study in drawn:
+            hits += all(
+                tango(
+                    PairedTable(both_right=same, broke=broke, fixed=fixed, both_wrong=0), level=0.9
+                ).low
+                > -0.02
+                for broke, fixed, same in study
+            )
+        return hits / 400
+
+    needed = items_needed("not-worse", assumed(0.10), margin=0.02, questions=11)
+    assert passed(needed.items) == pytest.approx(0.80, abs=3.3 * 0.02)
+    alone = items_needed("not-worse", assumed(0.10), margin=0.02)
+    assert passed(alone.items) == pytest.approx(0.086, abs=3.3 * 0.014)
+
+
+def test_the_correlation_of_languages_follows_from_the_variance_of_their_mean() -> None:
+    """Four languages of error 1 whose mean has error 0.8: (16 x 0.64 - 4) / 12 = 0.52."""
+    effects = findings_of(study_cells({"en": OPEN, "ja": OPEN})).analysis.effects
+    one = effects[0]
+
+    def with_error(error: float) -> Effect:
+        half = 1.959964 * error
+        found = Interval(low=-half, high=half, level=0.95, method="by hand")
+        return replace(one, interval=found)
+
+    languages = [with_error(1.0)] * 4
+    assert correlation_between(languages, with_error(0.8)) == pytest.approx(0.52, abs=1e-6)
+    assert correlation_between(languages, with_error(0.4)) == 0.0
+    assert correlation_between(languages, None) == 0.0
 
 
 def test_a_score_without_a_range_takes_three_caps_over_the_margin() -> None:

@@ -139,3 +139,17 @@ def test_correlated_questions_are_those_of_a_normal_vector(correlation: float) -
     assert joint_power(0.8, questions=5, correlation=correlation) == pytest.approx(
         expected, abs=0.004
     )
+
+
+def test_a_confirmed_loss_passes_the_exact_test_as_well() -> None:
+    """Every table of 40 items, by mid-p and interval and scipy's exact binomial test."""
+    expected = 0.0
+    for lost in range(41):
+        for won in range(min(lost, 41 - lost)):
+            chance = stats.multinomial.pmf([lost, won, 40 - lost - won], 40, [0.3, 0.05, 0.65])
+            found = table(40, lost, won)
+            worse = mcnemar_midp(found).p_value <= 0.05 and tango(found).high < 0
+            exact = stats.binomtest(won, lost + won, alternative="less").pvalue <= 0.01
+            expected += chance * (worse and exact)
+    power = worse_power(40, broke=0.3, fixed=0.05, level=0.05, alpha=0.05, confirmed=0.01)
+    assert power == pytest.approx(expected, abs=1e-9)

@@ -117,20 +117,22 @@ def _right_or_wrong(sample: Sample, settings: AnalysisSettings, levels: LocalLev
     table = paired_table(first, second)
     interval = tango(table, level=1 - settings.alpha)
 
-    def detectable(level: float, alpha: float) -> float | None:
-        share = (table.broke + table.fixed) / table.n_items
-        return _at_least_half(
-            detectable_share(table.n_items, churn=share, level=level, alpha=alpha), interval
+    def detectable(confirmed: float | None) -> float | None:
+        found = detectable_share(
+            table.n_items,
+            churn=(table.broke + table.fixed) / table.n_items,
+            level=levels.family,
+            alpha=settings.alpha,
+            confirmed=confirmed,
         )
+        return _at_least_half(found, interval)
 
     return Inference(
         p_value=mcnemar_midp(table).p_value,
         interval=interval,
         equivalence_interval=tango(table, level=1 - 2 * settings.alpha),
-        minimal_effect=detectable(levels.family, settings.alpha),
-        confirmed_effect=None
-        if levels.confirmed is None
-        else detectable(2 * levels.confirmed, 1.0),
+        minimal_effect=detectable(None),
+        confirmed_effect=None if levels.confirmed is None else detectable(levels.confirmed),
         test="mid-p McNemar",
         units=table.n_items,
         resampled=False,
@@ -243,7 +245,7 @@ def _confirmed_effect(
 ) -> float | None:
     if levels.confirmed is None:
         return None
-    return _minimal_effect(sample, 2 * levels.confirmed, interval)
+    return _minimal_effect(sample, min(levels.family, 2 * levels.confirmed), interval)
 
 
 def _minimal_effect(sample: Sample, level: float, interval: Interval | None) -> float | None:

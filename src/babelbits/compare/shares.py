@@ -55,27 +55,29 @@ def local_levels(samples: Sequence[Sample], settings: AnalysisSettings) -> list[
     sizes = Counter(name for name in names if name is not None)
     blocks: dict[tuple[str, str], int] = defaultdict(int)
     for one in samples:
-        if _in_graph(one):
+        if _in_graph(one, settings):
             blocks[one.variant, one.info.suite] += one.scope == "language"
     return [
         LocalLevels(
             family=settings.alpha / (1 if name is None else sizes[name]),
-            confirmed=_confirmed(one, blocks, settings.alpha),
+            confirmed=_confirmed(one, blocks, settings),
         )
         for one, name in zip(samples, names, strict=True)
     ]
 
 
-def _in_graph(sample: Sample) -> bool:
-    primary = sample.metric.name == sample.info.primary
-    return primary and sample.variant != BASELINE and sample.scope != "group"
+def _in_graph(sample: Sample, settings: AnalysisSettings) -> bool:
+    asked = family_name(sample, settings) is not None
+    return asked and sample.variant != BASELINE and sample.scope != "group"
 
 
-def _confirmed(sample: Sample, blocks: dict[tuple[str, str], int], alpha: float) -> float | None:
+def _confirmed(
+    sample: Sample, blocks: dict[tuple[str, str], int], settings: AnalysisSettings
+) -> float | None:
     """Blocks (variant x suite) share alpha; half is the mean's, half its languages' in parts."""
-    if not _in_graph(sample):
+    if not _in_graph(sample, settings):
         return None
-    share, count = alpha / len(blocks), blocks[sample.variant, sample.info.suite]
+    share, count = settings.alpha / len(blocks), blocks[sample.variant, sample.info.suite]
     if count == 1:
         return share
     return share / 2 if sample.scope == "all" else share / 2 / count

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from babelbits.records import Interval, Verdict
 from babelbits.stats.equivalence import inside_margin
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,8 @@ def _open(evidence: Evidence) -> str:
     if evidence.margin is None:
         return "no difference shown; no margin declared"
     if evidence.units is not None and evidence.units < (evidence.fewest_units or 0):
-        return f"fewer than the {evidence.fewest_units:,} units that the margin takes"
+        least = plural(evidence.fewest_units or 0, "unit")
+        return f"fewer than the {least} that the margin takes"
     if interval is not None and inside_margin(interval, evidence.margin):
         return "large losses too rare to have been seen could exceed the margin"
     return "interval reaches past the margin"

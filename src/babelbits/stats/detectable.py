@@ -23,7 +23,15 @@ _SPREADS = 9.0
 # --- right/wrong items -------------------------------------------------------------------------
 
 
-def worse_power(n_items: int, *, broke: float, fixed: float, level: float, alpha: float) -> float:
+def worse_power(
+    n_items: int,
+    *,
+    broke: float,
+    fixed: float,
+    level: float,
+    alpha: float,
+    confirmed: float | None = None,
+) -> float:
     """Chance that paired right/wrong items are called worse: mid-p McNemar and Tango's interval.
 
     Parameters
@@ -36,6 +44,9 @@ def worse_power(n_items: int, *, broke: float, fixed: float, level: float, alpha
         Largest two-sided p that counts, e.g. alpha / 13.
     alpha : float
         The interval has the level 1 - alpha; 1 where no interval is asked.
+    confirmed : float, optional
+        Largest one-sided p of the exact binomial test, where the report as a whole is to confirm
+        the loss, too.
 
     Returns
     -------
@@ -47,7 +58,7 @@ def worse_power(n_items: int, *, broke: float, fixed: float, level: float, alpha
         return 0.0
     low, high = _window(n_items, churn)
     changed = np.arange(low, high + 1)
-    most = _most_fixed(low, high, level, alpha)
+    most = _most_fixed(low, high, level, alpha, confirmed)
     hit = np.where(most >= 0, special.bdtr(np.maximum(most, 0), changed, fixed / churn), 0.0)
     return float(stats.binom.pmf(changed, n_items, churn) @ hit)
 
@@ -59,7 +70,9 @@ def _window(n_items: int, churn: float) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def _most_fixed(low: int, high: int, level: float, alpha: float) -> IntArray:
+def _most_fixed(
+    low: int, high: int, level: float, alpha: float, confirmed: float | None
+) -> IntArray:
     """Most fixed items with which `low` to `high` changed ones are called worse; -1: never."""
     changed = np.arange(low, high + 1)
     edge = np.asarray(stats.binom.ppf(level / 2, changed, 0.5)).astype(int)
@@ -67,12 +80,23 @@ def _most_fixed(low: int, high: int, level: float, alpha: float) -> IntArray:
     by_p = np.where(middle <= level / 2, edge, edge - 1)
     z = float(special.ndtri(1 - alpha / 2)) if alpha < 1 else 0.0
     by_interval = np.ceil((changed - z * np.sqrt(changed)) / 2).astype(int) - 1
-    return np.asarray(np.minimum(by_p, by_interval))
+    most = np.minimum(by_p, by_interval)
+    if confirmed is not None:
+        edge = np.asarray(stats.binom.ppf(confirmed, changed, 0.5)).astype(int)
+        exact = np.where(special.bdtr(edge, changed, 0.5) <= confirmed, edge, edge - 1)
+        most = np.minimum(most, exact)
+    return np.asarray(most)
 
 
 @lru_cache(maxsize=4096)
 def detectable_share(
-    n_items: int, *, churn: float, level: float, alpha: float, power: float = POWER
+    n_items: int,
+    *,
+    churn: float,
+    level: float,
+    alpha: float,
+    confirmed: float | None = None,
+    power: float = POWER,
 ) -> float | None:
     """The smallest net loss of right/wrong items that is called worse with probability `power`.
 
@@ -83,7 +107,7 @@ def detectable_share(
     ----------
     churn : float
         Share of items that change, in [0, 1].
-    level, alpha : float
+    level, alpha, confirmed : float
         See `worse_power`.
 
     Returns
@@ -95,7 +119,9 @@ def detectable_share(
     def reached(loss: float) -> float:
         whole = max(churn, loss)
         shares = (whole + loss) / 2, max(0.0, (whole - loss) / 2)
-        return worse_power(n_items, broke=shares[0], fixed=shares[1], level=level, alpha=alpha)
+        return worse_power(
+            n_items, broke=shares[0], fixed=shares[1], level=level, alpha=alpha, confirmed=confirmed
+        )
 
     return _smallest(reached, power)
 
