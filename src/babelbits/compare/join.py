@@ -11,7 +11,7 @@ Sign: scores stay in the metric's own direction; `analyse` orients them.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from babelbits.compare.books import Book, CellKey, shelve
+from babelbits.compare.books import Book, CellKey, shelve, without_items
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.matching import (
     Difference,
@@ -90,10 +90,12 @@ def join(
     """
     others = {**({} if aa is None else {AA_LABEL: aa}), **variants}
     runs = _named_alike({BASELINE: baseline, **others})
-    baseline = runs[BASELINE]
     tasks = [task for run in runs.values() for task in run.tasks]
     places = place_tasks(tasks, {} if mapped is None else mapped)
     shelves = {label: shelve(run.tasks, places) for label, run in runs.items()}
+    # From here on the books alone hold items, and give them up as they become rows.
+    del baseline, variants, aa, others, tasks
+    runs = {label: light(run) for label, run in runs.items()}
     ours = shelves[BASELINE]
     pairs = [
         (label, ours[key], shelf[key])
@@ -127,6 +129,11 @@ def join(
         notes=tuple(_notes(runs, shelves, places, matches, found, cells)),
         absent=_absent(shelves),
     )
+
+
+def light(run: ForeignRun) -> ForeignRun:
+    """The run without its items, which take most of the memory."""
+    return replace(run, tasks=tuple(map(without_items, run.tasks)))
 
 
 def _named_alike(runs: Mapping[str, ForeignRun]) -> dict[str, ForeignRun]:
@@ -263,7 +270,7 @@ def _cell(
     is_aa = label == AA_LABEL
     variant = BASELINE if is_aa else label
     rows = tuple(
-        _row(book.items[key], key, info, variant, like=None if like is None else like[number])
+        _row(book.items.pop(key), key, info, variant, like=None if like is None else like[number])
         for number, key in enumerate(keys)
     )
     meta = CellMeta(
