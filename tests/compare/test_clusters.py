@@ -33,6 +33,9 @@ def test_two_questions_on_a_passage_are_one_unit() -> None:
     assert effect.n_source_items == 40
     assert effect.p_value == pytest.approx(2 / 2**6)
     assert effect.test.startswith("sign-flip of clusters")
+    assert effect.notes[0] == (
+        "40 units, not 80: items of one passage, document, template or subject count as one"
+    )
     [alone] = analyse(
         [replace(c, rows=tuple(replace(r, cluster_id=None) for r in c.rows)) for c in cells], FAST
     ).effects

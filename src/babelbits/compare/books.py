@@ -26,9 +26,10 @@ class Book:
     suite: str
     language: str
     tasks: tuple[ForeignTask, ...]
-    """In the order of their parts; one where the benchmark has no subjects."""
-    items: Mapping[str, ForeignItem]
-    """By key, in order."""
+    """In the order of their parts, without their items; one where there are no subjects."""
+    items: dict[str, ForeignItem]
+    """By key, in order. Whoever makes rows of them takes them out: a million take a while and a
+    gigabyte, and are not held twice."""
     repeated: int
     """Items whose question came before in the same part."""
 
@@ -102,5 +103,10 @@ def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
             if item.cluster_id is None and len(parts) >= FEWEST_SUBJECTS:
                 item = replace(item, cluster_id=part)
             items[f"{name}#{count}" if count > 1 else name] = item
-    tasks: Sequence[ForeignTask] = [task for _, task in sorted(parts.items())]
+    tasks: Sequence[ForeignTask] = [without_items(task) for _, task in sorted(parts.items())]
     return Book(suite=key[0], language=key[1], tasks=tuple(tasks), items=items, repeated=repeated)
+
+
+def without_items(task: ForeignTask) -> ForeignTask:
+    """What is said of a task as a whole."""
+    return replace(task, items=())

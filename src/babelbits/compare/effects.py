@@ -263,6 +263,11 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
             "the verdict is known; "
             "the interval is a confidence sequence"
         )
+    if sample.unit_name == "clusters":
+        found.append(
+            f"{plural(sample.scores.n_clusters, 'unit')}, not {sample.n_items:,}: items of one "
+            "passage, document, template or subject count as one"
+        )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
         found.append(

@@ -88,7 +88,7 @@ def _base(name: str) -> str:
 
 def _direction(name: str, books: Sequence[Book]) -> bool:
     said = {
-        t.higher_is_better[name]: t.items[0].where.rpartition(":")[0]
+        t.higher_is_better[name]: next(iter(b.items.values())).where.rpartition(":")[0]
         for b in books
         for t in b.tasks
         if name in t.higher_is_better

@@ -43,6 +43,7 @@ class Effect:
     languages: tuple[str, ...]
     n_items: int
     n_source_items: int
+    """Independent units: source items, or what items share beside (passages, documents)."""
     n_failed: int
     """Items without a score in either arm: left out of the pairs, counted here."""
     n_truncated: int

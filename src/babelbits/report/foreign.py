@@ -12,7 +12,7 @@ from pathlib import Path
 
 from babelbits.compare import Analysis, AnalysisSettings
 from babelbits.compare.cells import BASELINE
-from babelbits.compare.join import Joined, join
+from babelbits.compare.join import Joined, join, light
 from babelbits.compare.matching import (
     Difference,
     Match,
@@ -117,10 +117,14 @@ def load_foreign(
     for one in more:
         ours = _merged(ours, _one(one))
     runs = _variants(baseline, [one for one in variants if one not in more])
+    # `join` takes the items over: whoever else held them would hold a million twice.
+    whole, many = [ours, again], [runs]
+    ours, runs = light(ours), {label: light(run) for label, run in runs.items()}
+    del again
     joined = join(
-        ours,
-        runs,
-        aa=again,
+        _taken(whole),
+        many.pop(),
+        aa=whole.pop(),
         mapped=wishes.mapped,
         matched_only=wishes.matched_only,
         strict=wishes.strict,
@@ -158,6 +162,13 @@ def load_foreign(
             logs=logs,
         ),
     )
+
+
+def _taken(whole: list[ForeignRun | None]) -> ForeignRun:
+    """The first of the list, which no longer has it."""
+    first = whole.pop(0)
+    assert first is not None  # noqa: S101  the baseline
+    return first
 
 
 # --- sources ---------------------------------------------------------------------------------
