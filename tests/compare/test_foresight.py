@@ -23,7 +23,7 @@ from babelbits.languages import groups
 from babelbits.records import Effect, Interval
 from babelbits.stats.binary import PairedTable, tango
 from compare_cells import BITS, cell, right_wrong
-from decision_cells import SHOWN, findings_of, study_cells
+from decision_cells import OPEN, SHOWN, findings_of, study_cells
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def way_words(way: "Way | None", answer: "Answer") -> str:
     words = _show_words(have, show.items, about, unit)
     if way.to_show_all is not None:
         times = f"{way.to_show_all.items / have:.1f} ×"
-        words = f"{words}; about {way.to_show_all.items:,} for all questions together ({times})"
+        words = f"{words}; for all questions together about {way.to_show_all.items:,} ({times})"
     if way.to_fail is None:
         return words
     times = f"{way.to_fail / have:.1f} ×"

@@ -7,6 +7,7 @@ import click
 
 from babelbits.cli.console import data, data_json, say
 from babelbits.errors import StoreError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.cli.prospects import Outlook
@@ -117,9 +118,9 @@ def _talk(found: "Outlook", *, measured: bool) -> None:
         say("sees nothing: even the loss of every item would not be called worse")
     joint = [one.prospect for one in found.lines if one.prospect and one.prospect.questions > 1]
     if joint:
-        count = joint[0].questions
+        asked = plural(joint[0].questions, "question")
         say(
-            f"in all at once: so many items in each of the {count} questions show all of them "
+            f"in all at once: so many items in each of the {asked} show all of them "
             "with 80 %; the questions are taken as independent unless a pilot of one task tells "
             "how they move together"
         )
