@@ -1,6 +1,10 @@
 """How often tests cry wolf and intervals miss, under simulated truths.
 
     python bench/calibration.py [draws]
+    python bench/calibration.py --claims [--shape 4x4x13] [--truth null] [--reports 400]
+
+The first asks tests and intervals one by one, the second whole reports: how many hold a false
+sentence (`claims.py`).
 
 False alarms: data in which nothing differs (for equivalence: in which the difference is just the
 margin), and how often p <= 0.05. Coverage: how often a 95 % interval holds the truth, among those
@@ -467,5 +471,15 @@ def _line(cell: Cell, *, upper: bool) -> str:
     return f"{cell.method:<28}{cell.truth:<54}{cell.share:>7.3f}{allowed:>16}{given}"
 
 
+def main(arguments: list[str]) -> None:
+    """Print what is asked."""
+    if "--claims" in arguments:
+        from claims import main as ask_reports
+
+        ask_reports([one for one in arguments if one != "--claims"])
+    else:
+        print(calibration_table(*[int(argument) for argument in arguments]))
+
+
 if __name__ == "__main__":
-    print(calibration_table(*[int(argument) for argument in sys.argv[1:]]))
+    main(sys.argv[1:])

@@ -26,6 +26,7 @@ def cell(
     output_type: Literal["choice", "text", "generation", "loglikelihood"] = "choice",
     parallel: bool = True,
     sources: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
     scorer: str = "1",
     smoke: bool = False,
     truncated: Sequence[int] = (),
@@ -63,6 +64,7 @@ def cell(
                 index,
                 {one.name: values[index] for one, values in columns.items()},
                 source=f"s{index}" if sources is None else sources[index],
+                cluster=None if clusters is None else clusters[index],
                 truncated=3 if index in truncated else 0,
             )
             for index in range(len(scores))
@@ -77,12 +79,14 @@ def _row(
     scores: Mapping[str, Score],
     *,
     source: str,
+    cluster: str | None,
     truncated: int,
 ) -> ItemRow:
     failed = scores[info.primary] is None
     return ItemRow(
         item_id=f"{info.name}-{index}",
         source_id=source,
+        cluster_id=cluster,
         task=info.name,
         language=info.language,
         variant=variant,

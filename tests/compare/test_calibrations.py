@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from babelbits.compare import AnalysisSettings, Calibration
 from babelbits.compare.analysis import analyse
-from babelbits.compare.calibrations import ONE_DRAW
+from babelbits.compare.calibrations import FEW_DRAWS
 from babelbits.compare.tables import calibration_rows
 from compare_cells import cell, right_wrong
 
@@ -33,22 +32,31 @@ def settings(*labels: str, reference: str | None = "en") -> AnalysisSettings:
 
 
 def test_draws_of_one_language_are_averaged_and_held_against_the_reference() -> None:
-    lost = {"q@en#1": 2, "q@en#2": 4, "q@nb#1": 10, "q@nb#2": 8, "other@en": 0}
+    lost = {
+        "q@en#1": 2,
+        "q@en#2": 4,
+        "q@en#3": 3,
+        "q@nb#1": 10,
+        "q@nb#2": 8,
+        "q@nb#3": 9,
+        "other@en": 0,
+    }
     cells = [cell("baseline", code, BEFORE) for code in ("de", "fr")]
     cells += [cell(label, code, losing(n)) for label, n in lost.items() for code in ("de", "fr")]
     found = analyse(cells, settings(*lost)).calibrations
     assert [(one.recipe, one.language) for one in found] == [("q", "de"), ("q", "fr"), ("q", None)]
     de = found[0]
-    assert (de.calibration, de.reference, de.draws, de.reference_draws) == ("nb", "en", 2, 2)
+    assert (de.calibration, de.reference, de.draws, de.reference_draws) == ("nb", "en", 3, 3)
     assert de.delta == pytest.approx(-9 / 80)
     assert de.reference_delta == pytest.approx(-3 / 80)
     assert de.difference == pytest.approx(-6 / 80)
-    assert de.draw_sd == pytest.approx(np.sqrt(2) / 80)  # 2 and 4, 10 and 8 items
+    assert de.draw_sd == pytest.approx(1 / 80)  # 2, 4, 3 and 10, 8, 9 items
     assert de.p_value is not None
-    assert de.p_adjusted == pytest.approx(min(1.0, 2 * de.p_value))  # Holm over two languages
-    assert found[2].p_adjusted is None
+    assert de.p_adjusted == pytest.approx(min(1.0, 4 * de.p_value))  # Holm over 2, half of alpha
+    assert found[2].p_value is not None
+    assert found[2].p_adjusted == pytest.approx(min(1.0, 2 * found[2].p_value))
     [row, *_] = calibration_rows(found)
-    assert (row["draws"], row["p"]) == (2, de.p_value)
+    assert (row["draws"], row["p"]) == (3, de.p_value)
 
 
 def test_with_one_draw_it_says_this_text_and_never_this_language() -> None:
@@ -56,7 +64,7 @@ def test_with_one_draw_it_says_this_text_and_never_this_language() -> None:
     cells += [cell(label, "de", losing(n)) for label, n in (("q@en", 2), ("q@nb", 20))]
     [found] = analyse(cells, settings("q@en", "q@nb")).calibrations
     assert (found.p_value, found.interval, found.draw_sd) == (None, None, None)
-    assert found.notes == (ONE_DRAW,)
+    assert found.notes == (FEW_DRAWS,)
 
 
 def test_without_english_the_first_calibration_is_the_reference() -> None:

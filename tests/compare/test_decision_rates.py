@@ -77,3 +77,19 @@ def test_the_smallest_loss_is_shown_in_four_of_five() -> None:
     assert loss is not None
     found = rate("harmed", studies=1000, n_items=250, churn=0.10, net=-loss)
     assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 1000))
+
+
+def test_the_smallest_loss_in_a_family_is_shown_in_four_of_five() -> None:
+    """Three other languages lose nothing and change nothing: Holm's first step, alpha / 4."""
+    loss = smallest_effect(250, assumed(0.10), tests=4)
+    assert loss is not None
+    rng = np.random.default_rng(8)
+    codes, same = ("en", "ja", "sw", "hi"), ([1.0] * 150 + [0.0] * 100,) * 2
+    hits = 0
+    for _ in range(200):
+        lost = draw(rng, 250, churn=0.10, net=-loss)
+        cells = study_cells({"en": lost, **dict.fromkeys(codes[1:], same)}, aa=False)
+        effects = findings_of(cells).analysis.effects
+        [ours] = [one for one in effects if one.language == "en"]
+        hits += ours.verdict == "worse"
+    assert hits / 200 == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 200))

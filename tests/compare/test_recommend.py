@@ -118,22 +118,26 @@ def test_a_study_of_the_baseline_alone() -> None:
 
 
 def test_what_it_would_take() -> None:
-    """Churn 38/500 = 7.6 %: not worse by 2 points takes (1.64485 + 0.84162)^2 x 190 = 1174.7."""
+    """Churn 38/500 = 7.6 %: not worse by 2 points takes about 1,175 items.
+
+    (1.64485 + 0.84162)^2 x 190 = 1174.7 by the normal formula; 2 % more by Tango's interval.
+    """
     found = findings({"w4": {"en": DOUBT}})
     [one] = recommend(found, ask(found), sizes=sizes(w4=250), baseline=BASELINE).candidates
     way = open_ways(one, found)[0]
     assert way is not None
-    assert (way.to_show.items, way.to_show.at_least, way.to_fail) == (1175, False, None)
+    assert way.to_show.items == pytest.approx(1175, rel=0.03)
+    assert (way.to_show.at_least, way.to_fail, way.to_show_all) == (False, None, None)
 
 
 def test_a_loss_beyond_the_margin_is_told_what_would_show_it() -> None:
-    """Broke 29, fixed 16 of 500: -2.6 points at a churn of 9 %, by Miettinen 1,041.5 items."""
+    """Broke 29, fixed 16 of 500: -2.6 points at churn 9 %; Miettinen's formula: 1,041.5 items."""
     loss = table(broke=29, fixed=16)
     found = findings({"w4": {"en": loss}})
     [one] = recommend(found, ask(found), sizes=sizes(w4=250), baseline=BASELINE).candidates
     way = open_ways(one, found)[0]
     assert way is not None
-    assert way.to_fail == pytest.approx(1042, abs=2)
+    assert way.to_fail == pytest.approx(1042, rel=0.02)
 
 
 def test_no_number_of_items_helps_at_the_floor() -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.judge.book import Book
+from babelbits.judge.casting import identical_ties
 from babelbits.judge.foreign import Imported, read_foreign
 from babelbits.judge.pairs import AnswerPair
-from babelbits.judge.summary import SummarySettings
+from babelbits.judge.summary import SummarySettings, summarise
 from babelbits.judge.voices import hear
+from babelbits.judge.votes import Vote
 
 
 def pair(number: int, *, variant: str = "w4-g@en", text: str = "blått") -> AnswerPair:
@@ -269,3 +271,32 @@ def test_identical_pairs_are_ties_whether_they_were_shown_or_not(tmp_path: Path)
     found = imported(tmp_path / "votes.csv", "\n".join(both), pairs=pairs)
     assert [vote.value for vote in found.votes] == [1.0, 0.0, -1.0, 0.0]
     assert found.votes[-1].reasons == ("identical",)
+
+
+def test_imported_votes_say_what_the_same_votes_of_the_app_say(tmp_path: Path) -> None:
+    """Eight unlike pairs, two of them lost, and two identical ones: -2 of 10 either way."""
+    pairs = (*(pair(n) for n in range(1, 9)), *(pair(n, text="rødt") for n in (9, 10)))
+    opinions = [-1.0, -1.0, *[0.0] * 6]
+    words = {-1.0: "baseline", 0.0: "tie"}
+    rows = ["pair_id,rater,preference"]
+    rows += [f"{one.pair_id},kari,{words[v]}" for one, v in zip(pairs, opinions, strict=False)]
+    found = imported(tmp_path / "votes.csv", "\n".join(rows), pairs=pairs)
+    said = [
+        Vote(
+            pair_id=one.pair_id,
+            source_id=one.source_id,
+            language=one.language,
+            variant=one.variant,
+            judge="kari",
+            kind="human",
+            verdict="tie" if value == 0 else "baseline",
+            value=value,
+        )
+        for one, value in zip(pairs, opinions, strict=False)
+    ]
+    ours = [*said, *identical_ties(said, pairs)]
+    for votes in (found.votes, ours):
+        [row] = summarise(votes, SummarySettings(resamples=99))
+        assert row.preference is not None
+        assert row.preference.net == pytest.approx(-0.20)
+        assert (row.n_pairs, row.n_identical) == (10, 2)

@@ -1,15 +1,18 @@
 """What votes show: net preference by prompt, dropped pairs either way, no verdict too many."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babelbits.judge.bias import first_place, leanings
-from babelbits.judge.casting import IDENTICAL
+from babelbits.judge.casting import IDENTICAL, UNKNOWN
 from babelbits.judge.pairwise import TwoOrders
 from babelbits.judge.replies import Reading
 from babelbits.judge.summary import ALL, SummarySettings, summarise
+from babelbits.judge.votes import Vote
 from babelbits.stats.preference import bounds_with_dropped
 from judging import pair, vote
 
@@ -183,3 +186,52 @@ def test_resampling_is_repeatable() -> None:
     rng = np.random.default_rng(3)
     votes = [vote(n, float(v)) for n, v in enumerate(rng.choice([-1, -0.5, 0, 0.5, 1], 40))]
     assert summarise(votes, FAST) == summarise(votes, FAST)
+
+
+# --- raters ----------------------------------------------------------------------------------
+
+
+def _judged_by(tastes: tuple[float, ...], *, prompts: int = 60) -> list[Vote]:
+    """Every rater votes on every prompt; this share of a rater's votes prefers the variant."""
+    return [
+        vote(n, 1.0 if n < taste * prompts else -1.0, kind="human", judge=f"rater {k}")
+        for k, taste in enumerate(tastes)
+        for n in range(prompts)
+    ]
+
+
+def test_one_rater_who_loves_the_variant_is_no_preference_of_people() -> None:
+    """Net 0.9, 0, 0: with prompts alone as units p < 0.001; of three people one disagrees."""
+    votes = _judged_by((0.95, 0.5, 0.5))
+    [random] = summarise(votes, FAST)
+    [fixed] = summarise(votes, dataclasses.replace(FAST, raters="fixed"))
+    assert random.preference is not None
+    assert fixed.preference is not None
+    assert random.preference.net == fixed.preference.net
+    assert fixed.preference.p_value < 0.01
+    assert fixed.verdict == "better"
+    assert random.preference.p_value > 0.05
+    assert random.verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "about this rater only"), (3, "about these 3 raters only"), (5, "")],
+)
+def test_few_raters_are_said_to_be_these_only(count: int, said: str) -> None:
+    [row] = summarise(_judged_by((0.5,) * count), FAST)
+    assert row.about == said
+    assert row.reason.endswith(said)
+
+
+def test_a_judge_is_an_instrument_and_no_rater() -> None:
+    votes = [vote(n, -1.0) for n in range(40)]
+    [row] = summarise(votes, FAST)
+    assert row.about == ""
+    assert row.verdict == "worse"
+
+
+def test_unknown_raters_are_said_to_be_unknown() -> None:
+    votes = [vote(n, -1.0, kind="human", judge=UNKNOWN) for n in range(40)]
+    [row] = summarise(votes, FAST)
+    assert "who judged is not known" in row.reason

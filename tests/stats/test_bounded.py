@@ -35,9 +35,20 @@ def test_ties_made_by_rounding_count(rng: np.random.Generator) -> None:
 
 
 def test_monte_carlo_p_is_never_zero_and_says_how_many_draws(rng: np.random.Generator) -> None:
-    found = sign_flip(np.full(100, -0.5), rng=rng, resamples=999)
-    assert found.p_value == pytest.approx(1 / 1000)
+    values = np.random.default_rng(3).normal(0.15, 1, 100)
+    found = sign_flip(values, rng=rng, resamples=999)
+    assert found.p_value > 10 / 1000
+    assert (found.p_value * 1000) == pytest.approx(round(found.p_value * 1000))
     assert (found.exact, found.resamples, found.n_changed) == (False, 999, 100)
+
+
+def test_a_loss_of_every_item_has_the_exact_p_that_no_draw_reaches(
+    rng: np.random.Generator,
+) -> None:
+    """2 of 2^100 sign patterns; 1/1000 would not survive a family of 51."""
+    found = sign_flip(np.full(100, -0.5), rng=rng, resamples=999)
+    assert found.p_value == pytest.approx(2.0**-99)
+    assert found.saddlepoint
 
 
 def test_a_column_does_not_depend_on_its_neighbours() -> None:
@@ -159,10 +170,13 @@ def test_the_interval_reported_depends_on_how_much_changed() -> None:
     sparse[:3] = (-0.1, -0.2, 0.1)
     bound = mean_interval(sparse, BOOT, level=0.95, limit=1.0)
     assert bound is not None
-    assert bound.method == "Wilson bound on changed items"
+    assert bound.method == "t as with 10 changes"
+    unchanged = mean_interval(np.zeros(30), BOOT, level=0.95, limit=1.0)
+    assert unchanged is not None
+    assert unchanged.method == "Wilson bound on changed items"
     alone = mean_interval(sparse, None, level=0.95, limit=None)
     assert alone is not None
-    assert alone.method == "t, 2 df"
+    assert alone.method == "t as with 10 changes"
     assert mean_interval(np.zeros(30), None, level=0.95, limit=None) is None
 
 

@@ -72,7 +72,10 @@ def test_bits_per_byte_and_per_passage(tmp_path: Path) -> None:
     item = only(task)
     assert item.requests == (TextRequest(text="å b"),)
     outcome = task.score(item, [TextScore(logprobs=(math.log(1 / 8), math.log(1 / 4)), n_bytes=4)])
-    assert outcome.scores == pytest.approx({"bits_per_byte": 5 / 4, "bits_per_unit": 5.0})
+    assert outcome.scores == pytest.approx(
+        {"bits_per_byte": 5 / 4, "mean_bits_per_byte": 5 / 4, "bits_per_unit": 5.0}
+    )
+    assert outcome.statistics["bits_per_byte"] == pytest.approx((5.0, 4.0))
     assert task.info.primary == "bits_per_byte"
     assert task.info.metric("bits_per_byte").higher_is_better is False
     assert task.info.licence == "unknown"

@@ -222,6 +222,8 @@ def way_words(way: "Way | None", answer: "Answer") -> str:
         return "cannot be decided with this benchmark"
     if answer.margin is None:
         return "needs a margin (--margin)"
+    if effect.withheld is not None:
+        return f"items would not: {effect.withheld}"
     if way is None:
         return "how many items it takes cannot be told"
     from babelbits.compare.foresight import units
@@ -229,12 +231,22 @@ def way_words(way: "Way | None", answer: "Answer") -> str:
     have, show = units(effect), way.to_show
     unit = "items" if effect.scope == "language" else "source items"
     about = "at least" if show.at_least else "about"
-    times = f"{show.items / have:.1f} × the {have:,} here"
-    words = f"{about} {show.items:,} {unit} would show it if nothing is truly lost ({times})"
+    words = _show_words(have, show.items, about, unit)
+    if way.to_show_all is not None:
+        times = f"{way.to_show_all.items / have:.1f} ×"
+        words = f"{words}; for all questions together about {way.to_show_all.items:,} ({times})"
     if way.to_fail is None:
         return words
     times = f"{way.to_fail / have:.1f} ×"
     return f"{words}; {way.to_fail:,} would show the loss if it is real ({times})"
+
+
+def _show_words(have: int, needed: int, about: str, unit: str) -> str:
+    """Never fewer items than there are: those did not show it."""
+    if needed <= have:
+        return f"alone it has the {unit} that it takes if nothing is truly lost"
+    times = f"{needed / have:.1f} × the {have:,} here"
+    return f"{about} {needed:,} {unit} would show it if nothing is truly lost ({times})"
 
 
 def answer_columns(alpha: float) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from babelbits.cli.beside import bounds, remember
 from babelbits.cli.console import data, plain_table, say
 from babelbits.errors import ExitCode
 from babelbits.words import plural
@@ -22,10 +23,15 @@ KINDS = ("table", "md", "csv", "json", "html", "latex")
 @click.argument("baseline", metavar="BASELINE")
 @click.argument("variants", metavar="VARIANT...", nargs=-1, required=True)
 @click.option(
-    "--margin",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Largest difference that does not matter, in points.  [default: 2]",
-)
+    "--margin", "margins", multiple=True, metavar="POINTS|NAME=SIZE",
+    help="Largest difference that does not matter: points, or e.g. score=1.5 for another unit or "
+    "a task.  [default: 2]",
+)  # fmt: skip
+@click.option(
+    "--chance", type=click.FloatRange(min=0, max=100, max_open=True), metavar="POINTS",
+    help="What a guess scores, where the logs do not say: 25 for four choices, 0 for written "
+    "answers.",
+)  # fmt: skip
 @click.option(
     "--alpha", type=click.FloatRange(min=0, max=0.5, min_open=True, max_open=True), default=0.05,
     show_default=True, help="Error rate of each family of tests.",
@@ -49,12 +55,21 @@ KINDS = ("table", "md", "csv", "json", "html", "latex")
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the report too."
 )
+@click.option(
+    "--history", type=click.Path(path_type=Path, dir_okay=False),
+    help="File that remembers releases: VARIANT is one, BASELINE the one before it.",
+)  # fmt: skip
+@click.option(
+    "--run-length", type=click.FloatRange(min=5, max=10_000), default=100, show_default=True,
+    help="With --history: releases until a false alarm, on average.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def compare(
     baseline: str,
     variants: tuple[str, ...],
     *,
-    margin: float | None,
+    margins: tuple[str, ...],
+    chance: float | None,
     alpha: float,
     aa: str | None,
     map_file: Path | None,
@@ -65,6 +80,8 @@ def compare(
     kind: str,
     output: Path | None,
     page: Path | None,
+    history: Path | None,
+    run_length: float,
     seed: int,
 ) -> int:
     """Compare results of lm-eval, lighteval, Inspect, EvalScope, llama-perplexity, tables, runs.
@@ -77,12 +94,13 @@ def compare(
     babelbits compare out/fp16 out/w4
     babelbits compare fp16=out/a w4=out/b nf4=out/c --margin 1 --format md
     babelbits compare out/fp16 out/w4 --html report.html
+    babelbits compare v1=out/v1 v2=out/v2 --history releases.jsonl
     """  # noqa: D301  click wants the control character
     from babelbits.report.exports import FORMATS
     from babelbits.report.foreign import load_foreign, parse_source
 
-    wishes = _wishes(margin, alpha, map_file, group_words, metric, seed,
-                     matched_only=matched_only, strict=strict)  # fmt: skip
+    wishes = _wishes(margins, alpha, map_file, group_words, metric, seed,
+                     chance=chance, matched_only=matched_only, strict=strict)  # fmt: skip
     found = load_foreign(
         parse_source(baseline),
         [parse_source(one) for one in variants],
@@ -97,18 +115,21 @@ def compare(
     else:
         text = _plain_table(found) if kind == "table" else FORMATS[kind](found)
         _put(text, output)
+    if history is not None:
+        remember(found, history, previous=parse_source(baseline).name, length=run_length)
     gaps = any(one.severity == "error" for one in found.analysis.problems)
     return int(ExitCode.INCOMPLETE if gaps else ExitCode.DONE)
 
 
 def _wishes(
-    margin: float | None,
+    margin_words: Sequence[str],
     alpha: float,
     map_file: Path | None,
     group_words: Sequence[str],
     metric: str | None,
     seed: int,
     *,
+    chance: float | None,
     matched_only: bool,
     strict: bool,
 ) -> "Wishes":
@@ -116,11 +137,11 @@ def _wishes(
     from babelbits.report.foreign import Wishes
     from babelbits.study.spec import AnalysisSpec
 
-    margins = dict(AnalysisSpec().margins)
-    if margin is not None:
-        margins["fraction"] = margin / 100
+    named = dict(map(_margin, margin_words))
     return Wishes(
-        margins=margins,
+        margins={**AnalysisSpec().margins, **named},
+        named_margins=tuple(named),
+        chance=None if chance is None else chance / 100,
         alpha=alpha,
         groups=dict(map(_group, group_words)),
         mapped={} if map_file is None else read_map(map_file),
@@ -129,6 +150,21 @@ def _wishes(
         metric=metric,
         seed=seed,
     )
+
+
+def _margin(word: str) -> tuple[str, float]:
+    """'2' as 0.02 for fractions, 'score=1.5' as it is."""
+    name, equals, text = word.rpartition("=")
+    name = name if equals else "fraction"
+    try:
+        size = float(text)
+    except ValueError:
+        size = 0.0
+    if not 0 < size < float("inf"):
+        raise click.UsageError(f"--margin {word!r}: expected POINTS or NAME=SIZE, above 0")
+    if name == "fraction" and size >= 100:
+        raise click.UsageError(f"--margin {word!r}: no score loses 100 points; 2 points are 2")
+    return name, size / 100 if name == "fraction" else size
 
 
 def _group(word: str) -> tuple[str, tuple[str, ...]]:
@@ -211,7 +247,7 @@ def print_table(found: "ReportInput") -> None:
     if rows:
         plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
         data("")
-        for sentence in _sentences(found):
+        for sentence in (*_sentences(found), *bounds(found)):
             data(sentence)
     logs = found.foreign.logs if found.foreign else ()
     if logs:

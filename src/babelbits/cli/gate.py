@@ -43,6 +43,10 @@ NAMED = 3
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
 @click.option("--variant", "-v", required=True, help="Variant label, e.g. 'w4-g@en'.")
 @click.option("--baseline", help="The unquantized model's results, if SOURCE is another tool's.")
+@click.option(
+    "--chance", type=click.FloatRange(min=0, max=100, max_open=True), metavar="POINTS",
+    help="With --baseline: what a guess scores, where the logs do not say.",
+)  # fmt: skip
 @scope_options
 @click.option(
     "--fail-on",
@@ -66,6 +70,7 @@ def gate(
     *,
     variant: str,
     baseline: str | None,
+    chance: float | None,
     smoke: bool,
     stop: bool,
     as_json: bool,
@@ -94,7 +99,8 @@ def gate(
     if baseline is None:
         loaded = load(source, smoke=smoke, early=stop)
     else:
-        loaded = load_pair(baseline, str(source), label=variant)
+        share = None if chance is None else chance / 100
+        loaded = load_pair(baseline, str(source), label=variant, chance=share)
     found = findings(loaded)
     check_variant(found, variant)
     question = asked(found, **scope)

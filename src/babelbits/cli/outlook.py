@@ -14,6 +14,7 @@ from babelbits.compare.foresight import (
     GroupLimit,
     Spread,
     assumed,
+    correlation_between,
     group_limits,
     measured,
     pooled_range,
@@ -68,6 +69,11 @@ def outlook(
     study = None if file is None else load(file)
     level = alpha or (study.analysis.alpha if study else pilot.study.alpha if pilot else 0.05)
     planned = _planned(study, suites, languages, pilot)
+    if margin and planned and not any(one.unit == "fraction" for one in planned):
+        raise StudyError(
+            f"--margin {margin:g} is in points, and nothing planned is measured in points",
+            hint="the study's margins are by unit: [analysis] margins",
+        )
     planned = [
         replace(
             one,
@@ -80,11 +86,17 @@ def outlook(
         found = _plain(items, churns, margin=margin, alpha=level)
         return Outlook(alpha=level, lines=found, pooled=(), groups=())
     if pilot is None:
-        lines = [line for one in planned for line in _assumed(one, churns, alpha=level)]
+        lines = [
+            line
+            for one in planned
+            for line in _assumed(one, churns, alpha=level, questions=len(planned))
+        ]
         pooled = [line for suite in _by_suite(planned) for line in _pooled(suite, churns, level)]
     else:
         effects = _primary(pilot)
-        lines = list(_measured(planned, effects, cautious=cautious, alpha=level))
+        lines = list(
+            _measured(planned, effects, cautious=cautious, alpha=level, questions=len(planned))
+        )
         pooled = list(_pooled_measured(planned, effects, alpha=level))
         if not lines:
             raise StudyError(
@@ -181,10 +193,13 @@ def _plain(
     )  # fmt: skip
 
 
-def _assumed(one: PlannedTask, churns: Sequence[float], *, alpha: float) -> Iterator[Line]:
+def _assumed(
+    one: PlannedTask, churns: Sequence[float], *, alpha: float, questions: int
+) -> Iterator[Line]:
     """A line a churn; scores that are not right or wrong have none to assume."""
     for churn in churns if one.binary else (None,):
-        yield _line(one, None if churn is None else assumed(churn), alpha=alpha)
+        spread = None if churn is None else assumed(churn)
+        yield _line(one, spread, alpha=alpha, questions=questions)
 
 
 def _line(
@@ -192,12 +207,17 @@ def _line(
     spread: Spread | None,
     *,
     alpha: float,
+    questions: int,
+    correlation: float = 0.0,
     variant: str | None = None,
     why_unknown: str = "unknown: needs a --pilot",
 ) -> Line:
     found = None
     if spread is not None:
-        found = prospect(one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha)
+        found = prospect(
+            one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha,
+            questions=questions, correlation=correlation,
+        )  # fmt: skip
     return Line(
         suite=one.suite, language=one.language, unit=one.unit, n_items=one.n_items,
         margin=one.margin, prospect=found, variant=variant,
@@ -206,9 +226,15 @@ def _line(
 
 
 def _measured(
-    planned: Sequence[PlannedTask], effects: Sequence[Effect], *, cautious: bool, alpha: float
+    planned: Sequence[PlannedTask],
+    effects: Sequence[Effect],
+    *,
+    cautious: bool,
+    alpha: float,
+    questions: int,
 ) -> Iterator[Line]:
     """A line for each of the pilot's comparisons that is planned again."""
+    suites = {one.suite for one in planned}
     tasks = {(one.suite, one.language): one for one in planned}
     for effect in effects:
         one = tasks.get((effect.task, effect.language or ""))
@@ -221,7 +247,20 @@ def _measured(
             )
             if cautious and spread is not None and spread.interval is not None:
                 spread = replace(spread, variance=spread.interval.high)
-            yield _line(one, spread, alpha=alpha, variant=effect.variant, why_unknown=why)
+            together = 0.0
+            if len(suites) == 1:
+                together = _correlation(effects, effect.variant, effect.task)
+            yield _line(
+                one, spread, alpha=alpha, variant=effect.variant, why_unknown=why,
+                questions=questions, correlation=together,
+            )  # fmt: skip
+
+
+def _correlation(effects: Sequence[Effect], variant: str, suite: str) -> float:
+    """Between the estimates of a suite's languages, from the pilot's own paired data."""
+    ours = [one for one in effects if (one.variant, one.task) == (variant, suite)]
+    pooled = next((one for one in ours if one.scope == "all"), None)
+    return correlation_between([one for one in ours if one.scope == "language"], pooled)
 
 
 def _by_suite(planned: Sequence[PlannedTask]) -> list[list[PlannedTask]]:

@@ -7,6 +7,7 @@ import click
 
 from babelbits.cli.console import data, data_json, say
 from babelbits.errors import StoreError
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.cli.prospects import Outlook
@@ -114,7 +115,15 @@ def _talk(found: "Outlook", *, measured: bool) -> None:
         f"power 80 %, two-sided alpha {found.alpha:.3g}; items are for a variant that loses nothing"
     )
     if any(one.prospect and one.n_items and one.prospect.sees is None for one in found.lines):
-        say("sees nothing: even if every change were a loss, 80 % power is out of reach")
+        say("sees nothing: even the loss of every item would not be called worse")
+    joint = [one.prospect for one in found.lines if one.prospect and one.prospect.questions > 1]
+    if joint:
+        asked = plural(joint[0].questions, "question")
+        say(
+            f"in all at once: so many items in each of the {asked} show all of them "
+            "with 80 %; the questions are taken as independent unless a pilot of one task tells "
+            "how they move together"
+        )
     if not measured:
         say("churn is assumed: a smoke run measures it (`babelbits run --limit 50`, then --pilot)")
     if any(one.best != one.worst for one in found.pooled):

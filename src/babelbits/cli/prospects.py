@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "variant", "task", "languages", "items", "churn", "sees a loss of", "after Holm", "margin",
-    "to show ± margin", "to show not worse", "enough?",
+    "to show ± margin", "to show not worse", "not worse in all at once", "enough?",
 )  # fmt: skip
 POOLED_COLUMNS = ("variant", "task", "languages", "churn", "sees a loss of the mean of")
 GROUP_COLUMNS = ("task", "group", "languages", "smallest p", "after Holm", "can it?")
@@ -84,6 +84,13 @@ def line_row(line: Line) -> "Row":
         "smallest_loss_after_holm": None if found is None else found.sees_in_family,
         **_need_row("equivalent", None if found is None else found.equivalent, line.n_items),
         **_need_row("not_worse", None if found is None else found.not_worse, line.n_items),
+        "questions": None if found is None else found.questions,
+        **_need_row(
+            "equivalent_in_all", None if found is None else found.equivalent_in_all, line.n_items
+        ),
+        **_need_row(
+            "not_worse_in_all", None if found is None else found.not_worse_in_all, line.n_items
+        ),
     }
 
 
@@ -177,7 +184,7 @@ def _texts(group: Sequence[Line]) -> tuple[str, ...]:
     )
     found = line.prospect
     if found is None:
-        return (*about, "", line.why_unknown, "", "", "", "", "")
+        return (*about, "", line.why_unknown, "", "", "", "", "", "")
     return (
         *about,
         _churn(found),
@@ -186,6 +193,7 @@ def _texts(group: Sequence[Line]) -> tuple[str, ...]:
         shown.NOTHING if line.margin is None else shown.size(line.margin, line.unit),
         _need(found.equivalent, line),
         _need(found.not_worse, line),
+        "" if found.not_worse_in_all is None else _need(found.not_worse_in_all, line),
         _can_it(found),
     )
 
@@ -277,8 +285,8 @@ def _group_texts(suites: str, one: GroupLimit, *, alpha: float) -> tuple[str, ..
         suites,
         one.group,
         f"{len(one.inside)} against {len(one.outside)}",
-        f"{one.smallest_p:.2g}",
-        f"{after:.2g} ({one.tests})",
+        "no limit" if one.smallest_p == 0 else f"{one.smallest_p:.2g}",
+        "no limit" if after == 0 else f"{after:.2g} ({one.tests})",
         can,
     )
 

@@ -179,7 +179,10 @@ def reasons(one: "Candidate", asked: "Asked", *, alpha: float) -> list[str]:
         found.append("its size is unknown: no manifest")
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
     found += [f"fail: {place(answer)} {evidence(answer)}" for answer in worse]
-    answers, open_ways = one.gate.answers, ways(one.gate, asked, alpha=alpha)
+    answers, open_ways = (
+        one.gate.answers,
+        ways(one.gate, asked, alpha=alpha, correlation=one.correlation),
+    )
     order = sorted(
         open_ways, key=lambda index: (answers[index].outcome != "loss", -_delta_size(one, index))
     )
@@ -245,8 +248,10 @@ def _object(one: "Candidate", asked: "Asked", *, alpha: float) -> dict[str, Any]
     from babelbits.compare.recommend import ways
 
     judged = gate_object(one.gate)
-    for index, found in ways(one.gate, asked, alpha=alpha).items():
+    for index, found in ways(one.gate, asked, alpha=alpha, correlation=one.correlation).items():
         judged["answers"][index]["items_to_show"] = None if found is None else found.to_show.items
+        together = None if found is None else found.to_show_all
+        judged["answers"][index]["items_to_show_all"] = together and together.items
         judged["answers"][index]["items_to_fail"] = None if found is None else found.to_fail
         judged["answers"][index]["to_decide"] = way_words(found, one.gate.answers[index])
     return {

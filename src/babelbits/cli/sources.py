@@ -49,7 +49,9 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportIn
     return found
 
 
-def load_pair(baseline: str, variant: str, *, label: str) -> "ReportInput":
+def load_pair(
+    baseline: str, variant: str, *, label: str, chance: float | None = None
+) -> "ReportInput":
     """Results of another tool: the unquantized model's and a variant's, as `compare` reads them.
 
     Parameters
@@ -58,13 +60,15 @@ def load_pair(baseline: str, variant: str, *, label: str) -> "ReportInput":
         Paths, with or without a label.
     label : str
         What to call the variant.
+    chance : float, optional
+        What a guess scores, as a fraction, where the logs do not say.
     """
     from dataclasses import replace
 
     from babelbits.report.foreign import Wishes, load_foreign, parse_source
 
     ours, theirs = parse_source(baseline), replace(parse_source(variant), label=label)
-    return load_foreign(ours, [theirs], aa=None, wishes=Wishes())
+    return load_foreign(ours, [theirs], aa=None, wishes=Wishes(chance=chance))
 
 
 def findings(found: "ReportInput") -> "Findings":

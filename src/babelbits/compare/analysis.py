@@ -7,6 +7,7 @@ keep the order in which they come.
 from collections.abc import Mapping, Sequence
 
 from babelbits.compare import checks
+from babelbits.compare.beside import beside, variant_ranks
 from babelbits.compare.calibrations import calibration_contrasts
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.claims import claims
@@ -22,6 +23,7 @@ from babelbits.compare.references import reference_contrasts
 from babelbits.compare.results import Analysis
 from babelbits.compare.samples import Part, Sample, part, samples
 from babelbits.compare.settings import AnalysisSettings
+from babelbits.compare.variation import variation
 from babelbits.records import Effect
 
 
@@ -54,14 +56,24 @@ def analyse(
     effects = confirm(
         adjust(drafts, settings), desk.asked(planned), primary=desk.primary, settings=settings
     )
+    calibrated = calibration_contrasts(theirs, settings)
     return Analysis(
         effects=effects,
         aa=aa,
-        contrasts=contrasts(effects, primary=desk.primary, settings=settings),
+        contrasts=contrasts(effects, theirs, primary=desk.primary, settings=settings),
         families=families(effects, settings),
         references=reference_contrasts(theirs, settings),
-        calibrations=calibration_contrasts(theirs, settings),
+        calibrations=calibrated,
         claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
+        beside=beside(
+            effects,
+            theirs,
+            primary=desk.primary,
+            languages=_languages(desk),
+            settings=settings,
+        ),
+        variation=variation(theirs, ours, calibrated),
+        variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
         problems=(
             *desk.problems,
             *desk.gaps(),
@@ -70,6 +82,13 @@ def analyse(
         ),
         smoke=any(cell.meta.smoke for cell in cells),
     )
+
+
+def _languages(desk: Desk) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for task in desk.tasks:
+        found.setdefault(task.suite, []).append(task.language)
+    return found
 
 
 def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettings) -> list[Sample]:

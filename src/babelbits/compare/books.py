@@ -1,17 +1,19 @@
 """A run's tasks as cells, benchmark by language, with every item under a name two runs share.
 
 Tasks that differ in a subject alone (`global_mmlu_de_law`, `global_mmlu_de_physics`) become one
-cell. An item's key is its part and its content; a question that a benchmark holds twice gets a
-number, in the tool's own order, so that repetitions pair in order.
+cell, and where there are many of them the subject is what its questions share. An item's key is its
+part and its content; a question that a benchmark holds twice gets a number, in the tool's own
+order, so that repetitions pair in order.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babelbits.compare.readers.naming import Place
 from babelbits.compare.readers.record import ForeignItem, ForeignTask
 from babelbits.errors import UnpairedItemsError
+from babelbits.tasks.clusters import FEWEST_SUBJECTS
 
 CellKey = tuple[str, str]
 """Suite and language."""
@@ -24,9 +26,10 @@ class Book:
     suite: str
     language: str
     tasks: tuple[ForeignTask, ...]
-    """In the order of their parts; one where the benchmark has no subjects."""
-    items: Mapping[str, ForeignItem]
-    """By key, in order."""
+    """In the order of their parts, without their items; one where there are no subjects."""
+    items: dict[str, ForeignItem]
+    """By key, in order. Whoever makes rows of them takes them out: a million take a while and a
+    gigabyte, and are not held twice."""
     repeated: int
     """Items whose question came before in the same part."""
 
@@ -97,6 +100,13 @@ def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
             count = seen[item.content]
             repeated += count > 1
             name = f"{part}/{item.content}" if part else item.content
+            if item.cluster_id is None and len(parts) >= FEWEST_SUBJECTS:
+                item = replace(item, cluster_id=part)
             items[f"{name}#{count}" if count > 1 else name] = item
-    tasks: Sequence[ForeignTask] = [task for _, task in sorted(parts.items())]
+    tasks: Sequence[ForeignTask] = [without_items(task) for _, task in sorted(parts.items())]
     return Book(suite=key[0], language=key[1], tasks=tuple(tasks), items=items, repeated=repeated)
+
+
+def without_items(task: ForeignTask) -> ForeignTask:
+    """What is said of a task as a whole."""
+    return replace(task, items=())

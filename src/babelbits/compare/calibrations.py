@@ -15,11 +15,14 @@ from babelbits.compare.samples import Sample
 from babelbits.compare.settings import AnalysisSettings, Calibration
 from babelbits.compare.signature import signature
 from babelbits.records import Manifest
-from babelbits.stats.draws import draw_contrast
+from babelbits.stats.draws import FEWEST_DRAWS, draw_contrast
 from babelbits.stats.multiplicity import holm
 from babelbits.words import plural
 
-ONE_DRAW = "one draw of text a language: says something about these texts, not about the languages"
+FEW_DRAWS = (
+    f"fewer than {FEWEST_DRAWS} draws of text a language: says something about these texts, not "
+    "about the languages"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ def _contrasts(
             continue
         others = [one for name, one in tables.items() if name not in (code, reference)]
         found = draw_contrast(table, tables[reference], others=others, level=1 - settings.alpha)
+        few = min(found.draws_first, found.draws_second) < FEWEST_DRAWS
         lost = first.scores.n_clusters - shared.size
         yield CalibrationContrast(
             recipe=place.recipe,
@@ -109,7 +113,7 @@ def _contrasts(
             p_adjusted=None,
             family=None,
             notes=(
-                *((ONE_DRAW,) if found.draw_sd is None else ()),
+                *((FEW_DRAWS,) if few else ()),
                 *(
                     (f"{plural(lost, 'item')} without a score in some variant left out",)
                     if lost > 0
@@ -142,15 +146,23 @@ def _table(draws: Sequence[Sample], shared: np.ndarray) -> np.ndarray:
 
 
 def _adjusted(found: Sequence[CalibrationContrast]) -> list[CalibrationContrast]:
-    """Holm over the single languages of one recipe, suite and pair of calibrations."""
-    families: dict[str, list[int]] = defaultdict(list)
+    """Holm over everything that is said of one recipe on one suite, in two halves.
+
+    Half of alpha for the contrasts over all languages, half for those in single languages, so that
+    the few general claims do not pay for the many; each p-value is doubled for it.
+    """
+    families: dict[tuple[str, str, bool], list[int]] = defaultdict(list)
     for index, one in enumerate(found):
-        if one.language is not None and one.p_value is not None:
-            pair = f"{one.calibration} against {one.reference}"
-            families[f"{one.recipe} · {one.suite} · {pair}"].append(index)
+        if one.p_value is not None:
+            families[one.recipe, one.suite, one.language is None].append(index)
     changed = list(found)
-    for name, indices in families.items():
+    for (recipe, suite, general), indices in families.items():
+        shared = (recipe, suite, not general) in families
         adjusted = holm([found[index].p_value or 0.0 for index in indices])
         for index, p in zip(indices, adjusted, strict=True):
-            changed[index] = replace(found[index], p_adjusted=p, family=name)
+            changed[index] = replace(
+                found[index],
+                p_adjusted=min(1.0, 2 * p if shared else p),
+                family=f"{recipe} · {suite} · calibrations",
+            )
     return changed

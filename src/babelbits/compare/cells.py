@@ -1,6 +1,6 @@
 """Finished cells, as they come in. Loads neither numpy nor scipy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babelbits.records import CellMeta, ItemRow
 
@@ -14,6 +14,29 @@ class CellResult:
 
     meta: CellMeta
     rows: tuple[ItemRow, ...]
+
+
+_WITHOUT_BYTES = "text 1"
+"""Scorer of texts that kept bits per byte of each document, and not how long it was."""
+
+
+def under_its_own_name(cell: CellResult) -> CellResult:
+    """The cell; where the bytes of documents were not kept, what it has is the *mean* over them.
+
+    Cells of former versions call it `bits_per_byte`, which is the total of bits over bytes.
+    """
+    task = cell.meta.task
+    if not task.scorer_version.startswith(_WITHOUT_BYTES):
+        return cell
+    old, new = "bits_per_byte", "mean_bits_per_byte"
+    metrics = tuple(replace(one, name=new) if one.name == old else one for one in task.metrics)
+    primary = new if task.primary == old else task.primary
+    rows = tuple(
+        replace(row, scores={new if k == old else k: value for k, value in row.scores.items()})
+        for row in cell.rows
+    )
+    meta = replace(cell.meta, task=replace(task, metrics=metrics, primary=primary))
+    return CellResult(meta=meta, rows=rows)
 
 
 def place(cell: CellResult) -> str:

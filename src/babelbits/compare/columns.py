@@ -15,6 +15,9 @@ from babelbits.records import CellMeta, ItemRow, StopPlan, TaskInfo
 from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
 from babelbits.words import agreeing, plural
 
+_CLUSTER = "\x00"
+"""Before the names of clusters, so that none is taken for a source of the same name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Columns:
@@ -23,7 +26,9 @@ class Columns:
     info: TaskInfo
     item_ids: tuple[str, ...]
     sources: IntArray
-    """Equal numbers share a source item."""
+    """Equal numbers are translations of one question."""
+    clusters: IntArray
+    """Equal numbers share a passage, document or template; -1 for an item that shares none."""
     scores: Mapping[str, FloatArray]
     """By metric; NaN where an item failed or has no score."""
     truncated: BoolArray
@@ -42,7 +47,8 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
     Parameters
     ----------
     sources : dict
-        Source ids to numbers; new ones are added, so that cells which share it share numbers.
+        Names of sources and clusters to numbers; new ones are added, so that cells which share it
+        share numbers.
 
     Raises
     ------
@@ -60,10 +66,17 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
         )
     info = cell.meta.task
     numbers = [sources.setdefault(row.source_id, len(sources)) for row in rows]
+    shared = [
+        -1
+        if row.cluster_id is None
+        else sources.setdefault(_CLUSTER + row.cluster_id, len(sources))
+        for row in rows
+    ]
     return Columns(
         info=info,
         item_ids=item_ids,
         sources=np.array(numbers, np.intp),
+        clusters=np.array(shared, np.intp),
         scores={metric.name: _scores(rows, metric.name) for metric in info.metrics},
         truncated=np.array([row.truncated_tokens > 0 for row in rows], bool),
         refused=np.array([_refused(row) for row in rows], bool),
@@ -146,6 +159,7 @@ def _reordered(cell: Columns, order: IntArray) -> Columns:
         cell,
         item_ids=tuple(cell.item_ids[number] for number in order),
         sources=cell.sources[order],
+        clusters=cell.clusters[order],
         scores={name: values[order] for name, values in cell.scores.items()},
         truncated=cell.truncated[order],
         refused=cell.refused[order],

@@ -5,7 +5,10 @@ the values' mean is the corpus score to the last digit, and their spread is its 
 Groups of languages, contrasts and relative changes then work as for any other metric. One language
 is tested as sacrebleu does it, by swapping and drawing segments and scoring sums.
 
-Sign: scores keep the metric's direction; both known corpus metrics are better when higher.
+A ratio of totals (bits over bytes) is linearised by the delta method instead and tested like a mean
+in which every item counts by its size: swapping an item's arms leaves its size as it is.
+
+Sign: scores keep the metric's direction; BLEU and chrF are better when higher.
 Scale: fractions in [0, 1] for a corpus; a linearised value may lie outside.
 """
 
@@ -54,6 +57,32 @@ def linearised(statistics: FloatArray, score: CorpusScore) -> FloatArray:
     return np.asarray(whole + (len(statistics) - 1) * (without.mean() - without))
 
 
+def ratio_values(statistics: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Linearised values of a ratio of totals, and the items' sizes.
+
+    With sizes b of mean B and a ratio R of totals, an item with ratio r has ``R + b (r - R) / B``:
+    the values' mean is R, their spread that of the ratio estimator.
+
+    Parameters
+    ----------
+    statistics : shape (n_items, 2)
+        Numerator and size; sizes are positive.
+
+    Returns
+    -------
+    values, sizes : shape (n_items,)
+        The sizes have mean 1.
+
+    References
+    ----------
+    Cochran (1977), Sampling Techniques, section 6.3.
+    """
+    sizes = statistics[:, 1] / statistics[:, 1].mean()
+    ratios = statistics[:, 0] / statistics[:, 1]
+    total = float(statistics[:, 0].sum() / statistics[:, 1].sum())
+    return np.asarray(total + sizes * (ratios - total)), np.asarray(sizes)
+
+
 def changed(baseline: FloatArray, variant: FloatArray) -> FloatArray:
     """1 for segments whose statistics differ, else 0."""
     return np.asarray(np.any(baseline != variant, axis=1), float)
@@ -82,11 +111,7 @@ def corpus_test(
     first, second = _summed(baseline, units), _summed(variant, units)
     score = corpus_score(metric)
     test = approximate_randomisation(
-        first,
-        second,
-        score,
-        rng=np.random.default_rng([seed, len(first), 2]),
-        resamples=resamples,
+        first, second, score, rng=np.random.default_rng([seed, len(first), 2]), resamples=resamples
     )
     wide, narrow = (
         corpus_interval(

@@ -195,6 +195,9 @@ def _judge(
             floor_languages=[str(one.language) for one in members if one.at_floor],
             lost_share=_lost_share(members),
             has_range=effect.kind != "real",
+            withheld=effect.withheld,
+            fewest_units=effect.fewest_units if margin == effect.margin else None,
+            units=effect.n_source_items,
         )
     )
     if decision.verdict == "equivalent":

@@ -133,7 +133,7 @@ class Watch:
 
 
 def _source(row: ItemRow) -> str:
-    return row.source_id
+    return row.unit
 
 
 def ordered_units(

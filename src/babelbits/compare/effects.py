@@ -16,6 +16,7 @@ from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
 from babelbits.compare.verdicts import Decision, Evidence, decide
 from babelbits.records import Effect, Interval, Metric
+from babelbits.stats.bounded import fewest_units
 from babelbits.stats.churn import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
@@ -100,6 +101,7 @@ def draft(
         churn=share,
         aa_churn=None,
         minimal_detectable_effect=inference.minimal_effect,
+        minimal_detectable_confirmed=inference.confirmed_effect,
         relative_change=change.ratio_of_means,
         relative_interval=change.interval,
         mean_relative_change=change.mean_of_ratios,
@@ -112,6 +114,7 @@ def draft(
         n_cut_variant=sum(one.n_cut_variant for one in parts),
         n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
     )
+    effect = _with_caution(effect, sample, settings)
     again = noise.get(key(effect))
     effect = replace(
         effect,
@@ -120,6 +123,29 @@ def draft(
         notes=_notes(sample, effect),
     )
     return Draft(effect=effect, sample=sample)
+
+
+def _with_caution(effect: Effect, sample: Sample, settings: AnalysisSettings) -> Effect:
+    """What an equivalence rests on: the cap on the loss of one item, and a known chance level."""
+    unknown = [one.language for one in sample.parts if one.chance_unknown]
+    why = None
+    if unknown:
+        where = "" if sample.scope == "language" else f" in {', '.join(unknown)}"
+        why = f"what a guess scores is not known{where}: --chance says it"
+    if sample.is_paired_table or sample.stops:
+        return replace(effect, withheld=why)
+    cap, scores = settings.loss_cap(sample.metric), sample.scores
+    if cap is None:
+        missing = f"no cap on the loss of one item is declared for {effect.unit}"
+        return replace(effect, withheld=why or missing)
+    worst = max(0.0, -min(float(one.item_differences.min()) for one in sample.parts))
+    if worst > cap:
+        lost = shown.size(worst, effect.unit)
+        why = why or f"one item lost {lost}, more than the cap of {shown.size(cap, effect.unit)}"
+    fewest = None
+    if effect.margin is not None:
+        fewest = fewest_units(effect.margin, cap=cap * scores.limit, alpha=settings.alpha)
+    return replace(effect, loss_cap=cap, largest_loss=worst, fewest_units=fewest, withheld=why)
 
 
 def _possible(found: Interval | None, metric: Metric) -> Interval | None:
@@ -157,6 +183,9 @@ def conclude(
             floor_languages=[one.language for one in parts if one.at_floor],
             lost_share=float(np.mean([one.lost_share for one in parts])),
             has_range=effect.kind != "real",
+            withheld=effect.withheld,
+            fewest_units=effect.fewest_units,
+            units=effect.n_source_items,
             may_stop=effect.n_planned is not None,
         )
     )
@@ -234,6 +263,11 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
             "the verdict is known; "
             "the interval is a confidence sequence"
         )
+    if sample.unit_name == "clusters":
+        found.append(
+            f"{plural(sample.scores.n_clusters, 'unit')}, not {sample.n_items:,}: items of one "
+            "passage, document, template or subject count as one"
+        )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
         found.append(
@@ -242,6 +276,11 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
     floor = [one.language for one in sample.parts if one.at_floor]
     if floor and sample.scope != "language":
         found.append(f"at floor: {', '.join(floor)}")
+    if effect.fewest_units is not None and effect.loss_cap is not None and sample.kind == "real":
+        found.append(
+            f"one item is taken to lose at most {shown.size(effect.loss_cap, effect.unit)}: below "
+            f"{plural(effect.fewest_units, 'unit')} the margin cannot be shown"
+        )
     if signs_conflict([effect.delta, effect.mean_relative_change]):
         found.append("points and mean relative change disagree on the direction")
     if sample.kind != sample.metric.kind:

@@ -27,6 +27,53 @@ def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: Analysi
     return (score if found is None else found.low) <= metric.chance
 
 
+FREE_ANSWERS = (
+    "exact_match",
+    "em",
+    "f1",
+    "bleu",
+    "chrf",
+    "chrf++",
+    "ter",
+    "rouge",
+    "comet",
+    "pass",
+)
+"""Names, or beginnings of names, of metrics of written answers: nothing is gained by guessing."""
+MOST_CHANCE = 0.5
+"""Guessing between two answers; no choice gives a guess more."""
+
+
+def chance_unknown(
+    scores: FloatArray,
+    metric: Metric,
+    *,
+    info: TaskInfo,
+    kind: MetricKind,
+    n_units: int,
+    settings: AnalysisSettings,
+) -> bool:
+    """Whether the baseline could be guessing, for all that is known.
+
+    So where nobody says what a guess scores, the answers may be choices, and the score's Wilson
+    interval (level 1 - alpha) reaches one half, which is the most that guessing can score.
+    Generated text, and metrics that are known to be of written answers, have the declared floor.
+
+    Parameters
+    ----------
+    scores : shape (n_items,)
+        The baseline's, in the metric's own direction.
+    """
+    told = metric.chance is not None or info.output_type in ("generation", "text")
+    written = metric.name.partition("[")[0].lower().startswith(FREE_ANSWERS)
+    if told or written or kind == "real" or metric.unit != "fraction":
+        return False
+    if not metric.higher_is_better or metric.corpus is not None:
+        return False
+    found = wilson(float(np.mean(scores)) * n_units, n_units, level=1 - settings.alpha)
+    return found.low <= MOST_CHANCE
+
+
 def at_floor(
     scores: FloatArray,
     metric: Metric,
@@ -39,7 +86,7 @@ def at_floor(
     """Whether the baseline's score can be told from guessing.
 
     With a chance level: at floor when the Wilson interval (level 1 - alpha, `n_units` independent
-    units) reaches chance. Generated text without one: when the mean is below the declared floor.
+    units) reaches chance. Without one: when the mean is below the declared floor.
     Metrics without a range (bits per byte) have no floor.
 
     Parameters
@@ -54,4 +101,4 @@ def at_floor(
         found = wilson(mean * n_units, n_units, level=1 - settings.alpha)
         reaches_down, reaches_up = found.low <= metric.chance, found.high >= metric.chance
         return reaches_down if metric.higher_is_better else reaches_up
-    return info.output_type == "generation" and metric.higher_is_better and mean < settings.floor
+    return info.output_type != "text" and metric.higher_is_better and mean < settings.floor

@@ -94,9 +94,7 @@ def _with_sign(value: float, digits: int) -> str:
 def detectable(effect: Effect) -> str:
     """What the comparison could have seen: '≥ 3.9 points', or why nothing."""
     if effect.minimal_detectable_effect is None:
-        if effect.churn == 0:
-            return "unknown: no item changed"
-        return "nothing: too few items or changes"
+        return "nothing: too few items"
     return f"≥ {size(effect.minimal_detectable_effect, effect.unit)}"
 
 

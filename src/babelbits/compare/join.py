@@ -11,7 +11,7 @@ Sign: scores stay in the metric's own direction; `analyse` orients them.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from babelbits.compare.books import Book, CellKey, shelve
+from babelbits.compare.books import Book, CellKey, shelve, without_items
 from babelbits.compare.cells import BASELINE, CellResult
 from babelbits.compare.matching import (
     Difference,
@@ -90,10 +90,12 @@ def join(
     """
     others = {**({} if aa is None else {AA_LABEL: aa}), **variants}
     runs = _named_alike({BASELINE: baseline, **others})
-    baseline = runs[BASELINE]
     tasks = [task for run in runs.values() for task in run.tasks]
     places = place_tasks(tasks, {} if mapped is None else mapped)
     shelves = {label: shelve(run.tasks, places) for label, run in runs.items()}
+    # From here on the books alone hold items, and give them up as they become rows.
+    del baseline, variants, aa, others, tasks
+    runs = {label: light(run) for label, run in runs.items()}
     ours = shelves[BASELINE]
     pairs = [
         (label, ours[key], shelf[key])
@@ -127,6 +129,11 @@ def join(
         notes=tuple(_notes(runs, shelves, places, matches, found, cells)),
         absent=_absent(shelves),
     )
+
+
+def light(run: ForeignRun) -> ForeignRun:
+    """The run without its items, which take most of the memory."""
+    return replace(run, tasks=tuple(map(without_items, run.tasks)))
 
 
 def _named_alike(runs: Mapping[str, ForeignRun]) -> dict[str, ForeignRun]:
@@ -200,12 +207,15 @@ def _cells(
         key: _info(book, scales[key[0]], [s[key] for s in shelves.values() if key in s])
         for key, book in ours.items()
     }
-    return [
-        _cell(label, shelf[key], infos[key], shared[key], has_sources=infos[key].parallel)
-        for label, shelf in shelves.items()
-        for key in ours
-        if key in shelf
-    ]
+    found: list[CellResult] = []
+    first: dict[CellKey, tuple[ItemRow, ...]] = {}
+    for label, shelf in shelves.items():
+        for key in ours:
+            if key in shelf:
+                one = _cell(label, shelf[key], infos[key], shared[key], like=first.get(key))
+                first.setdefault(key, one.rows)
+                found.append(one)
+    return found
 
 
 def _check_metrics(
@@ -249,11 +259,20 @@ def _info(book: Book, scales: Mapping[str, Metric], runs: Sequence[Book]) -> Tas
 
 
 def _cell(
-    label: str, book: Book, info: TaskInfo, keys: Sequence[str], *, has_sources: bool
+    label: str,
+    book: Book,
+    info: TaskInfo,
+    keys: Sequence[str],
+    *,
+    like: Sequence[ItemRow] | None,
 ) -> CellResult:
+    """`like` are the baseline's rows of the same keys, whose names are not made anew."""
     is_aa = label == AA_LABEL
     variant = BASELINE if is_aa else label
-    rows = tuple(_row(book.items[key], key, info, variant, has_sources=has_sources) for key in keys)
+    rows = tuple(
+        _row(book.items.pop(key), key, info, variant, like=None if like is None else like[number])
+        for number, key in enumerate(keys)
+    )
     meta = CellMeta(
         cell_id=digest([label, info.name, keys]),
         identity={},
@@ -269,19 +288,22 @@ def _cell(
 
 
 def _row(
-    item: ForeignItem, key: str, info: TaskInfo, variant: str, *, has_sources: bool
+    item: ForeignItem, key: str, info: TaskInfo, variant: str, *, like: ItemRow | None
 ) -> ItemRow:
     lacks = item.scores.get(info.primary) is None
     message = f"no {info.primary} at {item.where}"
+    names = [metric.name for metric in info.metrics]
+    whole = len(item.scores) == len(names) and all(name in item.scores for name in names)
     return ItemRow(
-        item_id=digest([info.suite, info.language, key]),
-        source_id=str(item.source_id) if has_sources else digest([info.language, key]),
+        item_id=digest([info.suite, info.language, key]) if like is None else like.item_id,
+        source_id=_source(item, key, info, like),
+        cluster_id=item.cluster_id,
         task=info.name,
         language=info.language,
         variant=variant,
         target=item.target,
         output=item.output,
-        scores={metric.name: item.scores.get(metric.name) for metric in info.metrics},
+        scores=item.scores if whole else {name: item.scores.get(name) for name in names},
         choice_logprobs=item.choice_logprobs,
         prompt_hash=item.prompt_hash or "",
         prompt=item.prompt,
@@ -292,6 +314,12 @@ def _row(
         statistics=item.statistics,
         failure=Failure(kind="scoring_failed", message=message) if lacks else None,
     )
+
+
+def _source(item: ForeignItem, key: str, info: TaskInfo, like: ItemRow | None) -> str:
+    if info.parallel:
+        return str(item.source_id)
+    return digest([info.language, key]) if like is None else like.source_id
 
 
 # --- what a reader must know -----------------------------------------------------------------
@@ -373,8 +401,8 @@ def _suspiciously_equal(cells: Sequence[CellResult]) -> Iterator[str]:
         label = cell.meta.variant
         if label == BASELINE:
             continue
-        pairs = list(zip(ours[cell.meta.task.name], cell.rows, strict=True))
-        counts[label] = counts.get(label, 0) + len(pairs)
+        pairs = zip(ours[cell.meta.task.name], cell.rows, strict=True)
+        counts[label] = counts.get(label, 0) + len(cell.rows)
         same[label] = same.get(label, True) and all(
             _answer(a) == _answer(b) and any(_answer(a)[:2]) for a, b in pairs
         )

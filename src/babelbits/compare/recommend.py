@@ -16,8 +16,15 @@ from dataclasses import dataclass
 
 from babelbits.compare.asked import Asked
 from babelbits.compare.decision import Answer, Outcome
-from babelbits.compare.findings import Findings
-from babelbits.compare.foresight import Need, items_needed, items_to_see, measured, units
+from babelbits.compare.findings import Findings, primary_effects
+from babelbits.compare.foresight import (
+    Need,
+    correlation_between,
+    items_needed,
+    items_to_see,
+    measured,
+    units,
+)
 from babelbits.compare.gate import Gate, gate
 
 
@@ -34,9 +41,12 @@ class Way:
     """Items that would decide an undecided answer, at the churn that was seen."""
 
     to_show: Need
-    """To pass, if nothing is truly lost."""
+    """To pass, if nothing is truly lost: this question alone."""
     to_fail: int | None
-    """To be shown worse, if the loss is truly as seen; None where that is inside the margin."""
+    """To be shown worse, if the loss is truly as seen; None where that is inside the margin, or so
+    many items are there already."""
+    to_show_all: Need | None = None
+    """To pass together with all other questions; None where there is one question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,8 @@ class Candidate:
     """Not smaller than the baseline: no reason to take it."""
     reached: bool
     """Whether the walk came to it."""
+    correlation: float = 0.0
+    """Between the estimates of its questions; 0 where unknown, which promises least."""
 
     @property
     def variant(self) -> str:
@@ -122,6 +134,7 @@ def recommend(
             size=size,
             larger=_larger(size, baseline),
             reached=stopped is None,
+            correlation=_correlation(findings, asked, name),
         )
         found.append(one)
         if one.in_order and not one.passes and stopped is None:
@@ -175,32 +188,56 @@ def _by_distance(one: Candidate) -> tuple[int, int, int, tuple[bool, float, floa
     return (*counts, _by_bytes(one))
 
 
-def ways(found: Gate, asked: Asked, *, alpha: float) -> dict[int, Way | None]:
+def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
+    """Between the languages of the one suite that is asked about; 0 for several suites."""
+    suites = {question.suite for question in asked.questions}
+    if len(suites) > 1 or asked.pooled:
+        return 0.0
+    ours = [one for one in primary_effects(findings, variant) if one.task in suites]
+    pooled = next((one for one in ours if one.scope == "all"), None)
+    return correlation_between([one for one in ours if one.scope == "language"], pooled)
+
+
+def ways(
+    found: Gate, asked: Asked, *, alpha: float, correlation: float = 0.0
+) -> dict[int, Way | None]:
     """Position of an open answer to the items that would decide it; None: items would not."""
     return {
-        index: way(answer, asked, alpha=alpha)
+        index: way(answer, asked, alpha=alpha, correlation=correlation)
         for index, answer in enumerate(found.answers)
         if answer.outcome in ("undecided", "loss")
     }
 
 
-def way(answer: Answer, asked: Asked, *, alpha: float) -> Way | None:
+def way(answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0) -> Way | None:
     """Items that would decide an answer.
 
-    None where items are not what is lacking (no result, no margin, a baseline at its floor, enough
-    items already), or where too few changed to tell how many it takes.
+    None where items are not what is lacking (no result, no margin, a baseline at its floor, a
+    claim that is withheld, enough items already), or where too few changed to tell how many it
+    takes. No number at or below the items at hand is told: these did not show it.
+
+    Parameters
+    ----------
+    correlation : float
+        Between the questions' estimates; 0 promises least.
     """
     effect, margin = answer.effect, answer.margin
     spread = None if effect is None or effect.at_floor else measured(effect)
-    if effect is None or spread is None or margin is None:
+    if effect is None or spread is None or margin is None or effect.withheld is not None:
         return None
+    tests, here = len(asked.questions), units(effect)
     show = items_needed(asked.claim, spread, margin=margin, alpha=alpha)
-    if units(effect) >= show.items and not show.at_least:
+    everything = None
+    if tests > 1:
+        everything = items_needed(
+            asked.claim, spread, margin=margin, alpha=alpha, questions=tests,
+            correlation=correlation,
+        )  # fmt: skip
+    last = show if everything is None else everything
+    if here >= last.items:
         return None
-    tests = len(asked.questions)
-    fail = (
-        items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
-        if effect.delta <= -margin
-        else None
-    )
-    return Way(to_show=show, to_fail=fail)
+    fail = None
+    if effect.delta <= -margin:
+        fail = items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
+        fail = fail if fail > here else None
+    return Way(to_show=show, to_fail=fail, to_show_all=everything)

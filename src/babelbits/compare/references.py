@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from babelbits.compare.results import ReferenceContrast
-from babelbits.compare.samples import Part, Sample
+from babelbits.compare.samples import Part, Sample, units_of
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
 from babelbits.stats.double import double_difference
@@ -39,14 +39,13 @@ def reference_contrasts(
 
 
 def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> ReferenceContrast:
-    """Items pair by their source where the task is parallel."""
-    parallel = part.info.parallel and reference.info.parallel
-    apart = 0 if parallel else 1 + int(part.sources.max())
+    """Items pair by their source, or their cluster, where the task is parallel."""
+    ours, theirs = units_of([part, reference])
     found = double_difference(
         part.differences,
         reference.differences,
-        target_sources=part.sources,
-        reference_sources=reference.sources + apart,
+        target_sources=ours,
+        reference_sources=theirs,
         level=level,
     )
     delta, base = float(part.differences.mean()), float(reference.differences.mean())

@@ -12,7 +12,12 @@ from babelbits.compare.samples import Sample, clusters_of
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
 from babelbits.stats.bounded import t_interval
-from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_t_interval
+from babelbits.stats.cluster import (
+    ClusterScores,
+    cluster_scores,
+    cluster_share_interval,
+    cluster_t_interval,
+)
 from babelbits.stats.relative import (
     delta_baseline_correlation,
     mean_of_ratios,
@@ -80,6 +85,11 @@ def _baseline_interval(sample: Sample, level: float) -> Interval | None:
         return None
     [part] = sample.parts
     units = sample.scores.n_clusters
+    if units < sample.n_items:
+        scores = cluster_scores(part.baseline, clusters=sample.clusters)
+        if part.kind == "real":
+            return cluster_t_interval(scores, level=level)
+        return cluster_share_interval(scores, level=level)
     if part.kind == "real":
         return t_interval(part.baseline, level=level, df=units - 1)
     return wilson(float(np.mean(part.baseline)) * units, units, level=level)

@@ -73,14 +73,13 @@ class GroupContrast:
     mean_in: float
     mean_out: float
     difference: float
-    """mean_in - mean_out."""
+    """mean_in - mean_out; the means are those of the model, not of the rows shown."""
     interval: Interval | None
-    """Welch, languages as units; None below two languages a side."""
-    p_value: float
-    """Two-sided, label permutation."""
-    smallest_p: float
-    """No data on this many languages could give a smaller p."""
-    exact: bool
+    """Of the same model as `p_value`; None exactly where that is."""
+    p_value: float | None
+    """Two-sided; None below three languages, or where nothing changed."""
+    tau: float | None
+    """Standard deviation between languages of one side, beyond sampling error."""
     p_adjusted: float | None
     """Holm over the contrasts in points of a variant and suite; None on the other scales."""
     family: str | None
@@ -161,15 +160,79 @@ class CalibrationContrast:
     draws: int
     reference_draws: int
     draw_sd: float | None
-    """Of a delta between draws of one language; None with one draw each."""
+    """Of a delta between draws of one language, pooled; None with one draw each."""
     interval: Interval | None
     p_value: float | None
-    """Over items and draws; None with one draw a side: it would be about texts, not languages."""
+    """Over items and draws; None below three draws a side: it would be about texts."""
     p_adjusted: float | None
-    """Holm over the languages of a recipe, suite and pair of calibrations."""
+    """Holm over all calibrations of a recipe on a suite: half of alpha for contrasts over all
+    languages, half for single ones."""
     family: str | None
     notes: tuple[str, ...]
     recipe_of_computation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageBeside:
+    """A language among the others of its suite; nothing here feeds a verdict."""
+
+    language: str
+    delta: float
+    hardest: int | None
+    mildest: int | None
+    """Ranks that the data allow, all languages' together; 1 is hit hardest."""
+    pooled: float | None
+    """The delta drawn towards the mean of all languages, as far as it is uncertain."""
+    pooled_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteBeside:
+    """A variant's languages on one suite, beside their verdicts."""
+
+    variant: str
+    suite: str
+    metric: str
+    unit: str
+    bound: float | None
+    """Oriented: no language's true difference lies below it, at `bound_level`; at most 0."""
+    bound_level: float
+    bound_reason: str
+    """Why there is no bound; '' where there is one."""
+    mean: float | None
+    """Of the languages' true differences, by the model that the pooled estimates are from."""
+    tau: float | None
+    """Standard deviation of the true differences between languages."""
+    languages: tuple[LanguageBeside, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRank:
+    """A variant among the others of a suite, by the mean over all languages."""
+
+    suite: str
+    metric: str
+    unit: str
+    variant: str
+    delta: float
+    best: int
+    worst: int
+    """Ranks that the data allow, all variants' together; 1 is best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """How far the mean over all languages of a suite moves if one thing is done again."""
+
+    source: str
+    """What is done again."""
+    suite: str
+    unit: str
+    sd: float
+    """Standard deviation; the root mean square of `n` estimates."""
+    n: int
+    kind: str
+    """What was estimated from: 'variant', 'A/A run', 'calibration', 'panel of raters'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,3 +253,8 @@ class Analysis:
     calibrations: tuple[CalibrationContrast, ...] = ()
     """Every calibration language of a recipe against one of them."""
     claims: tuple[SuiteClaim, ...] = ()
+    beside: tuple[SuiteBeside, ...] = ()
+    """Bounds, ranks and pooled estimates of each variant's languages; they feed no verdict."""
+    variant_ranks: tuple[VariantRank, ...] = ()
+    variation: tuple[Variation, ...] = ()
+    """Items, seeds and draws of text as sources of luck."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from babelbits.compare.books import Book
+from babelbits.compare.known_chance import known_chance
+from babelbits.errors import UnpairedItemsError
 from babelbits.records import Metric, MetricKind
 from babelbits.tasks.lm_eval_metrics import reading
 from babelbits.tasks.suites import all_suites
@@ -44,6 +46,11 @@ def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
     -------
     dict
         Name to metric, without a chance level: that differs cell by cell, see `chance`.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If two runs disagree on which direction of a metric is better.
     """
     names = [m for m in books[0].metrics if all(m in book.metrics for book in books)]
     if chosen in names:
@@ -62,7 +69,16 @@ def _metric(name: str, books: Sequence[Book]) -> Metric:
         unit = "score" if kind == "real" else "fraction"
     if base == "log_likelihood":
         unit = "nats"
-    return Metric(name=name, kind=kind, unit=unit, higher_is_better=_direction(name, books))
+    totals = base == "bits_per_byte" and all(
+        name in item.statistics for book in books for item in book.items.values()
+    )
+    return Metric(
+        name=name,
+        kind=kind,
+        unit=unit,
+        higher_is_better=_direction(name, books),
+        corpus="ratio" if totals else None,
+    )
 
 
 def _base(name: str) -> str:
@@ -71,8 +87,19 @@ def _base(name: str) -> str:
 
 
 def _direction(name: str, books: Sequence[Book]) -> bool:
-    said = [t.higher_is_better[name] for b in books for t in b.tasks if name in t.higher_is_better]
-    return said[0] if said else _base(name).lower() not in _LOWER_IS_BETTER
+    said = {
+        t.higher_is_better[name]: next(iter(b.items.values())).where.rpartition(":")[0]
+        for b in books
+        for t in b.tasks
+        if name in t.higher_is_better
+    }
+    if len(said) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite}: higher is better in '{name}' by {said[True]}, lower by "
+            f"{said[False]}",
+            hint="higher_is_better must be the same in all files: one of them is wrong",
+        )
+    return next(iter(said), _base(name).lower() not in _LOWER_IS_BETTER)
 
 
 def _values(book: Book, name: str) -> Iterable[float]:
@@ -92,12 +119,21 @@ def _kind(values: Iterable[float]) -> MetricKind:
 
 
 def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
-    """Expected score of guessing: from the number of choices, else from the suites we know.
+    """Expected score of guessing: as the format says, by the choices, or by the suites we know.
 
     `books` are one cell's: the same questions in every run.
     """
     if metric.chance is not None:
         return metric.chance
+    told = {task.chances[name] for b in books for task in b.tasks if name in task.chances}
+    if len(told) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite} · {books[0].language}: the chance level of '{name}' is "
+            f"{' and '.join(f'{one:g}' for one in sorted(told))}",
+            hint="it must be the same in all files",
+        )
+    if told:
+        return told.pop()
     if metric.unit != "fraction" or _base(name) not in _GUESSABLE:
         return None
     counts = [item.n_choices for item in chain.from_iterable(b.items.values() for b in books[:1])]
@@ -105,4 +141,4 @@ def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
     if known and len(known) == len(counts):
         return sum(1 / count for count in known) / len(known)
     suite = all_suites().get(books[0].suite)
-    return None if suite is None else suite.chance
+    return known_chance(books[0].suite) if suite is None else suite.chance

@@ -11,6 +11,8 @@ In this order:
 
 Equivalence is withheld where it would rest on items that could not speak: languages at their floor
 within a group, or items that failed under the variant alone and could, all lost, leave the margin.
+Withheld it is, too, for what the effect itself says (`Evidence.withheld`): an item that lost more
+than the declared cap, a scale without one, a score that could be chance.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 
 from babelbits.records import Interval, Verdict
 from babelbits.stats.equivalence import inside_margin
+from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,12 @@ class Evidence:
     """Share of the items that failed under the variant alone."""
     has_range: bool = True
     """No difference exceeds 1, so that items without a score can be bounded."""
+    withheld: str | None = None
+    """Why equivalence is not said even where the interval lies inside the margin."""
+    fewest_units: int | None = None
+    """Below so many units no data show equivalence."""
+    units: int | None = None
+    """Independent units that there are."""
     may_stop: bool = False
     """The items were not fixed in number beforehand; intervals are confidence sequences."""
 
@@ -63,7 +72,8 @@ def decide(evidence: Evidence) -> Decision:
             verdict="equivalent", reason="interval inside the margin", notes=_negligible(shown)
         )
     if shown is not None:
-        return Decision(verdict=shown, reason="loss shown" if shown == "worse" else "gain shown")
+        reason = "loss shown" if shown == "worse" else "gain shown"
+        return Decision(verdict=shown, reason=reason, notes=_but_for_rare_losses(evidence))
     return Decision(verdict="undecided", reason=withheld or _open(evidence))
 
 
@@ -89,12 +99,22 @@ def _why_not_equivalent(evidence: Evidence) -> str | None:
     if evidence.floor_languages:
         names = ", ".join(evidence.floor_languages)
         return f"inside the margin, but at floor in {names}"
+    if evidence.withheld is not None:
+        return f"inside the margin, but {evidence.withheld}"
     if evidence.lost_share == 0:
         return None
     worst = interval.low * (1 - evidence.lost_share) - evidence.lost_share
     if evidence.has_range and worst > -margin:
         return None
     return "inside the margin, but items failed under the variant alone"
+
+
+def _but_for_rare_losses(evidence: Evidence) -> tuple[str, ...]:
+    """A small difference that is not called negligible, because of what may not have been seen."""
+    interval, margin = evidence.interval, evidence.margin
+    if interval is None or margin is None or not inside_margin(interval, margin):
+        return ()
+    return ("inside the margin, were it not for large losses too rare to have been seen",)
 
 
 def _negligible(shown: Verdict | None) -> tuple[str, ...]:
@@ -111,4 +131,9 @@ def _open(evidence: Evidence) -> str:
         return "test and interval disagree"
     if evidence.margin is None:
         return "no difference shown; no margin declared"
+    if evidence.units is not None and evidence.units < (evidence.fewest_units or 0):
+        least = plural(evidence.fewest_units or 0, "unit")
+        return f"fewer than the {least} that the margin takes"
+    if interval is not None and inside_margin(interval, evidence.margin):
+        return "large losses too rare to have been seen could exceed the margin"
     return "interval reaches past the margin"

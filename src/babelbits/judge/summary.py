@@ -1,9 +1,10 @@
 """What the votes of one judge show: net preference by variant and language, with a verdict.
 
 The unit is the prompt; over several languages it is the source prompt, whose translations are
-dependent. Identical pairs count as the ties they are, and are told apart. A pair without a verdict
-is left out of the estimate; beside it stands what the estimate would be if all such pairs were
-losses, and if all were wins. "Equivalent" and "better" are said only if they hold either way.
+dependent. People who judge are a second unit: others would have other tastes. Identical pairs count
+as the ties they are, and are told apart. A pair without a verdict is left out of the estimate;
+beside it stands what the estimate would be if all such pairs were losses, and if all were wins.
+"Equivalent" and "better" are said only if they hold either way.
 Sign: ``net = wins - losses`` of the variant, so harm is negative. Fractions, not points.
 Votes of people, of a judge and of metrics are different units: nothing here pools them.
 """
@@ -11,11 +12,12 @@ Votes of people, of a judge and of metrics are different units: nothing here poo
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from babelbits.compare.verdicts import Evidence, decide
-from babelbits.judge.casting import IDENTICAL
+from babelbits.judge.casting import IDENTICAL, UNKNOWN
 from babelbits.judge.votes import Vote
 from babelbits.records import Interval
 from babelbits.records import Verdict as Shown
@@ -23,6 +25,8 @@ from babelbits.stats.binary import wilson
 from babelbits.stats.equivalence import inside_margin
 from babelbits.stats.multiplicity import holm
 from babelbits.stats.preference import Preference, macro_preference, net_preference
+from babelbits.stats.raters import FEWEST_RATERS, crossed_mean, equal_weights
+from babelbits.stats.student import MeanTest
 from babelbits.words import plural
 
 ALL = "all"
@@ -38,6 +42,9 @@ class SummarySettings:
     alpha: float = 0.05
     resamples: int = 10_000
     seed: int = 0
+    raters: Literal["random", "fixed"] = "random"
+    """random: people are a draw from those who might have been asked, and their tastes vary;
+    fixed: the claim is about exactly these people. A judge is the same either way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,8 @@ class VoteSummary:
     margin: float
     verdict: Shown
     reason: str
+    about: str = ""
+    """Whom the verdict is about, where it is not about people at large: few or unknown raters."""
 
     @property
     def n_judged(self) -> int:
@@ -100,7 +109,8 @@ def summarise(
     Parameters
     ----------
     votes : sequence of Vote
-        Of one judge, or of several raters of one kind: votes on one prompt are averaged first.
+        Of one judge, or of several raters of one kind: votes on one prompt are averaged first, and
+        people are random as well as prompts unless the settings say otherwise.
 
     Raises
     ------
@@ -151,6 +161,7 @@ def _row(
         margin=wishes.margin,
         verdict="undecided",
         reason="no pair has a verdict",
+        about=_about(judged, wishes),
     )
     if not judged:
         return row
@@ -163,6 +174,21 @@ def _row(
         bounds=(lost, won),
     )
     return _decided(row, wishes)
+
+
+def _about(judged: Sequence[Vote], wishes: SummarySettings) -> str:
+    """What to say of the raters: nothing of a judge, or of enough people who may differ."""
+    people = [vote for vote in judged if vote.kind == "human" and IDENTICAL not in vote.reasons]
+    if not people:
+        return ""
+    if any(vote.judge == UNKNOWN for vote in people):
+        return "who judged is not known: how much raters differ is left out"
+    count = len(_rater_names(people))
+    if wishes.raters == "fixed" or count < FEWEST_RATERS:
+        return (
+            "about this rater only" if count == 1 else f"about these {plural(count, 'rater')} only"
+        )
+    return ""
 
 
 def _imputed(votes: Sequence[Vote], value: float) -> list[Vote]:
@@ -180,16 +206,52 @@ def _preference(votes: Sequence[Vote], level: float, wishes: SummarySettings) ->
     languages = [vote.language for vote in votes]
     rng = np.random.default_rng([wishes.seed, len(votes)])
     if len(set(languages)) == 1:
-        return net_preference(
+        found = net_preference(
             values, prompts=prompts, rng=rng, level=level, resamples=wishes.resamples
         )
-    return macro_preference(
+    else:
+        found = macro_preference(
+            values,
+            prompts=prompts,
+            languages=languages,
+            rng=rng,
+            level=level,
+            resamples=wishes.resamples,
+        )
+    names = _rater_names(votes)
+    if wishes.raters == "fixed" or len(names) < 2:
+        return found
+    crossed = crossed_mean(
         values,
+        weights=equal_weights(prompts, languages),
         prompts=prompts,
-        languages=languages,
-        rng=rng,
+        raters=[names.get(_rater(vote), -1) for vote in votes],
         level=level,
-        resamples=wishes.resamples,
+    )
+    return found if crossed is None else _the_wider(found, crossed)
+
+
+def _rater(vote: Vote) -> str:
+    """Who judged; raters of different languages are different people unless named alike."""
+    return "" if IDENTICAL in vote.reasons else vote.judge
+
+
+def _rater_names(votes: Sequence[Vote]) -> dict[str, int]:
+    """People who judged, numbered; none for a judge, who is an instrument, or unknown people."""
+    people = {_rater(vote) for vote in votes if vote.kind == "human"} - {"", UNKNOWN}
+    return {name: number for number, name in enumerate(sorted(people))}
+
+
+def _the_wider(found: Preference, crossed: MeanTest) -> Preference:
+    """What holds with prompts as units, and with raters as units too."""
+    low = min(found.interval.low, max(-1.0, crossed.interval.low))
+    high = max(found.interval.high, min(1.0, crossed.interval.high))
+    return replace(
+        found,
+        standard_error=max(found.standard_error or 0.0, crossed.standard_error),
+        interval=replace(found.interval, low=low, high=high, method=crossed.interval.method),
+        p_value=max(found.p_value, crossed.p_value),
+        method=f"{found.method}; {crossed.interval.method}",
     )
 
 
@@ -236,7 +298,8 @@ def _decided(row: VoteSummary, wishes: SummarySettings) -> VoteSummary:
         reason = f"a gain is shown, but the {plural(row.n_dropped, 'dropped pair')} could undo it"
     elif verdict == "worse" and not _same_sign(row.bounds):
         reason = f"{reason}; the {plural(row.n_dropped, 'dropped pair')} could undo it"
-    return replace(row, verdict=verdict, reason=reason)
+    about = (row.about,) if row.about else ()
+    return replace(row, verdict=verdict, reason="; ".join([reason, *about]))
 
 
 def _gain_holds(bounds: tuple[Preference, Preference]) -> bool:

@@ -43,6 +43,7 @@ class Effect:
     languages: tuple[str, ...]
     n_items: int
     n_source_items: int
+    """Independent units: source items, or what items share beside (passages, documents)."""
     n_failed: int
     """Items without a score in either arm: left out of the pairs, counted here."""
     n_truncated: int
@@ -111,3 +112,16 @@ class Effect:
     p_report: float | None = None
     """One-sided p of harm, adjusted over all questions of the report (`stats.graph`); None where
     the report does not ask it: groups, secondary metrics, exploratory effects."""
+    minimal_detectable_confirmed: float | None = None
+    """As `minimal_detectable_effect`, at the level at which the report's headline confirms harm."""
+    loss_cap: float | None = None
+    """The most that one item is taken to lose, in the metric's unit: what an equivalence rests on.
+    None where it rests on no such assumption (right/wrong items of one language), or none is
+    declared."""
+    largest_loss: float | None = None
+    """Of one item, as seen; None where no cap is needed."""
+    fewest_units: int | None = None
+    """Below so many independent units no data show equivalence within the margin."""
+    withheld: str | None = None
+    """Why neither "not worse" nor "equivalent" is said even where the interval lies inside the
+    margin: a loss above the cap, no declared cap, an unknown chance level."""

@@ -56,6 +56,14 @@ class ItemRow:
     """Why the scores are what they are, for people. May quote the output: never trusted."""
     golds: tuple[str, ...] = ()
     """Every gold answer, where the task knows of several; else `target` is the one."""
+    cluster_id: str | None = None
+    """Passage, document, dialogue or template that the item shares with others; None: nothing but
+    its `source_id`, or a row from before this was written down."""
+
+    @property
+    def unit(self) -> str:
+        """Rows of one unit depend on each other: the cluster, else the source."""
+        return self.source_id if self.cluster_id is None else self.cluster_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

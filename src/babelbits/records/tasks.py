@@ -24,9 +24,9 @@ class Metric:
     unit: str = "fraction"
     chance: float | None = None
     """Expected score of guessing; None where there is none (open generation)."""
-    corpus: Literal["bleu", "chrf"] | None = None
+    corpus: Literal["bleu", "chrf", "ratio"] | None = None
     """How sums of the items' statistics are scored, where the score of a corpus is not the mean of
-    its items' scores; None: it is."""
+    its items' scores; None: it is. 'ratio': the first statistic's total over the second's."""
     signature: str | None = None
     """Recipe of the number as its own tool writes it, e.g. sacrebleu's signature."""
 
@@ -96,3 +96,11 @@ class Item:
     """The gold answer as shown to people."""
     doc: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able source document, whatever scoring needs; a plain dict."""
+    cluster_id: str | None = None
+    """What the item shares with others that are not its translations: a passage, a document, a
+    dialogue, a template. None: nothing. No part of `item_id`: it changes no answer."""
+
+    @property
+    def unit(self) -> str:
+        """Items of one unit depend on each other: the cluster, else the source."""
+        return self.source_id if self.cluster_id is None else self.cluster_id

@@ -16,6 +16,7 @@ from babelbits.compare import BASELINE
 from babelbits.judge.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
+    beside,
     charts,
     commands,
     contrasts,
@@ -160,6 +161,13 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
         "voices": _voices(report, found, span.variants),
         "grades": _grades(report),
+        "beside": beside.section(report),
+        "beside_columns": {
+            "bounds": beside.BOUND_COLUMNS,
+            "ranks": beside.RANK_COLUMNS,
+            "variants": beside.VARIANT_COLUMNS,
+            "variation": beside.VARIATION_COLUMNS,
+        },
         "script": script,
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),

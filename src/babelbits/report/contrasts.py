@@ -31,7 +31,7 @@ CONTRAST_COLUMNS = (
     "difference",
     "interval",
     "p (Holm)",
-    "smallest p",
+    "languages vary",
 )
 
 
@@ -52,7 +52,7 @@ def _contrast_row(one: GroupContrast) -> ContrastRow:
         numbers.signed(one.difference, one.unit),
         numbers.interval(one.interval, one.unit),
         numbers.p_value(p),
-        numbers.p_value(one.smallest_p),
+        numbers.NOTHING if one.tau is None else f"sd {numbers.size(one.tau, one.unit)}",
     )
     return ContrastRow(variant=one.variant, group=one.group, others=one.others, cells=cells)
 

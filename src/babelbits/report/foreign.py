@@ -12,7 +12,7 @@ from pathlib import Path
 
 from babelbits.compare import Analysis, AnalysisSettings
 from babelbits.compare.cells import BASELINE
-from babelbits.compare.join import Joined, join
+from babelbits.compare.join import Joined, join, light
 from babelbits.compare.matching import (
     Difference,
     Match,
@@ -87,6 +87,10 @@ class Wishes:
     strict: bool = False
     metric: str | None = None
     seed: int = 0
+    named_margins: tuple[str, ...] = ()
+    """Units and suites of `margins` that the caller named, and that must therefore be there."""
+    chance: float | None = None
+    """What a guess scores, for metrics whose source does not say."""
 
 
 def load_foreign(
@@ -113,22 +117,29 @@ def load_foreign(
     for one in more:
         ours = _merged(ours, _one(one))
     runs = _variants(baseline, [one for one in variants if one not in more])
+    # `join` takes the items over: whoever else held them would hold a million twice.
+    whole, many = [ours, again], [runs]
+    ours, runs = light(ours), {label: light(run) for label, run in runs.items()}
+    del again
     joined = join(
-        ours,
-        runs,
-        aa=again,
+        _taken(whole),
+        many.pop(),
+        aa=whole.pop(),
         mapped=wishes.mapped,
         matched_only=wishes.matched_only,
         strict=wishes.strict,
         metric=wishes.metric,
     )
     _check_compared(ours, runs, joined)
+    _check_margins(joined, wishes)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in joined.cells))
     settings = AnalysisSettings(
         alpha=wishes.alpha,
         margins=wishes.margins,
         groups=groups(codes, user=wishes.groups),
         seed=wishes.seed,
+        loss_caps=AnalysisSpec().loss_caps,
+        chance=wishes.chance,
     )
     logs = _logs({baseline.name: ours, **runs}, wishes.mapped)
     otherwise = list(_log_differences(baseline.name, logs))
@@ -151,6 +162,13 @@ def load_foreign(
             logs=logs,
         ),
     )
+
+
+def _taken(whole: list[ForeignRun | None]) -> ForeignRun:
+    """The first of the list, which no longer has it."""
+    first = whole.pop(0)
+    assert first is not None  # noqa: S101  the baseline
+    return first
 
 
 # --- sources ---------------------------------------------------------------------------------
@@ -296,6 +314,20 @@ def _noted(effect: Effect, matches: Sequence[Match]) -> Effect:
     used, whole = sum(one.used for one in ours), sum(one.baseline_items for one in ours)
     note = f"matched items only: {used:,} of the baseline's {whole:,}"
     return replace(effect, notes=(*effect.notes, note))
+
+
+def _check_margins(joined: Joined, wishes: Wishes) -> None:
+    """A margin that no compared metric is measured in would be silently without effect."""
+    tasks = [cell.meta.task for cell in joined.cells]
+    units = dict.fromkeys(task.metric(task.primary).unit for task in tasks)
+    known = (*units, *dict.fromkeys(task.suite for task in tasks))
+    for name in wishes.named_margins:
+        if name not in known:
+            what = "points" if name == "fraction" else name
+            raise StudyError(
+                f"a margin in {what}, and what is compared is measured in {', '.join(units)}",
+                hint=f"--margin {next(iter(units), 'score')}=SIZE, in that unit",
+            )
 
 
 def _summary(

@@ -14,6 +14,7 @@ from typing import Any
 
 from babelbits.compare import AnalysisSettings, CellResult, Confirmatory
 from babelbits.compare.calibrations import calibrations_of
+from babelbits.compare.cells import under_its_own_name
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.book import Book, read_books
 from babelbits.judge.grading.book import read_grades
@@ -149,7 +150,9 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
     NothingThereError
         If there are none.
     """
-    cells = tuple(CellResult(meta=meta, rows=rows) for meta, rows in store.cells())
+    cells = tuple(
+        under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
+    )
     if not cells:
         raise NothingThereError(
             "no cell is finished yet",
@@ -176,6 +179,7 @@ def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> Analysi
         groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
         reference=_reference(table, codes),
         seed=study.get("study", {}).get("seed", 0),
+        loss_caps={**usual.loss_caps, **table.get("loss_caps", {})},
     )
 
 

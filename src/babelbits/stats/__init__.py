@@ -8,7 +8,8 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     bca            bootstrap intervals of any statistic
     corpus         scores of whole corpora: approximate randomisation and bootstrap
     cluster        languages pooled: items that share a source count as one unit
-    groups         claims about groups of languages: the language is the unit
+    groups         permutation of group labels, intervals with the language as unit
+    meta           random-effects models over languages: groups compared, estimates pooled partially
     double         is a language hit harder than a reference language
     student        Student's t with the degrees of freedom of what changed
     several        several variants at once: Cochran's Q
@@ -26,7 +27,9 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     preference     votes of people or judges: net preference, bounds for dropped pairs
     bradley_terry  strengths of more than two variants from votes between pairs
     length         do longer answers win, and the win rate at equal length
+    raters         raters and prompts, both random
     ranks          rank intervals, never a bare rank
+    monitoring     releases in a row: a cumulative sum with a stated run length
     agreement      Krippendorff's alpha, kappas, each rater against the others
     ppi            a mean from few human labels and many of a judge
     perplexity     the change of log-perplexity, with a paired error

@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.bca import bca_interval
-from babelbits.stats.bounded import EXACT_LIMIT, SPARSE_LIMIT
+from babelbits.stats.bounded import EXACT_LIMIT, FEW_HITS, SPARSE_LIMIT
 from babelbits.stats.pairs import FloatArray
 from babelbits.stats.resampling import bootstrap_counts, random_signs
+from babelbits.stats.tails import sign_sum_p
 
 CorpusScore = Callable[[FloatArray], FloatArray]
 """Sums of shape (n_corpora, n_statistics) to scores of shape (n_corpora,)."""
@@ -40,6 +41,8 @@ class RandomisationResult:
     exact: bool
     resamples: int
     """Swaps tried: 2^n_changed when exact."""
+    saddlepoint: bool = False
+    """p is a computed tail: too few swaps lay as far out as the outputs themselves."""
 
 
 def approximate_randomisation(
@@ -54,7 +57,8 @@ def approximate_randomisation(
 
     Swaps that score exactly as far apart as the observed corpora count as hits, less rounding;
     p = (k + 1)/(resamples + 1), or the share of all swaps when there are at most `EXACT_LIMIT`
-    changed segments and no more swaps than `resamples`.
+    changed segments and no more swaps than `resamples`. Where k is below `FEW_HITS` it is the
+    saddlepoint tail of the linearised score: what each segment's swap does by itself, added up.
 
     Parameters
     ----------
@@ -83,16 +87,28 @@ def approximate_randomisation(
     swaps = 2 ** len(changed) if exact else resamples
     signs = _patterns(len(changed)) if exact else random_signs(len(half), resamples=swaps, rng=rng)
     hits = sum(_hits(block @ half, middle, score, threshold) for block in signs)
+    p_value = hits / swaps if exact else (hits + 1) / (swaps + 1)
+    far = not exact and hits < FEW_HITS
+    if far:
+        alone = score(middle + half) - score(middle - half)
+        p_value = sign_sum_p(_with_sum(alone, after - before))
     return RandomisationResult(
         n_segments=len(first),
         n_changed=len(changed),
         baseline_score=before,
         variant_score=after,
         delta=after - before,
-        p_value=hits / swaps if exact else (hits + 1) / (swaps + 1),
+        p_value=p_value,
         exact=exact,
         resamples=swaps,
+        saddlepoint=far,
     )
+
+
+def _with_sum(alone: FloatArray, whole: float) -> FloatArray:
+    """What each segment's swap does by itself, with the sum that all do together."""
+    total = float(alone.sum())
+    return alone * (whole / total) if total * whole > 0 else alone
 
 
 def _checked(baseline: ArrayLike, variant: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -81,3 +81,53 @@ def rank_intervals(
         )
         for variant in range(theta.size)
     )
+
+
+def ranks_of_estimates(
+    estimates: ArrayLike,
+    covariance: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 20_000,
+) -> tuple[RankInterval, ...]:
+    """Simultaneous rank intervals from estimates and how they vary together, by Tukey's method.
+
+    Every pair is compared, with the critical value of the largest standardised difference of all
+    pairs where nothing differs, drawn from the normal distribution of the errors. For independent
+    estimates of equal error it is Tukey's honestly significant difference.
+
+    Parameters
+    ----------
+    estimates : shape (k,)
+        Larger is better; rank 1 is best.
+    covariance : shape (k, k)
+        Of the estimates' errors.
+    level : float
+        Probability that all k intervals hold together, with ties or without.
+
+    Returns
+    -------
+    tuple of RankInterval
+        In the order of `estimates`. Estimates without error are tied or apart as they stand.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    References
+    ----------
+    Mohamad, Goeman & van Zwet (2019), arXiv 1812.05507 (simultaneous confidence intervals for
+    ranks by Tukey's HSD); Tukey (1953).
+    """
+    theta, matrix = np.asarray(estimates, float), np.asarray(covariance, float)
+    if theta.ndim != 1 or theta.size < 2 or matrix.shape != (theta.size, theta.size):
+        raise ValueError(
+            f"{theta.size} estimates, covariance of shape {matrix.shape}: a row an estimate, two "
+            "at least"
+        )
+    values, vectors = np.linalg.eigh(matrix)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    draws = rng.standard_normal((resamples, theta.size)) @ root.T
+    return rank_intervals(theta, theta + draws, level=level)

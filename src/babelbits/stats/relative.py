@@ -141,6 +141,7 @@ def mean_of_ratios_scores(
         contributions=plain.contributions,
         linearised=plain.estimate + pulled.linearised,
         limit=plain.limit,
+        item_limit=plain.item_limit,
     )
 
 

@@ -147,6 +147,7 @@ def _nullable_types() -> dict[str, Any]:
         "failure_kind": text,
         "failure_message": text,
         "golds": pa.list_(text),
+        "cluster_id": text,
     }
 
 

@@ -101,6 +101,7 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
         answers=answers(outcome, replies),
         remark=outcome.remark,
         golds=outcome.golds,
+        cluster_id=item.cluster_id,
     )
 
 

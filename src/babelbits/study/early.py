@@ -27,12 +27,13 @@ class Shuffled:
         return self.task.info
 
     def items(self) -> tuple[Item, ...]:
-        """All items; those of one source item stay together."""
+        """All items; those of one unit (source item, passage, document) stay together."""
         suite = self.task.info.suite
         return tuple(sorted(self.task.items(), key=lambda item: self._place(suite, item)))
 
-    def _place(self, suite: str, item: Item) -> tuple[str, str]:
-        return digest([self.seed, suite, item.source_id]), item.item_id
+    def _place(self, suite: str, item: Item) -> tuple[str, str, str]:
+        unit, source = (digest([self.seed, suite, name]) for name in (item.unit, item.source_id))
+        return unit, source, item.item_id
 
     def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """As the task does."""

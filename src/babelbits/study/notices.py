@@ -3,12 +3,16 @@
 Pure but for the header of a base model's files, and calibration text.
 """
 
+from babelbits.compare import format as shown
 from babelbits.formats.text_model import is_multimodal
 from babelbits.recipes import gguf_base, gguf_blocks
 from babelbits.study import estimate
 from babelbits.study.calibration_notes import calibration_notes
 from babelbits.study.identity import couples_rows
+from babelbits.study.outline import outline
+from babelbits.study.spec import Study
 from babelbits.study.steps import Plan
+from babelbits.words import plural
 
 _WHY = "LLM.int8 looks for outlier columns in all sequences of a batch"
 _ALONE = f"every sequence is computed alone, which is slower: {_WHY}"
@@ -28,7 +32,8 @@ def notices(plan: Plan) -> tuple[str, ...]:
     """One sentence each.
 
     A base model that is quantized itself, rows that do not fit blocks, calibration text that does
-    not seem to be in its language, rows whose numbers depend on each other.
+    not seem to be in its language, rows whose numbers depend on each other, tasks that are too
+    small for their margin whatever comes out.
     """
     note = gguf_base.note(plan.base.config)
     tensors = estimate.base_tensors(plan.base.folder) or ()
@@ -46,4 +51,36 @@ def notices(plan: Plan) -> tuple[str, ...]:
         *((note,) if note else ()),
         *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
         *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
+        *([] if plan.study.smoke else too_small(plan.study)),
     )
+
+
+def too_small(study: Study) -> list[str]:
+    """Tasks whose items cannot show their margin even if no score changes, and what would."""
+    from babelbits.compare.foresight import fewest_items
+
+    found: dict[str, None] = {}
+    for one in outline(study):
+        if one.margin is None or one.n_items is None:
+            continue
+        cap = study.analysis.loss_caps.get(one.unit)
+        fewest = fewest_items(
+            binary=one.binary, margin=one.margin, cap=cap, alpha=study.analysis.alpha
+        )
+        margin = shown.size(one.margin, one.unit)
+        if fewest is None:
+            found[
+                f"{one.suite}: a margin of {margin} cannot be shown: [analysis] loss_caps names no "
+                f"cap on the loss of one item in {one.unit}"
+            ] = None
+        elif one.n_items < fewest:
+            why = (
+                ""
+                if one.binary or cap is None
+                else (f" (one item is taken to lose at most {shown.size(cap, one.unit)})")
+            )
+            found[
+                f"{one.suite}: {plural(one.n_items, 'item')} a language; below {fewest:,} a margin "
+                f"of {margin} cannot be shown{why}"
+            ] = None
+    return list(found)

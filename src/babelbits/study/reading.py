@@ -309,12 +309,14 @@ def _analysis(
     """Read `[analysis]`."""
     usual = AnalysisSpec()
     margins = _margins(table.table("margins"), suites)
+    caps = _loss_caps(table.table("loss_caps"))
     confirmatory = None
     if "confirmatory" in table.data:
         confirmatory = _confirmatory(table.table("confirmatory"), labels, suites)
     spec = AnalysisSpec(
         alpha=table.get("alpha", number(above=0, below=0.5), usual.alpha),
         margins={**usual.margins, **margins},
+        loss_caps={**usual.loss_caps, **caps},
         confirmatory=confirmatory,
         floor=table.get("floor", number(above=0, below=1, closed=True), usual.floor),
         reference=table.get("reference", _asked(languages), default_reference(languages)),
@@ -351,6 +353,21 @@ def _margins(table: Table, suites: tuple[str, ...]) -> Mapping[str, float]:
             )
         elif name == "fraction" and value >= 1:
             table.complain("a margin in fractions must be below 1 (2 points are 0.02)", name)
+        else:
+            found[name] = value
+    return found
+
+
+def _loss_caps(table: Table) -> Mapping[str, float]:
+    """`loss_caps`: the most that one item can lose, by the metric's unit."""
+    found = {}
+    for name in table.data:
+        value = table.get(name, number(above=0, below=float("inf")), 0.0)
+        if name not in UNITS:
+            hint = did_you_mean(name, UNITS) or f"a cap is for {one_of(UNITS)}"
+            table.complain(f"{name!r} is no unit", name, hint=hint, part="key")
+        elif name == "fraction" and value > 1:
+            table.complain("no difference of fractions exceeds 1", name)
         else:
             found[name] = value
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from babelbits.compare.settings import LOSS_CAPS
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.records import canonical_json
@@ -78,6 +79,8 @@ class AnalysisSpec:
         default_factory=lambda: {"fraction": 0.02, "bits/byte": 0.01}
     )
     """Largest harm that does not matter, by the metric's unit or by suite (the suite wins)."""
+    loss_caps: Mapping[str, float] = field(default_factory=lambda: dict(LOSS_CAPS))
+    """The most that one item is taken to lose, by the metric's unit: what equivalence rests on."""
     confirmatory: Confirmatory | None = None
     """None: everything, one Holm family per variant and suite."""
     floor: float = 0.05

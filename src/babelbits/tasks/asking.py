@@ -154,6 +154,7 @@ class AskedTask:
             requests=[self._dressed(self._rendered(request)) for request in item.requests],
             target=item.target,
             doc=item.doc,
+            cluster_id=item.cluster_id,
         )
 
     def _rendered(self, request: Request) -> Request:

@@ -16,8 +16,12 @@ def make_item(
     requests: Sequence[Request],
     target: str,
     doc: Mapping[str, Any],
+    cluster_id: str | None = None,
 ) -> Item:
-    """An item named by the hash of everything that asks and everything that scores."""
+    """An item named by the hash of everything that asks and everything that scores.
+
+    What it shares with other items changes no answer and is no part of the name.
+    """
     plain_doc = jsonable(doc)
     asked = [_plain(request) for request in requests]
     return Item(
@@ -28,6 +32,7 @@ def make_item(
         requests=tuple(requests),
         target=target,
         doc=plain_doc,
+        cluster_id=cluster_id,
     )
 
 

@@ -137,6 +137,7 @@ class ScaledTask:
             requests=requests,
             target=item.target,
             doc=item.doc,
+            cluster_id=item.cluster_id,
         )
 
     def _longer(self, request: Request) -> Request:

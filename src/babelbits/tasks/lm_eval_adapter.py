@@ -29,6 +29,7 @@ from babelbits.tasks.answers import NATIVE_MATCH, native_match
 from babelbits.tasks.answers import VERSION as NATIVE_VERSION
 from babelbits.tasks.asking import template_notes, template_of
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.clusters import cluster_ids
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.lm_eval_gold import gold_text
@@ -162,7 +163,7 @@ class LmEvalTask:
         answered = with_replies(built.instances[item.item_id], replies)
         try:
             with quiet():
-                scores = scores_of(built.task, built.metrics, answered)
+                scores, totals = scores_of(built.task, built.metrics, answered)
                 output = output_of(built.task, answered[0].doc, replies)
             if self.suite.native_numbers:
                 found = native_match(output, item.target, self.language)
@@ -177,6 +178,7 @@ class LmEvalTask:
         return Outcome(
             output=output,
             scores=scores,
+            statistics=totals,
             choice_logprobs=logprobs_of(replies) if is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
@@ -280,7 +282,10 @@ class LmEvalTask:
         }
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
-        sources = distinct(self._source_id(group[0]) for group in groups)
+        names = [self._source_id(group[0]) for group in groups]
+        sources = distinct(names)
+        docs = [group[0].doc for group in groups]
+        clusters = cluster_ids(docs, names=names, columns=self.suite.cluster_columns)
         return tuple(
             make_item(
                 task=self.name,
@@ -289,8 +294,9 @@ class LmEvalTask:
                 requests=[to_request(one, seed=self.options.seed) for one in group],
                 target=gold_text(task, group[0].doc, f"{self.name}, row {group[0].doc_id}"),
                 doc=group[0].doc,
+                cluster_id=cluster,
             )
-            for source, group in zip(sources, groups, strict=True)
+            for source, cluster, group in zip(sources, clusters, groups, strict=True)
         )
 
     def _source_id(self, instance: Any) -> str:
@@ -326,6 +332,8 @@ class LmEvalTask:
         version = f"lm-eval {lm_eval_index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
         if self.suite.native_numbers:
             version = f"{version}, {NATIVE_VERSION}"
+        if any(one.corpus == "ratio" for one in self._metrics):
+            version = f"{version}, bits over bytes"
         is_installed = lm_eval_index.installed_tasks().get(self.name) == self._yaml_file
         return version if is_installed else f"{version}, {digest_of_sources(self._yaml_file)}"
 

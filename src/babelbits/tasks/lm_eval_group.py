@@ -11,6 +11,7 @@ from itertools import chain, islice, zip_longest
 
 from babelbits.records import Item, Outcome, Reply, TaskInfo, digest
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.clusters import FEWEST_SUBJECTS
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.lm_eval_adapter import LmEvalTask, asked_twice
@@ -111,7 +112,14 @@ class LmEvalGroup:
             requests=item.requests,
             target=item.target,
             doc={**item.doc, "part": task.name},
+            cluster_id=self._cluster_of(task, item),
         )
+
+    def _cluster_of(self, task: LmEvalTask, item: Item) -> str | None:
+        """Its subject, where there are enough of them to be units of their own."""
+        if len(self._tasks) >= FEWEST_SUBJECTS:
+            return task.name.removeprefix(f"{self.name}_")
+        return item.cluster_id
 
 
 def _common(texts: Sequence[str]) -> str:

@@ -32,6 +32,10 @@ class ItemMetric:
     """The filter whose outputs it scores."""
     convert: Convert
 
+    def totals(self, results: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Numerator and size of an item of a ratio of totals; None where lm-eval gives none."""
+        return totals(self.source, results.get(self.source))
+
     def value(self, results: Mapping[str, Any]) -> float | None:
         """The metric of one item, from the results of its filter; None if it has none."""
         raw = results.get(self.source)
@@ -97,6 +101,7 @@ def _item_metric(
         higher_is_better=True if shown == "log_likelihood" else higher,
         unit=unit,
         chance=chance if guessable else None,
+        corpus="ratio" if name == "bits_per_byte" else None,
     )
     return ItemMetric(metric=metric, source=name, filter_name=filter_name, convert=convert)
 
@@ -113,6 +118,16 @@ def reading(
         kind, unit, convert = _TUPLES[name]
         return name, kind, unit, convert
     return name, "real", "score", number
+
+
+def totals(name: str, value: Any) -> tuple[float, float] | None:
+    """Bits and bytes of an item, from lm-eval's (log-likelihood in nats, bytes)."""
+    match value:
+        case (logprob, length) if name == "bits_per_byte" and length > 0:
+            bits = number(-float(logprob) / math.log(2))
+            return None if bits is None else (bits, float(length))
+        case _:
+            return None
 
 
 def number(value: Any) -> float | None:

@@ -33,16 +33,21 @@ def with_replies(instances: list[Any], replies: Sequence[Reply]) -> list[Any]:
     return copies
 
 
+Totals = dict[str, tuple[float, ...]]
+
+
 def scores_of(
     task: Any, metrics: Sequence[ItemMetric], answered: Sequence[Any]
-) -> dict[str, float | None]:
-    """Every metric of one item, as lm-eval's evaluator computes it."""
+) -> tuple[dict[str, float | None], Totals]:
+    """Every metric of one item, as lm-eval's evaluator computes it; bits and bytes for totals."""
     results = {}
     for ensemble in task._filters:
         ensemble.apply(answered)
         filtered = [one.filtered_resps[ensemble.name] for one in answered]
         results[ensemble.name] = task.process_results(answered[0].doc, filtered)
-    return {found.metric.name: found.value(results[found.filter_name]) for found in metrics}
+    scores = {found.metric.name: found.value(results[found.filter_name]) for found in metrics}
+    found_totals = {one.metric.name: one.totals(results[one.filter_name]) for one in metrics}
+    return scores, {name: found for name, found in found_totals.items() if found is not None}
 
 
 def output_of(task: Any, doc: Any, replies: Sequence[Reply]) -> str:

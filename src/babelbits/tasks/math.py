@@ -8,6 +8,7 @@ from typing import cast
 
 from babelbits.errors import TaskError
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
+from babelbits.tasks.clusters import cluster_ids
 from babelbits.tasks.numbers import first_number
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
@@ -22,6 +23,10 @@ class MathTask(OwnTask):
     metrics = (Metric(name="exact_match", kind="binary"),)
     output_type = "generation"
     scorer_version = "math 2: first number, any script's digits"
+
+    def clusters(self, rows: Sequence[Row], names: Sequence[str]) -> list[str | None]:
+        """A sum that is asked in several wordings is one unit."""
+        return cluster_ids(rows, names=names, columns=("operation", "operands"))
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The question, to be continued."""

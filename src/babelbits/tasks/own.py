@@ -13,6 +13,7 @@ from typing import Literal
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.clusters import cluster_ids
 from babelbits.tasks.hub_data import NO_CONFIG, Wanted, find
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.reading import Row, read_jsonl, text_field
@@ -89,8 +90,12 @@ class OwnTask(ABC):
         """Score replies of which none failed."""
 
     def kept(self, row: Row) -> Row:
-        """What of a row the item keeps as its document."""
-        return row
+        """What of a row the item keeps as its document; its cluster is no part of it."""
+        return {name: value for name, value in row.items() if name != "cluster_id"}
+
+    def clusters(self, rows: Sequence[Row], names: Sequence[str]) -> list[str | None]:
+        """What each row shares with others beside translations of it."""
+        return cluster_ids(rows, names=names, columns=self.suite.cluster_columns or ())
 
     def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """Score the replies to `item.requests`, in the same order."""
@@ -126,13 +131,14 @@ class OwnTask(ABC):
         rows = self.rows()[: self.options.limit]
         if not rows:
             raise TaskError(f"task '{self.name}' has no items", where=str(self.folder))
-        sources = distinct(text_field(row, "source_id", where) for where, row in rows)
+        names = [text_field(row, "source_id", where) for where, row in rows]
+        clusters = self.clusters([row for _, row in rows], names)
         return tuple(
-            self._item(source, row, where)
-            for source, (where, row) in zip(sources, rows, strict=True)
+            self._item(source, cluster, row, where)
+            for source, cluster, (where, row) in zip(distinct(names), clusters, rows, strict=True)
         )
 
-    def _item(self, source_id: str, row: Row, where: str) -> Item:
+    def _item(self, source_id: str, cluster_id: str | None, row: Row, where: str) -> Item:
         requests, target = self.build(row, where)
         return make_item(
             task=self.name,
@@ -141,6 +147,7 @@ class OwnTask(ABC):
             requests=requests,
             target=target,
             doc=self.kept(row),
+            cluster_id=cluster_id,
         )
 
     def _script_note(self) -> tuple[str, ...]:

@@ -4,12 +4,15 @@ Rule: the version with the higher log-likelihood per UTF-8 byte is chosen. The t
 length (a word is dropped), and a total would favour the shorter one. A tie counts as wrong.
 """
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
 from babelbits.records import Item, Metric, Outcome, Reply, Request, Score, ScoreRequest
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
+
+_PASSAGE = re.compile(r"(p\d+)-\d+-")
 
 
 class PairsTask(OwnTask):
@@ -18,6 +21,13 @@ class PairsTask(OwnTask):
     metrics = (Metric(name="acc", kind="binary", chance=0.5),)
     output_type = "choice"
     scorer_version = "pairs 1: log-likelihood per UTF-8 byte"
+
+    def clusters(self, rows: Sequence[Row], names: Sequence[str]) -> list[str | None]:
+        """The bundled sentences are of short passages, as 'p001-2-b' says."""
+        passages = [_PASSAGE.match(name) for name in names]
+        if self.options.data is not None or not all(passages):
+            return super().clusters(rows, names)
+        return [found[1] for found in passages if found]
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """Both versions as whole texts, the intact one first."""

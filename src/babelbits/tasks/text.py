@@ -4,6 +4,9 @@ Bits per byte compares a variant with its baseline. Across languages bytes are n
 Thai letter takes three, a Latin one one), but an aligned segment says the same in all of them, so
 bits per unit is: the bits that the model needs for one aligned segment or passage.
 
+Bits per byte of a language are all its bits over all its bytes, as everybody means it, so that a
+long document counts for more than a short one. The mean over documents has a name of its own.
+
 The items are passages (BabelMini), segments or whole documents in their order (NTREX-128).
 """
 
@@ -13,13 +16,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import cast
 
-from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
-from babelbits.tasks.ntrex import expected_ntrex_file, ntrex_file
+from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, expected_ntrex_file, ntrex_file
 from babelbits.tasks.own import OwnTask, missing_language
 from babelbits.tasks.reading import Row, read_lines, text_field
-from babelbits.words import plural
 
 _UNSPACED = ("Jpan", "Hans", "Hant")
 """Scripts that put nothing between two sentences."""
@@ -29,11 +30,18 @@ class TextTask(OwnTask):
     """Whole texts; a row is `{"source_id", "text", "units"}` once read."""
 
     metrics = (
-        Metric(name="bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte"),
+        Metric(
+            name="bits_per_byte",
+            kind="real",
+            higher_is_better=False,
+            unit="bits/byte",
+            corpus="ratio",
+        ),
+        Metric(name="mean_bits_per_byte", kind="real", higher_is_better=False, unit="bits/byte"),
         Metric(name="bits_per_unit", kind="real", higher_is_better=False, unit="bits/unit"),
     )
     output_type = "text"
-    scorer_version = "text 1"
+    scorer_version = "text 2"
 
     def rows(self) -> list[tuple[str, Row]]:
         """Passages of a JSONL file, or lines of a text file, as rows of one shape."""
@@ -42,8 +50,12 @@ class TextTask(OwnTask):
             return [(where, self._passage(row, where)) for where, row in super().rows()]
         lines = read_lines(file)
         by_document = self.suite.name == "ntrex"
-        names = _document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
-        return [(f"{file}: {row['source_id']}", row) for row in _documents(names, lines)]
+        names = document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
+        rows = _documents(names, lines)
+        if self.suite.name == "ntrex-segments" and (self.folder / DOCUMENT_IDS).is_file():
+            documents = document_ids(self.folder, len(lines))
+            rows = [{**row, "cluster_id": name} for row, name in zip(rows, documents, strict=True)]
+        return [(f"{file}: {row['source_id']}", row) for row in rows]
 
     def file(self) -> Path:
         """The language's file; upstream's own file name first."""
@@ -66,11 +78,19 @@ class TextTask(OwnTask):
         return {"units": row["units"]}
 
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
-        """Bits over bytes and over aligned units."""
+        """Bits over bytes and over aligned units; bits and bytes for the total."""
         reply = cast(TextScore, replies[0])
         bits = -math.fsum(reply.logprobs) / math.log(2)
-        scores = {"bits_per_byte": bits / reply.n_bytes, "bits_per_unit": bits / item.doc["units"]}
-        return Outcome(output="", scores=scores)
+        each = bits / reply.n_bytes
+        return Outcome(
+            output="",
+            scores={
+                "bits_per_byte": each,
+                "mean_bits_per_byte": each,
+                "bits_per_unit": bits / item.doc["units"],
+            },
+            statistics={"bits_per_byte": (bits, float(reply.n_bytes))},
+        )
 
     def _passage(self, row: Row, where: str) -> Row:
         sentences = row.get("sentences")
@@ -79,22 +99,12 @@ class TextTask(OwnTask):
             text = separator.join(sentences)
         else:
             text = text_field(row, "text", where)
-        return {"source_id": row.get("source_id"), "text": text, "units": 1}
+        shared = {name: row[name] for name in ("cluster_id",) if name in row}
+        return {"source_id": row.get("source_id"), "text": text, "units": 1, **shared}
 
 
 def _numbers(lines: Sequence[str]) -> list[str]:
     return [str(number) for number in range(1, len(lines) + 1)]
-
-
-def _document_ids(folder: Path, expected: int) -> list[str]:
-    path = folder / "DOCUMENT_IDS.tsv"
-    names = [line.partition("\t")[0] for line in read_lines(path)]
-    if len(names) != expected:
-        raise TaskError(
-            f"{plural(len(names), 'document id')} for {plural(expected, 'segment')}",
-            where=str(path),
-        )
-    return names
 
 
 def _documents(names: Iterable[str], lines: Iterable[str]) -> list[Row]:

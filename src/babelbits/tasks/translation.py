@@ -29,7 +29,7 @@ from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo, all_suites
-from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_segments, wanted
+from babelbits.tasks.translation_data import EXAMPLES, ITEMS, read_documents, read_segments, wanted
 from babelbits.tasks.translation_metrics import chance_level, notes, segment_metrics, signatures
 from babelbits.words import plural
 
@@ -97,9 +97,18 @@ class TranslationTask(OwnTask):
 
     def rows(self) -> list[tuple[str, Row]]:
         """Place, source and reference of every segment."""
-        return [
+        rows = [
             (f"{where}: segment {number}", {"source_id": str(number), "source": a, "reference": b})
             for number, (where, a, b) in enumerate(self._pairs(ITEMS), start=1)
+        ]
+        documents = read_documents(
+            self.suite, self.options.data, self.language, split=ITEMS, expected=len(rows)
+        )
+        if documents is None:
+            return rows
+        return [
+            (place, {**row, "cluster_id": name})
+            for (place, row), name in zip(rows, documents, strict=True)
         ]
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:

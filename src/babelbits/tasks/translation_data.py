@@ -14,7 +14,7 @@ from babelbits.tasks import hub_data
 from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
 from babelbits.tasks.hub_data import Wanted
 from babelbits.tasks.local_data import read_parquet
-from babelbits.tasks.ntrex import expected_ntrex_file, ntrex_file
+from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, expected_ntrex_file, ntrex_file
 from babelbits.tasks.own import missing_language
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
 from babelbits.tasks.suites import SuiteInfo, canonical
@@ -55,6 +55,28 @@ def read_segments(
         # A copy of the hub's data is a folder like any other.
         folder = hub_data.get(wanted(suite, language)).folder.parent
     return _flores(suite, folder, language, split=split)
+
+
+def read_documents(
+    suite: SuiteInfo, folder: Path | None, language: str, *, split: str, expected: int
+) -> list[str] | None:
+    """The document that every segment is from; None where the data do not tell.
+
+    NTREX-128 has a file of them; FLORES+ names the web page of each sentence, and the archive of
+    FLORES-200 has it in a table beside its splits.
+    """
+    if suite.data_name == "ntrex":
+        known = folder is not None and (folder / DOCUMENT_IDS).is_file()
+        return document_ids(folder, expected) if folder is not None and known else None
+    if folder is None:
+        folder = hub_data.get(wanted(suite, language)).folder.parent
+    path = _split_files(folder, split).get(language)
+    pages: list[str] = []
+    if path is not None and path.name.removesuffix(".xz").endswith((".jsonl", ".parquet")):
+        pages = [str(row.get("url") or "") for row in _rows(path)]
+    elif path is not None and (table := path.parent.parent / f"metadata_{split}.tsv").is_file():
+        pages = [line.partition("\t")[0] for line in read_lines(table)[1:]]
+    return pages if len(pages) == expected and all(pages) else None
 
 
 def wanted(suite: SuiteInfo, language: str) -> Wanted:

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ from babelbits.compare.readers import files
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
 from babelbits.words import plural
 
 _ZSTANDARD = 93
@@ -224,6 +225,7 @@ class _Sample:
 
     name: str
     language: str | None
+    shared: Mapping[str, object]
     content: str
     values: Mapping[str, float | None]
     target: str
@@ -249,6 +251,7 @@ def _sample(row: files.Row) -> _Sample:
     return _Sample(
         name=files.text(row.get("id")),
         language=language if isinstance(language, str) else None,
+        shared=what_may_be_shared(files.mapping(row.get("metadata"))),
         content=digest([asked, files.text(row.get("choices"))], length=32),
         values=dict(_values(row)),
         target=", ".join(map(files.text, files.listing(target))) or files.text(target),
@@ -272,10 +275,12 @@ def _task(
     if not metrics:
         raise TaskError(f"task '{log.task}' has no scores", where=str(log.path))
     ids = sorted(by_id, key=lambda one: (len(one), one))
+    items = [_item(k, by_id[one], metrics, log.path) for k, one in enumerate(ids)]
+    clusters = cluster_ids([by_id[one][0].shared for one in ids], names=[None] * len(ids))
     dataset = files.text(files.mapping(log.spec.get("dataset")).get("name"))
     return ForeignTask(
         name=f"{log.task}_{language}" if suite else log.task,
-        items=tuple(_item(k, by_id[one], metrics, log.path) for k, one in enumerate(ids)),
+        items=tuple(replace(a, cluster_id=b) for a, b in zip(items, clusters, strict=True)),
         metrics=metrics,
         output_type="generation",
         origin=f"Inspect, {dataset or log.task}",

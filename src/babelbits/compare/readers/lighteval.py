@@ -9,6 +9,7 @@ where they were kept.
 import ast
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.tasks.clusters import cluster_ids
 from babelbits.words import plural
 
 _DETAILS = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.parquet")
@@ -91,9 +93,13 @@ def _task(name: str, file: Path, circumstances: Mapping[str, str]) -> ForeignTas
     columns = place.source_columns if place else None
     shots = re.search(r"\|(\d+)", name)
     kind: OutputType = "choice" if rows[0]["logprobs"] else "generation"
+    items = [_item(row, k, file, metrics, columns) for k, row in enumerate(rows)]
+    clusters = cluster_ids(
+        [row["specific"] for row in rows], names=[one.source_id for one in items]
+    )
     return ForeignTask(
         name=name,
-        items=tuple(_item(row, k, file, metrics, columns) for k, row in enumerate(rows)),
+        items=tuple(replace(a, cluster_id=b) for a, b in zip(items, clusters, strict=True)),
         metrics=tuple(metrics),
         output_type=kind,
         origin="lighteval",

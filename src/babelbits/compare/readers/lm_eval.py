@@ -30,6 +30,7 @@ from babelbits.compare.readers.naming import by_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError
 from babelbits.records import digest
+from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
 
 
 def looks_like(path: Path) -> bool:
@@ -110,7 +111,7 @@ def _task(
     config = files.mapping(files.mapping(results.get("configs")).get(name))
     place = by_name(name)
     asked = _Asked(config, place.source_columns if place else ("source_id",))
-    docs = _documents(name, rows, filters_of(name, config, results), asked)
+    docs = asked.clustered(_documents(name, rows, filters_of(name, config, results), asked))
     if not docs:
         return None
     reader = Metrics.of(docs, config, asked.kind, results, name)
@@ -227,6 +228,7 @@ class _Asked:
         self._config = config
         self._source = source
         self._kind: OutputType | None = None
+        self._shared: dict[int, dict[str, object]] = {}
 
     @property
     def kind(self) -> OutputType:
@@ -240,6 +242,7 @@ class _Asked:
         kind = self._kind
         arguments = _arguments(row)
         document = files.mapping(row.get("doc"))
+        self._shared[int(row["doc_id"])] = what_may_be_shared(document)
         sent = [[part for part in one if not isinstance(part, dict)] for one in arguments]
         logprobs = _logprobs(row, len(arguments)) if kind in ("choice", "loglikelihood") else None
         choices = _choices(arguments) if kind == "choice" else []
@@ -259,6 +262,17 @@ class _Asked:
         )
         return Document(where=where, asked=item, choices=tuple(choices))
 
+    def clustered(self, docs: Sequence[Document]) -> list[Document]:
+        """The documents with the passage, document or subject that some of them share."""
+        clusters = cluster_ids(
+            [self._shared[one.asked.order] for one in docs],
+            names=[one.asked.source_id for one in docs],
+        )
+        return [
+            replace(one, asked=replace(one.asked, cluster_id=cluster))
+            for one, cluster in zip(docs, clusters, strict=True)
+        ]
+
 
 def _hash_of(document: Mapping[str, Any]) -> str:
     """lm-eval's `doc_hash`, which it writes since 0.4.3 (`evaluator.py`, `hash_string`)."""
@@ -272,7 +286,9 @@ def _item(doc: Document, metrics: Metrics) -> ForeignItem:
     output = asked.output
     if asked.choice_logprobs and doc.choices:
         output = _preferred(doc.choices, asked.choice_logprobs, metrics.names)
-    return replace(asked, scores=metrics.scores(doc), output=output)
+    return replace(
+        asked, scores=metrics.scores(doc), statistics=metrics.statistics(doc), output=output
+    )
 
 
 def _choices(arguments: Sequence[Sequence[Any]]) -> list[str]:

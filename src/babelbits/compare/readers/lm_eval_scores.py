@@ -10,7 +10,7 @@ from typing import Any
 
 from babelbits.compare.readers import files
 from babelbits.compare.readers.record import ForeignItem, OutputType
-from babelbits.tasks.lm_eval_metrics import reading
+from babelbits.tasks.lm_eval_metrics import reading, totals
 
 UNFILTERED = "none"
 _CORPUS_ONLY = ("f1", "mcc", "likelihood")
@@ -89,6 +89,14 @@ class Metrics:
             *_, convert = reading(metric, _lm_eval_type(self.kind), has_own_scorer=self.own_scorer)
             found[name] = None if raw is None else _converted(convert, raw)
         return found
+
+    def statistics(self, doc: Document) -> dict[str, tuple[float, ...]]:
+        """Bits and bytes of one document, where they were logged."""
+        logged = {
+            name: totals(metric, doc.rows.get(filter_name, {}).get(metric))
+            for name, (filter_name, metric) in self.sources.items()
+        }
+        return {name: found for name, found in logged.items() if found is not None}
 
 
 def filters_of(task: str, config: Mapping[str, Any], results: files.Row) -> list[str]:

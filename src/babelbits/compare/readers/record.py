@@ -33,6 +33,8 @@ class ForeignItem:
     output: str = ""
     source_id: str | None = None
     """The same for all translations of a question; None where the format does not tell."""
+    cluster_id: str | None = None
+    """Passage, document, dialogue or template that it shares with others; None: none is known."""
     choice_logprobs: tuple[float, ...] | None = None
     n_choices: int | None = None
     finish_reason: str | None = None
@@ -60,6 +62,8 @@ class ForeignTask:
     """What may change answers and is neither the question nor the weights: BOS, precision ..."""
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     """By metric, where the tool says so."""
+    chances: Mapping[str, float] = field(default_factory=dict)
+    """By metric, the score of guessing, where the format tells."""
     known: tuple[Metric, ...] = ()
     """The metrics in full, from formats that tell; empty: they are inferred from the scores."""
     suite: str | None = None

@@ -7,7 +7,7 @@ a run folder and an exported table, can be compared.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.compare.cells import BASELINE, CellResult, under_its_own_name
 from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
 from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.records import ItemRow
@@ -35,7 +35,7 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
     cells: dict[str, list[CellResult]] = {}
     for meta, rows in store.cells():
         label = AA if meta.variant == BASELINE and meta.replicate else meta.variant
-        cells.setdefault(label, []).append(CellResult(meta=meta, rows=rows))
+        cells.setdefault(label, []).append(under_its_own_name(CellResult(meta=meta, rows=rows)))
     if not cells:
         raise NothingThereError("no cell is finished yet", where=str(path))
     return {label: _run(path, found) for label, found in cells.items()}
@@ -89,6 +89,7 @@ def _item(number: int, row: ItemRow) -> ForeignItem:
         prompt_hash=row.prompt_hash,
         output=row.output,
         source_id=row.source_id,
+        cluster_id=row.cluster_id,
         choice_logprobs=row.choice_logprobs,
         finish_reason=row.finish_reason,
         prompt_tokens=row.prompt_tokens,

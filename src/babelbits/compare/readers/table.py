@@ -20,12 +20,16 @@ names do not matter.
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import cast, get_args
 
 from babelbits.compare.readers import files
-from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask
+from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import digest
@@ -57,6 +61,8 @@ _FALSE = frozenset(
 """What spreadsheets write in their user's language."""
 _DECIMAL_COMMA = re.compile(r"[-+\u2212]?\d+,\d+(?:[eE][-+]?\d+)?\s*%?")
 _LONGEST_CELL = 1 << 24
+_NONE: Mapping[str, tuple[float, ...]] = MappingProxyType({})
+"""Shared by all items: tables have no corpus metrics."""
 
 
 def looks_like(path: Path) -> bool:
@@ -102,9 +108,20 @@ def _names(line: str, delimiter: str) -> list[str]:
     return names
 
 
+@dataclass(slots=True)
+class _Draft:
+    """One benchmark in one language, as its rows come."""
+
+    items: dict[str, ForeignItem] = field(default_factory=dict)
+    metrics: dict[str, None] = field(default_factory=dict)
+    said: dict[tuple[str, str], tuple[object, str]] = field(default_factory=dict)
+    """Column and metric to what it says, and where it says so first."""
+
+
 def read(path: Path) -> ForeignRun:
-    """One task for each benchmark and language of the file."""
-    cells: dict[tuple[str, str], dict[str, dict[str, tuple[str, files.Row]]]] = {}
+    """One task for each benchmark and language of the file; no row is kept once it is read."""
+    drafts: dict[tuple[str, str], _Draft] = {}
+    scores: _Known = {}
     named = False
     for where, row in _rows(path):
         lacking = [name for name in REQUIRED if name not in row]
@@ -113,24 +130,58 @@ def read(path: Path) -> ForeignRun:
         language = _language(row, where)
         named = named or bool(row.get("task"))
         suite = files.text(row.get("task")) or path.stem
-        metric = files.text(row.get("metric")) or "score"
-        items = cells.setdefault((suite, language), {})
-        scored = items.setdefault(files.text(row["item_id"]), {})
-        row["score"] = _score(row["score"], where)
-        if metric in scored:
-            raise TaskError(
-                f"item '{row['item_id']}' has two scores in {metric} ({suite}, {language}); "
-                f"the other one is at {scored[metric][0]}",
-                where=where,
-            )
-        scored[metric] = (where, row)
-    if not cells:
+        draft = drafts.setdefault((suite, language), _Draft())
+        _add(draft, row, where, place=f"{suite}, {language}", known=scores)
+    if not drafts:
         raise TaskError("no rows", where=str(path))
     tasks = [
-        _task(suite, language, items, path, named=named)
-        for (suite, language), items in cells.items()
+        _task(suite, language, draft, path, named=named)
+        for (suite, language), draft in drafts.items()
     ]
     return ForeignRun(path=path, tool="table", tasks=tuple(tasks))
+
+
+_Known = dict[tuple[str, float | None], Mapping[str, float | None]]
+"""Metric and score to the mapping that says so: a million right answers share one."""
+_MOST_KNOWN = 4096
+
+
+def _add(draft: _Draft, row: files.Row, where: str, *, place: str, known: _Known) -> None:
+    """Take in one row: an item, or another metric of one."""
+    metric = files.text(row.get("metric")) or "score"
+    name = sys.intern(files.text(row["item_id"]))
+    score = _score(row["score"], where)
+    item = draft.items.get(name)
+    if item is None:
+        scores = known.get((metric, score))
+        if scores is None:
+            scores = {metric: score}
+            if len(known) < _MOST_KNOWN:
+                known[metric, score] = scores
+        draft.items[name] = _item(len(draft.items), name, where, row, scores)
+    elif metric in item.scores:
+        raise TaskError(
+            f"item '{name}' has two scores in {metric} ({place}); the other one is at {item.where}",
+            where=where,
+        )
+    else:
+        draft.items[name] = replace(item, scores={**item.scores, metric: score})
+    draft.metrics.setdefault(metric)
+    for column, read_cell in _ONE_A_METRIC.items():
+        if row.get(column) not in (None, ""):
+            _agree(draft, column, metric, read_cell(row[column], where), where)
+
+
+def _agree(draft: _Draft, column: str, metric: str, value: object, where: str) -> None:
+    """Note what a column says of a metric; TaskError if another row says otherwise."""
+    about = "" if column == "output_type" else metric
+    said, first = draft.said.setdefault((column, about), (value, where))
+    if said != value:
+        raise TaskError(
+            f"{column} of '{metric}' is {value} here and {said} at {first}",
+            where=where,
+            hint=f"one benchmark and language has one {column} a metric",
+        )
 
 
 def _language(row: files.Row, where: str) -> str:
@@ -223,46 +274,84 @@ def _named(row: Sequence[str], names: Sequence[str], delimiter: str, where: str)
     return found
 
 
-def _task(
-    suite: str,
-    language: str,
-    items: dict[str, dict[str, tuple[str, files.Row]]],
-    path: Path,
-    *,
-    named: bool,
-) -> ForeignTask:
-    metrics = tuple(dict.fromkeys(name for scored in items.values() for name in scored))
-    directions = {
-        name: files.text(row["higher_is_better"]).strip().lower() in (*_TRUE, "1")
-        for scored in items.values()
-        for name, (_, row) in scored.items()
-        if row.get("higher_is_better") not in (None, "")
+def _task(suite: str, language: str, draft: _Draft, path: Path, *, named: bool) -> ForeignTask:
+    said = {about: value for about, (value, _) in draft.said.items()}
+    directions = {metric: bool(v) for (c, metric), v in said.items() if c == "higher_is_better"}
+    chances = {
+        metric: value
+        for (column, metric), value in said.items()
+        if column == "chance" and isinstance(value, float)
     }
+    # A table that does not say is taken for log-likelihoods.
+    output_type = cast(OutputType, said.get(("output_type", ""), "loglikelihood"))
     return ForeignTask(
         name=f"{suite}_{language}",
-        items=tuple(_item(k, name, scored) for k, (name, scored) in enumerate(items.items())),
-        metrics=metrics,
-        output_type="loglikelihood",
+        items=tuple(draft.items.values()),
+        metrics=tuple(draft.metrics),
+        output_type=output_type,
         origin=f"table {path.name}",
         higher_is_better=directions,
+        chances=chances,
         suite=suite,
         suite_is_file=not named,
         language=language,
     )
 
 
-def _item(number: int, name: str, scored: dict[str, tuple[str, files.Row]]) -> ForeignItem:
-    where, row = next(iter(scored.values()))
+def _is_true(cell: object, where: str) -> bool:
+    word = files.text(cell).strip().lower()
+    if word in (*_TRUE, "1", "1.0"):
+        return True
+    if word in (*_FALSE, "0", "0.0"):
+        return False
+    raise TaskError(f"higher_is_better is {word!r:.40}", where=where, hint="write true or false")
+
+
+def _share(cell: object, where: str) -> float:
+    value = _score(cell, where)
+    if value is None or not 0 <= value < 1:
+        raise TaskError(
+            f"chance is {files.text(cell)!r:.40}",
+            where=where,
+            hint="the score of guessing, from 0 to below 1; empty where it is not known",
+        )
+    return value
+
+
+def _named_type(cell: object, where: str) -> OutputType:
+    for one in get_args(OutputType):
+        if files.text(cell).strip().lower() == one:
+            return cast(OutputType, one)
+    raise TaskError(
+        f"output_type is {files.text(cell)!r:.40}",
+        where=where,
+        hint=f"one of {', '.join(get_args(OutputType))}",
+    )
+
+
+_ONE_A_METRIC: Mapping[str, Callable[[object, str], object]] = {
+    "higher_is_better": _is_true,
+    "chance": _share,
+    "output_type": _named_type,
+}
+"""Columns that say the same in every row of a metric."""
+
+
+def _item(
+    number: int, name: str, where: str, row: files.Row, scores: Mapping[str, float | None]
+) -> ForeignItem:
     prompt = files.text(row.get("prompt"))
     said = files.text(row.get("prompt_hash"))
     return ForeignItem(
         content=name,
         order=number,
         where=where,
-        scores={metric: one.get("score") for metric, (_, one) in scored.items()},
+        scores=scores,
         target=files.text(row.get("target")),
         prompt=prompt,
         prompt_hash=said or (digest(prompt) if prompt else None),
         output=files.text(row.get("output")),
         source_id=files.text(row.get("source_id")) or None,
+        cluster_id=files.text(row.get("cluster_id") or row.get("cluster")).strip() or None,
+        statistics=_NONE,
     )

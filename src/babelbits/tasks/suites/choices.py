@@ -33,6 +33,7 @@ def _choice(
     choices: int,
     source_columns: tuple[str, ...] | None,
     comparable: str,
+    cluster_columns: tuple[str, ...] = (),
 ) -> SuiteInfo:
     upstream = by_language(codes)
     return SuiteInfo(
@@ -51,6 +52,7 @@ def _choice(
         metric="accuracy",
         comparable=comparable,
         source_columns=source_columns,
+        cluster_columns=cluster_columns,
     )
 
 
@@ -96,6 +98,7 @@ SUITES = (
         licence="CC-BY-SA-4.0",
         choices=4,
         source_columns=("link", "question_number"),
+        cluster_columns=("link",),
         comparable="lm-eval 0.4.13, belebele_*, 0-shot, acc",
     ),
 )

@@ -57,6 +57,9 @@ class SuiteInfo:
     """Whether it identifies languages, so that a study may choose the identifier."""
     source_columns: tuple[str, ...] | None = None
     """Columns that name a question in every language; () is the row; None: not parallel."""
+    cluster_columns: tuple[str, ...] | None = None
+    """Columns that name what items share beside their translations, as Belebele's passage. None:
+    what the documents of an lm-eval task show; see `tasks.clusters`."""
     translates: Literal["into", "from"] | None = None
     """Translation suites: into the language, or from it; the other side is the study's pivot."""
     data_name: str | None = None
