@@ -56,7 +56,21 @@ def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
 
 
 def test_bundled_model_has_nothing_to_be_told_of(tmp_path: Path) -> None:
-    assert notices(plan_of(tmp_path, STUDY)) == ()
+    wide = '[analysis]\nmargins = { "bits/byte" = 0.1 }\n'
+    assert notices(plan_of(tmp_path, STUDY + wide)) == ()
+
+
+def test_a_plan_names_the_tasks_that_are_too_small_for_their_margin(tmp_path: Path) -> None:
+    """80 passages; ln 0.05 / ln(1 - 0.01 / 2) = 597.6 documents; z.95^2 (1/0.01 - 1) = 267.8."""
+    narrow = "[analysis]\nmargins = { fraction = 0.01 }\n"
+    assert notices(plan_of(tmp_path, STUDY + narrow)) == (
+        "pairs: 240 items a language; below 268 a margin of 1 point cannot be shown",
+        "math: 150 items a language; below 268 a margin of 1 point cannot be shown",
+        (
+            "text: 80 items a language; below 598 a margin of 0.01 bits/byte cannot be shown "
+            "(one item is taken to lose at most 2 bits/byte)"
+        ),
+    )
 
 
 def record(name: str, columns: int, *, dtype: str = "bf16", rows: int = 8) -> TensorRecord:

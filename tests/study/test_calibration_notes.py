@@ -87,6 +87,7 @@ def test_the_plan_tells_it_of_the_variant(tmp_path: Path) -> None:
     file.write_text(STUDY.format(language="nb"), "utf-8")
     study = load(file)
     plan = make_plan(study, Store(study.folder), base=locate(study.model), build=build_light)
-    (told,) = notices(plan)
+    told, small = notices(plan)
+    assert small.startswith("text: 80 items a language")
     assert told.startswith("q4_k_s@nb: the calibration text own.txt is declared as Norwegian")
     assert "look like English (en)" in told

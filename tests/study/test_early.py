@@ -42,6 +42,7 @@ suite = "text"
 languages = ["nb"]
 [analysis]
 margins = {{ pairs = 0.4, "bits/byte" = 0.05 }}
+loss_caps = {{ "bits/byte" = 0.5 }}
 """
 """With so wide a margin a random model, which changes few answers, is known soon."""
 
