@@ -140,7 +140,7 @@ def _first_screen(
     axes = Axes(variants=of.variant_names, suites=of.suite_names, languages=of.codes)
     primary = {suite: metric.name for suite, metric in findings.primary.items()}
     found = board(findings.analysis.effects, primary, axes)
-    first, second = headline(decisions), ship(choice, found)
+    first, second = headline(decisions, alpha=findings.alpha), ship(choice, found)
     counted = {
         "headline: harm": [one.variant for one in decisions if one.level == "confirmed"],
         "headline: in its family": [one.variant for one in decisions if one.level == "family"],

@@ -105,7 +105,7 @@ def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: ReportInput) -> 
         "mean over languages worse on math (−3.3 points, −4.3 to −2.3; confirmed)"
     )
     assert one.summary.startswith("mean worse on 1 of 1 task (largest math, −3.3 points, −4.3")
-    assert verdicts.headline([decision(found)]).startswith("Harm is confirmed for w4.")
+    assert verdicts.headline([decision(found)], alpha=0.05).startswith("Harm is confirmed for w4.")
 
 
 def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: ReportInput) -> None:
@@ -118,7 +118,7 @@ def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Report
     assert "worse in its family in the mean of 1 group of languages (largest far on math" in (
         one.sentence
     )
-    text = verdicts.headline([decision(found)])
+    text = verdicts.headline([decision(found)], alpha=0.05)
     assert text.startswith("Harm is confirmed for no variant")
     assert (
         "1 comparison is worse in its family and not confirmed (all that is shown against w4)"
@@ -146,10 +146,12 @@ def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportIn
     one = said(found)
     assert one.overall == "equivalent"
     assert one.sentence == "equivalent within 2 points in all 3 languages of math."
-    assert "w4 is shown to be unharmed in everything asked" in verdicts.headline([decision(found)])
+    assert "w4 is shown to be unharmed in everything asked" in verdicts.headline(
+        [decision(found)], alpha=0.05
+    )
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
     assert said(found).overall == "undecided"
-    assert "No variant is shown to be unharmed" in verdicts.headline([decision(found)])
+    assert "No variant is shown to be unharmed" in verdicts.headline([decision(found)], alpha=0.05)
 
 
 def test_what_has_no_result_is_counted(small: ReportInput) -> None:
@@ -162,14 +164,16 @@ def test_a_smoke_run_has_no_verdict_in_its_headline(small: ReportInput) -> None:
     like = small.analysis.effects[0]
     harmed = verdicts.board([effect(like, "en", "worse", -0.2, level="confirmed")], PRIMARY, AXES)
     found = decision(harmed, smoke=True, verdict="undecided")
-    assert verdicts.headline([found]) == "This is a SMOKE run: nothing in it is a result."
-    assert verdicts.headline([decision(harmed)], smoke=True) == verdicts.SMOKE_HEADLINE
+    assert (
+        verdicts.headline([found], alpha=0.05) == "This is a SMOKE run: nothing in it is a result."
+    )
+    assert verdicts.headline([decision(harmed)], alpha=0.05, smoke=True) == verdicts.SMOKE_HEADLINE
     assert said(harmed, smoke=True).sentence == "a smoke run: no verdict."
 
 
 def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: ReportInput) -> None:
     found = board(small, ("en", "undecided", -0.01, False))
-    assert "what the data could have seen" in verdicts.headline([decision(found)])
+    assert "what the data could have seen" in verdicts.headline([decision(found)], alpha=0.05)
     assert "equivalence shown in no language" in said(found).sentence
 
 
@@ -198,7 +202,7 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> N
 
 
 def test_an_empty_study_says_so(small: ReportInput) -> None:
-    assert "Nothing was compared" in verdicts.headline([])
+    assert "Nothing was compared" in verdicts.headline([], alpha=0.05)
 
 
 def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
@@ -374,10 +378,12 @@ def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
     few = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(2)]
     many = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(18)]
     many += [one("w8", verdict="equivalent"), one("w6", equivalent_in_the_mean=True)]
-    assert verdicts.headline(few).startswith("Harm is confirmed for q0 and q1.")
-    text = verdicts.headline(many)
+    assert verdicts.headline(few, alpha=0.05).startswith("Harm is confirmed for q0 and q1.")
+    text = verdicts.headline(many, alpha=0.05)
     assert text.startswith("Harm is confirmed for 18 of 20 variants. w8 is shown to be unharmed")
     assert "w6 is equivalent on every task in the mean over languages" in text
+    assert text.count("(each at 5 %: if all 20 lost exactly their margin, up to 1 would be)") == 2
+    assert "each at" not in verdicts.headline([one("w8", verdict="equivalent")], alpha=0.05)
 
 
 def test_the_noise_floor_counts_languages_on_the_primary_metric_only(

@@ -2,9 +2,10 @@
 
 For each recipe that was calibrated in more than one language: every calibration language against
 the reference language (or the first), on the primary metric, in each language asked and in all.
+Intervals of one recipe on one suite hold together, as its p-values do.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,10 @@ class _Place:
     recipe: str
     suite: str
     language: str | None
+
+
+_Family = tuple[str, str, bool]
+"""Recipe, suite, and whether the claim is about all languages together."""
 
 
 def calibrations_of(manifests: Mapping[str, Manifest]) -> dict[str, Calibration]:
@@ -69,16 +74,36 @@ def calibration_contrasts(
         language = sample.info.language if sample.scope == "language" else None
         place = _Place(recipe=seen.recipe, suite=sample.info.suite, language=language)
         places[place][seen.language].append(sample)
+    sizes: Counter[_Family] = Counter()
+    for place, calibrated in places.items():
+        sizes[_family(place)] += len(calibrated) - 1
     found = [
         contrast
         for place, calibrated in places.items()
-        for contrast in _contrasts(place, calibrated, settings)
+        for contrast in _contrasts(
+            place, calibrated, settings, level=1 - settings.alpha * _part(place, sizes)
+        )
     ]
     return tuple(_adjusted(found))
 
 
+def _family(place: _Place) -> _Family:
+    return place.recipe, place.suite, place.language is None
+
+
+def _part(place: _Place, sizes: Mapping[_Family, int]) -> float:
+    """Which part of alpha an interval has, so that those of one recipe and suite hold together."""
+    recipe, suite, general = _family(place)
+    halves = 2 if sizes.get((recipe, suite, not general)) else 1
+    return 1 / halves / max(1, sizes[recipe, suite, general])
+
+
 def _contrasts(
-    place: _Place, calibrated: Mapping[str, Sequence[Sample]], settings: AnalysisSettings
+    place: _Place,
+    calibrated: Mapping[str, Sequence[Sample]],
+    settings: AnalysisSettings,
+    *,
+    level: float,
 ) -> Iterator[CalibrationContrast]:
     if len(calibrated) < 2:
         return
@@ -91,7 +116,7 @@ def _contrasts(
         if code == reference or not shared.size:
             continue
         others = [one for name, one in tables.items() if name not in (code, reference)]
-        found = draw_contrast(table, tables[reference], others=others, level=1 - settings.alpha)
+        found = draw_contrast(table, tables[reference], others=others, level=level)
         few = min(found.draws_first, found.draws_second) < FEWEST_DRAWS
         lost = first.scores.n_clusters - shared.size
         yield CalibrationContrast(
@@ -151,7 +176,7 @@ def _adjusted(found: Sequence[CalibrationContrast]) -> list[CalibrationContrast]
     Half of alpha for the contrasts over all languages, half for those in single languages, so that
     the few general claims do not pay for the many; each p-value is doubled for it.
     """
-    families: dict[tuple[str, str, bool], list[int]] = defaultdict(list)
+    families: dict[_Family, list[int]] = defaultdict(list)
     for index, one in enumerate(found):
         if one.p_value is not None:
             families[one.recipe, one.suite, one.language is None].append(index)

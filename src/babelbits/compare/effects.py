@@ -14,7 +14,7 @@ from babelbits.compare.relative import baseline_interval, relative
 from babelbits.compare.samples import Part, Sample
 from babelbits.compare.settings import AnalysisSettings
 from babelbits.compare.signature import signature
-from babelbits.compare.verdicts import Decision, Evidence, decide
+from babelbits.compare.verdicts import Conclusion, Evidence, decide
 from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.bounded import fewest_units
 from babelbits.stats.churn import churn
@@ -205,7 +205,7 @@ def conclude(
     )
 
 
-def _with_margin(decision: Decision, effect: Effect, family: str | None) -> Decision:
+def _with_margin(decision: Conclusion, effect: Effect, family: str | None) -> Conclusion:
     """A secondary measure without a margin has an interval and no verdict.
 
     It could only ever be "worse" or "undecided", and would contradict an "equivalent" of the
@@ -213,7 +213,7 @@ def _with_margin(decision: Decision, effect: Effect, family: str | None) -> Deci
     """
     if family is not None or effect.margin is not None or decision.verdict == "undecided":
         return decision
-    return Decision(verdict="undecided", reason="a secondary measure without a margin")
+    return Conclusion(verdict="undecided", reason="a secondary measure without a margin")
 
 
 def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Conclusion:
     """A verdict and why."""
 
     verdict: Verdict
@@ -59,22 +59,22 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(evidence: Evidence) -> Decision:
+def decide(evidence: Evidence) -> Conclusion:
     """The verdict; see the module's text for the definitions."""
     if evidence.at_floor:
-        return Decision(verdict="undecided", reason="at floor")
+        return Conclusion(verdict="undecided", reason="at floor")
     if evidence.interval is None or evidence.equivalence_interval is None:
-        return Decision(verdict="undecided", reason=_no_interval(evidence))
+        return Conclusion(verdict="undecided", reason=_no_interval(evidence))
     shown = _direction(evidence)
     withheld = _why_not_equivalent(evidence)
     if withheld is None:
-        return Decision(
+        return Conclusion(
             verdict="equivalent", reason="interval inside the margin", notes=_negligible(shown)
         )
     if shown is not None:
         reason = "loss shown" if shown == "worse" else "gain shown"
-        return Decision(verdict=shown, reason=reason, notes=_but_for_rare_losses(evidence))
-    return Decision(verdict="undecided", reason=withheld or _open(evidence))
+        return Conclusion(verdict=shown, reason=reason, notes=_but_for_rare_losses(evidence))
+    return Conclusion(verdict="undecided", reason=withheld or _open(evidence))
 
 
 def _no_interval(evidence: Evidence) -> str:

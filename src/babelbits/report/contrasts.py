@@ -110,7 +110,7 @@ class CalibrationRow:
 
 
 CALIBRATION_COLUMNS = (
-    *("draws", "Δ", "Δ of the other", "difference", "interval", "p (Holm)"),
+    *("draws", "Δ", "Δ of the other", "difference", "interval (together)", "p (Holm)"),
     "draws vary",
 )
 

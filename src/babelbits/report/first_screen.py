@@ -59,7 +59,7 @@ def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
     names = {code: language.name for code, language in report.languages.items()}
     told = choice is not None and not smoke and bool(found.by_cell)
     return FirstScreen(
-        headline=verdicts.headline(decisions, smoke=smoke),
+        headline=verdicts.headline(decisions, alpha=facts.alpha, smoke=smoke),
         ship=verdicts.ship(choice, found) if told and choice else "",
         ship_by_mean=verdicts.ship_by_mean(choice, mean, decisions, found)
         if told and choice and mean

@@ -328,8 +328,12 @@ def in_order(
 # --- the headline ----------------------------------------------------------------------------
 
 
-def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
-    """The study in a few sentences, over every scope that has a verdict."""
+def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False) -> str:
+    """The study in a few sentences, over every scope that has a verdict.
+
+    "Unharmed" is a claim about each variant at `alpha`: of several, the number to expect by chance
+    is said with it.
+    """
     if smoke or any(one.smoke for one in decisions):
         return SMOKE_HEADLINE
     if all(one.answers and one.unanswered == len(one.answers) for one in decisions):
@@ -352,7 +356,7 @@ def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
         )
     sentences.append(
         f"{_named(safe, total)} {agreeing(len(safe), 'is', 'are')} shown to be unharmed in "
-        "everything asked."
+        f"everything asked{_each(total, alpha)}."
         if safe
         else "No variant is shown to be unharmed in everything asked."
     )
@@ -364,9 +368,21 @@ def headline(decisions: Sequence[Decision], *, smoke: bool = False) -> str:
     if mean:
         sentences.append(
             f"{_named(mean, total)} {agreeing(len(mean), 'is', 'are')} equivalent on every task in "
-            "the mean over languages, and not in every language."
+            "the mean over languages, and not in every language"
+            f"{_each(total, alpha)}."
         )
     return " ".join(sentences)
+
+
+def _each(total: int, alpha: float) -> str:
+    """How many variants that lose exactly their margin would be called so."""
+    if total == 1:
+        return ""
+    level = f"{alpha:.0%}".replace("%", " %")
+    return (
+        f" (each at {level}: if all {total} lost exactly their margin, up to "
+        f"{expected(alpha * total)} would be)"
+    )
 
 
 def _named(names: Sequence[str], total: int) -> str:
