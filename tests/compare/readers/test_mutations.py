@@ -210,8 +210,12 @@ def mutate(path: Path, random: Random) -> None:
 
 
 @pytest.fixture
-def bounded_memory() -> Iterator[None]:
-    """500 MB beyond what the process has mapped."""
+def bounded_memory(reader: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """500 MB beyond what the process has mapped once the reader's libraries and threads are there.
+
+    Threads of pyarrow reserve address space, and glibc ends the process where there is none left.
+    """
+    read_run(READERS[reader](tmp_path_factory.mktemp("whole")))
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 500 * 10**6, hard))
