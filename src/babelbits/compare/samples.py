@@ -365,14 +365,14 @@ def units_of(parts: Sequence[Part]) -> list[IntArray]:
 def samples(
     variant: str, parts: Sequence[Part], *, groups: Mapping[str, tuple[str, ...]]
 ) -> list[Sample]:
-    """Each language, each group that has languages here, and all languages if there are several.
+    """Each language, each group with several of them, and all if there are several.
 
     `parts` are of one suite and one metric.
     """
     found = [Sample(variant=variant, scope="language", group=None, parts=(one,)) for one in parts]
     for name, languages in groups.items():
         inside = tuple(one for one in parts if one.language in languages)
-        if inside:
+        if len(inside) > 1:  # of one language it is that language
             shared = _in_common(inside)
             found.append(Sample(variant=variant, scope="group", group=name, parts=shared))
     if len(parts) > 1:
