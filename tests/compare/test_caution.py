@@ -71,12 +71,21 @@ def test_a_unit_without_a_cap_is_never_called_equivalent() -> None:
 
 def test_a_loss_that_is_shown_stays_shown() -> None:
     """The wider bound is for equivalence: test, interval and "worse" are as they were."""
-    losses = jitter(80) + 0.005
-    effect = text_effect(losses)
+    effect = text_effect(jitter(80) + 0.03)
     assert effect.verdict == "worse"
     assert effect.interval is not None
     assert effect.interval.method == "bootstrap-t or t, the wider"
-    assert any("too rare to have been seen" in note for note in effect.notes)
+
+
+def test_a_shown_loss_inside_the_margin_is_neither_harm_nor_equivalent() -> None:
+    """80 documents each lose 0.005, the margin is 0.02: small, and rare large ones are unseen."""
+    effect = text_effect(jitter(80) + 0.005)
+    assert effect.p_value is not None
+    assert effect.p_value < 0.001
+    assert effect.verdict == "undecided"
+    assert effect.reason == (
+        "a loss inside the margin is shown; large losses too rare to be seen could exceed it"
+    )
 
 
 def test_caps_are_positive_and_chance_is_a_share() -> None:

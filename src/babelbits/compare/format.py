@@ -1,13 +1,18 @@
 """Numbers as people read them: the one place for units, digits, signs and the true minus.
 
-Fractions become points (x 100, one decimal); other units keep three decimals. Undefined is an en
-dash. Nothing here is text from a model.
+Fractions become points (x 100, one decimal); other units keep three decimals, and one digit where
+these would be zeros. Undefined is an en dash. Nothing here is text from a model.
 """
+
+import math
 
 from babelbits.records import Effect, Interval
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+_FINE = 3
+_LEAST = 1e-6
+"""Below it a difference is rounding."""
 
 
 def scale(unit: str) -> tuple[float, int]:
@@ -83,6 +88,8 @@ def p_value(value: float | None) -> str:
 
 def _with_sign(value: float, digits: int) -> str:
     text = f"{abs(value):.{digits}f}"
+    if digits >= _FINE and float(text) == 0 and abs(value) >= _LEAST:
+        text = f"{abs(value):.{-math.floor(math.log10(abs(value)))}f}"
     if float(text) == 0:
         return text
     return f"{MINUS if value < 0 else '+'}{text}"

@@ -6,7 +6,8 @@ In this order:
 2. *equivalent*: a margin m is declared and the 1 - 2 alpha interval lies inside (-m, +m) (TOST). A
    loss that is real but inside the margin is equivalent, with a note;
 3. *worse* (*better*): the p-value, adjusted within its family, is at most alpha and the 1 - alpha
-   interval lies below (above) zero;
+   interval lies below (above) zero, and not inside the margin: a small loss that cannot be called
+   equivalent, only because large ones may be too rare to have been seen, is no harm shown;
 4. else *undecided*. A large p-value never says that nothing happened.
 
 Equivalence is withheld where it would rest on items that could not speak: languages at their floor
@@ -71,9 +72,9 @@ def decide(evidence: Evidence) -> Conclusion:
         return Conclusion(
             verdict="equivalent", reason="interval inside the margin", notes=_negligible(shown)
         )
-    if shown is not None:
+    if shown is not None and (withheld or not _lies_inside(evidence)):
         reason = "loss shown" if shown == "worse" else "gain shown"
-        return Conclusion(verdict=shown, reason=reason, notes=_but_for_rare_losses(evidence))
+        return Conclusion(verdict=shown, reason=reason)
     return Conclusion(verdict="undecided", reason=withheld or _open(evidence))
 
 
@@ -109,12 +110,10 @@ def _why_not_equivalent(evidence: Evidence) -> str | None:
     return "inside the margin, but items failed under the variant alone"
 
 
-def _but_for_rare_losses(evidence: Evidence) -> tuple[str, ...]:
-    """A small difference that is not called negligible, because of what may not have been seen."""
+def _lies_inside(evidence: Evidence) -> bool:
+    """The interval of what was seen, without what may be too rare to have been seen."""
     interval, margin = evidence.interval, evidence.margin
-    if interval is None or margin is None or not inside_margin(interval, margin):
-        return ()
-    return ("inside the margin, were it not for large losses too rare to have been seen",)
+    return interval is not None and margin is not None and inside_margin(interval, margin)
 
 
 def _negligible(shown: Verdict | None) -> tuple[str, ...]:
@@ -125,6 +124,12 @@ def _negligible(shown: Verdict | None) -> tuple[str, ...]:
 
 def _open(evidence: Evidence) -> str:
     interval = evidence.interval
+    small = _direction(evidence)
+    if small is not None:
+        what = "loss" if small == "worse" else "gain"
+        return (
+            f"a {what} inside the margin is shown; large losses too rare to be seen could exceed it"
+        )
     if interval is not None and not interval.low <= 0 <= interval.high:
         return "not shown after adjusting for the family"
     if evidence.p_value <= evidence.alpha:
@@ -134,6 +139,6 @@ def _open(evidence: Evidence) -> str:
     if evidence.units is not None and evidence.units < (evidence.fewest_units or 0):
         least = plural(evidence.fewest_units or 0, "unit")
         return f"fewer than the {least} that the margin takes"
-    if interval is not None and inside_margin(interval, evidence.margin):
+    if _lies_inside(evidence):
         return "large losses too rare to have been seen could exceed the margin"
     return "interval reaches past the margin"
