@@ -34,6 +34,8 @@ class StudySummary:
     margins: Mapping[str, float]
     """Metric unit or suite to margin, in the metric's own unit."""
     alpha: float
+    loss_caps: Mapping[str, float]
+    """Metric unit to the most that one item is taken to lose."""
     smoke: bool
     bundled: bool
     """The model is the tiny one that ships in the package."""

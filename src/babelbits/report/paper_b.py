@@ -45,6 +45,7 @@ def compared(report: ReportInput) -> tuple[MatrixComparison, ...]:
     settings = AnalysisSettings(
         alpha=report.study.alpha,
         margins=report.study.margins,
+        loss_caps=report.study.loss_caps,
         reference=REFERENCE,
         calibrations=calibrations_of(report.manifests),
         seed=report.study.seed,
