@@ -67,8 +67,8 @@ def match(label: str, baseline: Book, run: Book) -> Match:
         baseline_items=len(baseline.items),
         run_items=len(run.items),
         matched=len(baseline.items.keys() & run.items.keys()),
-        missing=tuple(i.where for key, i in baseline.items.items() if key not in run.items),
-        extra=tuple(i.where for key, i in run.items.items() if key not in baseline.items),
+        missing=tuple(baseline.items[k].where for k in baseline.items if k not in run.items),
+        extra=tuple(run.items[k].where for k in run.items if k not in baseline.items),
         repeated=baseline.repeated,
     )
 
