@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from babelbits.compare.readers.item_columns import ByName, ItemColumns
+from babelbits.compare.readers.item_columns import ByName, ItemColumns, Texts
 from babelbits.compare.readers.naming import Place
 from babelbits.compare.readers.record import ForeignItem, ForeignTask
 from babelbits.errors import UnpairedItemsError
@@ -38,6 +38,16 @@ class Book:
         if isinstance(self.items, ByName):
             return self.items.picked(keys)
         return tuple(self.items[key] for key in keys)
+
+    def asked(self, key: str) -> ForeignItem | Texts:
+        """What has an item's gold answer and the hash of its prompt."""
+        return self.items.texts(key) if isinstance(self.items, ByName) else self.items[key]
+
+    def scores(self, metric: str) -> Iterable[float | None]:
+        """One an item, in order; None where it has none."""
+        if isinstance(self.items, ByName):
+            return self.items.items_in_order.scores(metric)
+        return (item.scores.get(metric) for item in self.items.values())
 
     @property
     def metrics(self) -> tuple[str, ...]:

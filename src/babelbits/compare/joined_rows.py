@@ -4,9 +4,10 @@ A row is what `records.ItemRow` says; its texts and scores are the item's own. R
 share the names of their items and sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
+from babelbits.compare.readers.item_columns import ItemColumns
 from babelbits.compare.readers.record import ForeignItem
 from babelbits.records import Failure, ItemRow, TaskInfo
 
@@ -46,6 +47,14 @@ class JoinedRows(Sequence[ItemRow]):
         self.variant = variant
         self._names = [metric.name for metric in info.metrics]
 
+    def failed(self) -> Iterator[ItemRow]:
+        """Rows without a score of the primary metric; no other row is made."""
+        if isinstance(self.items, ItemColumns):
+            scores = self.items.scores(self.info.primary)
+        else:
+            scores = (item.scores.get(self.info.primary) for item in self.items)
+        return (self[number] for number, score in enumerate(scores) if score is None)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -81,3 +90,10 @@ class JoinedRows(Sequence[ItemRow]):
             statistics=item.statistics,
             failure=failure,
         )
+
+
+def failed(rows: Sequence[ItemRow]) -> Iterator[ItemRow]:
+    """The rows of a cell that have a failure."""
+    if isinstance(rows, JoinedRows):
+        return rows.failed()
+    return (row for row in rows if row.failure is not None)

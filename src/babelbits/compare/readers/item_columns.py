@@ -102,6 +102,16 @@ class ItemColumns(Sequence[ForeignItem]):
         """`file:line` of an item."""
         return f"{self._file}:{self._lines[number]}"
 
+    def texts(self, number: int) -> Texts:
+        """What an item has beside its name and scores."""
+        return self._texts[number]
+
+    def scores(self, metric: str) -> Iterator[float | None]:
+        """One an item; None where it has none."""
+        found = self._scores.get(metric, _Scores(array("d"), bytearray()))
+        found.extend_to(len(self))
+        return map(found.get, range(len(self)))
+
     def picked(self, numbers: Sequence[int]) -> "ItemColumns":
         """Some of the items, in the order of `numbers`."""
         found = ItemColumns(self._file)
@@ -142,14 +152,18 @@ class ItemColumns(Sequence[ForeignItem]):
 class ByName(Mapping[str, ForeignItem]):
     """The same items by their names."""
 
-    __slots__ = ("_index", "_items")
+    __slots__ = ("_index", "items_in_order")
 
     def __init__(self, items: ItemColumns) -> None:
-        self._items = items
+        self.items_in_order = items
         self._index = {name: number for number, name in enumerate(items.names)}
 
     def __getitem__(self, name: str) -> ForeignItem:
-        return self._items[self._index[name]]
+        return self.items_in_order[self._index[name]]
+
+    def texts(self, name: str) -> Texts:
+        """What an item has beside its name and scores."""
+        return self.items_in_order.texts(self._index[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._index
@@ -166,6 +180,6 @@ class ByName(Mapping[str, ForeignItem]):
 
     def picked(self, names: Sequence[str]) -> ItemColumns:
         """The items of these names, in their order."""
-        if self._items.names == names:
-            return self._items
-        return self._items.picked([self._index[name] for name in names])
+        if self.items_in_order.names == names:
+            return self.items_in_order
+        return self.items_in_order.picked([self._index[name] for name in names])
