@@ -46,6 +46,7 @@ def analyse(
     desk = sort_cells(cells)
     ours = _samples(desk, {BASELINE: desk.aa}, settings)
     theirs = _samples(desk, desk.variants, settings)
+    desk.paired()
     found = infer([*ours, *theirs], settings)
     aa = tuple(
         conclude(one, family=None, p_adjusted=None, settings=settings)

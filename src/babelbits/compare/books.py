@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from babelbits.compare.readers.item_columns import ByName, ItemColumns, Texts
 from babelbits.compare.readers.naming import Place
 from babelbits.compare.readers.record import ForeignItem, ForeignTask
 from babelbits.errors import UnpairedItemsError
@@ -27,11 +28,26 @@ class Book:
     language: str
     tasks: tuple[ForeignTask, ...]
     """In the order of their parts, without their items; one where there are no subjects."""
-    items: dict[str, ForeignItem]
-    """By key, in order. Whoever makes rows of them takes them out: a million take a while and a
-    gigabyte, and are not held twice."""
+    items: Mapping[str, ForeignItem]
+    """By key, in order."""
     repeated: int
     """Items whose question came before in the same part."""
+
+    def picked(self, keys: Sequence[str]) -> Sequence[ForeignItem]:
+        """The items of these keys, in their order."""
+        if isinstance(self.items, ByName):
+            return self.items.picked(keys)
+        return tuple(self.items[key] for key in keys)
+
+    def asked(self, key: str) -> ForeignItem | Texts:
+        """What has an item's gold answer and the hash of its prompt."""
+        return self.items.texts(key) if isinstance(self.items, ByName) else self.items[key]
+
+    def scores(self, metric: str) -> Iterable[float | None]:
+        """One an item, in order; None where it has none."""
+        if isinstance(self.items, ByName):
+            return self.items.items_in_order.scores(metric)
+        return (item.scores.get(metric) for item in self.items.values())
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -91,6 +107,16 @@ def shelve(tasks: Iterable[ForeignTask], places: Mapping[str, Place]) -> dict[Ce
 
 
 def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
+    items, repeated = _by_key(parts)
+    tasks = tuple(without_items(task) for _, task in sorted(parts.items()))
+    return Book(suite=key[0], language=key[1], tasks=tasks, items=items, repeated=repeated)
+
+
+def _by_key(parts: Mapping[str, ForeignTask]) -> tuple[Mapping[str, ForeignItem], int]:
+    """Items by key, and how many ask what another one of their part asks."""
+    whole = parts.get("")
+    if len(parts) == 1 and whole is not None and isinstance(whole.items, ItemColumns):
+        return ByName(whole.items), 0
     items: dict[str, ForeignItem] = {}
     repeated = 0
     for part, task in sorted(parts.items()):
@@ -103,8 +129,7 @@ def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
             if item.cluster_id is None and len(parts) >= FEWEST_SUBJECTS:
                 item = replace(item, cluster_id=part)
             items[f"{name}#{count}" if count > 1 else name] = item
-    tasks: Sequence[ForeignTask] = [without_items(task) for _, task in sorted(parts.items())]
-    return Book(suite=key[0], language=key[1], tasks=tuple(tasks), items=items, repeated=repeated)
+    return items, repeated
 
 
 def without_items(task: ForeignTask) -> ForeignTask:

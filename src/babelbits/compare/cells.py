@@ -1,5 +1,6 @@
 """Finished cells, as they come in. Loads neither numpy nor scipy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from babelbits.records import CellMeta, ItemRow
@@ -13,7 +14,8 @@ class CellResult:
     """One finished cell: what it is and its item rows."""
 
     meta: CellMeta
-    rows: tuple[ItemRow, ...]
+    rows: Sequence[ItemRow]
+    """A tuple, or what makes rows as they are asked for; never changed."""
 
 
 _WITHOUT_BYTES = "text 1"

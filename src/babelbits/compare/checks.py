@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from babelbits.compare.cells import BASELINE, CellResult, place
 from babelbits.compare.format import size
+from babelbits.compare.joined_rows import failed
 from babelbits.compare.results import Problem, ProblemKind
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Effect, TaskInfo
@@ -83,7 +84,7 @@ def _names(task: TaskInfo) -> str:
 
 def failed_items(cell: CellResult) -> Problem | None:
     """Items without an answer: counted and shown, and left out of the pairs."""
-    kinds = Counter(row.failure.kind for row in cell.rows if row.failure is not None)
+    kinds = Counter(row.failure.kind for row in failed(cell.rows) if row.failure is not None)
     if not kinds:
         return None
     causes = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))

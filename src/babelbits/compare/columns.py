@@ -55,43 +55,70 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
     UnpairedItemsError
         If an item id occurs more than once.
     """
-    rows = cell.rows
-    item_ids = tuple([row.item_id for row in rows])
-    repeated = len(rows) - len(set(item_ids))
+    read = _read(cell)
+    repeated = len(read.item_ids) - len(set(read.item_ids))
     if repeated:
         raise UnpairedItemsError(
             f"{plural(repeated, 'item id')} {agreeing(repeated, 'occurs', 'occur')} more than once",
             where=place(cell),
             hint="run the cell again; its record is damaged or two tasks were mixed",
         )
-    info = cell.meta.task
-    numbers = [sources.setdefault(row.source_id, len(sources)) for row in rows]
+    numbers = [sources.setdefault(name, len(sources)) for name in read.sources]
     shared = [
-        -1
-        if row.cluster_id is None
-        else sources.setdefault(_CLUSTER + row.cluster_id, len(sources))
-        for row in rows
+        -1 if name is None else sources.setdefault(_CLUSTER + name, len(sources))
+        for name in read.clusters
     ]
+    info = cell.meta.task
     return Columns(
         info=info,
-        item_ids=item_ids,
+        item_ids=tuple(read.item_ids),
         sources=np.array(numbers, np.intp),
         clusters=np.array(shared, np.intp),
-        scores={metric.name: _scores(rows, metric.name) for metric in info.metrics},
-        truncated=np.array([row.truncated_tokens > 0 for row in rows], bool),
-        refused=np.array([_refused(row) for row in rows], bool),
-        cut=np.array([row.finish_reason == "length" for row in rows], bool),
-        statistics={m.name: _statistics(rows, m.name) for m in info.metrics if m.corpus},
+        scores={name: np.array(found, float) for name, found in read.scores.items()},
+        truncated=np.array(read.truncated, bool),
+        refused=np.array(read.refused, bool),
+        cut=np.array(read.cut, bool),
+        statistics={name: _statistics(found) for name, found in read.statistics.items()},
     )
 
 
-def _scores(rows: Sequence[ItemRow], name: str) -> FloatArray:
-    found = [None if row.failure is not None else row.scores.get(name) for row in rows]
-    return np.array(found, float)
+@dataclass(slots=True)
+class _Read:
+    """What is needed of the rows, one entry a row."""
+
+    scores: dict[str, list[float | None]]
+    statistics: dict[str, list[tuple[float, ...]]]
+    item_ids: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    clusters: list[str | None] = field(default_factory=list)
+    truncated: list[bool] = field(default_factory=list)
+    refused: list[bool] = field(default_factory=list)
+    cut: list[bool] = field(default_factory=list)
 
 
-def _statistics(rows: Sequence[ItemRow], name: str) -> FloatArray:
-    found = [() if row.failure is not None else row.statistics.get(name, ()) for row in rows]
+def _read(cell: CellResult) -> _Read:
+    """In one pass: a cell may make its rows as they are asked for."""
+    metrics = cell.meta.task.metrics
+    read = _Read(
+        scores={metric.name: [] for metric in metrics},
+        statistics={metric.name: [] for metric in metrics if metric.corpus},
+    )
+    for row in cell.rows:
+        failed = row.failure is not None
+        read.item_ids.append(row.item_id)
+        read.sources.append(row.source_id)
+        read.clusters.append(row.cluster_id)
+        read.truncated.append(row.truncated_tokens > 0)
+        read.refused.append(_refused(row))
+        read.cut.append(row.finish_reason == "length")
+        for name, scores in read.scores.items():
+            scores.append(None if failed else row.scores.get(name))
+        for name, sums in read.statistics.items():
+            sums.append(() if failed else row.statistics.get(name, ()))
+    return read
+
+
+def _statistics(found: Sequence[tuple[float, ...]]) -> FloatArray:
     width = max(map(len, found), default=0)
     return np.array([one if one else (np.nan,) * max(1, width) for one in found], float)
 

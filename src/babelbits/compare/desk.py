@@ -50,6 +50,11 @@ class Desk:
                 found.setdefault(cell.meta.task.suite, []).append((cell, pairs))
         return found
 
+    def paired(self) -> None:
+        """Give up what only pairing needs: a hundred megabytes for a million items."""
+        self._sources.clear()
+        self._read.clear()
+
     def _pair(self, cell: CellResult) -> Pairs | Problem:
         baseline = self.baseline.get(cell.meta.task.name)
         if baseline is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from babelbits.compare.books import Book, CellKey, shelve, without_items
 from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.compare.joined_rows import JoinedRows
 from babelbits.compare.matching import (
     Difference,
     Match,
@@ -25,10 +26,10 @@ from babelbits.compare.matching import (
     refuse_unmatched,
 )
 from babelbits.compare.readers.naming import LanguageMap, Place, place_tasks
-from babelbits.compare.readers.record import ForeignItem, ForeignRun
+from babelbits.compare.readers.record import ForeignRun
 from babelbits.compare.scales import chance, metrics_of
 from babelbits.errors import StudyError, UnpairedItemsError
-from babelbits.records import CellMeta, Failure, ItemRow, Metric, TaskInfo, digest
+from babelbits.records import CellMeta, ItemRow, Metric, TaskInfo, digest
 from babelbits.words import agreeing, every, plural
 
 AA_LABEL = "baseline again"
@@ -93,7 +94,7 @@ def join(
     tasks = [task for run in runs.values() for task in run.tasks]
     places = place_tasks(tasks, {} if mapped is None else mapped)
     shelves = {label: shelve(run.tasks, places) for label, run in runs.items()}
-    # From here on the books alone hold items, and give them up as they become rows.
+    # From here on the books alone hold items.
     del baseline, variants, aa, others, tasks
     runs = {label: light(run) for label, run in runs.items()}
     ours = shelves[BASELINE]
@@ -208,13 +209,13 @@ def _cells(
         for key, book in ours.items()
     }
     found: list[CellResult] = []
-    first: dict[CellKey, tuple[ItemRow, ...]] = {}
+    first: dict[CellKey, JoinedRows] = {}
     for label, shelf in shelves.items():
         for key in ours:
             if key in shelf:
-                one = _cell(label, shelf[key], infos[key], shared[key], like=first.get(key))
-                first.setdefault(key, one.rows)
-                found.append(one)
+                rows = _rows(label, shelf[key], infos[key], shared[key], like=first.get(key))
+                first.setdefault(key, rows)
+                found.append(_cell(label, rows, shared[key]))
     return found
 
 
@@ -258,68 +259,36 @@ def _info(book: Book, scales: Mapping[str, Metric], runs: Sequence[Book]) -> Tas
     )
 
 
-def _cell(
-    label: str,
-    book: Book,
-    info: TaskInfo,
-    keys: Sequence[str],
-    *,
-    like: Sequence[ItemRow] | None,
-) -> CellResult:
+def _rows(
+    label: str, book: Book, info: TaskInfo, keys: Sequence[str], *, like: JoinedRows | None
+) -> JoinedRows:
     """`like` are the baseline's rows of the same keys, whose names are not made anew."""
-    is_aa = label == AA_LABEL
-    variant = BASELINE if is_aa else label
-    rows = tuple(
-        _row(book.items.pop(key), key, info, variant, like=None if like is None else like[number])
-        for number, key in enumerate(keys)
+    ids = [digest([info.suite, info.language, key]) for key in keys] if like is None else like.ids
+    sources: Sequence[str] | None = None
+    if not info.parallel:
+        sources = [digest([info.language, k]) for k in keys] if like is None else like.sources
+    return JoinedRows(
+        items=book.picked(keys),
+        ids=ids,
+        sources=sources,
+        info=info,
+        variant=BASELINE if label == AA_LABEL else label,
     )
+
+
+def _cell(label: str, rows: JoinedRows, keys: Sequence[str]) -> CellResult:
     meta = CellMeta(
-        cell_id=digest([label, info.name, keys]),
+        cell_id=digest([label, rows.info.name, keys]),
         identity={},
-        variant=variant,
+        variant=rows.variant,
         variant_id=label,
-        replicate=int(is_aa),
-        task=info,
+        replicate=int(label == AA_LABEL),
+        task=rows.info,
         n_items=len(rows),
         chunk=1,
         smoke=False,
     )
     return CellResult(meta=meta, rows=rows)
-
-
-def _row(
-    item: ForeignItem, key: str, info: TaskInfo, variant: str, *, like: ItemRow | None
-) -> ItemRow:
-    lacks = item.scores.get(info.primary) is None
-    message = f"no {info.primary} at {item.where}"
-    names = [metric.name for metric in info.metrics]
-    whole = len(item.scores) == len(names) and all(name in item.scores for name in names)
-    return ItemRow(
-        item_id=digest([info.suite, info.language, key]) if like is None else like.item_id,
-        source_id=_source(item, key, info, like),
-        cluster_id=item.cluster_id,
-        task=info.name,
-        language=info.language,
-        variant=variant,
-        target=item.target,
-        output=item.output,
-        scores=item.scores if whole else {name: item.scores.get(name) for name in names},
-        choice_logprobs=item.choice_logprobs,
-        prompt_hash=item.prompt_hash or "",
-        prompt=item.prompt,
-        prompt_tokens=item.prompt_tokens,
-        output_tokens=item.output_tokens,
-        finish_reason=item.finish_reason,
-        truncated_tokens=item.truncated_tokens,
-        statistics=item.statistics,
-        failure=Failure(kind="scoring_failed", message=message) if lacks else None,
-    )
-
-
-def _source(item: ForeignItem, key: str, info: TaskInfo, like: ItemRow | None) -> str:
-    if info.parallel:
-        return str(item.source_id)
-    return digest([info.language, key]) if like is None else like.source_id
 
 
 # --- what a reader must know -----------------------------------------------------------------

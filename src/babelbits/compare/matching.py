@@ -67,8 +67,8 @@ def match(label: str, baseline: Book, run: Book) -> Match:
         baseline_items=len(baseline.items),
         run_items=len(run.items),
         matched=len(baseline.items.keys() & run.items.keys()),
-        missing=tuple(i.where for key, i in baseline.items.items() if key not in run.items),
-        extra=tuple(i.where for key, i in run.items.items() if key not in baseline.items),
+        missing=tuple(baseline.items[k].where for k in baseline.items if k not in run.items),
+        extra=tuple(run.items[k].where for k in run.items if k not in baseline.items),
         repeated=baseline.repeated,
     )
 
@@ -85,9 +85,9 @@ class Difference:
 
 def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]:
     """What makes a cell of a run another question than the baseline's."""
-    both = [(baseline.items[key], run.items[key]) for key in baseline.items if key in run.items]
-    prompts = [(a, b) for a, b in both if a.prompt_hash and b.prompt_hash]
-    changed = [(a, b) for a, b in prompts if a.prompt_hash != b.prompt_hash]
+    both = [(k, baseline.asked(k), run.asked(k)) for k in baseline.items if k in run.items]
+    prompts = [(k, a, b) for k, a, b in both if a.prompt_hash and b.prompt_hash]
+    changed = [k for k, a, b in prompts if a.prompt_hash != b.prompt_hash]
     same_prompts = bool(both) and len(prompts) == len(both) and not changed
     settings = list(_settings(baseline.setup, run.setup))
     for key, ours, theirs in settings:
@@ -99,18 +99,18 @@ def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]
             harmless=harmless,
         )
     if changed:
-        a, b = changed[0]
+        ours, theirs = baseline.items[changed[0]].where, run.items[changed[0]].where
         known = [key for key, _, _ in settings if key in SHAPES_THE_PROMPT]
         cause = f", with another {' and '.join(known)}" if known else ""
         yield Difference(
             line=f"{found.place}: {len(changed)} of {plural(len(prompts), 'prompt')} "
             f"{agreeing(len(changed), 'differs', 'differ')}{cause} "
-            f"({b.where} against {a.where})",
+            f"({theirs} against {ours})",
             advice="evaluate both with the same task, shots, seed and template",
         )
-    golds = [(a, b) for a, b in both if a.target.strip() != b.target.strip()]
+    golds = [k for k, a, b in both if a.target.strip() != b.target.strip()]
     if golds:
-        a, b = golds[0]
+        a, b = baseline.items[golds[0]], run.items[golds[0]]
         yield Difference(
             line=f"{found.place}: {len(golds)} of {plural(len(both), 'gold answer')} "
             f"{agreeing(len(golds), 'differs', 'differ')}, for example "

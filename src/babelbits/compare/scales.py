@@ -5,7 +5,7 @@ bounded if all lie in [0, 1], else real. Harm's direction comes from the tool, e
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import takewhile
 
 from babelbits.compare.books import Book
 from babelbits.compare.known_chance import known_chance
@@ -103,8 +103,7 @@ def _direction(name: str, books: Sequence[Book]) -> bool:
 
 
 def _values(book: Book, name: str) -> Iterable[float]:
-    found = (item.scores.get(name) for item in book.items.values())
-    return (value for value in found if value is not None)
+    return (value for value in book.scores(name) if value is not None)
 
 
 def _kind(values: Iterable[float]) -> MetricKind:
@@ -136,9 +135,10 @@ def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
         return told.pop()
     if metric.unit != "fraction" or _base(name) not in _GUESSABLE:
         return None
-    counts = [item.n_choices for item in chain.from_iterable(b.items.values() for b in books[:1])]
-    known = [count for count in counts if count]
-    if known and len(known) == len(counts):
-        return sum(1 / count for count in known) / len(known)
+    items = books[0].items
+    counts = takewhile(bool, (item.n_choices for item in items.values()))
+    shares = [1 / count for count in counts if count]
+    if shares and len(shares) == len(items):
+        return sum(shares) / len(shares)
     suite = all_suites().get(books[0].suite)
     return known_chance(books[0].suite) if suite is None else suite.chance

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from babelbits.compare import CellResult
 from babelbits.compare import format as numbers
+from babelbits.compare.joined_rows import failed
 from babelbits.records import Effect
 from babelbits.report.input import OpenCell, ReportInput
 from babelbits.report.verdicts import Board, expected
@@ -191,7 +192,7 @@ def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iter
 def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for cell in cells:
-        for row in cell.rows:
+        for row in failed(cell.rows):
             if row.failure is not None:
                 again = " again (A/A)" if cell.meta.replicate else ""
                 variant = f"{cell.meta.variant}{again}"
@@ -213,8 +214,10 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
     for cell in cells:
         suite = cell.meta.task.suite
         totals[suite] += len(cell.rows)
-        prompts[suite] += sum(row.truncated_tokens > 0 for row in cell.rows)
-        cut = sum(row.finish_reason == "length" for row in cell.rows)
+        cut = 0
+        for row in cell.rows:
+            prompts[suite] += row.truncated_tokens > 0
+            cut += row.finish_reason == "length"
         outputs[suite] += cut
         again = " again (A/A)" if cell.meta.replicate else ""
         place = f"{cell.meta.variant}{again} in {cell.meta.task.language}"

@@ -13,20 +13,33 @@ from babelbits.records import Interval
 from babelbits.stats.pairs import FloatArray, checked_columns
 
 _CELLS_AT_ONCE = 1 << 21
+_LONG = 10_000
 
 
 def random_signs(n: int, *, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Random ±1 in blocks of shape (rows, n), `resamples` rows in all."""
     for rows in _blocks(n, resamples):
         raw = rng.integers(0, 256, size=(rows, (n + 7) // 8), dtype=np.uint8)
-        yield np.unpackbits(raw, axis=1, count=n).astype(np.float64) * 2 - 1
+        signs = np.unpackbits(raw, axis=1, count=n).astype(np.float64)
+        signs *= 2
+        signs -= 1
+        yield signs
 
 
 def bootstrap_counts(n: int, *, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """How often each of n values is drawn, in blocks of shape (rows, n)."""
+    """How often each of n values is drawn, in blocks of shape (rows, n).
+
+    Long rows are counted one by one, which is faster and draws the same.
+    """
     for rows in _blocks(n, resamples):
-        drawn = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
+        if n < _LONG:
+            drawn = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+            yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
+            continue
+        counts = np.empty((rows, n))
+        for row in counts:
+            row[:] = np.bincount(rng.integers(0, n, size=n), minlength=n)
+        yield counts
 
 
 def _blocks(n: int, resamples: int) -> Iterator[int]:

@@ -176,10 +176,15 @@ def read_object(path: Path) -> Row:
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row]]:
     """`file:line` and object of every line that is not empty; one line at a time in memory."""
+    for number, row in numbered_lines(path):
+        yield f"{path}:{number}", row
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, Row]]:
+    """The same with the line's number, from 1."""
     for number, line in enumerate(_text_lines(path), start=1):
         if line.strip():
-            where = f"{path}:{number}"
-            yield where, parse_object(line, where)
+            yield number, parse_object(line, f"{path}:{number}")
 
 
 def _text_lines(path: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Scores are in the metric's own unit and direction. None of the texts is trusted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -50,7 +50,7 @@ class ForeignTask:
     """One task of a run, under the name its tool gives it."""
 
     name: str
-    items: tuple[ForeignItem, ...]
+    items: Sequence[ForeignItem]
     metrics: tuple[str, ...]
     """Names, the one that verdicts are about first."""
     output_type: OutputType

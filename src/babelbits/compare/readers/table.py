@@ -23,13 +23,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast, get_args
 
 from babelbits.compare.readers import files
-from babelbits.compare.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
+from babelbits.compare.readers.item_columns import ItemColumns, Texts
+from babelbits.compare.readers.record import ForeignRun, ForeignTask, OutputType
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import digest
@@ -61,8 +61,6 @@ _FALSE = frozenset(
 """What spreadsheets write in their user's language."""
 _DECIMAL_COMMA = re.compile(r"[-+\u2212]?\d+,\d+(?:[eE][-+]?\d+)?\s*%?")
 _LONGEST_CELL = 1 << 24
-_NONE: Mapping[str, tuple[float, ...]] = MappingProxyType({})
-"""Shared by all items: tables have no corpus metrics."""
 
 
 def looks_like(path: Path) -> bool:
@@ -112,7 +110,9 @@ def _names(line: str, delimiter: str) -> list[str]:
 class _Draft:
     """One benchmark in one language, as its rows come."""
 
-    items: dict[str, ForeignItem] = field(default_factory=dict)
+    items: ItemColumns
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Name to the item's number."""
     metrics: dict[str, None] = field(default_factory=dict)
     said: dict[tuple[str, str], tuple[object, str]] = field(default_factory=dict)
     """Column and metric to what it says, and where it says so first."""
@@ -121,17 +121,19 @@ class _Draft:
 def read(path: Path) -> ForeignRun:
     """One task for each benchmark and language of the file; no row is kept once it is read."""
     drafts: dict[tuple[str, str], _Draft] = {}
-    scores: _Known = {}
-    named = False
-    for where, row in _rows(path):
+    named, file = False, str(path)
+    for line, row in _rows(path):
+        where = f"{file}:{line}"
         lacking = [name for name in REQUIRED if name not in row]
         if lacking:
             raise TaskError(f"no column {', '.join(lacking)}", where=where)
         language = _language(row, where)
         named = named or bool(row.get("task"))
         suite = files.text(row.get("task")) or path.stem
-        draft = drafts.setdefault((suite, language), _Draft())
-        _add(draft, row, where, place=f"{suite}, {language}", known=scores)
+        draft = drafts.get((suite, language))
+        if draft is None:
+            draft = drafts[suite, language] = _Draft(ItemColumns(file))
+        _add(draft, row, line, where, place=f"{suite}, {language}")
     if not drafts:
         raise TaskError("no rows", where=str(path))
     tasks = [
@@ -141,31 +143,21 @@ def read(path: Path) -> ForeignRun:
     return ForeignRun(path=path, tool="table", tasks=tuple(tasks))
 
 
-_Known = dict[tuple[str, float | None], Mapping[str, float | None]]
-"""Metric and score to the mapping that says so: a million right answers share one."""
-_MOST_KNOWN = 4096
-
-
-def _add(draft: _Draft, row: files.Row, where: str, *, place: str, known: _Known) -> None:
+def _add(draft: _Draft, row: files.Row, line: int, where: str, *, place: str) -> None:
     """Take in one row: an item, or another metric of one."""
     metric = files.text(row.get("metric")) or "score"
     name = sys.intern(files.text(row["item_id"]))
     score = _score(row["score"], where)
-    item = draft.items.get(name)
-    if item is None:
-        scores = known.get((metric, score))
-        if scores is None:
-            scores = {metric: score}
-            if len(known) < _MOST_KNOWN:
-                known[metric, score] = scores
-        draft.items[name] = _item(len(draft.items), name, where, row, scores)
-    elif metric in item.scores:
+    number = draft.numbers.get(name)
+    if number is None:
+        number = draft.numbers[name] = draft.items.add(name, line, _texts(row))
+    elif draft.items.has(number, metric):
         raise TaskError(
-            f"item '{name}' has two scores in {metric} ({place}); the other one is at {item.where}",
+            f"item '{name}' has two scores in {metric} ({place}); the other one is at "
+            f"{draft.items.where(number)}",
             where=where,
         )
-    else:
-        draft.items[name] = replace(item, scores={**item.scores, metric: score})
+    draft.items.put(number, metric, score)
     draft.metrics.setdefault(metric)
     for column, read_cell in _ONE_A_METRIC.items():
         if row.get(column) not in (None, ""):
@@ -225,9 +217,10 @@ def _no_number(cell: object, where: str) -> TaskError:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[str, files.Row]]:
+def _rows(path: Path) -> Iterator[tuple[int, files.Row]]:
+    """Number of the line and what it says, of every row that is not empty."""
     if path.suffix.lower() == ".jsonl":
-        yield from files.read_lines(path)
+        yield from files.numbered_lines(path)
         return
     text = files.read_text(path)
     names, delimiter, body = _head(text)
@@ -238,9 +231,9 @@ def _rows(path: Path) -> Iterator[tuple[str, files.Row]]:
         with _long_cells():
             next(reader, [])
             for row in reader:
-                where = f"{path}:{reader.line_num + before}"
+                line = reader.line_num + before
                 if any(cell.strip() for cell in row):
-                    yield where, _named(row, names, delimiter, where)
+                    yield line, _named(row, names, delimiter, path, line)
     except csv.Error as error:
         raise TaskError(f"not CSV: {error}", where=f"{path}:{reader.line_num + before}") from error
 
@@ -255,7 +248,9 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(usual)
 
 
-def _named(row: Sequence[str], names: Sequence[str], delimiter: str, where: str) -> files.Row:
+def _named(
+    row: Sequence[str], names: Sequence[str], delimiter: str, path: Path, line: int
+) -> files.Row:
     """Cells by their columns; empty ones behind the last column are none."""
     cells = list(row)
     while len(cells) > len(names) and not cells[-1].strip():
@@ -263,7 +258,7 @@ def _named(row: Sequence[str], names: Sequence[str], delimiter: str, where: str)
     if len(cells) != len(names):
         raise TaskError(
             f"{plural(len(cells), 'field')}, the head has {len(names)}",
-            where=where,
+            where=f"{path}:{line}",
             hint="a decimal comma needs quotes where commas part the columns"
             if delimiter == "," and len(cells) > len(names)
             else "every row has a field for every column, empty or not",
@@ -286,7 +281,7 @@ def _task(suite: str, language: str, draft: _Draft, path: Path, *, named: bool) 
     output_type = cast(OutputType, said.get(("output_type", ""), "loglikelihood"))
     return ForeignTask(
         name=f"{suite}_{language}",
-        items=tuple(draft.items.values()),
+        items=draft.items,
         metrics=tuple(draft.metrics),
         output_type=output_type,
         origin=f"table {path.name}",
@@ -337,21 +332,14 @@ _ONE_A_METRIC: Mapping[str, Callable[[object, str], object]] = {
 """Columns that say the same in every row of a metric."""
 
 
-def _item(
-    number: int, name: str, where: str, row: files.Row, scores: Mapping[str, float | None]
-) -> ForeignItem:
+def _texts(row: files.Row) -> Texts:
     prompt = files.text(row.get("prompt"))
     said = files.text(row.get("prompt_hash"))
-    return ForeignItem(
-        content=name,
-        order=number,
-        where=where,
-        scores=scores,
+    return Texts(
         target=files.text(row.get("target")),
         prompt=prompt,
         prompt_hash=said or (digest(prompt) if prompt else None),
         output=files.text(row.get("output")),
         source_id=files.text(row.get("source_id")) or None,
         cluster_id=files.text(row.get("cluster_id") or row.get("cluster")).strip() or None,
-        statistics=_NONE,
     )
