@@ -76,6 +76,21 @@ def test_per_layer_lists_are_cut_with_the_layers() -> None:
     assert raw["num_hidden_layers"] == 36  # what was given is left alone
 
 
+def test_four_times_the_hidden_size_stays_four_times() -> None:
+    """llama.cpp's converter writes `4 * hidden_size` for Falcon, BLOOM, GPT-2 and MPT."""
+    raw = {
+        "model_type": "falcon",
+        "hidden_size": 4544,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 71,
+        "multi_query": True,
+        "vocab_size": 65024,
+    }
+    small = shrunk(raw, 1)
+    assert small["ffn_hidden_size"] == 4 * small["hidden_size"]
+    assert small["hidden_size"] < 4544
+
+
 def test_a_mixture_keeps_groups_of_experts_and_latent_widths() -> None:
     """DeepSeek V3: 8 groups of 32 experts, of which 4 groups and 8 experts are chosen."""
     small = shrunk(

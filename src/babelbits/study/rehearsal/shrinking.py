@@ -32,6 +32,8 @@ _WIDTH = re.compile(
     r"|laurel_rank|.*lora_rank|(.*_)?dt_rank|moe_latent_size|lru_width"
 )
 """Names of widths that nothing else depends on."""
+_FOUR = 4
+"""Times the hidden size is what llama.cpp takes the MLP of older models for, whatever they say."""
 _HIDDEN_ALIAS = re.compile(r"(?!vocab).*(_dim|_size|_width|_dim_out)|d_model|n_embd")
 _CHUNKS = ("mamba_chunk_size", "chunk_size")
 _CHUNK = 16
@@ -308,8 +310,8 @@ def _narrowed(value: Any, *, hidden: int, small: int) -> Any:
         return [_narrowed(one, hidden=hidden, small=small) for one in value]
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         return value
-    if value == hidden:
-        return small
+    if value in (hidden, _FOUR * hidden):
+        return value // hidden * small
     return narrow(value, floor=small + 1 if value > hidden else 1)
 
 
