@@ -133,6 +133,13 @@ def test_a_difference_that_is_no_number_is_refused() -> None:
             {"model_type": "gpt_oss", "rope_scaling": {"rope_type": "yarn", "truncate": False}},
             "`truncate` is false",
         ),
+        (
+            {
+                "model_type": "aya_vision",
+                "text_config": {"model_type": "cohere2", "logit_scale": 0.25},
+            },
+            "`logit_scale` (0.25)",
+        ),
         ({"model_type": "llama"}, "a setting that its converter does not read"),
     ],
 )

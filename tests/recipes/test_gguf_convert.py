@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from babelbits.errors import (
     ModelError,
     RecipeError,
 )
-from babelbits.llamacpp import library
+from babelbits.llamacpp import convert_child, library
 from babelbits.llamacpp.gguf_file import open_gguf
 from babelbits.llamacpp.imatrix_file import read_imatrix
 from babelbits.recipes.calibration import CalibrationSpec
@@ -103,3 +104,22 @@ def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"tokenizer_config\.json: the model brings its own code"):
         convert(base, tmp_path / "model.gguf")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"architectures": ["LlavaForConditionalGeneration"], "text_config": {"model_type": "llama"}},
+         ["LlamaForCausalLM"]),
+        ({"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"model_type": "llama"}},
+         None),
+        ({"architectures": ["NewForConditionalGeneration"], "text_config": {"model_type": "new"}},
+         None),
+    ],
+)  # fmt: skip
+def test_a_wrapper_that_the_converter_does_not_know_is_its_text_model(
+    config: dict[str, Any], named: list[str] | None
+) -> None:
+    known = {"LlamaForCausalLM", "Gemma3ForConditionalGeneration"}
+    convert_child.name_text_model(config, known=known)
+    assert config["text_config"].get("architectures") == named

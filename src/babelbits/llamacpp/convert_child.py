@@ -14,6 +14,7 @@ converter asks for, where transformers has renamed them.
 
 import runpy
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def main(folder: str, fallback: str, forced: str, trust: str, *arguments: str) -
     """Run the converter of `folder` with the command line `arguments`."""
     script = Path(folder) / "convert_hf_to_gguf.py"
     sys.path[:0] = [folder, str(Path(folder) / "gguf-py")]
+    from conversion import TEXT_MODEL_MAP  # type: ignore[import-not-found]  # just above
     from conversion.base import ModelBase, TextModel  # type: ignore[import-not-found]  # just above
 
     recognised, read = TextModel.get_vocab_base_pre, ModelBase.load_hparams
@@ -46,6 +48,7 @@ def main(folder: str, fallback: str, forced: str, trust: str, *arguments: str) -
         for part in (found, found.get("text_config")):
             if isinstance(part, dict):
                 rename(part)
+        name_text_model(found, known=TEXT_MODEL_MAP)
         return found
 
     TextModel.get_vocab_base_pre = pre_tokenizer
@@ -55,6 +58,18 @@ def main(folder: str, fallback: str, forced: str, trust: str, *arguments: str) -
         refuse_code()
     sys.argv = [str(script), *arguments]
     runpy.run_path(str(script), run_name="__main__")
+
+
+def name_text_model(config: dict[str, Any], *, known: Collection[str]) -> None:
+    """Say which causal model a multimodal checkpoint holds, where the converter knows only that."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    text, own = config.get("text_config"), config.get("architectures") or [None]
+    if not isinstance(text, dict) or text.get("architectures") or own[0] in known:
+        return
+    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(text.get("model_type", ""))
+    if name in known:
+        text["architectures"] = [name]
 
 
 def refuse_code() -> None:

@@ -194,6 +194,13 @@ def _advice(config: Mapping[str, Any]) -> str:
             "llama.cpp rounds the bounds of YaRN's ramp to whole dimensions, and this config says "
             "that they are not (`truncate` is false); use recipes of transformers for this model"
         )
+    scale = text.get("logit_scale")
+    if text is not config and scale not in (None, 1):
+        return (
+            f"llama.cpp multiplies logits by the text model's `logit_scale` ({scale:g}), and "
+            f"transformers' {config.get('model_type')} does not: the two disagree on this model, "
+            "so take all variants from one of them"
+        )
     kind = str(text.get("model_type", config.get("model_type")))
     for beginning, what in sorted(_FIXED.items(), reverse=True):
         if kind.startswith(beginning):
