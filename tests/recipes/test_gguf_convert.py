@@ -107,19 +107,17 @@ def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "named"),
+    ("wrapper", "kind", "named"),
     [
-        ({"architectures": ["LlavaForConditionalGeneration"], "text_config": {"model_type": "llama"}},
-         ["LlamaForCausalLM"]),
-        ({"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"model_type": "llama"}},
-         None),
-        ({"architectures": ["NewForConditionalGeneration"], "text_config": {"model_type": "new"}},
-         None),
+        ("LlavaForConditionalGeneration", "llama", ["LlamaForCausalLM"]),
+        ("Gemma3ForConditionalGeneration", "llama", None),
+        ("NewForConditionalGeneration", "new", None),
     ],
-)  # fmt: skip
+)
 def test_a_wrapper_that_the_converter_does_not_know_is_its_text_model(
-    config: dict[str, Any], named: list[str] | None
+    wrapper: str, kind: str, named: list[str] | None
 ) -> None:
+    config: dict[str, Any] = {"architectures": [wrapper], "text_config": {"model_type": kind}}
     known = {"LlamaForCausalLM", "Gemma3ForConditionalGeneration"}
     convert_child.name_text_model(config, known=known)
     assert config["text_config"].get("architectures") == named
