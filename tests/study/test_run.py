@@ -187,6 +187,7 @@ def test_kills_with_the_variant_remade_otherwise_in_between_mix_nothing(
     )
     assert manifest is not None
     assert {store.status(meta).weights_hash for meta in metas} == {manifest.weights_hash}
+    (tmp_path / "fresh").mkdir()
     fresh = write_study(
         tmp_path / "fresh", model=tiny_model("llama"), recipes=("w8a8",), items=40, chunk=2
     )
