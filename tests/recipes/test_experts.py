@@ -73,7 +73,7 @@ def logits(model: Any) -> Any:
 
 @pytest.mark.parametrize("name", MIXTURE)
 def test_experts_as_linear_layers_compute_what_the_fused_ones_do(name: str, zoo: Zoo) -> None:
-    """Against transformers' own module, in float32; single logits through recurrent states: 3e-4."""
+    """Against transformers' own module, in float32; a logit after recurrent states within 3e-4."""
     import torch
 
     model = load_fused(zoo(name))
