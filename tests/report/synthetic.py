@@ -175,7 +175,7 @@ def make(
         engine={"name": "transformers", "version": "5.17.0", "device": "cpu", "dtype": "float32",
                 "long prompts": "truncate-left"},
         seed=0, margins=margins, alpha=0.05, smoke=smoke, bundled=True,
-        loss_caps=settings.loss_caps,
+        loss_caps=dict(settings.loss_caps),
         versions={"babelbits": "0.1.0", "numpy": "2.4.6"},
     )  # fmt: skip
     return ReportInput(

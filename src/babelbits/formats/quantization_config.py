@@ -59,12 +59,13 @@ _EXPECTED: Mapping[str, tuple[tuple[str, Check, str], ...]] = {
         ("bnb_4bit_compute_dtype", _is_text, "a text"),
     ),
     "compressed-tensors": (
-        ("config_groups", _are_groups, "an object of groups, each with objects"),
         ("format", _is_text, "a text"),
     ),
     "fp8": (("weight_block_size", _is_block, "two whole numbers"),),
 }  # fmt: skip
 """Of a method: key, what it must pass, in words. null passes everywhere."""
+_GROUPS = ("config_groups", _are_groups, "an object of groups, each with objects")
+"""Whatever the method says: readers ask for these first."""
 _NEEDED = {"gptq": ("bits",)}
 
 
@@ -122,14 +123,18 @@ def _check(found: Any, key: str, *, where: str) -> None:
     method = method_in(found)
     for name in _NEEDED.get(method, ()):
         if found.get(name) is None:
-            raise ModelError(f"'{key}.{name}' is missing", where=where, hint=_HINT)
-    for name, passes, words in _EXPECTED.get(method, ()):
+            raise ModelError(
+                f"the model is already quantized ({method.upper()}), and '{key}.{name}' is missing",
+                where=where,
+                hint=_HINT,
+            )
+    for name, passes, words in (_GROUPS, *_EXPECTED.get(method, ())):
         value = found.get(name)
         if value is not None and not passes(value):
             raise _wrong(where, f"{key}.{name}", words, value)
 
 
-_HINT = "get the checkpoint's config.json anew, or name the checkpoint that it was made from"
+_HINT = "get the checkpoint's config.json anew, or name the checkpoint it was made from"
 
 
 def _wrong(where: str, key: str, words: str, value: Any) -> ModelError:

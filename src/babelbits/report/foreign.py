@@ -343,7 +343,7 @@ def _summary(
         engine={},
         seed=settings.seed,
         margins=settings.margins,
-        loss_caps=settings.loss_caps,
+        loss_caps=dict(settings.loss_caps),
         alpha=settings.alpha,
         smoke=False,
         bundled=False,

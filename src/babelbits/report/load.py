@@ -217,7 +217,7 @@ def _summary(
         engine=_engine(cells),
         seed=settings.seed,
         margins=settings.margins,
-        loss_caps=settings.loss_caps,
+        loss_caps=dict(settings.loss_caps),
         alpha=settings.alpha,
         smoke=any(cell.meta.smoke for cell in cells),
         bundled=model == BUNDLED,
