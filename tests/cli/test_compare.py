@@ -216,3 +216,19 @@ def test_a_gate_reads_other_tools_results_too(capsys: pytest.CaptureFixture[str]
     assert code == ExitCode.UNDECIDED  # eight items a task show nothing
     assert found["variant"] == "ours"
     assert {one["outcome"] for one in found["answers"]} == {"undecided"}
+
+
+def test_a_row_that_looks_equivalent_and_is_not_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """200 identical answers, half of them right: Tango's 0 +- 1.9 points; a guess may be 50 %."""
+    rows = "".join(f"{number},en,{number % 2}\n" for number in range(200))
+    for name in ("fp16", "w4"):
+        (tmp_path / f"{name}.csv").write_text(f"item_id,language,score\n{rows}", "utf-8")
+    files = [str(tmp_path / f"{name}.csv") for name in ("fp16", "w4")]
+    assert run(["compare", *files]) == ExitCode.DONE
+    assert "not called equivalent: what a guess scores is not known" in capsys.readouterr().err
+    assert run(["compare", *files, "--chance", "0"]) == ExitCode.DONE
+    said = capsys.readouterr()
+    assert "not called equivalent" not in said.err
+    assert "equivalent" in said.out.splitlines()[1]

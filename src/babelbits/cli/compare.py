@@ -246,6 +246,8 @@ def print_table(found: "ReportInput") -> None:
     rows = table_rows(found)
     if rows:
         plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
+        for why in _withheld(found):
+            say(f"note: {why}")
         data("")
         for sentence in (*_sentences(found), *bounds(found)):
             data(sentence)
@@ -254,6 +256,22 @@ def print_table(found: "ReportInput") -> None:
         data(divergence.CAPTION)
         shown = divergence.rows(logs, found.languages)
         plain_table(divergence.HEADS, shown, numeric=range(3, len(divergence.HEADS)))
+
+
+def _withheld(found: "ReportInput") -> tuple[str, ...]:
+    """Why equivalence is not said of rows whose interval alone would show it, once a reason."""
+    from babelbits.report import views
+
+    primary = views.primary(found)
+    reasons = {
+        f"{one.variant} · {one.task}: not called equivalent: {one.withheld}": None
+        for one in found.analysis.effects
+        if one.metric == primary.get(one.task)
+        and one.scope == "language"
+        and one.withheld
+        and one.verdict == "undecided"
+    }
+    return tuple(reasons)
 
 
 def _sentences(found: "ReportInput") -> list[str]:
