@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from babelbits.compare import BASELINE, AnalysisSettings, CellResult
-from babelbits.compare.analysis import analyse
+from babelbits.analysis import BASELINE, AnalysisSettings, CellResult
+from babelbits.analysis.analyse import analyse
 from babelbits.records import CellMeta, ItemRow, Metric, TaskInfo
 
 METRICS = (Metric(name="acc", kind="binary", chance=0.25), Metric(name="chrf", kind="bounded"))

@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from babelbits.records import Interval
-from babelbits.stats import binary, bounded, cluster, corpus, double, equivalence, groups, relative
+from babelbits.stats import (
+    binary,
+    cluster,
+    corpus,
+    difference_in_differences,
+    equivalence,
+    groups,
+    mean_tests,
+    relative,
+)
 from babelbits.stats.bca import bca_mean
 from babelbits.stats.several import cochran_q
 from babelbits.stats.student import t_of_changed
@@ -193,7 +202,7 @@ def _alarms_of_means(rng: Rng, draws: int) -> Iterator[Cell]:
     for n, churn in ((8, 1.0), (200, 0.05), (200, 1.0)):
         values, _ = changes(rng, n, churn, "symmetric", draws)
         truth, dense = f"{n} units, churn {churn:.0%}", churn == 1.0 and n > 8
-        flips = bounded.sign_flip_columns(values, rng=rng, resamples=RESAMPLES)
+        flips = mean_tests.sign_flip_columns(values, rng=rng, resamples=RESAMPLES)
         yield _alarms("sign-flip", truth, [one.p_value for one in flips], both_sides=dense)
         found = [t_of_changed(column) for column in values.T]
         yield _alarms(
@@ -247,7 +256,7 @@ def _alarms_of_doubles(rng: Rng, draws: int) -> Iterator[Cell]:
             for _ in range(draws):
                 first = rng.choice([-1, 1, 0], n, p=[ours, ours - 0.02, 1 - 2 * ours + 0.02])
                 second = rng.choice([-1, 1, 0], n, p=[theirs, theirs - 0.02, 1.02 - 2 * theirs])
-                found = double.double_difference(
+                found = difference_in_differences.double_difference(
                     first,
                     second,
                     target_sources=np.arange(n),
@@ -357,10 +366,12 @@ def _coverage_of_means(rng: Rng, draws: int) -> Iterator[Cell]:
         values, mean = changes(rng, n, churn, kind, draws)
         values = np.clip(values, -1, 1)
         truth = f"{n} units, churn {churn:.0%}, {kind}"
-        boots = bounded.bootstrap_t_columns(values, levels=(LEVEL,), rng=rng, resamples=RESAMPLES)
+        boots = mean_tests.bootstrap_t_columns(
+            values, levels=(LEVEL,), rng=rng, resamples=RESAMPLES
+        )
         for name, limit in (("mean, in [0, 1]", 1.0), ("mean, no range", None)):
             found = [
-                bounded.mean_interval(column, boot, level=LEVEL, limit=limit)
+                mean_tests.mean_interval(column, boot, level=LEVEL, limit=limit)
                 for column, (boot,) in zip(values.T, boots, strict=True)
             ]
             yield _covered(name, truth, mean, found)
@@ -414,7 +425,7 @@ def _coverage_of_doubles(rng: Rng, draws: int) -> Iterator[Cell]:
             for _ in range(draws):
                 first = rng.choice([-1, 1, 0], n, p=[ours, 0.01, 0.99 - ours])
                 second = rng.choice([-1, 1, 0], n, p=[theirs, 0.01, 0.99 - theirs])
-                found = double.double_difference(
+                found = difference_in_differences.double_difference(
                     first,
                     second,
                     target_sources=np.arange(n),

@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 from claims_studies import MARGIN, Study
 
-from babelbits.compare import Analysis, AnalysisSettings
-from babelbits.compare.analysis import analyse
-from babelbits.compare.asked import ask
-from babelbits.compare.decision import decide_all
-from babelbits.compare.findings import Findings
-from babelbits.compare.gate import Gate
-from babelbits.compare.recommend import Recommendation, Size, recommend
+from babelbits.analysis import Analysis, AnalysisSettings
+from babelbits.analysis.analyse import analyse
+from babelbits.decide.decision import decide_all
+from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_query import ask
+from babelbits.decide.gate import Gate
+from babelbits.decide.recommend import Recommendation, Size, recommend
 from babelbits.records import Effect, Interval
 from babelbits.report.pairs import Axes
 from babelbits.report.verdicts import board, headline, ship

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from babelbits.compare import BASELINE, CellResult
+from babelbits.analysis import BASELINE, CellResult
 from babelbits.records import CellMeta, ItemRow, Metric, MetricKind, TaskInfo
 
 Array = NDArray[np.float64]

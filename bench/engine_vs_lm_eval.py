@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.forest import grow
+from babelbits.engines.prefix_tree import grow
 from babelbits.engines.transformers import load
 from babelbits.records import Score, ScoreRequest
 

@@ -17,11 +17,11 @@ from functools import cache
 
 import numpy as np
 
-from babelbits.compare.asked import Asked, Question
-from babelbits.compare.decision import OUTCOMES, Outcome, answers, together
-from babelbits.compare.findings import Findings
-from babelbits.compare.recommend import Size, recommend
-from babelbits.compare.results import Analysis
+from babelbits.analysis.results import Analysis
+from babelbits.decide.decision import OUTCOMES, Outcome, answers, together
+from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_query import Asked, Question
+from babelbits.decide.recommend import Size, recommend
 from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
 

@@ -22,11 +22,11 @@ from babelbits.stats.binary import (
     tango,
     wilson,
 )
-from babelbits.stats.bounded import sign_flip
 from babelbits.stats.bradley_terry import bradley_terry
 from babelbits.stats.cluster import cluster_scores, cluster_standard_error, cluster_t
-from babelbits.stats.double import double_difference
+from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.equivalence import tost_paired
+from babelbits.stats.mean_tests import sign_flip
 from babelbits.stats.multiplicity import benjamini_hochberg, holm
 from babelbits.stats.power import (
     mcnemar_power,

@@ -30,8 +30,8 @@ from babelbits.engines.transformers import load as load_engine
 from babelbits.records import GenerateRequest, Generation, Item, Reply, Score, ScoreRequest, digest
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.lm_eval_adapter import packaged_yaml
-from babelbits.tasks.lm_eval_index import installed_tasks
+from babelbits.tasks.lm_eval.adapter import packaged_yaml
+from babelbits.tasks.lm_eval.index import installed_tasks
 from babelbits.tasks.local_data import read_local
 
 SIB = ("en", "nb", "ja", "sw", "ar")

@@ -10,8 +10,8 @@ matrix against draws of text.
 import sys
 from pathlib import Path
 
-from babelbits.report.load import load_run
 from babelbits.report.paper_b import to_markdown
+from babelbits.results.load import load_run
 
 if __name__ == "__main__":
     print(to_markdown(load_run(Path(sys.argv[1]))), end="")

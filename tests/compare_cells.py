@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from babelbits.compare import CellResult
+from babelbits.analysis import CellResult
 from babelbits.records import CellMeta, Failure, ItemRow, Metric, TaskInfo
 
 Score = float | None

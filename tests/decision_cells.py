@@ -6,9 +6,9 @@ Margins are 2 points, alpha 5 %. Tango's 90 % interval of 500 items without a ch
 
 from collections.abc import Mapping, Sequence
 
-from babelbits.compare import AnalysisSettings, CellResult
-from babelbits.compare.analysis import analyse
-from babelbits.compare.findings import CellKey, Findings
+from babelbits.analysis import AnalysisSettings, CellResult
+from babelbits.analysis.analyse import analyse
+from babelbits.decide.decision_input import CellKey, Findings
 from babelbits.languages import groups
 from babelbits.records import Metric
 from compare_cells import ACC, Score, cell, right_wrong

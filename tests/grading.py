@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare import CellResult
+from babelbits.analysis import CellResult
 from babelbits.engines.chat import ChatFailure, ChatModel
 from babelbits.judge.grading.grader import Grader
 from babelbits.judge.pairwise import JudgeSettings

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from babelbits.engines.chat import ChatAnswer, ChatReply, ChatRequest, OnAnswer
-from babelbits.judge.pairs import AnswerPair
-from babelbits.judge.votes import JudgeKind, Verdict, Vote
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.votes import JudgeKind, Verdict, Vote
 
 Say = Callable[[str, str, str], "str | ChatAnswer"]
 """Answer A, answer B and nonce to a reply."""

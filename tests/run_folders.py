@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelbits.compare import CellResult
+from babelbits.analysis import CellResult
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from report import synthetic

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
 ROOMS = (
     "errors",
     "suggest",
+    "registry",
     "quiet",
     "children",
     "words",
@@ -22,17 +23,21 @@ ROOMS = (
     "languages",
     "stats",
     "store",
+    "analysis",
     "llamacpp",
     "formats",
     "recipes",
     "engines",
     "tasks",
+    "interop",
     "bundled",
-    "compare",
     "study",
+    "preferences",
     "translate",
     "judge",
     "annotate",
+    "results",
+    "decide",
     "report",
     "cli",
     "__main__",
@@ -41,6 +46,14 @@ ROOMS = (
 
 STRANGERS = {("engines", "recipes"), ("stats", "languages")}
 """Pairs that do not know each other although the order would allow it."""
+
+ORDER_WITHIN = {
+    "study": ("config", "planning", "rehearsal", "execution"),
+}
+"""Of a room made of rooms, the same rule."""
+
+KNOWS_ONLY = {"analysis": {"errors", "words", "records", "languages", "stats", "analysis"}}
+"""Rooms that know fewer than those to their left."""
 
 HEAVY = (
     "torch",
@@ -99,9 +112,28 @@ def test_imports_run_downwards(path: Path) -> None:
     assert upward(path.read_text("utf-8"), room) == []
 
 
+@pytest.mark.parametrize(("room", "known"), KNOWS_ONLY.items())
+def test_a_room_knows_no_more_than_it_must(room: str, known: set[str]) -> None:
+    for path in (PACKAGE / room).rglob("*.py"):
+        rooms = {room_of(name) for name in imported(ast.parse(path.read_text("utf-8")))}
+        assert rooms - {None} <= known, path
+
+
+@pytest.mark.parametrize("room", ORDER_WITHIN)
+def test_imports_run_downwards_within_a_room(room: str) -> None:
+    order = ORDER_WITHIN[room]
+    for path in (PACKAGE / room).glob("*/*.py"):
+        own = order.index(path.parent.name)
+        for name in imported(ast.parse(path.read_text("utf-8"))):
+            parts = name.split(".")
+            if parts[:2] == ["babelbits", room] and len(parts) > 2:
+                assert parts[2] in order, f"{path}: {name} comes from the whole room"
+                assert order.index(parts[2]) <= own, f"{path}: {name} goes back"
+
+
 def test_the_test_sees_an_upward_import() -> None:
-    hidden = "def f():\n    from babelbits.study.spec import Study\n"
-    assert upward(hidden, "tasks") == ["babelbits.study.spec.Study"]
+    hidden = "def f():\n    from babelbits.study.config.spec import Study\n"
+    assert upward(hidden, "tasks") == ["babelbits.study.config.spec.Study"]
     assert upward("import babelbits.recipes.make", "engines") == ["babelbits.recipes.make"]
     assert upward("from babelbits.errors import StudyError\nimport torch", "stats") == []
 
@@ -130,24 +162,24 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.cli.init",
         "babelbits.cli.recipes",
         "babelbits.cli.compare",
-        "babelbits.report.foreign",
+        "babelbits.results.analyse_logs",
         "babelbits.cli.doctor",
-        "babelbits.compare",
+        "babelbits.analysis",
         "babelbits.report",
         "babelbits.store",
-        "babelbits.study.plan",
-        "babelbits.study.run",
+        "babelbits.study.planning.plan",
+        "babelbits.study.execution.run",
         "babelbits.tasks.catalogue",
         "babelbits.formats.text_model",
         "babelbits.recipes.catalogue",
         "babelbits.judge.session",
-        "babelbits.judge.collect",
-        "babelbits.judge.agreement",
+        "babelbits.preferences.collect",
+        "babelbits.preferences.agreement",
         "babelbits.cli.judge",
-        "babelbits.cli.judged",
+        "babelbits.cli.judge_tables",
         "babelbits.judge.grading.session",
         "babelbits.cli.grade",
-        "babelbits.cli.graded",
+        "babelbits.cli.grade_tables",
     ],
 )
 def test_importing_it_loads_nothing_heavy(module: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.compare.format import size
-from babelbits.compare.matching import Match, unmatched_line
+from babelbits.analysis.format import size
+from babelbits.interop.matching import Match, unmatched_line
 from babelbits.store.thoughts import Thoughts
 from babelbits.words import agreeing, every, plural
 
@@ -16,16 +16,16 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
 
 LEFT_AS_THEY_ARE = {
     # part of a recipe or of a cell's identity, where not a letter may change
-    ("compare/calibrations.py", "found.n_units"),
-    ("compare/contrasts.py", "numbers.size"),
-    ("compare/inference.py", "test.resamples"),
-    ("compare/inference.py", "flip.resamples"),
-    ("tasks/asking.py", "self._sampling.samples"),
+    ("analysis/calibrations.py", "found.n_units"),
+    ("analysis/contrasts.py", "numbers.size"),
+    ("analysis/inference.py", "test.resamples"),
+    ("analysis/inference.py", "flip.resamples"),
+    ("tasks/chat_wrapper.py", "self._sampling.samples"),
     ("tasks/extended.py", "talk.tokens"),
     ("tasks/extended.py", "talk.turns"),
     # never one
     ("cli/recommend.py", "count"),
-    ("study/manner.py", "bucket"),
+    ("study/config/chat_settings.py", "bucket"),
     ("tasks/language_confusion/rules.py", "len(wrong)"),
     ("engines/hf/exactness.py", "limit"),
     ("engines/llama/engine.py", "self.loaded.short_texts"),
@@ -42,18 +42,18 @@ LEFT_AS_THEY_ARE = {
     ("llamacpp/gguf_header.py", "n_bytes"),
     ("llamacpp/gguf_header.py", "self._left"),
     # a number with decimals, or another noun's
-    ("tasks/limits.py", "self._found.ratio"),
+    ("tasks/token_limits.py", "self._found.ratio"),
     ("cli/annotate.py", "draft.n_identical"),
-    ("compare/readers/inspect_log.py", "_MOST_KEPT >> 20"),
+    ("interop/readers/inspect_log.py", "_MOST_KEPT >> 20"),
     # no numbers
     ("formats/quantized.py", "word(method)"),
     ("recipes/gguf_tokens.py", "names_of(languages)"),
     ("study/rehearsal/checks.py", "text[:40]"),
-    ("judge/summary.py", "' and '.join(kinds)"),
-    ("compare/readers/llama_perplexity.py", "option"),
-    ("report/gaps.py", "text"),
-    ("report/gaps.py", "few"),
-    ("study/manner.py", "name"),
+    ("preferences/summary.py", "' and '.join(kinds)"),
+    ("interop/readers/llama_perplexity.py", "option"),
+    ("report/limitations.py", "text"),
+    ("report/limitations.py", "few"),
+    ("study/config/chat_settings.py", "name"),
     ("tasks/language_confusion/data.py", "setting"),
 }
 """Files, and the expressions in them that stand before a plural as they are."""

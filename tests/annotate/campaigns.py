@@ -9,8 +9,8 @@ from babelbits.annotate import auth
 from babelbits.annotate.create import draft_campaign, pairs_hash
 from babelbits.annotate.folder import Campaign, write_campaign
 from babelbits.annotate.settings import Settings
-from babelbits.judge.pair_files import write_pairs
-from babelbits.judge.pairs import AnswerPair
+from babelbits.preferences.pair_files import write_pairs
+from babelbits.preferences.pairs import AnswerPair
 
 SECRET = bytes(range(32))
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105  of a test

@@ -17,9 +17,9 @@ from babelbits.annotate.folder import open_campaign
 from babelbits.annotate.web.app import make_app
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
-from babelbits.judge.casting import IDENTICAL
-from babelbits.judge.pair_files import write_pairs
-from babelbits.judge.vote_files import read_votes
+from babelbits.preferences.pair_files import write_pairs
+from babelbits.preferences.to_votes import IDENTICAL
+from babelbits.preferences.vote_files import read_votes
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from babelbits.annotate.create import draft_campaign
 from babelbits.annotate.folder import check_outputs, open_campaign, read_key
 from babelbits.annotate.settings import Settings
 from babelbits.errors import StoreError, StudyError, UnknownNameError
-from babelbits.judge.pair_files import write_pairs
+from babelbits.preferences.pair_files import write_pairs
 
 
 def test_identical_pairs_are_counted_and_not_shown() -> None:

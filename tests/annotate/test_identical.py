@@ -1,7 +1,7 @@
 """Identical pairs among people's votes: ties that nobody gave, in proportion. By hand."""
 
 from babelbits.annotate.create import KeyEntry
-from babelbits.judge.casting import IDENTICAL, identical_ties
+from babelbits.preferences.to_votes import IDENTICAL, identical_ties
 from judging import vote
 
 

@@ -19,8 +19,8 @@ from babelbits.annotate.forget import forget
 from babelbits.annotate.progress import progress
 from babelbits.annotate.unblinding import unblind
 from babelbits.errors import StoreError
-from babelbits.judge.casting import IDENTICAL
-from babelbits.judge.vote_files import read_votes
+from babelbits.preferences.to_votes import IDENTICAL
+from babelbits.preferences.vote_files import read_votes
 from babelbits.stats.preference import net_preference
 
 

@@ -8,7 +8,7 @@ from babelbits.bundled import mini_folder, model_folder
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.transformers import load
 from babelbits.stats.binary import wilson
-from babelbits.study.answering import answer
+from babelbits.study.execution.evaluate_cell import answer
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 

@@ -11,7 +11,7 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 
-LOGS = Path(__file__).parent.parent / "compare" / "readers" / "fixtures"
+LOGS = Path(__file__).parent.parent / "interop" / "readers" / "fixtures"
 PAIR = (f"base={LOGS / 'lm_eval' / 'base'}", f"w4={LOGS / 'lm_eval' / 'w4'}")
 
 
@@ -26,7 +26,7 @@ def test_table_on_stdout_and_talk_on_stderr(capsys: pytest.CaptureFixture[str]) 
 def test_json_is_one_object_with_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", *PAIR, "--format", "json"]) == ExitCode.DONE
     found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == "babelbits.compare/1"
+    assert found["schema"] == "babelbits.analysis/1"
     assert [one["tool"] for one in found["sources"]] == ["lm-eval 0.4.13"] * 2
     assert {one["matched"] for one in found["matches"]} == {8}
     assert {one["variant"] for one in found["effects"]} == {"w4"}

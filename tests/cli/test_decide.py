@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from babelbits.analysis import CellResult
 from babelbits.cli.main import run
-from babelbits.compare import CellResult
 from babelbits.errors import ExitCode
 from compare_cells import right_wrong
 from decision_cells import SHOWN, Scores, study_cells

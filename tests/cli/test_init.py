@@ -8,7 +8,7 @@ from babelbits.cli.init import template
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.study import load
-from babelbits.study.problems import StudyFileError
+from babelbits.study.config.problems import StudyFileError
 
 
 def test_what_it_writes_is_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

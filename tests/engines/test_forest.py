@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.engines.forest import Step, grow, plan
+from babelbits.engines.prefix_tree import Step, grow, plan
 
 tokens = st.integers(0, 2)  # few symbols, so that prefixes are shared by chance
 piece = st.lists(tokens, max_size=6)

@@ -7,7 +7,7 @@ import pytest
 
 from babelbits.errors import ExitCode
 from babelbits.records import ItemRow
-from babelbits.report.load import load_run
+from babelbits.results.load import load_run
 from babelbits.store import Store
 from fault_files import CHOICE, WRITE, Command, own_task, own_tasks, small_study
 

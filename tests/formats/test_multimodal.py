@@ -14,9 +14,9 @@ from babelbits.recipes.catalogue import settle
 from babelbits.recipes.make import make
 from babelbits.recipes.tensors import is_quantized, read_tensors
 from babelbits.records import ScoreRequest
-from babelbits.study import estimate
-from babelbits.study.base_model import locate
-from babelbits.study.spec import ModelSpec, VariantSpec
+from babelbits.study.config.spec import ModelSpec, VariantSpec
+from babelbits.study.planning import estimate
+from babelbits.study.planning.base_model import locate
 from zoo.build import build
 from zoo.oracle import Oracle
 

@@ -19,8 +19,8 @@ from babelbits.errors import BabelbitsError, ExitCode, ModelError
 from babelbits.formats.quantization_config import check_quantization
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.base_model import locate
-from babelbits.study.plan import build_light, make_plan
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.plan import build_light, make_plan
 from study_files import write_study
 
 TinyModel = Callable[[str], Path]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from babelbits.judge.agreement import judge_and_people
+from babelbits.preferences.agreement import judge_and_people
 from babelbits.stats.ppi import prediction_powered_mean
 from judging import vote
 

@@ -8,8 +8,8 @@ import pytest
 
 from babelbits.cli.main import run as main
 from babelbits.errors import ExitCode, StoreError, UnknownNameError
-from babelbits.judge.collect import CONTROL, Wanted, collect
-from babelbits.judge.pair_files import read_pairs
+from babelbits.preferences.collect import CONTROL, Wanted, collect
+from babelbits.preferences.pair_files import read_pairs
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
 from store_examples import meta, row

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 
-from babelbits.cli.judged import folded
+from babelbits.cli.judge_tables import folded
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
 from babelbits.errors import ExitCode
-from babelbits.judge.collect import CONTROL
-from babelbits.judge.ledger import SUMMARY, VOTES
-from babelbits.judge.pair_files import write_pairs
+from babelbits.judge.ledger import SUMMARY
 from babelbits.judge.pairwise import JudgeSettings
 from babelbits.judge.session import ChatJudge, JudgeResult, run_judge
-from babelbits.judge.summary import SummarySettings
 from babelbits.judge.templates import load_template
-from babelbits.judge.vote_files import read_votes
+from babelbits.preferences.collect import CONTROL
+from babelbits.preferences.pair_files import write_pairs
+from babelbits.preferences.summary import SummarySettings
+from babelbits.preferences.vote_files import read_votes
+from babelbits.preferences.vote_store import VOTES
 from fake_endpoint import OUTPUT_TOKENS, PROMPT_TOKENS, Answer, FakeEndpoint, refuses, says, serving
 from judging import pair
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from babelbits.errors import TaskError, UnknownNameError
-from babelbits.judge.book import Book
-from babelbits.judge.casting import identical_ties
-from babelbits.judge.foreign import Imported, read_foreign
-from babelbits.judge.pairs import AnswerPair
-from babelbits.judge.summary import SummarySettings, summarise
-from babelbits.judge.voices import hear
-from babelbits.judge.votes import Vote
+from babelbits.preferences.imports import Imported, read_foreign
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.preference_summary import hear
+from babelbits.preferences.summary import SummarySettings, summarise
+from babelbits.preferences.to_votes import identical_ties
+from babelbits.preferences.vote_store import Book
+from babelbits.preferences.votes import Vote
 
 
 def pair(number: int, *, variant: str = "w4-g@en", text: str = "blått") -> AnswerPair:

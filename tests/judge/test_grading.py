@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.compare import AnalysisSettings, CellResult
+from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.engines.chat import ChatFailure, ChatReply
 from babelbits.errors import StoreError, UnknownNameError
-from babelbits.judge.collect import CONTROL, Wanted
 from babelbits.judge.grading.answers import collect_answers
-from babelbits.judge.grading.book import EFFECTS, read_grades
 from babelbits.judge.grading.effects import GradedEffect
+from babelbits.judge.grading.grade_store import EFFECTS, read_grades
 from babelbits.judge.grading.session import GRADES, GradeResult, as_object, run_grading
-from babelbits.judge.ledger import JUDGE, SUMMARY
+from babelbits.judge.ledger import SUMMARY
 from babelbits.judge.replies import parse, read
 from babelbits.judge.templates import ask, load_template
+from babelbits.preferences.collect import CONTROL, Wanted
+from babelbits.preferences.vote_store import JUDGE
 from babelbits.tasks.mixeval.shots import choice_prefix, freeform_prefix
 from grading import CHOICE, FREE, cell, grader, model, run_folder, said
 from judging import ScriptedGrader, cut, quoted, reply

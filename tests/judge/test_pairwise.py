@@ -6,11 +6,11 @@ import pytest
 
 from babelbits.engines.chat import ChatFailure
 from babelbits.errors import StoreError
-from babelbits.judge.casting import IDENTICAL, cast_votes
 from babelbits.judge.ledger import JOURNAL, Ledger
-from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.pairwise import JudgeSettings, TwoOrders, judge_pairs
 from babelbits.judge.templates import load_template
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.to_votes import IDENTICAL, cast_votes
 from judging import Say, ScriptedJudge, always, pair, prefers, quoted
 
 TEMPLATE = load_template(None, mode="pairwise")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from babelbits.judge.agreement import judge_and_people
-from babelbits.judge.summary import SummarySettings, summarise
-from babelbits.judge.votes import JudgeKind, Verdict, Vote
+from babelbits.preferences.agreement import judge_and_people
+from babelbits.preferences.summary import SummarySettings, summarise
+from babelbits.preferences.votes import JudgeKind, Verdict, Vote
 from known_studies.rows import records, table
 
 pytestmark = pytest.mark.shared_data

@@ -9,8 +9,8 @@ import pytest
 from babelbits.cli.main import run as main
 from babelbits.errors import ModelError
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.pair_files import write_pairs
 from babelbits.judge.reward import load_reward_model, reward_pairs
+from babelbits.preferences.pair_files import write_pairs
 from judging import pair
 from tiny_models import save_tokenizer
 

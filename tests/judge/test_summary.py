@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babelbits.judge.bias import first_place, leanings
-from babelbits.judge.casting import IDENTICAL, UNKNOWN
 from babelbits.judge.pairwise import TwoOrders
 from babelbits.judge.replies import Reading
-from babelbits.judge.summary import ALL, SummarySettings, summarise
-from babelbits.judge.votes import Vote
+from babelbits.preferences.summary import ALL, SummarySettings, summarise
+from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
+from babelbits.preferences.votes import Vote
 from babelbits.stats.preference import bounds_with_dropped
 from judging import pair, vote
 

@@ -9,14 +9,14 @@ from click.testing import CliRunner
 
 from babelbits.cli.votes import votes
 from babelbits.errors import StoreError, StudyError
-from babelbits.judge.book import read_books, write_people
-from babelbits.judge.pair_files import write_pairs
-from babelbits.judge.summary import SummarySettings
-from babelbits.judge.voices import Voices, hear
-from babelbits.judge.vote_files import write_votes
-from babelbits.judge.votes import Vote
+from babelbits.preferences.pair_files import write_pairs
+from babelbits.preferences.preference_summary import Voices, hear
+from babelbits.preferences.summary import SummarySettings
+from babelbits.preferences.vote_files import write_votes
+from babelbits.preferences.vote_store import read_books, write_people
+from babelbits.preferences.votes import Vote
 from babelbits.report.build import build
-from babelbits.report.load import load_run
+from babelbits.results.load import load_run
 from judging import pair, vote
 from report import synthetic
 from run_folders import record

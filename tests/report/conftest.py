@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from babelbits.report.build import build
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 from report import browser, synthetic
 
 SMALL_LANGUAGES = ("en", "ar", "hi", "ml", "ja")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
-from babelbits.compare import AnalysisSettings, CellResult
-from babelbits.compare.analysis import analyse
+from babelbits.analysis import AnalysisSettings, CellResult
+from babelbits.analysis.analyse import analyse
 from babelbits.languages import groups, resolve
 from babelbits.records import (
     CalibrationRecord,
@@ -17,7 +17,7 @@ from babelbits.records import (
     TensorRecord,
     digest,
 )
-from babelbits.report.input import OpenCell, ReportInput, StudySummary
+from babelbits.results.results import OpenCell, ReportInput, StudySummary
 
 LANGUAGES = ("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "ko", "sw")
 MORE_LANGUAGES = (*LANGUAGES, "th", "ta", "he", "fa", "tr", "vi", "el")

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from babelbits.compare.results import LanguageBeside, SuiteBeside, Variation
-from babelbits.judge.book import Book
-from babelbits.judge.summary import SummarySettings
-from babelbits.judge.voices import hear
-from babelbits.judge.votes import Vote
-from babelbits.report.beside import bound_sentence, section
-from babelbits.report.input import ReportInput
+from babelbits.analysis.results import LanguageBeside, SuiteBeside, Variation
+from babelbits.preferences.preference_summary import hear
+from babelbits.preferences.summary import SummarySettings
+from babelbits.preferences.vote_store import Book
+from babelbits.preferences.votes import Vote
+from babelbits.report.joint_estimates_section import bound_sentence, section
+from babelbits.results.results import ReportInput
 from babelbits.stats.raters import spread_of_raters
 
 SUITE = SuiteBeside(

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from babelbits.report.build import LIMIT, build
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 from report import synthetic
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from babelbits.records import Effect
 from babelbits.report import charts, svg
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 
 
 @pytest.fixture(scope="module")

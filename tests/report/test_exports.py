@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from babelbits.report import exports
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 from report.synthetic import HOSTILE
 
 

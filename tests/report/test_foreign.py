@@ -9,13 +9,13 @@ from babelbits.cli.compare import table_rows
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.records import Effect
 from babelbits.report.build import build
-from babelbits.report.foreign import Source, Wishes, load_foreign, parse_source
-from babelbits.report.load import load_run
+from babelbits.results.analyse_logs import Source, Wishes, load_foreign, parse_source
+from babelbits.results.load import load_run
 from report import synthetic
 from report.browser import Browser
 from report.test_load import record
 
-LOGS = Path(__file__).parent.parent / "compare" / "readers" / "fixtures" / "lm_eval"
+LOGS = Path(__file__).parent.parent / "interop" / "readers" / "fixtures" / "lm_eval"
 BASE, W4 = Source(path=LOGS / "base"), Source(path=LOGS / "w4")
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from babelbits.records import Answer
 from babelbits.report import items
-from babelbits.report.input import ReportInput
 from babelbits.report.pairs import comparisons, drawn
+from babelbits.results.results import ReportInput
 from report.synthetic import HOSTILE
 
 

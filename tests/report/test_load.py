@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from babelbits.analysis import CellResult
 from babelbits.cli import report as report_command
 from babelbits.cli.show import show
-from babelbits.compare import CellResult
 from babelbits.errors import StoreError, StudyError, UnknownNameError
-from babelbits.report import load
-from babelbits.report.gaps import gaps
-from babelbits.report.input import ReportInput
-from babelbits.report.load import load_run
+from babelbits.report.limitations import gaps
 from babelbits.report.pairs import axes
 from babelbits.report.verdicts import Board, board
 from babelbits.report.views import primary
+from babelbits.results import load
+from babelbits.results.load import load_run
+from babelbits.results.results import ReportInput
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from babelbits.study import load as load_study
-from babelbits.study.identity import variant_identity
+from babelbits.study.planning.identity import variant_identity
 from report import synthetic
 
 STUDY = """

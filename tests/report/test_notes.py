@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from babelbits.compare import CellResult
+from babelbits.analysis import CellResult
 from babelbits.report.notes import task_notes
 from report import synthetic
 

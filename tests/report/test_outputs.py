@@ -11,7 +11,7 @@ from babelbits.errors import ExitCode
 from babelbits.records import TaskInfo
 from babelbits.tasks.base import TaskOptions, prompt_of
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.translation import source_of
+from babelbits.tasks.translation.task import source_of
 from flores_files import archive
 
 ENGLISH = ["One dog.", "English: two cats.", "Three birds sing."]

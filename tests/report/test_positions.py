@@ -6,7 +6,7 @@ import pytest
 
 from babelbits.records import Effect, Interval
 from babelbits.report import positions
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 
 
 @pytest.fixture

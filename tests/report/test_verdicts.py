@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from babelbits.compare.asked import Question
-from babelbits.compare.decision import Answer, Decision
-from babelbits.compare.gate import Gate
-from babelbits.compare.recommend import Candidate, Recommendation, Size
-from babelbits.compare.results import Analysis, CalibrationContrast, Problem
+from babelbits.analysis.results import Analysis, CalibrationContrast, Problem
+from babelbits.decide.decision import Answer, Decision
+from babelbits.decide.decision_query import Question
+from babelbits.decide.gate import Gate
+from babelbits.decide.recommend import Candidate, Recommendation, Size
 from babelbits.records import Effect, Interval
-from babelbits.report import contrasts, exports, gaps, paper_b, verdicts, views
-from babelbits.report.input import OpenCell, ReportInput
+from babelbits.report import contrasts, exports, limitations, paper_b, verdicts, views
 from babelbits.report.pairs import Axes, axes
+from babelbits.results.results import OpenCell, ReportInput
 
 AXES = Axes(variants=("w4",), suites=("math", "text"), languages=("ar", "en", "sw"))
 NAMES = {"ar": "Arabic", "en": "English", "sw": "Swahili"}
@@ -35,7 +35,7 @@ def board(small: ReportInput, *effects: tuple) -> verdicts.Board:
 
 
 def decision(found: verdicts.Board, *, asked: int | None = None, **changes: object) -> Decision:
-    """What `compare.decision` would decide from these effects, with the levels they carry."""
+    """What `decide.decision` would decide from these effects, with the levels they carry."""
     effects = (*found.pooled.values(), *found.by_cell.values(),
                *(one for group in found.grouped.values() for one in group))  # fmt: skip
     harms = [one for one in effects if one.verdict == "worse"]
@@ -194,7 +194,7 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> N
             where: replace(one, minimal_detectable_effect=size, n_planned=None)
             for (where, one), size in zip(found.by_cell.items(), least, strict=True)
         }
-        told = [one.sentence for one in gaps.gaps(small, replace(found, by_cell=by_cell))]
+        told = [one.sentence for one in limitations.gaps(small, replace(found, by_cell=by_cell))]
         assert (
             f"math: 2 comparisons undecided; {words} too few items to see any effect, however "
             "large." in told
@@ -218,7 +218,7 @@ def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
     report = replace(small, analysis=analysis, open_cells=open_cells)
     primary = {"math": "exact_match", "pairs": "acc", "text": "bits_per_byte"}
     found = verdicts.board(analysis.effects, primary, replace(AXES, variants=("w8", "w4@en")))
-    told = {(gap.topic, gap.sentence) for gap in gaps.gaps(report, found)}
+    told = {(gap.topic, gap.sentence) for gap in limitations.gaps(report, found)}
     assert (
         "missing",
         "w8 on math: 2 cells begun but not finished (Japanese and Hindi).",
@@ -238,7 +238,7 @@ def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Report
     """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
     axes_ = axes(small)
     found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
-    told = [gap.sentence for gap in gaps.gaps(small, found) if gap.topic == "exploratory"]
+    told = [gap.sentence for gap in limitations.gaps(small, found) if gap.topic == "exploratory"]
     families = {one.family for one in small.analysis.effects}
     assert len(families) == 18
     assert (

@@ -7,7 +7,7 @@ from scipy import stats
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats import resampling
-from babelbits.stats.bounded import (
+from babelbits.stats.mean_tests import (
     bootstrap_t_columns,
     change_bound,
     mean_interval,

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from babelbits.stats.bounded import bootstrap_t_columns, mean_interval
 from babelbits.stats.cluster import cluster_scores, cluster_t
 from babelbits.stats.gains import expected_best, null_error
+from babelbits.stats.mean_tests import bootstrap_t_columns, mean_interval
 
 pytestmark = pytest.mark.slow
 DRAWS = 4000

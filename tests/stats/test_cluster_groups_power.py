@@ -3,7 +3,6 @@ import pytest
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.stats.binary import PairedTable, paired_table
-from babelbits.stats.bounded import t_interval
 from babelbits.stats.churn import churn
 from babelbits.stats.cluster import (
     cluster_scores,
@@ -14,6 +13,7 @@ from babelbits.stats.cluster import (
 )
 from babelbits.stats.equivalence import inside_margin, not_worse, tost_paired
 from babelbits.stats.groups import contrast_interval, label_permutation, language_interval
+from babelbits.stats.mean_tests import t_interval
 from babelbits.stats.power import mcnemar_minimal_effect, mcnemar_sample_size, mean_minimal_effect
 from babelbits.stats.scales import (
     AT_FLOOR,

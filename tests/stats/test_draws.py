@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from babelbits.errors import UnpairedItemsError
-from babelbits.stats.draws import draw_contrast
+from babelbits.stats.calibration_variance import draw_contrast
 from babelbits.stats.multiplicity import holm
 
 FIRST = np.array([[0.0, -1.0, 0.0, -1.0], [0.0, -1.0, -1.0, -1.0], [0.0, -1.0, 0.0, 0.0]])

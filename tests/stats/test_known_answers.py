@@ -16,7 +16,6 @@ from babelbits.stats.binary import (
     tango,
     wilson,
 )
-from babelbits.stats.bounded import sign_flip
 from babelbits.stats.churn import churn
 from babelbits.stats.cluster import (
     cluster_scores,
@@ -26,6 +25,7 @@ from babelbits.stats.cluster import (
 )
 from babelbits.stats.equivalence import tost_paired
 from babelbits.stats.groups import smallest_p
+from babelbits.stats.mean_tests import sign_flip
 from babelbits.stats.multiplicity import benjamini_hochberg, holm
 from babelbits.stats.power import (
     equivalence_sample_size,

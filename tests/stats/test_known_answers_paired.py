@@ -6,11 +6,11 @@ from scipy import stats
 
 from babelbits.stats.bca import acceleration, bca_mean, jackknife_error
 from babelbits.stats.binary import PairedTable, score_statistic, tango
-from babelbits.stats.bounded import sign_flip
 from babelbits.stats.cluster import cluster_scores, cluster_standard_error
-from babelbits.stats.double import double_difference
+from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.equivalence import tost_binary
 from babelbits.stats.gains import expected_best, null_error
+from babelbits.stats.mean_tests import sign_flip
 from babelbits.stats.power import (
     equivalence_power,
     mcnemar_minimal_effect,

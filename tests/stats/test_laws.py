@@ -22,11 +22,11 @@ from babelbits.stats.binary import (
     paired_table,
     tango,
 )
-from babelbits.stats.bounded import sign_flip
 from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_sign_flip, cluster_t
 from babelbits.stats.corpus import approximate_randomisation
-from babelbits.stats.double import double_difference
+from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.equivalence import TostResult, tost_binary, tost_cluster, tost_paired
+from babelbits.stats.mean_tests import sign_flip
 from babelbits.stats.pairs import paired_differences
 from babelbits.stats.relative import mean_of_ratios, mean_of_ratios_scores
 from babelbits.stats.several import cochran_q

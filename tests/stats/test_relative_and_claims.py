@@ -8,7 +8,7 @@ from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.binary import PairedTable, score_statistic
 from babelbits.stats.claims import equivalent_in_all, in_all, in_at_least_one
-from babelbits.stats.double import double_difference, paired_scores
+from babelbits.stats.difference_in_differences import double_difference, paired_scores
 from babelbits.stats.equivalence import tost_binary, tost_paired
 from babelbits.stats.gains import expected_best, null_error, stands_out
 from babelbits.stats.power import (

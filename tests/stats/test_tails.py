@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from babelbits.stats.bounded import (
+from babelbits.stats.corpus import approximate_randomisation
+from babelbits.stats.mean_tests import (
     SPARSE_LIMIT,
     change_bound,
     few_changes_interval,
@@ -17,7 +18,6 @@ from babelbits.stats.bounded import (
     t_interval,
     with_rare_losses,
 )
-from babelbits.stats.corpus import approximate_randomisation
 from babelbits.stats.multiplicity import holm
 from babelbits.stats.tails import gaffke_lower, sign_sum_p
 

@@ -6,13 +6,13 @@ from babelbits.recipes.gguf_blocks import expected, found
 from babelbits.records import TensorRecord
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.agenda import Agenda
-from babelbits.study.asked import sample_texts
-from babelbits.study.base_model import locate
-from babelbits.study.notices import notices
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.steps import Plan
-from babelbits.study.worker import Prepare
+from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.worker import Prepare
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.planning.plan_warnings import notices
+from babelbits.study.planning.tokenizer_probe import sample_texts
 
 STUDY = """
 [[variants]]

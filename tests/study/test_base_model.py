@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from babelbits.errors import ModelError
-from babelbits.study.base_model import BaseModel, locate
-from babelbits.study.hashes import FileHashes
-from babelbits.study.spec import ModelSpec
+from babelbits.study.config.spec import ModelSpec
+from babelbits.study.planning.base_model import BaseModel, locate
+from babelbits.study.planning.hashes import FileHashes
 
 
 def find(folder: Path, **allowed: Any) -> BaseModel:

@@ -11,10 +11,10 @@ import pytest
 from babelbits.recipes.calibration import CalibrationSpec, bundled_file, read_file
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.base_model import locate
-from babelbits.study.calibration_notes import calibration_notes
-from babelbits.study.notices import notices
-from babelbits.study.plan import build_light, make_plan
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_warnings import notices
 
 LATIN = ("de", "en", "es", "fr", "nb", "sw")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from babelbits.study.changes import what_changed
+from babelbits.study.planning.identity_diff import what_changed
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 
 from babelbits.bundled import MODEL_LANGUAGES, model_folder
 from babelbits.errors import StudyError
-from babelbits.report.load import load_run
+from babelbits.results.load import load_run
 from babelbits.study import Study, load
-from babelbits.study.claims import claimed_in
+from babelbits.study.config.claimed_languages import claimed_in
 from report import synthetic
 from run_folders import STUDY, record
 

@@ -18,13 +18,13 @@ from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StoreError
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.agenda import Agenda
-from babelbits.study.base_model import locate
-from babelbits.study.crew import with_trace
-from babelbits.study.parallel import suggest
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.steps import Plan
-from babelbits.study.worker import Prepare, RunCell
+from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.worker import Prepare, RunCell
+from babelbits.study.execution.worker_pool import with_trace
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.parallel import suggest
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_types import Plan
 from kill_and_resume import check_nothing_was_rewritten, journals, recorded_items, results
 from study_files import write_study
 
@@ -104,7 +104,7 @@ def test_a_failed_variant_is_dropped_once(tiny_model: TinyModel, tmp_path: Path)
 def test_workers_are_suggested_where_they_pay(
     tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelbits.study.parallel._cores", lambda: 8)
+    monkeypatch.setattr("babelbits.study.planning.parallel._cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     plan = planned(make(tmp_path, tiny_model("llama")))
     assert suggest(plan) == 1  # too little to do
@@ -113,7 +113,7 @@ def test_workers_are_suggested_where_they_pay(
     assert suggest(replace(much, engine=replace(much.engine, device_kind="cuda"))) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert suggest(much) == 2
-    monkeypatch.setattr("babelbits.study.parallel.SMALL_MODEL", 1)
+    monkeypatch.setattr("babelbits.study.planning.parallel.SMALL_MODEL", 1)
     assert suggest(much) == 1  # a large model fills the cores by itself
 
 

@@ -117,7 +117,7 @@ def test_fewer_tokens_bound_it_and_nothing_is_measured_twice(
 def test_ctrl_c_finishes_the_language_in_flight_keeps_it_and_says_how_to_go_on(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from babelbits.study import divergence
+    from babelbits.study.execution import divergence
 
     real = divergence._compare
 
@@ -139,7 +139,7 @@ def test_ctrl_c_finishes_the_language_in_flight_keeps_it_and_says_how_to_go_on(
 def test_the_report_shows_what_was_measured(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from babelbits.report.load import load_run
+    from babelbits.results.load import load_run
 
     found = asked(study, capsys)
     read = load_run(study.parent / "run", smoke=True).divergences

@@ -12,12 +12,12 @@ from babelbits.errors import ExitCode
 from babelbits.records import StopPlan
 from babelbits.store import Store
 from babelbits.study import Study, load
-from babelbits.study.agenda import Agenda
-from babelbits.study.base_model import locate
-from babelbits.study.early import ordered, stop_plan
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.spec import Confirmatory
-from babelbits.study.worker import RunCell
+from babelbits.study.config.spec import Confirmatory
+from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.worker import RunCell
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.early import ordered, stop_plan
+from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from kill_and_resume import results, run_killed

@@ -6,8 +6,8 @@ import pytest
 
 from babelbits.recipes.catalogue import settle
 from babelbits.records import TensorRecord
-from babelbits.study import estimate
-from babelbits.study.spec import VariantSpec
+from babelbits.study.config.spec import VariantSpec
+from babelbits.study.planning import estimate
 
 LINEAR = TensorRecord(name="model.layers.0.mlp.w.weight", shape=(4, 256), dtype="bf16", bytes=2048)
 EMBEDDING = TensorRecord(name="model.embed_tokens.weight", shape=(8, 256), dtype="bf16", bytes=4096)

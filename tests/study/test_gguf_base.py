@@ -17,12 +17,12 @@ from babelbits.llamacpp.imatrix_file import ImportanceMatrix, write_imatrix
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.base_model import BaseModel, locate
-from babelbits.study.hashes import FileHashes
-from babelbits.study.notices import notices
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.problems import StudyFileError
-from babelbits.study.steps import Plan
+from babelbits.study.config.problems import StudyFileError
+from babelbits.study.planning.base_model import BaseModel, locate
+from babelbits.study.planning.hashes import FileHashes
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.planning.plan_warnings import notices
 from gguf_models import write_llama
 
 TASKS = """

@@ -13,12 +13,13 @@ from babelbits.recipes.calibration import CalibrationSpec, read_documents
 from babelbits.recipes.catalogue import settle
 from babelbits.records import TensorRecord
 from babelbits.store import Store
-from babelbits.study import Study, estimate, load, preflight
-from babelbits.study.base_model import locate
-from babelbits.study.identity import identity_hash, variant_identity
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.problems import StudyFileError
-from babelbits.study.spec import VariantSpec
+from babelbits.study import Study, load
+from babelbits.study.config.problems import StudyFileError
+from babelbits.study.config.spec import VariantSpec
+from babelbits.study.planning import estimate, preflight
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.identity import identity_hash, variant_identity
+from babelbits.study.planning.plan import build_light, make_plan
 
 TASK = '\n[[tasks]]\nsuite = "pairs"\nlanguages = ["nb"]\n[limits]\nitems = 4\n'
 

@@ -9,14 +9,14 @@ import pytest
 
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.study.identity import (
+from babelbits.study.config.spec import VariantSpec
+from babelbits.study.planning.identity import (
     cell_identity,
     engine_identity,
     identity_hash,
     resolve_device,
     variant_identity,
 )
-from babelbits.study.spec import VariantSpec
 
 PARAMETERS = {"group_size": 128, "dampening": 0.01, "block_size": 128, "actorder": "static"}
 
@@ -92,7 +92,7 @@ def test_the_libraries_that_make_a_variant_are_in_it(
     spec: VariantSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = variant_id(spec)
-    monkeypatch.setattr("babelbits.study.identity.version_of", lambda name: f"{name} 99")
+    monkeypatch.setattr("babelbits.study.planning.identity.version_of", lambda name: f"{name} 99")
     assert variant_id(spec) != before
 
 

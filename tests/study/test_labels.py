@@ -3,7 +3,7 @@
 import pytest
 
 from babelbits.recipes.catalogue import settle
-from babelbits.study.labels import label_of
+from babelbits.study.config.labels import label_of
 
 
 @pytest.mark.parametrize(

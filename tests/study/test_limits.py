@@ -8,11 +8,11 @@ from babelbits.errors import ModelError
 from babelbits.records import GenerateRequest
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.base_model import locate
-from babelbits.study.limits import token_counter
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.problems import StudyFileError
-from babelbits.study.steps import Plan
+from babelbits.study.config.problems import StudyFileError
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.planning.task_builder import token_counter
 from flores_files import archive
 
 ENGLISH = ["A dog sleeps in the sun.", "Two cats are in the house."]

@@ -11,8 +11,8 @@ from babelbits.errors import ExitCode, StudyError
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.study import Study, load
-from babelbits.study.manner import identities, settled, unused_template
-from babelbits.tasks.manner import ChatOptions, Sampling
+from babelbits.study.config.chat_settings import identities, settled, unused_template
+from babelbits.tasks.prompting import ChatOptions, Sampling
 from chat_models import TEMPLATE, make_chat
 from part_templates import HIDDEN, SHOWN
 

@@ -11,12 +11,13 @@ import pytest
 from babelbits.errors import CalibrationError, StudyError
 from babelbits.records import Item, ItemRow, Manifest
 from babelbits.store import Store
-from babelbits.study import Study, estimate, load
-from babelbits.study.base_model import locate
-from babelbits.study.hashes import FileHashes
-from babelbits.study.identity import former_identity, identity_hash, version_of
-from babelbits.study.plan import build_light, make_plan
-from babelbits.study.steps import CellStep, Plan
+from babelbits.study import Study, load
+from babelbits.study.planning import estimate
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.hashes import FileHashes
+from babelbits.study.planning.identity import former_identity, identity_hash, version_of
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.planning.plan_types import CellStep, Plan
 from babelbits.tasks import catalogue
 
 STUDY = """\

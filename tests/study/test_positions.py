@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.study.positions import Path, line_and_column, scan
+from babelbits.study.config.toml_positions import Path, line_and_column, scan
 
 # --- random TOML texts, with the styles people use -----------------------------------------------
 

@@ -21,8 +21,8 @@ from babelbits.recipes.manifests import hash_files, read_manifest, weights_hash,
 from babelbits.records import CellMeta
 from babelbits.store import Store
 from babelbits.store.sealed import dumps_sealed
-from babelbits.study.spec import Study
-from babelbits.study.steps import VariantStep
+from babelbits.study.config.spec import Study
+from babelbits.study.planning.plan_types import VariantStep
 from kill_and_resume import recorded_items, results, run_killed
 from study_files import write_study
 
@@ -142,7 +142,7 @@ def cells_of(store: Store, label: str) -> list[CellMeta]:
 def test_weights_that_are_overwritten_after_they_were_checked_fail_their_cells_only(
     tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from babelbits.study import worker
+    from babelbits.study.execution import worker
 
     study = write_study(tmp_path, model=tiny_model("llama"), recipes=("w8a8", "w8"))
     load = worker.open_engine

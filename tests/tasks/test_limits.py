@@ -7,7 +7,7 @@ import pytest
 from babelbits.records import GenerateRequest, Generation
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.limits import Fertility, ScaledTask, fertility
+from babelbits.tasks.token_limits import Fertility, ScaledTask, fertility
 from flores_files import archive
 
 

@@ -15,7 +15,7 @@ import pytest
 from babelbits.records import GenerateRequest, Item, Request, ScoreRequest
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.lm_eval_index import installed_tasks
+from babelbits.tasks.lm_eval.index import installed_tasks
 from babelbits.tasks.local_data import read_local
 from tasks.scripted import ScriptedLM, replies
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import TaskError
-from babelbits.tasks.lm_eval_sources import digest_of_sources, sources_of
+from babelbits.tasks.lm_eval.sources import digest_of_sources, sources_of
 
 FILES = {
     "mine.yaml": "include: shared/base.yaml\ntask: mine\ndoc_to_text: !function prompts.ask\n"

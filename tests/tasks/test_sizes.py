@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.tasks.sizes import published_size
+from babelbits.tasks.published_sizes import published_size
 
 
 def test_nothing_is_known_of_what_was_not_published() -> None:

@@ -11,7 +11,7 @@ from babelbits.errors import MissingDataError, StudyError, TaskError, UnknownNam
 from babelbits.records import GenerateRequest, Generation, Reply
 from babelbits.tasks.base import Task, TaskOptions, prompt_of
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.translation_metrics import bleu_tokenizer, has_spm
+from babelbits.tasks.translation.metrics import bleu_tokenizer, has_spm
 from flores_files import archive
 
 ENGLISH = ["One dog.", "Two cats.", "Three birds."]

@@ -13,10 +13,10 @@ from babelbits.languages import resolve
 from babelbits.records import ScoreRequest
 from babelbits.tasks.base import TaskOptions, prompt_of
 from babelbits.tasks.catalogue import load, wanted
-from babelbits.tasks.lm_eval_adapter import LmEvalTask, packaged_yaml
-from babelbits.tasks.lm_eval_group import LmEvalGroup
-from babelbits.tasks.lm_eval_index import installed_tasks
-from babelbits.tasks.lm_eval_runtime import config_of
+from babelbits.tasks.lm_eval.adapter import LmEvalTask, packaged_yaml
+from babelbits.tasks.lm_eval.group import LmEvalGroup
+from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.lm_eval.runtime import config_of
 from babelbits.tasks.suites import SuiteInfo, all_suites
 
 THROUGH_LM_EVAL = [suite for suite in all_suites().values() if suite.lm_eval_task is not None]

@@ -13,7 +13,7 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.recipes.calibration import read_file
-from babelbits.tasks.own import language_of
+from babelbits.tasks.jsonl_task import language_of
 from fake_endpoint import Answer, refuses, says, serving
 from interpreter import EN, NB, translate
 

@@ -2,7 +2,7 @@
 
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.study.spec import VariantSpec
+from babelbits.study.config.spec import VariantSpec
 
 _CALIBRATION = CalibrationSpec(language="en", samples=8, tokens=128)
 

@@ -18,7 +18,7 @@ from babelbits.annotate.secrets import keyed, keyed_number
 from babelbits.annotate.settings import Settings, problems
 from babelbits.annotate.texts import normalised
 from babelbits.errors import StudyError
-from babelbits.judge.pairs import AnswerPair
+from babelbits.preferences.pairs import AnswerPair
 from babelbits.records import digest
 from babelbits.words import every, plural
 

@@ -24,7 +24,7 @@ from babelbits.annotate.database import Database, get_meta, set_meta
 from babelbits.annotate.secrets import hash_password
 from babelbits.annotate.settings import Settings
 from babelbits.errors import NothingThereError, StoreError, StudyError
-from babelbits.judge.pair_files import read_pairs
+from babelbits.preferences.pair_files import read_pairs
 from babelbits.records import canonical_json
 from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json

@@ -5,7 +5,7 @@
     unblinded/identical.jsonl         pairs that were ties by construction, counted apart
     unblinded/key.csv                 which text of which unit is whose
 
-Identical pairs are shown to nobody and are ties, see `judge.casting.identical_ties`.
+Identical pairs are shown to nobody and are ties, see `preferences.to_votes.identical_ties`.
 Sign: positive prefers the variant, so harm is negative.
 """
 
@@ -33,9 +33,9 @@ from babelbits.annotate.folder import (
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import act
 from babelbits.errors import StoreError
-from babelbits.judge.casting import identical_ties
-from babelbits.judge.vote_files import write_votes
-from babelbits.judge.votes import Verdict, Vote
+from babelbits.preferences.to_votes import identical_ties
+from babelbits.preferences.vote_files import write_votes
+from babelbits.preferences.votes import Verdict, Vote
 from babelbits.records import canonical_json
 from babelbits.store.atomic import write_atomically
 

@@ -4,15 +4,20 @@ What is a secret (links, the owner's password) goes to stdout once and is kept n
 """
 
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from babelbits.annotate.rater_invitations import (
+    check_languages,
+    invited,
+    wanted_raters,
+)
+from babelbits.cli.campaign_status import print_standing, standing_object
 from babelbits.cli.console import data, data_json, say
-from babelbits.cli.inviting import check_languages, invited, print_links, wanted_raters
-from babelbits.cli.standing import print_standing, standing_object
 from babelbits.errors import MissingExtraError, NothingThereError, StudyError
 from babelbits.words import plural
 
@@ -152,7 +157,7 @@ def _create(
     from babelbits.annotate import folder as folders
     from babelbits.annotate.create import draft_campaign, pairs_hash
     from babelbits.annotate.secrets import new_password, new_secret
-    from babelbits.judge.pair_files import read_pairs
+    from babelbits.preferences.pair_files import read_pairs
 
     raters = wanted_raters(wanted)
     outputs = read_pairs(pairs)
@@ -205,7 +210,7 @@ def _create(
         say(f"note: {note}")
     say("kept nowhere else, so keep them now:")
     data(f"owner password  {password}")
-    print_links(links)
+    _print_links(links)
     say(f"next: babelbits annotate serve {folder}")
 
 
@@ -272,7 +277,7 @@ def invite(
     if as_json:
         data_json({"schema": SCHEMA, "invitations": [link]})
         return
-    print_links([link])
+    _print_links([link])
 
 
 @annotate.command()
@@ -391,3 +396,11 @@ def _open(folder: Path) -> "Campaign":
     from babelbits.annotate.folder import open_campaign
 
     return open_campaign(folder)
+
+
+def _print_links(links: Sequence[dict[str, Any]]) -> None:
+    """One line a rater, to stdout."""
+    for link in links:
+        data(
+            f"{link['rater']}  {','.join(link['languages'])}  {link['link']}".replace("    ", "  ")
+        )

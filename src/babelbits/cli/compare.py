@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.beside import bounds, remember
 from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.release_options import bounds, remember
 from babelbits.errors import ExitCode
 from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Effect
-    from babelbits.report.foreign import Wishes
-    from babelbits.report.input import ReportInput
+    from babelbits.results.analyse_logs import Wishes
+    from babelbits.results.results import ReportInput
 
 KINDS = ("table", "md", "csv", "json", "html", "latex")
 
@@ -97,7 +97,7 @@ def compare(
     babelbits compare v1=out/v1 v2=out/v2 --history releases.jsonl
     """  # noqa: D301  click wants the control character
     from babelbits.report.exports import FORMATS
-    from babelbits.report.foreign import load_foreign, parse_source
+    from babelbits.results.analyse_logs import load_foreign, parse_source
 
     wishes = _wishes(margins, alpha, map_file, group_words, metric, seed,
                      chance=chance, matched_only=matched_only, strict=strict)  # fmt: skip
@@ -133,9 +133,9 @@ def _wishes(
     matched_only: bool,
     strict: bool,
 ) -> "Wishes":
-    from babelbits.compare.readers.naming import read_map
-    from babelbits.report.foreign import Wishes
-    from babelbits.study.spec import AnalysisSpec
+    from babelbits.interop.readers.naming import read_map
+    from babelbits.results.analyse_logs import Wishes
+    from babelbits.study.config.spec import AnalysisSpec
 
     named = dict(map(_margin, margin_words))
     return Wishes(
@@ -210,8 +210,8 @@ HEADS = (
 
 def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
     """The values of `HEADS`: every variant, task and language, and all languages together."""
-    from babelbits.compare.format import verdict_word
-    from babelbits.compare.tables import effect_row
+    from babelbits.analysis.format import verdict_word
+    from babelbits.analysis.tables import effect_row
     from babelbits.report import views
 
     primary = views.primary(found)
@@ -232,7 +232,7 @@ def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
 
 def _seen(effect: "Effect") -> str:
     """The smallest effect that the data could have shown."""
-    from babelbits.compare.format import NOTHING, detectable
+    from babelbits.analysis.format import NOTHING, detectable
 
     if effect.minimal_detectable_effect is None and effect.verdict != "undecided":
         return NOTHING

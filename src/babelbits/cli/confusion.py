@@ -52,9 +52,9 @@ def confusion(
     babelbits confusion outputs/*.csv --words language-confusion
     babelbits confusion q4.csv --identifier lingua --languages
     """  # noqa: D301  click wants the control character
-    from babelbits.tasks.identify import open_identifier
     from babelbits.tasks.language_confusion.completions import judge_all, rates, read_completions
     from babelbits.tasks.language_confusion.words import english_words
+    from babelbits.tasks.language_id import open_identifier
 
     opened = open_identifier(identifier)
     english = None if words is None else english_words(words)

@@ -74,8 +74,8 @@ def _shipped(name: str) -> str:
 def _show_paper_b(study: "Study") -> None:
     from babelbits.cli.paper_b import show
     from babelbits.cli.report import write_text
-    from babelbits.report.load import load_run
     from babelbits.report.paper_b import to_markdown
+    from babelbits.results.load import load_run
 
     found = load_run(study.folder, smoke=study.smoke, study_file=study.file)
     show(found)

@@ -137,7 +137,7 @@ def _python() -> Finding:
 
 
 def _library(name: str) -> Finding:
-    from babelbits.study.identity import version_of
+    from babelbits.study.planning.identity import version_of
 
     version = version_of(name)
     return Finding(
@@ -174,7 +174,7 @@ def _llama() -> Iterator[Finding]:
 
 
 def _accelerator() -> Finding:
-    from babelbits.study.identity import resolve_device, version_of
+    from babelbits.study.planning.identity import resolve_device, version_of
 
     device = resolve_device("auto")
     cards = any(Path("/dev").glob("nvidia[0-9]*"))

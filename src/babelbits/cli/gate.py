@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.asking import (
+from babelbits.cli.console import cell, console, data, data_json, safe, say
+from babelbits.cli.decision_options import (
     WORDS,
     answer_columns,
     answer_rows,
@@ -21,12 +22,11 @@ from babelbits.cli.asking import (
     scope_options,
     scope_words,
 )
-from babelbits.cli.console import cell, console, data, data_json, safe, say
 from babelbits.errors import ExitCode, StoreError
 
 if TYPE_CHECKING:
-    from babelbits.compare.asked import Asked
-    from babelbits.compare.gate import Gate
+    from babelbits.decide.decision_query import Asked
+    from babelbits.decide.gate import Gate
 
 SCHEMA = "babelbits.gate/1"
 EXIT_CODES = {
@@ -92,12 +92,15 @@ def gate(
     6: a loss is shown, and its size is open. 5: undecided, also where a baseline is at its floor,
     a cell is missing or damaged, or the run is a smoke run. 2: usage. Only 0 is a pass.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.sources import findings, load, load_pair
-    from babelbits.compare.asked import check_variant
-    from babelbits.compare.gate import gate as judge
+    from babelbits.cli.report import tell_names
+    from babelbits.decide.decision_input import findings
+    from babelbits.decide.decision_query import check_variant
+    from babelbits.decide.gate import gate as judge
+    from babelbits.results.sources import load, load_pair
 
     if baseline is None:
         loaded = load(source, smoke=smoke, early=stop)
+        tell_names(loaded)
     else:
         share = None if chance is None else chance / 100
         loaded = load_pair(baseline, str(source), label=variant, chance=share)
@@ -130,7 +133,7 @@ def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
 
 def sentence(gate: "Gate", asked: "Asked") -> str:
     """The verdict in one sentence."""
-    from babelbits.compare.gate import SMOKE
+    from babelbits.decide.gate import SMOKE
 
     head = f"{WORDS[gate.outcome]}: {gate.variant}"
     if gate.smoke:

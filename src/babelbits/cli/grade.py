@@ -25,7 +25,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from babelbits.compare import AnalysisSettings
+    from babelbits.analysis import AnalysisSettings
     from babelbits.engines.chat import ChatModel
     from babelbits.judge.grading.answers import Answered
     from babelbits.judge.grading.grader import Grader
@@ -91,10 +91,10 @@ def grade(
 
     The API key is read from BABELBITS_API_KEY. Exit code 3: some answers could not be asked about.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.graded import print_result
-    from babelbits.cli.report import locate
+    from babelbits.cli.grade_tables import print_result
     from babelbits.judge.grading.answers import collect_answers
     from babelbits.judge.grading.session import as_object, run_grading
+    from babelbits.results.sources import locate
     from babelbits.store import Store
 
     chat, own = split_wishes(who)
@@ -154,7 +154,7 @@ def _settings(
     alpha: float | None,
 ) -> "AnalysisSettings":
     """What the study declares, unless the command line says otherwise."""
-    from babelbits.report.load import declared_settings
+    from babelbits.results.load import declared_settings
 
     codes: Sequence[str] = list(dict.fromkeys(cell.meta.task.language for cell in found.cells))
     settings = declared_settings(tomllib.loads(study), codes)

@@ -8,7 +8,7 @@ import click
 from babelbits.cli.console import cell, console, data_json, say
 
 if TYPE_CHECKING:
-    from babelbits.tasks.identify.errors import ErrorRate
+    from babelbits.tasks.language_id.errors import ErrorRate
 
 SCHEMA = "babelbits.tasks.identifier/1"
 
@@ -35,9 +35,9 @@ def identifier(
     from babelbits.errors import TaskError
     from babelbits.languages import resolve
     from babelbits.tasks.catalogue import info
-    from babelbits.tasks.identify import open_identifier
-    from babelbits.tasks.identify.errors import measured, to_row
-    from babelbits.tasks.identify.ntrex import SUITE, error_on_ntrex
+    from babelbits.tasks.language_id import open_identifier
+    from babelbits.tasks.language_id.errors import measured, to_row
+    from babelbits.tasks.language_id.ntrex import SUITE, error_on_ntrex
 
     opened = open_identifier(name)
     codes = [resolve(one).code for one in languages]

@@ -23,8 +23,8 @@ from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
-    from babelbits.judge.pairs import AnswerPair
     from babelbits.judge.session import ChatJudge, RewardJudge
+    from babelbits.preferences.pairs import AnswerPair
 
 _A_FILE = (".jsonl", ".xz")
 
@@ -104,9 +104,9 @@ def judge(
 
     The API key is read from BABELBITS_API_KEY. Exit code 3: some pairs could not be asked about.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.judged import print_result
+    from babelbits.cli.judge_tables import print_result
     from babelbits.judge.session import as_object, run_judge
-    from babelbits.judge.summary import SummarySettings
+    from babelbits.preferences.summary import SummarySettings
 
     chat, own = split_wishes(who)
     wishes = _Wishes(chat=chat, **own)
@@ -115,8 +115,8 @@ def judge(
     if source.suffix in _A_FILE:
         pairs, parent = _from_file(source, wanted), source.with_suffix(".judgments")
     else:
-        from babelbits.cli.report import locate
-        from babelbits.judge.collect import collect
+        from babelbits.preferences.collect import collect
+        from babelbits.results.sources import locate
 
         folder, _, is_smoke = locate(source, smoke=smoke)
         found = collect(folder, wanted, smoke=is_smoke)
@@ -150,7 +150,7 @@ def _check(wishes: _Wishes) -> None:
 
 def _from_file(path: Path, wanted: Any) -> "tuple[AnswerPair, ...]":
     """Pairs of a file, those that the options choose."""
-    from babelbits.judge.pair_files import read_pairs
+    from babelbits.preferences.pair_files import read_pairs
 
     chosen = [
         pair

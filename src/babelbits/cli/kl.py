@@ -14,7 +14,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.records import Interval
     from babelbits.stats.divergence import DivergenceSummary
-    from babelbits.study.divergence_files import Divergence
+    from babelbits.study.planning.divergence_files import Divergence
 
 SCHEMA = "babelbits.kl/1"
 DEFAULT_TOP = 64
@@ -42,10 +42,11 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
     """
     from babelbits.cli.run import need_libraries
     from babelbits.store import Store
-    from babelbits.study import divergence, load
-    from babelbits.study.base_model import locate
-    from babelbits.study.interrupt import stop_on_interrupt
-    from babelbits.study.plan import build_light, make_plan
+    from babelbits.study import load
+    from babelbits.study.execution import divergence
+    from babelbits.study.execution.interrupt import stop_on_interrupt
+    from babelbits.study.planning.base_model import locate
+    from babelbits.study.planning.plan import build_light, make_plan
 
     need_libraries()
     loaded = load(study, limit=limit)

@@ -11,7 +11,7 @@ from babelbits.cli.console import say
 from babelbits.errors import NothingThereError, UnknownNameError
 
 if TYPE_CHECKING:
-    from babelbits.compare import CellResult
+    from babelbits.analysis import CellResult
 
 
 @click.command()
@@ -39,11 +39,12 @@ def outputs(
     babelbits outputs study.toml -o out --suite flores
     babelbits compare out/baseline.tsv out/w4.tsv --aa out/baseline-again.tsv
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.asking import split_list
-    from babelbits.cli.report import locate, write_text
+    from babelbits.cli.decision_options import split_list
+    from babelbits.cli.report import write_text
     from babelbits.languages import resolve
-    from babelbits.report.load import load_cells
     from babelbits.report.outputs import output_tables
+    from babelbits.results.load import load_cells
+    from babelbits.results.sources import locate
     from babelbits.store import Store
 
     folder, _, is_smoke = locate(source, smoke=smoke)

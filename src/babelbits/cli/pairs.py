@@ -10,7 +10,7 @@ from babelbits.cli.console import say
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.judge.collect import Collected, Wanted
+    from babelbits.preferences.collect import Collected, Wanted
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -60,7 +60,7 @@ def pairs(
     babelbits pairs study.toml -o pairs.jsonl
     babelbits pairs my-study.run --suite confusion -l ja,sw -o pairs.jsonl
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.report import locate
+    from babelbits.results.sources import locate
 
     folder, _, is_smoke = locate(source, smoke=smoke)
     write(
@@ -85,9 +85,9 @@ def choice(
     UnknownNameError
         If a language is not known.
     """
-    from babelbits.cli.asking import split_list
-    from babelbits.judge.collect import Wanted
+    from babelbits.cli.decision_options import split_list
     from babelbits.languages import resolve
+    from babelbits.preferences.collect import Wanted
 
     return Wanted(
         suites=suites,
@@ -99,8 +99,8 @@ def choice(
 
 def write(folder: Path, output: Path, *, wanted: "Wanted | None" = None, smoke: bool) -> None:
     """Collect the pairs of a run folder and write them."""
-    from babelbits.judge.collect import Wanted, collect
-    from babelbits.judge.pair_files import write_pairs
+    from babelbits.preferences.collect import Wanted, collect
+    from babelbits.preferences.pair_files import write_pairs
 
     found = collect(folder, wanted or Wanted(), smoke=smoke)
     tell(found)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from babelbits.cli.console import cell, console, say
 
 if TYPE_CHECKING:
-    from babelbits.report.input import ReportInput
     from babelbits.report.paper_b import Level
+    from babelbits.results.results import ReportInput
 
 TEXTS = 2
 """Columns of text, to the left of those of numbers."""
@@ -15,7 +15,7 @@ TEXTS = 2
 
 def show(report: "ReportInput") -> None:
     """Print what each level shows on each task, and the languages against draws of text."""
-    from babelbits.compare import format as shown
+    from babelbits.analysis import format as shown
     from babelbits.report import paper_b
     from babelbits.stats.reported import COMPARISONS, bonferroni_alpha
 
@@ -59,7 +59,7 @@ def _group(name: str, *heads: str) -> tuple[str, ...]:
 
 
 def _row(one: "Level") -> tuple[str, ...]:
-    from babelbits.compare import format as shown
+    from babelbits.analysis import format as shown
 
     return (
         one.suite,

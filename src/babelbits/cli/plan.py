@@ -11,7 +11,7 @@ from babelbits.cli.console import cell, console, data, data_json, duration, say,
 from babelbits.words import agreeing, every, plural
 
 if TYPE_CHECKING:
-    from babelbits.study.steps import CellStep, Plan
+    from babelbits.study.planning.plan_types import CellStep, Plan
 
 SCHEMA = "babelbits.plan/1"
 REHEARSAL_SCHEMA = "babelbits.rehearsal/1"
@@ -55,8 +55,8 @@ def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
 
     With `build` all that a run checks is checked, where the libraries for it are installed.
     """
-    from babelbits.study import preflight
-    from babelbits.study.identity import version_of
+    from babelbits.study.planning import preflight
+    from babelbits.study.planning.identity import version_of
 
     lacks = preflight.check_light(plan)
     if build and all(map(version_of, preflight.NEEDED)):
@@ -82,8 +82,8 @@ def _rehearse(plan: "Plan", *, as_json: bool) -> None:
 def _plan(file: Path, *, limit: int | None, stop: bool, build: bool) -> "Plan":
     from babelbits.store import Store
     from babelbits.study import load
-    from babelbits.study.base_model import locate
-    from babelbits.study.plan import build_light, make_plan
+    from babelbits.study.planning.base_model import locate
+    from babelbits.study.planning.plan import build_light, make_plan
     from babelbits.tasks import catalogue
 
     study = load(file, limit=limit, stop=stop)
@@ -110,8 +110,8 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     lacks : sequence of str
         What `preflight.check_light` gave.
     """
-    from babelbits.study import manner
-    from babelbits.study.notices import notices
+    from babelbits.study.config import chat_settings
+    from babelbits.study.planning.plan_warnings import notices
 
     study = plan.study
     stamp = (
@@ -121,10 +121,10 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     )
     data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
     data(f"run folder: {study.folder}")
-    for line in manner.in_words(study):
+    for line in chat_settings.in_words(study):
         data(f"asked: {line}")
     data("")
-    if warning := manner.unused_template(study, plan.base.folder):
+    if warning := chat_settings.unused_template(study, plan.base.folder):
         say(f"warning: {warning}")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
@@ -260,7 +260,7 @@ def _limit(one: "CellStep") -> int | None:
 
 
 def _print_sum(plan: "Plan") -> None:
-    from babelbits.study.parallel import suggest
+    from babelbits.study.planning.parallel import suggest
 
     done = sum(one.state == "done" for one in plan.cells)
     if plan.complete:
@@ -300,8 +300,8 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
     """The plan as JSON, with what `preflight.check_light` gave."""
-    from babelbits.study.manner import in_words
-    from babelbits.study.notices import notices
+    from babelbits.study.config.chat_settings import in_words
+    from babelbits.study.planning.plan_warnings import notices
 
     return {
         "schema": SCHEMA,

@@ -10,8 +10,8 @@ from babelbits.errors import StoreError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.cli.prospects import Outlook
-    from babelbits.report.input import ReportInput
+    from babelbits.decide.power_analysis import Outlook
+    from babelbits.results.results import ReportInput
 
 SCHEMA = "babelbits.power/1"
 USUAL_CHURNS = (0.02, 0.05, 0.10, 0.20)
@@ -80,8 +80,9 @@ def power(
     to wrong or back. All is for a power of 80 %, and "to show" takes it that nothing is truly
     lost. A claim about a group of languages has languages as its units: more items do not help it.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli import prospects
-    from babelbits.cli.outlook import outlook
+    from babelbits.cli import power_tables
+    from babelbits.cli.decision_options import split_list
+    from babelbits.decide.power_analysis import outlook
     from babelbits.stats.power import POWER
 
     if study is None and not suites and items is None and pilot is None:
@@ -95,18 +96,19 @@ def power(
     if churns and pilot is not None:
         raise click.UsageError("churn is either assumed (--churn) or measured (--pilot)")
     found = outlook(
-        study, items=items, suites=suites, languages=languages, churns=churns or USUAL_CHURNS,
+        study, items=items, suites=split_list(suites), languages=split_list(languages),
+        churns=churns or USUAL_CHURNS,
         pilot=None if pilot is None else _pilot(pilot), cautious=cautious, margin=margin,
         alpha=alpha,
     )  # fmt: skip
     if as_json or kind == "json":
-        data_json(prospects.as_object(found, schema=SCHEMA, power=POWER))
+        data_json(power_tables.as_object(found, schema=SCHEMA, power=POWER))
     elif kind == "csv":
-        data(prospects.as_csv(found).rstrip("\n"))
+        data(power_tables.as_csv(found).rstrip("\n"))
     elif kind == "md":
-        data(prospects.as_markdown(found))
+        data(power_tables.as_markdown(found))
     else:
-        prospects.render(found)
+        power_tables.render(found)
         _talk(found, measured=pilot is not None)
 
 
@@ -132,7 +134,7 @@ def _talk(found: "Outlook", *, measured: bool) -> None:
 
 def _pilot(folder: Path) -> "ReportInput":
     """The pilot's results, or those of its smoke run where it has no others."""
-    from babelbits.cli.sources import load
+    from babelbits.results.sources import load
 
     try:
         return load(folder)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from babelbits.cli.console import console, duration, safe, say, size
 from babelbits.recipes import gguf_base
 from babelbits.records import Manifest
-from babelbits.study.steps import CellStep, Plan, VariantStep
+from babelbits.study.planning.plan_types import CellStep, Plan, VariantStep
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _QUIET_SECONDS = 60.0
 
 
 class Reporter:
-    """Tells a person what a run is doing; a `study.run.Listener`."""
+    """Tells a person what a run is doing; a `study.execution.run.Listener`."""
 
     def __init__(
         self, plan: Plan, *, clock: Callable[[], float] = time.monotonic, debug: bool = False

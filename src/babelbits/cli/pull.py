@@ -12,7 +12,7 @@ from babelbits.cli.console import cell, console, data, data_json, say, size
 
 if TYPE_CHECKING:
     from babelbits.study import Study
-    from babelbits.study.pull import Need
+    from babelbits.study.execution.pull import Need
     from babelbits.tasks.hub_data import Copy
 
 SCHEMA = "babelbits.pull/1"
@@ -35,8 +35,8 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
     Commits and hashes go into pulled.json in the run folder.
     """  # noqa: D301  click wants the control character
     from babelbits.study import load
-    from babelbits.study.pull import needs
-    from babelbits.study.pull import pull as get
+    from babelbits.study.execution.pull import needs
+    from babelbits.study.execution.pull import pull as get
 
     loaded = load(study)
     model = None if no_model else _model(loaded)
@@ -57,7 +57,7 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
 
 def _model(study: "Study") -> dict[str, Any]:
     """Where the model is; a hub id is downloaded."""
-    from babelbits.study.base_model import locate
+    from babelbits.study.planning.base_model import locate
 
     found = locate(study.model, download=True)
     say(f"model: {found.label}")

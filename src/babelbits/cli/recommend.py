@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.asking import (
+from babelbits.cli.console import cell, console, data, data_json, say, size
+from babelbits.cli.decision_options import (
     WORDS,
     asked,
     asked_object,
@@ -17,12 +18,11 @@ from babelbits.cli.asking import (
     scope_words,
     way_words,
 )
-from babelbits.cli.console import cell, console, data, data_json, say, size
 from babelbits.errors import ExitCode
 
 if TYPE_CHECKING:
-    from babelbits.compare.asked import Asked
-    from babelbits.compare.recommend import Candidate, Recommendation
+    from babelbits.decide.decision_query import Asked
+    from babelbits.decide.recommend import Candidate, Recommendation
 
 SCHEMA = "babelbits.recommend/1"
 
@@ -60,12 +60,15 @@ def recommend(
     stands against it, and how many items would decide what is undecided. Exit code 0: recommended;
     5: none.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.sources import findings, load
-    from babelbits.compare import BASELINE
-    from babelbits.compare.recommend import recommend as choose
-    from babelbits.report.findings import sizes
+    from babelbits.analysis import BASELINE
+    from babelbits.cli.report import tell_names
+    from babelbits.decide.decision_input import findings
+    from babelbits.decide.recommend import recommend as choose
+    from babelbits.decide.recommend import sizes
+    from babelbits.results.sources import load
 
     loaded = load(source, smoke=smoke, early=stop)
+    tell_names(loaded)
     found = findings(loaded)
     question = asked(found, **scope)
     known = sizes(loaded)
@@ -86,8 +89,8 @@ REASONS = 3
 
 def sentence(found: "Recommendation", asked: "Asked") -> str:
     """The recommendation in one sentence."""
-    from babelbits.compare.format import percent
-    from babelbits.compare.gate import SMOKE
+    from babelbits.analysis.format import percent
+    from babelbits.decide.gate import SMOKE
 
     if found.smoke:
         return f"none: {SMOKE}"
@@ -170,7 +173,7 @@ def _explain(
 
 def reasons(one: "Candidate", asked: "Asked", *, alpha: float) -> list[str]:
     """Every reason against a variant, weightiest first."""
-    from babelbits.compare.recommend import ways
+    from babelbits.decide.recommend import ways
 
     found = []
     if one.larger:
@@ -203,7 +206,7 @@ def _delta_size(one: "Candidate", index: int) -> float:
 
 def _asides(found: "Recommendation", asked: "Asked", *, alpha: float) -> None:
     """What limits the claim."""
-    from babelbits.compare.format import percent
+    from babelbits.analysis.format import percent
 
     count = sum(one.in_order for one in found.candidates)
     level = percent(alpha, digits=0)
@@ -245,7 +248,7 @@ def as_object(found: "Recommendation", asked: "Asked", *, alpha: float) -> dict[
 
 
 def _object(one: "Candidate", asked: "Asked", *, alpha: float) -> dict[str, Any]:
-    from babelbits.compare.recommend import ways
+    from babelbits.decide.recommend import ways
 
     judged = gate_object(one.gate)
     for index, found in ways(one.gate, asked, alpha=alpha, correlation=one.correlation).items():

@@ -8,8 +8,8 @@ from babelbits.cli.console import data, duration, plain_table, say
 from babelbits.words import plural
 
 if TYPE_CHECKING:
+    from babelbits.study.planning.plan_types import Plan
     from babelbits.study.rehearsal import Result
-    from babelbits.study.steps import Plan
 
 _OUTCOMES = {"works": "works", "fails": "fails", "unrehearsable": "cannot be rehearsed"}
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import say
-from babelbits.errors import StoreError, StudyError
+from babelbits.errors import StoreError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.report.input import ReportInput
+    from babelbits.results.results import ReportInput
 
 SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
 
@@ -44,13 +44,14 @@ def report(
     babelbits report study.toml --charts pictures  every chart as SVG and PNG
     """  # noqa: D301  click wants the control character
     from babelbits.report.exports import FORMATS, write_charts
+    from babelbits.results.sources import locate
 
     folder, study_file, smoke = locate(source, smoke=smoke)
     if kind == "html" and output is None and charts is None:
         path = write_report(folder, smoke=smoke, early=stop, study_file=study_file)
         click.echo(str(path))
         return
-    from babelbits.report.load import load_run
+    from babelbits.results.load import load_run
 
     found = load_run(folder, smoke=smoke, early=stop, study_file=study_file)
     tell_names(found)
@@ -67,28 +68,6 @@ def report(
     say(f"written: {output}")
 
 
-def locate(source: Path, *, smoke: bool) -> tuple[Path, Path | None, bool]:
-    """Run folder, study file if one was given, and whether it is a smoke run.
-
-    Raises
-    ------
-    StudyError
-        If there is neither a folder nor a study file of that name.
-    """
-    if source.is_dir():
-        return source, None, smoke
-    if not source.exists():
-        raise StudyError(
-            "there is no such run folder or study file",
-            where=str(source),
-            hint="name the folder that `babelbits run` made, or its study.toml",
-        )
-    from babelbits.study import load
-
-    study = load(source)
-    return study.folder, source, smoke or study.smoke
-
-
 def write_report(
     folder: Path, *, smoke: bool = False, early: bool = False, study_file: Path | None = None
 ) -> Path:
@@ -100,7 +79,7 @@ def write_report(
         If the folder holds no finished cell, or cannot be written.
     """
     from babelbits.report.build import build
-    from babelbits.report.load import load_run
+    from babelbits.results.load import load_run
     from babelbits.store import Store
 
     found = load_run(folder, smoke=smoke, early=early, study_file=study_file)

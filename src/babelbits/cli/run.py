@@ -19,8 +19,8 @@ from babelbits.words import agreeing, every, plural
 if TYPE_CHECKING:
     from babelbits.store import Store
     from babelbits.study import Study
-    from babelbits.study.run import Outcome
-    from babelbits.study.steps import Plan
+    from babelbits.study.execution.run import Outcome
+    from babelbits.study.planning.plan_types import Plan
 
 
 @click.command()
@@ -117,8 +117,8 @@ def need_libraries() -> None:
     MissingExtraError
         If one of the libraries is not installed.
     """
-    from babelbits.study.identity import version_of
-    from babelbits.study.preflight import NEEDED
+    from babelbits.study.planning.identity import version_of
+    from babelbits.study.planning.preflight import NEEDED
 
     for distribution in NEEDED:
         if version_of(distribution) is None:
@@ -129,12 +129,12 @@ def need_libraries() -> None:
 
 def _plan(study: "Study", store: "Store", *, verify: bool) -> "Plan":
     """The plan, with everything checked that would be a pity to learn later."""
-    from babelbits.study.base_model import locate
-    from babelbits.study.hashes import FileHashes
-    from babelbits.study.manner import in_words, unused_template
-    from babelbits.study.notices import notices
-    from babelbits.study.plan import make_plan
-    from babelbits.study.preflight import check
+    from babelbits.study.config.chat_settings import in_words, unused_template
+    from babelbits.study.planning.base_model import locate
+    from babelbits.study.planning.hashes import FileHashes
+    from babelbits.study.planning.plan import make_plan
+    from babelbits.study.planning.plan_warnings import notices
+    from babelbits.study.planning.preflight import check
     from babelbits.tasks import catalogue
 
     base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
@@ -159,8 +159,8 @@ def _rehearsed(plan: "Plan") -> "Plan":
     The bundled model is not rehearsed: every recipe is tested on it.
     """
     from babelbits.cli.rehearsal import rehearse_aloud
+    from babelbits.study.config.spec import BUNDLED
     from babelbits.study.rehearsal.studies import marked, refuse
-    from babelbits.study.spec import BUNDLED
 
     if plan.complete or plan.study.model.path == BUNDLED:
         return plan
@@ -173,9 +173,9 @@ def _execute(
     plan: "Plan", store: "Store", *, workers: int | None, verify: bool = False
 ) -> "Outcome":
     from babelbits.cli.progress import Reporter
-    from babelbits.study.interrupt import stop_on_interrupt
-    from babelbits.study.parallel import suggest
-    from babelbits.study.run import execute
+    from babelbits.study.execution.interrupt import stop_on_interrupt
+    from babelbits.study.execution.run import execute
+    from babelbits.study.planning.parallel import suggest
 
     reporter = Reporter(plan, debug=debugging())
     number = suggest(plan) if workers is None else workers

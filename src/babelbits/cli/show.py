@@ -17,7 +17,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from babelbits.compare import CellResult
+    from babelbits.analysis import CellResult
     from babelbits.report.diff import Span
     from babelbits.report.pairs import Pair
 
@@ -52,8 +52,8 @@ def show(
     babelbits show my-study.run --item 5f2c9d0e11aa03b7
     babelbits show my-study.run --variant w4-g@en --suite math --language sw --flips
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.report import locate
-    from babelbits.report.load import load_cells
+    from babelbits.results.load import load_cells
+    from babelbits.results.sources import locate
     from babelbits.store import Store
 
     if item is None and variant is None and suite is None and language is None:

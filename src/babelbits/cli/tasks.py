@@ -287,7 +287,7 @@ def _code(word: str) -> str | None:
 
 
 def _lm_eval_names(word: str, *, known: Iterable[str]) -> list[str]:
-    from babelbits.tasks.lm_eval_index import installed_tasks
+    from babelbits.tasks.lm_eval.index import installed_tasks
 
     ours = set(known)
     # Two letters are a language, and in the names of thousands of tasks by chance.

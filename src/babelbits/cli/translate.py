@@ -17,7 +17,7 @@ from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
-    from babelbits.tasks.identify import Identifier
+    from babelbits.tasks.language_id import Identifier
     from babelbits.translate.reading import Order
     from babelbits.translate.run import Result
     from babelbits.translate.source import Source
@@ -235,7 +235,7 @@ def _connect(order: "Order", *, allow_network: bool) -> "ChatModel":
 
 def _identifier(target: str) -> "Identifier | None":
     """A language identifier, opened so that a missing library is known at once."""
-    from babelbits.tasks.identify import open_identifier
+    from babelbits.tasks.language_id import open_identifier
     from babelbits.translate.language import doubt
 
     identifier = open_identifier()

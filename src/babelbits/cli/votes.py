@@ -12,9 +12,9 @@ from babelbits.words import agreeing, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from babelbits.judge.foreign import Imported
-    from babelbits.judge.foreign.raw import Choice
-    from babelbits.judge.votes import Vote
+    from babelbits.preferences.imports import Imported
+    from babelbits.preferences.imports.raw import Choice
+    from babelbits.preferences.votes import Vote
 
 
 @click.command()
@@ -53,9 +53,9 @@ def votes(
 
     The same name again replaces what these people said before.
     """  # noqa: D301  click wants the control character
-    from babelbits.cli.report import locate
-    from babelbits.judge.book import write_people
-    from babelbits.judge.casting import IDENTICAL, UNKNOWN
+    from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
+    from babelbits.preferences.vote_store import write_people
+    from babelbits.results.sources import locate
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
@@ -82,7 +82,7 @@ def votes(
 
 
 def _means(meanings: tuple[str, ...]) -> "Mapping[str, Choice]":
-    from babelbits.judge.foreign.raw import choice_of
+    from babelbits.preferences.imports.raw import choice_of
 
     found = {}
     for one in meanings:
@@ -102,9 +102,9 @@ def _read(
     rater_column: str | None,
 ) -> "tuple[tuple[Vote, ...], dict[str, str]]":
     """Votes and where they came from."""
-    from babelbits.judge.foreign import read_foreign
-    from babelbits.judge.pair_files import read_pairs
-    from babelbits.judge.vote_files import read_votes
+    from babelbits.preferences.imports import read_foreign
+    from babelbits.preferences.pair_files import read_pairs
+    from babelbits.preferences.vote_files import read_votes
     from babelbits.recipes.manifests import sha256
 
     origin = {"file": file.name, "sha256": sha256(file)}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from babelbits.engines import loading
-from babelbits.engines.answers import AnswerFile, answer_key, as_json
 from babelbits.engines.base import Engine, EngineSettings
 from babelbits.engines.chat import (
     ChatAnswer,
@@ -23,6 +22,7 @@ from babelbits.engines.chat import (
     Message,
     OnAnswer,
 )
+from babelbits.engines.chat_cache import AnswerFile, answer_key, as_json
 from babelbits.engines.content import check_shown, find_shape
 from babelbits.engines.templates import find_template
 from babelbits.errors import ModelError

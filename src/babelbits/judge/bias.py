@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.pairwise import TwoOrders
-from babelbits.judge.votes import Vote
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.votes import Vote
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
 from babelbits.stats.length import LengthAdjusted, LongerWins, length_adjusted, longer_wins

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from babelbits.engines.chat import ChatModel
 from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.pairwise import JudgeSettings, chat_request
 from babelbits.judge.replies import Reading, read
 from babelbits.judge.templates import Template, ask
-from babelbits.judge.votes import Verdict
 from babelbits.languages import resolve
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.votes import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,13 @@ from typing import Any, Self
 
 from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatReply, ChatRequest
 from babelbits.errors import CorruptRecordError, StoreLockedError
+from babelbits.preferences.vote_store import JUDGE
 from babelbits.records import canonical_json, digest
 from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json
 from babelbits.store.journal import Journal, read
 
-JUDGE, JOURNAL, VOTES, SUMMARY = "judge.json", "journal.jsonl", "votes.jsonl", "summary.json"
+JOURNAL, SUMMARY = "journal.jsonl", "summary.json"
 
 
 def judge_id(identity: Mapping[str, Any]) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from babelbits.engines.chat import ChatModel, ChatRequest
 from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.pairs import AnswerPair
 from babelbits.judge.replies import NO_VERDICT, Outcome, Reading, read
 from babelbits.judge.templates import Question, Template, ask
-from babelbits.judge.votes import Verdict
 from babelbits.languages import resolve
+from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.votes import Verdict
 
 _WORDS: Mapping[float, Verdict] = {1.0: "variant", 0.0: "tie", -1.0: "baseline"}
 

@@ -17,10 +17,10 @@ from babelbits.errors import MissingExtraError, ModelError
 from babelbits.judge.asking import Progress
 from babelbits.judge.direct import TwoScores
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.pairs import AnswerPair
+from babelbits.preferences.pairs import AnswerPair
 from babelbits.quiet import quiet
 from babelbits.records import digest
-from babelbits.study.hashes import FileHashes
+from babelbits.study.planning.hashes import FileHashes
 from babelbits.words import agreeing, plural
 
 _BATCH = 8

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from babelbits.judge.direct import TwoScores
-from babelbits.judge.pairs import AnswerPair
+from babelbits.preferences.pairs import AnswerPair
 from babelbits.records import Interval
-from babelbits.stats.bounded import bootstrap_t_columns, mean_interval, sign_flip
+from babelbits.stats.mean_tests import bootstrap_t_columns, mean_interval, sign_flip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,30 +12,30 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from babelbits.compare import BASELINE
-from babelbits.judge.summary import ALL
+from babelbits.analysis import BASELINE
+from babelbits.preferences.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
-    beside,
     charts,
     commands,
     contrasts,
     divergence,
-    gaps,
     grades,
     items,
-    kept,
+    joint_estimates_section,
+    kl_section,
+    limitations,
     positions,
+    preference_section,
     svg,
     verdicts,
     views,
-    voices,
     words,
 )
 from babelbits.report.first_screen import first_screen
-from babelbits.report.input import ReportInput
 from babelbits.report.notes import task_notes
 from babelbits.report.pairs import axes, comparisons
+from babelbits.results.results import ReportInput
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "most_told": verdicts.MOST_NAMED,
         "level_words": verdicts.LEVEL_WORDS,
         "matrix": views.matrix(report, found, screen.variants),
-        "gaps": _by_topic(gaps.gaps(report, found)),
+        "gaps": _by_topic(limitations.gaps(report, found)),
         "noise": views.noise_floor(report, span),
         "heat_maps": views.heat_maps(found, links),
         "figures": _Figures(report=report, found=found, names=names, links=links),
@@ -156,17 +156,17 @@ def _context(report: ReportInput) -> dict[str, Any]:
         else divergence.rows(report.foreign.logs, report.languages),
         "log_heads": divergence.HEADS,
         "log_caption": divergence.CAPTION,
-        "kept": kept.section(report),
-        "kept_heads": kept.HEADS,
+        "kept": kl_section.section(report),
+        "kept_heads": kl_section.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
         "voices": _voices(report, found, span.variants),
         "grades": _grades(report),
-        "beside": beside.section(report),
+        "beside": joint_estimates_section.section(report),
         "beside_columns": {
-            "bounds": beside.BOUND_COLUMNS,
-            "ranks": beside.RANK_COLUMNS,
-            "variants": beside.VARIANT_COLUMNS,
-            "variation": beside.VARIATION_COLUMNS,
+            "bounds": joint_estimates_section.BOUND_COLUMNS,
+            "ranks": joint_estimates_section.RANK_COLUMNS,
+            "variants": joint_estimates_section.VARIANT_COLUMNS,
+            "variation": joint_estimates_section.VARIATION_COLUMNS,
         },
         "script": script,
         "script_hash": _script_hash(script),
@@ -180,24 +180,24 @@ def _voices(
     """What the section on judges and people shows; None where nobody judged."""
     if report.voices is None or not report.voices.voices:
         return None
-    codes = voices.spoken_languages(report.voices)
+    codes = preference_section.spoken_languages(report.voices)
     drawn = []
     for code in codes:
         effects = [effect for effect in found.by_cell.values() if effect.language == code]
-        picture = voices.chart(effects, report.voices, code, variants=variants)
+        picture = preference_section.chart(effects, report.voices, code, variants=variants)
         label = f"metrics, judges and people on {report.languages[code].name}"
         figure = None if picture is None else _figure(picture, "", f"voices-{code}", label)
         drawn.append((code, figure))
     return {
         "simulated": report.voices.simulated,
         "figures": drawn,
-        "columns": voices.COLUMNS,
-        "rows": {code: voices.rows(report.voices, code) for code in (*codes, ALL)},
-        "accord_columns": voices.ACCORD_COLUMNS,
-        "accords": voices.accords(report.voices),
-        "panel_columns": voices.PANEL_COLUMNS,
-        "panels": voices.panels(report.voices),
-        "strengths": voices.strengths(report.voices),
+        "columns": preference_section.COLUMNS,
+        "rows": {code: preference_section.rows(report.voices, code) for code in (*codes, ALL)},
+        "accord_columns": preference_section.ACCORD_COLUMNS,
+        "accords": preference_section.accords(report.voices),
+        "panel_columns": preference_section.PANEL_COLUMNS,
+        "panels": preference_section.panels(report.voices),
+        "strengths": preference_section.strengths(report.voices),
     }
 
 
@@ -247,7 +247,7 @@ def _reference_name(report: ReportInput) -> str:
     return report.languages[min(codes)].name if codes else ""
 
 
-def _by_topic(found: Iterable[gaps.Gap]) -> dict[str, list[str]]:
+def _by_topic(found: Iterable[limitations.Gap]) -> dict[str, list[str]]:
     topics: dict[str, list[str]] = {}
     for gap in found:
         topics.setdefault(gap.topic, []).append(gap.sentence)

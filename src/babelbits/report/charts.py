@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from babelbits.compare import format as numbers
+from babelbits.analysis import format as numbers
 from babelbits.records import JSON, Effect, Manifest
 from babelbits.report import palette
 from babelbits.report.verdicts import VERDICTS

@@ -2,7 +2,7 @@
 
 import shlex
 
-from babelbits.report.input import StudySummary
+from babelbits.results.results import StudySummary
 
 
 def run(study: StudySummary) -> str:

@@ -6,8 +6,8 @@ Pure: no markup, no files. Every text is still hostile; the template escapes it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import CalibrationContrast, GroupContrast, ReferenceContrast
-from babelbits.compare import format as numbers
+from babelbits.analysis import CalibrationContrast, GroupContrast, ReferenceContrast
+from babelbits.analysis import format as numbers
 from babelbits.report.views import LONGEST_TABLE
 
 # --- group contrasts -------------------------------------------------------------------------

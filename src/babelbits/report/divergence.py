@@ -5,10 +5,10 @@ Nothing is tested: the logs have no items to pair, and two of them are not indep
 
 from collections.abc import Mapping, Sequence
 
-from babelbits.compare import format as numbers
-from babelbits.compare.readers.record import Quantity
+from babelbits.analysis import format as numbers
+from babelbits.interop.readers.record import Quantity
 from babelbits.languages import Language
-from babelbits.report.input import LabelledLog
+from babelbits.results.results import LabelledLog
 
 COLUMNS: tuple[tuple[str, int], ...] = (
     ("mean KLD", 4),

@@ -1,6 +1,6 @@
 """The report as Markdown, CSV, JSON and LaTeX, and its charts as files.
 
-Numbers come from `compare.tables`: what the page says, these say. Texts are hostile: Markdown and
+Numbers come from `analysis.tables`: what the page says, these say. Texts are hostile: Markdown and
 LaTeX escape them, CSV cells cannot become formulas, JSON holds no NaN.
 """
 
@@ -12,18 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare import format as numbers
-from babelbits.compare import tables
-from babelbits.compare.decision import OUTCOMES, Decision
+from babelbits.analysis import format as numbers
+from babelbits.analysis import tables
+from babelbits.decide.decision import OUTCOMES, Decision
 from babelbits.records import Effect
-from babelbits.report import charts, commands, divergence, gaps, svg, verdicts, views
+from babelbits.report import charts, commands, divergence, limitations, svg, verdicts, views
 from babelbits.report.first_screen import FirstScreen, first_screen, sentences
-from babelbits.report.input import ReportInput
 from babelbits.report.pairs import axes
+from babelbits.results.results import ReportInput
 from babelbits.words import plural
 
 SCHEMA = "babelbits.report/1"
-COMPARE_SCHEMA = "babelbits.compare/1"
+COMPARE_SCHEMA = "babelbits.analysis/1"
 """The same object with the sources, the matches, the notes and the logs of the runs compared."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
@@ -60,7 +60,7 @@ def to_json(report: ReportInput) -> str:
         "ship_by_mean": said.ship_by_mean,
         "verdicts": [asdict(one) for one in said.verdicts],
         "decisions": [_decision(one) for one in said.decisions],
-        "not_shown": [asdict(one) for one in gaps.gaps(report, found)],
+        "not_shown": [asdict(one) for one in limitations.gaps(report, found)],
         "variants": {label: _manifest(report, label) for label in report.manifests},
         "effects": tables.effect_rows(report.analysis.effects),
         "noise_floor": tables.effect_rows(report.analysis.aa),
@@ -175,7 +175,8 @@ def to_markdown(report: ReportInput) -> str:
     lines += ["", markdown(_legend(report.study.alpha))]
     lines += ["", "## What was not shown", ""]
     lines += [
-        f"- {markdown(gap.topic)}: {markdown(gap.sentence)}" for gap in gaps.gaps(report, found)
+        f"- {markdown(gap.topic)}: {markdown(gap.sentence)}"
+        for gap in limitations.gaps(report, found)
     ] or ["Every cell is complete and every comparison was decided."]
     if report.cells:
         lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, found))]

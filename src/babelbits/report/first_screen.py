@@ -1,19 +1,19 @@
 """What a report says before anything else: the headline, what to ship, a sentence a variant.
 
 One value that the page, Markdown, JSON and the terminal read, so that none says more than another.
-It decides nothing: decisions come from `compare.decision`, the choice from `compare.recommend`.
+It decides nothing: decisions come from `decide.decision`, the choice from `decide.recommend`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import BASELINE
-from babelbits.compare.asked import ask
-from babelbits.compare.decision import Decision, decide_all
-from babelbits.compare.recommend import Recommendation, recommend
+from babelbits.analysis import BASELINE
+from babelbits.decide.decision import Decision, decide_all
+from babelbits.decide.decision_input import findings
+from babelbits.decide.decision_query import ask
+from babelbits.decide.recommend import Recommendation, recommend, sizes
 from babelbits.report import verdicts
-from babelbits.report.findings import findings, sizes
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

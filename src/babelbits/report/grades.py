@@ -6,9 +6,9 @@ no files, no markup.
 
 from collections.abc import Iterable
 
-from babelbits.compare.format import NOTHING, detectable, interval, p_value, percent, score, signed
-from babelbits.judge.grading.accord import Accord, Coverage
+from babelbits.analysis.format import NOTHING, detectable, interval, p_value, percent, score, signed
 from babelbits.judge.grading.effects import GradedEffect
+from babelbits.judge.grading.rule_agreement import Accord, Coverage
 
 HEADS = (
     *("variant", "suite", "language", "n", "ungraded", "baseline", "Δ", "interval", "p"),

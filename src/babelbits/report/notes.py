@@ -6,7 +6,7 @@ A note that several languages of a suite share is told once. Pure; the template 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from babelbits.compare import BASELINE, CellResult
+from babelbits.analysis import BASELINE, CellResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What every variant wrote: tables that other tools score and `babelbits compare` reads back.
 
-One table a variant, one row an item: the columns of `compare.readers.table`, without the score. A
+One table a variant, one row an item: the columns of `interop.readers.table`, without the score. A
 tool that cannot live beside the libraries of a run (COMET) reads them in an environment of its own,
 adds the column `score`, and the tables are compared as any other. Texts are as the model wrote
 them: nothing is escaped for spreadsheets, which would change what is scored.
@@ -10,9 +10,9 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from babelbits.compare.cells import BASELINE, CellResult
+from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.records import ItemRow, TaskInfo
-from babelbits.tasks.translation import source_of
+from babelbits.tasks.translation.task import source_of
 
 AGAIN = "baseline-again"
 """The A/A cells: for `babelbits compare --aa`."""

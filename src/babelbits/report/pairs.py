@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from babelbits.compare import BASELINE, CellResult
+from babelbits.analysis import BASELINE, CellResult
 from babelbits.records import ItemRow, Metric, digest
-from babelbits.report.input import ReportInput
+from babelbits.results.results import ReportInput
 
 Status = Literal["broke", "fixed", "changed", "same", "failed"]
 

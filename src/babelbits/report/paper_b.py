@@ -1,6 +1,6 @@
 """Paper B's tests as reported beside paired ones, as rows for a table and as a Markdown page.
 
-The page stands beside a study's report and repeats none of it. Numbers come from `compare.paper_b`
+The page stands beside a study's report and repeats none of it. Numbers come from `analysis.paper_b`
 (every matrix against the English one; harm is negative) and from the report's own contrasts of
 calibration languages over draws of text.
 """
@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import AnalysisSettings
-from babelbits.compare import format as shown
-from babelbits.compare.calibrations import calibrations_of
-from babelbits.compare.paper_b import MatrixComparison, matrix_comparisons
-from babelbits.compare.results import CalibrationContrast
-from babelbits.report.input import ReportInput
+from babelbits.analysis import AnalysisSettings
+from babelbits.analysis import format as shown
+from babelbits.analysis.calibrations import calibrations_of
+from babelbits.analysis.paper_b import MatrixComparison, matrix_comparisons
+from babelbits.analysis.results import CalibrationContrast
+from babelbits.results.results import ReportInput
 from babelbits.stats.reported import COMPARISONS, bonferroni_alpha
 
 REFERENCE = "en"

@@ -1,6 +1,6 @@
 """The first screen in words: what was shown for each variant, and what was not shown.
 
-Every sentence follows from a `compare.decision.Decision` and the effects it is about; nothing is
+Every sentence follows from a `decide.decision.Decision` and the effects it is about; nothing is
 decided here. Pure: decisions and effects in, sentences out. Pooled effects lead, languages follow.
 "No harm" is never said without what the data could have seen. Harm is negative; fractions are told
 in points (×100).
@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import format as numbers
-from babelbits.compare.decision import Decision
-from babelbits.compare.format import amount
-from babelbits.compare.recommend import Recommendation
+from babelbits.analysis import format as numbers
+from babelbits.analysis.format import amount
+from babelbits.decide.decision import Decision
+from babelbits.decide.recommend import Recommendation
 from babelbits.records import Effect, Level, Verdict
 from babelbits.report.pairs import Axes
 from babelbits.report.words import listed, shared_margin

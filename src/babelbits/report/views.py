@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from babelbits.compare import format as numbers
+from babelbits.analysis import format as numbers
 from babelbits.records import Effect, Manifest, digest
-from babelbits.report.input import ReportInput
 from babelbits.report.pairs import Axes
 from babelbits.report.verdicts import GLYPHS, LEVEL_WORDS, VERDICTS, Board
 from babelbits.report.words import bytes_size
+from babelbits.results.results import ReportInput
 from babelbits.words import plural
 
 STRONGEST_TINT = 0.62

@@ -1,8 +1,8 @@
-"""Words around numbers that `compare.format` does not know: bytes, margins, lists."""
+"""Words around numbers that `analysis.format` does not know: bytes, margins, lists."""
 
 from collections.abc import Sequence
 
-from babelbits.compare import format as numbers
+from babelbits.analysis import format as numbers
 from babelbits.records import Effect
 
 

@@ -17,7 +17,7 @@ from scipy import special
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
-from babelbits.stats.bounded import SignFlipResult, sign_flip
+from babelbits.stats.mean_tests import SignFlipResult, sign_flip
 from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
 
 

@@ -13,8 +13,10 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special, stats
 
+from babelbits.stats.binary import z_value
+from babelbits.stats.mean_tests import fewest_units
 from babelbits.stats.pairs import FloatArray, IntArray
-from babelbits.stats.power import POWER
+from babelbits.stats.power import ALPHA, POWER
 
 _SPREADS = 9.0
 """Numbers of changed items so many standard deviations from their mean are left out."""
@@ -283,3 +285,25 @@ def single_power(joint: float, *, questions: int, correlation: float) -> float:
             1 - 1e-12,
         )
     )
+
+
+def fewest_items(
+    *, binary: bool, margin: float, cap: float | None, alpha: float = ALPHA
+) -> int | None:
+    """Items below which nothing shows a margin, even if no score changes at all.
+
+    Parameters
+    ----------
+    binary : bool
+        Right/wrong items: Tango's interval of n unchanged ones is z² / (n + z²) wide on each side.
+    cap : float or None
+        The most that one item of another kind can lose.
+
+    Returns
+    -------
+    int or None
+        None where no cap is declared: then no number of items is enough.
+    """
+    if binary:
+        return math.floor(z_value(1 - 2 * alpha) ** 2 * (1 / margin - 1)) + 1
+    return None if cap is None else fewest_units(margin, cap=cap, alpha=alpha)

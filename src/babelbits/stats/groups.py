@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from babelbits.records import Interval
-from babelbits.stats.bounded import t_interval
+from babelbits.stats.mean_tests import t_interval
 from babelbits.stats.pairs import BoolArray, FloatArray, checked_columns
 
 EXACT_SPLITS = 200_000

@@ -15,13 +15,8 @@ from numpy.typing import ArrayLike
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
-from babelbits.stats.bounded import (
-    bootstrap_t_columns,
-    change_bound,
-    mean_interval,
-    sign_flip,
-)
 from babelbits.stats.cluster import cluster_scores, cluster_sign_flip, cluster_standard_error
+from babelbits.stats.mean_tests import bootstrap_t_columns, change_bound, mean_interval, sign_flip
 from babelbits.stats.pairs import FloatArray, checked_columns
 
 

@@ -4,7 +4,7 @@ These are RECONSTRUCTIONS for comparison, never the basis of a verdict. Borgerse
 arXiv 2503.03592) compared importance matrices in three languages; by one account with independent
 t-tests, by another with a Monte Carlo binomial model; both ignore that the two models answered the
 same items, and their correction is Bonferroni over 12 comparisons. On paired data that loses most
-of the power there is: `compare.paper_b` puts the paired tests of the same items beside them.
+of the power there is: `analysis.paper_b` puts the paired tests of the same items beside them.
 Sign: ``delta = variant - baseline``, so harm is negative. p-values are two-sided.
 """
 

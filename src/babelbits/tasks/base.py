@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from babelbits.records import Item, Outcome, Reply, Request, TaskInfo, canonical_json, digest
 from babelbits.tasks.identity import request_fields
-from babelbits.tasks.manner import ChatOptions, Sampling, TalkOptions
+from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class TaskOptions:
     pivot: str = "en"
     """Translation: the language on the other side."""
     limits: Literal["scaled", "fixed"] | None = None
-    """How long generations may be, see `tasks.limits`; None is the suite's default."""
+    """How long generations may be, see `tasks.token_limits`; None is the suite's default."""
     identifier: str | None = None
     """What identifies languages: 'lite', 'lingua' or a fastText model's path; None is 'lite'."""
 

@@ -13,21 +13,21 @@ from types import MappingProxyType
 
 from babelbits.errors import StudyError, TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
-from babelbits.tasks import lm_eval_index
-from babelbits.tasks.asking import asked
 from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.chat_wrapper import asked
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.extended import ExtendedTask
 from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
+from babelbits.tasks.lm_eval import index
 from babelbits.tasks.math import MathTask
 from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
 from babelbits.tasks.open_prompts import OpenPromptsTask
-from babelbits.tasks.own import OwnTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
 from babelbits.tasks.text import TextTask
-from babelbits.tasks.translation import TranslationTask
+from babelbits.tasks.translation.task import TranslationTask
 from babelbits.words import plural
 
 __all__ = [
@@ -72,7 +72,7 @@ def suites() -> Mapping[str, SuiteInfo]:
 
 def is_known(name: str, *, include_path: Path | None = None) -> bool:
     """Whether `name` is a suite, or a task of the installed lm-eval or of `include_path`."""
-    return name in all_suites() or lm_eval_index.find(name, include_path) is not None
+    return name in all_suites() or index.find(name, include_path) is not None
 
 
 def info(name: str, *, include_path: Path | None = None, data: Path | None = None) -> SuiteInfo:
@@ -131,11 +131,11 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             hint=f"it is in {', '.join(found.languages)}",
         )
     if found.parts:
-        from babelbits.tasks.lm_eval_group import LmEvalGroup
+        from babelbits.tasks.lm_eval.group import LmEvalGroup
 
         return asked(LmEvalGroup(found, code, options), options, renders=True)
     if found.lm_eval_task is not None:
-        from babelbits.tasks.lm_eval_adapter import LmEvalTask
+        from babelbits.tasks.lm_eval.adapter import LmEvalTask
 
         return asked(LmEvalTask(found, code, options), options, renders=True)
     task = _own_task(found, code, options)
@@ -193,7 +193,7 @@ def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
 
 
 def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
-    if lm_eval_index.find(name, include_path) is None:
+    if index.find(name, include_path) is None:
         raise _unknown_suite(name, include_path)
     language = _language_in_name(name)
     return SuiteInfo(
@@ -231,11 +231,11 @@ def _looks_like_code(tail: str) -> bool:
 
 
 def _unknown_suite(name: str, include_path: Path | None) -> UnknownNameError:
-    known = [*all_suites(), *lm_eval_index.installed_tasks()]
+    known = [*all_suites(), *index.installed_tasks()]
     if include_path is not None:
-        known += lm_eval_index.tasks_in(include_path.resolve())
+        known += index.tasks_in(include_path.resolve())
     hints = [did_you_mean(name, known)]
-    if lm_eval_index.lm_eval_version() is None:
+    if index.lm_eval_version() is None:
         hints.append(
             "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
         )

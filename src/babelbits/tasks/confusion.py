@@ -14,11 +14,11 @@ from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.identify import Guess, Identifier, open_identifier, same_language
-from babelbits.tasks.identify.base import code_of
-from babelbits.tasks.identify.errors import error_note
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.own import OwnTask
+from babelbits.tasks.language_id import Guess, Identifier, open_identifier, same_language
+from babelbits.tasks.language_id.base import code_of
+from babelbits.tasks.language_id.errors import error_note
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 

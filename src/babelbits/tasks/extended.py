@@ -24,15 +24,15 @@ from babelbits.records import (
     Reply,
     Request,
 )
-from babelbits.tasks import drift
-from babelbits.tasks.asking import system_message, template_of
+from babelbits.tasks import language_consistency
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.chat_wrapper import system_message, template_of
 from babelbits.tasks.confusion import identified
-from babelbits.tasks.identify import same_language
-from babelbits.tasks.identify.errors import error_note
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.manner import TalkOptions
-from babelbits.tasks.own import OwnTask
+from babelbits.tasks.language_id import same_language
+from babelbits.tasks.language_id.errors import error_note
+from babelbits.tasks.prompting import TalkOptions
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import agreeing, plural
@@ -61,7 +61,7 @@ GO_ON = {
 class _Turn:
     """The pieces of one answer, and whether each is in the wanted language."""
 
-    pieces: list[drift.Piece]
+    pieces: list[language_consistency.Piece]
     matches: list[float]
 
 
@@ -81,7 +81,10 @@ class ExtendedTask(OwnTask):
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # depends on the settings
         """Of the whole, of each position, and of each turn where there are several."""
         talk = self.options.talk
-        places = ["", *(f" {name}" for name in drift.names(talk.tokens, talk.bucket))]
+        places = [
+            "",
+            *(f" {name}" for name in language_consistency.names(talk.tokens, talk.bucket)),
+        ]
         if talk.turns > 1:
             places += [f" turn {turn + 1}" for turn in range(talk.turns)]
         return tuple(
@@ -133,7 +136,7 @@ class ExtendedTask(OwnTask):
         scores: dict[str, float | None] = dict.fromkeys(metric.name for metric in self.metrics)
         scores |= _scores("", turns)
         talk = self.options.talk
-        for number, name in enumerate(drift.names(talk.tokens, talk.bucket)):
+        for number, name in enumerate(language_consistency.names(talk.tokens, talk.bucket)):
             scores |= _scores(f" {name}", [_only(turn, number) for turn in turns])
         if talk.turns > 1:
             for number, turn in enumerate(turns, start=1):
@@ -147,7 +150,7 @@ class ExtendedTask(OwnTask):
 
     def _turn(self, text: str) -> _Turn:
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        pieces = drift.cut(
+        pieces = language_consistency.cut(
             text,
             encoded["input_ids"],
             encoded["offset_mapping"],
@@ -213,6 +216,10 @@ def _only(turn: _Turn, number: int) -> _Turn:
 
 def _scores(place: str, turns: Sequence[_Turn]) -> dict[str, float | None]:
     return {
-        LANGUAGE + place: drift.mean([match for turn in turns for match in turn.matches]),
-        REPEATED + place: drift.mean([p.repeated for turn in turns for p in turn.pieces]),
+        LANGUAGE + place: language_consistency.mean(
+            [match for turn in turns for match in turn.matches]
+        ),
+        REPEATED + place: language_consistency.mean(
+            [p.repeated for turn in turns for p in turn.pieces]
+        ),
     }

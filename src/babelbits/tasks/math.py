@@ -9,8 +9,8 @@ from typing import cast
 from babelbits.errors import TaskError
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.clusters import cluster_ids
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.numbers import first_number
-from babelbits.tasks.own import OwnTask
 from babelbits.tasks.reading import Row, text_field
 
 MAX_NEW_TOKENS = 12

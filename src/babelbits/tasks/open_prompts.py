@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
-from babelbits.tasks.own import OwnTask
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
 
 MAX_NEW_TOKENS = 256

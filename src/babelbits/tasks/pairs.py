@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from babelbits.records import Item, Metric, Outcome, Reply, Request, Score, ScoreRequest
-from babelbits.tasks.own import OwnTask
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
 
 _PASSAGE = re.compile(r"(p\d+)-\d+-")

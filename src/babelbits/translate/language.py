@@ -1,14 +1,14 @@
 """Whether a translation is in the language that was asked for.
 
-Identifiers (`tasks.identify`) need some text to say anything, and mistake near relatives for each
-other; what is called a relative of the target passes, unless that is the source language. Where an
-identifier is on record as wrong too often even so, nothing is checked, and that is said: a check
-that fails right translations is worse than none.
+Identifiers (`tasks.language_id`) need some text to say anything, and mistake near relatives for
+each other; what is called a relative of the target passes, unless that is the source language.
+Where an identifier is on record as wrong too often even so, nothing is checked, and that is said: a
+check that fails right translations is worse than none.
 """
 
-from babelbits.tasks.identify import Identifier, same_language
-from babelbits.tasks.identify.base import code_of
-from babelbits.tasks.identify.errors import measured
+from babelbits.tasks.language_id import Identifier, same_language
+from babelbits.tasks.language_id.base import code_of
+from babelbits.tasks.language_id.errors import measured
 from babelbits.translate.checks import Finding, letters
 
 FEWEST_LETTERS = 40

@@ -8,9 +8,9 @@ from typing import Any
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.errors import StudyError
 from babelbits.languages import resolve
-from babelbits.study.endpoint import read_endpoint
-from babelbits.study.problems import Problem, located, syntax_error
-from babelbits.study.table import Table, Wrong, array, integer, number, text
+from babelbits.study.config.endpoint import read_endpoint
+from babelbits.study.config.problems import Problem, located, syntax_error
+from babelbits.study.config.toml_table import Table, Wrong, array, integer, number, text
 from babelbits.translate.job import BACK_TRANSLATION, Job
 
 ANSWERS = "answers.sqlite"

@@ -14,7 +14,7 @@ from typing import Any
 from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatModel, ChatRequest
 from babelbits.records import digest
 from babelbits.store.journal import Journal, read
-from babelbits.tasks.identify import Identifier
+from babelbits.tasks.language_id import Identifier
 from babelbits.translate import backward
 from babelbits.translate.checks import Finding, check
 from babelbits.translate.job import Job

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from babelbits.engines.answers import AnswerFile
 from babelbits.engines.chat import ChatFailure, ChatReply, ChatRequest, Message
+from babelbits.engines.chat_cache import AnswerFile
 from babelbits.engines.endpoint import EndpointModel, EndpointSettings, Price, connect
 from babelbits.errors import StoreError, StudyError
 from fake_endpoint import OUTPUT_TOKENS, PROMPT_TOKENS, Answer, echo, refuses, says, serving

@@ -11,8 +11,8 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.recipes.catalogue import settle
+from babelbits.study.config.spec import VariantSpec
 from babelbits.study.rehearsal import Result, parent, rehearse_variants
-from babelbits.study.spec import VariantSpec
 
 TESTS = Path(__file__).resolve().parents[2]
 

@@ -9,12 +9,12 @@
     transport    one attempt over HTTP; the `openai` client lives here alone
     model        the `ChatModel`: threads, retries, the spend limit, Ctrl-C
 
-Answers and spending are kept in `engines.answers`. Importing this loads no HTTP library.
+Answers and spending are kept in `engines.chat_cache`. Importing this loads no HTTP library.
 """
 
 from collections.abc import Callable
 
-from babelbits.engines.answers import AnswerFile
+from babelbits.engines.chat_cache import AnswerFile
 from babelbits.engines.endpoint.model import EndpointModel
 from babelbits.engines.endpoint.settings import (
     EndpointSettings,

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from babelbits.engines.answers import AnswerFile, Spending, answer_key
 from babelbits.engines.chat import (
     ChatAnswer,
     ChatFailure,
@@ -22,6 +21,7 @@ from babelbits.engines.chat import (
     ChatRequest,
     OnAnswer,
 )
+from babelbits.engines.chat_cache import AnswerFile, Spending, answer_key
 from babelbits.engines.endpoint.completion import Completion
 from babelbits.engines.endpoint.faults import Fault, Usage
 from babelbits.engines.endpoint.pace import Pace, back_off

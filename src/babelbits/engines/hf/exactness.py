@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.forest import grow, plan
 from babelbits.engines.hf.attention import AttentionFound
+from babelbits.engines.hf.decode_batches import PlainRows, Rows, TreeRows
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import CacheUse
 from babelbits.engines.hf.lengths import (
@@ -33,9 +33,9 @@ from babelbits.engines.hf.lengths import (
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, score_plain
 from babelbits.engines.hf.precision import Tolerance
-from babelbits.engines.hf.rows import PlainRows, Rows, TreeRows
+from babelbits.engines.hf.prefix_cache import Trunk
 from babelbits.engines.hf.scoring import score_shared
-from babelbits.engines.hf.trunk import Trunk
+from babelbits.engines.prefix_tree import grow, plan
 from babelbits.engines.replies import Scored
 
 _PREFIX, _TAIL = 40, 9

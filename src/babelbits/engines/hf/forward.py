@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from babelbits.engines.forest import Step
-from babelbits.engines.hf.trunk import Trunk
+from babelbits.engines.hf.prefix_cache import Trunk
+from babelbits.engines.prefix_tree import Step
 
 _CHUNK_ELEMENTS = 2**24
 """Logits converted to float32 at a time."""

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import torch
 
-from babelbits.engines.forest import Step
 from babelbits.engines.hf.choosing import choose
+from babelbits.engines.hf.decode_batches import GROWTH, PlainRows, Rows, TreeRows, WholeRows
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import Batching
-from babelbits.engines.hf.rows import GROWTH, PlainRows, Rows, TreeRows, WholeRows
+from babelbits.engines.prefix_tree import Step
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.stopping import Stopping
 

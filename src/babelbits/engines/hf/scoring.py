@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.forest import Step
 from babelbits.engines.hf.forward import TreeRunner, read_logits, wanted_rows
+from babelbits.engines.prefix_tree import Step
 from babelbits.engines.replies import Scored
 
 

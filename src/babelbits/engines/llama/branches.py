@@ -7,7 +7,7 @@ Sequence 0 is the trunk. Pure Python: nothing here knows a model.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from babelbits.engines.forest import Step
+from babelbits.engines.prefix_tree import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ import numpy as np
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.engines.distributions import Chosen, Reader, divide, targets_of
 from babelbits.engines.encoding import Query
-from babelbits.engines.forest import Step, grow, plan
 from babelbits.engines.llama.encoding import CheckedEncoder
 from babelbits.engines.llama.generation import generate_plain, generate_shared
 from babelbits.engines.llama.loading import LoadedModel
@@ -27,6 +26,7 @@ from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
 from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
 from babelbits.engines.local import LocalEngine
+from babelbits.engines.prefix_tree import Step, grow, plan
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.errors import EngineError

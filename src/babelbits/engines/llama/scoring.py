@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.forest import Step
 from babelbits.engines.llama.session import Batch, Session
 from babelbits.engines.llama.tree import Tree
+from babelbits.engines.prefix_tree import Step
 
 Read = Callable[[NDArray[np.intp], NDArray[np.float32]], None]
 """Told the slots (targets of all queries, numbered through) of some logits, and these."""

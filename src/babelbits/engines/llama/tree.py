@@ -1,4 +1,4 @@
-"""Runs the steps of a plan (`engines.forest`) in a session, the trunk of the tree being sequence 0.
+"""Runs the steps of a plan (`engines.prefix_tree`) in a session; the tree's trunk is sequence 0.
 
 A trunk is decoded once. The branches of a pack get it by a copy of its cells' membership, and are
 forgotten when they have been read. A trunk stays from call to call, until another one needs its
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from babelbits.engines.forest import Step
 from babelbits.engines.llama.branches import divide
 from babelbits.engines.llama.session import Batch, Session
+from babelbits.engines.prefix_tree import Step
 
 Part = tuple[list[int], NDArray[np.float32]]
 """Rows of a step and their logits, shape (rows, vocabulary); valid until the next part."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from babelbits.compare import BASELINE, CellResult
+from babelbits.analysis import BASELINE, CellResult
 from babelbits.errors import NothingThereError, UnknownNameError
-from babelbits.judge.collect import CONTROL, Wanted, check_known
+from babelbits.preferences.collect import CONTROL, Wanted, check_known
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
 from babelbits.tasks.mixeval.data import SPLITS

@@ -8,13 +8,13 @@ either way. Sign: ``delta = variant - baseline``, so harm is negative. Fractions
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from babelbits.compare import BASELINE, Analysis, AnalysisSettings, CellResult, Problem
-from babelbits.compare.analysis import analyse
-from babelbits.compare.effects import EffectKey, key
-from babelbits.judge.collect import CONTROL
+from babelbits.analysis import BASELINE, Analysis, AnalysisSettings, CellResult, Problem
+from babelbits.analysis.analyse import analyse
+from babelbits.analysis.effects import EffectKey, key
 from babelbits.judge.grading.answers import Asked, label
 from babelbits.judge.grading.graded import graded, taken, ungraded
 from babelbits.judge.grading.grader import Grade
+from babelbits.preferences.collect import CONTROL
 from babelbits.records import Effect
 from babelbits.stats.equivalence import inside_margin
 from babelbits.words import plural

@@ -11,7 +11,7 @@ from functools import partial
 from statistics import fmean
 from typing import Literal
 
-from babelbits.compare import BASELINE, CellResult
+from babelbits.analysis import BASELINE, CellResult
 from babelbits.judge.grading.answers import Asked, asked_of, kind_of, label
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import Failure, ItemRow, Metric, TaskInfo

@@ -17,15 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from babelbits.compare import AnalysisSettings, CellResult, Problem
-from babelbits.compare.tables import effect_row
+from babelbits.analysis import AnalysisSettings, CellResult, Problem
+from babelbits.analysis.tables import effect_row
 from babelbits.judge.asking import Progress
-from babelbits.judge.grading.accord import Accord, Coverage, accords, coverage
 from babelbits.judge.grading.answers import Asked, asked_of, label
-from babelbits.judge.grading.book import EFFECTS
 from babelbits.judge.grading.effects import GradedEffect, graded_effects
+from babelbits.judge.grading.grade_store import EFFECTS
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
+from babelbits.judge.grading.rule_agreement import Accord, Coverage, accords, coverage
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
 from babelbits.store.atomic import write_atomically

@@ -16,10 +16,10 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.manifests import sha256
 from babelbits.records import JSON, digest
 from babelbits.store.atomic import write_atomically
-from babelbits.study.hashes import cache_folder
-from babelbits.study.identity import version_of
+from babelbits.study.config.spec import VariantSpec
+from babelbits.study.planning.hashes import cache_folder
+from babelbits.study.planning.identity import version_of
 from babelbits.study.rehearsal.results import Result
-from babelbits.study.spec import VariantSpec
 
 if TYPE_CHECKING:
     from babelbits.study.rehearsal.parent import Stage

@@ -24,7 +24,8 @@ from babelbits.engines.base import EngineSettings
 from babelbits.llamacpp import library
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.records import JSON
-from babelbits.study.identity import version_of
+from babelbits.study.config.spec import VariantSpec
+from babelbits.study.planning.identity import version_of
 from babelbits.study.rehearsal import memory
 from babelbits.study.rehearsal.results import (
     NO_ROOM,
@@ -35,7 +36,6 @@ from babelbits.study.rehearsal.results import (
     conclude,
     next_depth,
 )
-from babelbits.study.spec import VariantSpec
 
 MODULE = "babelbits.study.rehearsal.child"
 _PATIENCE = 900.0

@@ -10,9 +10,9 @@ from pathlib import Path
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError
 from babelbits.records import digest
+from babelbits.study.config.spec import VariantSpec
 from babelbits.study.rehearsal import memory
 from babelbits.study.rehearsal.parent import Stage, all_attempts, concluded
-from babelbits.study.spec import VariantSpec
 
 
 def examine(

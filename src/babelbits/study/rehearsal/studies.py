@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from babelbits.errors import StudyError
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.study.asked import sample_texts
+from babelbits.study.config.spec import BASELINE
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.planning.tokenizer_probe import sample_texts
 from babelbits.study.rehearsal.parent import rehearse_variants
 from babelbits.study.rehearsal.results import Result
-from babelbits.study.spec import BASELINE
-from babelbits.study.steps import Plan
 from babelbits.words import agreeing, plural
 
 _ELSEWHERE = {

@@ -25,9 +25,9 @@ from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import Interval
 from babelbits.stats.cluster import cluster_scores, cluster_share_interval
-from babelbits.tasks.identify import Identifier
 from babelbits.tasks.language_confusion import rules, words
 from babelbits.tasks.language_confusion.rules import Verdict
+from babelbits.tasks.language_id import Identifier
 from babelbits.tasks.reading import read_text
 
 RateName = Literal["line_pass", "word_pass"]

@@ -17,7 +17,7 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from babelbits.tasks.identify import Guess, Identifier, same_language
+from babelbits.tasks.language_id import Guess, Identifier, same_language
 
 VERSION = 1
 """Changes whenever the same response could be judged differently by the same identifier."""

@@ -24,11 +24,11 @@ from babelbits.records import (
     Request,
 )
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.identify import LITE, Absent, Identifier, open_identifier
-from babelbits.tasks.identify.errors import error_note
+from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion import rules, words
 from babelbits.tasks.language_confusion.data import Setting, read_rows
-from babelbits.tasks.own import OwnTask
+from babelbits.tasks.language_id import LITE, Absent, Identifier, open_identifier
+from babelbits.tasks.language_id.errors import error_note
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 

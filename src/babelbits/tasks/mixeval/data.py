@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError, UnknownNameError
+from babelbits.tasks.jsonl_task import language_of
 from babelbits.tasks.local_data import read_parquet
-from babelbits.tasks.own import language_of
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 
 _RELEASE = re.compile(r"20\d\d-\d\d-\d\d")

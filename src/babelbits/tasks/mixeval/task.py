@@ -28,11 +28,11 @@ from babelbits.records import (
 )
 from babelbits.tasks import hub_data
 from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.jsonl_task import OutputType, OwnTask
 from babelbits.tasks.mixeval import prompts, shots
 from babelbits.tasks.mixeval.data import CONFIGS, SPLITS, Release, languages_of, read_release
 from babelbits.tasks.mixeval.freeform import matches
 from babelbits.tasks.mixeval.letters import chosen
-from babelbits.tasks.own import OutputType, OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import plural

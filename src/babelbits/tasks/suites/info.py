@@ -67,7 +67,7 @@ class SuiteInfo:
     native_numbers: bool = False
     """True where lm-eval reads ASCII digits only: `native_match` is scored beside its metrics."""
     limits: Literal["scaled", "fixed"] = "fixed"
-    """Unless the study says otherwise; see `tasks.limits`."""
+    """Unless the study says otherwise; see `tasks.token_limits`."""
 
     @property
     def output_type(self) -> Literal["choice", "generation", "text"]:

@@ -1,0 +1,131 @@
+"""The way from finished cells to effects, contrasts, families and problems.
+
+Pure: the same cells and settings give the same analysis. Suites, variants, languages and metrics
+keep the order in which they come.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from babelbits.analysis import checks
+from babelbits.analysis.calibrations import calibration_contrasts
+from babelbits.analysis.cell_index import Cells, Desk, sort_cells
+from babelbits.analysis.cells import BASELINE, CellResult
+from babelbits.analysis.claims import claims
+from babelbits.analysis.columns import Pairs
+from babelbits.analysis.confirmed import confirm
+from babelbits.analysis.contrasts import contrasts
+from babelbits.analysis.effects import Draft, EffectKey, conclude, draft, key
+from babelbits.analysis.expected_best import with_luck
+from babelbits.analysis.families import adjust, families
+from babelbits.analysis.inference import Inference, infer
+from babelbits.analysis.joint_estimates import beside, variant_ranks
+from babelbits.analysis.paired_samples import Part, Sample, part, samples
+from babelbits.analysis.references import reference_contrasts
+from babelbits.analysis.results import Analysis
+from babelbits.analysis.settings import AnalysisSettings
+from babelbits.analysis.variation import variation
+from babelbits.records import Effect
+
+
+def analyse(
+    cells: Sequence[CellResult],
+    settings: AnalysisSettings,
+    *,
+    planned: Sequence[tuple[str, str, str]] = (),
+) -> Analysis:
+    """Compare every variant with the baseline, and the baseline with itself.
+
+    Parameters
+    ----------
+    cells : sequence of CellResult
+        Baseline (replicate 0), A/A (baseline, replicate 1) and variants, in the study's order.
+        What cannot be compared becomes a problem; the rest is compared.
+    planned : sequence of (variant, suite, language)
+        Cells that the study asks for, finished or not: part of the questions of the report.
+    """
+    desk = sort_cells(cells)
+    ours = _samples(desk, {BASELINE: desk.aa}, settings)
+    theirs = _samples(desk, desk.variants, settings)
+    desk.paired()
+    found = infer([*ours, *theirs], settings)
+    aa = tuple(
+        conclude(one, family=None, p_adjusted=None, settings=settings)
+        for one in _drafts(ours, found[: len(ours)], settings, noise={})
+    )
+    noise = {key(effect): effect for effect in aa}
+    drafts = with_luck(_drafts(theirs, found[len(ours) :], settings, noise=noise))
+    effects = confirm(
+        adjust(drafts, settings), desk.asked(planned), primary=desk.primary, settings=settings
+    )
+    calibrated = calibration_contrasts(theirs, settings)
+    return Analysis(
+        effects=effects,
+        aa=aa,
+        contrasts=contrasts(effects, theirs, primary=desk.primary, settings=settings),
+        families=families(effects, settings),
+        references=reference_contrasts(theirs, settings),
+        calibrations=calibrated,
+        claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
+        beside=beside(
+            effects,
+            theirs,
+            primary=desk.primary,
+            languages=_languages(desk),
+            settings=settings,
+        ),
+        variation=variation(theirs, ours, calibrated),
+        variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
+        problems=(
+            *desk.problems,
+            *desk.gaps(),
+            *checks.noisy_aa(aa, desk.primary),
+            *checks.could_stop(effects),
+        ),
+        smoke=any(cell.meta.smoke for cell in cells),
+    )
+
+
+def _languages(desk: Desk) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for task in desk.tasks:
+        found.setdefault(task.suite, []).append(task.language)
+    return found
+
+
+def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettings) -> list[Sample]:
+    """Variant by variant, suite by suite, metric by metric."""
+    return [
+        sample
+        for variant, cells in variants.items()
+        for paired in desk.pairs(cells).values()
+        for parts in _parts(desk, paired, settings)
+        for sample in samples(variant, parts, groups=settings.groups)
+    ]
+
+
+def _parts(
+    desk: Desk, paired: Sequence[tuple[CellResult, Pairs]], settings: AnalysisSettings
+) -> list[list[Part]]:
+    """One list a metric: the languages that have pairs."""
+    by_metric: dict[str, list[Part]] = {}
+    for cell, pairs in paired:
+        for metric in cell.meta.task.metrics:
+            found = part(pairs, metric, settings=settings)
+            if found is not None:
+                by_metric.setdefault(metric.name, []).append(found)
+            elif metric.name == cell.meta.task.primary:
+                desk.problems.append(checks.no_pairs(cell, metric.name))
+    return list(by_metric.values())
+
+
+def _drafts(
+    found: Sequence[Sample],
+    inferences: Sequence[Inference],
+    settings: AnalysisSettings,
+    *,
+    noise: Mapping[EffectKey, Effect],
+) -> list[Draft]:
+    return [
+        draft(sample, inference, settings=settings, noise=noise)
+        for sample, inference in zip(found, inferences, strict=True)
+    ]

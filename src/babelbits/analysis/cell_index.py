@@ -1,0 +1,119 @@
+"""Cells sorted by their part in the comparison, and paired with their baselines.
+
+What cannot be paired becomes a problem; nothing is dropped without a word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from babelbits.analysis import checks
+from babelbits.analysis.cells import BASELINE, CellResult
+from babelbits.analysis.columns import Columns, Pairs, columns, pair, pair_early
+from babelbits.analysis.results import Problem
+from babelbits.errors import UnpairedItemsError
+from babelbits.records import TaskInfo
+
+Cells = dict[str, CellResult]
+"""Task name to cell."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """Baseline, A/A run and variants, with the problems found so far."""
+
+    baseline: Cells = field(default_factory=dict)
+    aa: Cells = field(default_factory=dict)
+    variants: dict[str, Cells] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    _sources: dict[str, int] = field(default_factory=dict)
+    _read: dict[str, Columns] = field(default_factory=dict)
+    """The baseline's columns by task, read once for all variants."""
+
+    @property
+    def tasks(self) -> list[TaskInfo]:
+        """What the baseline was run on."""
+        return [cell.meta.task for cell in self.baseline.values()]
+
+    @property
+    def primary(self) -> dict[str, str]:
+        """Suite to its primary metric."""
+        return {task.suite: task.primary for task in self.tasks}
+
+    def pairs(self, cells: Cells) -> dict[str, list[tuple[CellResult, Pairs]]]:
+        """By suite, the cells that can be compared, with their pairs."""
+        found: dict[str, list[tuple[CellResult, Pairs]]] = {}
+        for cell in cells.values():
+            pairs = self._pair(cell)
+            if isinstance(pairs, Problem):
+                self.problems.append(pairs)
+            else:
+                found.setdefault(cell.meta.task.suite, []).append((cell, pairs))
+        return found
+
+    def paired(self) -> None:
+        """Give up what only pairing needs: a hundred megabytes for a million items."""
+        self._sources.clear()
+        self._read.clear()
+
+    def _pair(self, cell: CellResult) -> Pairs | Problem:
+        baseline = self.baseline.get(cell.meta.task.name)
+        if baseline is None:
+            return checks.without_baseline(cell)
+        mismatch = checks.different_scorer(cell, baseline.meta.task)
+        if mismatch is not None:
+            return mismatch
+        try:
+            theirs = columns(cell, sources=self._sources)
+            if cell.meta.stop is not None:
+                return pair_early(self._baseline(baseline), theirs, cell.meta)
+            return pair(self._baseline(baseline), theirs)
+        except UnpairedItemsError as error:
+            return checks.unpaired(cell, error)
+
+    def _baseline(self, cell: CellResult) -> Columns:
+        name = cell.meta.task.name
+        if name not in self._read:
+            self._read[name] = columns(cell, sources=self._sources)
+        return self._read[name]
+
+    def asked(
+        self, planned: Sequence[tuple[str, str, str]]
+    ) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Variant and suite to every language asked: planned, finished, or run by the baseline."""
+        found: dict[tuple[str, str], dict[str, None]] = {}
+        asked = list(planned)
+        for variant, cells in self.variants.items():
+            tasks = [*self.tasks, *(cell.meta.task for cell in cells.values())]
+            asked += [(variant, task.suite, task.language) for task in tasks]
+        for variant, suite, language in asked:
+            if variant != BASELINE:
+                found.setdefault((variant, suite), {})[language] = None
+        return {place: tuple(languages) for place, languages in found.items()}
+
+    def gaps(self) -> list[Problem]:
+        """Cells that the study should have and does not."""
+        have = {(variant, task) for variant, cells in self.variants.items() for task in cells}
+        return [
+            *checks.missing_cells(self.variants, self.tasks, have),
+            *checks.without_aa(self.tasks, set(self.aa)),
+        ]
+
+
+def sort_cells(cells: Sequence[CellResult]) -> Desk:
+    """Put every cell in its place; the first of two equal ones stays."""
+    desk = Desk()
+    for cell in cells:
+        shelf = _shelf(desk, cell)
+        if cell.meta.task.name in shelf:
+            desk.problems.append(checks.duplicate(cell))
+            continue
+        shelf[cell.meta.task.name] = cell
+        failed = checks.failed_items(cell)
+        desk.problems += [] if failed is None else [failed]
+    return desk
+
+
+def _shelf(desk: Desk, cell: CellResult) -> Cells:
+    if cell.meta.variant != BASELINE:
+        return desk.variants.setdefault(cell.meta.variant, {})
+    return desk.aa if cell.meta.replicate else desk.baseline

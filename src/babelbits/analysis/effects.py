@@ -1,0 +1,303 @@
+"""One sample and its inference to one `Effect`, still without family and verdict; then with them.
+
+Macro means over languages throughout: each language counts the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from babelbits.analysis import format as shown
+from babelbits.analysis.inference import Inference
+from babelbits.analysis.paired_samples import Part, Sample
+from babelbits.analysis.relative import baseline_interval, relative
+from babelbits.analysis.settings import AnalysisSettings
+from babelbits.analysis.signature import signature
+from babelbits.analysis.verdicts import Conclusion, Evidence, decide
+from babelbits.records import Effect, Interval, Metric
+from babelbits.stats.churn import churn
+from babelbits.stats.gains import stands_out
+from babelbits.stats.mean_tests import fewest_units
+from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict
+from babelbits.words import plural
+
+_NO_LUCK = 1e-12
+"""The best of one comparison: nobody picked it."""
+
+EffectKey = tuple[str, str, str, str | None, str | None]
+"""Suite, metric, scope, language, group: what an effect is about, variant apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An effect whose verdict waits for its family, with what the verdict needs."""
+
+    effect: Effect
+    sample: Sample
+
+
+def key(effect: Effect) -> EffectKey:
+    """What an effect is about, variant apart."""
+    return effect.task, effect.metric, effect.scope, effect.language, effect.group
+
+
+def draft(
+    sample: Sample,
+    inference: Inference,
+    *,
+    settings: AnalysisSettings,
+    noise: Mapping[EffectKey, Effect],
+) -> Draft:
+    """The effect of a sample; `noise` holds the A/A run's effects by what they are about."""
+    metric, info, parts = sample.metric, sample.info, sample.parts
+    inference = replace(
+        inference,
+        interval=_possible(inference.interval, metric),
+        equivalence_interval=_possible(inference.equivalence_interval, metric),
+    )
+    baseline, variant = _macro(parts, "baseline"), _macro(parts, "variant")
+    floor = all(one.at_floor for one in parts)
+    broke, fixed, share = _churn(sample)
+    change = relative(
+        sample,
+        baseline=baseline,
+        variant=variant,
+        interval=inference.interval,
+        level=1 - settings.alpha,
+    )
+    effect = Effect(
+        variant=sample.variant,
+        task=info.suite,
+        metric=metric.name,
+        kind=sample.kind,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        scope=sample.scope,
+        language=info.language if sample.scope == "language" else None,
+        group=sample.group,
+        languages=sample.languages,
+        n_items=sample.n_items,
+        n_source_items=sample.scores.n_clusters,
+        n_failed=sum(one.n_failed for one in parts),
+        n_lost=sum(one.n_lost for one in parts),
+        n_truncated=sum(one.n_truncated for one in parts),
+        n_over_long=sum(one.n_over_long for one in parts),
+        baseline_score=baseline,
+        variant_score=variant,
+        baseline_interval=baseline_interval(sample, level=1 - settings.alpha),
+        delta=sample.scores.estimate,
+        interval=inference.interval,
+        equivalence_interval=inference.equivalence_interval,
+        p_value=inference.p_value,
+        p_adjusted=None,
+        family=None,
+        test=inference.test,
+        margin=settings.margin(info, metric),
+        verdict="undecided",
+        reason="",
+        broke=broke if sample.kind == "binary" else None,
+        fixed=fixed if sample.kind == "binary" else None,
+        churn=share,
+        aa_churn=None,
+        minimal_detectable_effect=inference.minimal_effect,
+        minimal_detectable_confirmed=inference.confirmed_effect,
+        relative_change=change.ratio_of_means,
+        relative_interval=change.interval,
+        mean_relative_change=change.mean_of_ratios,
+        mean_relative_interval=change.mean_interval,
+        mean_relative_p=change.mean_p,
+        above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
+        at_floor=floor,
+        recipe=_recipe(inference, settings, metric),
+        n_cut_baseline=sum(one.n_cut_baseline for one in parts),
+        n_cut_variant=sum(one.n_cut_variant for one in parts),
+        n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
+    )
+    effect = _with_caution(effect, sample, settings)
+    again = noise.get(key(effect))
+    effect = replace(
+        effect,
+        aa_churn=None if again is None else again.churn,
+        aa_delta=None if again is None else again.delta,
+        notes=_notes(sample, effect),
+    )
+    return Draft(effect=effect, sample=sample)
+
+
+def _with_caution(effect: Effect, sample: Sample, settings: AnalysisSettings) -> Effect:
+    """What an equivalence rests on: the cap on the loss of one item, and a known chance level."""
+    unknown = [one.language for one in sample.parts if one.chance_unknown]
+    why = None
+    if unknown:
+        where = "" if sample.scope == "language" else f" in {', '.join(unknown)}"
+        why = f"what a guess scores is not known{where}: --chance says it"
+    if sample.is_paired_table or sample.stops:
+        return replace(effect, withheld=why)
+    cap, scores = settings.loss_cap(sample.metric), sample.scores
+    if cap is None:
+        missing = f"no cap on the loss of one item is declared for {effect.unit}"
+        return replace(effect, withheld=why or missing)
+    worst = max(0.0, -min(float(one.item_differences.min()) for one in sample.parts))
+    if worst > cap:
+        lost = shown.size(worst, effect.unit)
+        why = why or f"one item lost {lost}, more than the cap of {shown.size(cap, effect.unit)}"
+    fewest = None
+    if effect.margin is not None:
+        fewest = fewest_units(effect.margin, cap=cap * scores.limit, alpha=settings.alpha)
+    return replace(effect, loss_cap=cap, largest_loss=worst, fewest_units=fewest, withheld=why)
+
+
+def _possible(found: Interval | None, metric: Metric) -> Interval | None:
+    """What differences can be: of fractions at most 1, whatever a bootstrap of few items says."""
+    if found is None or metric.unit != "fraction":
+        return found
+    return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
+
+
+def conclude(
+    draft: Draft,
+    *,
+    family: str | None,
+    p_adjusted: float | None,
+    settings: AnalysisSettings,
+    p_map: float | None = None,
+    p_scope: float | None = None,
+) -> Effect:
+    """The effect with its family's p-value and its verdict; without a family it is exploratory.
+
+    `p_map` is the p-value adjusted over the exploratory map; verdicts do not use it. `p_scope` is
+    Holm's over all families of this scope: what "real but negligible" needs, because a family of
+    one mean is no protection in a report of many.
+    """
+    effect, parts = draft.effect, draft.sample.parts
+    p = effect.p_value if p_adjusted is None else p_adjusted
+    decision = decide(
+        Evidence(
+            p_value=1.0 if p is None else p,
+            interval=effect.interval,
+            equivalence_interval=effect.equivalence_interval,
+            margin=effect.margin,
+            alpha=settings.alpha,
+            at_floor=effect.at_floor,
+            floor_languages=[one.language for one in parts if one.at_floor],
+            lost_share=float(np.mean([one.lost_share for one in parts])),
+            has_range=effect.kind != "real",
+            withheld=effect.withheld,
+            fewest_units=effect.fewest_units,
+            units=effect.n_source_items,
+            may_stop=effect.n_planned is not None,
+        )
+    )
+    decision = _with_margin(decision, effect, family)
+    real = p_scope is not None and p_scope <= settings.alpha
+    exploratory = () if family else ("exploratory: p is not adjusted",)
+    luck = effect.best_by_chance
+    gain = () if decision.verdict != "better" or luck is None else _gain_notes(effect, luck)
+    return replace(
+        effect,
+        family=family,
+        p_adjusted=p_adjusted,
+        p_map=p_map,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        notes=(*effect.notes, *(decision.notes if real else ()), *gain, *exploratory),
+    )
+
+
+def _with_margin(decision: Conclusion, effect: Effect, family: str | None) -> Conclusion:
+    """A secondary measure without a margin has an interval and no verdict.
+
+    It could only ever be "worse" or "undecided", and would contradict an "equivalent" of the
+    measure that the study declared.
+    """
+    if family is not None or effect.margin is not None or decision.verdict == "undecided":
+        return decision
+    return Conclusion(verdict="undecided", reason="a secondary measure without a margin")
+
+
+def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
+    """What a gain is to be held against: the luck of the best, and the baseline run twice."""
+    notes = []
+    if luck > _NO_LUCK:
+        chance = shown.amount(luck, effect.unit)
+        notes.append(
+            f"if nothing differed, the best of these comparisons would show {chance} "
+            "at the precision of this one"
+        )
+    if effect.aa_delta is None:
+        notes.append("no A/A run to hold the gain against")
+    else:
+        notes.append(f"the baseline run twice shows {shown.amount(effect.aa_delta, effect.unit)}")
+    if not stands_out(effect.delta, best_by_chance=luck, aa=effect.aa_delta):
+        notes.append("no more than chance or noise gives: expect the gain to shrink")
+    return tuple(notes)
+
+
+def _macro(parts: tuple[Part, ...], arm: str) -> float:
+    return float(np.mean([np.mean(getattr(one, arm)) for one in parts]))
+
+
+def _churn(sample: Sample) -> tuple[int, int, float]:
+    """Items that broke, items fixed, and the macro mean of the share that changed."""
+    found = [churn(one.changes) for one in sample.parts]
+    share = float(np.mean([one.share for one in found]))
+    return sum(one.broke for one in found), sum(one.fixed for one in found), share
+
+
+def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: bool) -> Scaled:
+    """Of macro means, against the macro mean of the chance levels."""
+    chances = [one.metric.chance for one in sample.parts]
+    known = [chance for chance in chances if chance is not None]
+    chance = float(np.mean(known)) if len(known) == len(chances) else None
+    if not sample.metric.higher_is_better:
+        return Scaled(value=None, reason="the metric counts errors")
+    return above_chance_lost(baseline, variant, chance=chance, at_floor=floor)
+
+
+def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
+    found = []
+    if effect.n_planned is not None:
+        found.append(
+            f"{sample.n_items} of {plural(effect.n_planned, 'item')}: stops when "
+            "the verdict is known; "
+            "the interval is a confidence sequence"
+        )
+    if sample.unit_name == "clusters":
+        found.append(
+            f"{plural(sample.scores.n_clusters, 'unit')}, not {sample.n_items:,}: items of one "
+            "passage, document, template or subject count as one"
+        )
+    lost = sum(one.n_lost for one in sample.parts)
+    if lost:
+        found.append(
+            f"{lost} of {plural(effect.n_failed, 'failed item')} failed under the variant alone"
+        )
+    floor = [one.language for one in sample.parts if one.at_floor]
+    if floor and sample.scope != "language":
+        found.append(f"at floor: {', '.join(floor)}")
+    if effect.fewest_units is not None and effect.loss_cap is not None and sample.kind == "real":
+        found.append(
+            f"one item is taken to lose at most {shown.size(effect.loss_cap, effect.unit)}: below "
+            f"{plural(effect.fewest_units, 'unit')} the margin cannot be shown"
+        )
+    if signs_conflict([effect.delta, effect.mean_relative_change]):
+        found.append("points and mean relative change disagree on the direction")
+    if sample.kind != sample.metric.kind:
+        found.append(f"declared {sample.metric.kind}, analysed as {sample.kind}")
+    return tuple(found)
+
+
+def _recipe(inference: Inference, settings: AnalysisSettings, metric: Metric) -> str:
+    """Signature of the computation: test, interval, units, draws, version."""
+    interval = inference.interval
+    pieces = [
+        inference.test,
+        "no interval" if interval is None else f"{interval.method} {interval.level:.0%}",
+        f"units={inference.units}",
+    ]
+    if inference.resampled:
+        pieces.append(f"resamples={settings.resamples}|seed={settings.seed}")
+    if metric.signature is not None:
+        pieces.append(f"{metric.name}: {metric.signature}")
+    return signature(*pieces)

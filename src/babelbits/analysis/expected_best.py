@@ -1,0 +1,47 @@
+"""How large the best of a study's comparisons would look if nothing differed.
+
+One number for each suite, metric and scope, over all variants and languages: whoever reads a table
+looks for its best entry.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from babelbits.analysis.effects import Draft
+from babelbits.analysis.paired_samples import Sample
+from babelbits.stats.gains import expected_best
+
+
+def with_luck(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts with `Effect.best_by_chance`, in their order.
+
+    Luck is measured in standard errors: the best of k comparisons is expected that many of its own
+    away from nothing. In points it would be that of the noisiest comparison for all.
+    """
+    errors = [_null_error(one.sample) for one in drafts]
+    sizes: Counter[tuple[str, str, str]] = Counter()
+    for one, error in zip(drafts, errors, strict=True):
+        sizes[_table(one)] += error > 0
+    best = {table: expected_best([1.0] * size) for table, size in sizes.items() if size}
+    return [
+        replace(one, effect=replace(one.effect, best_by_chance=best.get(_table(one), 0.0) * error))
+        for one, error in zip(drafts, errors, strict=True)
+    ]
+
+
+def _table(draft: Draft) -> tuple[str, str, str]:
+    effect = draft.effect
+    return effect.task, effect.metric, effect.scope
+
+
+def _null_error(sample: Sample) -> float:
+    """Standard error of the difference if its sign were a coin toss in each cluster.
+
+    Of right/wrong items that is sqrt(churn / n_items).
+    """
+    values = sample.scores.contributions
+    return math.sqrt(float(np.sum(values**2))) / values.size

@@ -1,0 +1,154 @@
+"""Which effects are adjusted together, and the adjustment.
+
+Families hold effects of primary metrics. Languages, groups and the pooled effect are three
+questions and so three families. By default each variant and suite has its own; a study that
+declares confirmatory variants and suites has one family a question over all of these, and
+everything else is exploratory: a map a question, adjusted by Benjamini and Hochberg's method, which
+verdicts do not use. Cells that may stop early have a share of the error rate that was fixed before
+they began (Bonferroni); all others are adjusted by Holm. Equivalence is no part of these families
+(see `stats.equivalence`).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from babelbits.analysis.alpha_allocation import error_shares, family_name
+from babelbits.analysis.effects import Draft, conclude
+from babelbits.analysis.results import Family
+from babelbits.analysis.settings import AnalysisSettings
+from babelbits.records import Effect
+from babelbits.stats.multiplicity import benjamini_hochberg, holm
+
+
+def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect, ...]:
+    """Effects with adjusted p-values and verdicts, in the order of the drafts."""
+    names = [family_name(one.sample, settings) for one in drafts]
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(names):
+        if name is not None:
+            members[name].append(index)
+    shares = error_shares([one.sample for one in drafts], settings)
+    adjusted: dict[int, float] = {}
+    scoped = _by_scope(drafts, names)
+    mapped = _map([one for one, name in zip(drafts, names, strict=True) if name is None])
+    for indices in members.values():
+        p_values = [_p(drafts[index].effect) for index in indices]
+        if any(drafts[index].sample.stops for index in indices):
+            size = max(settings.alpha / shares[index] for index in indices)
+            found = _bonferroni(p_values, max(size, len(indices)))
+        else:
+            found = holm(p_values)
+        adjusted.update(zip(indices, found, strict=True))
+    return implied(
+        [
+            conclude(
+                one,
+                family=names[index],
+                p_adjusted=adjusted.get(index),
+                p_map=mapped.get(id(one)),
+                p_scope=scoped.get(index),
+                settings=settings,
+            )
+            for index, one in enumerate(drafts)
+        ]
+    )
+
+
+def _by_scope(drafts: Sequence[Draft], names: Sequence[str | None]) -> dict[int, float]:
+    """Holm over all families of a scope, by position."""
+    scopes: dict[str, list[int]] = defaultdict(list)
+    for index, (one, name) in enumerate(zip(drafts, names, strict=True)):
+        if name is not None:
+            scopes[one.effect.scope].append(index)
+    return {
+        index: p
+        for indices in scopes.values()
+        for index, p in zip(
+            indices, holm([_p(drafts[index].effect) for index in indices]), strict=True
+        )
+    }
+
+
+def implied(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The effects, with what follows from others: a mean of equivalent languages is equivalent.
+
+    Each language is inside the margin at alpha, so all of them are, without a correction
+    (intersection-union), and so is any mean of them. Its own interval can be wider than theirs.
+    """
+    inside: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
+    for one in effects:
+        if one.scope == "language" and one.verdict == "equivalent" and one.margin is not None:
+            inside[one.variant, one.task, one.metric][str(one.language)] = one.margin
+    return tuple(
+        _equivalent(one)
+        if _all_inside(one, inside.get((one.variant, one.task, one.metric), {}))
+        else one
+        for one in effects
+    )
+
+
+def _all_inside(effect: Effect, inside: Mapping[str, float]) -> bool:
+    """Whether an effect over several languages is of languages that are all equivalent."""
+    if effect.scope == "language" or effect.verdict == "equivalent" or effect.margin is None:
+        return False
+    return all(inside.get(code) == effect.margin for code in effect.languages)
+
+
+def _equivalent(effect: Effect) -> Effect:
+    """A loss or gain that was shown stays told: it is real, and negligible."""
+    shown = {"worse": "loss", "better": "gain"}.get(effect.verdict)
+    note = () if shown is None else (f"a real but negligible {shown}",)
+    return replace(
+        effect,
+        verdict="equivalent",
+        reason="every language is inside the margin",
+        notes=(*effect.notes, *note),
+    )
+
+
+def _bonferroni(p_values: Sequence[float], size: float) -> tuple[float, ...]:
+    """For cells that may stop: each must know its share before the others' p-values exist."""
+    return tuple(min(1.0, p * size) for p in p_values)
+
+
+def _map(drafts: Sequence[Draft]) -> dict[int, float]:
+    """Benjamini-Hochberg over the exploratory effects of a scope, by the draft's identity."""
+    scopes: dict[str, list[Draft]] = defaultdict(list)
+    for one in drafts:
+        scopes[one.effect.scope].append(one)
+    return {
+        id(one): p
+        for found in scopes.values()
+        for one, p in zip(found, benjamini_hochberg([_p(one.effect) for one in found]), strict=True)
+    }
+
+
+def _p(effect: Effect) -> float:
+    return 1.0 if effect.p_value is None else effect.p_value
+
+
+def families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Family, ...]:
+    """What each family showed."""
+    members: dict[str, list[Effect]] = defaultdict(list)
+    for effect in effects:
+        if effect.family is not None:
+            members[effect.family].append(effect)
+    return tuple(
+        Family(
+            name=name,
+            members=tuple(_label(effect) for effect in found),
+            alpha=settings.alpha,
+            shown=sum(
+                effect.p_adjusted is not None and effect.p_adjusted <= settings.alpha
+                for effect in found
+            ),
+            all_equivalent=all(effect.verdict == "equivalent" for effect in found),
+            method="Bonferroni, fixed beforehand" if found[0].n_planned is not None else "Holm",
+        )
+        for name, found in members.items()
+    )
+
+
+def _label(effect: Effect) -> str:
+    return f"{effect.variant} · {effect.task} · {effect.language or effect.group or 'all'}"

@@ -1,0 +1,91 @@
+"""What `babelbits grade` prints: effects, then what has no grade, then rule against judge.
+
+Differences are in points of the grade (1.0 is 100), variant less baseline: harm is negative.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from babelbits.analysis.format import interval, percent
+from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.judge_tables import again_notes, folded, overflow_notes, overflowing
+from babelbits.report import grades
+
+if TYPE_CHECKING:
+    from babelbits.judge.grading.session import GradeResult
+
+_REASONS_SHOWN = 5
+
+
+def print_result(result: "GradeResult") -> None:
+    """Print the effects and tables to stdout, and the rest of what a reader must know to stderr."""
+    rows = grades.effect_rows(result.effects)
+    if rows:
+        plain_table(grades.HEADS, rows, numeric=range(3, 10))
+    else:
+        data("nothing can be compared: no item has a grade in both arms")
+    for sentence in sentences(result):
+        data(sentence)
+    data("")
+    plain_table(
+        grades.COVERAGE_HEADS,
+        [grades.coverage_row(one) for one in result.coverage],
+        numeric=range(2, 6),
+    )
+    if result.accords:
+        data("")
+        plain_table(
+            grades.ACCORD_HEADS,
+            [grades.accord_row(one) for one in result.accords],
+            numeric=range(2, 9),
+        )
+    for line in notes(result):
+        say(line)
+
+
+def sentences(result: "GradeResult") -> Iterator[str]:
+    """The verdicts that are one, and why, and the A/A control."""
+    from babelbits.preferences.collect import CONTROL
+
+    for one in result.effects:
+        found = one.effect
+        where = found.language or "all languages"
+        if found.scope == "group":
+            continue
+        if found.variant == CONTROL:
+            if found.interval is not None and not found.interval.low <= 0 <= found.interval.high:
+                yield (
+                    f"warning: the baseline's second run in {where} differs from its first "
+                    f"({interval(found.interval, found.unit)}): noise of the runs is not small"
+                )
+        elif found.verdict != "undecided" or "ungraded" in found.reason:
+            yield f"{found.variant}, {found.task}, {where}: {found.verdict} ({found.reason})"
+
+
+def notes(result: "GradeResult") -> Iterator[str]:
+    """How to read the tables, what has no grade and why, what it cost, where it lies."""
+    if result.smoke:
+        yield "smoke run: a few items a task; nothing here is a result"
+    level = percent(1 - result.settings.alpha, digits=0)
+    yield (
+        "Δ: variant less baseline, in points of the grade (1.0 is 100), over items with a grade in "
+        f"both (interval {level}); p: Holm over a variant's languages of a suite"
+    )
+    if any(one.n_ungraded for one in result.effects):
+        yield (
+            "items without a grade are in neither arm: a claim of equivalence must hold with them "
+            "either way"
+        )
+    if result.accords:
+        yield "rule against judge: distinct answers; a grade of 0.5 or more counts as right"
+    for problem in result.problems:
+        if problem.severity == "error":
+            yield f"warning: {problem.message} ({problem.hint})"
+    reasons, shown, n_long = overflowing(result.reasons)
+    yield from overflow_notes(shown, n_long, what="answer")
+    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
+        yield f"no grade, {count} ×: {reason[:200]}"
+    if result.spent is not None and result.spent > 0:
+        yield f"spent so far: {result.spent:.4g}"
+    yield from again_notes(result.n_errors - n_long, what="answer")
+    yield f"grades and replies: {result.folder}"

@@ -1,0 +1,225 @@
+"""What `babelbits judge` prints: verdicts, then what the judge leans to, then what it cost.
+
+Net preference is in points: wins less losses of the variant, so harm is negative.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from babelbits.analysis.format import NOTHING, interval, p_value, percent, score, signed
+from babelbits.cli.console import data, plain_table, say
+from babelbits.words import agreeing, plural
+
+if TYPE_CHECKING:
+    from babelbits.judge.bias import Leanings
+    from babelbits.judge.scores import ScoreSummary
+    from babelbits.judge.session import JudgeResult
+    from babelbits.preferences.summary import VoteSummary
+    from babelbits.records import Interval
+
+HEADS = (
+    *("variant", "language", "pairs", "same", "dropped", "won/tied/split/lost", "net"),
+    *("interval", "p", "if dropped lost/won", "verdict"),
+)
+JUDGE_HEADS = (
+    *("variant", "language", "win rate", "at equal length", "longer wins", "first place wins"),
+    *("flips", "refused", "unparsed", "error"),
+)
+SCORE_HEADS = (
+    "variant",
+    "language",
+    "pairs",
+    "same",
+    "baseline",
+    "variant's",
+    "change",
+    "interval",
+    "p",
+)
+_VERDICTS = ("variant", "tie", "inconsistent", "baseline")
+_FRACTION = "fraction"
+_NUMBER = re.compile(r"\d+")
+_REASONS_SHOWN = 5
+
+
+def print_result(result: "JudgeResult") -> None:
+    """Print the verdicts to stdout, and the rest of what a reader must know."""
+    plain_table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 10))
+    for sentence in sentences(result):
+        data(sentence)
+    if result.scores:
+        data("")
+        plain_table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
+    data("")
+    plain_table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
+    for line in notes(result):
+        say(line)
+
+
+def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
+    """The values of `HEADS`."""
+    found = one.preference
+    counts = (f"{one.n_pairs:,}", f"{one.n_identical:,}", f"{one.n_dropped:,}")
+    if found is None:
+        return (one.variant, one.language, *counts, *[NOTHING] * 5, one.verdict)
+    return (
+        one.variant,
+        one.language,
+        *counts,
+        "/".join(str(one.verdicts.get(verdict, 0)) for verdict in _VERDICTS),
+        signed(found.net, _FRACTION),
+        interval(found.interval, _FRACTION),
+        p_value(found.p_value if one.p_adjusted is None else one.p_adjusted),
+        _bounds(one),
+        one.verdict,
+    )
+
+
+def _bounds(one: "VoteSummary") -> str:
+    if one.bounds is None or not one.n_dropped:
+        return NOTHING
+    low, high = (signed(bound.net, _FRACTION) for bound in one.bounds)
+    return f"{low} / {high}"
+
+
+def judge_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
+    """The values of `JUDGE_HEADS`: how the judge behaved in each language."""
+    by_place = {(one.variant, one.language): one for one in result.leanings}
+    return [
+        _judge_row(one, by_place[one.variant, one.language], both_orders=not result.scores)
+        for one in result.summaries
+        if (one.variant, one.language) in by_place
+    ]
+
+
+def _judge_row(one: "VoteSummary", leaning: "Leanings", *, both_orders: bool) -> tuple[str, ...]:
+    first, longer, equal = leaning.first_place, leaning.longer, leaning.at_equal_length
+    return (
+        one.variant,
+        one.language,
+        percent(leaning.raw_win_rate),
+        NOTHING if equal is None else _share(equal.win_rate, equal.interval),
+        NOTHING if longer is None else _share(longer.share, longer.interval),
+        NOTHING if first is None else _share(first.share, first.interval),
+        _share(one.flip_share, one.flip_interval) if both_orders else NOTHING,
+        *(str(one.dropped.get(kind, 0)) for kind in ("refused", "unparsed", "error")),
+    )
+
+
+def _share(value: float | None, within: "Interval | None") -> str:
+    if value is None or within is None:
+        return NOTHING
+    return f"{100 * value:.0f} % ({100 * within.low:.0f}–{100 * within.high:.0f})"
+
+
+def score_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
+    """A row a variant and language, variant by variant."""
+    order = list(dict.fromkeys(one.variant for one in result.scores))
+    return [score_row(one) for one in sorted(result.scores, key=lambda s: order.index(s.variant))]
+
+
+def score_row(one: "ScoreSummary") -> tuple[str, ...]:
+    """The values of `SCORE_HEADS`, in the scale's own unit."""
+    return (
+        one.variant,
+        one.language,
+        f"{one.n_pairs:,}",
+        f"{one.n_identical:,}",
+        score(one.baseline, "score"),
+        score(one.variant_mean, "score"),
+        signed(one.delta, "score"),
+        interval(one.interval, "score"),
+        p_value(one.p_value),
+    )
+
+
+def sentences(result: "JudgeResult") -> Iterator[str]:
+    """What the table shows in words: the verdicts that are one, and the A/A control."""
+    from babelbits.preferences.collect import CONTROL
+    from babelbits.preferences.summary import ALL
+
+    for one in result.summaries:
+        found = one.preference
+        if one.variant != CONTROL:
+            if one.verdict != "undecided" or one.language == ALL:
+                yield f"{one.variant}, {one.language}: {one.verdict} ({one.reason})"
+        elif found is not None and not found.interval.low <= 0 <= found.interval.high:
+            yield (
+                f"warning: the A/A control in {one.language} does not cover zero "
+                f"({interval(found.interval, _FRACTION)}): the judge, or noise of the runs, makes "
+                "a difference where there is none"
+            )
+
+
+def folded(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons that differ in numbers only as one, told by its first; the commonest first.
+
+    A reason holds one part an order of the answers, between semicolons.
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    first: dict[tuple[str, ...], str] = {}
+    for reason, count in reasons.items():
+        parts = {_NUMBER.sub("", part): part for part in reversed(reason.split("; "))}
+        kind = tuple(sorted(parts))
+        counts[kind] += count
+        first.setdefault(kind, "; ".join(reversed(parts.values())))
+    return [(first[kind], count) for kind, count in counts.most_common()]
+
+
+_TOO_LONG = re.compile(
+    r"do(es)? not fit into|context[ _-]?(length|window|size)|exceed_context|prompt is too long"
+    r"|input is too long|too many (input )?tokens|longer than the (model's )?(maximum|context)",
+    re.IGNORECASE,
+)
+"""How this package, OpenAI, vLLM, llama.cpp, Anthropic and TGI say that a request is too long."""
+
+
+def overflowing(reasons: Mapping[str, int]) -> tuple[dict[str, int], str | None, int]:
+    """Reasons other than a context that is too short; the first of those in words, and their sum.
+
+    Each request says it with its own numbers and ids, and none of them can be asked again.
+    """
+    long = {reason: count for reason, count in reasons.items() if _TOO_LONG.search(reason)}
+    rest = {reason: count for reason, count in reasons.items() if reason not in long}
+    return rest, next(iter(long), None), sum(long.values())
+
+
+def overflow_notes(shown: str | None, count: int, *, what: str) -> Iterator[str]:
+    """The one line on what was too long for the judge; none where nothing was."""
+    if shown is not None:
+        yield (
+            f"{plural(count, what)} {agreeing(count, 'does', 'do')} not fit the judge's context, "
+            "and asking again does not change that (a longer context, or a smaller "
+            f"--max-new-tokens does): {shown[:200]}"
+        )
+
+
+def again_notes(n_errors: int, *, what: str) -> Iterator[str]:
+    """What to do about requests that failed for reasons that may pass."""
+    if n_errors > 0:
+        yield f"{plural(n_errors, what)} could not be asked about: run the same command again"
+
+
+def notes(result: "JudgeResult") -> Iterator[str]:
+    """How to read the table, what was dropped and why, what it cost, where it lies."""
+    first = next((one for one in result.summaries if one.preference is not None), None)
+    if first is not None and first.preference is not None:
+        level = percent(first.preference.interval.level, digits=0)
+        yield (
+            "net: wins less losses of the variant in points, per prompt, identical answers as ties "
+            f"(interval {level}); split: the two orders disagree; p: Holm over a variant's "
+            f"languages; equivalent: within ±{100 * first.margin:g} "
+            f"{agreeing(100 * first.margin, 'point', 'points')}"
+        )
+    if any(one.bounds is not None and one.n_dropped for one in result.summaries):
+        yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
+    reasons, shown, n_long = overflowing(result.reasons)
+    yield from overflow_notes(shown, n_long, what="pair")
+    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
+        yield f"no verdict, {count} ×: {reason[:200]}"
+    if result.spent is not None and result.spent > 0:
+        yield f"spent so far: {result.spent:.4g}"
+    yield from again_notes(result.n_errors - n_long, what="pair")
+    yield f"votes and replies: {result.folder}"

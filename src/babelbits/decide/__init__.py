@@ -1,0 +1,1 @@
+"""What follows from results: gate, recommendation, power, the history of releases."""

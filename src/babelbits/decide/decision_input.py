@@ -1,0 +1,109 @@
+"""What decisions rest on: an analysis, and what it lacks.
+
+A decision never looks at what happens to be there alone: a language whose cell is missing, damaged
+or unpaired is a reason not to decide. Pure; harm is negative.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from babelbits.analysis.cells import BASELINE
+from babelbits.analysis.results import Analysis
+from babelbits.languages import groups
+from babelbits.records import Effect, Metric
+from babelbits.results.results import ReportInput
+from babelbits.study.config.claimed_languages import claimed_in
+
+CellKey = tuple[str, str, str]
+"""Variant, suite, language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """An analysis with what it should have held."""
+
+    analysis: Analysis
+    primary: Mapping[str, Metric]
+    """Suite to the metric that verdicts are about."""
+    languages: Mapping[str, tuple[str, ...]]
+    """Suite to the languages the study asks it in, in order, whether they have a result or not."""
+    variants: tuple[str, ...]
+    """Labels, the baseline apart, whether they have a result or not."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Name of a group to its languages among those of the study."""
+    alpha: float
+    gaps: Mapping[CellKey, str] = field(default_factory=dict)
+    """Cells of the plan without a result, the baseline's too, and why."""
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """All suites, in the study's order."""
+        return tuple(self.languages)
+
+    @property
+    def all_languages(self) -> tuple[str, ...]:
+        """All languages of all suites, in order of first mention."""
+        return tuple(dict.fromkeys(code for codes in self.languages.values() for code in codes))
+
+
+def findings(found: ReportInput) -> Findings:
+    """The analysis, and the cells of the plan that it lacks."""
+    tasks = {cell.meta.task.suite: cell.meta.task for cell in found.cells}
+    places = [(cell.meta.task.suite, cell.meta.task.language) for cell in found.cells]
+    places += [(one.suite, one.language) for one in found.open_cells]
+    languages: dict[str, dict[str, None]] = {}
+    for suite, language in places:
+        languages.setdefault(suite, {})[language] = None
+    labels = [cell.meta.variant for cell in found.cells]
+    labels += [*found.manifests, *(one.variant for one in found.open_cells)]
+    codes = dict.fromkeys(code for here in languages.values() for code in here)
+    # An A/A cell that is open says nothing against the baseline's own cell.
+    have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
+    study = tomllib.loads(found.study.text)
+    return Findings(
+        analysis=found.analysis,
+        primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
+        languages={suite: tuple(here) for suite, here in languages.items()},
+        variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
+        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
+        alpha=found.study.alpha,
+        gaps={
+            (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"
+            for one in found.open_cells
+            if (one.variant, one.suite, one.language) not in have
+        },
+    )
+
+
+def primary_effects(findings: Findings, variant: str) -> tuple[Effect, ...]:
+    """A variant's effects on primary metrics, of every scope."""
+    effects = findings.analysis.aa if variant == BASELINE else findings.analysis.effects
+    return tuple(
+        effect
+        for effect in effects
+        if effect.variant == variant
+        and effect.task in findings.primary
+        and effect.metric == findings.primary[effect.task].name
+    )
+
+
+def why_missing(findings: Findings, key: CellKey) -> str | None:
+    """Why a cell, or its baseline, cannot be relied on; None if nothing stands against it."""
+    variant, suite, language = key
+    for name in (variant, BASELINE):
+        if (name, suite, language) in findings.gaps:
+            whose = "the baseline's cell" if name == BASELINE else "the cell"
+            return f"{whose} has no result: {findings.gaps[name, suite, language]}"
+    for problem in findings.analysis.problems:
+        # Noise beyond the margin is judged by whoever knows which margin is asked for.
+        if problem.severity == "error" and problem.kind != "aa_beyond_margin":
+            about = (problem.variant, problem.suite, problem.language)
+            if all(
+                found is None or found in wanted
+                for found, wanted in zip(
+                    about, ((variant, BASELINE), (suite,), (language,)), strict=True
+                )
+            ):
+                return problem.message
+    return None

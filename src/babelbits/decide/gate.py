@@ -1,0 +1,53 @@
+"""Whether a variant is shown to be no worse than the margin, in everything that is asked.
+
+A gate declares its own family: the questions asked of it, however many the study has. Each is
+answered by `decision.answers`, the rule of the report. Only *shown* passes:
+
+* *shown*: every question is shown, each at alpha;
+* *worse*: in some question a loss beyond the margin is shown, after Holm over the questions;
+* *loss*: in some question a loss is shown, and its size is open;
+* *undecided*: anything else. A missing, damaged or unpaired cell, a baseline at its floor, noise
+  beyond the margin, and a smoke run can never pass.
+
+Harm is negative.
+"""
+
+from dataclasses import dataclass
+
+from babelbits.decide.decision import SMOKE, Answer, Outcome, answers, together
+from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_query import Asked
+
+__all__ = ["SMOKE", "Answer", "Gate", "Outcome", "gate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A variant and the answers to everything that was asked of it."""
+
+    variant: str
+    outcome: Outcome
+    answers: tuple[Answer, ...]
+    smoke: bool
+
+    def of(self, outcome: Outcome) -> tuple[Answer, ...]:
+        """The answers with this outcome."""
+        return tuple(answer for answer in self.answers if answer.outcome == outcome)
+
+
+def gate(findings: Findings, variant: str, asked: Asked) -> Gate:
+    """Answer every question, and all together.
+
+    Parameters
+    ----------
+    variant : str
+        Label of a variant that the study has.
+    """
+    found = answers(findings, variant, asked)
+    smoke = findings.analysis.smoke
+    return Gate(
+        variant=variant,
+        outcome="undecided" if smoke else together(found),
+        answers=found,
+        smoke=smoke,
+    )

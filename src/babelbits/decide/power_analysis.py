@@ -1,0 +1,362 @@
+"""From a study, suites or a pilot to what `babelbits power` says: an `Outlook`.
+
+Prints nothing and runs nothing; loads neither torch nor lm-eval.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from babelbits.decide.power_planning import (
+    GroupLimit,
+    Prospect,
+    Spread,
+    assumed,
+    correlation_between,
+    group_limits,
+    measured,
+    pooled_range,
+    prospect,
+    smallest_effect,
+)
+from babelbits.errors import BabelbitsError, StudyError, UnknownNameError
+from babelbits.languages import groups, resolve
+from babelbits.records import Effect
+from babelbits.results.results import ReportInput
+from babelbits.study import Study, load
+from babelbits.study.config.spec import AnalysisSpec
+from babelbits.study.planning.planned_comparisons import PlannedTask
+from babelbits.study.planning.planned_comparisons import outline as outline_of
+from babelbits.study.planning.planned_comparisons import planned as planned_task
+from babelbits.tasks import catalogue
+from babelbits.tasks.base import TaskOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One comparison ahead: a variant (if known) on a suite in a language, at one spread."""
+
+    suite: str | None
+    language: str | None
+    unit: str
+    prospect: Prospect | None
+    """None: its spread is unknown without a pilot."""
+    n_items: int | None
+    variant: str | None = None
+    margin: float | None = None
+    why_unknown: str = ""
+    """Why there is no prospect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PooledLine:
+    """The mean over a suite's languages, at one spread."""
+
+    suite: str
+    languages: tuple[str, ...]
+    unit: str
+    churn: float | None
+    best: float | None
+    worst: float | None
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Everything that `babelbits power` says."""
+
+    alpha: float
+    lines: tuple[Line, ...]
+    pooled: tuple[PooledLine, ...]
+    groups: tuple[tuple[str, GroupLimit], ...]
+    """Suite and limit."""
+
+
+def outlook(
+    file: Path | None,
+    *,
+    items: int | None,
+    suites: Sequence[str],
+    languages: Sequence[str],
+    churns: Sequence[float],
+    pilot: ReportInput | None,
+    cautious: bool,
+    margin: float | None,
+    alpha: float | None,
+) -> Outlook:
+    """What can be seen of the tasks of a study, of suites, of a pilot, or with so many items.
+
+    Parameters
+    ----------
+    file : Path, optional
+        The study file.
+    items : int, optional
+        Items a language, instead of those the tasks have.
+    churns : sequence of float
+        Assumed; of no account with a pilot.
+    cautious : bool
+        Take the upper end of the interval of the pilot's churn.
+    margin : float, optional
+        In points; replaces those of the study for scores that are fractions.
+
+    Raises
+    ------
+    StudyError
+        If the study is wrong, or the pilot has nothing that it asks.
+    """
+    study = None if file is None else load(file)
+    level = alpha or (study.analysis.alpha if study else pilot.study.alpha if pilot else 0.05)
+    planned = _planned(study, suites, languages, pilot)
+    if margin and planned and not any(one.unit == "fraction" for one in planned):
+        raise StudyError(
+            f"--margin {margin:g} is in points, and nothing planned is measured in points",
+            hint="the study's margins are by unit: [analysis] margins",
+        )
+    planned = [
+        replace(
+            one,
+            n_items=items or one.n_items,
+            margin=margin / 100 if margin and one.unit == "fraction" else one.margin,
+        )
+        for one in planned
+    ]
+    if not planned:
+        found = _plain(items, churns, margin=margin, alpha=level)
+        return Outlook(alpha=level, lines=found, pooled=(), groups=())
+    if pilot is None:
+        lines = [
+            line
+            for one in planned
+            for line in _assumed(one, churns, alpha=level, questions=len(planned))
+        ]
+        pooled = [line for suite in _by_suite(planned) for line in _pooled(suite, churns, level)]
+    else:
+        effects = _primary(pilot)
+        lines = list(
+            _measured(planned, effects, cautious=cautious, alpha=level, questions=len(planned))
+        )
+        pooled = list(_pooled_measured(planned, effects, alpha=level))
+        if not lines:
+            raise StudyError(
+                "the pilot has no variant on any of these tasks and languages",
+                hint="run a pilot of this study: babelbits run study.toml --limit 50",
+            )
+    return Outlook(
+        alpha=level,
+        lines=tuple(lines),
+        pooled=tuple(pooled),
+        groups=tuple(_groups(planned, study)),
+    )
+
+
+def _planned(
+    study: Study | None,
+    suites: Sequence[str],
+    languages: Sequence[str],
+    pilot: ReportInput | None,
+) -> list[PlannedTask]:
+    """The tasks ahead; none where a number of items is all that is known.
+
+    A pilot without a study is asked again.
+    """
+    if study is not None:
+        return list(outline_of(study))
+    if suites or languages:
+        return _of_suites(suites, languages)
+    return [] if pilot is None else _of_pilot(pilot)
+
+
+def _of_suites(suites: Sequence[str], languages: Sequence[str]) -> list[PlannedTask]:
+    """Suites of the catalogue, in all their languages or in those named."""
+    if not suites:
+        raise StudyError("languages of which suite?", hint="e.g. --suite mgsm --languages ja,sw")
+    found = []
+    for suite in suites:
+        info = catalogue.info(suite)
+        codes = [resolve(code).code for code in languages] or list(info.languages)
+        for code in codes:
+            if code not in info.languages and not info.any_language:
+                raise UnknownNameError(
+                    f"suite '{suite}' is not in language '{code}'",
+                    hint=f"it is in {', '.join(info.languages)}",
+                )
+            found.append(
+                planned_task(suite, code, options=TaskOptions(), tests=len(codes),
+                        margins=AnalysisSpec().margins)
+            )  # fmt: skip
+    return found
+
+
+def _of_pilot(pilot: ReportInput) -> list[PlannedTask]:
+    """What the pilot asked, at the size of the whole benchmark where that is known."""
+    found: dict[tuple[str, str], PlannedTask] = {}
+    for effect in _primary(pilot):
+        if effect.scope != "language" or effect.language is None:
+            continue
+        key = effect.task, effect.language
+        n_items = _whole_size(*key) if pilot.analysis.smoke else effect.n_items
+        found.setdefault(
+            key,
+            PlannedTask(
+                suite=effect.task, language=effect.language, n_items=n_items, unit=effect.unit,
+                binary=effect.kind == "binary", parallel=True, tests=1, margin=effect.margin,
+            ),
+        )  # fmt: skip
+    sizes = {suite: sum(key[0] == suite for key in found) for suite, _ in found}
+    return [replace(one, tests=sizes[one.suite]) for one in found.values()]
+
+
+def _whole_size(suite: str, language: str) -> int | None:
+    """Items of a suite of the catalogue; None where it is not there, or its data are elsewhere."""
+    with suppress(BabelbitsError):
+        return planned_task(suite, language, options=TaskOptions(), tests=1, margins={}).n_items
+    return None
+
+
+def _primary(pilot: ReportInput) -> list[Effect]:
+    primary = {cell.meta.task.suite: cell.meta.task.primary for cell in pilot.cells}
+    return [one for one in pilot.analysis.effects if primary.get(one.task) == one.metric]
+
+
+def _plain(
+    items: int | None, churns: Sequence[float], *, margin: float | None, alpha: float
+) -> tuple[Line, ...]:
+    size = margin / 100 if margin else AnalysisSpec().margins["fraction"]
+    return tuple(
+        Line(
+            suite=None, language=None, unit="fraction", n_items=items, margin=size,
+            prospect=prospect(items, assumed(churn), margin=size, alpha=alpha),
+        )
+        for churn in churns
+    )  # fmt: skip
+
+
+def _assumed(
+    one: PlannedTask, churns: Sequence[float], *, alpha: float, questions: int
+) -> Iterator[Line]:
+    """A line a churn; scores that are not right or wrong have none to assume."""
+    for churn in churns if one.binary else (None,):
+        spread = None if churn is None else assumed(churn)
+        yield _line(one, spread, alpha=alpha, questions=questions)
+
+
+def _line(
+    one: PlannedTask,
+    spread: Spread | None,
+    *,
+    alpha: float,
+    questions: int,
+    correlation: float = 0.0,
+    variant: str | None = None,
+    why_unknown: str = "unknown: needs a --pilot",
+) -> Line:
+    found = None
+    if spread is not None:
+        found = prospect(
+            one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha,
+            questions=questions, correlation=correlation,
+        )  # fmt: skip
+    return Line(
+        suite=one.suite, language=one.language, unit=one.unit, n_items=one.n_items,
+        margin=one.margin, prospect=found, variant=variant,
+        why_unknown=why_unknown,
+    )  # fmt: skip
+
+
+def _measured(
+    planned: Sequence[PlannedTask],
+    effects: Sequence[Effect],
+    *,
+    cautious: bool,
+    alpha: float,
+    questions: int,
+) -> Iterator[Line]:
+    """A line for each of the pilot's comparisons that is planned again."""
+    suites = {one.suite for one in planned}
+    tasks = {(one.suite, one.language): one for one in planned}
+    for effect in effects:
+        one = tasks.get((effect.task, effect.language or ""))
+        if effect.scope == "language" and one is not None:
+            spread = None if effect.at_floor else measured(effect)
+            why = (
+                "nothing: its baseline is at floor"
+                if effect.at_floor
+                else "unknown: too few changed"
+            )
+            if cautious and spread is not None and spread.interval is not None:
+                spread = replace(spread, variance=spread.interval.high)
+            together = 0.0
+            if len(suites) == 1:
+                together = _correlation(effects, effect.variant, effect.task)
+            yield _line(
+                one, spread, alpha=alpha, variant=effect.variant, why_unknown=why,
+                questions=questions, correlation=together,
+            )  # fmt: skip
+
+
+def _correlation(effects: Sequence[Effect], variant: str, suite: str) -> float:
+    """Between the estimates of a suite's languages, from the pilot's own paired data."""
+    ours = [one for one in effects if (one.variant, one.task) == (variant, suite)]
+    pooled = next((one for one in ours if one.scope == "all"), None)
+    return correlation_between([one for one in ours if one.scope == "language"], pooled)
+
+
+def _by_suite(planned: Sequence[PlannedTask]) -> list[list[PlannedTask]]:
+    found: dict[str, list[PlannedTask]] = {}
+    for one in planned:
+        found.setdefault(one.suite, []).append(one)
+    return list(found.values())
+
+
+def _items_a_language(tasks: Sequence[PlannedTask]) -> int | None:
+    """Harmonic mean, which is what the variance of a mean over languages goes by."""
+    sizes = [one.n_items for one in tasks if one.n_items is not None]
+    if len(sizes) < len(tasks):
+        return None
+    return int(len(sizes) / sum(1 / size for size in sizes))
+
+
+def _pooled(
+    tasks: Sequence[PlannedTask], churns: Sequence[float], alpha: float
+) -> Iterator[PooledLine]:
+    first, n_items = tasks[0], _items_a_language(tasks)
+    if len(tasks) < 2 or n_items is None or not first.binary:
+        return
+    for churn in churns:
+        best, worst = pooled_range(n_items, len(tasks), assumed(churn), alpha=alpha)
+        yield PooledLine(
+            suite=first.suite, languages=tuple(one.language for one in tasks), unit=first.unit,
+            churn=churn, best=best, worst=worst if first.parallel else best,
+        )  # fmt: skip
+
+
+def _pooled_measured(
+    planned: Sequence[PlannedTask], effects: Sequence[Effect], *, alpha: float
+) -> Iterator[PooledLine]:
+    """From the pilot's pooled effects, which know how translations move together."""
+    for tasks in _by_suite(planned):
+        n_items, codes = _items_a_language(tasks), tuple(one.language for one in tasks)
+        for effect in effects:
+            if effect.task != tasks[0].suite or effect.scope != "all" or n_items is None:
+                continue
+            spread = measured(effect)
+            if spread is None or set(effect.languages) != set(codes):
+                continue
+            units = round(n_items * effect.n_source_items * len(codes) / effect.n_items)
+            sees = smallest_effect(units, spread, alpha=alpha)
+            yield PooledLine(
+                suite=effect.task, languages=codes, unit=effect.unit, churn=effect.churn,
+                best=sees, worst=sees, variant=effect.variant,
+            )  # fmt: skip
+
+
+def _groups(
+    planned: Sequence[PlannedTask], study: Study | None
+) -> Iterator[tuple[str, GroupLimit]]:
+    user: Mapping[str, tuple[str, ...]] = {} if study is None else study.groups
+    claimed = None if study is None else study.claimed
+    for tasks in _by_suite(planned):
+        codes = [one.language for one in tasks]
+        for limit in group_limits(codes, groups(codes, user=user, claimed=claimed)):
+            yield tasks[0].suite, limit

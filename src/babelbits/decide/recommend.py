@@ -1,0 +1,252 @@
+"""Which variant to ship, by a rule fixed before the results, and what speaks against the others.
+
+Variants are gated in an order that no result changes: most bits per weight first, then bytes, then
+name. Each is gated at alpha; the walk stops at the first that does not pass, and the last that
+passed is recommended. The first variant in the order that truly loses the margin somewhere passes
+with probability at most alpha, and nothing behind it is reached unless it does: so a
+recommendation is wrong in at most alpha of reports (a fixed sequence; Maurer, Hothorn & Lehmacher
+1995). No variant is recommended for want of evidence, and none whose size is unknown.
+
+`any_passing` takes the smallest that passes instead, in whatever order: with k variants the chance
+that it loses the margin somewhere is at most k alpha. Speed is not known here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from babelbits.decide.decision import Answer, Outcome
+from babelbits.decide.decision_input import Findings, primary_effects
+from babelbits.decide.decision_query import Asked
+from babelbits.decide.gate import Gate, gate
+from babelbits.decide.power_planning import (
+    Need,
+    correlation_between,
+    items_needed,
+    items_to_see,
+    measured,
+    units,
+)
+from babelbits.results.results import ReportInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a variant is."""
+
+    bytes_on_disk: int
+    bits_per_weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Items that would decide an undecided answer, at the churn that was seen."""
+
+    to_show: Need
+    """To pass, if nothing is truly lost: this question alone."""
+    to_fail: int | None
+    """To be shown worse, if the loss is truly as seen; None where that is inside the margin, or so
+    many items are there already."""
+    to_show_all: Need | None = None
+    """To pass together with all other questions; None where there is one question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A variant, its size and its gate."""
+
+    gate: Gate
+    size: Size | None
+    """None where no manifest says."""
+    larger: bool
+    """Not smaller than the baseline: no reason to take it."""
+    reached: bool
+    """Whether the walk came to it."""
+    correlation: float = 0.0
+    """Between the estimates of its questions; 0 where unknown, which promises least."""
+
+    @property
+    def variant(self) -> str:
+        """Its label."""
+        return self.gate.variant
+
+    @property
+    def in_order(self) -> bool:
+        """Of known size and smaller than the baseline: what the walk goes through."""
+        return self.size is not None and not self.larger
+
+    @property
+    def passes(self) -> bool:
+        """Shown in everything asked."""
+        return self.gate.outcome == "shown"
+
+    @property
+    def qualifies(self) -> bool:
+        """Passes, and would be smaller than the baseline."""
+        return self.passes and self.in_order
+
+    def count(self, outcome: Outcome) -> int:
+        """How many answers have an outcome."""
+        return len(self.gate.of(outcome))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The choice, and every variant."""
+
+    chosen: Candidate | None
+    stopped_at: Candidate | None
+    """The first in the order that does not pass; None where all pass, or none is in the order."""
+    nearest: Candidate | None
+    """Where nothing is chosen: the variant with the fewest losses, then the fewest doubts."""
+    candidates: tuple[Candidate, ...]
+    """In the order of the walk; those that are not in it last."""
+    baseline: Size | None
+    smoke: bool
+    any_passing: bool
+    """The smallest that passes was taken, not the last of the walk."""
+
+
+def recommend(
+    findings: Findings,
+    asked: Asked,
+    *,
+    sizes: Mapping[str, Size],
+    baseline: Size | None,
+    any_passing: bool = False,
+) -> Recommendation:
+    """Gate variants in the fixed order and take the last that passes before one does not.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Variant label to size; a variant without one cannot be chosen.
+    baseline : Size, optional
+        The unquantized model's.
+    any_passing : bool
+        Take the smallest that passes, whatever stands before it.
+    """
+    order = sorted(findings.variants, key=lambda name: _place(name, sizes.get(name), baseline))
+    found: list[Candidate] = []
+    stopped: Candidate | None = None
+    for name in order:
+        size = sizes.get(name)
+        one = Candidate(
+            gate=gate(findings, name, asked),
+            size=size,
+            larger=_larger(size, baseline),
+            reached=stopped is None,
+            correlation=_correlation(findings, asked, name),
+        )
+        found.append(one)
+        if one.in_order and not one.passes and stopped is None:
+            stopped = one
+    chosen = _smallest(found) if any_passing else _last(found)
+    return Recommendation(
+        chosen=None if findings.analysis.smoke else chosen,
+        stopped_at=stopped,
+        nearest=min(found, key=_by_distance) if found else None,
+        candidates=tuple(found),
+        baseline=baseline,
+        smoke=findings.analysis.smoke,
+        any_passing=any_passing,
+    )
+
+
+def _larger(size: Size | None, baseline: Size | None) -> bool:
+    return (
+        size is not None and baseline is not None and size.bytes_on_disk >= baseline.bytes_on_disk
+    )
+
+
+def _place(name: str, size: Size | None, baseline: Size | None) -> tuple[int, float, float, str]:
+    """Most bits first; then what is no smaller than the baseline, then what has no size."""
+    if size is None:
+        return 2, 0.0, 0.0, name
+    first = 1 if _larger(size, baseline) else 0
+    return first, -size.bits_per_weight, -float(size.bytes_on_disk), name
+
+
+def _last(found: Sequence[Candidate]) -> Candidate | None:
+    """The last that passed before the walk stopped."""
+    passed = [one for one in found if one.reached and one.qualifies]
+    return passed[-1] if passed else None
+
+
+def _smallest(found: Sequence[Candidate]) -> Candidate | None:
+    passed = [one for one in found if one.qualifies]
+    return min(passed, key=_by_bytes) if passed else None
+
+
+def _by_bytes(one: Candidate) -> tuple[bool, float, float, str]:
+    size = one.size
+    if size is None:
+        return True, 0.0, 0.0, one.variant
+    return False, float(size.bytes_on_disk), size.bits_per_weight, one.variant
+
+
+def _by_distance(one: Candidate) -> tuple[int, int, int, tuple[bool, float, float, str]]:
+    counts = one.count("worse"), one.count("loss"), one.count("undecided")
+    return (*counts, _by_bytes(one))
+
+
+def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
+    """Between the languages of the one suite that is asked about; 0 for several suites."""
+    suites = {question.suite for question in asked.questions}
+    if len(suites) > 1 or asked.pooled:
+        return 0.0
+    ours = [one for one in primary_effects(findings, variant) if one.task in suites]
+    pooled = next((one for one in ours if one.scope == "all"), None)
+    return correlation_between([one for one in ours if one.scope == "language"], pooled)
+
+
+def ways(
+    found: Gate, asked: Asked, *, alpha: float, correlation: float = 0.0
+) -> dict[int, Way | None]:
+    """Position of an open answer to the items that would decide it; None: items would not."""
+    return {
+        index: way(answer, asked, alpha=alpha, correlation=correlation)
+        for index, answer in enumerate(found.answers)
+        if answer.outcome in ("undecided", "loss")
+    }
+
+
+def way(answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0) -> Way | None:
+    """Items that would decide an answer.
+
+    None where items are not what is lacking (no result, no margin, a baseline at its floor, a
+    claim that is withheld, enough items already), or where too few changed to tell how many it
+    takes. No number at or below the items at hand is told: these did not show it.
+
+    Parameters
+    ----------
+    correlation : float
+        Between the questions' estimates; 0 promises least.
+    """
+    effect, margin = answer.effect, answer.margin
+    spread = None if effect is None or effect.at_floor else measured(effect)
+    if effect is None or spread is None or margin is None or effect.withheld is not None:
+        return None
+    tests, here = len(asked.questions), units(effect)
+    show = items_needed(asked.claim, spread, margin=margin, alpha=alpha)
+    everything = None
+    if tests > 1:
+        everything = items_needed(
+            asked.claim, spread, margin=margin, alpha=alpha, questions=tests,
+            correlation=correlation,
+        )  # fmt: skip
+    last = show if everything is None else everything
+    if here >= last.items:
+        return None
+    fail = None
+    if effect.delta <= -margin:
+        fail = items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
+        fail = fail if fail > here else None
+    return Way(to_show=show, to_fail=fail, to_show_all=everything)
+
+
+def sizes(found: ReportInput) -> Mapping[str, Size]:
+    """Label to size, of the variants that have a manifest; the baseline's too."""
+    return {
+        label: Size(bytes_on_disk=one.bytes_on_disk, bits_per_weight=one.bits_per_weight)
+        for label, one in found.manifests.items()
+    }

@@ -1,0 +1,1 @@
+"""Results of other tools to item rows: readers, the join of two runs, their questions."""

@@ -1,0 +1,144 @@
+"""What kind of number a metric is, where its tool does not say: from its name and its values.
+
+A benchmark's metric has one kind in all languages and runs: binary if every score is 0 or 1,
+bounded if all lie in [0, 1], else real. Harm's direction comes from the tool, else from the name.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+
+from babelbits.errors import UnpairedItemsError
+from babelbits.interop.known_chance import known_chance
+from babelbits.interop.run_index import Book
+from babelbits.records import Metric, MetricKind
+from babelbits.tasks.lm_eval.metrics import reading
+from babelbits.tasks.suites import all_suites
+
+_LOWER_IS_BETTER = (
+    *("bits_per_byte", "byte_perplexity", "word_perplexity", "perplexity", "ppl", "ter", "wer"),
+    *("cer", "brier_score", "loss", "nll", "bpb"),
+)
+_GUESSABLE = (
+    *(
+        "acc",
+        "acc_norm",
+        "acc_bytes",
+        "acc_mutual_info",
+        "accuracy",
+        "score",
+        "em",
+        "loglikelihood_acc",
+    ),
+)
+
+
+def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
+    """Every metric that all cells of a benchmark have, by name, the primary one first.
+
+    Parameters
+    ----------
+    books : sequence of Book
+        All cells of one benchmark: every run, every language.
+    chosen : str, optional
+        The metric that verdicts shall be about, where the benchmark has it.
+
+    Returns
+    -------
+    dict
+        Name to metric, without a chance level: that differs cell by cell, see `chance`.
+
+    Raises
+    ------
+    UnpairedItemsError
+        If two runs disagree on which direction of a metric is better.
+    """
+    names = [m for m in books[0].metrics if all(m in book.metrics for book in books)]
+    if chosen in names:
+        names = [chosen, *(name for name in names if name != chosen)]
+    return {name: _metric(name, books) for name in names}
+
+
+def _metric(name: str, books: Sequence[Book]) -> Metric:
+    told = next((m for b in books for t in b.tasks for m in t.known if m.name == name), None)
+    if told is not None:
+        return told
+    base = _base(name)
+    _, kind, unit, _ = reading(base, None, has_own_scorer=True)
+    if unit in ("fraction", "score"):
+        kind = _kind(v for book in books for v in _values(book, name))
+        unit = "score" if kind == "real" else "fraction"
+    if base == "log_likelihood":
+        unit = "nats"
+    totals = base == "bits_per_byte" and all(
+        name in item.statistics for book in books for item in book.items.values()
+    )
+    return Metric(
+        name=name,
+        kind=kind,
+        unit=unit,
+        higher_is_better=_direction(name, books),
+        corpus="ratio" if totals else None,
+    )
+
+
+def _base(name: str) -> str:
+    """'exact_match' of 'exact_match[flexible-extract]'."""
+    return name.partition("[")[0]
+
+
+def _direction(name: str, books: Sequence[Book]) -> bool:
+    said = {
+        t.higher_is_better[name]: next(iter(b.items.values())).where.rpartition(":")[0]
+        for b in books
+        for t in b.tasks
+        if name in t.higher_is_better
+    }
+    if len(said) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite}: higher is better in '{name}' by {said[True]}, lower by "
+            f"{said[False]}",
+            hint="higher_is_better must be the same in all files: one of them is wrong",
+        )
+    return next(iter(said), _base(name).lower() not in _LOWER_IS_BETTER)
+
+
+def _values(book: Book, name: str) -> Iterable[float]:
+    return (value for value in book.scores(name) if value is not None)
+
+
+def _kind(values: Iterable[float]) -> MetricKind:
+    kind: MetricKind = "binary"
+    for value in values:
+        if value in (0.0, 1.0):
+            continue
+        if not 0 <= value <= 1:
+            return "real"
+        kind = "bounded"
+    return kind
+
+
+def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
+    """Expected score of guessing: as the format says, by the choices, or by the suites we know.
+
+    `books` are one cell's: the same questions in every run.
+    """
+    if metric.chance is not None:
+        return metric.chance
+    told = {task.chances[name] for b in books for task in b.tasks if name in task.chances}
+    if len(told) > 1:
+        raise UnpairedItemsError(
+            f"{books[0].suite} · {books[0].language}: the chance level of '{name}' is "
+            f"{' and '.join(f'{one:g}' for one in sorted(told))}",
+            hint="it must be the same in all files",
+        )
+    if told:
+        return told.pop()
+    if metric.unit != "fraction" or _base(name) not in _GUESSABLE:
+        return None
+    items = books[0].items
+    counts = takewhile(bool, (item.n_choices for item in items.values()))
+    shares = [1 / count for count in counts if count]
+    if shares and len(shares) == len(items):
+        return sum(shares) / len(shares)
+    suite = all_suites().get(books[0].suite)
+    return known_chance(books[0].suite) if suite is None else suite.chance

@@ -1,0 +1,267 @@
+"""From a task's name to its benchmark and language. Nothing is guessed in silence.
+
+In this order: what the user's mapping file says; what the format itself says; the table of
+`families`; a dataset's config name that the task's name repeats (`lm-eval` writes it); names that
+differ by a two-letter code alone (`mybench_de`, `mybench_sw`). A name that none of these explains
+is reported with the others like it, and with the lines that would map it.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from babelbits.errors import StudyError, UnknownNameError
+from babelbits.interop.readers.families import ENGLISH, FAMILIES, ONE_LANGUAGE, SUBJECTS
+from babelbits.interop.readers.files import read_text
+from babelbits.interop.readers.record import Divergence, ForeignTask
+from babelbits.languages import resolve
+from babelbits.words import plural
+
+_LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}")
+"""'lighteval|xcopa_swa_mcf|0|0' and 'xcopa_swa_mcf|0' as lighteval writes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a task belongs."""
+
+    suite: str
+    """The benchmark across languages."""
+    language: str
+    """Canonical code."""
+    part: str = ""
+    """A subject: tasks that differ in this alone are one benchmark in one language."""
+    source_columns: tuple[str, ...] | None = None
+    """Columns of a document that name a question in every language; () is its row."""
+    how: str = ""
+    """Where the language was read, when a reader should know."""
+
+
+LanguageMap = Mapping[str, Place]
+"""Task name to place, from the user's file."""
+
+
+def read_map(path: Path) -> LanguageMap:
+    """The user's mapping file, TOML: `[tasks]` with `name = "de"` or a table.
+
+    Raises
+    ------
+    StudyError
+        If the file is no such TOML; every wrong entry is named.
+    UnknownNameError
+        If a language is unknown.
+    """
+    try:
+        tables = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"not TOML: {error}", where=str(path)) from error
+    entries = tables.get("tasks")
+    if not isinstance(entries, dict) or set(tables) != {"tasks"}:
+        raise StudyError(
+            "expected one table [tasks]", where=str(path), hint='[tasks]\n  my_task_de = "de"'
+        )
+    return {name: _entry(name, value, path) for name, value in entries.items()}
+
+
+def _entry(name: str, value: object, path: Path) -> Place:
+    table = {"language": value} if isinstance(value, str) else value
+    if not isinstance(table, dict) or not set(table) <= {"language", "suite", "part"}:
+        raise StudyError(
+            f"'{name}' is a language's code or a table of language, suite and part",
+            where=str(path),
+            hint=f'{name} = {{ suite = "mybench", language = "de" }}',
+        )
+    words = {key: word for key, word in table.items() if isinstance(word, str)}
+    if "language" not in words or len(words) < len(table):
+        raise StudyError(f"'{name}' needs a language, as text", where=str(path))
+    code = resolve(words["language"]).code
+    found = by_name(name)
+    suite = words.get("suite") or (found.suite if found else _without(name, words["language"]))
+    return Place(
+        suite=suite,
+        language=code,
+        part=words.get("part", found.part if found else ""),
+        source_columns=found.source_columns if found else None,
+    )
+
+
+def _without(name: str, code: str) -> str:
+    """'mybench_de' without '_de'; the name itself where the code is not part of it."""
+    pattern = rf"(?:^|[_\-.:]){re.escape(code)}(?=$|[_\-.:])"
+    return re.sub(pattern, "", name, count=1, flags=re.IGNORECASE).strip("_-.:") or name
+
+
+# --- names alone -----------------------------------------------------------------------------
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str, tuple[str, ...] | None], ...]:
+    return tuple((re.compile(pattern), suite, source) for pattern, suite, source in FAMILIES)
+
+
+@cache
+def by_name(name: str) -> Place | None:
+    """Benchmark and language by the table of families; None for a name that is not in it.
+
+    Examples
+    --------
+    >>> by_name("m_mmlu_de").suite, by_name("xwinograd_jp").language
+    ('m_mmlu', 'ja')
+    """
+    bare = _LIGHTEVAL.fullmatch(name)
+    word = (bare["name"] if bare else name).rpartition("/")[2]
+    for pattern, suite, source in _patterns():
+        match = pattern.fullmatch(word)
+        place = match and _place(match, suite, source)
+        if place:
+            return place
+    return _one_language(word)
+
+
+def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> Place | None:
+    groups = {key: value or "" for key, value in match.groupdict().items()}
+    name = suite.format_map(groups).strip("_")
+    part = groups.get("part", "")
+    if "target" in groups:
+        return _translation(name, groups["source"], groups["target"])
+    code = _code(groups["lang"]) if "lang" in groups else _named(groups.get("name", ""))
+    if code is None:
+        return None
+    return Place(suite=name, language=code, part=part, source_columns=source)
+
+
+def _translation(corpus: str, source: str, target: str) -> Place | None:
+    """The language is the one that is not English; of two such, the one written."""
+    codes = _code(source), _code(target)
+    if codes[0] is None or codes[1] is None:
+        return None
+    if codes[1] == "en":
+        return Place(suite=f"{corpus} into en", language=codes[0], source_columns=())
+    return Place(suite=f"{corpus} from {codes[0]}", language=codes[1], source_columns=())
+
+
+def _one_language(name: str) -> Place | None:
+    for pattern, code in (*ONE_LANGUAGE, (ENGLISH, "en")):
+        if re.fullmatch(pattern, name):
+            subject = re.fullmatch(SUBJECTS, name)
+            if subject:
+                return Place(suite=subject["which"], language=code, part=subject["part"])
+            return Place(suite=name, language=code)
+    return None
+
+
+@cache
+def _code(word: str) -> str | None:
+    """Canonical code, if the word is a language's."""
+    try:
+        return resolve(word).code
+    except UnknownNameError:
+        return None
+
+
+_NAMES: Mapping[str, str] = {
+    "bengali": "bn",
+    "chinese": "zh",
+    "dutch-flemish": "nl",
+    "dutch_flemish": "nl",
+    "kirghiz": "ky",
+    "north_macedonian": "mk",
+    "oriya": "or",
+    "persian": "fa",
+    "tagalog": "fil",
+}
+"""What benchmarks call a language whose name is another in CLDR."""
+
+
+@cache
+def _named(name: str) -> str | None:
+    """Canonical code of a language's English name, as the INCLUDE benchmark writes it."""
+    from babelbits.languages import known_codes
+
+    names = {resolve(code).name.casefold(): code for code in known_codes()}
+    return _NAMES.get(name) or names.get(name)
+
+
+# --- all tasks of all runs -------------------------------------------------------------------
+
+
+def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, Place]:
+    """Where each task belongs, by its name.
+
+    Raises
+    ------
+    StudyError
+        If some cannot be placed; all of them are named, with the lines that would map them.
+    """
+    found: dict[str, Place] = {}
+    left: dict[str, ForeignTask] = {}
+    for task in tasks:
+        place = mapped.get(task.name) or _said(task) or by_name(task.name) or _hinted(task)
+        if place is None:
+            left[task.name] = task
+        else:
+            found[task.name] = place
+    found |= _by_ending(list(left))
+    unknown = [name for name in left if name not in found]
+    if unknown:
+        raise StudyError(
+            f"the language of {plural(len(unknown), 'task')} is not known: {', '.join(unknown[:8])}"
+            f"{' …' if len(unknown) > 8 else ''}",
+            hint="say it in a file for --languages:\n    [tasks]\n"
+            + "\n".join(f'    "{name}" = "de"' for name in unknown[:3]),
+        )
+    return found
+
+
+def _said(task: ForeignTask) -> Place | None:
+    """What the format itself says."""
+    if task.language is None:
+        return None
+    guess = by_name(task.name)
+    suite = task.suite or (guess.suite if guess else _without(task.name, task.language))
+    return Place(suite=suite, language=resolve(task.language).code)
+
+
+def _hinted(task: ForeignTask) -> Place | None:
+    """A dataset's config that is a language and that the task's name repeats."""
+    hint = task.language_hint
+    code = _code(hint) if hint else None
+    if hint is None or code is None or _without(task.name, hint) == task.name:
+        return None
+    how = f"language of {task.name} read from the dataset's config '{hint}'"
+    return Place(suite=_without(task.name, hint), language=code, how=how)
+
+
+def _by_ending(names: Sequence[str]) -> dict[str, Place]:
+    """Names that share a stem and end in different codes of two letters, or of FLORES' form."""
+    endings = {
+        name: match
+        for name in names
+        if (match := re.fullmatch(r"(.+?)[_-]([a-z]{2}|[a-z]{3}_[A-Z][a-z]{3})", name))
+    }
+    stems = Counter(match[1] for match in endings.values() if _code(match[2]))
+    return {
+        name: Place(
+            suite=match[1],
+            language=code,
+            source_columns=("source_id",),
+            how=f"languages of {match[1]}_* read from the endings of the names",
+        )
+        for name, match in endings.items()
+        if stems[match[1]] > 1 and (code := _code(match[2]))
+    }
+
+
+def language_of_log(log: Divergence, mapped: LanguageMap) -> str | None:
+    """Language of a llama-perplexity log: mapped, or 'q4_k_m.sw.log' says it.
+
+    Only what stands between the last two dots counts: quantizations have names that are codes too.
+    """
+    if log.name in mapped:
+        return mapped[log.name].language
+    _, dot, last = log.name.rpartition(".")
+    return _code(last) if dot and re.fullmatch(r"[a-z]{2,3}|[a-z]{3}_[A-Z][a-z]{3}", last) else None

@@ -1,0 +1,132 @@
+"""How far the rule parser and the judge say the same of the same answers, language by language.
+
+The unit is the distinct answer, whoever gave it. A grade of at least one half counts as right.
+Neither is the truth: where they disagree, one of them misreads the language.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from babelbits.analysis import CellResult
+from babelbits.judge.grading.answers import Asked, asked_of
+from babelbits.judge.grading.grader import Grade
+from babelbits.stats.agreement import cohen_kappa
+
+_RIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What became of the answers of one suite in one language."""
+
+    suite: str
+    language: str
+    n_answers: int
+    """Of all variants; samples are counted each."""
+    n_distinct: int
+    n_empty: int
+    """Distinct answers that are empty: worth 0, not asked about; 0 or 1 a question."""
+    n_ungraded: int
+    """Distinct answers without a grade."""
+    ungraded: Mapping[str, int]
+    """The same by kind: refused, unparsed, error."""
+
+    @property
+    def ungraded_share(self) -> float:
+        """Of the distinct answers."""
+        return self.n_ungraded / self.n_distinct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accord:
+    """Rule against judge on the distinct answers that both scored."""
+
+    suite: str
+    language: str
+    rule: str
+    """Name of the rule's metric."""
+    both_right: int
+    rule_alone: int
+    """Right by the rule, wrong by the judge."""
+    judge_alone: int
+    both_wrong: int
+    kappa: float | None
+    """Cohen's; None where both always say the same one thing."""
+
+    @property
+    def n(self) -> int:
+        """Distinct answers."""
+        return self.both_right + self.rule_alone + self.judge_alone + self.both_wrong
+
+    @property
+    def agreement(self) -> float:
+        """Share on which both say the same."""
+        return (self.both_right + self.both_wrong) / self.n
+
+
+def coverage(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[Coverage, ...]:
+    """A row a suite and language that has answers, in the order of the cells."""
+    asked: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    for cell in cells:
+        task = cell.meta.task
+        for row in cell.rows:
+            if row.failure is None:
+                asked[task.suite, task.language] += asked_of(row, suite=task.suite)
+    return tuple(
+        _coverage(suite, language, answers, grades) for (suite, language), answers in asked.items()
+    )
+
+
+def _coverage(
+    suite: str, language: str, answers: Sequence[Asked], grades: Mapping[Asked, Grade]
+) -> Coverage:
+    found = [grades[one] for one in dict.fromkeys(answers)]
+    kinds = Counter(str(one.outcome) for one in found if not one.is_graded)
+    return Coverage(
+        suite=suite,
+        language=language,
+        n_answers=len(answers),
+        n_distinct=len(found),
+        n_empty=sum(one.outcome == "empty" for one in found),
+        n_ungraded=sum(kinds.values()),
+        ungraded=dict(sorted(kinds.items())),
+    )
+
+
+def accords(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[Accord, ...]:
+    """A row a suite and language with a binary rule score and grades, in the order of the cells.
+
+    Sampled items are left out: their rule score is a mean.
+    """
+    pairs: dict[tuple[str, str, str], dict[tuple[Asked, str], tuple[bool, bool]]]
+    pairs = defaultdict(dict)
+    for cell in cells:
+        task = cell.meta.task
+        if task.metric(task.primary).kind != "binary":
+            continue
+        for row in cell.rows:
+            rule = row.scores.get(task.primary)
+            answers = asked_of(row, suite=task.suite) if row.failure is None else ()
+            if rule is None or len(answers) != 1:
+                continue
+            value = grades[answers[0]].value(row.target)
+            if value is not None:
+                place = task.suite, task.language, task.primary
+                # Two options questions that read the same may have other gold letters.
+                pairs[place][answers[0], row.target] = rule >= _RIGHT, value >= _RIGHT
+    return tuple(_accord(*place, list(found.values())) for place, found in pairs.items())
+
+
+def _accord(suite: str, language: str, rule: str, pairs: Sequence[tuple[bool, bool]]) -> Accord:
+    counts = Counter(pairs)
+    return Accord(
+        suite=suite,
+        language=language,
+        rule=rule,
+        both_right=counts[True, True],
+        rule_alone=counts[True, False],
+        judge_alone=counts[False, True],
+        both_wrong=counts[False, False],
+        kappa=cohen_kappa([one for one, _ in pairs], [other for _, other in pairs]),
+    )

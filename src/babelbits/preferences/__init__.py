@@ -1,0 +1,1 @@
+"""Pairs and votes, by whomever they were given: summaries, agreement, imports."""

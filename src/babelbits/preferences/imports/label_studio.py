@@ -1,0 +1,109 @@
+"""Label Studio's JSON export: tasks with `data` and `annotations`.
+
+A `Pairwise` control says left or right, in the order of its `toName`; a `Choices` control may say
+tie, or that both are unusable; further choices are reasons. Skipped and empty annotations are left
+out and counted; predictions are not people's and are never read.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from babelbits.errors import TaskError
+from babelbits.preferences.imports.raw import (
+    Choice,
+    RawVote,
+    Row,
+    Unreadable,
+    choice_of,
+    text_or_none,
+    time_of,
+    what_of,
+)
+
+_PROMPTS = ("prompt", "question", "instruction")
+_SIDES = (("answer1", "answer2"), ("response1", "response2"), ("text1", "text2"), ("left", "right"))
+
+
+def is_label_studio(rows: list[dict[str, Any]]) -> bool:
+    """Whether rows look like an export of Label Studio."""
+    return bool(rows) and all("data" in row and "annotations" in row for row in rows)
+
+
+def votes(
+    rows: list[dict[str, Any]],
+    *,
+    file: str,
+    means: Mapping[str, Choice],
+    rater_column: str | None = None,
+) -> Iterator[Row]:
+    """Raw votes; None for an annotation that was skipped or is empty.
+
+    Parameters
+    ----------
+    rows : list
+        Tasks.
+    file : str
+        For error messages.
+    means : mapping
+        Answers in the raters' own words.
+    rater_column : str, optional
+        Field of a task's `data`, or of an annotation, that names the rater.
+    """
+    for row in rows:
+        place = f"{file}: task {row.get('id')}"
+        for annotation in row["annotations"]:
+            where = f"{place}, annotation {annotation.get('id')}"
+            try:
+                yield _vote(row["data"], annotation, where, means, rater_column)
+            except (TaskError, AttributeError, KeyError, TypeError) as error:
+                yield Unreadable(where=where, what=what_of(error))
+
+
+def _vote(
+    data: Mapping[str, Any],
+    annotation: Mapping[str, Any],
+    where: str,
+    means: Mapping[str, Choice],
+    rater_column: str | None,
+) -> RawVote | None:
+    results = sorted(
+        annotation.get("result") or [], key=lambda result: result.get("type") != "pairwise"
+    )
+    words = [word for result in results for word in _words(result) if word.strip()]
+    if annotation.get("was_cancelled") or not words:
+        return None
+    left, right = next(
+        ((data[a], data[b]) for a, b in _SIDES if a in data and b in data), (None, None)
+    )
+    return RawVote(
+        where=where,
+        rater=_rater(data, annotation, rater_column),
+        choice=choice_of(words[0], where=where, means=means),
+        pair_id=data.get("pair_id"),
+        prompt=next((data[name] for name in _PROMPTS if name in data), None),
+        left=left,
+        right=right,
+        variant_side=data.get("variant_side"),
+        reasons=tuple(words[1:]),
+        seconds=annotation.get("lead_time"),
+        given_at=time_of(annotation.get("updated_at") or annotation.get("created_at")),
+    )
+
+
+def _words(result: Mapping[str, Any]) -> list[str]:
+    value = result.get("value") or {}
+    if result.get("type") == "pairwise":
+        return [str(value.get("selected", ""))]
+    return [str(choice) for choice in value.get("choices", [])]
+
+
+def _rater(
+    data: Mapping[str, Any], annotation: Mapping[str, Any], column: str | None
+) -> str | None:
+    """A number, or what the user's record says; None where nobody is named."""
+    if column is not None:
+        return text_or_none(annotation.get(column, data.get(column)))
+    who = annotation.get("completed_by")
+    if isinstance(who, Mapping):
+        who = who.get("email") or who.get("id")
+    return text_or_none(who)

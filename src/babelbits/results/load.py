@@ -1,0 +1,280 @@
+"""From a run folder to a `ReportInput`: verified cells, manifests, and the analysis of both.
+
+The folder is all that is needed: it holds the study as it was run. The study's paths are not
+followed, so that a folder can be reported on another machine. Nothing is written.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from babelbits.analysis import AnalysisSettings, CellResult, Confirmatory
+from babelbits.analysis.calibrations import calibrations_of
+from babelbits.analysis.cells import under_its_own_name
+from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
+from babelbits.judge.grading.grade_store import read_grades
+from babelbits.languages import groups, resolve
+from babelbits.preferences.preference_summary import Voices, hear
+from babelbits.preferences.summary import SummarySettings
+from babelbits.preferences.vote_store import Book, read_books
+from babelbits.records import CellMeta, Manifest
+from babelbits.results.results import OpenCell, ReportInput, StudySummary
+from babelbits.store import Store
+from babelbits.study import load as load_study
+from babelbits.study.config.claimed_languages import claimed_in
+from babelbits.study.config.problems import StudyFileError
+from babelbits.study.config.spec import BUNDLED, AnalysisSpec, default_reference
+from babelbits.study.planning.divergence_files import Divergence, recorded
+from babelbits.study.planning.relabel import labels_now
+
+ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
+
+
+def load_run(
+    folder: Path, *, smoke: bool = False, early: bool = False, study_file: Path | None = None
+) -> ReportInput:
+    """Everything that the finished cells of a run folder say.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    smoke : bool
+        Read the folder's smoke run instead of its results.
+    early : bool
+        Read the run whose cells stop when their verdict is known.
+    study_file : Path, optional
+        A study file whose names and variants, margins, families and groups are used instead of the
+        folder's copy: a variant that was renamed has its new name, one that was taken out is gone.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no study, or no finished cell.
+    """
+    from babelbits.analysis.analyse import analyse
+
+    store, names_note = _as_named_now(Store(folder, smoke=smoke, early=early), study_file)
+    text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
+    study = tomllib.loads(text)
+    cells = load_cells(store)
+    codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
+    planned = store.planned()
+    manifests = _manifests(store, planned)
+    settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
+    voices = _voices(store, settings, renamed=_renamed(store))
+    return ReportInput(
+        study=replace(
+            _summary(study, text, folder, cells, manifests, settings, study_file),
+            names_note=names_note,
+        ),
+        analysis=analyse(
+            cells,
+            settings,
+            planned=[(one.variant, one.task.suite, one.task.language) for one in planned],
+        ),
+        cells=cells,
+        manifests=manifests,
+        languages={code: resolve(code) for code in dict.fromkeys((*codes, *_spoken(voices)))},
+        open_cells=_open_cells(store),
+        divergences=_divergences(store),
+        voices=voices,
+        grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
+    )
+
+
+def _spoken(voices: Voices | None) -> tuple[str, ...]:
+    """Languages of votes: open prompts may be in others than the benchmarks."""
+    found = () if voices is None else voices.voices
+    return tuple(vote.language for voice in found for vote in voice.book.votes)
+
+
+def _as_named_now(store: Store, study_file: Path | None) -> tuple[Store, str | None]:
+    """The same results under the names that a study file gives its variants now.
+
+    Where it cannot be read they keep the names of the last run, and why is told.
+    """
+    if study_file is None:
+        return store, None
+    planned = store.planned()
+    if not all("variant" in meta.identity for meta in planned):
+        return store, None
+    try:
+        labels = labels_now(load_study(study_file), planned)
+    except (StudyError, CalibrationError) as error:
+        told = (
+            f"line {error.mistakes[0].line}: {error.mistakes[0].message}"
+            if isinstance(error, StudyFileError)
+            else error.what
+        )
+        return store, f"variants have the names of the last run, because of the study file: {told}"
+    return Store(store.root, smoke=store.smoke, early=store.early, labels=labels), None
+
+
+def _renamed(store: Store) -> dict[str, str | None]:
+    """Labels at the last run to those of now; None where the variant was taken out."""
+    before = Store(store.root, smoke=store.smoke, early=store.early).planned()
+    now = {meta.variant_id: meta.variant for meta in store.planned()}
+    return {meta.variant: now.get(meta.variant_id) for meta in before}
+
+
+def _voices(
+    store: Store, settings: AnalysisSettings, *, renamed: Mapping[str, str | None]
+) -> Voices | None:
+    """What judges and people said of this run; None where nobody was asked."""
+    books = [_book_now(book, renamed) for book in read_books(store.base / "judgments")]
+    books = [book for book in books if book.votes]
+    wishes = SummarySettings(alpha=settings.alpha, seed=settings.seed)
+    return hear(books, wishes) if books else None
+
+
+def _book_now(book: Book, renamed: Mapping[str, str | None]) -> Book:
+    """Votes under the names that variants have now; votes on what was taken out are left out."""
+    votes = [
+        replace(vote, variant=label)
+        for vote in book.votes
+        if (label := renamed.get(vote.variant, vote.variant)) is not None
+    ]
+    return replace(book, votes=tuple(votes))
+
+
+def load_cells(store: Store) -> tuple[CellResult, ...]:
+    """The finished cells of a run folder, in the plan's order.
+
+    Raises
+    ------
+    NothingThereError
+        If there are none.
+    """
+    cells = tuple(
+        under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
+    )
+    if not cells:
+        raise NothingThereError(
+            "no cell is finished yet",
+            where=str(store.root),
+            hint="`babelbits run study.toml` runs what is missing",
+        )
+    return cells
+
+
+def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
+    """What the study declares of languages with these codes; it was checked before it was run."""
+    usual = AnalysisSpec()
+    table = study.get("analysis", {})
+    declared = table.get("confirmatory")
+    confirmatory = None
+    if declared is not None:
+        parts = {name: tuple(declared[name]) for name in ("variants", "suites") if name in declared}
+        confirmatory = Confirmatory(**parts)
+    return AnalysisSettings(
+        alpha=table.get("alpha", usual.alpha),
+        margins={**usual.margins, **table.get("margins", {})},
+        confirmatory=confirmatory,
+        floor=table.get("floor", usual.floor),
+        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
+        reference=_reference(table, codes),
+        seed=study.get("study", {}).get("seed", 0),
+        loss_caps={**usual.loss_caps, **table.get("loss_caps", {})},
+    )
+
+
+def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:
+    """The declared reference language, or the usual one; it may have no cell yet."""
+    named = table.get("reference")
+    return default_reference(codes) if named is None else resolve(named).code
+
+
+def _engine(cells: Sequence[CellResult]) -> dict[str, str]:
+    """What computed the cells; where variants have different engines, all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for one in cells:
+        for name, value in one.meta.identity.get("engine", {}).items():
+            found.setdefault(ENGINE_WORDS.get(name, name), {})[str(value)] = None
+    return {name: ", ".join(values) for name, values in found.items()}
+
+
+def _summary(
+    study: Mapping[str, Any],
+    text: str,
+    folder: Path,
+    cells: Sequence[CellResult],
+    manifests: Mapping[str, Manifest],
+    settings: AnalysisSettings,
+    study_file: Path | None,
+) -> StudySummary:
+    stem = folder.resolve().name.removesuffix(".run")
+    model = str(study.get("model", {}).get("path", BUNDLED))
+    return StudySummary(
+        name=str(study.get("study", {}).get("name", stem)),
+        model=model,
+        study_file=f"{stem}.toml" if study_file is None else study_file.name,
+        folder=folder.resolve().name,
+        engine=_engine(cells),
+        seed=settings.seed,
+        margins=settings.margins,
+        loss_caps=dict(settings.loss_caps),
+        alpha=settings.alpha,
+        smoke=any(cell.meta.smoke for cell in cells),
+        bundled=model == BUNDLED,
+        versions=_versions(manifests),
+        text=text,
+        early=any(cell.meta.stop is not None for cell in cells),
+        limit=_limit(study, cells),
+        claimed=claimed_in(study),
+    )
+
+
+def _limit(study: Mapping[str, Any], cells: Sequence[CellResult]) -> int | None:
+    """What `--limit` a smoke run was given; None where the study itself has it, or none did."""
+    if "items" in study.get("limits", {}) or not any(cell.meta.smoke for cell in cells):
+        return None
+    return max(cell.meta.n_items for cell in cells)
+
+
+def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Our own version, and those of the libraries that made the variants."""
+    made: dict[str, set[str]] = {}
+    for manifest in manifests.values():
+        for name, version in manifest.library_versions.items():
+            made.setdefault(name, set()).add(version)
+    found = {name: " and ".join(sorted(versions)) for name, versions in made.items()}
+    return {**found, "babelbits": metadata.version("babelbits")}
+
+
+def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]:
+    """By label; variants that were not made yet are left out, and so are damaged manifests.
+
+    The cells of such a variant are whole, and a run names the damage: no reason for no report.
+    """
+    found = {}
+    for label, variant_id in {meta.variant: meta.variant_id for meta in planned}.items():
+        with suppress(StoreError):
+            manifest = store.manifest(variant_id)
+            if manifest is not None:
+                found[label] = manifest
+    return found
+
+
+def _divergences(store: Store) -> tuple[Divergence, ...]:
+    """What was measured; damaged files are no reason for no report, `babelbits kl` names them."""
+    with suppress(StoreError):
+        return recorded(store)
+    return ()
+
+
+def _open_cells(store: Store) -> tuple[OpenCell, ...]:
+    return tuple(
+        OpenCell(
+            variant=problem.meta.variant,
+            suite=problem.meta.task.suite,
+            language=problem.meta.task.language,
+            state=problem.state,
+            reason=problem.reason,
+        )
+        for problem in store.problems()
+    )

@@ -1,0 +1,117 @@
+"""What a report is made of: one frozen value that holds everything a page shows.
+
+Nothing here reads a file, a clock or the environment. `load.load_run` makes the value from a run
+folder; `build.build` turns it into a page, `exports` into tables. Equal inputs give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from babelbits.analysis import Analysis, CellResult
+from babelbits.interop.matching import Match
+from babelbits.interop.readers.record import Divergence
+from babelbits.judge.grading.grade_store import GradeBook
+from babelbits.languages import Language
+from babelbits.preferences.preference_summary import Voices
+from babelbits.records import Manifest
+from babelbits.study.planning.divergence_files import Divergence as Kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySummary:
+    """The study as the report tells it."""
+
+    name: str
+    model: str
+    """Hub id, folder name or 'bundled'."""
+    study_file: str
+    """As the commands name it, e.g. 'study.toml'."""
+    folder: str
+    """Run folder as the commands name it."""
+    engine: Mapping[str, str]
+    """Name, version, device kind, dtype, policy for long prompts."""
+    seed: int
+    margins: Mapping[str, float]
+    """Metric unit or suite to margin, in the metric's own unit."""
+    alpha: float
+    loss_caps: Mapping[str, float]
+    """Metric unit to the most that one item is taken to lose."""
+    smoke: bool
+    bundled: bool
+    """The model is the tiny one that ships in the package."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    """The study file itself."""
+    early: bool = False
+    """Cells could stop when their verdict was known."""
+    limit: int | None = None
+    """Items a task in a smoke run, if it is the same for all cells."""
+    claimed: tuple[str, ...] | None = None
+    """Languages that the model claims to know; None where nobody says."""
+    names_note: str | None = None
+    """Why variants have the names of the last run and not those of the study file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCell:
+    """A cell of the plan that has no result, and why."""
+
+    variant: str
+    suite: str
+    language: str
+    state: str
+    """'missing', 'partial' or 'damaged'."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLine:
+    """Where a run came from."""
+
+    label: str
+    path: str
+    """As it was given."""
+    tool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledLog:
+    """A llama-perplexity log, whose it is and in which language."""
+
+    label: str
+    log: Divergence
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """What a comparison of other tools' runs has in place of a study."""
+
+    sources: tuple[SourceLine, ...]
+    """The baseline's first."""
+    matches: tuple[Match, ...]
+    notes: tuple[str, ...]
+    """What a reader must know about the joining."""
+    logs: tuple[LabelledLog, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput:
+    """Everything a report shows."""
+
+    study: StudySummary
+    analysis: Analysis
+    cells: tuple[CellResult, ...]
+    manifests: Mapping[str, Manifest]
+    """Variant label to manifest; the baseline's too."""
+    languages: Mapping[str, Language]
+    """Code to name, script and direction, for every language of `cells` and of votes."""
+    open_cells: tuple[OpenCell, ...] = ()
+    foreign: Foreign | None = None
+    """None: a study of our own."""
+    divergences: tuple[Kept, ...] = ()
+    """What `babelbits kl` measured; all numbers of kept tokens."""
+    voices: Voices | None = None
+    """What judges and people said; None where nobody was asked."""
+    grades: tuple[GradeBook, ...] = ()
+    """What judges graded of these cells."""

@@ -1,0 +1,232 @@
+"""`[chat]` of a study and what a task says otherwise: read, and settled for the model at hand.
+
+Reading opens no model. Settling reads the checkpoint's tokenizer files, and loads no library.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from babelbits.engines.template_trial import check_template
+from babelbits.engines.templates import find_template
+from babelbits.engines.thinking import USUAL_TAGS, Tags
+from babelbits.errors import ModelError, StudyError
+from babelbits.records import digest
+from babelbits.study.config.spec import Study
+from babelbits.study.config.toml_table import (
+    Table,
+    Wrong,
+    array,
+    choice,
+    flag,
+    integer,
+    kind_of,
+    number,
+    text,
+)
+from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions, chat_identity
+from babelbits.words import agreeing, plural
+
+MOST_SAMPLES = 100
+
+_TEMPLATE = {True: "on", False: "off", "auto": "auto"}
+
+
+def read_chat(table: Table, *, usual: ChatOptions | None = None, what: str) -> ChatOptions:
+    """`[chat]`, or `chat` of a task, which says only what differs from `usual`."""
+    start = usual or ChatOptions()
+    found = ChatOptions(
+        template=table.get("template", _template, start.template),
+        system_prompt=table.get("system_prompt", text, start.system_prompt),
+        fewshot=table.get("fewshot", _fewshot, start.fewshot),
+        enable_thinking=table.get("enable_thinking", flag, start.enable_thinking),
+        thinking=table.get("thinking", _thinking, start.thinking),
+    )
+    table.close(what=what)
+    if found.template == "off":
+        for name in ("system_prompt", "fewshot", "enable_thinking"):
+            if name in table.data:
+                table.complain(
+                    f"{name!r} needs the chat template", name, hint="set template = true beside it"
+                )
+    return found
+
+
+def read_sampling(table: Table, *, generates: bool) -> Sampling | None:
+    """`samples`, `temperature` and `top_p` of a task; None: it is not sampled."""
+    usual = Sampling()
+    samples = table.get("samples", integer(minimum=1, maximum=MOST_SAMPLES), 0)
+    temperature = table.get("temperature", number(above=0, below=10), usual.temperature)
+    top_p = table.get("top_p", _share, usual.top_p)
+    if "samples" not in table.data:
+        for name in ("temperature", "top_p"):
+            if name in table.data:
+                table.complain(f"{name!r} needs samples", name, hint=f"samples = {usual.samples}")
+        return None
+    if not generates:
+        table.complain(
+            "nothing is generated here, so nothing can be sampled", "samples", hint="leave it out"
+        )
+    return Sampling(samples=samples, temperature=temperature, top_p=top_p) if samples else None
+
+
+def read_talk(table: Table) -> TalkOptions:
+    """`tokens`, `bucket` and `turns` of the suite 'extended'."""
+    usual = TalkOptions()
+    tokens = table.get("tokens", integer(minimum=16, maximum=100_000), usual.tokens)
+    bucket = table.get("bucket", integer(minimum=16), min(usual.bucket, tokens))
+    if bucket > tokens:
+        table.complain(f"a bucket of {bucket} tokens is longer than an answer", "bucket")
+    elif tokens / bucket > 64:
+        table.complain("more than 64 buckets an answer are too many to tell apart", "bucket")
+    turns = table.get("turns", integer(minimum=1, maximum=50), usual.turns)
+    return TalkOptions(tokens=tokens, bucket=bucket, turns=turns)
+
+
+def settled(study: Study, folder: Path) -> Study:
+    """The study with everything decided that depends on its model.
+
+    Parameters
+    ----------
+    study : Study
+        As it was read.
+    folder : Path
+        Of the base model.
+
+    Raises
+    ------
+    StudyError
+        If a chat template is asked for and the model has none, or one that does not show what the
+        user says.
+    ModelError
+        If the model's template cannot be read.
+    """
+    has_template = find_template(folder) is not None
+    suites = []
+    for suite in study.suites:
+        chat = _settled(suite.options.chat, has_template=has_template, suite=suite.suite)
+        if chat.template == "on":
+            _check_shown(chat, folder, suite=suite.suite)
+        options = replace(suite.options, chat=chat, model=folder)
+        suites.append(replace(suite, options=options))
+    return replace(study, suites=tuple(suites))
+
+
+def _settled(chat: ChatOptions, *, has_template: bool, suite: str) -> ChatOptions:
+    mode = chat.template
+    if mode == "auto":
+        mode = "on" if has_template else "off"
+    if mode == "on" and not has_template:
+        raise StudyError(
+            "a chat template is asked for, and the model has none",
+            where=f"task '{suite}'",
+            hint='set template = false (or "auto") in [chat], or take the instruction-tuned model',
+        )
+    if mode == "off" and chat.system_prompt is not None:
+        raise StudyError(
+            "a system prompt needs a chat template, and the model has none",
+            where=f"task '{suite}'",
+            hint="leave out system_prompt, or take the instruction-tuned model",
+        )
+    usual = USUAL_TAGS if mode == "on" else ()
+    return replace(chat, template=mode, thinking=usual if chat.thinking is None else chat.thinking)
+
+
+def _check_shown(chat: ChatOptions, folder: Path, *, suite: str) -> None:
+    """Refuse a template under which the model would not be shown the question."""
+    thinking = chat.enable_thinking
+    options = {} if thinking is None else {"enable_thinking": thinking}
+    try:
+        check_template(folder, options=options)
+    except ModelError as error:
+        raise StudyError(
+            error.what,
+            where=f"task '{suite}'",
+            hint="set template = false in [chat], or write a template that shows it into "
+            f"chat_template.jinja in {folder}",
+        ) from error
+
+
+def identities(study: Study, folder: Path) -> Mapping[str, dict[str, Any] | None]:
+    """Of every suite of a settled study: what its chat puts into a cell's identity."""
+    template = find_template(folder)
+    known = None if template is None else digest(template)
+    return {
+        suite.suite: chat_identity(suite.options.chat, template=known) for suite in study.suites
+    }
+
+
+def unused_template(study: Study, folder: Path) -> str | None:
+    """A warning where a chat model is asked in plain text; None where there is nothing to say."""
+    plain = [suite.suite for suite in study.suites if suite.options.chat.template == "off"]
+    if not plain or find_template(folder) is None:
+        return None
+    return (
+        f"the model has a chat template, and {', '.join(plain)} "
+        f"{agreeing(len(plain), 'asks', 'ask')} it in plain text: "
+        "set template = true in [chat] to ask it as people do"
+    )
+
+
+def in_words(study: Study) -> tuple[str, ...]:
+    """How a settled study asks, a line a manner; empty where all is plain text and greedy."""
+    lines: dict[str, list[str]] = {}
+    for suite in study.suites:
+        lines.setdefault(_manner(suite.options), []).append(suite.suite)
+    if list(lines) == [_manner(TaskOptions())]:
+        return ()
+    return tuple(f"{', '.join(suites)}: {manner}" for manner, suites in lines.items())
+
+
+def _manner(options: TaskOptions) -> str:
+    chat, sampling = options.chat, options.sampling
+    words = ["as a chat" if chat.template == "on" else "plain text"]
+    if chat.system_prompt is not None:
+        words.append("with a system prompt")
+    if chat.enable_thinking is not None:
+        words.append(f"enable_thinking {str(chat.enable_thinking).lower()}")
+    if sampling is not None:
+        draws = f"{plural(sampling.samples, 'sample')} an item"
+        words.append(f"{draws} (temperature {sampling.temperature:g}, top_p {sampling.top_p:g})")
+    return ", ".join(words)
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def _template(value: Any) -> Any:
+    if isinstance(value, bool) or value == "auto":
+        return _TEMPLATE[value]
+    raise Wrong(f'must be true, false or "auto", not {value!r}')
+
+
+def _fewshot(value: Any) -> Any:
+    return choice("turns", "one-turn")(value)
+
+
+def _share(value: Any) -> float:
+    if value == 1 and not isinstance(value, bool):
+        return 1.0
+    return number(above=0, below=1)(value)
+
+
+def _thinking(value: Any) -> tuple[Tags, ...]:
+    """False: none; else an array of pairs of tags."""
+    if value is False:
+        return ()
+    if not isinstance(value, list):
+        raise Wrong(
+            f"must be false or an array of pairs of tags, not {kind_of(value)}",
+            hint='for example: thinking = [["<think>", "</think>"]]',
+        )
+    return array(_pair, what="pairs of tags")(value)
+
+
+def _pair(value: Any) -> Tags:
+    found: Callable[[Any], tuple[str, ...]] = array(text, what="tags")
+    tags = found(value)
+    if len(tags) != 2:
+        raise Wrong(f"must be an opening and a closing tag, not {plural(len(tags), 'text')}")
+    return tags[0], tags[1]

@@ -1,0 +1,149 @@
+"""What a study is: frozen dataclasses, one for each table of `study.toml`, everything resolved.
+
+Languages are canonical codes, recipes canonical names with all their parameters, paths absolute.
+Nothing here reads a file.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from babelbits.analysis.settings import LOSS_CAPS
+from babelbits.engines.base import EngineSettings
+from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.records import canonical_json
+from babelbits.tasks.base import TaskOptions
+
+BUNDLED = "bundled"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """The model to quantize."""
+
+    path: str = BUNDLED
+    """'bundled', a local folder or a hub id, as written in the study."""
+    folder: Path | None = None
+    """The local folder or GGUF file, made absolute; None for the bundled model and hub ids."""
+    revision: str = "main"
+    """Branch, tag or commit; hub ids only."""
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+    allow_token_differences: bool = False
+    """Take a GGUF file whose text llama.cpp by itself splits into other tokens than the model."""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is a GGUF file, which llama.cpp runs."""
+        return self.folder is not None and self.folder.suffix == ".gguf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantSpec:
+    """A recipe with its parameters and calibration text."""
+
+    label: str
+    """What people call it, unique in the study, e.g. 'w4-g@en[group_size=64]'."""
+    recipe: str
+    parameters: Mapping[str, int | float | str | bool] = field(default_factory=dict)
+    """All parameters of the recipe, defaults included."""
+    calibration: CalibrationSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteSpec:
+    """A benchmark and the languages it is asked in."""
+
+    suite: str
+    languages: tuple[str, ...]
+    options: TaskOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmatory:
+    """The comparisons declared in advance; all others are exploratory."""
+
+    variants: tuple[str, ...]
+    suites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSpec:
+    """How effects are judged."""
+
+    alpha: float = 0.05
+    margins: Mapping[str, float] = field(
+        default_factory=lambda: {"fraction": 0.02, "bits/byte": 0.01}
+    )
+    """Largest harm that does not matter, by the metric's unit or by suite (the suite wins)."""
+    loss_caps: Mapping[str, float] = field(default_factory=lambda: dict(LOSS_CAPS))
+    """The most that one item is taken to lose, by the metric's unit: what equivalence rests on."""
+    confirmatory: Confirmatory | None = None
+    """None: everything, one Holm family per variant and suite."""
+    floor: float = 0.05
+    """Generation tasks: a baseline score below this is at the floor."""
+    reference: str | None = None
+    """Language that the others are held against; None: none."""
+    aa: bool = True
+    """Run the baseline once more, batched differently: the noise floor."""
+
+
+def default_reference(languages: Sequence[str]) -> str | None:
+    """English if it is asked, else no reference language."""
+    return "en" if "en" in languages else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A whole study, checked and resolved."""
+
+    name: str
+    file: Path
+    """The study file, absolute."""
+    folder: Path
+    """The run folder, absolute."""
+    seed: int
+    model: ModelSpec
+    engine: EngineSettings
+    chunk: int
+    """Items recorded together."""
+    variants: tuple[VariantSpec, ...]
+    """The baseline first."""
+    suites: tuple[SuiteSpec, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    """The user's own groups of languages."""
+    analysis: AnalysisSpec
+    limit: int | None = None
+    """First n items of each task only: a smoke run, stored apart."""
+    stop: bool = False
+    """Cells stop when their verdict is known; stored apart."""
+    claimed: tuple[str, ...] | None = None
+    """Languages that the model claims to know; None where nobody says."""
+    answers: bool = False
+    """Only answers to open prompts are wanted, for judges and people; stored apart."""
+
+    @property
+    def smoke(self) -> bool:
+        """Whether this is a smoke run, never to be mistaken for a result."""
+        return self.limit is not None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages of all suites, in order of first mention."""
+        return tuple(dict.fromkeys(code for suite in self.suites for code in suite.languages))
+
+    def canonical(self) -> str:
+        """The resolved study as canonical JSON, for the record beside the results."""
+        return canonical_json(_plain(dataclasses.asdict(self)))
+
+
+def _plain(value: Any) -> Any:
+    """Dataclass leaves as JSON knows them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,1 @@
+"""`Plan` to results: variants made, cells run, every batch recorded."""

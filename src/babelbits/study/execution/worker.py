@@ -1,0 +1,320 @@
+"""Does the jobs of a plan, one at a time: prepares a variant's weights, or runs one cell.
+
+The same code works in the process of the command and in a process of a `crew`. It keeps one engine
+loaded and records what it computes; what happens is told to `emit`. Never prints.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from babelbits.analysis.early_stopping import Watch
+from babelbits.engines import loading
+from babelbits.engines.base import Engine
+from babelbits.errors import BabelbitsError, ModelError, StoreError
+from babelbits.quiet import quiet
+from babelbits.recipes.make import make
+from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
+from babelbits.records import CellMeta, Manifest
+from babelbits.store import Store
+from babelbits.study.config.spec import BASELINE, Study
+from babelbits.study.execution.evaluate_cell import answer
+from babelbits.study.execution.events import (
+    CellFailed,
+    Event,
+    Finished,
+    Loaded,
+    Loading,
+    Made,
+    Making,
+    Ready,
+    Recorded,
+    Running,
+    VariantFailed,
+)
+from babelbits.study.execution.traces import keep_trace
+from babelbits.study.planning.base_model import BaseModel, hash_of
+from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.hashes import FileHashes
+from babelbits.study.planning.identity import (
+    device_of,
+    engine_family,
+    engine_identity,
+    resolve_device,
+    version_of,
+)
+from babelbits.study.planning.plan_types import CellStep, VariantStep
+from babelbits.study.rehearsal.real import examine
+from babelbits.tasks.base import Task
+
+_LIBRARIES = (
+    "babelbits",
+    "torch",
+    "transformers",
+    "lm_eval",
+    "tokenizers",
+    "evaluate",
+    "llama-cpp-python",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Make a variant, or prove that its files are whole."""
+
+    step: VariantStep
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the study asks, some of it in every language: to compare tokens and numbers on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCell:
+    """Run what is left of a cell."""
+
+    step: VariantStep
+    cell: CellStep
+    number: int
+    """Of the cell in the plan."""
+    weights_hash: str
+    baseline: CellMeta | None = None
+    """The finished cell that this one is compared with, where it may stop early."""
+
+
+Job = Prepare | RunCell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What all jobs of a run share; can be sent to another process."""
+
+    study: Study
+    base: BaseModel
+    verify: bool = False
+    """Read the files of variants anew, whatever is remembered of them."""
+
+    def store(self) -> Store:
+        """The run folder."""
+        study = self.study
+        return Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
+
+
+class Worker:
+    """Does jobs; the engine of the last one stays loaded.
+
+    Parameters
+    ----------
+    site : Site
+        Of the run.
+    find_task : callable
+        The task of a cell, with its items built.
+    emit : callable
+        Told what happens.
+    stopping : callable
+        Asked between batches whether to stop.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        find_task: Callable[[CellStep], Task],
+        emit: Callable[[Event], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._site = site
+        self._store = site.store()
+        self._find_task = find_task
+        self._emit = emit
+        self._stopping = stopping
+        self._hashes = FileHashes(verify=site.verify)
+        self._engine: Engine | None = None
+        self._loaded: str | None = None
+
+    def do(self, job: Job) -> None:
+        """Do a job; whatever breaks it is told, not raised.
+
+        Raises
+        ------
+        StoreError
+            If the run folder is full or cannot be written: nothing else can go on either.
+        """
+        if isinstance(job, Prepare):
+            self._try_variant(job.step, lambda: self._prepare(job))
+        elif self._try_variant(job.step, lambda: self._load(job)):
+            self._try_cell(job)
+
+    def close(self) -> None:
+        """Free the loaded engine."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine, self._loaded = None, None
+
+    # --- variants ---
+
+    def _try_variant(self, step: VariantStep, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever breaks a variant, the others must run
+            told, trace = self._told(error, step.label)
+            self._emit(VariantFailed(variant=step.label, reason=told, trace=trace))
+            return False
+        return True
+
+    def _prepare(self, job: Prepare) -> None:
+        """Weights that are made now, or there already and proven whole."""
+        step = job.step
+        manifest = self._store.manifest(step.variant_id)
+        if manifest is None:
+            self.close()  # two models at once may not fit
+            self._emit(Making(variant=step.label))
+            manifest = self._make(job)
+            self._emit(Made(variant=step.label, manifest=manifest))
+        else:
+            verify(self._folder(step), hash_file=self._hashes.of)
+        if step.unrehearsed is not None:
+            self._examine(step, manifest, texts=job.texts)
+        self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
+
+    def _make(self, job: Prepare) -> Manifest:
+        step = job.step
+        study, base = self._site.study, self._site.base
+        return make(
+            base.folder,
+            recipe=step.spec.recipe,
+            parameters=step.spec.parameters,
+            calibration=step.spec.calibration,
+            out=self._folder(step),
+            variant_id=step.variant_id,
+            base_label=base.label,
+            base_hash=base.hash,
+            seed=study.seed,
+            texts=job.texts,
+            trust_remote_code=study.model.trust_remote_code,
+            allow_pickle=study.model.allow_pickle,
+            allow_token_differences=study.model.allow_token_differences,
+            device=resolve_device(study.engine.device),
+            notes=calibration_notes(step.spec.calibration),
+        )
+
+    def _examine(
+        self, step: VariantStep, manifest: Manifest, *, texts: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Check a real variant as a rehearsal would have, in a process of its own."""
+        study = self._site.study
+        examine(
+            self._site.base.folder,
+            step.spec,
+            folder=self._folder(step),
+            weights_hash=manifest.weights_hash,
+            engine=study.engine,
+            texts=texts,
+            trust_remote_code=study.model.trust_remote_code,
+            allow_pickle=study.model.allow_pickle,
+        )
+
+    def _folder(self, step: VariantStep) -> Path:
+        if step.spec.recipe == BASELINE:
+            return self._site.base.folder
+        return self._store.variant_folder(step.variant_id)
+
+    def _load(self, job: RunCell) -> None:
+        """Have the variant's engine loaded, with the weights that the job names."""
+        step = job.step
+        if self._loaded == step.label:
+            return
+        self.close()
+        self._emit(Loading(variant=step.label))
+        self._engine = open_engine(self._site.study, step, folder=self._folder(step))
+        if weights_in(self._folder(step), step=step, hash_file=self._hashes.of) != job.weights_hash:
+            self.close()
+            raise ModelError(
+                "the files changed after they were checked, before or while they were loaded",
+                where=str(self._folder(step)),
+                hint="run the same command again when nothing writes to them",
+            )
+        self._loaded = step.label
+        self._emit(Loaded(variant=step.label, notes=self._engine.notes))
+
+    # --- cells ---
+
+    def _try_cell(self, job: RunCell) -> None:
+        self._emit(Running(cell=job.number))
+        try:
+            self._run(job)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
+            cell = job.cell
+            told, trace = self._told(error, cell.variant, cell.suite, cell.language)
+            self._emit(CellFailed(cell=job.number, reason=told, trace=trace))
+
+    def _told(self, error: Exception, *names: str) -> tuple[str, Path | None]:
+        """What broke, and where its traceback is kept."""
+        path = keep_trace(error, folder=self._store.base, names=names)
+        told = reason(error)
+        return (told if path is None else f"{told} (traceback: {path})"), path
+
+    def _run(self, job: RunCell) -> None:
+        cell, engine = job.cell, self._engine
+        if cell.meta is None or engine is None:
+            raise ValueError("a cell is run when its task is built and its variant is loaded")
+        task = self._find_task(cell)
+        items = task.items()
+        watch = self._watch(job)
+        with self._store.writer(cell.meta, weights_hash=job.weights_hash) as writer:
+            watch.see(writer.recorded() if watch.active else ())
+            for number, indices in writer.missing_batches():
+                if watch.known:
+                    break
+                if self._stopping():
+                    return
+                started = time.perf_counter()
+                batch = [items[index] for index in indices]
+                rows = answer(task, batch, engine, variant=cell.variant, replicate=cell.replicate)
+                writer.append(number, rows, seconds=time.perf_counter() - started)
+                self._emit(Recorded(cell=job.number, n_items=len(rows)))
+                watch.see(rows)
+            skipped = sum(len(indices) for _, indices in writer.missing_batches())
+            writer.finish(
+                machine=platform.node(),
+                library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
+                early=watch.known,
+            )
+        self._emit(Finished(cell=job.number, n_skipped=skipped))
+
+    def _watch(self, job: RunCell) -> Watch:
+        """Looks at a cell while it runs; idle where the cell may not stop."""
+        meta = job.cell.meta
+        if meta is None or meta.stop is None or job.baseline is None:
+            return Watch(None, ())
+        return Watch(meta, self._store.rows(job.baseline))
+
+
+def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
+    """Hash of the weights that lie in a variant's folder now."""
+    if step.spec.recipe == BASELINE:
+        return hash_of(folder, hash_file=hash_file)
+    return weights_hash(hash_files(folder, hash_file=hash_file))
+
+
+def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
+    """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
+    family = engine_family(study.model, step.spec.recipe)
+    settings = replace(
+        study.engine,
+        device=device_of(study.engine, family=family),
+        dtype=engine_identity(study.engine, family=family).dtype,
+        trust_remote_code=study.model.trust_remote_code,
+        allow_pickle=study.model.allow_pickle,
+    )
+    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+        return loading.load(folder, family=family, settings=settings)
+
+
+def reason(error: Exception) -> str:
+    """What broke a job; of an error that nobody foresaw, its kind too."""
+    return str(error) if isinstance(error, BabelbitsError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,97 @@
+"""Whether the device that a study names is there, without loading torch into this process.
+
+A first look asks the driver. Only where it does not show the card is torch asked, in a child
+process: it knows of devices that `nvidia-smi` does not (ROCm, Jetson). Never chooses a device.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+
+from babelbits.errors import ModelError
+from babelbits.study.planning.identity import version_of
+from babelbits.words import agreeing
+
+_SECONDS = 60
+_ASK_TORCH = (
+    "import torch; print([torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())])"
+)
+
+
+def check_device(device: str) -> None:
+    """Raise if a device that was asked for by name is not there.
+
+    Parameters
+    ----------
+    device : str
+        Of the study: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    Raises
+    ------
+    ModelError
+        Says what is there instead.
+    """
+    if not device.startswith("cuda"):
+        return
+    number = int(device.partition(":")[2] or 0)
+    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    if not cpu_only and (len(_cards_of_driver()) > number or len(_cards_of_torch()) > number):
+        return
+    raise missing(device, cards=() if cpu_only else _cards_of_torch(), cpu_only=cpu_only)
+
+
+def missing(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelError:
+    """The error for a device that is not there.
+
+    Parameters
+    ----------
+    cards : tuple of str
+        Names of those that are.
+    cpu_only : bool
+        Whether torch was built without CUDA.
+    """
+    there = ["cpu", *(f"cuda:{number} ({name})" for number, name in enumerate(cards))]
+    why = "; torch is a build for the CPU" if cpu_only else ""
+    if not cpu_only and os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        why = "; CUDA_VISIBLE_DEVICES hides all cards"
+    return ModelError(
+        f"there is no device '{device}' here{why}",
+        where="[engine] device",
+        hint=f"there {agreeing(len(there), 'is', 'are')}: {', '.join(there)}; 'auto' takes the "
+        "first card, or the CPU",
+    )
+
+
+def _cards_of_driver() -> tuple[str, ...]:
+    """Names of the cards that `nvidia-smi` and `CUDA_VISIBLE_DEVICES` show."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ()
+    options = ("--query-gpu=name", "--format=csv,noheader")
+    names = tuple(filter(None, _output(command, *options).splitlines()))
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return names
+    return names[: sum(part.strip() not in ("", "-1") for part in shown.split(","))]
+
+
+def _cards_of_torch() -> tuple[str, ...]:
+    """Names of the cards that torch sees; none where it is not installed."""
+    said = _output(sys.executable, "-c", _ASK_TORCH).strip().splitlines()
+    try:
+        return tuple(ast.literal_eval(said[-1])) if said else ()
+    except (ValueError, SyntaxError):
+        return ()
+
+
+def _output(*command: str) -> str:
+    """What a command prints; nothing where it fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

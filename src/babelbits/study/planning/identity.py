@@ -1,0 +1,298 @@
+"""What a variant and a cell *are*: everything that can change their numbers, and nothing else.
+
+Ids are hashes of the mappings made here. Labels, paths, the chunk size, token budget and the run
+folder are not in them, so that renaming or moving a study repeats no work; a table-driven test
+lists what changes an id and what does not. Chunk and budget decide which rows share a batch: where
+that changes numbers (`couples_rows`), rows are alone unless the study says otherwise.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from babelbits.engines import llama_cpp, loading
+from babelbits.engines.base import EngineIdentity, EngineSettings
+from babelbits.errors import CalibrationError
+from babelbits.recipes.calibration import (
+    WHOLE,
+    CalibrationSpec,
+    hub_folder,
+    matrix_file,
+    read_documents,
+    source_hash,
+)
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.manifests import sha256
+from babelbits.recipes.versions import recipe_version
+from babelbits.records import digest
+from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
+
+ID_LENGTH = 16
+_UNCHANGED_TYPES = frozenset(
+    (
+        *("llama", "mistral", "granite", "smollm3", "qwen2", "qwen3"),
+        *("cohere", "cohere2", "gemma", "gemma3_text"),
+    )
+)
+"""Model types on which revisions 1 and 2 of the transformers engine agree."""
+NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
+
+_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
+    "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
+    "gguf": ("transformers", "llama-cpp-python"),
+}
+"""Distributions that decide what a recipe of a family makes."""
+
+
+def version_of(distribution: str) -> str | None:
+    """Installed version of a distribution without importing it; None if it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# --- variants ----------------------------------------------------------------------------------
+
+
+def variant_identity(
+    variant: VariantSpec, *, base_hash: str, seed: int, config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything that decides a variant's weights.
+
+    Parameters
+    ----------
+    variant : VariantSpec
+        Its label is not looked at.
+    base_hash : str
+        Hash of the unquantized model.
+    seed : int
+        The study's, for what is random in making it.
+    config : mapping, optional
+        The base model's `config.json`: where our code makes other weights of some architectures
+        than it did, only their variants get other ids.
+
+    Raises
+    ------
+    CalibrationError
+        If the calibration text cannot be read.
+    """
+    if variant.recipe == BASELINE:
+        return {"base": base_hash, "recipe": BASELINE}
+    family = RECIPES[variant.recipe].family
+    return {
+        "base": base_hash,
+        "recipe": variant.recipe,
+        "recipe_version": recipe_version(variant.recipe, config or {}),
+        "parameters": dict(variant.parameters),
+        "calibration": calibration_identity(variant.calibration),
+        "seed": seed,
+        "libraries": {name: version_of(name) for name in _LIBRARIES[family]},
+    }
+
+
+def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
+    """Everything that decides which tokens a recipe sees; local text by its content.
+
+    A hub dataset is known by its address alone: the plan does not use the network. A local folder
+    in its place is known by its text.
+    """
+    if spec is None:
+        return None
+    draw: dict[str, Any] = {
+        "language": spec.language,
+        "samples": spec.samples,
+        "tokens": spec.tokens,
+        "seed": spec.seed,
+    }
+    if spec.part != WHOLE:
+        draw["part"] = list(spec.part)
+    if spec.source.startswith("hub:"):
+        named = {**draw, "source": spec.source}
+        is_here = hub_folder(spec.source).is_dir()
+        return {**named, "text": source_hash(read_documents(spec))} if is_here else named
+    matrix = matrix_file(spec)
+    if matrix is not None:
+        return {"language": spec.language, "source": "matrix", "text": _hash_of(matrix)}
+    kind = "bundled" if spec.source == "bundled" else "file"
+    return {**draw, "source": kind, "text": source_hash(read_documents(spec))}
+
+
+def _hash_of(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:
+        raise CalibrationError(
+            f"the importance matrix cannot be read: {error.strerror}", where=str(file)
+        ) from error
+
+
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """The id of an identity."""
+    return digest(dict(identity), length=ID_LENGTH)
+
+
+# --- engines -----------------------------------------------------------------------------------
+
+
+def engine_family(model: ModelSpec, recipe: str) -> str:
+    """Which engine runs a recipe's variants; the baseline of a GGUF file is one itself."""
+    if recipe == BASELINE and model.is_gguf:
+        return loading.GGUF
+    return RECIPES[recipe].family
+
+
+def engine_identity(
+    settings: EngineSettings, *, family: str = "none", coupled: bool = False
+) -> EngineIdentity:
+    """What the engine of a family's variants will say it is, known before it is loaded.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        The study's.
+    family : str
+        Of the variants' recipe.
+    coupled : bool
+        Whether a row's numbers depend on the others in its batch (`couples_rows`).
+    """
+    batch = settings.batch
+    if batch == "auto":
+        batch = "single" if coupled else "many"
+    device = device_of(settings, family=family)
+    return loading.identity(family, replace(settings, device=device, batch=batch))
+
+
+def couples_rows(variant: VariantSpec) -> bool:
+    """Whether a row's numbers depend on the others in its batch: LLM.int8 keeps outlier columns.
+
+    It looks for them in all rows of a batch; with a threshold of 0 it keeps none.
+    """
+    method = None if variant.recipe == BASELINE else RECIPES[variant.recipe].method
+    return method == "llm.int8" and float(variant.parameters.get("threshold", 0)) > 0
+
+
+def device_of(settings: EngineSettings, *, family: str) -> str:
+    """The device that runs a family's variants.
+
+    'auto' is the CPU for llama.cpp where its library was built without a GPU.
+    """
+    device = resolve_device(settings.device)
+    if family == loading.GGUF and settings.device == "auto" and device != "cpu":
+        return device if llama_cpp.has_gpu() else "cpu"
+    return device
+
+
+def resolve_device(device: str) -> str:
+    """Resolve 'auto' without torch: CUDA needs a driver, a visible card, a torch built for it."""
+    if device != "auto":
+        return device
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
+    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    return "cuda" if has_driver and not hidden and not cpu_only else "cpu"
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+def cell_identity(
+    *,
+    variant: Mapping[str, Any],
+    task_fingerprint: str,
+    scorer_version: str,
+    engine: EngineIdentity,
+    seed: int,
+    replicate: int,
+    chat: Mapping[str, Any] | None = None,
+    libraries: Mapping[str, str | None] = NO_LIBRARIES,
+) -> dict[str, Any]:
+    """Everything that decides a cell's numbers.
+
+    Parameters
+    ----------
+    variant : mapping
+        `variant_identity`.
+    task_fingerprint : str
+        `tasks.base.fingerprint`: items with their prompts and decoding, and the language.
+    scorer_version : str
+        The task's.
+    engine : EngineIdentity
+        Name, version, device kind, dtype, policy for long prompts; whether rows are alone.
+    seed : int
+        The study's: few-shot draws and sampling.
+    replicate : int
+        0, or 1 for the A/A cell.
+    chat : mapping or None
+        `tasks.prompting.chat_identity`; None where prompts are plain text.
+    libraries : mapping
+        `cell_libraries`; empty in identities that `former_identity` gives.
+    """
+    as_chat = {} if chat is None else {"chat": dict(chat)}
+    with_libraries = {"libraries": dict(libraries)} if libraries else {}
+    return {
+        "recipe": variant["recipe"],
+        "variant": dict(variant),
+        "task": task_fingerprint,
+        "scorer": scorer_version,
+        "engine": _engine(engine),
+        "seed": seed,
+        "replicate": replicate,
+        **as_chat,
+        **with_libraries,
+    }
+
+
+def _engine(engine: EngineIdentity) -> dict[str, Any]:
+    """The engine's part; rows that share forward passes are the rule, which is not written."""
+    found = {name: getattr(engine, name) for name in engine.__slots__}
+    if engine.batch == "many":
+        del found["batch"]
+    return found
+
+
+def cell_libraries(scorer_version: str) -> dict[str, str | None]:
+    """Versions of what splits a cell's text into tokens and scores it, beside engine and scorer.
+
+    Parameters
+    ----------
+    scorer_version : str
+        The task's; lm-eval's tasks take metrics from `evaluate`.
+    """
+    names = ("tokenizers", "evaluate") if scorer_version.startswith("lm-eval") else ("tokenizers",)
+    return {name: version_of(name) for name in names}
+
+
+def former_identity(identity: Mapping[str, Any], *, base: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's identity as release 0.1.0 would have written it for the same numbers.
+
+    It left libraries out. Its transformers engine computes the same numbers on the architectures
+    that it was tested on; on others it may not, and its cells are not these.
+
+    Parameters
+    ----------
+    identity : mapping
+        `cell_identity`.
+    base : mapping
+        The base model's `config.json`.
+    """
+    former = {name: value for name, value in identity.items() if name != "libraries"}
+    engine = former["engine"]
+    if engine["name"] == "transformers" and _is_unchanged(base):
+        _, _, libraries = str(engine["version"]).partition(" ")
+        former["engine"] = {**engine, "version": f"1 {libraries}"}
+    return former
+
+
+def _is_unchanged(config: Mapping[str, Any]) -> bool:
+    """Whether revision 1 of the transformers engine was right on a model to 1e-5 nats."""
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = rope.get("rope_type", rope.get("type")) if isinstance(rope, Mapping) else None
+    return config.get("model_type") in _UNCHANGED_TYPES and kind not in ("longrope", "dynamic")

@@ -1,0 +1,86 @@
+"""What a plan's reader should know beside its numbers: nothing that stops a run.
+
+Pure but for the header of a base model's files, and calibration text.
+"""
+
+from babelbits.analysis import format as shown
+from babelbits.formats.text_model import is_multimodal
+from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.study.config.spec import Study
+from babelbits.study.planning import estimate
+from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.identity import couples_rows
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.planning.planned_comparisons import outline
+from babelbits.words import plural
+
+_WHY = "LLM.int8 looks for outlier columns in all sequences of a batch"
+_ALONE = f"every sequence is computed alone, which is slower: {_WHY}"
+_TEXT_ONLY = (
+    "the checkpoint also reads images or sound: its text model is measured, and variants leave the "
+    "other parts unquantized, or out"
+)
+_COUPLED = {
+    "auto": f'{_ALONE} ([engine] batch = "many" computes them together)',
+    "single": _ALONE,
+    "many": f"numbers depend on what is computed together ({_WHY}): --limit, chunk, token_budget "
+    'and a resumed run change them; [engine] batch = "auto" avoids that',
+}
+
+
+def notices(plan: Plan) -> tuple[str, ...]:
+    """One sentence each.
+
+    A base model that is quantized itself, rows that do not fit blocks, calibration text that does
+    not seem to be in its language, rows whose numbers depend on each other, tasks that are too
+    small for their margin whatever comes out.
+    """
+    note = gguf_base.note(plan.base.config)
+    tensors = estimate.base_tensors(plan.base.folder) or ()
+    labels: dict[str, list[str]] = {}
+    for step in plan.variants:
+        if not step.to_make:
+            continue
+        blocks = gguf_blocks.expected(tensors, step.spec.recipe)
+        for told in (*([blocks] if blocks else []), *calibration_notes(step.spec.calibration)):
+            labels.setdefault(told, []).append(step.label)
+    coupled = [step.label for step in plan.variants if couples_rows(step.spec)]
+    if coupled:
+        labels.setdefault(_COUPLED[plan.study.engine.batch], []).extend(coupled)
+    return (
+        *((note,) if note else ()),
+        *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
+        *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
+        *([] if plan.study.smoke else too_small(plan.study)),
+    )
+
+
+def too_small(study: Study) -> list[str]:
+    """Tasks whose items cannot show their margin even if no score changes, and what would."""
+    from babelbits.stats.detectable import fewest_items
+
+    found: dict[str, None] = {}
+    for one in outline(study):
+        if one.margin is None or one.n_items is None:
+            continue
+        cap = study.analysis.loss_caps.get(one.unit)
+        fewest = fewest_items(
+            binary=one.binary, margin=one.margin, cap=cap, alpha=study.analysis.alpha
+        )
+        margin = shown.size(one.margin, one.unit)
+        if fewest is None:
+            found[
+                f"{one.suite}: a margin of {margin} cannot be shown: [analysis] loss_caps names no "
+                f"cap on the loss of one item in {one.unit}"
+            ] = None
+        elif one.n_items < fewest:
+            why = (
+                ""
+                if one.binary or cap is None
+                else (f" (one item is taken to lose at most {shown.size(cap, one.unit)})")
+            )
+            found[
+                f"{one.suite}: {plural(one.n_items, 'item')} a language; below {fewest:,} a margin "
+                f"of {margin} cannot be shown{why}"
+            ] = None
+    return list(found)

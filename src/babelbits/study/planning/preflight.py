@@ -1,0 +1,155 @@
+"""What a run would otherwise find out hours later: a missing device, calibration text too short.
+
+Needs torch and the model's tokenizer, which a plan does not: `check_light` is the part that a plan
+does. Computes nothing that is kept.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from babelbits.errors import CalibrationError
+from babelbits.llamacpp import converter, library
+from babelbits.llamacpp.vocabulary import open_vocabulary
+from babelbits.quiet import quiet
+from babelbits.recipes import loading
+from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.study.planning.devices import check_device
+from babelbits.study.planning.identity import resolve_device, version_of
+from babelbits.study.planning.plan_types import Plan, VariantStep
+from babelbits.words import plural
+
+NEEDED = ("torch", "transformers", "lm_eval")
+"""Distributions that a run loads models with."""
+
+
+def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> None:
+    """Raise what would stop the plan's variants from being made or run.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the run will do.
+    tell : callable
+        Told what takes a while.
+
+    Raises
+    ------
+    ModelError
+        If the device is not there, or the model's tokenizer cannot be loaded.
+    MissingExtraError, EngineError
+        If llama.cpp or its converter is needed, and is not there or does not run here.
+    CalibrationError
+        If a variant's calibration text is too short or its windows do not fit; names the variant.
+    """
+    if plan.complete:
+        return
+    loading.resolve_device(resolve_device(plan.study.engine.device))
+    from_file = plan.study.model.is_gguf
+    makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
+    if makes or from_file:
+        _check_llama(tell, converts=makes and not from_file)
+    to_draw = [
+        step
+        for step in plan.variants
+        if step.to_make and step.spec.calibration and matrix_file(step.spec.calibration) is None
+    ]
+    if not to_draw:
+        return
+    context = loading.context_length(plan.base.config)
+    with _tokenizer(plan) as tokenizer:
+        for step in to_draw:
+            _check_text(step, tokenizer=tokenizer, context=context)
+
+
+def check_light(plan: Plan) -> tuple[str, ...]:
+    """What of `check` needs no library that loads models; gives what a run would stop at.
+
+    Raises
+    ------
+    ModelError
+        If the device that the study names is not there.
+    """
+    if plan.complete:
+        return ()
+    check_device(plan.study.engine.device)
+    found = [
+        f"{name} is not installed, and `babelbits run` needs it: pip install 'babelbits[run]'"
+        for name in NEEDED
+        if version_of(name) is None
+    ]
+    makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
+    if makes or plan.study.model.is_gguf:
+        found += _lacks_of_llama(converts=makes and not plan.study.model.is_gguf)
+    folder = plan.study.folder
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if there is not None and not there.is_dir():
+        found.append(f"the run folder cannot be made: a file of that name is there: {there}")
+    elif there is not None and not os.access(there, os.W_OK | os.X_OK):
+        found.append(f"the run folder cannot be written: {there}")
+    for step in plan.variants:
+        if step.to_make and (problem := _obvious_problem(step, plan)):
+            found.append(problem)
+    return tuple(found)
+
+
+def _lacks_of_llama(*, converts: bool) -> list[str]:
+    """What is missing to make or run GGUF files, without starting the library."""
+    version = library.version()
+    if version != library.VERSION:
+        have = "is not installed" if version is None else f"{version} is not the version known here"
+        return [f"{library.DISTRIBUTION} {have}, and GGUF files need it: {library.INSTALL}"]
+    if converts and not converter.is_there():
+        return ["llama.cpp's converter is not here yet: the run gets it first (77 MB, once)"]
+    return []
+
+
+def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
+    """What is wrong with a draw of calibration text whatever the tokenizer."""
+    spec = step.spec.calibration
+    if spec is None or matrix_file(spec) is not None:
+        return None
+    context = loading.context_length(plan.base.config)
+    if spec.tokens is not None and spec.tokens > context:
+        return (
+            f"variant '{step.label}': samples of {plural(spec.tokens, 'token')} do not fit the "
+            f"model's context of {context:,}"
+        )
+    return None
+
+
+@contextmanager
+def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
+    """That of the base model."""
+    if plan.study.model.is_gguf:
+        with open_vocabulary(plan.base.folder) as vocabulary:
+            yield vocabulary
+        return
+    with quiet():
+        loaded = loading.load_tokenizer(
+            plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
+        )
+    yield loaded
+
+
+def _check_llama(tell: Callable[[str], None], *, converts: bool) -> None:
+    """Have the library, and the converter if it is needed, ready."""
+    library.load()
+    if converts and not converter.is_there():
+        tell(
+            f"getting llama.cpp's converter (77 MB, once), which comes with the source of "
+            f"{library.DISTRIBUTION} {library.VERSION} only"
+        )
+        converter.get()
+
+
+def _check_text(step: VariantStep, *, tokenizer: Tokenizer, context: int) -> None:
+    """Draw the text that the variant would see, and throw it away."""
+    spec = step.spec.calibration
+    assert spec is not None  # noqa: S101  the caller's condition
+    try:
+        draw(spec, read_documents(spec), tokenizer=tokenizer, context=context)
+    except CalibrationError as error:
+        where = f"variant '{step.label}'" + (f", {error.where}" if error.where else "")
+        raise CalibrationError(error.what, where=where, hint=error.hint) from error

@@ -1,0 +1,41 @@
+"""What a study calls the variants of a run now: names may have changed since it was run.
+
+A variant is known by its recipe, parameters, calibration and seed, not by its label. Versions of
+libraries do not count here: a result that was made with older ones is still that variant's.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from babelbits.records import CellMeta, canonical_json
+from babelbits.study.config.spec import Study
+from babelbits.study.planning.identity import variant_identity
+
+_WHAT = ("recipe", "parameters", "calibration", "seed")
+
+
+def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
+    """Variant id to label for every variant of a run that the study still has.
+
+    Parameters
+    ----------
+    study : Study
+        As it is now.
+    planned : iterable of CellMeta
+        Cells as they were last run.
+
+    Raises
+    ------
+    CalibrationError
+        If calibration text of the study cannot be read.
+    """
+    labels = {
+        _core(variant_identity(spec, base_hash="", seed=study.seed)): spec.label
+        for spec in study.variants
+    }
+    found = {meta.variant_id: labels.get(_core(meta.identity["variant"])) for meta in planned}
+    return {variant_id: label for variant_id, label in found.items() if label is not None}
+
+
+def _core(identity: Mapping[str, Any]) -> str:
+    return canonical_json({name: identity.get(name) for name in _WHAT})

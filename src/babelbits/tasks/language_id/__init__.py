@@ -1,0 +1,24 @@
+"""Which language a text is in: several identifiers behind one protocol.
+
+    base        what an identifier is, and what it answers
+    fasttext    fastText models: lid.176.ftz ("lite"), lid.176.bin, GlotLID
+    lingua      lingua, an independent second opinion
+    choose      an identifier by its name or by the path of a model
+    errors      how often each is wrong on text whose language is known
+
+Identifiers work offline; their libraries are imported when one is opened.
+"""
+
+from babelbits.tasks.language_id.base import Absent, Guess, Identifier, same_language
+from babelbits.tasks.language_id.choose import LITE, NAMES, check_name, open_identifier
+
+__all__ = [
+    "LITE",
+    "NAMES",
+    "Absent",
+    "Guess",
+    "Identifier",
+    "check_name",
+    "open_identifier",
+    "same_language",
+]

@@ -1,0 +1,1 @@
+"""Tasks of lm-evaluation-harness as ours: their prompts, data and scoring."""

@@ -1,0 +1,67 @@
+"""From replies to what lm-eval's own filters and metrics make of them, one item at a time."""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+from babelbits.records import Generation, Reply, Score
+from babelbits.tasks.lm_eval.gold import choices_of
+from babelbits.tasks.lm_eval.metrics import ItemMetric
+from babelbits.tasks.lm_eval.requests import to_responses
+
+
+def is_choice(task: Any) -> bool:
+    """Whether a task of lm-eval offers answers to choose from."""
+    return bool(task.OUTPUT_TYPE == "multiple_choice")
+
+
+def chance_of(task: Any, groups: list[list[Any]]) -> float | None:
+    """Mean over items of one over the number of choices; None if there are no choices."""
+    if not is_choice(task):
+        return None
+    counts = [len(choices_of(task, group[0].doc)) for group in groups]
+    return sum(1 / count for count in counts) / len(counts)
+
+
+def with_replies(instances: list[Any], replies: Sequence[Reply]) -> list[Any]:
+    """Copies of the instances that hold the replies."""
+    copies = []
+    for instance, reply in zip(instances, replies, strict=True):
+        answered = copy(instance)
+        answered.resps, answered.filtered_resps = to_responses(instance, reply), {}
+        copies.append(answered)
+    return copies
+
+
+Totals = dict[str, tuple[float, ...]]
+
+
+def scores_of(
+    task: Any, metrics: Sequence[ItemMetric], answered: Sequence[Any]
+) -> tuple[dict[str, float | None], Totals]:
+    """Every metric of one item, as lm-eval's evaluator computes it; bits and bytes for totals."""
+    results = {}
+    for ensemble in task._filters:
+        ensemble.apply(answered)
+        filtered = [one.filtered_resps[ensemble.name] for one in answered]
+        results[ensemble.name] = task.process_results(answered[0].doc, filtered)
+    scores = {found.metric.name: found.value(results[found.filter_name]) for found in metrics}
+    found_totals = {one.metric.name: one.totals(results[one.filter_name]) for one in metrics}
+    return scores, {name: found for name, found in found_totals.items() if found is not None}
+
+
+def output_of(task: Any, doc: Any, replies: Sequence[Reply]) -> str:
+    """What the model wrote, or the text of the choice it prefers."""
+    first = replies[0]
+    if isinstance(first, Generation):
+        return first.texts[0]
+    if not is_choice(task):
+        return ""
+    choices = choices_of(task, doc)
+    logprobs = logprobs_of(replies)[: len(choices)]
+    return str(choices[logprobs.index(max(logprobs))])
+
+
+def logprobs_of(replies: Sequence[Reply]) -> tuple[float, ...]:
+    """Log-likelihood of every scored continuation, nats."""
+    return tuple(reply.logprob for reply in replies if isinstance(reply, Score))

@@ -1,0 +1,1 @@
+"""Translation of single sentences, from or into a language."""
