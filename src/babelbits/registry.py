@@ -1,0 +1,161 @@
+"""Parts that are found by name: recipes, engines, tasks, readers, and imports of votes.
+
+A registry is a table of names and of where the object is (`module:attribute`). What ships in the
+package is a row below; another package adds rows by entry points of the same group, a program by
+`register`. Listing names imports no part. Nothing is run here, and a name means one thing: a second
+owner is an error.
+
+Registered by `register` are parts of this process only. Worker processes know those of packages.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from babelbits.errors import StudyError, UnknownNameError
+from babelbits.suggest import did_you_mean
+
+__all__ = ["ENGINES", "READERS", "RECIPES", "TASKS", "VOTES", "Registry", "register"]
+
+
+class Registry:
+    """The parts of one kind.
+
+    Parameters
+    ----------
+    group : str
+        Of the entry points, e.g. 'babelbits.recipes'.
+    kind : str
+        What one is called in messages, e.g. 'recipe family'.
+    rows : mapping
+        Name to 'module:attribute', of what ships here.
+    """
+
+    def __init__(self, group: str, *, kind: str, rows: Mapping[str, str]) -> None:
+        self.group = group
+        self.kind = kind
+        self._rows = dict(rows)
+        self._added: dict[str, Any] = {}
+
+    @cached_property
+    def _others(self) -> Mapping[str, EntryPoint]:
+        """Rows of other packages, by name."""
+        found: dict[str, EntryPoint] = {}
+        for point in sorted(entry_points(group=self.group), key=lambda one: one.name):
+            owner = _owner(found[point.name]) if point.name in found else None
+            if point.name in self._rows:
+                owner = "babelbits"
+            if owner is not None:
+                raise StudyError(
+                    f"two packages have a {self.kind} '{point.name}': {owner} and {_owner(point)}",
+                    where=f"entry points '{self.group}'",
+                    hint=f"uninstall one: pip uninstall {_owner(point)}",
+                )
+            found[point.name] = point
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Names: ours in their order, then those of packages, then those registered here."""
+        yield from self._rows
+        yield from self._others
+        yield from self._added
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows or name in self._others or name in self._added
+
+    def owner(self, name: str) -> str:
+        """The distribution that a name comes from; 'this program' for what it registered."""
+        if name in self._others:
+            return _owner(self._others[name])
+        return "this program" if name in self._added else "babelbits"
+
+    def get(self, name: str) -> Any:
+        """The object of a name; its module is imported now.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing has that name; the hint names the nearest and all.
+        StudyError
+            If another package's part cannot be imported.
+        """
+        if name in self._added:
+            return self._added[name]
+        if name in self._rows:
+            module, _, attribute = self._rows[name].partition(":")
+            return getattr(import_module(module), attribute)
+        point = self._others.get(name)
+        if point is None:
+            guess = did_you_mean(name, list(self))
+            known = f"there are: {', '.join(self)}"
+            raise UnknownNameError(
+                f"there is no {self.kind} '{name}'", hint=f"{guess} {known}" if guess else known
+            )
+        try:
+            return point.load()
+        except Exception as error:
+            raise StudyError(
+                f"the {self.kind} '{name}' of {_owner(point)} cannot be imported: {error}",
+                where=point.value,
+                hint=f"pip install --upgrade {_owner(point)}, or uninstall it",
+            ) from error
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Names and objects."""
+        for name in self:
+            yield name, self.get(name)
+
+
+def _owner(point: EntryPoint) -> str:
+    return "an unnamed package" if point.dist is None else str(point.dist.name)
+
+
+RECIPES = Registry(
+    "babelbits.recipes",
+    kind="recipe family",
+    rows={},
+)
+"""Name of a family, which is the format of its variants, to a `recipes.family.Family`."""
+
+ENGINES = Registry(
+    "babelbits.engines",
+    kind="engine",
+    rows={},
+)
+"""Name as in `[engine] name` to an `engines.base.EngineKind`."""
+
+TASKS = Registry(
+    "babelbits.tasks",
+    kind="family of suites",
+    rows={},
+)
+"""Name to a `tasks.base.SuiteFamily`."""
+
+READERS = Registry(
+    "babelbits.readers",
+    kind="reader",
+    rows={},
+)
+"""Name of a tool to an `interop.readers.record.Reader`, in the order in which they are tried."""
+
+VOTES = Registry(
+    "babelbits.votes",
+    kind="import of votes",
+    rows={},
+)
+"""Name of an annotation tool to a `preferences.imports.raw.VoteImporter`."""
+
+
+def register(registry: Registry, name: str, part: Any) -> None:
+    """Add a part to this process, as a notebook or a test does.
+
+    Raises
+    ------
+    StudyError
+        If the name is taken.
+    """
+    if name in registry:
+        raise StudyError(f"there is a {registry.kind} '{name}' already", where=registry.owner(name))
+    registry._added[name] = part
