@@ -16,12 +16,12 @@ from claims_studies import MARGIN, Study
 from babelbits.analysis import Analysis, AnalysisSettings
 from babelbits.analysis.analyse import analyse
 from babelbits.decide.decision import decide_all
-from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask
 from babelbits.decide.gate import Gate
 from babelbits.decide.recommend import Recommendation, Size, recommend
 from babelbits.records import Effect, Interval
-from babelbits.report.pairs import Axes
+from babelbits.report.item_pairs import Axes
 from babelbits.report.verdicts import board, headline, ship
 
 RESAMPLES = 2000
@@ -106,11 +106,11 @@ def what_is_said(study: Study, *, resamples: int = RESAMPLES) -> Said:
     )
 
 
-def _findings(study: Study, analysis: Analysis, settings: AnalysisSettings) -> Findings:
+def _findings(study: Study, analysis: Analysis, settings: AnalysisSettings) -> DecisionInput:
     """The analysis and what was asked, as a run folder's."""
     of = study.of
     tasks = {one.meta.task.suite: one.meta.task for one in study.cells}
-    return Findings(
+    return DecisionInput(
         analysis=analysis,
         primary={suite: info.metric(info.primary) for suite, info in tasks.items()},
         languages=dict.fromkeys(of.suite_names, of.codes),
@@ -132,7 +132,7 @@ HEADLINES: Sequence[tuple[str, str, Says]] = (
 
 
 def _first_screen(
-    study: Study, findings: Findings, choice: Recommendation
+    study: Study, findings: DecisionInput, choice: Recommendation
 ) -> tuple[str, list[Claim]]:
     """The sentences as printed, and whom they call harmed, unharmed and fit to ship."""
     of = study.of

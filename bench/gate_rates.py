@@ -19,8 +19,8 @@ import numpy as np
 
 from babelbits.analysis.results import Analysis
 from babelbits.decide.decision import OUTCOMES, Outcome, answers, together
-from babelbits.decide.decision_input import Findings
-from babelbits.decide.decision_query import Asked, Question
+from babelbits.decide.decision_input import DecisionInput
+from babelbits.decide.decision_query import DecisionQuery, DecisionQuestion
 from babelbits.decide.recommend import Size, recommend
 from babelbits.records import Effect, Interval, Metric
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
@@ -71,9 +71,11 @@ def effect(language: str, n_items: int, broke: int, fixed: int, *, variant: str 
     )  # fmt: skip
 
 
-def findings(effects: Sequence[Effect], codes: Sequence[str], variants: Sequence[str]) -> Findings:
+def findings(
+    effects: Sequence[Effect], codes: Sequence[str], variants: Sequence[str]
+) -> DecisionInput:
     """A study that holds nothing else."""
-    return Findings(
+    return DecisionInput(
         analysis=Analysis(
             effects=tuple(effects), aa=(), contrasts=(), families=(), problems=(), smoke=False
         ),
@@ -88,8 +90,8 @@ def findings(effects: Sequence[Effect], codes: Sequence[str], variants: Sequence
 def gates(plan: Plan, loss: float, studies: int) -> Iterator[Outcome]:
     """The outcome of each study."""
     codes = [f"l{number}" for number in range(plan.languages)]
-    asked = Asked(questions=tuple(
-        Question(suite="task", where=code, languages=(code,)) for code in codes
+    asked = DecisionQuery(questions=tuple(
+        DecisionQuestion(suite="task", where=code, languages=(code,)) for code in codes
     ))  # fmt: skip
     rng = np.random.default_rng([plan.languages, plan.n_items, round(loss * 10)])
     net = loss * MARGIN
@@ -113,7 +115,9 @@ def walks(variants: int, studies: int) -> Iterator[tuple[bool, bool]]:
     plan = PLANS[0]
     chances = [(plan.churn + MARGIN) / 2, (plan.churn - MARGIN) / 2, 1 - plan.churn]
     names = [f"q{number:02d}" for number in range(variants)]
-    asked = Asked(questions=(Question(suite="task", where="en", languages=("en",)),))
+    asked = DecisionQuery(
+        questions=(DecisionQuestion(suite="task", where="en", languages=("en",)),)
+    )
     sizes = {
         name: Size(bytes_on_disk=1000 - number, bits_per_weight=8 - number / 10)
         for number, name in enumerate(names)

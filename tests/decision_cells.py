@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
-from babelbits.decide.decision_input import CellKey, Findings
+from babelbits.decide.decision_input import CellKey, DecisionInput
 from babelbits.languages import groups
 from babelbits.records import Metric
 from compare_cells import ACC, Score, cell, right_wrong
@@ -53,7 +53,7 @@ def findings_of(
     margins: Mapping[str, float] | None = None,
     user: Mapping[str, Sequence[str]] | None = None,
     alpha: float = 0.05,
-) -> Findings:
+) -> DecisionInput:
     """The findings that a study of these cells would have."""
     gaps = {} if gaps is None else gaps
     places = [(one.meta.task.suite, one.meta.task.language) for one in cells]
@@ -70,7 +70,7 @@ def findings_of(
         resamples=999,
     )
     labels = [one.meta.variant for one in cells] + [variant for variant, _, _ in gaps]
-    return Findings(
+    return DecisionInput(
         analysis=analyse(cells, settings),
         primary={one.meta.task.suite: one.meta.task.metric(one.meta.task.primary) for one in cells},
         languages={suite: tuple(here) for suite, here in languages.items()},

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from babelbits.engines.chat import ChatAnswer, ChatReply, ChatRequest, OnAnswer
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.votes import JudgeKind, Verdict, Vote
 
 Say = Callable[[str, str, str], "str | ChatAnswer"]

@@ -177,7 +177,7 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.preferences.agreement",
         "babelbits.cli.judge",
         "babelbits.cli.judge_tables",
-        "babelbits.judge.grading.session",
+        "babelbits.judge.grading.grading_run",
         "babelbits.cli.grade",
         "babelbits.cli.grade_tables",
     ],

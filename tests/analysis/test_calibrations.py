@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from babelbits.analysis import AnalysisSettings, Calibration
+from babelbits.analysis import AnalysisSettings, CalibrationOf
 from babelbits.analysis.analyse import analyse
 from babelbits.analysis.calibrations import FEW_DRAWS
 from babelbits.analysis.tables import calibration_rows
@@ -22,7 +22,7 @@ def settings(*labels: str, reference: str | None = "en") -> AnalysisSettings:
     """Labels are recipe@language#draw."""
     return AnalysisSettings(
         calibrations={
-            label: Calibration(
+            label: CalibrationOf(
                 recipe=label.split("@")[0], language=label.split("@")[1].split("#")[0]
             )
             for label in labels

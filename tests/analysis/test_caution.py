@@ -12,7 +12,7 @@ from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StudyError
 from babelbits.interop.known_chance import known_chance
 from babelbits.records import Effect, Metric
-from babelbits.results.analyse_logs import Wishes, load_foreign, parse_source
+from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 from compare_cells import BITS, cell
 
 SETTINGS = AnalysisSettings(margins={"fraction": 0.02, "bits/byte": 0.02}, resamples=999)
@@ -169,10 +169,10 @@ def test_a_margin_that_nothing_is_measured_in_is_refused(tmp_path: Path) -> None
     rng = np.random.default_rng(2)
     scores = list(rng.uniform(20, 90, 50))
     ours, theirs = (parse_source(str(table(tmp_path, name, scores))) for name in ("fp16", "w4"))
-    wishes = Wishes(margins={"fraction": 0.02}, named_margins=("fraction",))
+    wishes = CompareOptions(margins={"fraction": 0.02}, named_margins=("fraction",))
     with pytest.raises(StudyError, match="a margin in points, and what is compared is measured in"):
         load_foreign(ours, [theirs], aa=None, wishes=wishes)
-    fits = Wishes(margins={"score": 1.5}, named_margins=("score",))
+    fits = CompareOptions(margins={"score": 1.5}, named_margins=("score",))
     effects = load_foreign(ours, [theirs], aa=None, wishes=fits).analysis.effects
     assert {effect.margin for effect in effects} == {1.5}
     arguments = ["compare", str(tmp_path / "fp16.csv"), str(tmp_path / "w4.csv"), "--margin"]

@@ -12,7 +12,7 @@ from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
 from babelbits.cli.main import run
 from babelbits.errors import TaskError, UnpairedItemsError
-from babelbits.results.analyse_logs import Wishes, load_foreign, parse_source
+from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 from babelbits.store.codec import columns_to_rows, read_parquet, rows_to_columns, write_parquet
 from compare_cells import cell
 
@@ -121,7 +121,10 @@ def _table(path: Path, column: str, *, lost: int = 0, more: str = "", cell_of: s
 
 def _units(baseline: str, variant: str) -> tuple[int, int]:
     found = load_foreign(
-        parse_source(f"fp={baseline}"), [parse_source(f"q={variant}")], aa=None, wishes=Wishes()
+        parse_source(f"fp={baseline}"),
+        [parse_source(f"q={variant}")],
+        aa=None,
+        wishes=CompareOptions(),
     )
     effect = found.analysis.effects[0]
     return effect.n_items, effect.n_source_items
@@ -140,7 +143,7 @@ def test_a_table_says_chance_and_output_type(tmp_path: Path) -> None:
     for path in paths:
         _table(path, "cluster_id", more=",chance,output_type", cell_of=",0.25,choice")
     found = load_foreign(
-        parse_source(str(paths[0])), [parse_source(str(paths[1]))], aa=None, wishes=Wishes()
+        parse_source(str(paths[0])), [parse_source(str(paths[1]))], aa=None, wishes=CompareOptions()
     )
     info = found.cells[0].task if hasattr(found.cells[0], "task") else found.cells[0].meta.task
     assert info.output_type == "choice"
@@ -171,7 +174,9 @@ def test_files_that_disagree_on_the_direction_are_refused(
                cell_of=f",{word}")  # fmt: skip
     paths = [f"{label}={tmp_path / name / 't.csv'}" for label, name in (("fp", "a"), ("q", "b"))]
     with pytest.raises(UnpairedItemsError, match="higher is better in 'score' by"):
-        load_foreign(parse_source(paths[0]), [parse_source(paths[1])], aa=None, wishes=Wishes())
+        load_foreign(
+            parse_source(paths[0]), [parse_source(paths[1])], aa=None, wishes=CompareOptions()
+        )
     assert run(["compare", *paths]) == 2
     assert "must be the same in all files" in capsys.readouterr().err
 

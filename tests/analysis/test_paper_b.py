@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from babelbits.analysis import AnalysisSettings, Calibration
+from babelbits.analysis import AnalysisSettings, CalibrationOf
 from babelbits.analysis.paper_b import MatrixComparison, matrix_comparisons
 from compare_cells import BITS, cell, right_wrong
 
@@ -18,7 +18,7 @@ ENGLISH, LOST = right_wrong(both_right=120, broke=14, fixed=2, both_wrong=64)
 def settings(*labels: str, reference: str | None = "en") -> AnalysisSettings:
     """Labels are recipe@language#draw."""
     seen = {
-        label: Calibration(recipe=label.split("@")[0], language=label.split("@")[1].split("#")[0])
+        label: CalibrationOf(recipe=label.split("@")[0], language=label.split("@")[1].split("#")[0])
         for label in labels
     }
     return AnalysisSettings(

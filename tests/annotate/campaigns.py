@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.annotate import auth
+from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.create import draft_campaign, pairs_hash
 from babelbits.annotate.folder import Campaign, write_campaign
-from babelbits.annotate.settings import Settings
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.pair_files import write_pairs
-from babelbits.preferences.pairs import AnswerPair
 
 SECRET = bytes(range(32))
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105  of a test

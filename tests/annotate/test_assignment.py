@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from annotate.campaigns import NOW, SECRET, invite, make, pairs, plain, rater_id
 from babelbits.annotate.assignment import Nothing, Showing, next_showing
-from babelbits.annotate.events import Answer, record_answer
+from babelbits.annotate.events import RatingAnswer, record_answer
 from babelbits.annotate.folder import Campaign, read_key
 from babelbits.annotate.models import rater_language, showing, slot
 
@@ -26,7 +26,7 @@ def ask(campaign: Campaign, name: str, *, now: float = NOW) -> Showing | Nothing
 def say(campaign: Campaign, shown: Showing, choice: int = 0, *, now: float = NOW) -> None:
     with campaign.database.writing() as connection:
         record_answer(
-            connection, shown, Answer(choice=choice), campaign.settings,
+            connection, shown, RatingAnswer(choice=choice), campaign.settings,
             revision=1, elapsed_ms=1000, now=now,
         )  # fmt: skip
 

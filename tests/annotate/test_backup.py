@@ -11,7 +11,7 @@ from annotate.campaigns import NOW, invite, make, pairs, plain, rater_id
 from babelbits.annotate import events
 from babelbits.annotate.assignment import Showing, next_showing
 from babelbits.annotate.backup import back_up, restore
-from babelbits.annotate.events import Answer
+from babelbits.annotate.events import RatingAnswer
 from babelbits.annotate.folder import Campaign, frozen_at, open_campaign
 from babelbits.annotate.judgments import read_judgments
 from babelbits.annotate.models import act, event, showing, slot, unit
@@ -41,7 +41,7 @@ def rate(campaign: Campaign, times: int) -> None:
             events.record_answer(
                 connection,
                 shown,
-                Answer(choice=1),
+                RatingAnswer(choice=1),
                 campaign.settings,
                 revision=1,
                 elapsed_ms=1.0,

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from annotate.campaigns import make, plain
 from babelbits.annotate.folder import Campaign, read_key
 from babelbits.annotate.models import unit
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.stats.binary import wilson
 
 CAMPAIGNS = int(os.environ.get("BABELBITS_CAMPAIGNS", "20"))

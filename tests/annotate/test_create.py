@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from annotate.campaigns import SECRET, TASK, VARIANT, invite, make, pair, pairs, plain
+from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.create import draft_campaign
 from babelbits.annotate.folder import check_outputs, open_campaign, read_key
-from babelbits.annotate.settings import Settings
 from babelbits.errors import StoreError, StudyError, UnknownNameError
 from babelbits.preferences.pair_files import write_pairs
 

@@ -9,7 +9,7 @@ from annotate.campaigns import NOW, invite, make, pairs, plain, rater_id
 from annotate.test_assignment import ask
 from babelbits.annotate import events
 from babelbits.annotate.assignment import Showing, next_showing
-from babelbits.annotate.events import Answer, RefusedError, Stored
+from babelbits.annotate.events import RatingAnswer, RefusedError, StoredEvent
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.judgments import read_judgments
 from babelbits.annotate.models import draft, event
@@ -30,11 +30,11 @@ def shown(campaign: Campaign) -> Showing:
 def record(
     campaign: Campaign,
     shown: Showing,
-    answer: Answer,
+    answer: RatingAnswer,
     revision: int,
     elapsed: float | None = 5.0,
     now: float = NOW,
-) -> Stored:
+) -> StoredEvent:
     with campaign.database.writing() as connection:
         return events.record_answer(
             connection, shown, answer, campaign.settings,
@@ -48,7 +48,7 @@ def n_answers(campaign: Campaign) -> int:
 
 
 def test_the_same_request_again_is_recorded_once(campaign: Campaign, shown: Showing) -> None:
-    answer = Answer(choice=-2, first_reasons=("fluency",), comment=" ok \n")
+    answer = RatingAnswer(choice=-2, first_reasons=("fluency",), comment=" ok \n")
     assert record(campaign, shown, answer, 1).is_yours
     assert record(campaign, shown, answer, 1).is_yours
     assert n_answers(campaign) == 1
@@ -57,16 +57,16 @@ def test_the_same_request_again_is_recorded_once(campaign: Campaign, shown: Show
 def test_another_answer_under_a_recorded_revision_gets_what_stands(
     campaign: Campaign, shown: Showing
 ) -> None:
-    record(campaign, shown, Answer(choice=-2), 1)
-    second = record(campaign, shown, Answer(choice=2), 1)
+    record(campaign, shown, RatingAnswer(choice=-2), 1)
+    second = record(campaign, shown, RatingAnswer(choice=2), 1)
     assert not second.is_yours
     assert second.answer.choice == -2
     assert n_answers(campaign) == 1
 
 
 def test_the_last_answer_stands_and_the_first_is_kept(campaign: Campaign, shown: Showing) -> None:
-    record(campaign, shown, Answer(choice=-2), 1)
-    record(campaign, shown, Answer(choice=1, unusable=True), 2)
+    record(campaign, shown, RatingAnswer(choice=-2), 1)
+    record(campaign, shown, RatingAnswer(choice=1, unusable=True), 2)
     assert n_answers(campaign) == 2
     with campaign.database.reading() as connection:
         (judgment,) = read_judgments(connection)
@@ -78,15 +78,15 @@ def test_the_last_answer_stands_and_the_first_is_kept(campaign: Campaign, shown:
 @pytest.mark.parametrize(
     ("answer", "revision", "code"),
     [
-        (Answer(choice=None), 1, "choose_first"),
-        (Answer(choice=3), 1, "bad_request"),
-        (Answer(choice=0, first_reasons=("pwned",)), 1, "bad_request"),
-        (Answer(choice=0, comment="x" * 2001), 1, "comment_too_long"),
-        (Answer(choice=0), 2, "stale"),
+        (RatingAnswer(choice=None), 1, "choose_first"),
+        (RatingAnswer(choice=3), 1, "bad_request"),
+        (RatingAnswer(choice=0, first_reasons=("pwned",)), 1, "bad_request"),
+        (RatingAnswer(choice=0, comment="x" * 2001), 1, "comment_too_long"),
+        (RatingAnswer(choice=0), 2, "stale"),
     ],
 )
 def test_what_is_no_answer_is_refused_and_nothing_is_recorded(
-    campaign: Campaign, shown: Showing, answer: Answer, revision: int, code: str
+    campaign: Campaign, shown: Showing, answer: RatingAnswer, revision: int, code: str
 ) -> None:
     with pytest.raises(RefusedError) as caught:
         record(campaign, shown, answer, revision)
@@ -95,7 +95,7 @@ def test_what_is_no_answer_is_refused_and_nothing_is_recorded(
 
 
 def test_both_unusable_needs_no_preference(campaign: Campaign, shown: Showing) -> None:
-    record(campaign, shown, Answer(choice=None, unusable=True), 1)
+    record(campaign, shown, RatingAnswer(choice=None, unusable=True), 1)
     with campaign.database.reading() as connection:
         (judgment,) = read_judgments(connection)
     assert judgment.preference is None
@@ -106,7 +106,7 @@ def test_both_unusable_needs_no_preference(campaign: Campaign, shown: Showing) -
 def test_a_clock_that_is_wrong_costs_no_vote(
     campaign: Campaign, shown: Showing, elapsed: float | None
 ) -> None:
-    record(campaign, shown, Answer(choice=0), 1, elapsed=elapsed)
+    record(campaign, shown, RatingAnswer(choice=0), 1, elapsed=elapsed)
     with campaign.database.reading() as connection:
         assert connection.scalar(select(event.c.elapsed_ms)) is None
         (judgment,) = read_judgments(connection)
@@ -119,15 +119,15 @@ def test_one_draft_is_kept_until_there_is_an_answer(campaign: Campaign, shown: S
             events.save_draft(
                 connection,
                 shown,
-                Answer(choice=None, comment=comment),
+                RatingAnswer(choice=None, comment=comment),
                 campaign.settings,
                 revision=1,
                 now=NOW,
             )
     with campaign.database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(draft)) == 1
-        assert events.read_draft(connection, shown) == Answer(choice=None, comment="ab")
-    record(campaign, shown, Answer(choice=0), 1)
+        assert events.read_draft(connection, shown) == RatingAnswer(choice=None, comment="ab")
+    record(campaign, shown, RatingAnswer(choice=0), 1)
     with campaign.database.reading() as connection:
         assert events.read_draft(connection, shown) is None
 
@@ -135,8 +135,8 @@ def test_one_draft_is_kept_until_there_is_an_answer(campaign: Campaign, shown: S
 def test_a_draft_that_arrives_after_its_answer_covers_nothing(
     campaign: Campaign, shown: Showing
 ) -> None:
-    record(campaign, shown, Answer(choice=2), 1)
-    late = Answer(choice=-2, comment="sent before, came after")
+    record(campaign, shown, RatingAnswer(choice=2), 1)
+    late = RatingAnswer(choice=-2, comment="sent before, came after")
     for revision, kept in ((1, None), (2, late)):
         with campaign.database.writing() as connection:
             events.save_draft(
@@ -144,17 +144,17 @@ def test_a_draft_that_arrives_after_its_answer_covers_nothing(
             )
         with campaign.database.reading() as connection:
             assert events.read_draft(connection, shown) == kept
-            assert events.current_answer(connection, shown.id)[1] == Answer(choice=2)
+            assert events.current_answer(connection, shown.id)[1] == RatingAnswer(choice=2)
 
 
 def test_a_clock_that_is_set_back_changes_no_order(campaign: Campaign, shown: Showing) -> None:
-    record(campaign, shown, Answer(choice=2), 1, now=NOW)
+    record(campaign, shown, RatingAnswer(choice=2), 1, now=NOW)
     with campaign.database.writing() as connection:
         second = next_showing(
             connection, shown.rater_id, campaign.settings, secret=campaign.secret, now=NOW - 7200
         )
     assert isinstance(second, Showing)
-    record(campaign, second, Answer(choice=-1), 1, now=NOW - 7200)
+    record(campaign, second, RatingAnswer(choice=-1), 1, now=NOW - 7200)
     with campaign.database.reading() as connection:
         assert [one.unit_id for one in read_judgments(connection)] == [
             shown.unit_id,
@@ -176,7 +176,7 @@ def test_activity_renews_the_lease(campaign: Campaign, shown: Showing) -> None:
         seen.add(found.unit_id)
         with campaign.database.writing() as connection:
             events.record_answer(
-                connection, found, Answer(choice=0), campaign.settings,
+                connection, found, RatingAnswer(choice=0), campaign.settings,
                 revision=1, elapsed_ms=1, now=NOW + 20 * 60,
             )  # fmt: skip
     assert shown.unit_id not in seen

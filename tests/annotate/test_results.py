@@ -12,7 +12,7 @@ from annotate.campaigns import NOW, VARIANT, invite, make, pairs, plain
 from annotate.test_assignment import ask, right_choice, say, work
 from babelbits.annotate import events, models
 from babelbits.annotate.assignment import Showing
-from babelbits.annotate.events import Answer
+from babelbits.annotate.events import RatingAnswer
 from babelbits.annotate.export import COLUMNS, export
 from babelbits.annotate.folder import Campaign, read_key
 from babelbits.annotate.forget import forget
@@ -74,7 +74,7 @@ def test_reasons_and_flags_go_to_the_right_side(tmp_path: Path) -> None:
     while isinstance(shown := ask(campaign, name), Showing):
         baseline_first = (baseline[shown.unit_id] == "a") == shown.a_first
         good, bad = ("fluency",), ("truncated", "factual")
-        answer = Answer(
+        answer = RatingAnswer(
             choice=0,
             unusable=True,
             first_reasons=good if baseline_first else bad,
@@ -121,7 +121,7 @@ def test_exports_are_tidy_and_blind(tmp_path: Path) -> None:
     assert isinstance(shown, Showing)
     with campaign.database.writing() as connection:
         events.record_answer(
-            connection, shown, Answer(choice=-2, comment='=HYPERLINK("x")\nzwei'),
+            connection, shown, RatingAnswer(choice=-2, comment='=HYPERLINK("x")\nzwei'),
             campaign.settings, revision=1, elapsed_ms=10, now=NOW,
         )  # fmt: skip
     work(campaign, name)
@@ -197,7 +197,7 @@ def test_forgetting_deletes_everything_and_frees_the_places(tmp_path: Path) -> N
     assert isinstance(shown, Showing)
     with campaign.database.writing() as connection:
         events.record_answer(
-            connection, shown, Answer(choice=1, comment="remember-me-not"), campaign.settings,
+            connection, shown, RatingAnswer(choice=1, comment="remember-me-not"), campaign.settings,
             revision=1, elapsed_ms=10, now=NOW,
         )  # fmt: skip
     work(campaign, name, most=2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask, check_variant
 from babelbits.decide.gate import Gate, gate
 from babelbits.errors import StudyError, UnknownNameError
@@ -27,7 +27,7 @@ SMALL_LOSS: Scores = right_wrong(both_right=125, broke=16, fixed=4, both_wrong=5
 """-6 points of 200, exact p 0.012, mid-p 0.007; Tango's 95 % interval, -10.7 to -1.7, holds -2."""
 
 
-def judged(found: Findings, **options: object) -> Gate:
+def judged(found: DecisionInput, **options: object) -> Gate:
     return gate(found, "w4", ask(found, **options))  # type: ignore[arg-type]
 
 
@@ -240,7 +240,7 @@ def test_generated_text_at_its_floor_is_no_pass() -> None:
 # --- names --------------------------------------------------------------------------------------
 
 
-def two_suites() -> Findings:
+def two_suites() -> DecisionInput:
     first = study_cells({"en": SHOWN, "ja": SHOWN})
     return findings_of([*first, *study_cells({"en": SHOWN, "sw": SHOWN}, suite="mgsm")])
 

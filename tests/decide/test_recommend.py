@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask
 from babelbits.decide.gate import gate
 from babelbits.decide.recommend import Candidate, Recommendation, Size, Way, recommend, ways
@@ -14,7 +14,7 @@ from decision_cells import FLOOR, Scores, findings_of, study_cells
 BASELINE = Size(bytes_on_disk=1000, bits_per_weight=16.0)
 
 
-def findings(variants: dict[str, dict[str, Scores]], *, smoke: bool = False) -> Findings:
+def findings(variants: dict[str, dict[str, Scores]], *, smoke: bool = False) -> DecisionInput:
     """Variants with their own baselines would not pair: the tables of a language share one."""
     cells = []
     for number, (variant, answers) in enumerate(variants.items()):
@@ -40,7 +40,7 @@ def sizes(**bytes_on_disk: int) -> dict[str, Size]:
     }
 
 
-def open_ways(one: Candidate, found: Findings) -> dict[int, Way | None]:
+def open_ways(one: Candidate, found: DecisionInput) -> dict[int, Way | None]:
     return ways(one.gate, ask(found), alpha=0.05)
 
 

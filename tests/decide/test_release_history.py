@@ -7,7 +7,7 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.decide.release_history import (
     Release,
-    Step,
+    ReleaseStep,
     follow,
     read_history,
     sentences,
@@ -18,7 +18,10 @@ from babelbits.errors import StudyError, TaskError
 
 
 def release(name: str, previous: str, **z: float) -> Release:
-    steps = {suite: Step(delta=value / 100, unit="fraction", z=value) for suite, value in z.items()}
+    steps = {
+        suite: ReleaseStep(delta=value / 100, unit="fraction", z=value)
+        for suite, value in z.items()
+    }
     return Release(release=name, previous=previous, steps=steps)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.engines.prefix_tree import Step, grow, plan
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan
 
 tokens = st.integers(0, 2)  # few symbols, so that prefixes are shared by chance
 piece = st.lists(tokens, max_size=6)
@@ -22,7 +22,7 @@ def nested(draw: st.DrawFn) -> list[list[int]]:
     return [*sequences, *draw(st.lists(st.sampled_from(sequences), max_size=3))]
 
 
-def simulate(steps: list[Step]) -> dict[int, list[int]]:
+def simulate(steps: list[ForwardStep]) -> dict[int, list[int]]:
     """For each slot, the tokens that its logits are conditioned on; checks each step's frame."""
     trunk: list[int] = []
     seen: dict[int, list[int]] = {}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.loading import load
+from babelbits.engines.open_engine import load
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 from zoo.build import tested
 from zoo.oracle import Oracle

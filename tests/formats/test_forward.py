@@ -17,7 +17,7 @@ def test_four_bits_are_dequantized_by_the_paper_whatever_the_shape(
     import bitsandbytes as bnb
     from bitsandbytes.functional import dequantize_blockwise
 
-    from babelbits.formats.forward import prepare_forward
+    from babelbits.formats.quantized_forward import prepare_forward
 
     torch.manual_seed(0)
     layer = bnb.nn.Linear4bit(
@@ -43,7 +43,7 @@ def test_four_bits_are_dequantized_by_the_paper_whatever_the_shape(
 def test_llm_int8_takes_four_axes() -> None:
     import bitsandbytes as bnb
 
-    from babelbits.formats.forward import prepare_forward
+    from babelbits.formats.quantized_forward import prepare_forward
 
     torch.manual_seed(0)
     layer = bnb.nn.Linear8bitLt(64, 32, bias=False, has_fp16_weights=False).to("cpu").eval()

@@ -93,7 +93,7 @@ def test_trust_does_not_run_an_old_copy(tmp_path: Path) -> None:
     """The file that auto_map names would stop the interpreter."""
     from babelbits.engines.base import EngineSettings
     from babelbits.engines.transformers import load
-    from babelbits.recipes.loading import load_model
+    from babelbits.recipes.base_loading import load_model
     from tiny_models import make_tiny
 
     folder = make_tiny("llama", tmp_path / "model", layers=1)

@@ -12,7 +12,7 @@ from babelbits.formats.text_model import (
     is_multimodal,
     text_config,
 )
-from babelbits.recipes.loading import context_length
+from babelbits.recipes.base_loading import context_length
 from published_configs import (
     GEMMA3_4B_NEW,
     GEMMA3_4B_OLD,

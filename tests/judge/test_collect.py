@@ -8,7 +8,7 @@ import pytest
 
 from babelbits.cli.main import run as main
 from babelbits.errors import ExitCode, StoreError, UnknownNameError
-from babelbits.preferences.collect import CONTROL, Wanted, collect
+from babelbits.preferences.collect import CONTROL, PairQuery, collect
 from babelbits.preferences.pair_files import read_pairs
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
@@ -63,7 +63,7 @@ def test_pairs_hold_the_outputs_of_the_same_item(tmp_path: Path) -> None:
     again = cell("open-prompts", "baseline", ["a", "b", "c", "d"], replicate=1)
     w4 = cell("open-prompts", "w4", ["a", "x", "y", None])
     w4[1].reverse()
-    found = collect(record(tmp_path, [baseline, again, w4]), Wanted())
+    found = collect(record(tmp_path, [baseline, again, w4]), PairQuery())
     said = [(p.variant, p.source_id, p.baseline_answer, p.variant_answer) for p in found.pairs]
     assert said == [
         (CONTROL, "open-prompts/s0", "a", "a"),
@@ -80,7 +80,7 @@ def test_pairs_hold_the_outputs_of_the_same_item(tmp_path: Path) -> None:
 def test_what_is_not_finished_is_named(tmp_path: Path) -> None:
     cells = [cell("open-prompts", name, ["a"]) for name in ("baseline", "w4", "nf4")]
     record(tmp_path, cells, unfinished=("open-prompts-nf4-0",))
-    found = collect(tmp_path, Wanted())
+    found = collect(tmp_path, PairQuery())
     assert [one.variant for one in found.pairs] == ["w4"]
     assert found.unfinished == ("nf4 · open-prompts · nb",)
 
@@ -88,19 +88,19 @@ def test_what_is_not_finished_is_named(tmp_path: Path) -> None:
 def test_other_answers_are_judged_on_request_only(tmp_path: Path) -> None:
     record(tmp_path, [cell("math", name, ["7"]) for name in ("baseline", "w4")])
     with pytest.raises(UnknownNameError, match="--suite: math"):
-        collect(tmp_path, Wanted())
-    assert len(collect(tmp_path, Wanted(suites=["math"])).pairs) == 1
+        collect(tmp_path, PairQuery())
+    assert len(collect(tmp_path, PairQuery(suites=["math"])).pairs) == 1
 
 
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (Wanted(suites=["maths"]), "no task with answers is called 'maths'"),
-        (Wanted(suites=["math"], variants=["w5"]), "no variant is called 'w5'"),
-        (Wanted(suites=["math"], languages=["sw"]), "no language is called 'sw'"),
+        (PairQuery(suites=["maths"]), "no task with answers is called 'maths'"),
+        (PairQuery(suites=["math"], variants=["w5"]), "no variant is called 'w5'"),
+        (PairQuery(suites=["math"], languages=["sw"]), "no language is called 'sw'"),
     ],
 )
-def test_names_that_are_not_there_are_told(tmp_path: Path, wanted: Wanted, says: str) -> None:
+def test_names_that_are_not_there_are_told(tmp_path: Path, wanted: PairQuery, says: str) -> None:
     record(tmp_path, [cell("math", name, ["7"]) for name in ("baseline", "w4")])
     with pytest.raises(UnknownNameError, match=says):
         collect(tmp_path, wanted)
@@ -108,7 +108,7 @@ def test_names_that_are_not_there_are_told(tmp_path: Path, wanted: Wanted, says:
 
 def test_a_folder_without_answers_says_how_to_make_some(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="babelbits generate"):
-        collect(tmp_path, Wanted())
+        collect(tmp_path, PairQuery())
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from babelbits.errors import TaskError, UnknownNameError
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.imports import Imported, read_foreign
-from babelbits.preferences.pairs import AnswerPair
 from babelbits.preferences.preference_summary import hear
 from babelbits.preferences.summary import SummarySettings, summarise
 from babelbits.preferences.to_votes import identical_ties
-from babelbits.preferences.vote_store import Book
+from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
 
 
@@ -212,7 +212,7 @@ def test_votes_of_unknown_raters_all_count_and_are_no_one_raters(tmp_path: Path)
     assert len(found.votes) == found.anonymous == 9
     assert found.replaced == 0
     assert sum(vote.value or 0 for vote in found.votes) == 3
-    book = Book(name="x", kind="human", simulated=False, votes=found.votes, identity={})
+    book = RecordedVotes(name="x", kind="human", simulated=False, votes=found.votes, identity={})
     (panel,) = hear([book], SummarySettings(resamples=200)).voices[0].panels
     assert (panel.n_raters, panel.n_unknown, panel.n_pairs) == (0, 9, 3)
     assert panel.alpha is None

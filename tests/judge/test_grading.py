@@ -15,13 +15,13 @@ from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.engines.chat import ChatFailure, ChatReply
 from babelbits.errors import StoreError, UnknownNameError
 from babelbits.judge.grading.answers import collect_answers
-from babelbits.judge.grading.effects import GradedEffect
+from babelbits.judge.grading.grade_effects import GradedEffect
 from babelbits.judge.grading.grade_store import EFFECTS, read_grades
-from babelbits.judge.grading.session import GRADES, GradeResult, as_object, run_grading
+from babelbits.judge.grading.grading_run import GRADES, GradeResult, as_object, run_grading
 from babelbits.judge.ledger import SUMMARY
-from babelbits.judge.replies import parse, read
+from babelbits.judge.parse_reply import parse, read
 from babelbits.judge.templates import ask, load_template
-from babelbits.preferences.collect import CONTROL, Wanted
+from babelbits.preferences.collect import CONTROL, PairQuery
 from babelbits.preferences.vote_store import JUDGE
 from babelbits.tasks.mixeval.shots import choice_prefix, freeform_prefix
 from grading import CHOICE, FREE, cell, grader, model, run_folder, said
@@ -352,7 +352,7 @@ def test_only_what_can_be_compared_is_graded(tmp_path: Path) -> None:
         cell("w4", ["b"], language="ja"),
     ]
     folder = run_folder(tmp_path, done, unfinished=[cell("w4", ["b"], language="nb")])
-    found = collect_answers(folder, Wanted())
+    found = collect_answers(folder, PairQuery())
     assert [one.meta.task.language for one in found.cells] == ["en", "en"]
     assert found.unfinished == (
         f"baseline · {FREE}_nb", f"w4 · {FREE}_ja", f"w4 · {FREE}_nb",
@@ -363,22 +363,22 @@ def test_a_limit_takes_the_same_items_of_every_variant(tmp_path: Path) -> None:
     w4 = cell("w4", ["a", "b", "c"])
     w4 = replace(w4, rows=tuple(reversed(w4.rows)))
     folder = run_folder(tmp_path, [cell("baseline", ["x", "y", "z"]), w4])
-    found = collect_answers(folder, Wanted(limit=2))
+    found = collect_answers(folder, PairQuery(limit=2))
     assert [sorted(row.source_id for row in one.rows) for one in found.cells] == [["s0", "s1"]] * 2
 
 
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (Wanted(suites=["mathe"]), "no task with answers is called 'mathe'"),
-        (Wanted(variants=["w5"]), "no variant is called 'w5'"),
-        (Wanted(languages=["sw"]), "no language is called 'sw'"),
-        (Wanted(suites=["mixeval-hard"]), "nothing is written in 'mixeval-hard'"),
-        (Wanted(suites=["flores"]), "no gold answers"),
-        (Wanted(suites=["open"]), "has no gold answers to grade by"),
+        (PairQuery(suites=["mathe"]), "no task with answers is called 'mathe'"),
+        (PairQuery(variants=["w5"]), "no variant is called 'w5'"),
+        (PairQuery(languages=["sw"]), "no language is called 'sw'"),
+        (PairQuery(suites=["mixeval-hard"]), "nothing is written in 'mixeval-hard'"),
+        (PairQuery(suites=["flores"]), "no gold answers"),
+        (PairQuery(suites=["open"]), "has no gold answers to grade by"),
     ],
 )
-def test_what_cannot_be_graded_is_told(tmp_path: Path, wanted: Wanted, says: str) -> None:
+def test_what_cannot_be_graded_is_told(tmp_path: Path, wanted: PairQuery, says: str) -> None:
     with pytest.raises(UnknownNameError, match=says):
         collect_answers(_mixed(tmp_path), wanted)
 
@@ -400,10 +400,10 @@ def _mixed(folder: Path) -> Path:
 def test_without_mixeval_the_suite_must_be_named(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, [cell(name, ["7"], suite="math") for name in ("baseline", "w4")])
     with pytest.raises(UnknownNameError, match="there is: math"):
-        collect_answers(folder, Wanted())
-    assert len(collect_answers(folder, Wanted(suites=["math"])).cells) == 2
+        collect_answers(folder, PairQuery())
+    assert len(collect_answers(folder, PairQuery(suites=["math"])).cells) == 2
 
 
 def test_a_baseline_alone_is_nothing_to_compare(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no answers of a baseline and a variant"):
-        collect_answers(run_folder(tmp_path, [cell("baseline", ["a"])]), Wanted())
+        collect_answers(run_folder(tmp_path, [cell("baseline", ["a"])]), PairQuery())

@@ -9,7 +9,7 @@ from babelbits.errors import StoreError
 from babelbits.judge.ledger import JOURNAL, Ledger
 from babelbits.judge.pairwise import JudgeSettings, TwoOrders, judge_pairs
 from babelbits.judge.templates import load_template
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.to_votes import IDENTICAL, cast_votes
 from judging import Say, ScriptedJudge, always, pair, prefers, quoted
 

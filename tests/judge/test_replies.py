@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babelbits.engines.chat import ChatFailure
-from babelbits.judge.replies import parse, read
+from babelbits.judge.parse_reply import parse, read
 from babelbits.judge.templates import ask, load_template
 from judging import cut, reply
 

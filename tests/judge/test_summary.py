@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from babelbits.judge.bias import first_place, leanings
 from babelbits.judge.pairwise import TwoOrders
-from babelbits.judge.replies import Reading
+from babelbits.judge.parse_reply import Reading
 from babelbits.preferences.summary import ALL, SummarySettings, summarise
 from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
 from babelbits.preferences.votes import Vote

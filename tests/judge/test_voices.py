@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from babelbits.cli.votes import votes
 from babelbits.errors import StoreError, StudyError
 from babelbits.preferences.pair_files import write_pairs
-from babelbits.preferences.preference_summary import Voices, hear
+from babelbits.preferences.preference_summary import PreferenceSummary, hear
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_files import write_votes
 from babelbits.preferences.vote_store import read_books, write_people
@@ -44,7 +44,7 @@ def judge_of(parent: Path, votes: list[Vote], *, name: str = "m") -> None:
     write_votes(folder / "votes.jsonl", votes)
 
 
-def heard(parent: Path) -> Voices:
+def heard(parent: Path) -> PreferenceSummary:
     return hear(read_books(parent), SETTINGS)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from babelbits.stats.agreement import cohen_kappa, krippendorff_alpha, plurality
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.preference import Preference, net_preference
 from babelbits.stats.resampling import percentile_interval
 from known_studies.rows import Row, records, table

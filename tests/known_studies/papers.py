@@ -4,7 +4,7 @@ from itertools import chain
 
 import numpy as np
 
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 from babelbits.stats.perplexity import log_perplexity_change
 from babelbits.stats.preference import drop_from_win_rate, net_preference
 from babelbits.stats.reported import bonferroni_alpha

@@ -8,9 +8,9 @@ import pytest
 
 from babelbits.errors import RecipeError
 from babelbits.recipes import compressed, smoothing
+from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.loading import load_model, load_tokenizer
 from babelbits.recipes.make import describe_base, make, verify
 from babelbits.records import Manifest
 from tiny_models import ARCHITECTURES, make_tiny, save_tokenizer

@@ -17,9 +17,9 @@ from babelbits.engines.hf.loading import load_model
 from babelbits.errors import CalibrationError
 from babelbits.formats import linear
 from babelbits.formats.text_model import auto_class
+from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import find, settle
-from babelbits.recipes.loading import load_tokenizer
 from babelbits.recipes.make import make, read_manifest
 from babelbits.recipes.scope import intended, quantized_modules, skeleton
 from babelbits.records import Manifest
@@ -101,7 +101,7 @@ def test_experts_of_a_variant_are_those_of_its_file(
         before = {key: value.float() for key, value in _weights(base).items()}
         for layer, module in model.named_modules():
             if type(module).__name__ == "Linear4bit":
-                from babelbits.formats.forward import dequantize
+                from babelbits.formats.quantized_forward import dequantize
 
                 held = dequantize(module.weight.data, module.weight.quant_state)
                 torch.testing.assert_close(held, before[layer])

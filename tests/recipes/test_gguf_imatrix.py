@@ -19,10 +19,10 @@ from babelbits.errors import (
 from babelbits.llamacpp.gguf_file import open_gguf
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix, write_imatrix
 from babelbits.recipes import gguf_imatrix
+from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.gguf_convert import convert
 from babelbits.recipes.gguf_imatrix import compute_imatrix
-from babelbits.recipes.loading import load_tokenizer
 from babelbits.records import Manifest
 from conftest import llama_tool
 from gguf_bases import make_gguf_base, make_mixture

@@ -11,6 +11,7 @@ from babelbits.bundled import model_folder
 from babelbits.errors import RecipeError
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
 from babelbits.recipes import gguf_checked, gguf_tokens
+from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.gguf_convert import convert
 from babelbits.recipes.gguf_tokens import (
     better_name,
@@ -19,7 +20,6 @@ from babelbits.recipes.gguf_tokens import (
     pre_tokenizer,
     refuse,
 )
-from babelbits.recipes.loading import load_tokenizer
 from gguf_making import quick
 from zoo import splits
 

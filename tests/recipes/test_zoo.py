@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.loading import load
+from babelbits.engines.open_engine import load
 from babelbits.errors import BabelbitsError
 from babelbits.recipes.make import make
 from babelbits.records import ScoreRequest, TextRequest

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from babelbits.report.build import build
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from report import browser, synthetic
 
 SMALL_LANGUAGES = ("en", "ar", "hi", "ml", "ja")
@@ -14,7 +14,7 @@ SMALL_VARIANTS = {"w8": 8.1, "w4@en": 4.25}
 
 
 @pytest.fixture(scope="session")
-def small() -> ReportInput:
+def small() -> Results:
     return synthetic.make(
         languages=SMALL_LANGUAGES,
         variants=SMALL_VARIANTS,
@@ -24,14 +24,14 @@ def small() -> ReportInput:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> ReportInput:
+def tiny() -> Results:
     return synthetic.make(
         languages=("en", "ar"), variants={"w4@en": 4.25}, suites=("math",), items=60
     )
 
 
 @pytest.fixture(scope="session")
-def page(small: ReportInput) -> str:
+def page(small: Results) -> str:
     return build(small)
 
 

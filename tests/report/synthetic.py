@@ -17,7 +17,7 @@ from babelbits.records import (
     TensorRecord,
     digest,
 )
-from babelbits.results.results import OpenCell, ReportInput, StudySummary
+from babelbits.results.results import OpenCell, Results, StudySummary
 
 LANGUAGES = ("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "ko", "sw")
 MORE_LANGUAGES = (*LANGUAGES, "th", "ta", "he", "fa", "tr", "vi", "el")
@@ -152,7 +152,7 @@ def manifest(variant: str, bits: float) -> Manifest:
 def make(
     *, languages: Sequence[str] = LANGUAGES, variants: dict[str, float] | None = None,
     suites: Sequence[str] = tuple(SUITES), items: int = 120, smoke: bool = False,
-) -> ReportInput:  # fmt: skip
+) -> Results:  # fmt: skip
     """A finished study with an A/A cell and one cell missing."""
     variants = VARIANTS if variants is None else variants
     cells = [cell("baseline", s, lang, items) for s in suites for lang in languages]
@@ -178,7 +178,7 @@ def make(
         loss_caps=dict(settings.loss_caps),
         versions={"babelbits": "0.1.0", "numpy": "2.4.6"},
     )  # fmt: skip
-    return ReportInput(
+    return Results(
         study=study,
         analysis=analyse(cells, settings),
         cells=tuple(cells),

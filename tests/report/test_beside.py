@@ -7,10 +7,10 @@ import pytest
 from babelbits.analysis.results import LanguageBeside, SuiteBeside, Variation
 from babelbits.preferences.preference_summary import hear
 from babelbits.preferences.summary import SummarySettings
-from babelbits.preferences.vote_store import Book
+from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
 from babelbits.report.joint_estimates_section import bound_sentence, section
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.stats.raters import spread_of_raters
 
 SUITE = SuiteBeside(
@@ -41,7 +41,7 @@ def test_the_bound_in_words() -> None:
     )
 
 
-def test_the_tables_of_a_study(small: ReportInput) -> None:
+def test_the_tables_of_a_study(small: Results) -> None:
     analysis = replace(
         small.analysis,
         beside=(SUITE,),
@@ -55,7 +55,7 @@ def test_the_tables_of_a_study(small: ReportInput) -> None:
     assert found.variation[0] == ("math", "other items", "sd 1.2 points", "1 variant")
 
 
-def test_a_study_of_several_languages_has_the_section(small: ReportInput, page: str) -> None:
+def test_a_study_of_several_languages_has_the_section(small: Results, page: str) -> None:
     found = section(small)
     assert found is not None
     assert '<section id="beside">' in page
@@ -66,12 +66,12 @@ def test_a_study_of_several_languages_has_the_section(small: ReportInput, page: 
     assert "other items" in {row[1] for row in found.variation}
 
 
-def test_nothing_beside_gives_no_section(small: ReportInput) -> None:
+def test_nothing_beside_gives_no_section(small: Results) -> None:
     empty = replace(small.analysis, beside=(), variant_ranks=(), variation=())
     assert section(replace(small, analysis=empty, voices=None)) is None
 
 
-def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: ReportInput) -> None:
+def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: Results) -> None:
     """Two raters of means 0.5 and -0.5: one-way analysis of variance by hand.
 
     Each votes 1, 1, 1, -1 or the opposite: within 1, between 4 * 0.5 / 1 = 2: sqrt((2 - 1) / 4).
@@ -94,7 +94,7 @@ def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: ReportInput) -> N
     assert spread_of_raters([v.value for v in votes], [v.judge for v in votes]) == pytest.approx(
         0.5
     )
-    book = Book(name="panel", kind="human", simulated=False, votes=votes, identity={})
+    book = RecordedVotes(name="panel", kind="human", simulated=False, votes=votes, identity={})
     found = section(replace(small, voices=hear([book], SummarySettings(resamples=100))))
     assert found is not None
     assert found.variation[-1] == (

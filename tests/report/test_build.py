@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from babelbits.report.build import LIMIT, build
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from report import synthetic
 
 
@@ -49,7 +49,7 @@ def outline(page: str) -> Outline:
     return Outline(page)
 
 
-def test_the_same_input_gives_the_same_bytes(small: ReportInput, page: str) -> None:
+def test_the_same_input_gives_the_same_bytes(small: Results, page: str) -> None:
     turned = dict(reversed(small.manifests.items()))
     languages = dict(reversed(small.languages.items()))
     assert build(replace(small, manifests=turned, languages=languages)) == page
@@ -61,7 +61,7 @@ def test_every_link_has_its_target_and_every_id_is_unique(outline: Outline) -> N
     assert {target.removeprefix("#") for target in outline.targets} <= set(outline.ids)
 
 
-def test_every_cell_is_linked_and_has_its_command(small: ReportInput, page: str) -> None:
+def test_every_cell_is_linked_and_has_its_command(small: Results, page: str) -> None:
     cells = [c for c in small.cells if c.meta.variant != "baseline"]
     for cell in cells:
         task = cell.meta.task
@@ -70,7 +70,7 @@ def test_every_cell_is_linked_and_has_its_command(small: ReportInput, page: str)
     assert page.count('<tr id="cell-') == len(cells)
 
 
-def test_languages_are_held_against_the_reference(small: ReportInput, page: str) -> None:
+def test_languages_are_held_against_the_reference(small: Results, page: str) -> None:
     assert "Is a language hit harder than English?" in page
     analysis = replace(small.analysis, references=())
     assert "Is a language hit harder" not in build(replace(small, analysis=analysis))
@@ -109,7 +109,7 @@ def test_hostile_outputs_appear_only_as_escaped_json(page: str) -> None:
     assert "\x1b" not in page
 
 
-def test_smoke_and_bundled_are_stamped(tiny: ReportInput, page: str) -> None:
+def test_smoke_and_bundled_are_stamped(tiny: Results, page: str) -> None:
     study = replace(tiny.study, smoke=True, bundled=False)
     other = build(replace(tiny, study=study))
     assert "SMOKE" in other
@@ -118,14 +118,14 @@ def test_smoke_and_bundled_are_stamped(tiny: ReportInput, page: str) -> None:
     assert "no oracle for large models" in page
 
 
-def test_hostile_names_are_escaped(tiny: ReportInput) -> None:
+def test_hostile_names_are_escaped(tiny: Results) -> None:
     study = replace(tiny.study, name="<img src=x onerror=alert(1)>", model="</title><b>&")
     other = build(replace(tiny, study=study))
     assert "<img" not in other
     assert "</title><b>" not in other
 
 
-def test_a_study_without_variants_still_gives_a_page(tiny: ReportInput) -> None:
+def test_a_study_without_variants_still_gives_a_page(tiny: Results) -> None:
     cells = tuple(c for c in tiny.cells if c.meta.variant == "baseline")
     analysis = replace(tiny.analysis, effects=(), contrasts=(), families=(), problems=())
     manifests = {"baseline": tiny.manifests["baseline"]}

@@ -8,11 +8,11 @@ import pytest
 
 from babelbits.records import Effect
 from babelbits.report import charts, svg
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 
 
 @pytest.fixture(scope="module")
-def effects(small: ReportInput) -> list[Effect]:
+def effects(small: Results) -> list[Effect]:
     return [
         effect
         for effect in small.analysis.effects
@@ -20,11 +20,11 @@ def effects(small: ReportInput) -> list[Effect]:
     ]
 
 
-def names(small: ReportInput) -> dict[str, str]:
+def names(small: Results) -> dict[str, str]:
     return {code: language.name for code, language in small.languages.items()}
 
 
-def test_forest_is_valid_and_holds_points(small: ReportInput, effects: list[Effect]) -> None:
+def test_forest_is_valid_and_holds_points(small: Results, effects: list[Effect]) -> None:
     chart = charts.forest(effects, names(small), {"ar": "#cell-x"})
     rows = chart.to_dict()["datasets"]["rows"]  # validates against Vega-Lite's schema
     assert [row["delta"] for row in rows] == pytest.approx([e.delta * 100 for e in effects])
@@ -32,7 +32,7 @@ def test_forest_is_valid_and_holds_points(small: ReportInput, effects: list[Effe
 
 
 def test_svg_on_the_page_has_links_descriptions_and_named_colours(
-    small: ReportInput, effects: list[Effect]
+    small: Results, effects: list[Effect]
 ) -> None:
     markup = svg.for_page(charts.forest(effects, names(small), {"ar": "#cell-x"}), "a label")
     root = ET.fromstring(markup)  # noqa: S314  made a line above
@@ -44,19 +44,19 @@ def test_svg_on_the_page_has_links_descriptions_and_named_colours(
     assert "xmlns" not in markup
 
 
-def test_hostile_names_stay_text_in_svg(small: ReportInput, effects: list[Effect]) -> None:
+def test_hostile_names_stay_text_in_svg(small: Results, effects: list[Effect]) -> None:
     hostile = [replace(effect, variant='"><script>x</script>&') for effect in effects]
     markup = svg.for_page(charts.forest(hostile, names(small), {}), "<b>")
     assert "<script" not in markup
     assert "<b>" not in markup
 
 
-def test_the_same_chart_gives_the_same_bytes(small: ReportInput, effects: list[Effect]) -> None:
+def test_the_same_chart_gives_the_same_bytes(small: Results, effects: list[Effect]) -> None:
     drawn = {svg.to_svg(charts.forest(effects, names(small), {})) for _ in range(2)}
     assert len(drawn) == 1
 
 
-def test_labels_of_variants_of_one_size_are_spread(small: ReportInput) -> None:
+def test_labels_of_variants_of_one_size_are_spread(small: Results) -> None:
     pooled = [e for e in small.analysis.effects if (e.scope, e.task) == ("all", "math")]
     twins = [replace(pooled[0], variant=f"v{n}", delta=0.0) for n in range(4)]
     manifests = {one.variant: small.manifests["w8"] for one in twins}
@@ -66,7 +66,7 @@ def test_labels_of_variants_of_one_size_are_spread(small: ReportInput) -> None:
     assert min(gaps) > 0
 
 
-def test_every_chart_is_valid_vega_lite(small: ReportInput) -> None:
+def test_every_chart_is_valid_vega_lite(small: Results) -> None:
     math = [e for e in small.analysis.effects if e.task == "math" and e.metric == "exact_match"]
     languages = [e for e in math if e.scope == "language"]
     charts.heat_map(languages, names(small), ("w8", "w4@en")).to_dict()

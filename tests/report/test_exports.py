@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from babelbits.report import exports
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from report.synthetic import HOSTILE
 
 
@@ -21,7 +21,7 @@ def strict(text: str) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
-def renamed(report: ReportInput, label: str) -> ReportInput:
+def renamed(report: Results, label: str) -> Results:
     """The same study with a hostile label for its first effect's variant."""
     first = report.analysis.effects[0].variant
     effects = tuple(
@@ -39,7 +39,7 @@ def renamed(report: ReportInput, label: str) -> ReportInput:
     return replace(report, analysis=analysis, cells=cells, manifests=manifests)
 
 
-def test_json_is_strict_versioned_and_whole(small: ReportInput) -> None:
+def test_json_is_strict_versioned_and_whole(small: Results) -> None:
     found = strict(exports.to_json(small))
     assert found["schema"] == "babelbits.report/1"
     assert len(found["effects"]) == len(small.analysis.effects)
@@ -50,12 +50,12 @@ def test_json_is_strict_versioned_and_whole(small: ReportInput) -> None:
     assert found["study"]["margins"] == {"fraction": 0.02, "bits/byte": 0.01}
 
 
-def test_exports_are_reproducible(small: ReportInput) -> None:
+def test_exports_are_reproducible(small: Results) -> None:
     for kind in ("json", "csv", "md", "latex"):
         assert exports.FORMATS[kind](small) == exports.FORMATS[kind](small)
 
 
-def test_csv_holds_raw_numbers_one_line_an_effect(small: ReportInput) -> None:
+def test_csv_holds_raw_numbers_one_line_an_effect(small: Results) -> None:
     rows = list(csv.DictReader(io.StringIO(exports.to_csv(small), newline="")))
     assert len(rows) == len(small.analysis.effects)
     deltas = [float(row["delta"]) for row in rows]
@@ -67,7 +67,7 @@ def test_csv_holds_raw_numbers_one_line_an_effect(small: ReportInput) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_csv_cells_cannot_become_formulas(small: ReportInput, start: str) -> None:
+def test_csv_cells_cannot_become_formulas(small: Results, start: str) -> None:
     """Characters from OWASP's page on CSV injection."""
     label = f"{start}HYPERLINK(1)"
     rows = csv.reader(io.StringIO(exports.to_csv(renamed(small, label)), newline=""))
@@ -90,7 +90,7 @@ def test_markdown_shows_hostile_text_as_it_stands(text: str) -> None:
     assert "".join(child.content for child in children) == exports.one_line(text).strip()
 
 
-def test_markdown_opens_with_the_verdict_and_then_what_was_not_shown(small: ReportInput) -> None:
+def test_markdown_opens_with_the_verdict_and_then_what_was_not_shown(small: Results) -> None:
     text = exports.to_markdown(small)
     assert (
         text.index("Harm is confirmed") < text.index("What was not shown") < text.index("| variant")
@@ -105,14 +105,14 @@ def test_latex_specials_by_hand() -> None:
     assert exports.latex("−3.1") == "$-$3.1"
 
 
-def test_latex_rows_have_as_many_cells_as_the_head(small: ReportInput) -> None:
+def test_latex_rows_have_as_many_cells_as_the_head(small: Results) -> None:
     lines = exports.to_latex(renamed(small, "a&b_c\n")).splitlines()
     rows = [line for line in lines if line.endswith(r"\\") and "&" in line]
     assert len(rows) == 2 * 3 * 5
     assert {line.replace(r"\&", "").count("&") for line in rows} == {len(exports.HEADS) - 1}
 
 
-def test_charts_are_written_as_svg_and_png(small: ReportInput, tmp_path: Path) -> None:
+def test_charts_are_written_as_svg_and_png(small: Results, tmp_path: Path) -> None:
     one = replace(
         small.analysis, effects=tuple(e for e in small.analysis.effects if e.task == "math")
     )

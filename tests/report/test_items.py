@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from babelbits.records import Answer
 from babelbits.report import items
-from babelbits.report.pairs import comparisons, drawn
-from babelbits.results.results import ReportInput
+from babelbits.report.item_pairs import comparisons, drawn
+from babelbits.results.results import Results
 from report.synthetic import HOSTILE
 
 
-def payload(report: ReportInput, budget: int) -> dict:
+def payload(report: Results, budget: int) -> dict:
     found = comparisons(report.cells)
     return items.payload(found, {one.key: "-".join(one.key) for one in found}, budget=budget)
 
@@ -37,13 +37,13 @@ def test_embedding_refuses_nan() -> None:
         items.embed(float("nan"))
 
 
-def test_every_flip_is_there_when_there_is_room(small: ReportInput) -> None:
+def test_every_flip_is_there_when_there_is_room(small: Results) -> None:
     for cell in payload(small, 5_000_000)["cells"]:
         flips = [item for item in cell["items"] if item["status"] in {"broke", "fixed"}]
         assert len(flips) == cell["counts"]["broke"] + cell["counts"]["fixed"]
 
 
-def test_counts_tell_of_items_that_did_not_fit(small: ReportInput) -> None:
+def test_counts_tell_of_items_that_did_not_fit(small: Results) -> None:
     cells = payload(small, 30_000)["cells"]
     shown = sum(len(cell["items"]) for cell in cells)
     there = sum(sum(cell["counts"].values()) for cell in cells)
@@ -51,20 +51,20 @@ def test_counts_tell_of_items_that_did_not_fit(small: ReportInput) -> None:
 
 
 @pytest.mark.parametrize("budget", [20_000, 60_000, 200_000])
-def test_the_budget_holds_within_a_tenth(small: ReportInput, budget: int) -> None:
+def test_the_budget_holds_within_a_tenth(small: Results, budget: int) -> None:
     bare = payload(small, 0)
     size = len(items.embed(payload(small, budget)).encode())
     assert size < len(items.embed(bare).encode()) + 1.1 * budget
 
 
-def test_a_tight_budget_spends_itself_on_flips_of_every_cell(small: ReportInput) -> None:
+def test_a_tight_budget_spends_itself_on_flips_of_every_cell(small: Results) -> None:
     cells = payload(small, 60_000)["cells"]
     flipping = [cell for cell in cells if cell["counts"]["broke"]]
     assert all(cell["items"] for cell in flipping)
     assert {item["status"] for cell in flipping for item in cell["items"][:1]} <= {"broke", "fixed"}
 
 
-def test_shared_few_shot_text_is_stored_once(small: ReportInput) -> None:
+def test_shared_few_shot_text_is_stored_once(small: Results) -> None:
     found = payload(small, 5_000_000)
     cell = found["cells"][0]
     head = found["texts"][cell["preamble"]]
@@ -84,13 +84,13 @@ def test_long_outputs_are_clipped_with_the_number_of_characters_left_out() -> No
     assert items.clip("x" * 1600, longest=1600) == "x" * 1600
 
 
-def test_cells_about_other_items_are_not_paired(small: ReportInput) -> None:
+def test_cells_about_other_items_are_not_paired(small: Results) -> None:
     last = small.cells[-1]
     cells = (*small.cells[:-1], replace(last, rows=last.rows[1:]))
     assert len(comparisons(cells)) == len(comparisons(small.cells)) - 1
 
 
-def test_of_an_item_that_is_sampled_the_scores_of_all_samples_are_told(small: ReportInput) -> None:
+def test_of_an_item_that_is_sampled_the_scores_of_all_samples_are_told(small: Results) -> None:
     """The text on the page is the first sample's; the score is the mean of three: 2/3."""
     cell = small.cells[0]
     name = cell.meta.task.primary

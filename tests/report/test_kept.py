@@ -5,14 +5,14 @@ from dataclasses import replace
 from babelbits.records import Interval
 from babelbits.report import kl_section
 from babelbits.report.build import build
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.stats.divergence import DivergenceSummary, Quantile
-from babelbits.study.planning.divergence_files import Divergence, most_exact
+from babelbits.study.planning.divergence_files import RecordedDivergence, most_exact
 
 
 def measured(
     variant: str, language: str, mean: float, *, k: int = 64, share: float = 0.8
-) -> Divergence:
+) -> RecordedDivergence:
     summary = DivergenceSummary(
         n_documents=10, n_tokens=1234, mean=mean,
         mean_interval=Interval(low=mean / 2, high=2 * mean, level=0.95, method="bootstrap"),
@@ -23,7 +23,7 @@ def measured(
         largest=20 * mean, same_top=0.9125, same_top_interval=None, perplexity_ratio=1.05,
         perplexity_ratio_interval=None, kept=share,
     )  # fmt: skip
-    return Divergence(
+    return RecordedDivergence(
         variant=variant, suite="text", language=language, k=k, n_failed=0, summary=summary
     )
 
@@ -37,7 +37,7 @@ BOUNDS = (
 
 
 def test_the_map_has_the_furthest_language_first_and_the_table_all_figures(
-    small: ReportInput,
+    small: Results,
 ) -> None:
     section = kl_section.section(replace(small, divergences=BOUNDS))
     assert section is not None
@@ -54,7 +54,7 @@ def test_the_map_has_the_furthest_language_first_and_the_table_all_figures(
 
 
 def test_bounds_are_called_bounds_and_the_command_that_measures_the_shortfall_is_there(
-    small: ReportInput,
+    small: Results,
 ) -> None:
     section = kl_section.section(replace(small, divergences=BOUNDS))
     assert section is not None
@@ -64,7 +64,7 @@ def test_bounds_are_called_bounds_and_the_command_that_measures_the_shortfall_is
     assert "babelbits kl study.toml --top 1000000" in section.label
 
 
-def test_a_measured_shortfall_is_told_and_the_exact_numbers_are_shown(small: ReportInput) -> None:
+def test_a_measured_shortfall_is_told_and_the_exact_numbers_are_shown(small: Results) -> None:
     """0.03 of 0.04 is 25 % short, 0.06 of 0.08 too, 0.004 of 0.005 is 20 % short."""
     exact = (
         measured("w8", "en", 0.005, k=6144, share=1.0),
@@ -80,7 +80,7 @@ def test_a_measured_shortfall_is_told_and_the_exact_numbers_are_shown(small: Rep
     assert shown == {"ar": ["1.00", "80.0"], "en": ["5.00", "40.0"]}
 
 
-def test_the_page_has_the_section_or_says_how_to_make_it(small: ReportInput, page: str) -> None:
+def test_the_page_has_the_section_or_says_how_to_make_it(small: Results, page: str) -> None:
     assert "<code>babelbits kl study.toml</code> adds KL divergence" in page
     with_it = build(replace(small, divergences=BOUNDS))
     assert "adds KL divergence" not in with_it
@@ -88,5 +88,5 @@ def test_the_page_has_the_section_or_says_how_to_make_it(small: ReportInput, pag
     assert with_it.count('class="harm plainly"') == 4
 
 
-def test_a_study_without_texts_has_no_such_section(tiny: ReportInput) -> None:
+def test_a_study_without_texts_has_no_such_section(tiny: Results) -> None:
     assert 'id="divergence"' not in build(tiny)

@@ -12,13 +12,13 @@ from babelbits.analysis import CellResult
 from babelbits.cli import report as report_command
 from babelbits.cli.show import show
 from babelbits.errors import StoreError, StudyError, UnknownNameError
+from babelbits.report.item_pairs import axes
 from babelbits.report.limitations import gaps
-from babelbits.report.pairs import axes
 from babelbits.report.verdicts import Board, board
 from babelbits.report.views import primary
 from babelbits.results import load
 from babelbits.results.load import load_run
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from babelbits.study import load as load_study
@@ -112,11 +112,11 @@ languages = ["en"]
     assert "'dtype' must be" in told[0]
 
 
-def board_of(found: ReportInput) -> Board:
+def board_of(found: Results) -> Board:
     return board(found.analysis.effects, primary(found), axes(found))
 
 
-def labels_of(found: ReportInput) -> set[str]:
+def labels_of(found: Results) -> set[str]:
     return {cell.meta.variant for cell in found.cells}
 
 

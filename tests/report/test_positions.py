@@ -6,11 +6,11 @@ import pytest
 
 from babelbits.records import Effect, Interval
 from babelbits.report import positions
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 
 
 @pytest.fixture
-def effect(small: ReportInput) -> Effect:
+def effect(small: Results) -> Effect:
     interval = Interval(low=-0.2, high=0.1, level=0.95, method="x")
     return replace(
         small.analysis.effects[0],

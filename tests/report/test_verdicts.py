@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from babelbits.analysis.results import Analysis, CalibrationContrast, Problem
-from babelbits.decide.decision import Answer, Decision
-from babelbits.decide.decision_query import Question
+from babelbits.decide.decision import Decision, DecisionAnswer
+from babelbits.decide.decision_query import DecisionQuestion
 from babelbits.decide.gate import Gate
 from babelbits.decide.recommend import Candidate, Recommendation, Size
 from babelbits.records import Effect, Interval
 from babelbits.report import contrasts, exports, limitations, paper_b, verdicts, views
-from babelbits.report.pairs import Axes, axes
-from babelbits.results.results import OpenCell, ReportInput
+from babelbits.report.item_pairs import Axes, axes
+from babelbits.results.results import OpenCell, Results
 
 AXES = Axes(variants=("w4",), suites=("math", "text"), languages=("ar", "en", "sw"))
 NAMES = {"ar": "Arabic", "en": "English", "sw": "Swahili"}
@@ -28,7 +28,7 @@ def effect(like: Effect, language: str, verdict: str, delta: float, **changes: o
 TEXT = {"task": "text", "metric": "bits_per_byte", "unit": "bits/byte", "margin": 0.01}
 
 
-def board(small: ReportInput, *effects: tuple) -> verdicts.Board:
+def board(small: Results, *effects: tuple) -> verdicts.Board:
     like = small.analysis.effects[0]
     made = [effect(like, *given, **(TEXT if extra else {})) for *given, extra in effects]
     return verdicts.board(made, PRIMARY, AXES)
@@ -52,7 +52,7 @@ def decision(found: verdicts.Board, *, asked: int | None = None, **changes: obje
         largest_estimate=languages[0] if languages and languages[0].delta < 0 else None,
         equivalent_in_the_mean=False, smoke=False, reasons=(),
         answers=tuple(
-            Answer(question=Question(suite="math", where="en", languages=("en",)),
+            DecisionAnswer(question=DecisionQuestion(suite="math", where="en", languages=("en",)),
                    outcome="undecided", reason="no result for it", effect=None, margin=None,
                    p_adjusted=None, p_beyond=None)
             for _ in range(asked or 0)
@@ -69,7 +69,7 @@ def between(low: float, high: float) -> Interval:
     return Interval(low=low, high=high, level=0.95, method="by hand")
 
 
-def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
+def test_sentence_with_harm_equivalence_and_doubt(small: Results) -> None:
     """The largest harm shown and the largest estimate are two things, each with its interval."""
     like = small.analysis.effects[0]
     text = [effect(like, code, verdict, delta, **TEXT)
@@ -93,7 +93,7 @@ def test_sentence_with_harm_equivalence_and_doubt(small: ReportInput) -> None:
     assert len(one.parts) == 5
 
 
-def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: ReportInput) -> None:
+def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: Results) -> None:
     """All three languages are undecided and their mean is not: the page must not say "no harm"."""
     like = small.analysis.effects[0]
     languages = [effect(like, code, "undecided", -0.03) for code in ("ar", "en", "sw")]
@@ -108,7 +108,7 @@ def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: ReportInput) -> 
     assert verdicts.headline([decision(found)], alpha=0.05).startswith("Harm is confirmed for w4.")
 
 
-def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: ReportInput) -> None:
+def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Results) -> None:
     like = small.analysis.effects[0]
     group = replace(effect(like, "", "worse", -0.05, level="family",
                            interval=between(-0.08, -0.02)),
@@ -126,7 +126,7 @@ def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Report
     )
 
 
-def test_a_gain_is_told_with_what_luck_would_show(small: ReportInput) -> None:
+def test_a_gain_is_told_with_what_luck_would_show(small: Results) -> None:
     like = small.analysis.effects[0]
     gains = [replace(effect(like, code, "better", delta), best_by_chance=0.012)
              for code, delta in (("ar", 0.02), ("en", 0.031))]  # fmt: skip
@@ -140,7 +140,7 @@ def test_a_gain_is_told_with_what_luck_would_show(small: ReportInput) -> None:
     assert "in 2 of 2 on math (largest +3.1 points)" in one.sentence
 
 
-def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportInput) -> None:
+def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: Results) -> None:
     everywhere = [(code, "equivalent", 0.0, False) for code in ("ar", "en", "sw")]
     found = board(small, *everywhere)
     one = said(found)
@@ -154,13 +154,13 @@ def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: ReportIn
     assert "No variant is shown to be unharmed" in verdicts.headline([decision(found)], alpha=0.05)
 
 
-def test_what_has_no_result_is_counted(small: ReportInput) -> None:
+def test_what_has_no_result_is_counted(small: Results) -> None:
     found = board(small, ("en", "equivalent", 0.0, False))
     one = said(found, asked=39, verdict="undecided")
     assert one.sentence.endswith("no result for 39 of 39 questions.")
 
 
-def test_a_smoke_run_has_no_verdict_in_its_headline(small: ReportInput) -> None:
+def test_a_smoke_run_has_no_verdict_in_its_headline(small: Results) -> None:
     like = small.analysis.effects[0]
     harmed = verdicts.board([effect(like, "en", "worse", -0.2, level="confirmed")], PRIMARY, AXES)
     found = decision(harmed, smoke=True, verdict="undecided")
@@ -171,13 +171,13 @@ def test_a_smoke_run_has_no_verdict_in_its_headline(small: ReportInput) -> None:
     assert said(harmed, smoke=True).sentence == "a smoke run: no verdict."
 
 
-def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: ReportInput) -> None:
+def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: Results) -> None:
     found = board(small, ("en", "undecided", -0.01, False))
     assert "what the data could have seen" in verdicts.headline([decision(found)], alpha=0.05)
     assert "equivalence shown in no language" in said(found).sentence
 
 
-def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInput) -> None:
+def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: Results) -> None:
     """The synthetic study ran 'math' for w4@en, and never 'xcopa'; no effect is on the board."""
     lost = Axes(variants=("w4@en",), suites=("math", "xcopa"), languages=("ar", "en"))
     found = verdicts.board([], PRIMARY, lost)
@@ -186,7 +186,7 @@ def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: ReportInpu
     assert views.heat_maps(found, {}) == ()
 
 
-def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> None:
+def test_too_few_items_to_see_anything_is_said_in_words(small: Results) -> None:
     """A smallest effect of 104 points is none that there can be."""
     found = board(small, ("ar", "undecided", 0.0, False), ("en", "undecided", 0.0, False))
     for least, words in (((1.04, 1.04), "they have"), ((0.5, 1.04), "some of them have")):
@@ -201,11 +201,11 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: ReportInput) -> N
         )
 
 
-def test_an_empty_study_says_so(small: ReportInput) -> None:
+def test_an_empty_study_says_so(small: Results) -> None:
     assert "Nothing was compared" in verdicts.headline([], alpha=0.05)
 
 
-def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
+def test_what_was_not_shown_is_counted(small: Results) -> None:
     problem = Problem(
         kind="unpaired_items", severity="error", message="w8 · math_en: 2 items", hint="run again"
     )
@@ -234,7 +234,7 @@ def test_what_was_not_shown_is_counted(small: ReportInput) -> None:
     assert any(topic == "cut short" and f"{cut} of 3,600" in text for topic, text in told)
 
 
-def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: ReportInput) -> None:
+def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Results) -> None:
     """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
     axes_ = axes(small)
     found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
@@ -267,8 +267,8 @@ def test_an_unadjusted_and_an_adjusted_p_have_two_names_everywhere() -> None:
 
 def candidate(variant: str, bits: float, *reasons: str) -> Candidate:
     answers = tuple(
-        Answer(question=Question(suite="math", where="en", languages=("en",)), effect=None,
-               outcome="undecided" if reason else "shown", reason=reason, margin=None,
+        DecisionAnswer(question=DecisionQuestion(suite="math", where="en", languages=("en",)),
+               effect=None, outcome="undecided" if reason else "shown", reason=reason, margin=None,
                p_adjusted=None, p_beyond=None)
         for reason in reasons
     )  # fmt: skip
@@ -288,7 +288,7 @@ def choice(*found: Candidate, chosen: int | None, stopped: int | None) -> Recomm
     )  # fmt: skip
 
 
-def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: ReportInput) -> None:
+def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Results) -> None:
     like = small.analysis.effects[0]
     mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
                    scope="all", language=None)  # fmt: skip
@@ -313,7 +313,7 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Repo
 
 
 def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
-    small: ReportInput,
+    small: Results,
 ) -> None:
     like = small.analysis.effects[0]
     mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
@@ -336,7 +336,7 @@ def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
     assert verdicts.ship_by_mean(none, none, [decision(calm)], calm) == ""
 
 
-def test_variants_are_sorted_best_first(small: ReportInput) -> None:
+def test_variants_are_sorted_best_first(small: Results) -> None:
     """The recommended one, the unharmed, the undecided, then by confirmed harm."""
     nothing = verdicts.board([], PRIMARY, AXES)
     order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"),
@@ -350,7 +350,7 @@ def test_variants_are_sorted_best_first(small: ReportInput) -> None:
     assert [one.variant for one in found] == ["chosen", "good", "open", "mild", "bad"]
 
 
-def test_heat_is_on_the_margins_scale(small: ReportInput) -> None:
+def test_heat_is_on_the_margins_scale(small: Results) -> None:
     """-0.4 of a margin of 2 is pale in every task; three margins are the strongest colour."""
     like = small.analysis.effects[0]
     found = verdicts.board(
@@ -387,7 +387,7 @@ def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
 
 
 def test_the_noise_floor_counts_languages_on_the_primary_metric_only(
-    small: ReportInput,
+    small: Results,
 ) -> None:
     """Bits per byte and bits per meaning unit have units that no maximum can mix."""
     found = views.noise_floor(small, axes(small))

@@ -27,7 +27,7 @@ from babelbits.stats.corpus import approximate_randomisation
 from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.equivalence import TostResult, tost_binary, tost_cluster, tost_paired
 from babelbits.stats.mean_tests import sign_flip
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 from babelbits.stats.relative import mean_of_ratios, mean_of_ratios_scores
 from babelbits.stats.several import cochran_q
 from babelbits.stats.student import t_of_changed

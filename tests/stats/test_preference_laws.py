@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from babelbits.errors import UnpairedItemsError
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 from babelbits.stats.preference import net_preference
 from babelbits.stats.reported import independent_t_test, monte_carlo_binomial
 from babelbits.stats.sequential import e_process

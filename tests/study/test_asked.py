@@ -6,7 +6,7 @@ from babelbits.recipes.gguf_blocks import expected, found
 from babelbits.records import TensorRecord
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
@@ -50,7 +50,7 @@ def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
     }
     assert set(texts[:16]) <= asked
     assert any("؀" <= letter <= "ۿ" for letter in "".join(texts[8:16]))  # Arabic
-    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     jobs = [agenda.next(loaded="nothing") for _ in plan.cells]
     assert [job.texts for job in jobs if isinstance(job, Prepare)] == [by_language]
 

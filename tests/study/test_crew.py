@@ -18,7 +18,7 @@ from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StoreError
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare, RunCell
 from babelbits.study.execution.worker_pool import with_trace
 from babelbits.study.planning.base_model import locate
@@ -74,7 +74,7 @@ def test_a_variant_is_prepared_before_its_cells_and_the_loaded_one_goes_first(
     tiny_model: TinyModel, tmp_path: Path
 ) -> None:
     plan = planned(make(tmp_path, tiny_model("llama")))
-    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     baseline = [agenda.next(loaded=None) for _ in range(6)]  # three tasks, twice (A/A)
     assert {job.step.label for job in baseline if isinstance(job, RunCell)} == {"baseline"}
     # A second worker need not wait for the first variant: it prepares the next.
@@ -92,7 +92,7 @@ def test_a_variant_is_prepared_before_its_cells_and_the_loaded_one_goes_first(
 
 def test_a_failed_variant_is_dropped_once(tiny_model: TinyModel, tmp_path: Path) -> None:
     plan = planned(make(tmp_path, tiny_model("llama")))
-    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     assert agenda.drop("w8a8")
     assert not agenda.drop("w8a8")
     labels = set()

@@ -13,7 +13,7 @@ from babelbits.records import StopPlan
 from babelbits.store import Store
 from babelbits.study import Study, load
 from babelbits.study.config.spec import Confirmatory
-from babelbits.study.execution.scheduler import Agenda
+from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import RunCell
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.early import ordered, stop_plan
@@ -115,7 +115,7 @@ def test_a_cell_that_may_stop_waits_for_its_baseline(tiny_model: TinyModel, tmp_
     early = study(tmp_path, tiny_model("llama"))
     store = Store(early.folder, early=True)
     plan = make_plan(early, store, base=locate(early.model), build=build_light)
-    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     agenda.ready("w8a8", "hash")
     first = [agenda.next(loaded=None) for _ in range(4)]
     named = [

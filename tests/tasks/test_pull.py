@@ -15,7 +15,7 @@ import pytest
 import fake_hub
 from babelbits.errors import MissingDataError, TaskError
 from babelbits.tasks import hub_data
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEWER = "89abcdef0123456789abcdef0123456789abcdef"
@@ -236,7 +236,7 @@ def test_what_the_hub_does_not_have(hub: Hub, tmp_path: Path) -> None:
 def test_a_changed_copy_is_found_out(tmp_path: Path) -> None:
     from datasets import Dataset
 
-    wanted = Wanted(dataset="a/b", config=None, revision=COMMIT)
+    wanted = HubDataset(dataset="a/b", config=None, revision=COMMIT)
     place = tmp_path / "a--b" / COMMIT / "default"
     hub_data._write({"test": Dataset.from_list([{"q": "x"}])}, wanted, COMMIT, place)
     copy = hub_data.find(wanted, tmp_path)
@@ -252,5 +252,5 @@ def test_offline_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(MissingDataError, match="offline") as caught:
-        hub_data.get(Wanted(dataset="a/b", config="nb", revision=None))
+        hub_data.get(HubDataset(dataset="a/b", config="nb", revision=None))
     assert "babelbits pull" in str(caught.value.hint)

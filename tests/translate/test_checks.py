@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from babelbits.tasks.language_id import Guess, open_identifier
-from babelbits.translate.checks import CHECKS, check, numbers
 from babelbits.translate.language import check_language, doubt
+from babelbits.translate.translation_checks import CHECKS, check, numbers
 from babelbits.translate.units import unit_of_row, unit_of_text
 
 

@@ -76,7 +76,7 @@ def test_a_benchmark_comes_out_as_data(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_mixeval_reads_what_came_out(tmp_path: Path) -> None:
-    from babelbits.tasks.mixeval.data import read_release
+    from babelbits.tasks.mixeval.rows import read_release
 
     write_questions(tmp_path / "mc.jsonl", 3)
     out = tmp_path / "data" / "mixeval" / "multiple-choice"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from babelbits.engines.base import EngineSettings
-from babelbits.study.rehearsal import Result, rehearse_variants
+from babelbits.study.rehearsal import RehearsalResult, rehearse_variants
 from zoo.build import ZOO, build, names
 from zoo.page import write_page
 from zoo.recipes import COLUMNS, variant
@@ -28,7 +28,7 @@ Cell = tuple[str, str]
 """Name of an architecture, and of a column."""
 
 
-def rehearse(name: str, columns: Sequence[str], place: Path) -> Iterable[Result]:
+def rehearse(name: str, columns: Sequence[str], place: Path) -> Iterable[RehearsalResult]:
     """Rehearse an architecture's checkpoint with some recipes; built in `place`."""
     base = build(name, place / name, n_layers=ZOO[name].published_layers)
     settings = EngineSettings(device="cpu", dtype="float32")
@@ -36,13 +36,15 @@ def rehearse(name: str, columns: Sequence[str], place: Path) -> Iterable[Result]
     yield from rehearse_variants(base, variants, engine=settings, remember=False)
 
 
-def load(path: Path) -> dict[Cell, Result]:
+def load(path: Path) -> dict[Cell, RehearsalResult]:
     """What a results file holds; the last line of a cell counts."""
-    found: dict[Cell, Result] = {}
+    found: dict[Cell, RehearsalResult] = {}
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             cell = json.loads(line)
-            found[cell["architecture"], cell["column"]] = Result.from_object(cell["result"])
+            found[cell["architecture"], cell["column"]] = RehearsalResult.from_object(
+                cell["result"]
+            )
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from babelbits.study.rehearsal import Fault, Result
+from babelbits.study.rehearsal import RehearsalFault, RehearsalResult
 from zoo.build import ZOO, names
 from zoo.recipes import COLUMNS, engine_of
 
@@ -35,7 +35,7 @@ first cell. Empty: not rehearsed.
 """
 
 
-def write_page(path: Path, results: Mapping[tuple[str, str], Result]) -> None:
+def write_page(path: Path, results: Mapping[tuple[str, str], RehearsalResult]) -> None:
     """Write the page from all rehearsals that are known."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     parts = [_HEAD.format(libraries=libraries)]
@@ -59,7 +59,7 @@ def read_marks(path: Path) -> dict[tuple[str, str], str]:
     return found
 
 
-def _table(engine: str, results: Mapping[tuple[str, str], Result]) -> str:
+def _table(engine: str, results: Mapping[tuple[str, str], RehearsalResult]) -> str:
     columns = [column for column in COLUMNS if engine_of(column) == engine]
     head = ["architecture", "models", *(f"`{column}`" for column in columns)]
     lines = [head, ["---"] * len(head)]
@@ -69,13 +69,13 @@ def _table(engine: str, results: Mapping[tuple[str, str], Result]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _mark(result: Result | None) -> str:
+def _mark(result: RehearsalResult | None) -> str:
     return "" if result is None else _MARKS[result.outcome]
 
 
-def _reasons(results: Mapping[tuple[str, str], Result]) -> str:
+def _reasons(results: Mapping[tuple[str, str], RehearsalResult]) -> str:
     """One item a kind of fault, with its first words and where it is met; numbers do not count."""
-    faults: dict[tuple[str, tuple[str, str]], Fault] = {}
+    faults: dict[tuple[str, tuple[str, str]], RehearsalFault] = {}
     places: dict[tuple[str, tuple[str, str]], dict[str, list[str]]] = {}
     for (name, column), result in sorted(results.items()):
         if result.fault is not None:
@@ -95,7 +95,7 @@ def _list(places: Mapping[str, list[str]]) -> str:
     )
 
 
-def _sentence(fault: Fault) -> str:
+def _sentence(fault: RehearsalFault) -> str:
     advice = f" Way out: {_plain(fault.hint)}." if fault.hint else ""
     return f"{_plain(fault.what)}.{advice}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.study.rehearsal import Fault, Result
+from babelbits.study.rehearsal import RehearsalFault, RehearsalResult
 from zoo import matrix
 from zoo.build import names
 from zoo.page import read_marks, write_page
@@ -42,8 +42,8 @@ def test_the_page_has_a_line_for_every_architecture() -> None:
         assert lines.count(f"| {name}") == 2, "in transformers, and in llama.cpp"
 
 
-def result(label: str, fault: Fault | None = None) -> Result:
-    return Result(
+def result(label: str, fault: RehearsalFault | None = None) -> RehearsalResult:
+    return RehearsalResult(
         label=label,
         recipe=COLUMNS[label][0],
         architecture="mixtral",
@@ -59,7 +59,7 @@ def test_what_stands_in_the_results_is_not_rehearsed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page is written from the file alone; a fault is given with its way out."""
-    fault = Fault(check="making", what="a layer | of <8>", hint="use q4_k_m")
+    fault = RehearsalFault(check="making", what="a layer | of <8>", hint="use q4_k_m")
     known = [result(column, fault if column == "awq" else None) for column in COLUMNS]
     path = tmp_path / "results.jsonl"
     lines = [
@@ -69,7 +69,7 @@ def test_what_stands_in_the_results_is_not_rehearsed_again(
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     asked: list[str] = []
 
-    def rehearse(name: str, columns: list[str], place: Path) -> list[Result]:
+    def rehearse(name: str, columns: list[str], place: Path) -> list[RehearsalResult]:
         asked.extend(columns)
         return [known[-1]]
 

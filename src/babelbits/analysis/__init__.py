@@ -37,14 +37,14 @@ from babelbits.analysis.results import (
     ReferenceContrast,
     SuiteClaim,
 )
-from babelbits.analysis.settings import AnalysisSettings, Calibration, Confirmatory
+from babelbits.analysis.settings import AnalysisSettings, CalibrationOf, Confirmatory
 
 __all__ = [
     "BASELINE",
     "Analysis",
     "AnalysisSettings",
-    "Calibration",
     "CalibrationContrast",
+    "CalibrationOf",
     "CellResult",
     "Confirmatory",
     "Family",

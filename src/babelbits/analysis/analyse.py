@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from babelbits.analysis import checks
 from babelbits.analysis.calibrations import calibration_contrasts
-from babelbits.analysis.cell_index import Cells, Desk, sort_cells
+from babelbits.analysis.cell_index import CellIndex, Cells, sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.analysis.claims import claims
 from babelbits.analysis.columns import Pairs
 from babelbits.analysis.confirmed import confirm
 from babelbits.analysis.contrasts import contrasts
-from babelbits.analysis.effects import Draft, EffectKey, conclude, draft, key
+from babelbits.analysis.effects import EffectDraft, EffectKey, conclude, draft, key
 from babelbits.analysis.expected_best import with_luck
 from babelbits.analysis.families import adjust, families
 from babelbits.analysis.inference import Inference, infer
@@ -85,14 +85,16 @@ def analyse(
     )
 
 
-def _languages(desk: Desk) -> Mapping[str, Sequence[str]]:
+def _languages(desk: CellIndex) -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = {}
     for task in desk.tasks:
         found.setdefault(task.suite, []).append(task.language)
     return found
 
 
-def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettings) -> list[Sample]:
+def _samples(
+    desk: CellIndex, variants: Mapping[str, Cells], settings: AnalysisSettings
+) -> list[Sample]:
     """Variant by variant, suite by suite, metric by metric."""
     return [
         sample
@@ -104,7 +106,7 @@ def _samples(desk: Desk, variants: Mapping[str, Cells], settings: AnalysisSettin
 
 
 def _parts(
-    desk: Desk, paired: Sequence[tuple[CellResult, Pairs]], settings: AnalysisSettings
+    desk: CellIndex, paired: Sequence[tuple[CellResult, Pairs]], settings: AnalysisSettings
 ) -> list[list[Part]]:
     """One list a metric: the languages that have pairs."""
     by_metric: dict[str, list[Part]] = {}
@@ -124,7 +126,7 @@ def _drafts(
     settings: AnalysisSettings,
     *,
     noise: Mapping[EffectKey, Effect],
-) -> list[Draft]:
+) -> list[EffectDraft]:
     return [
         draft(sample, inference, settings=settings, noise=noise)
         for sample, inference in zip(found, inferences, strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.results import CalibrationContrast
-from babelbits.analysis.settings import AnalysisSettings, Calibration
+from babelbits.analysis.settings import AnalysisSettings, CalibrationOf
 from babelbits.analysis.signature import signature
 from babelbits.records import Manifest
 from babelbits.stats.calibration_variance import FEWEST_DRAWS, draw_contrast
@@ -39,13 +39,13 @@ _Family = tuple[str, str, bool]
 """Recipe, suite, and whether the claim is about all languages together."""
 
 
-def calibrations_of(manifests: Mapping[str, Manifest]) -> dict[str, Calibration]:
+def calibrations_of(manifests: Mapping[str, Manifest]) -> dict[str, CalibrationOf]:
     """What each calibrated variant saw; a recipe with several sets of parameters is several."""
     sets: dict[str, dict[str, None]] = {}
     for manifest in manifests.values():
         sets.setdefault(manifest.recipe, {})[_parameters(manifest)] = None
     return {
-        label: Calibration(
+        label: CalibrationOf(
             recipe=manifest.recipe
             if len(sets[manifest.recipe]) == 1
             else f"{manifest.recipe}[{_parameters(manifest)}]",

@@ -18,7 +18,7 @@ Cells = dict[str, CellResult]
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class CellIndex:
     """Baseline, A/A run and variants, with the problems found so far."""
 
     baseline: Cells = field(default_factory=dict)
@@ -99,9 +99,9 @@ class Desk:
         ]
 
 
-def sort_cells(cells: Sequence[CellResult]) -> Desk:
+def sort_cells(cells: Sequence[CellResult]) -> CellIndex:
     """Put every cell in its place; the first of two equal ones stays."""
-    desk = Desk()
+    desk = CellIndex()
     for cell in cells:
         shelf = _shelf(desk, cell)
         if cell.meta.task.name in shelf:
@@ -113,7 +113,7 @@ def sort_cells(cells: Sequence[CellResult]) -> Desk:
     return desk
 
 
-def _shelf(desk: Desk, cell: CellResult) -> Cells:
+def _shelf(desk: CellIndex, cell: CellResult) -> Cells:
     if cell.meta.variant != BASELINE:
         return desk.variants.setdefault(cell.meta.variant, {})
     return desk.aa if cell.meta.replicate else desk.baseline

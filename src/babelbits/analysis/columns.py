@@ -12,7 +12,7 @@ import numpy as np
 from babelbits.analysis.cells import CellResult, place
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import CellMeta, ItemRow, StopPlan, TaskInfo
-from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
+from babelbits.stats.paired_scores import BoolArray, FloatArray, IntArray
 from babelbits.words import agreeing, plural
 
 _CLUSTER = "\x00"

@@ -24,7 +24,7 @@ from babelbits.stats.corpus import (
     corpus_interval,
 )
 from babelbits.stats.corpus_scores import bleu, chrf
-from babelbits.stats.pairs import FloatArray, IntArray
+from babelbits.stats.paired_scores import FloatArray, IntArray
 
 _SCORES: Mapping[str, CorpusScore] = {"bleu": bleu, "chrf": chrf}
 

@@ -16,23 +16,23 @@ from itertools import groupby
 import numpy as np
 
 from babelbits.records import CellMeta, ItemRow, Metric
-from babelbits.stats.pairs import FloatArray
-from babelbits.stats.stopping import Look, StopRule, log_wealth
+from babelbits.stats.paired_scores import FloatArray
+from babelbits.stats.stopping import LatestLook, StopRule, log_wealth
 
 LOOK_EVERY = 8
 """Source items between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class CellLook:
     """A look with its p-value."""
 
-    look: Look
+    look: LatestLook
     p_value: float
     """Two-sided, against no difference; holds at every look."""
 
 
-def glances(units: FloatArray, rule: StopRule) -> Iterator[Glance]:
+def glances(units: FloatArray, rule: StopRule) -> Iterator[CellLook]:
     """Look after every few units, and at the last.
 
     Parameters
@@ -41,19 +41,19 @@ def glances(units: FloatArray, rule: StopRule) -> Iterator[Glance]:
         Oriented differences of independent units, in their fixed random order, each at most
         `rule.limit` in size.
     """
-    glance = Glance(look=rule.start(), p_value=1.0)
+    glance = CellLook(look=rule.start(), p_value=1.0)
     for start in range(0, len(units), LOOK_EVERY):
         glance = after(glance, units[start : start + LOOK_EVERY])
         yield glance
 
 
-def after(glance: Glance, units: FloatArray) -> Glance:
+def after(glance: CellLook, units: FloatArray) -> CellLook:
     """The next look, after some more units."""
     look = glance.look.after(units)
-    return Glance(look=look, p_value=min(glance.p_value, _p_value(look)))
+    return CellLook(look=look, p_value=min(glance.p_value, _p_value(look)))
 
 
-def _p_value(look: Look) -> float:
+def _p_value(look: LatestLook) -> float:
     """Against "the mean is 0": two times one over what betting on either side has earned.
 
     The level at which the sequence would just exclude 0 now; by Ville's inequality the smallest
@@ -83,10 +83,10 @@ class Watch:
         self._rows: list[ItemRow] = []
         self._units: list[float] = []
         self._lost = False
-        self._glance: Glance | None = None
+        self._glance: CellLook | None = None
         if self._plan is not None:
             rule = StopRule(alpha=self._plan.alpha, margin=self._plan.margin)
-            self._glance = Glance(look=rule.start(), p_value=1.0)
+            self._glance = CellLook(look=rule.start(), p_value=1.0)
 
     @property
     def active(self) -> bool:
@@ -177,10 +177,10 @@ def _unit_means(differences: FloatArray, sources: np.ndarray) -> Mapping[int, fl
     return {source: math.fsum(values) / len(values) for source, values in found.items()}
 
 
-def last_glance(units: FloatArray, *, alpha: float, margin: float | None) -> Glance:
+def last_glance(units: FloatArray, *, alpha: float, margin: float | None) -> CellLook:
     """What is known after all units that were run."""
     rule = StopRule(alpha=alpha, margin=margin)
-    last = Glance(look=rule.start(), p_value=1.0)
+    last = CellLook(look=rule.start(), p_value=1.0)
     for glance in glances(units, rule):
         last = glance
     return replace(last, p_value=max(last.p_value, float(np.finfo(float).tiny)))

@@ -30,7 +30,7 @@ EffectKey = tuple[str, str, str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class EffectDraft:
     """An effect whose verdict waits for its family, with what the verdict needs."""
 
     effect: Effect
@@ -48,7 +48,7 @@ def draft(
     *,
     settings: AnalysisSettings,
     noise: Mapping[EffectKey, Effect],
-) -> Draft:
+) -> EffectDraft:
     """The effect of a sample; `noise` holds the A/A run's effects by what they are about."""
     metric, info, parts = sample.metric, sample.info, sample.parts
     inference = replace(
@@ -122,7 +122,7 @@ def draft(
         aa_delta=None if again is None else again.delta,
         notes=_notes(sample, effect),
     )
-    return Draft(effect=effect, sample=sample)
+    return EffectDraft(effect=effect, sample=sample)
 
 
 def _with_caution(effect: Effect, sample: Sample, settings: AnalysisSettings) -> Effect:
@@ -156,7 +156,7 @@ def _possible(found: Interval | None, metric: Metric) -> Interval | None:
 
 
 def conclude(
-    draft: Draft,
+    draft: EffectDraft,
     *,
     family: str | None,
     p_adjusted: float | None,

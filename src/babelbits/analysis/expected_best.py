@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from babelbits.analysis.effects import Draft
+from babelbits.analysis.effects import EffectDraft
 from babelbits.analysis.paired_samples import Sample
 from babelbits.stats.gains import expected_best
 
 
-def with_luck(drafts: Sequence[Draft]) -> list[Draft]:
+def with_luck(drafts: Sequence[EffectDraft]) -> list[EffectDraft]:
     """The drafts with `Effect.best_by_chance`, in their order.
 
     Luck is measured in standard errors: the best of k comparisons is expected that many of its own
@@ -33,7 +33,7 @@ def with_luck(drafts: Sequence[Draft]) -> list[Draft]:
     ]
 
 
-def _table(draft: Draft) -> tuple[str, str, str]:
+def _table(draft: EffectDraft) -> tuple[str, str, str]:
     effect = draft.effect
     return effect.task, effect.metric, effect.scope
 

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from babelbits.analysis.alpha_allocation import error_shares, family_name
-from babelbits.analysis.effects import Draft, conclude
+from babelbits.analysis.effects import EffectDraft, conclude
 from babelbits.analysis.results import Family
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Effect
 from babelbits.stats.multiplicity import benjamini_hochberg, holm
 
 
-def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect, ...]:
+def adjust(drafts: Sequence[EffectDraft], settings: AnalysisSettings) -> tuple[Effect, ...]:
     """Effects with adjusted p-values and verdicts, in the order of the drafts."""
     names = [family_name(one.sample, settings) for one in drafts]
     members: dict[str, list[int]] = defaultdict(list)
@@ -55,7 +55,7 @@ def adjust(drafts: Sequence[Draft], settings: AnalysisSettings) -> tuple[Effect,
     )
 
 
-def _by_scope(drafts: Sequence[Draft], names: Sequence[str | None]) -> dict[int, float]:
+def _by_scope(drafts: Sequence[EffectDraft], names: Sequence[str | None]) -> dict[int, float]:
     """Holm over all families of a scope, by position."""
     scopes: dict[str, list[int]] = defaultdict(list)
     for index, (one, name) in enumerate(zip(drafts, names, strict=True)):
@@ -112,9 +112,9 @@ def _bonferroni(p_values: Sequence[float], size: float) -> tuple[float, ...]:
     return tuple(min(1.0, p * size) for p in p_values)
 
 
-def _map(drafts: Sequence[Draft]) -> dict[int, float]:
+def _map(drafts: Sequence[EffectDraft]) -> dict[int, float]:
     """Benjamini-Hochberg over the exploratory effects of a scope, by the draft's identity."""
-    scopes: dict[str, list[Draft]] = defaultdict(list)
+    scopes: dict[str, list[EffectDraft]] = defaultdict(list)
     for one in drafts:
         scopes[one.effect.scope].append(one)
     return {

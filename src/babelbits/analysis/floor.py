@@ -6,7 +6,7 @@ from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, TaskInfo
 from babelbits.stats.binary import wilson
 from babelbits.stats.mean_tests import t_interval
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 
 
 def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: AnalysisSettings) -> bool:

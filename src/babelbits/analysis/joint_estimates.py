@@ -17,7 +17,7 @@ from babelbits.analysis.results import LanguageBeside, SuiteBeside, VariantRank
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Effect
 from babelbits.stats.meta import Pooled, pool_partially, sampling_variances
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.ranks import RankInterval, ranks_of_estimates
 
 _MOST_NUMBERS = 8_000_000

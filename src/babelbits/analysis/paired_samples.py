@@ -18,7 +18,7 @@ from babelbits.analysis.floor import at_floor, chance_unknown, corpus_at_floor
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
 from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_standard_error
-from babelbits.stats.pairs import BoolArray, FloatArray, IntArray
+from babelbits.stats.paired_scores import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

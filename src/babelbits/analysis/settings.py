@@ -32,7 +32,7 @@ class Confirmatory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class CalibrationOf:
     """What a variant's recipe saw."""
 
     recipe: str
@@ -57,7 +57,7 @@ class AnalysisSettings:
     """Name of a group to its languages' codes."""
     reference: str | None = None
     """Code of the language that the others are held against; None: none."""
-    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    calibrations: Mapping[str, CalibrationOf] = field(default_factory=dict)
     """Variant label to what its recipe saw; variants without calibration text are left out."""
     seed: int = 0
     resamples: int = 10_000

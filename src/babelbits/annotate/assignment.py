@@ -19,9 +19,9 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, or_, select, update
 
 from babelbits.annotate import order
+from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.models import rater, rater_language, showing, slot, unit
 from babelbits.annotate.secrets import keyed_number, opaque
-from babelbits.annotate.settings import Settings
 
 REPEAT_DISTANCE = 6
 """Pairs that lie at least between a pair and its repeat."""

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 
 from babelbits.annotate import gold, order
+from babelbits.annotate.campaign_settings import Settings, problems
 from babelbits.annotate.models import UnitKind
 from babelbits.annotate.secrets import keyed, keyed_number
-from babelbits.annotate.settings import Settings, problems
 from babelbits.annotate.texts import normalised
 from babelbits.errors import StudyError
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.records import digest
 from babelbits.words import every, plural
 
@@ -63,7 +63,7 @@ class KeyEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class CampaignDraft:
     """A campaign before it is written."""
 
     units: tuple[NewUnit, ...]
@@ -106,7 +106,9 @@ def pairs_hash(pairs: Iterable[AnswerPair]) -> str:
     return digest(sorted([one.pair_id, one.source_id, one.task, one.variant] for one in pairs))
 
 
-def draft_campaign(pairs: Sequence[AnswerPair], settings: Settings, *, secret: bytes) -> Draft:
+def draft_campaign(
+    pairs: Sequence[AnswerPair], settings: Settings, *, secret: bytes
+) -> CampaignDraft:
     """Units and key of a campaign over `pairs`.
 
     Parameters
@@ -136,7 +138,7 @@ def draft_campaign(pairs: Sequence[AnswerPair], settings: Settings, *, secret: b
     for language in sorted({unit.language for unit in book.units}):
         _add_checks(book, language, pairs, settings, secret)
     units, renumbered = _renumbered(_ranked(book.units, secret), key, secret)
-    return Draft(units=units, key=renumbered, notes=tuple(book.notes))
+    return CampaignDraft(units=units, key=renumbered, notes=tuple(book.notes))
 
 
 def _check(pairs: Sequence[AnswerPair], settings: Settings) -> None:

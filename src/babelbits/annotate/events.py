@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, func, select, update
 
 from babelbits.annotate.assignment import Showing, lock_rater, renew_lease
+from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.models import (
     EventKind,
     ScreenState,
@@ -23,7 +24,6 @@ from babelbits.annotate.models import (
     slot,
     unit,
 )
-from babelbits.annotate.settings import Settings
 from babelbits.annotate.texts import normalised
 
 REASONS = ("wrong_language", "broken_script", "factual", "fluency", "truncated")
@@ -44,7 +44,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RatingAnswer:
     """What a rater says of two answers, in the order in which they were shown."""
 
     choice: int | None
@@ -56,17 +56,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredEvent:
     """What stands after a request."""
 
     revision: int
-    answer: Answer
+    answer: RatingAnswer
     received_at: float
     is_yours: bool
     """Whether what stands is what the request said."""
 
 
-def checked(answer: Answer) -> Answer:
+def checked(answer: RatingAnswer) -> RatingAnswer:
     """The answer as it is recorded.
 
     Raises
@@ -79,14 +79,14 @@ def checked(answer: Answer) -> Answer:
     return _cleaned(answer)
 
 
-def _cleaned(answer: Answer) -> Answer:
+def _cleaned(answer: RatingAnswer) -> RatingAnswer:
     if answer.choice not in (None, *get_args(Choice)):
         raise RefusedError("bad_request")
     if len(answer.comment) > MAX_COMMENT:
         raise RefusedError("comment_too_long")
     if {*answer.first_reasons, *answer.second_reasons} - set(REASONS):
         raise RefusedError("bad_request")
-    return Answer(
+    return RatingAnswer(
         choice=answer.choice,
         unusable=answer.unusable,
         first_reasons=_ordered(answer.first_reasons),
@@ -98,13 +98,13 @@ def _cleaned(answer: Answer) -> Answer:
 def record_answer(
     connection: Connection,
     shown: Showing,
-    answer: Answer,
+    answer: RatingAnswer,
     settings: Settings,
     *,
     revision: int,
     elapsed_ms: float | None,
     now: float,
-) -> Stored:
+) -> StoredEvent:
     """Record revision `revision` of the answer to a showing; in a writing transaction.
 
     Raises
@@ -117,7 +117,7 @@ def record_answer(
     standing = _revisions(connection, shown.id)
     if revision in standing:
         old = standing[revision]
-        return Stored(
+        return StoredEvent(
             revision=revision,
             answer=old[0],
             received_at=old[1],
@@ -131,7 +131,7 @@ def record_answer(
     if not standing:
         _first_answer(connection, shown, settings, now=now)
     connection.execute(draft.delete().where(draft.c.showing_id == shown.id))
-    return Stored(revision=revision, answer=answer, received_at=now, is_yours=True)
+    return StoredEvent(revision=revision, answer=answer, received_at=now, is_yours=True)
 
 
 def record_event(
@@ -152,7 +152,7 @@ def record_event(
 def save_draft(
     connection: Connection,
     shown: Showing,
-    answer: Answer,
+    answer: RatingAnswer,
     settings: Settings,
     *,
     revision: int,
@@ -181,13 +181,13 @@ def save_draft(
     renew_lease(connection, shown.id, settings, now=now)
 
 
-def read_draft(connection: Connection, shown: Showing) -> Answer | None:
+def read_draft(connection: Connection, shown: Showing) -> RatingAnswer | None:
     """The draft that was kept."""
     found = connection.scalar(select(draft.c.body).where(draft.c.showing_id == shown.id))
     return None if found is None else answer_of(found)
 
 
-def current_answer(connection: Connection, showing_id: int) -> tuple[int, Answer | None]:
+def current_answer(connection: Connection, showing_id: int) -> tuple[int, RatingAnswer | None]:
     """How many answers a showing has, and the last of them."""
     standing = _revisions(connection, showing_id)
     return len(standing), standing[max(standing)][0] if standing else None
@@ -225,9 +225,9 @@ def _ordered(reasons: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(reason for reason in REASONS if reason in reasons)
 
 
-def answer_of(body: Mapping[str, Any]) -> Answer:
+def answer_of(body: Mapping[str, Any]) -> RatingAnswer:
     """The answer that an event's or a draft's body holds."""
-    return Answer(
+    return RatingAnswer(
         choice=body["choice"],
         unusable=body["unusable"],
         first_reasons=tuple(body["first_reasons"]),
@@ -236,7 +236,7 @@ def answer_of(body: Mapping[str, Any]) -> Answer:
     )
 
 
-def _revisions(connection: Connection, showing_id: int) -> dict[int, tuple[Answer, float]]:
+def _revisions(connection: Connection, showing_id: int) -> dict[int, tuple[RatingAnswer, float]]:
     query = select(event.c.revision, event.c.body, event.c.received_at).where(
         event.c.showing_id == showing_id, event.c.kind == "answer"
     )
@@ -315,7 +315,7 @@ def _decide_screen(
     )
 
 
-def is_right(expected: str, answer: Answer, *, a_first: bool) -> bool:
+def is_right(expected: str, answer: RatingAnswer, *, a_first: bool) -> bool:
     """Whether an answer to a unit made by rule is what the rule says.
 
     'same': 0, or one step from it is wrong; a side: that side is better, however much. Both

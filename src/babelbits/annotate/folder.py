@@ -19,10 +19,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from babelbits.annotate import models
-from babelbits.annotate.create import Draft, KeyEntry, content_hash, pairs_hash
+from babelbits.annotate.campaign_settings import Settings
+from babelbits.annotate.create import CampaignDraft, KeyEntry, content_hash, pairs_hash
 from babelbits.annotate.database import Database, get_meta, set_meta
 from babelbits.annotate.secrets import hash_password
-from babelbits.annotate.settings import Settings
 from babelbits.errors import NothingThereError, StoreError, StudyError
 from babelbits.preferences.pair_files import read_pairs
 from babelbits.records import canonical_json
@@ -58,7 +58,7 @@ class Campaign:
 
 def write_campaign(
     folder: Path,
-    draft: Draft,
+    draft: CampaignDraft,
     settings: Settings,
     *,
     secret: bytes,
@@ -221,7 +221,7 @@ def log_act(connection: Connection, kind: str, *, now: float, detail: Mapping[st
 
 def _fill(
     connection: Connection,
-    draft: Draft,
+    draft: CampaignDraft,
     settings: Settings,
     *,
     owner_password: str,
@@ -250,7 +250,7 @@ def _contents(connection: Connection) -> Sequence[tuple[int, str, str, str, str]
     return [tuple(row) for row in rows]
 
 
-def _key_bytes(draft: Draft) -> bytes:
+def _key_bytes(draft: CampaignDraft) -> bytes:
     value = {
         "schema": SCHEMA,
         "content_hash": draft.content_hash,

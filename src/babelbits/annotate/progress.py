@@ -14,11 +14,11 @@ from statistics import median
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.database import get_meta
 from babelbits.annotate.folder import Campaign, frozen_at
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import rater, rater_language, slot, unit
-from babelbits.annotate.settings import Settings
 from babelbits.records import Interval
 from babelbits.stats.agreement import (
     alpha_interval,

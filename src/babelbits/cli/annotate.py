@@ -22,8 +22,8 @@ from babelbits.errors import MissingExtraError, NothingThereError, StudyError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
+    from babelbits.annotate.campaign_settings import Settings
     from babelbits.annotate.folder import Campaign
-    from babelbits.annotate.settings import Settings
 
 SCHEMA = "babelbits.annotate/1"
 _DEFAULT_URL = "http://127.0.0.1:8000"
@@ -124,7 +124,7 @@ def create(
     PAIRS is JSON Lines as `babelbits pairs` writes it. The owner's password and the raters' links
     are printed once.
     """
-    from babelbits.annotate.settings import Settings
+    from babelbits.annotate.campaign_settings import Settings
 
     settings = Settings(
         title=title.strip(),

@@ -13,8 +13,8 @@ from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.records import Effect
-    from babelbits.results.analyse_logs import Wishes
-    from babelbits.results.results import ReportInput
+    from babelbits.results.analyse_logs import CompareOptions
+    from babelbits.results.results import Results
 
 KINDS = ("table", "md", "csv", "json", "html", "latex")
 
@@ -132,13 +132,13 @@ def _wishes(
     chance: float | None,
     matched_only: bool,
     strict: bool,
-) -> "Wishes":
+) -> "CompareOptions":
     from babelbits.interop.readers.naming import read_map
-    from babelbits.results.analyse_logs import Wishes
+    from babelbits.results.analyse_logs import CompareOptions
     from babelbits.study.config.spec import AnalysisSpec
 
     named = dict(map(_margin, margin_words))
-    return Wishes(
+    return CompareOptions(
         margins={**AnalysisSpec().margins, **named},
         named_margins=tuple(named),
         chance=None if chance is None else chance / 100,
@@ -179,7 +179,7 @@ def _group(word: str) -> tuple[str, tuple[str, ...]]:
     return name, tuple(resolve(code).code for code in codes.split(",") if code)
 
 
-def _tell(found: "ReportInput") -> None:
+def _tell(found: "Results") -> None:
     """To stderr: what was read, how many items matched, and what a reader must know."""
     foreign = found.foreign
     if foreign is None:
@@ -208,7 +208,7 @@ HEADS = (
 )
 
 
-def table_rows(found: "ReportInput") -> list[tuple[str, ...]]:
+def table_rows(found: "Results") -> list[tuple[str, ...]]:
     """The values of `HEADS`: every variant, task and language, and all languages together."""
     from babelbits.analysis.format import verdict_word
     from babelbits.analysis.tables import effect_row
@@ -239,9 +239,9 @@ def _seen(effect: "Effect") -> str:
     return detectable(effect).partition(":")[0]
 
 
-def print_table(found: "ReportInput") -> None:
+def print_table(found: "Results") -> None:
     """The verdicts, then the logs without items, then one sentence a variant."""
-    from babelbits.report import divergence
+    from babelbits.report import perplexity_logs
 
     rows = table_rows(found)
     if rows:
@@ -253,12 +253,12 @@ def print_table(found: "ReportInput") -> None:
             data(sentence)
     logs = found.foreign.logs if found.foreign else ()
     if logs:
-        data(divergence.CAPTION)
-        shown = divergence.rows(logs, found.languages)
-        plain_table(divergence.HEADS, shown, numeric=range(3, len(divergence.HEADS)))
+        data(perplexity_logs.CAPTION)
+        shown = perplexity_logs.rows(logs, found.languages)
+        plain_table(perplexity_logs.HEADS, shown, numeric=range(3, len(perplexity_logs.HEADS)))
 
 
-def _withheld(found: "ReportInput") -> tuple[str, ...]:
+def _withheld(found: "Results") -> tuple[str, ...]:
     """Why equivalence is not said of rows whose interval alone would show it, once a reason."""
     from babelbits.report import views
 
@@ -274,7 +274,7 @@ def _withheld(found: "ReportInput") -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _sentences(found: "ReportInput") -> list[str]:
+def _sentences(found: "Results") -> list[str]:
     from babelbits.report.exports import screen
     from babelbits.report.first_screen import sentences
 
@@ -282,7 +282,7 @@ def _sentences(found: "ReportInput") -> list[str]:
     return [*sentences(first), *(f"{one.variant}: {one.sentence}" for one in first.verdicts)]
 
 
-def _plain_table(found: "ReportInput") -> str:
+def _plain_table(found: "Results") -> str:
     """The table as text with tabs, for a file."""
     from babelbits.cli.console import safe
 

@@ -11,9 +11,9 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.analysis.tables import Row
     from babelbits.decide.decision import Outcome
-    from babelbits.decide.decision_input import Findings
-    from babelbits.decide.decision_query import Asked
-    from babelbits.decide.gate import Answer, Gate
+    from babelbits.decide.decision_input import DecisionInput
+    from babelbits.decide.decision_query import DecisionQuery
+    from babelbits.decide.gate import DecisionAnswer, Gate
     from babelbits.decide.recommend import Way
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def scope_options(function: _Function) -> _Function:
 
 
 def asked(
-    findings: "Findings",
+    findings: "DecisionInput",
     *,
     languages: Sequence[str],
     group: str | None,
@@ -72,7 +72,7 @@ def asked(
     margins: Sequence[str],
     claim: str,
     pooled: bool,
-) -> "Asked":
+) -> "DecisionQuery":
     """The options as a question to the findings.
 
     Raises
@@ -101,7 +101,7 @@ def split_list(texts: Sequence[str]) -> list[str]:
     return [name for text in texts for name in text.replace(",", " ").split()]
 
 
-def read_margins(texts: Sequence[str], findings: "Findings") -> Mapping[str, float]:
+def read_margins(texts: Sequence[str], findings: "DecisionInput") -> Mapping[str, float]:
     """'2' to 0.02 for scores in points, 'text=0.02' to 0.02 in the task's own unit.
 
     Raises
@@ -127,10 +127,10 @@ def read_margins(texts: Sequence[str], findings: "Findings") -> Mapping[str, flo
 # --- answers for people ------------------------------------------------------------------------
 
 
-def claim_words(gate: "Gate", asked: "Asked") -> str:
+def claim_words(gate: "Gate", asked: "DecisionQuery") -> str:
     """'not worse than the baseline by 2 points or more', 'equivalent to it within ±2 points'."""
     from babelbits.analysis.format import size
-    from babelbits.report.words import listed
+    from babelbits.report.phrases import listed
 
     sizes = [
         size(one.margin, one.effect.unit)
@@ -143,9 +143,9 @@ def claim_words(gate: "Gate", asked: "Asked") -> str:
     return f"not worse than the baseline by {margin} or more"
 
 
-def doubts(answers: Sequence["Answer"], *, limit: int) -> str:
+def doubts(answers: Sequence["DecisionAnswer"], *, limit: int) -> str:
     """Places by what stands against them: 'math in en and sw (at floor); pairs in ja (...)'."""
-    from babelbits.report.words import listed
+    from babelbits.report.phrases import listed
 
     places: dict[str, dict[str, list[str]]] = {}
     for one in answers:
@@ -166,12 +166,12 @@ def doubts(answers: Sequence["Answer"], *, limit: int) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    from babelbits.report.words import listed
+    from babelbits.report.phrases import listed
 
     return listed(names) if len(names) <= LONG_LIST else plural(len(names), "language")
 
 
-def place(answer: "Answer") -> str:
+def place(answer: "DecisionAnswer") -> str:
     """'math in ja', 'math, mean of non-latin'."""
     one = answer.question
     if one.where in one.languages:
@@ -179,9 +179,9 @@ def place(answer: "Answer") -> str:
     return f"{one.suite}, mean of {one.where}"
 
 
-def scope_words(asked: "Asked") -> str:
+def scope_words(asked: "DecisionQuery") -> str:
     """'math and pairs in en, hi and ja'."""
-    from babelbits.report.words import listed
+    from babelbits.report.phrases import listed
 
     suites = list(dict.fromkeys(one.suite for one in asked.questions))
     places = list(dict.fromkeys(one.where for one in asked.questions))
@@ -190,7 +190,7 @@ def scope_words(asked: "Asked") -> str:
     return f"{listed(suites)} in {_listed(places)}"
 
 
-def family_words(asked: "Asked") -> str:
+def family_words(asked: "DecisionQuery") -> str:
     """Which family a gate declared: 'Holm over the 11 questions asked'."""
     count = len(asked.questions)
     if count == 1:
@@ -198,7 +198,7 @@ def family_words(asked: "Asked") -> str:
     return f"Holm over the {plural(count, 'question')} asked"
 
 
-def evidence(answer: "Answer") -> str:
+def evidence(answer: "DecisionAnswer") -> str:
     """'−8.1 points (95 % interval −12.0 to −4.5)', or '' without a result."""
     from babelbits.analysis import format as shown
 
@@ -213,7 +213,7 @@ def evidence(answer: "Answer") -> str:
     return f"{text} ({level} interval {found})"
 
 
-def way_words(way: "Way | None", answer: "Answer") -> str:
+def way_words(way: "Way | None", answer: "DecisionAnswer") -> str:
     """'about 2,141 items would show it ...', or why no number of items would."""
     effect = answer.effect
     if effect is None:
@@ -255,7 +255,7 @@ def answer_columns(alpha: float) -> tuple[str, ...]:
     return "outcome", "task", "where", "change", head, "why"
 
 
-def answer_rows(answers: Sequence["Answer"]) -> list[tuple[str, ...]]:
+def answer_rows(answers: Sequence["DecisionAnswer"]) -> list[tuple[str, ...]]:
     """A row an answer."""
     from babelbits.analysis import format as shown
 
@@ -275,7 +275,7 @@ def answer_rows(answers: Sequence["Answer"]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _narrow(answer: "Answer") -> str:
+def _narrow(answer: "DecisionAnswer") -> str:
     """The 1 - 2 alpha interval, which is what a margin is held against."""
     from babelbits.analysis import format as shown
 
@@ -290,7 +290,7 @@ def _narrow(answer: "Answer") -> str:
 # --- answers for machines ----------------------------------------------------------------------
 
 
-def asked_object(asked: "Asked") -> "dict[str, Any]":
+def asked_object(asked: "DecisionQuery") -> "dict[str, Any]":
     """What was asked, as JSON."""
     return {
         "claim": asked.claim,
@@ -313,7 +313,7 @@ def gate_object(gate: "Gate") -> "dict[str, Any]":
     }
 
 
-def answer_object(answer: "Answer") -> "Row":
+def answer_object(answer: "DecisionAnswer") -> "Row":
     """One answer, numbers in the metric's own unit."""
     effect = answer.effect
     numbers: Row = {}

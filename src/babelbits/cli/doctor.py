@@ -35,7 +35,7 @@ _LITTLE_SPACE = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """One line of the examination."""
 
     what: str
@@ -70,7 +70,7 @@ def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
     return int(ExitCode.GATE_FAILED if failed else ExitCode.DONE)
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: list[Diagnosis]) -> None:
     width = max(len(finding.what) for finding in findings) + 2
     for finding in findings:
         data(f"{finding.state:<6}{finding.what:<{width}}{finding.detail}")
@@ -104,7 +104,7 @@ def _set_aside(folder: Path) -> None:
                 say(f"set aside: {path}")
 
 
-def examine(folder: Path | None) -> Iterator[Finding]:
+def examine(folder: Path | None) -> Iterator[Diagnosis]:
     """All findings about this machine and, if named, a run folder.
 
     Parameters
@@ -125,10 +125,10 @@ def examine(folder: Path | None) -> Iterator[Finding]:
         yield from _cells(folder)
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     version = platform.python_version()
     good = sys.version_info >= (3, 11)
-    return Finding(
+    return Diagnosis(
         what="python",
         state="ok" if good else "fail",
         detail=f"{version}, {platform.system()} {platform.machine()}",
@@ -136,11 +136,11 @@ def _python() -> Finding:
     )
 
 
-def _library(name: str) -> Finding:
+def _library(name: str) -> Diagnosis:
     from babelbits.study.planning.identity import version_of
 
     version = version_of(name)
-    return Finding(
+    return Diagnosis(
         what=name,
         state="warn" if version is None else "ok",
         detail="not installed: needed to make and run variants" if version is None else version,
@@ -148,7 +148,7 @@ def _library(name: str) -> Finding:
     )
 
 
-def _llama() -> Iterator[Finding]:
+def _llama() -> Iterator[Diagnosis]:
     """llama.cpp, which GGUF variants need: its library and its converter."""
     from babelbits.llamacpp import converter, library
 
@@ -157,7 +157,7 @@ def _llama() -> Iterator[Finding]:
     if version is None:
         problem = "not installed: needed for GGUF variants"
     detail = problem if version is None else f"{version}: {problem}" if problem else version
-    yield Finding(
+    yield Diagnosis(
         what="llama.cpp",
         state="warn" if problem else "ok",
         detail=str(detail),
@@ -165,7 +165,7 @@ def _llama() -> Iterator[Finding]:
     )
     if version is not None:
         there = converter.is_there()
-        yield Finding(
+        yield Diagnosis(
             what="gguf converter",
             state="ok" if there else "warn",
             detail=str(converter.folder()) if there else "not here yet: the first run gets it",
@@ -173,33 +173,33 @@ def _llama() -> Iterator[Finding]:
         )
 
 
-def _accelerator() -> Finding:
+def _accelerator() -> Diagnosis:
     from babelbits.study.planning.identity import resolve_device, version_of
 
     device = resolve_device("auto")
     cards = any(Path("/dev").glob("nvidia[0-9]*"))
     if device == "cpu" and cards and version_of("torch") is not None:
-        return Finding(
+        return Diagnosis(
             what="accelerator",
             state="warn",
             detail="there is an NVIDIA card, but it is hidden or torch is built for the CPU",
             fix="install a CUDA build of torch; unset CUDA_VISIBLE_DEVICES",
         )
-    return Finding(what="accelerator", state="ok", detail=device)
+    return Diagnosis(what="accelerator", state="ok", detail=device)
 
 
-def _hub() -> Finding:
+def _hub() -> Diagnosis:
     offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "ON", "YES", "TRUE")
     detail = "offline (HF_HUB_OFFLINE)" if offline else "online: hub models and data are downloaded"
-    return Finding(what="hub", state="ok", detail=detail)
+    return Diagnosis(what="hub", state="ok", detail=detail)
 
 
-def _space(folder: Path) -> Finding:
+def _space(folder: Path) -> Diagnosis:
     from babelbits.cli.plan import free_bytes
 
     free = free_bytes(folder)
     little = free is None or free < _LITTLE_SPACE
-    return Finding(
+    return Diagnosis(
         what="disk",
         state="warn" if little else "ok",
         detail=f"{size(free)} free",
@@ -207,7 +207,7 @@ def _space(folder: Path) -> Finding:
     )
 
 
-def _writing(folder: Path) -> Finding:
+def _writing(folder: Path) -> Diagnosis:
     """Write and sync a small file where results would go."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
@@ -216,13 +216,13 @@ def _writing(folder: Path) -> Finding:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return Finding(
+        return Diagnosis(
             what="write",
             state="fail",
             detail=f"{there}: {error.strerror}",
             fix="choose a folder that you may write to",
         )
-    return Finding(what="write", state="ok", detail=f"{there}: write and sync work")
+    return Diagnosis(what="write", state="ok", detail=f"{there}: write and sync work")
 
 
 def _damaged_variants(folder: Path) -> Iterator[tuple[Path, BabelbitsError]]:
@@ -236,9 +236,9 @@ def _damaged_variants(folder: Path) -> Iterator[tuple[Path, BabelbitsError]]:
             yield variant, error
 
 
-def _variants(folder: Path) -> Iterator[Finding]:
+def _variants(folder: Path) -> Iterator[Diagnosis]:
     for _, error in _damaged_variants(folder):
-        yield Finding(
+        yield Diagnosis(
             what="variant",
             state="fail",
             detail=f"{error.where}: {error.what}",
@@ -246,7 +246,7 @@ def _variants(folder: Path) -> Iterator[Finding]:
         )
 
 
-def _cells(folder: Path) -> Iterator[Finding]:
+def _cells(folder: Path) -> Iterator[Diagnosis]:
     """Whether the recorded cells of a run folder are whole."""
     from babelbits.store import Store
 
@@ -259,27 +259,27 @@ def _cells(folder: Path) -> Iterator[Finding]:
         except BabelbitsError as error:
             found = True
             detail = f"{error.where}: {error.what}"
-            yield Finding(what=name, state="fail", detail=detail, fix=error.hint)
+            yield Diagnosis(what=name, state="fail", detail=detail, fix=error.hint)
     if not found:
-        yield Finding(what="cells", state="warn", detail="no study was run here yet")
+        yield Diagnosis(what="cells", state="warn", detail="no study was run here yet")
 
 
-def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Finding]:
+def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Diagnosis]:
     from babelbits.tasks.script_note import MARK
 
     planned, problems = store.planned(), store.problems()
     if not planned:
         return
     done = len(planned) - len(problems)
-    yield Finding(what=name, state="ok", detail=f"{done} of {len(planned)} done")
+    yield Diagnosis(what=name, state="ok", detail=f"{done} of {len(planned)} done")
     try:
         store.refuse_mixed_weights()
     except BabelbitsError as error:
-        yield Finding(what=name, state="fail", detail=error.what, fix="run the study again")
+        yield Diagnosis(what=name, state="fail", detail=error.what, fix="run the study again")
     for meta in {meta.task.name: meta for meta in planned}.values():
         for note in meta.task.notes:
             if MARK in note:
-                yield Finding(
+                yield Diagnosis(
                     what="script",
                     state="warn",
                     detail=f"{meta.task.suite}: {note}",
@@ -288,7 +288,7 @@ def _cell_findings(folder: Path, store: "Store", *, name: str) -> Iterator[Findi
     for problem in problems:
         if problem.state == "damaged":
             where = f"{problem.meta.variant}, {problem.meta.task.name}"
-            yield Finding(
+            yield Diagnosis(
                 what=name,
                 state="fail",
                 detail=f"{where}: {problem.reason.splitlines()[0]}",  # its advice is ours too

@@ -25,7 +25,7 @@ from babelbits.cli.decision_options import (
 from babelbits.errors import ExitCode, StoreError
 
 if TYPE_CHECKING:
-    from babelbits.decide.decision_query import Asked
+    from babelbits.decide.decision_query import DecisionQuery
     from babelbits.decide.gate import Gate
 
 SCHEMA = "babelbits.gate/1"
@@ -131,7 +131,7 @@ def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
 # --- for people --------------------------------------------------------------------------------
 
 
-def sentence(gate: "Gate", asked: "Asked") -> str:
+def sentence(gate: "Gate", asked: "DecisionQuery") -> str:
     """The verdict in one sentence."""
     from babelbits.decide.gate import SMOKE
 
@@ -156,7 +156,7 @@ def sentence(gate: "Gate", asked: "Asked") -> str:
     return f"{head} is shown to be {claim_words(gate, asked)} {shown} only; open: {open_ones}"
 
 
-def render(gate: "Gate", asked: "Asked", *, alpha: float) -> None:
+def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
     """Print the sentence, and what is not shown."""
     from rich import box
     from rich.table import Table
@@ -173,7 +173,7 @@ def render(gate: "Gate", asked: "Asked", *, alpha: float) -> None:
         say(f"not asked, the study does not have it: {place_}")
 
 
-def markdown(gate: "Gate", asked: "Asked", *, alpha: float) -> str:
+def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
     """The sentence and all answers as GitHub-flavoured Markdown."""
     glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
@@ -200,7 +200,7 @@ def _tally(gate: "Gate") -> str:
     return f"passed {passed} of {len(gate.answers)}" + (f"; not passed: {rest}" if rest else "")
 
 
-def as_junit(gate: "Gate", asked: "Asked") -> str:
+def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
     """One test case a question. A fail is a failure; a loss or a doubt is one too, of its own type.
 
     JUnit readers count what is skipped as no failure, so nothing is.
@@ -247,7 +247,7 @@ def _put(file: Path, text: str, *, mode: str) -> None:
 
 
 def as_object(
-    gate: "Gate", asked: "Asked", *, alpha: float, code: ExitCode | None = None
+    gate: "Gate", asked: "DecisionQuery", *, alpha: float, code: ExitCode | None = None
 ) -> dict[str, Any]:
     """The gate as JSON."""
     return {

@@ -46,7 +46,7 @@ def generate(
     """  # noqa: D301  click wants the control character
     from babelbits.cli.run import run_study
     from babelbits.study import load
-    from babelbits.study.config.prompts import asking, read_prompts
+    from babelbits.study.config.prompt_files import asking, read_prompts
 
     if study.is_dir():
         raise StudyError(

@@ -93,7 +93,7 @@ def grade(
     """  # noqa: D301  click wants the control character
     from babelbits.cli.grade_tables import print_result
     from babelbits.judge.grading.answers import collect_answers
-    from babelbits.judge.grading.session import as_object, run_grading
+    from babelbits.judge.grading.grading_run import as_object, run_grading
     from babelbits.results.sources import locate
     from babelbits.store import Store
 
@@ -167,7 +167,7 @@ def _settings(
 def _grader(wishes: ChatWishes, template: Path | None, parent: Path) -> "Iterator[Grader]":
     """The judge with its two questions, open."""
     from babelbits.judge.grading.grader import Grader
-    from babelbits.judge.grading.session import grade_folder
+    from babelbits.judge.grading.grading_run import grade_folder
     from babelbits.judge.templates import load_template
 
     questions = {

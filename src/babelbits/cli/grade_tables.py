@@ -12,7 +12,7 @@ from babelbits.cli.judge_tables import again_notes, folded, overflow_notes, over
 from babelbits.report import grades
 
 if TYPE_CHECKING:
-    from babelbits.judge.grading.session import GradeResult
+    from babelbits.judge.grading.grading_run import GradeResult
 
 _REASONS_SHOWN = 5
 

@@ -37,7 +37,7 @@ def identifier(
     from babelbits.tasks.catalogue import info
     from babelbits.tasks.language_id import open_identifier
     from babelbits.tasks.language_id.errors import measured, to_row
-    from babelbits.tasks.language_id.ntrex import SUITE, error_on_ntrex
+    from babelbits.tasks.language_id.ntrex_errors import SUITE, error_on_ntrex
 
     opened = open_identifier(name)
     codes = [resolve(one).code for one in languages]

@@ -24,7 +24,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
     from babelbits.judge.session import ChatJudge, RewardJudge
-    from babelbits.preferences.pairs import AnswerPair
+    from babelbits.preferences.answer_pairs import AnswerPair
 
 _A_FILE = (".jsonl", ".xz")
 

@@ -14,7 +14,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.records import Interval
     from babelbits.stats.divergence import DivergenceSummary
-    from babelbits.study.planning.divergence_files import Divergence
+    from babelbits.study.planning.divergence_files import RecordedDivergence
 
 SCHEMA = "babelbits.kl/1"
 DEFAULT_TOP = 64
@@ -84,14 +84,14 @@ def _how_to_go_on(study: Path, *, limit: int | None, top: int) -> str:
     return f"go on with: {shlex.join(words)}"
 
 
-def as_object(found: Sequence["Divergence"]) -> dict[str, object]:
+def as_object(found: Sequence["RecordedDivergence"]) -> dict[str, object]:
     """What `--json` prints; divergences in nats a token."""
     from babelbits.store.codec import to_json
 
     return {"schema": SCHEMA, "divergences": [to_json(one) for one in found]}
 
 
-def _print(found: Sequence["Divergence"]) -> None:
+def _print(found: Sequence["RecordedDivergence"]) -> None:
     from rich import box
     from rich.table import Table
 
@@ -127,7 +127,7 @@ def _with(value: float, interval: "Interval | None", *, scale: float, digits: in
     return f"{text} [{scale * interval.low:.{digits}f}, {scale * interval.high:.{digits}f}]"
 
 
-def _notes(found: Sequence["Divergence"]) -> list[str]:
+def _notes(found: Sequence["RecordedDivergence"]) -> list[str]:
     kept = [one.summary.kept for one in found if one.summary is not None]
     lines = ["[...]: 95 % of bootstrap draws of whole documents; KL is of variant from baseline"]
     if kept and min(kept) < _NEARLY_ALL:

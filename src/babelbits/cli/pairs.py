@@ -10,7 +10,7 @@ from babelbits.cli.console import say
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.preferences.collect import Collected, Wanted
+    from babelbits.preferences.collect import Collected, PairQuery
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -77,7 +77,7 @@ def choice(
     languages: tuple[str, ...],
     *,
     limit: int | None,
-) -> "Wanted":
+) -> "PairQuery":
     """The options as a choice of pairs.
 
     Raises
@@ -87,9 +87,9 @@ def choice(
     """
     from babelbits.cli.decision_options import split_list
     from babelbits.languages import resolve
-    from babelbits.preferences.collect import Wanted
+    from babelbits.preferences.collect import PairQuery
 
-    return Wanted(
+    return PairQuery(
         suites=suites,
         variants=variants,
         languages=[resolve(code).code for code in split_list(languages)],
@@ -97,12 +97,12 @@ def choice(
     )
 
 
-def write(folder: Path, output: Path, *, wanted: "Wanted | None" = None, smoke: bool) -> None:
+def write(folder: Path, output: Path, *, wanted: "PairQuery | None" = None, smoke: bool) -> None:
     """Collect the pairs of a run folder and write them."""
-    from babelbits.preferences.collect import Wanted, collect
+    from babelbits.preferences.collect import PairQuery, collect
     from babelbits.preferences.pair_files import write_pairs
 
-    found = collect(folder, wanted or Wanted(), smoke=smoke)
+    found = collect(folder, wanted or PairQuery(), smoke=smoke)
     tell(found)
     write_pairs(output, found.pairs)
     say(f"written: {output}")

@@ -7,13 +7,13 @@ from babelbits.cli.console import cell, console, say
 
 if TYPE_CHECKING:
     from babelbits.report.paper_b import Level
-    from babelbits.results.results import ReportInput
+    from babelbits.results.results import Results
 
 TEXTS = 2
 """Columns of text, to the left of those of numbers."""
 
 
-def show(report: "ReportInput") -> None:
+def show(report: "Results") -> None:
     """Print what each level shows on each task, and the languages against draws of text."""
     from babelbits.analysis import format as shown
     from babelbits.report import paper_b

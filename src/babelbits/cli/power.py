@@ -10,8 +10,8 @@ from babelbits.errors import StoreError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.decide.power_analysis import Outlook
-    from babelbits.results.results import ReportInput
+    from babelbits.decide.power_analysis import PowerAnalysis
+    from babelbits.results.results import Results
 
 SCHEMA = "babelbits.power/1"
 USUAL_CHURNS = (0.02, 0.05, 0.10, 0.20)
@@ -112,7 +112,7 @@ def power(
         _talk(found, measured=pilot is not None)
 
 
-def _talk(found: "Outlook", *, measured: bool) -> None:
+def _talk(found: "PowerAnalysis", *, measured: bool) -> None:
     say(
         f"power 80 %, two-sided alpha {found.alpha:.3g}; items are for a variant that loses nothing"
     )
@@ -132,7 +132,7 @@ def _talk(found: "Outlook", *, measured: bool) -> None:
         say("the mean's smaller number holds if the translations of an item change independently")
 
 
-def _pilot(folder: Path) -> "ReportInput":
+def _pilot(folder: Path) -> "Results":
     """The pilot's results, or those of its smoke run where it has no others."""
     from babelbits.results.sources import load
 

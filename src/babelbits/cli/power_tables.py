@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import format as shown
 from babelbits.cli.console import cell, console, data, safe
-from babelbits.decide.power_analysis import Line, Outlook, PooledLine
-from babelbits.decide.power_planning import GroupLimit, Need, Prospect
+from babelbits.decide.power_analysis import PooledPowerLine, PowerAnalysis, PowerLine
+from babelbits.decide.power_planning import GroupLimit, ItemsNeeded, Prospect
 
 if TYPE_CHECKING:
     from babelbits.analysis.tables import Row
@@ -25,7 +25,7 @@ NAMED_LANGUAGES = 8
 # --- for machines ------------------------------------------------------------------------------
 
 
-def line_row(line: Line) -> "Row":
+def line_row(line: PowerLine) -> "Row":
     """One line, numbers in the metric's unit."""
     found = line.prospect
     churn = None if found is None else found.spread.interval
@@ -54,7 +54,7 @@ def line_row(line: Line) -> "Row":
     }
 
 
-def _need_row(name: str, need: Need | None, n_items: int | None) -> "Row":
+def _need_row(name: str, need: ItemsNeeded | None, n_items: int | None) -> "Row":
     known = need is not None and n_items is not None
     return {
         f"{name}_items": None if need is None else need.items,
@@ -64,7 +64,7 @@ def _need_row(name: str, need: Need | None, n_items: int | None) -> "Row":
     }
 
 
-def as_object(outlook: Outlook, *, schema: str, power: float) -> dict[str, Any]:
+def as_object(outlook: PowerAnalysis, *, schema: str, power: float) -> dict[str, Any]:
     """All of it as JSON."""
     return {
         "schema": schema,
@@ -99,7 +99,7 @@ def as_object(outlook: Outlook, *, schema: str, power: float) -> dict[str, Any]:
     }
 
 
-def as_csv(outlook: Outlook) -> str:
+def as_csv(outlook: PowerAnalysis) -> str:
     """The comparisons as CSV, one a line."""
     rows = [line_row(line) for line in outlook.lines]
     stream = io.StringIO()
@@ -112,7 +112,7 @@ def as_csv(outlook: Outlook) -> str:
 # --- for people --------------------------------------------------------------------------------
 
 
-def tables(outlook: Outlook) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def tables(outlook: PowerAnalysis) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Title, columns and rows of every table that has rows; columns that say nothing left out."""
     found = [
         ("Each language", COLUMNS, [_texts(group) for group in folded(outlook.lines)]),
@@ -126,15 +126,15 @@ def tables(outlook: Outlook) -> list[tuple[str, tuple[str, ...], list[tuple[str,
     return [_without_empty(title, columns, rows) for title, columns, rows in found if rows]
 
 
-def folded(lines: Sequence[Line]) -> list[list[Line]]:
+def folded(lines: Sequence[PowerLine]) -> list[list[PowerLine]]:
     """Languages about which the same is said, together."""
-    groups: dict[Any, list[Line]] = {}
+    groups: dict[Any, list[PowerLine]] = {}
     for one in lines:
         groups.setdefault((one.variant, one.suite, one.n_items, one.prospect), []).append(one)
     return list(groups.values())
 
 
-def _texts(group: Sequence[Line]) -> tuple[str, ...]:
+def _texts(group: Sequence[PowerLine]) -> tuple[str, ...]:
     line = group[0]
     about = (
         line.variant or "",
@@ -173,7 +173,7 @@ def _churn(found: Prospect) -> str:
     return f"{text} ({spread.interval.low * 100:.1f} to {spread.interval.high * 100:.1f})"
 
 
-def _loss(loss: float | None, line: Line) -> str:
+def _loss(loss: float | None, line: PowerLine) -> str:
     if loss is not None:
         return f"≥ {_rounded(loss, line.unit)}"
     if line.n_items is None:
@@ -182,7 +182,7 @@ def _loss(loss: float | None, line: Line) -> str:
     return "unknown: no change" if found is not None and not found.spread.variance else "nothing"
 
 
-def _after_holm(found: Prospect, line: Line) -> str:
+def _after_holm(found: Prospect, line: PowerLine) -> str:
     if found.tests == 1:
         return ""
     text = _loss(found.sees_in_family, line)
@@ -195,7 +195,7 @@ def _rounded(value: float, unit: str) -> str:
     return f"{text} {shown.unit_word(unit)}"
 
 
-def _need(need: Need | None, line: Line) -> str:
+def _need(need: ItemsNeeded | None, line: PowerLine) -> str:
     if need is None:
         return shown.NOTHING
     text = f"{'≥ ' if need.at_least else ''}{need.items:,}"
@@ -217,7 +217,7 @@ def _can_it(found: Prospect) -> str:
     return {True: "not worse only", None: "perhaps not worse", False: "no"}[one_side]
 
 
-def _pooled_texts(one: PooledLine) -> tuple[str, ...]:
+def _pooled_texts(one: PooledPowerLine) -> tuple[str, ...]:
     ends = [None if end is None else _rounded(end, one.unit) for end in (one.best, one.worst)]
     low, high = (end or "nothing" for end in ends)
     text = f"≥ {low}" if low == high and one.best is not None else f"≥ {low} to {high}"
@@ -226,7 +226,7 @@ def _pooled_texts(one: PooledLine) -> tuple[str, ...]:
     return (*about, text)
 
 
-def _group_rows(outlook: Outlook) -> list[tuple[str, ...]]:
+def _group_rows(outlook: PowerAnalysis) -> list[tuple[str, ...]]:
     """Suites of the same languages together."""
     suites: dict[GroupLimit, list[str]] = {}
     for suite, limit in outlook.groups:
@@ -262,7 +262,7 @@ def _without_empty(
     )
 
 
-def render(outlook: Outlook) -> None:
+def render(outlook: PowerAnalysis) -> None:
     """Print every table."""
     from rich import box
     from rich.table import Table
@@ -275,7 +275,7 @@ def render(outlook: Outlook) -> None:
         console().print(table)
 
 
-def as_markdown(outlook: Outlook) -> str:
+def as_markdown(outlook: PowerAnalysis) -> str:
     """Every table as GitHub-flavoured Markdown."""
     parts = []
     for title, columns, rows in tables(outlook):

@@ -12,7 +12,7 @@ from babelbits.cli.console import cell, console, data, data_json, say, size
 
 if TYPE_CHECKING:
     from babelbits.study import Study
-    from babelbits.study.execution.pull import Need
+    from babelbits.study.execution.pull import DatasetNeed
     from babelbits.tasks.hub_data import Copy
 
 SCHEMA = "babelbits.pull/1"
@@ -40,7 +40,7 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
 
     loaded = load(study)
     model = None if no_model else _model(loaded)
-    copies: list[tuple[Need, Copy]] = []
+    copies: list[tuple[DatasetNeed, Copy]] = []
     for need in needs(loaded):
         copy, fetched = get(need, folder=folder, again=again)
         say(f"{'got' if fetched else 'here already'}: {need.wanted}")
@@ -73,7 +73,7 @@ def _record(study: "Study", found: Mapping[str, Any]) -> None:
     write_atomically(study.folder / RECORD, f"{text}\n".encode())
 
 
-def _print(copies: "Sequence[tuple[Need, Copy]]") -> None:
+def _print(copies: "Sequence[tuple[DatasetNeed, Copy]]") -> None:
     from rich import box
     from rich.table import Table
 
@@ -91,7 +91,7 @@ def _print(copies: "Sequence[tuple[Need, Copy]]") -> None:
     console().print(table)
 
 
-def _print_data_lines(copies: "Sequence[tuple[Need, Copy]]", folder: Path) -> None:
+def _print_data_lines(copies: "Sequence[tuple[DatasetNeed, Copy]]", folder: Path) -> None:
     """What to write into the study that shall read the folder."""
     places = {
         need.suite: copy.folder if need.wanted.config is None else copy.folder.parent
@@ -103,7 +103,7 @@ def _print_data_lines(copies: "Sequence[tuple[Need, Copy]]", folder: Path) -> No
         data(f"{json.dumps(suite)} = {json.dumps(str(place.absolute()))}")
 
 
-def _object(need: "Need", copy: "Copy") -> dict[str, Any]:
+def _object(need: "DatasetNeed", copy: "Copy") -> dict[str, Any]:
     return {
         "suite": need.suite,
         "dataset": need.wanted.dataset,

@@ -21,7 +21,7 @@ from babelbits.cli.decision_options import (
 from babelbits.errors import ExitCode
 
 if TYPE_CHECKING:
-    from babelbits.decide.decision_query import Asked
+    from babelbits.decide.decision_query import DecisionQuery
     from babelbits.decide.recommend import Candidate, Recommendation
 
 SCHEMA = "babelbits.recommend/1"
@@ -87,7 +87,7 @@ def recommend(
 REASONS = 3
 
 
-def sentence(found: "Recommendation", asked: "Asked") -> str:
+def sentence(found: "Recommendation", asked: "DecisionQuery") -> str:
     """The recommendation in one sentence."""
     from babelbits.analysis.format import percent
     from babelbits.decide.gate import SMOKE
@@ -124,7 +124,9 @@ def sentence(found: "Recommendation", asked: "Asked") -> str:
     )
 
 
-def render(found: "Recommendation", asked: "Asked", *, alpha: float, every: bool = False) -> None:
+def render(
+    found: "Recommendation", asked: "DecisionQuery", *, alpha: float, every: bool = False
+) -> None:
     """Print the sentence, a table of all variants, and what stands against the others."""
     from rich import box
     from rich.table import Table
@@ -157,7 +159,12 @@ def _size(one: "Candidate") -> str:
 
 
 def _explain(
-    one: "Candidate", found: "Recommendation", asked: "Asked", *, alpha: float, limit: int | None
+    one: "Candidate",
+    found: "Recommendation",
+    asked: "DecisionQuery",
+    *,
+    alpha: float,
+    limit: int | None,
 ) -> None:
     """What stands against a variant: losses first, most harmed first; then doubts."""
     lines = reasons(one, asked, alpha=alpha)
@@ -171,7 +178,7 @@ def _explain(
         data(f"  and {len(lines) - limit} more (--all)")
 
 
-def reasons(one: "Candidate", asked: "Asked", *, alpha: float) -> list[str]:
+def reasons(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> list[str]:
     """Every reason against a variant, weightiest first."""
     from babelbits.decide.recommend import ways
 
@@ -204,7 +211,7 @@ def _delta_size(one: "Candidate", index: int) -> float:
     return -answer.effect.delta / answer.margin
 
 
-def _asides(found: "Recommendation", asked: "Asked", *, alpha: float) -> None:
+def _asides(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> None:
     """What limits the claim."""
     from babelbits.analysis.format import percent
 
@@ -229,7 +236,7 @@ def _asides(found: "Recommendation", asked: "Asked", *, alpha: float) -> None:
 # --- for machines ------------------------------------------------------------------------------
 
 
-def as_object(found: "Recommendation", asked: "Asked", *, alpha: float) -> dict[str, Any]:
+def as_object(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     """The recommendation as JSON."""
     return {
         "schema": SCHEMA,
@@ -247,7 +254,7 @@ def as_object(found: "Recommendation", asked: "Asked", *, alpha: float) -> dict[
     }
 
 
-def _object(one: "Candidate", asked: "Asked", *, alpha: float) -> dict[str, Any]:
+def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     from babelbits.decide.recommend import ways
 
     judged = gate_object(one.gate)

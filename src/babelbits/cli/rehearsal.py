@@ -9,12 +9,12 @@ from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.study.planning.plan_types import Plan
-    from babelbits.study.rehearsal import Result
+    from babelbits.study.rehearsal import RehearsalResult
 
 _OUTCOMES = {"works": "works", "fails": "fails", "unrehearsable": "cannot be rehearsed"}
 
 
-def rehearse_aloud(plan: "Plan") -> tuple["Result", ...]:
+def rehearse_aloud(plan: "Plan") -> tuple["RehearsalResult", ...]:
     """Rehearse a plan's variants, telling each as it is known, and the time in the end."""
     from babelbits.study.rehearsal.studies import rehearse
 
@@ -31,12 +31,12 @@ def rehearse_aloud(plan: "Plan") -> tuple["Result", ...]:
     return results
 
 
-def _line(result: "Result") -> str:
+def _line(result: "RehearsalResult") -> str:
     took = "known" if result.cached else duration(result.seconds)
     return f"  {result.label}: {_OUTCOMES[result.outcome]} ({took}){_why(result)}"
 
 
-def _why(result: "Result") -> str:
+def _why(result: "RehearsalResult") -> str:
     if result.fault is None:
         return ""
     if result.outcome == "unrehearsable":
@@ -44,7 +44,7 @@ def _why(result: "Result") -> str:
     return f": {result.fault.what}"
 
 
-def table(results: Sequence["Result"]) -> None:
+def table(results: Sequence["RehearsalResult"]) -> None:
     """Print results: variant, outcome, seconds, and why."""
     if not results:
         data("nothing to rehearse")

@@ -7,17 +7,17 @@ from babelbits.cli.console import data
 from babelbits.errors import StudyError
 
 if TYPE_CHECKING:
-    from babelbits.results.results import ReportInput
+    from babelbits.results.results import Results
 
 
-def bounds(found: "ReportInput") -> list[str]:
+def bounds(found: "Results") -> list[str]:
     """One sentence a variant and benchmark with several languages."""
     from babelbits.report.joint_estimates_section import bound_sentence
 
     return [f"{one.variant}: {bound_sentence(one)}." for one in found.analysis.beside]
 
 
-def remember(found: "ReportInput", path: Path, *, previous: str, length: float) -> None:
+def remember(found: "Results", path: Path, *, previous: str, length: float) -> None:
     """Add the one variant to a history of releases, and say what the history shows.
 
     Raises

@@ -10,7 +10,7 @@ from babelbits.errors import StoreError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.results.results import ReportInput
+    from babelbits.results.results import Results
 
 SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
 
@@ -90,7 +90,7 @@ def write_report(
     return path
 
 
-def tell_names(found: "ReportInput") -> None:
+def tell_names(found: "Results") -> None:
     """Say aloud where the names of a study file could not be used."""
     if found.study.names_note is not None:
         say(f"warning: {found.study.names_note}")

@@ -19,7 +19,7 @@ from babelbits.words import agreeing, every, plural
 if TYPE_CHECKING:
     from babelbits.store import Store
     from babelbits.study import Study
-    from babelbits.study.execution.run import Outcome
+    from babelbits.study.execution.run import RunOutcome
     from babelbits.study.planning.plan_types import Plan
 
 
@@ -171,7 +171,7 @@ def _rehearsed(plan: "Plan") -> "Plan":
 
 def _execute(
     plan: "Plan", store: "Store", *, workers: int | None, verify: bool = False
-) -> "Outcome":
+) -> "RunOutcome":
     from babelbits.cli.progress import Reporter
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.execution.run import execute
@@ -231,7 +231,7 @@ def _losses(plan: "Plan", store: "Store") -> _Losses:
     )
 
 
-def _summarise(outcome: "Outcome", plan: "Plan", losses: _Losses) -> None:
+def _summarise(outcome: "RunOutcome", plan: "Plan", losses: _Losses) -> None:
     if plan.complete:
         say(
             f"nothing to do: {every(len(plan.cells), 'cell')} "
@@ -283,7 +283,7 @@ def _report(study: "Study") -> None:
     click.echo(str(path))
 
 
-def _exit_code(outcome: "Outcome", losses: _Losses) -> ExitCode:
+def _exit_code(outcome: "RunOutcome", losses: _Losses) -> ExitCode:
     if outcome.interrupted:
         return ExitCode.INTERRUPTED
     if outcome.damaged:

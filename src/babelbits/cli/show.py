@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from babelbits.analysis import CellResult
     from babelbits.report.diff import Span
-    from babelbits.report.pairs import Pair
+    from babelbits.report.item_pairs import ItemPair
 
 STYLES = {"before": "strike red", "after": "underline green"}
 
@@ -83,7 +83,7 @@ def _code(language: str | None) -> str | None:
 
 def select(
     cells: Sequence["CellResult"], wanted: dict[str, str | None]
-) -> Iterator[tuple[str, "Pair"]]:
+) -> Iterator[tuple[str, "ItemPair"]]:
     """Variant label and pair of every item in the cells that fit what is wanted.
 
     Raises
@@ -91,7 +91,7 @@ def select(
     UnknownNameError
         If no finished cell fits; the hint names what there is.
     """
-    from babelbits.report.pairs import comparisons
+    from babelbits.report.item_pairs import comparisons
 
     found = comparisons(cells)
     kept = [
@@ -113,7 +113,7 @@ def _names(found: Sequence[object], key: str) -> list[str]:
 # --- on the terminal -------------------------------------------------------------------------
 
 
-def render(variant: str, pair: "Pair") -> None:
+def render(variant: str, pair: "ItemPair") -> None:
     """Print one item: prompt, target, and both outputs with what changed marked."""
     from rich.table import Table
 
@@ -155,9 +155,9 @@ def _marked(text: str, spans: Sequence["Span"], style: str) -> "Text":
     return out if text else Text("(no text)")
 
 
-def _asides(pair: "Pair") -> None:
+def _asides(pair: "ItemPair") -> None:
     """Log-likelihoods, samples, cut outputs, shortened prompts and failures, if there are any."""
-    from babelbits.report.pairs import drawn
+    from babelbits.report.item_pairs import drawn
 
     for name, row in (("baseline", pair.before), ("variant", pair.after)):
         notes = []

@@ -18,9 +18,9 @@ from babelbits.words import agreeing, plural
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
     from babelbits.tasks.language_id import Identifier
-    from babelbits.translate.reading import Order
-    from babelbits.translate.run import Result
-    from babelbits.translate.source import Source
+    from babelbits.translate.source import TranslationSource
+    from babelbits.translate.translate_file import Order
+    from babelbits.translate.translate_units import Result
 
 _QUIET_SECONDS = 60.0
 _SHOWN = 3
@@ -88,7 +88,7 @@ def translate(
         --key-env MY_KEY --price 0.15 0.60 --max-cost 5 -o calibration-nb
     """  # noqa: D301  click wants the control character
     if source.suffix == ".toml":
-        from babelbits.translate.reading import read_order
+        from babelbits.translate.translate_file import read_order
 
         order = read_order(source)
     else:
@@ -135,7 +135,7 @@ def _order(
     from babelbits.engines.endpoint import EndpointSettings
     from babelbits.languages import resolve
     from babelbits.translate.job import BACK_TRANSLATION, Job
-    from babelbits.translate.reading import ANSWERS, Order
+    from babelbits.translate.translate_file import ANSWERS, Order
 
     for name, value in (("--to", target), ("--output", output)):
         if not value:
@@ -180,8 +180,8 @@ def _price(given: tuple[float, float] | None) -> Any:
 
 def _run(order: "Order", *, allow_network: bool, only_estimate: bool, as_json: bool) -> int:
     from babelbits.translate.output import write
-    from babelbits.translate.run import Translator
     from babelbits.translate.source import read_source
+    from babelbits.translate.translate_units import Translator
 
     job = order.job
     source = read_source(job)
@@ -228,7 +228,7 @@ def _connect(order: "Order", *, allow_network: bool) -> "ChatModel":
 
         return connect(order.endpoint, allow_network=allow_network, on_interrupt=tell)
     from babelbits.cli.chat_judge import open_local
-    from babelbits.translate.reading import ANSWERS
+    from babelbits.translate.translate_file import ANSWERS
 
     return open_local(Path(order.folder or ""), cache=order.job.work / ANSWERS)
 
@@ -246,7 +246,7 @@ def _identifier(target: str) -> "Identifier | None":
     return None
 
 
-def _say_estimate(order: "Order", source: "Source", *, only: bool, as_json: bool) -> int:
+def _say_estimate(order: "Order", source: "TranslationSource", *, only: bool, as_json: bool) -> int:
     """Say what it takes; refuse what would not fit the limit."""
     from dataclasses import asdict
 
@@ -314,7 +314,7 @@ def _report(
     summary: dict[str, Any], results: Sequence["Result"], *, n_done_before: int, as_json: bool
 ) -> None:
     """What came out and, loudly, what did not."""
-    from babelbits.translate.run import Translation
+    from babelbits.translate.translate_units import Translation
 
     if n_done_before:
         say(
@@ -338,7 +338,7 @@ def _report(
 
 
 def _report_failed(summary: dict[str, Any], failed: Sequence["Result"]) -> None:
-    from babelbits.translate.run import Translation
+    from babelbits.translate.translate_units import Translation
 
     counts = Counter(summary["findings"]) + Counter(summary["unanswered"])
     kinds = ", ".join(f"{name} {count}" for name, count in counts.most_common())

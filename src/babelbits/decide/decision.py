@@ -26,8 +26,8 @@ from scipy import special
 from babelbits.analysis.cells import BASELINE
 from babelbits.analysis.format import size
 from babelbits.analysis.verdicts import Evidence, decide
-from babelbits.decide.decision_input import Findings, primary_effects, why_missing
-from babelbits.decide.decision_query import Asked, Question, ask
+from babelbits.decide.decision_input import DecisionInput, primary_effects, why_missing
+from babelbits.decide.decision_query import DecisionQuery, DecisionQuestion, ask
 from babelbits.records import Effect, Interval, Level, Verdict
 from babelbits.stats.binary import PairedTable, score_statistic
 from babelbits.stats.multiplicity import holm
@@ -42,10 +42,10 @@ SMOKE = "this is a SMOKE run: nothing in it is a result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DecisionAnswer:
     """What the data say to one question."""
 
-    question: Question
+    question: DecisionQuestion
     outcome: Outcome
     reason: str
     effect: Effect | None
@@ -58,7 +58,9 @@ class Answer:
     """Of "the loss is at most the margin": doubled, Holm over the questions asked."""
 
 
-def answers(findings: Findings, variant: str, asked: Asked) -> tuple[Answer, ...]:
+def answers(
+    findings: DecisionInput, variant: str, asked: DecisionQuery
+) -> tuple[DecisionAnswer, ...]:
     """The answer to every question, in order.
 
     Parameters
@@ -73,7 +75,7 @@ def answers(findings: Findings, variant: str, asked: Asked) -> tuple[Answer, ...
     beyond = holm([p_beyond(one, at) for one, at in zip(effects, margins, strict=True)])
     return tuple(
         _answer(
-            Answer(
+            DecisionAnswer(
                 question=question,
                 outcome="undecided",
                 reason="no result for it",
@@ -94,7 +96,7 @@ def answers(findings: Findings, variant: str, asked: Asked) -> tuple[Answer, ...
     )
 
 
-def together(found: Sequence[Answer]) -> Outcome:
+def together(found: Sequence[DecisionAnswer]) -> Outcome:
     """What all answers say: a failure before a loss, a loss before a doubt."""
     outcomes = {answer.outcome for answer in found}
     if "worse" in outcomes:
@@ -138,13 +140,13 @@ def p_beyond(effect: Effect | None, margin: float | None) -> float:
     return min(1.0, 2 * float(special.stdtr(df, (effect.delta + margin) / error)))
 
 
-def _effect(effects: Sequence[Effect], question: Question) -> Effect | None:
+def _effect(effects: Sequence[Effect], question: DecisionQuestion) -> Effect | None:
     """The effect over exactly the languages of a question, not over those that are left."""
     wanted = (question.suite, set(question.languages))
     return next((one for one in effects if (one.task, set(one.languages)) == wanted), None)
 
 
-def _members(effects: Sequence[Effect], question: Question) -> tuple[Effect, ...]:
+def _members(effects: Sequence[Effect], question: DecisionQuestion) -> tuple[Effect, ...]:
     """The effects of a question's single languages."""
     return tuple(
         effect
@@ -158,14 +160,14 @@ def _p(effect: Effect | None) -> float:
 
 
 def _answer(
-    answer: Answer,
+    answer: DecisionAnswer,
     *,
-    findings: Findings,
+    findings: DecisionInput,
     variant: str,
-    asked: Asked,
+    asked: DecisionQuery,
     members: Sequence[Effect],
     noise: Effect | None,
-) -> Answer:
+) -> DecisionAnswer:
     """The answer with its outcome and reason."""
     doubt = _missing(findings, variant, answer.question)
     if answer.effect is None:
@@ -179,7 +181,7 @@ def _answer(
 
 
 def _judge(
-    answer: Answer, *, members: Sequence[Effect], asked: Asked, alpha: float
+    answer: DecisionAnswer, *, members: Sequence[Effect], asked: DecisionQuery, alpha: float
 ) -> tuple[Outcome, str]:
     effect, margin = answer.effect, answer.margin
     assert effect is not None  # noqa: S101  the caller looked
@@ -235,7 +237,7 @@ def _lost_share(members: Sequence[Effect]) -> float:
     return sum(shares) / len(shares) if shares else 0.0
 
 
-def _missing(findings: Findings, variant: str, question: Question) -> str | None:
+def _missing(findings: DecisionInput, variant: str, question: DecisionQuestion) -> str | None:
     found = (
         why_missing(findings, (variant, question.suite, language))
         for language in question.languages
@@ -274,7 +276,7 @@ class Decision:
     """The most negative difference of a language, shown or not; None where none is negative."""
     equivalent_in_the_mean: bool
     """On every suite the mean over all languages asked is equivalent, and none has no result."""
-    answers: tuple[Answer, ...]
+    answers: tuple[DecisionAnswer, ...]
     """One a suite and language that the report asks of the variant."""
     smoke: bool
     reasons: tuple[str, ...]
@@ -295,7 +297,7 @@ class Decision:
         return sum(one.outcome == outcome for one in self.answers)
 
 
-def decide_all(findings: Findings) -> tuple[Decision, ...]:
+def decide_all(findings: DecisionInput) -> tuple[Decision, ...]:
     """One decision a variant of the study, whether it has a result or not, in the study's order."""
     if not findings.suites:
         return ()
@@ -303,7 +305,7 @@ def decide_all(findings: Findings) -> tuple[Decision, ...]:
     return tuple(_decide(findings, variant, asked) for variant in findings.variants)
 
 
-def _decide(findings: Findings, variant: str, asked: Asked) -> Decision:
+def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Decision:
     smoke = findings.analysis.smoke
     found = answers(findings, variant, asked)
     effects = primary_effects(findings, variant)
@@ -333,7 +335,7 @@ def _decide(findings: Findings, variant: str, asked: Asked) -> Decision:
 
 
 def _equivalent_in_the_mean(
-    findings: Findings, effects: Sequence[Effect], found: Sequence[Answer]
+    findings: DecisionInput, effects: Sequence[Effect], found: Sequence[DecisionAnswer]
 ) -> bool:
     """An intersection-union claim over suites, each at alpha; groups' means are not asked."""
     asked = {suite: set(languages) for suite, languages in findings.languages.items() if languages}
@@ -345,7 +347,7 @@ def _equivalent_in_the_mean(
     return shown == set(asked) and all(one.effect is not None for one in found)
 
 
-def _reasons(found: Sequence[Answer]) -> tuple[str, ...]:
+def _reasons(found: Sequence[DecisionAnswer]) -> tuple[str, ...]:
     counts: dict[str, int] = {}
     for one in found:
         if one.outcome != "shown":

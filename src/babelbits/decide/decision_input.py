@@ -12,7 +12,7 @@ from babelbits.analysis.cells import BASELINE
 from babelbits.analysis.results import Analysis
 from babelbits.languages import groups
 from babelbits.records import Effect, Metric
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.study.config.claimed_languages import claimed_in
 
 CellKey = tuple[str, str, str]
@@ -20,7 +20,7 @@ CellKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class DecisionInput:
     """An analysis with what it should have held."""
 
     analysis: Analysis
@@ -47,7 +47,7 @@ class Findings:
         return tuple(dict.fromkeys(code for codes in self.languages.values() for code in codes))
 
 
-def findings(found: ReportInput) -> Findings:
+def findings(found: Results) -> DecisionInput:
     """The analysis, and the cells of the plan that it lacks."""
     tasks = {cell.meta.task.suite: cell.meta.task for cell in found.cells}
     places = [(cell.meta.task.suite, cell.meta.task.language) for cell in found.cells]
@@ -61,7 +61,7 @@ def findings(found: ReportInput) -> Findings:
     # An A/A cell that is open says nothing against the baseline's own cell.
     have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
     study = tomllib.loads(found.study.text)
-    return Findings(
+    return DecisionInput(
         analysis=found.analysis,
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
@@ -76,7 +76,7 @@ def findings(found: ReportInput) -> Findings:
     )
 
 
-def primary_effects(findings: Findings, variant: str) -> tuple[Effect, ...]:
+def primary_effects(findings: DecisionInput, variant: str) -> tuple[Effect, ...]:
     """A variant's effects on primary metrics, of every scope."""
     effects = findings.analysis.aa if variant == BASELINE else findings.analysis.effects
     return tuple(
@@ -88,7 +88,7 @@ def primary_effects(findings: Findings, variant: str) -> tuple[Effect, ...]:
     )
 
 
-def why_missing(findings: Findings, key: CellKey) -> str | None:
+def why_missing(findings: DecisionInput, key: CellKey) -> str | None:
     """Why a cell, or its baseline, cannot be relied on; None if nothing stands against it."""
     variant, suite, language = key
     for name in (variant, BASELINE):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from babelbits.decide.decision_input import Findings
+from babelbits.decide.decision_input import DecisionInput
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.records import Effect
@@ -20,7 +20,7 @@ Claim = Literal["not-worse", "equivalent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class DecisionQuestion:
     """One suite in one language, or the mean over several languages."""
 
     suite: str
@@ -31,10 +31,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DecisionQuery:
     """Everything that is asked of each variant."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[DecisionQuestion, ...]
     claim: Claim = "not-worse"
     margins: Mapping[str, float] = field(default_factory=dict)
     """By suite or by the metric's unit, in that unit; they replace the study's."""
@@ -51,7 +51,7 @@ class Asked:
 
 
 def ask(
-    findings: Findings,
+    findings: DecisionInput,
     *,
     languages: Sequence[str] = (),
     group: str | None = None,
@@ -59,7 +59,7 @@ def ask(
     pooled: bool = False,
     claim: Claim = "not-worse",
     margins: Mapping[str, float] | None = None,
-) -> Asked:
+) -> DecisionQuery:
     """Check what is asked against what the study has.
 
     Parameters
@@ -73,7 +73,7 @@ def ask(
     pooled : bool
         Ask about the mean over the group, or over all languages, instead of each language.
     margins : mapping, optional
-        See `Asked.margins`.
+        See `DecisionQuery.margins`.
 
     Raises
     ------
@@ -91,17 +91,19 @@ def ask(
     chosen = tuple(dict.fromkeys(_known(name, findings.suites, "suite") for name in suites))
     chosen = chosen or findings.suites
     codes = _languages(findings, languages, group=group, suites=chosen)
-    questions: list[Question] = []
+    questions: list[DecisionQuestion] = []
     for suite in chosen:
         here = tuple(code for code in codes if code in findings.languages[suite])
         if pooled and here:
             name = "all languages" if group is None else group
-            questions.append(Question(suite=suite, where=name, languages=here))
+            questions.append(DecisionQuestion(suite=suite, where=name, languages=here))
         elif not pooled:
-            questions += [Question(suite=suite, where=code, languages=(code,)) for code in here]
+            questions += [
+                DecisionQuestion(suite=suite, where=code, languages=(code,)) for code in here
+            ]
     named = languages or group is not None
     absent = [(s, code) for s in chosen for code in codes if code not in findings.languages[s]]
-    return Asked(
+    return DecisionQuery(
         questions=tuple(questions),
         claim=claim,
         margins=_margins(findings, {} if margins is None else margins, chosen),
@@ -110,7 +112,7 @@ def ask(
     )
 
 
-def check_variant(findings: Findings, variant: str) -> str:
+def check_variant(findings: DecisionInput, variant: str) -> str:
     """`variant` itself.
 
     Raises
@@ -129,7 +131,7 @@ def _known(name: str, options: Sequence[str], what: str) -> str:
 
 
 def _languages(
-    findings: Findings, asked: Sequence[str], *, group: str | None, suites: Sequence[str]
+    findings: DecisionInput, asked: Sequence[str], *, group: str | None, suites: Sequence[str]
 ) -> tuple[str, ...]:
     """Canonical codes, each in at least one of the suites."""
     there = tuple(
@@ -157,7 +159,7 @@ def _languages(
 
 
 def _margins(
-    findings: Findings, margins: Mapping[str, float], suites: Sequence[str]
+    findings: DecisionInput, margins: Mapping[str, float], suites: Sequence[str]
 ) -> Mapping[str, float]:
     units = {name: findings.primary[name].unit for name in suites if name in findings.primary}
     known = (*suites, *dict.fromkeys(units.values()))

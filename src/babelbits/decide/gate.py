@@ -14,11 +14,11 @@ Harm is negative.
 
 from dataclasses import dataclass
 
-from babelbits.decide.decision import SMOKE, Answer, Outcome, answers, together
-from babelbits.decide.decision_input import Findings
-from babelbits.decide.decision_query import Asked
+from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome, answers, together
+from babelbits.decide.decision_input import DecisionInput
+from babelbits.decide.decision_query import DecisionQuery
 
-__all__ = ["SMOKE", "Answer", "Gate", "Outcome", "gate"]
+__all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "gate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,15 @@ class Gate:
 
     variant: str
     outcome: Outcome
-    answers: tuple[Answer, ...]
+    answers: tuple[DecisionAnswer, ...]
     smoke: bool
 
-    def of(self, outcome: Outcome) -> tuple[Answer, ...]:
+    def of(self, outcome: Outcome) -> tuple[DecisionAnswer, ...]:
         """The answers with this outcome."""
         return tuple(answer for answer in self.answers if answer.outcome == outcome)
 
 
-def gate(findings: Findings, variant: str, asked: Asked) -> Gate:
+def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
     """Answer every question, and all together.
 
     Parameters

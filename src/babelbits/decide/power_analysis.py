@@ -1,4 +1,4 @@
-"""From a study, suites or a pilot to what `babelbits power` says: an `Outlook`.
+"""From a study, suites or a pilot to what `babelbits power` says: an `PowerAnalysis`.
 
 Prints nothing and runs nothing; loads neither torch nor lm-eval.
 """
@@ -23,7 +23,7 @@ from babelbits.decide.power_planning import (
 from babelbits.errors import BabelbitsError, StudyError, UnknownNameError
 from babelbits.languages import groups, resolve
 from babelbits.records import Effect
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.study import Study, load
 from babelbits.study.config.spec import AnalysisSpec
 from babelbits.study.planning.planned_comparisons import PlannedTask
@@ -34,7 +34,7 @@ from babelbits.tasks.base import TaskOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PowerLine:
     """One comparison ahead: a variant (if known) on a suite in a language, at one spread."""
 
     suite: str | None
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PooledLine:
+class PooledPowerLine:
     """The mean over a suite's languages, at one spread."""
 
     suite: str
@@ -63,12 +63,12 @@ class PooledLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class PowerAnalysis:
     """Everything that `babelbits power` says."""
 
     alpha: float
-    lines: tuple[Line, ...]
-    pooled: tuple[PooledLine, ...]
+    lines: tuple[PowerLine, ...]
+    pooled: tuple[PooledPowerLine, ...]
     groups: tuple[tuple[str, GroupLimit], ...]
     """Suite and limit."""
 
@@ -80,11 +80,11 @@ def outlook(
     suites: Sequence[str],
     languages: Sequence[str],
     churns: Sequence[float],
-    pilot: ReportInput | None,
+    pilot: Results | None,
     cautious: bool,
     margin: float | None,
     alpha: float | None,
-) -> Outlook:
+) -> PowerAnalysis:
     """What can be seen of the tasks of a study, of suites, of a pilot, or with so many items.
 
     Parameters
@@ -123,7 +123,7 @@ def outlook(
     ]
     if not planned:
         found = _plain(items, churns, margin=margin, alpha=level)
-        return Outlook(alpha=level, lines=found, pooled=(), groups=())
+        return PowerAnalysis(alpha=level, lines=found, pooled=(), groups=())
     if pilot is None:
         lines = [
             line
@@ -142,7 +142,7 @@ def outlook(
                 "the pilot has no variant on any of these tasks and languages",
                 hint="run a pilot of this study: babelbits run study.toml --limit 50",
             )
-    return Outlook(
+    return PowerAnalysis(
         alpha=level,
         lines=tuple(lines),
         pooled=tuple(pooled),
@@ -154,7 +154,7 @@ def _planned(
     study: Study | None,
     suites: Sequence[str],
     languages: Sequence[str],
-    pilot: ReportInput | None,
+    pilot: Results | None,
 ) -> list[PlannedTask]:
     """The tasks ahead; none where a number of items is all that is known.
 
@@ -188,7 +188,7 @@ def _of_suites(suites: Sequence[str], languages: Sequence[str]) -> list[PlannedT
     return found
 
 
-def _of_pilot(pilot: ReportInput) -> list[PlannedTask]:
+def _of_pilot(pilot: Results) -> list[PlannedTask]:
     """What the pilot asked, at the size of the whole benchmark where that is known."""
     found: dict[tuple[str, str], PlannedTask] = {}
     for effect in _primary(pilot):
@@ -214,17 +214,17 @@ def _whole_size(suite: str, language: str) -> int | None:
     return None
 
 
-def _primary(pilot: ReportInput) -> list[Effect]:
+def _primary(pilot: Results) -> list[Effect]:
     primary = {cell.meta.task.suite: cell.meta.task.primary for cell in pilot.cells}
     return [one for one in pilot.analysis.effects if primary.get(one.task) == one.metric]
 
 
 def _plain(
     items: int | None, churns: Sequence[float], *, margin: float | None, alpha: float
-) -> tuple[Line, ...]:
+) -> tuple[PowerLine, ...]:
     size = margin / 100 if margin else AnalysisSpec().margins["fraction"]
     return tuple(
-        Line(
+        PowerLine(
             suite=None, language=None, unit="fraction", n_items=items, margin=size,
             prospect=prospect(items, assumed(churn), margin=size, alpha=alpha),
         )
@@ -234,7 +234,7 @@ def _plain(
 
 def _assumed(
     one: PlannedTask, churns: Sequence[float], *, alpha: float, questions: int
-) -> Iterator[Line]:
+) -> Iterator[PowerLine]:
     """A line a churn; scores that are not right or wrong have none to assume."""
     for churn in churns if one.binary else (None,):
         spread = None if churn is None else assumed(churn)
@@ -250,14 +250,14 @@ def _line(
     correlation: float = 0.0,
     variant: str | None = None,
     why_unknown: str = "unknown: needs a --pilot",
-) -> Line:
+) -> PowerLine:
     found = None
     if spread is not None:
         found = prospect(
             one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha,
             questions=questions, correlation=correlation,
         )  # fmt: skip
-    return Line(
+    return PowerLine(
         suite=one.suite, language=one.language, unit=one.unit, n_items=one.n_items,
         margin=one.margin, prospect=found, variant=variant,
         why_unknown=why_unknown,
@@ -271,7 +271,7 @@ def _measured(
     cautious: bool,
     alpha: float,
     questions: int,
-) -> Iterator[Line]:
+) -> Iterator[PowerLine]:
     """A line for each of the pilot's comparisons that is planned again."""
     suites = {one.suite for one in planned}
     tasks = {(one.suite, one.language): one for one in planned}
@@ -319,13 +319,13 @@ def _items_a_language(tasks: Sequence[PlannedTask]) -> int | None:
 
 def _pooled(
     tasks: Sequence[PlannedTask], churns: Sequence[float], alpha: float
-) -> Iterator[PooledLine]:
+) -> Iterator[PooledPowerLine]:
     first, n_items = tasks[0], _items_a_language(tasks)
     if len(tasks) < 2 or n_items is None or not first.binary:
         return
     for churn in churns:
         best, worst = pooled_range(n_items, len(tasks), assumed(churn), alpha=alpha)
-        yield PooledLine(
+        yield PooledPowerLine(
             suite=first.suite, languages=tuple(one.language for one in tasks), unit=first.unit,
             churn=churn, best=best, worst=worst if first.parallel else best,
         )  # fmt: skip
@@ -333,7 +333,7 @@ def _pooled(
 
 def _pooled_measured(
     planned: Sequence[PlannedTask], effects: Sequence[Effect], *, alpha: float
-) -> Iterator[PooledLine]:
+) -> Iterator[PooledPowerLine]:
     """From the pilot's pooled effects, which know how translations move together."""
     for tasks in _by_suite(planned):
         n_items, codes = _items_a_language(tasks), tuple(one.language for one in tasks)
@@ -345,7 +345,7 @@ def _pooled_measured(
                 continue
             units = round(n_items * effect.n_source_items * len(codes) / effect.n_items)
             sees = smallest_effect(units, spread, alpha=alpha)
-            yield PooledLine(
+            yield PooledPowerLine(
                 suite=effect.task, languages=codes, unit=effect.unit, churn=effect.churn,
                 best=sees, worst=sees, variant=effect.variant,
             )  # fmt: skip

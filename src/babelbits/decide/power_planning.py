@@ -165,7 +165,7 @@ def pooled_range(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class ItemsNeeded:
     """Items that a claim takes."""
 
     items: int
@@ -190,7 +190,7 @@ def items_needed(
     power: float = POWER,
     questions: int = 1,
     correlation: float = 0.0,
-) -> Need:
+) -> ItemsNeeded:
     """Items that show, with probability `power`, that nothing of the size of `margin` happened.
 
     Parameters
@@ -210,20 +210,20 @@ def items_needed(
     if not spread.binary:
         cap = spread.limit
         if cap is None:
-            return Need(items=max(math.ceil(about), SPARSE_LIMIT), at_least=True)
+            return ItemsNeeded(items=max(math.ceil(about), SPARSE_LIMIT), at_least=True)
         sd = math.sqrt(spread.variance)
         found = _fewest(
             lambda n: _mean_within(n, sd, cap, margin=margin, alpha=alpha, both=both) >= one,
             start=max(math.ceil(about), SPARSE_LIMIT),
         )
-        return Need(items=found, at_least=False)
+        return ItemsNeeded(items=found, at_least=False)
     unchanged = z_value(1 - 2 * alpha) ** 2 * (1 / margin - 1)
     churn = min(1.0, spread.variance)
     found = _fewest(
         lambda n: within_power(n, margin=margin, churn=churn, alpha=alpha, both=both) >= one,
         start=math.ceil(max(about, unchanged)),
     )
-    return Need(items=max(found, math.ceil(unchanged)), at_least=churn == 0)
+    return ItemsNeeded(items=max(found, math.ceil(unchanged)), at_least=churn == 0)
 
 
 def _fewest(enough: Callable[[int], bool], *, start: int) -> int:
@@ -300,15 +300,15 @@ class Prospect:
     """Smallest loss shown with probability 0.8 at two-sided alpha; None: none, or unknown."""
     sees_in_family: float | None
     """The same at the strictest step of Holm."""
-    equivalent: Need | None
-    not_worse: Need | None
+    equivalent: ItemsNeeded | None
+    not_worse: ItemsNeeded | None
     questions: int = 1
     """Questions that a gate over everything planned asks of one variant."""
-    equivalent_in_all: Need | None = None
+    equivalent_in_all: ItemsNeeded | None = None
     """Items a question for all questions together; None where there is one."""
-    not_worse_in_all: Need | None = None
+    not_worse_in_all: ItemsNeeded | None = None
 
-    def times(self, need: Need) -> float | None:
+    def times(self, need: ItemsNeeded) -> float | None:
         """How many times the items at hand a claim takes."""
         return None if self.n_items is None else need.items / self.n_items
 

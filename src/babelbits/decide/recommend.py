@@ -14,19 +14,19 @@ that it loses the margin somewhere is at most k alpha. Speed is not known here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from babelbits.decide.decision import Answer, Outcome
-from babelbits.decide.decision_input import Findings, primary_effects
-from babelbits.decide.decision_query import Asked
+from babelbits.decide.decision import DecisionAnswer, Outcome
+from babelbits.decide.decision_input import DecisionInput, primary_effects
+from babelbits.decide.decision_query import DecisionQuery
 from babelbits.decide.gate import Gate, gate
 from babelbits.decide.power_planning import (
-    Need,
+    ItemsNeeded,
     correlation_between,
     items_needed,
     items_to_see,
     measured,
     units,
 )
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class Size:
 class Way:
     """Items that would decide an undecided answer, at the churn that was seen."""
 
-    to_show: Need
+    to_show: ItemsNeeded
     """To pass, if nothing is truly lost: this question alone."""
     to_fail: int | None
     """To be shown worse, if the loss is truly as seen; None where that is inside the margin, or so
     many items are there already."""
-    to_show_all: Need | None = None
+    to_show_all: ItemsNeeded | None = None
     """To pass together with all other questions; None where there is one question."""
 
 
@@ -107,8 +107,8 @@ class Recommendation:
 
 
 def recommend(
-    findings: Findings,
-    asked: Asked,
+    findings: DecisionInput,
+    asked: DecisionQuery,
     *,
     sizes: Mapping[str, Size],
     baseline: Size | None,
@@ -189,7 +189,7 @@ def _by_distance(one: Candidate) -> tuple[int, int, int, tuple[bool, float, floa
     return (*counts, _by_bytes(one))
 
 
-def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
+def _correlation(findings: DecisionInput, asked: DecisionQuery, variant: str) -> float:
     """Between the languages of the one suite that is asked about; 0 for several suites."""
     suites = {question.suite for question in asked.questions}
     if len(suites) > 1 or asked.pooled:
@@ -200,7 +200,7 @@ def _correlation(findings: Findings, asked: Asked, variant: str) -> float:
 
 
 def ways(
-    found: Gate, asked: Asked, *, alpha: float, correlation: float = 0.0
+    found: Gate, asked: DecisionQuery, *, alpha: float, correlation: float = 0.0
 ) -> dict[int, Way | None]:
     """Position of an open answer to the items that would decide it; None: items would not."""
     return {
@@ -210,7 +210,9 @@ def ways(
     }
 
 
-def way(answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0) -> Way | None:
+def way(
+    answer: DecisionAnswer, asked: DecisionQuery, *, alpha: float, correlation: float = 0.0
+) -> Way | None:
     """Items that would decide an answer.
 
     None where items are not what is lacking (no result, no margin, a baseline at its floor, a
@@ -244,7 +246,7 @@ def way(answer: Answer, asked: Asked, *, alpha: float, correlation: float = 0.0)
     return Way(to_show=show, to_fail=fail, to_show_all=everything)
 
 
-def sizes(found: ReportInput) -> Mapping[str, Size]:
+def sizes(found: Results) -> Mapping[str, Size]:
     """Label to size, of the variants that have a manifest; the baseline's too."""
     return {
         label: Size(bytes_on_disk=one.bytes_on_disk, bits_per_weight=one.bits_per_weight)

@@ -18,7 +18,7 @@ from babelbits.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ReleaseStep:
     """A benchmark's difference between a release and the one before."""
 
     delta: float
@@ -32,7 +32,7 @@ class Release:
 
     release: str
     previous: str
-    steps: Mapping[str, Step]
+    steps: Mapping[str, ReleaseStep]
     """By benchmark."""
 
 
@@ -72,7 +72,7 @@ def release_of(
         release=release,
         previous=previous,
         steps={
-            one.task: Step(delta=one.delta, unit=one.unit, z=z_of(one.p_value, one.delta))
+            one.task: ReleaseStep(delta=one.delta, unit=one.unit, z=z_of(one.p_value, one.delta))
             for one in whole
         },
     )
@@ -92,7 +92,7 @@ def read_history(path: Path) -> list[Release]:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         try:
             row = json.loads(line)
-            steps = {str(name): Step(**step) for name, step in row["steps"].items()}
+            steps = {str(name): ReleaseStep(**step) for name, step in row["steps"].items()}
             found.append(Release(release=row["release"], previous=row["previous"], steps=steps))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TaskError(

@@ -64,7 +64,7 @@ class Chosen:
         return self._logprobs[slots], self._greedy[slots]
 
 
-class Kept:
+class KeptDistributions:
     """Gathers the most likely tokens of every slot."""
 
     def __init__(self, targets: NDArray[np.int64], *, k: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.distributions import (
     Compared,
-    Kept,
+    KeptDistributions,
     Reader,
     ask,
     flatten,
@@ -86,7 +86,7 @@ class LocalEngine(ABC):
     ) -> list[TopTokens | Failure]:
         """The k most likely tokens after every position of whole texts."""
         encoded = self.encoder.windows(requests)
-        return ask(encoded, Kept(targets_of(flatten(encoded)), k=k), self._show)
+        return ask(encoded, KeptDistributions(targets_of(flatten(encoded)), k=k), self._show)
 
     def divergences(
         self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]

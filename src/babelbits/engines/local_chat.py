@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from babelbits.engines import loading
+from babelbits.engines import open_engine
 from babelbits.engines.base import Engine, EngineSettings
 from babelbits.engines.chat import (
     ChatAnswer,
@@ -221,10 +221,10 @@ def load(
         allow_pickle=base.allow_pickle,
     )
     is_gguf = any(folder.glob("*.gguf"))
-    family = loading.GGUF if is_gguf else "transformers"
+    family = open_engine.GGUF if is_gguf else "transformers"
     weights = _hash(folder)
     answers = AnswerFile(cache)
-    engine: Any = loading.load(folder, family=family, settings=chosen)
+    engine: Any = open_engine.load(folder, family=family, settings=chosen)
     tokenizer = engine.loaded.tokenizer
     if not is_gguf and not getattr(tokenizer, "chat_template", None):
         tokenizer.chat_template = find_template(folder)  # it may lie beside the tokenizer

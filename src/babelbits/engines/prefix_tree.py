@@ -3,11 +3,11 @@
 The sequences of a bulk request form a forest in which every distinct prefix occurs once (a radix
 tree): a few-shot prefix is the trunk of its items, an item the trunk of its choices. The forest is
 walked from the root while a stack of keys and values (`trunk.Trunk`) holds the path to where we
-are. A `Step` is one forward pass over one row, without padding:
+are. A `ForwardStep` is one forward pass over one row, without padding:
 
 - a step that is *kept* computes the next piece of the trunk;
 - a *pack* computes many small branches side by side and is then forgotten. Each of its tokens sees
-  the trunk, its ancestors in the pack and itself (`Step.visible`).
+  the trunk, its ancestors in the pack and itself (`ForwardStep.visible`).
 
 So each token of the forest is computed once, save those of tiny trunks: they are repeated in their
 branches, because a forward pass of their own would cost more.
@@ -42,7 +42,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ForwardStep:
     """One forward pass over `tokens`, which attend to the first `depth` tokens of the trunk."""
 
     depth: int
@@ -131,7 +131,7 @@ def _shared_length(first: NDArray[np.int64], last: NDArray[np.int64], depth: int
     return depth + int(differ[0]) if len(differ) else short
 
 
-def plan(roots: list[Node], *, pack: int, block: int, longest: int) -> Iterator[Step]:
+def plan(roots: list[Node], *, pack: int, block: int, longest: int) -> Iterator[ForwardStep]:
     """Forward passes that compute the forest, each trunk right before what needs it.
 
     Parameters
@@ -194,13 +194,13 @@ def _distribute(node: Node) -> list[Node]:
     return branches
 
 
-def _trunk(node: Node, depth: int, block: int) -> Iterator[Step]:
+def _trunk(node: Node, depth: int, block: int) -> Iterator[ForwardStep]:
     """Pieces of a trunk that end at multiples of `block`."""
     start = 0
     while start < len(node.tokens):
         reach = ((depth + start) // block + 1) * block - depth
         end = min(len(node.tokens), reach)
-        yield Step(
+        yield ForwardStep(
             depth=depth + start,
             tokens=node.tokens[start:end],
             positions=list(range(depth + start, depth + end)),
@@ -211,7 +211,7 @@ def _trunk(node: Node, depth: int, block: int) -> Iterator[Step]:
         start = end
 
 
-def _packs(nodes: list[Node], depth: int, pack: int) -> Iterator[Step]:
+def _packs(nodes: list[Node], depth: int, pack: int) -> Iterator[ForwardStep]:
     """Fill packs in order; one is closed when the next branch would not fit."""
     batch: list[Node] = []
     size = 0
@@ -225,9 +225,9 @@ def _packs(nodes: list[Node], depth: int, pack: int) -> Iterator[Step]:
         yield _flatten(batch, depth)
 
 
-def _flatten(nodes: list[Node], depth: int) -> Step:
+def _flatten(nodes: list[Node], depth: int) -> ForwardStep:
     """Write branches one after the other, each node before its children."""
-    step = Step(depth=depth, tokens=[], positions=[], parents=[], wants=[], keep=False)
+    step = ForwardStep(depth=depth, tokens=[], positions=[], parents=[], wants=[], keep=False)
     todo = [(node, -1) for node in reversed(nodes)]
     while todo:
         node, parent = todo.pop()

@@ -26,9 +26,9 @@ from babelbits.interop.matching import (
     refuse_unmatched,
 )
 from babelbits.interop.metric_inference import chance, metrics_of
-from babelbits.interop.readers.naming import LanguageMap, Place, place_tasks
+from babelbits.interop.readers.naming import LanguageMap, TaskPlace, place_tasks
 from babelbits.interop.readers.record import ForeignRun
-from babelbits.interop.run_index import Book, CellKey, shelve, without_items
+from babelbits.interop.run_index import CellKey, RunIndex, shelve, without_items
 from babelbits.records import CellMeta, ItemRow, Metric, TaskInfo, digest
 from babelbits.words import agreeing, every, plural
 
@@ -163,7 +163,7 @@ def _renamed(run: ForeignRun) -> ForeignRun:
     return replace(run, tasks=tasks)
 
 
-def _nothing_shared(shelves: Mapping[str, Mapping[CellKey, Book]]) -> str:
+def _nothing_shared(shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> str:
     lines = [
         f"    {label}: {', '.join(book.names for book in list(shelf.values())[:4]) or 'no items'}"
         for label, shelf in shelves.items()
@@ -171,13 +171,13 @@ def _nothing_shared(shelves: Mapping[str, Mapping[CellKey, Book]]) -> str:
     return "no task of the baseline is in another run:\n" + "\n".join(lines)
 
 
-def _shared(key: CellKey, shelves: Mapping[str, Mapping[CellKey, Book]]) -> list[str]:
+def _shared(key: CellKey, shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> list[str]:
     """Keys that every run with this cell has, in the baseline's order."""
     others = [s[key].items for label, s in shelves.items() if label != BASELINE and key in s]
     return [one for one in shelves[BASELINE][key].items if all(one in other for other in others)]
 
 
-def _absent(shelves: Mapping[str, Mapping[CellKey, Book]]) -> dict[str, tuple[str, ...]]:
+def _absent(shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> dict[str, tuple[str, ...]]:
     return {
         label: lacking
         for label, shelf in shelves.items()
@@ -190,7 +190,7 @@ def _absent(shelves: Mapping[str, Mapping[CellKey, Book]]) -> dict[str, tuple[st
 
 
 def _cells(
-    shelves: Mapping[str, Mapping[CellKey, Book]],
+    shelves: Mapping[str, Mapping[CellKey, RunIndex]],
     shared: Mapping[CellKey, Sequence[str]],
     metric: str | None,
 ) -> list[CellResult]:
@@ -221,7 +221,7 @@ def _cells(
 
 def _check_metrics(
     scales: Mapping[str, Mapping[str, Metric]],
-    ours: Mapping[CellKey, Book],
+    ours: Mapping[CellKey, RunIndex],
     metric: str | None,
 ) -> None:
     for (suite, _), book in ours.items():
@@ -236,7 +236,7 @@ def _check_metrics(
         raise StudyError(f"no task has a metric '{metric}'", hint=f"there is: {', '.join(known)}")
 
 
-def _info(book: Book, scales: Mapping[str, Metric], runs: Sequence[Book]) -> TaskInfo:
+def _info(book: RunIndex, scales: Mapping[str, Metric], runs: Sequence[RunIndex]) -> TaskInfo:
     """What the cell's task is, the same for all runs."""
     metrics = [
         replace(metric, chance=chance(name, metric, runs)) for name, metric in scales.items()
@@ -260,7 +260,7 @@ def _info(book: Book, scales: Mapping[str, Metric], runs: Sequence[Book]) -> Tas
 
 
 def _rows(
-    label: str, book: Book, info: TaskInfo, keys: Sequence[str], *, like: JoinedRows | None
+    label: str, book: RunIndex, info: TaskInfo, keys: Sequence[str], *, like: JoinedRows | None
 ) -> JoinedRows:
     """`like` are the baseline's rows of the same keys, whose names are not made anew."""
     ids = [digest([info.suite, info.language, key]) for key in keys] if like is None else like.ids
@@ -296,8 +296,8 @@ def _cell(label: str, rows: JoinedRows, keys: Sequence[str]) -> CellResult:
 
 def _notes(
     runs: Mapping[str, ForeignRun],
-    shelves: Mapping[str, Mapping[CellKey, Book]],
-    places: Mapping[str, Place],
+    shelves: Mapping[str, Mapping[CellKey, RunIndex]],
+    places: Mapping[str, TaskPlace],
     matches: Sequence[Match],
     found: Sequence[Difference],
     cells: Sequence[CellResult],
@@ -330,7 +330,7 @@ def _notes(
     yield from _suspiciously_equal(cells)
 
 
-def _surplus(shelves: Mapping[str, Mapping[CellKey, Book]]) -> Iterator[str]:
+def _surplus(shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> Iterator[str]:
     ours = shelves[BASELINE]
     for label, shelf in shelves.items():
         names = [book.names for key, book in shelf.items() if key not in ours]

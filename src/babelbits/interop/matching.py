@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.errors import UnpairedItemsError
-from babelbits.interop.run_index import Book
+from babelbits.interop.run_index import RunIndex
 from babelbits.words import agreeing, plural
 
 SHAPES_THE_PROMPT = frozenset(
@@ -58,7 +58,7 @@ class Match:
         return f"{self.label} · {self.suite} · {self.language}"
 
 
-def match(label: str, baseline: Book, run: Book) -> Match:
+def match(label: str, baseline: RunIndex, run: RunIndex) -> Match:
     """Which items of two cells are the same questions."""
     return Match(
         label=label,
@@ -83,7 +83,7 @@ class Difference:
     """Told, but no error: a setting that left every prompt as it was."""
 
 
-def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]:
+def differences(found: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Difference]:
     """What makes a cell of a run another question than the baseline's."""
     both = [(k, baseline.asked(k), run.asked(k)) for k in baseline.items if k in run.items]
     prompts = [(k, a, b) for k, a, b in both if a.prompt_hash and b.prompt_hash]
@@ -119,7 +119,7 @@ def differences(found: Match, baseline: Book, run: Book) -> Iterator[Difference]
         )
 
 
-def other_circumstances(pairs: Iterable[tuple[str, Book, Book]]) -> Iterator[Difference]:
+def other_circumstances(pairs: Iterable[tuple[str, RunIndex, RunIndex]]) -> Iterator[Difference]:
     """How a run differs from the baseline in more than its weights; a line a run and setting.
 
     Parameters

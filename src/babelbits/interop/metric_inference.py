@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.interop.known_chance import known_chance
-from babelbits.interop.run_index import Book
+from babelbits.interop.run_index import RunIndex
 from babelbits.records import Metric, MetricKind
 from babelbits.tasks.lm_eval.metrics import reading
 from babelbits.tasks.suites import all_suites
@@ -32,7 +32,7 @@ _GUESSABLE = (
 )
 
 
-def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
+def metrics_of(books: Sequence[RunIndex], chosen: str | None) -> dict[str, Metric]:
     """Every metric that all cells of a benchmark have, by name, the primary one first.
 
     Parameters
@@ -58,7 +58,7 @@ def metrics_of(books: Sequence[Book], chosen: str | None) -> dict[str, Metric]:
     return {name: _metric(name, books) for name in names}
 
 
-def _metric(name: str, books: Sequence[Book]) -> Metric:
+def _metric(name: str, books: Sequence[RunIndex]) -> Metric:
     told = next((m for b in books for t in b.tasks for m in t.known if m.name == name), None)
     if told is not None:
         return told
@@ -86,7 +86,7 @@ def _base(name: str) -> str:
     return name.partition("[")[0]
 
 
-def _direction(name: str, books: Sequence[Book]) -> bool:
+def _direction(name: str, books: Sequence[RunIndex]) -> bool:
     said = {
         t.higher_is_better[name]: next(iter(b.items.values())).where.rpartition(":")[0]
         for b in books
@@ -102,7 +102,7 @@ def _direction(name: str, books: Sequence[Book]) -> bool:
     return next(iter(said), _base(name).lower() not in _LOWER_IS_BETTER)
 
 
-def _values(book: Book, name: str) -> Iterable[float]:
+def _values(book: RunIndex, name: str) -> Iterable[float]:
     return (value for value in book.scores(name) if value is not None)
 
 
@@ -117,7 +117,7 @@ def _kind(values: Iterable[float]) -> MetricKind:
     return kind
 
 
-def chance(name: str, metric: Metric, books: Sequence[Book]) -> float | None:
+def chance(name: str, metric: Metric, books: Sequence[RunIndex]) -> float | None:
     """Expected score of guessing: as the format says, by the choices, or by the suites we know.
 
     `books` are one cell's: the same questions in every run.

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from babelbits.errors import UnpairedItemsError
-from babelbits.interop.readers.item_columns import ByName, ItemColumns, Texts
-from babelbits.interop.readers.naming import Place
+from babelbits.interop.readers.item_columns import ByName, ItemColumns, TextColumn
+from babelbits.interop.readers.naming import TaskPlace
 from babelbits.interop.readers.record import ForeignItem, ForeignTask
 from babelbits.tasks.clusters import FEWEST_SUBJECTS
 
@@ -21,7 +21,7 @@ CellKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class RunIndex:
     """One cell of one run."""
 
     suite: str
@@ -39,7 +39,7 @@ class Book:
             return self.items.picked(keys)
         return tuple(self.items[key] for key in keys)
 
-    def asked(self, key: str) -> ForeignItem | Texts:
+    def asked(self, key: str) -> ForeignItem | TextColumn:
         """What has an item's gold answer and the hash of its prompt."""
         return self.items.texts(key) if isinstance(self.items, ByName) else self.items[key]
 
@@ -72,7 +72,7 @@ class Book:
         return first if len(self.tasks) == 1 else f"{first} and {len(self.tasks) - 1} more"
 
 
-Shelf = Mapping[CellKey, Book]
+Shelf = Mapping[CellKey, RunIndex]
 
 
 def _side_by_side(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -84,7 +84,9 @@ def _side_by_side(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {key: " and ".join(values) for key, values in found.items()}
 
 
-def shelve(tasks: Iterable[ForeignTask], places: Mapping[str, Place]) -> dict[CellKey, Book]:
+def shelve(
+    tasks: Iterable[ForeignTask], places: Mapping[str, TaskPlace]
+) -> dict[CellKey, RunIndex]:
     """Cells in the order in which their first tasks come.
 
     Raises
@@ -106,10 +108,10 @@ def shelve(tasks: Iterable[ForeignTask], places: Mapping[str, Place]) -> dict[Ce
     return {key: _book(key, parts) for key, parts in groups.items()}
 
 
-def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> Book:
+def _book(key: CellKey, parts: Mapping[str, ForeignTask]) -> RunIndex:
     items, repeated = _by_key(parts)
     tasks = tuple(without_items(task) for _, task in sorted(parts.items()))
-    return Book(suite=key[0], language=key[1], tasks=tasks, items=items, repeated=repeated)
+    return RunIndex(suite=key[0], language=key[1], tasks=tasks, items=items, repeated=repeated)
 
 
 def _by_key(parts: Mapping[str, ForeignTask]) -> tuple[Mapping[str, ForeignItem], int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.judge.pairwise import TwoOrders
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.votes import Vote
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson

@@ -12,10 +12,10 @@ from babelbits.engines.chat import ChatModel
 from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.ledger import Ledger
 from babelbits.judge.pairwise import JudgeSettings, chat_request
-from babelbits.judge.replies import Reading, read
+from babelbits.judge.parse_reply import Reading, read
 from babelbits.judge.templates import Template, ask
 from babelbits.languages import resolve
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.votes import Verdict
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from babelbits.engines.chat import ChatModel, ChatRequest
 from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.replies import NO_VERDICT, Outcome, Reading, read
-from babelbits.judge.templates import Question, Template, ask
+from babelbits.judge.parse_reply import NO_VERDICT, Outcome, Reading, read
+from babelbits.judge.templates import JudgeQuestion, Template, ask
 from babelbits.languages import resolve
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.votes import Verdict
 
 _WORDS: Mapping[float, Verdict] = {1.0: "variant", 0.0: "tie", -1.0: "baseline"}
@@ -116,7 +116,7 @@ def judge_pairs(
     return dict(zip(unique, _in_twos(readings), strict=True))
 
 
-def chat_request(question: Question, settings: JudgeSettings) -> ChatRequest:
+def chat_request(question: JudgeQuestion, settings: JudgeSettings) -> ChatRequest:
     """A question as a request to a chat model."""
     return ChatRequest(
         messages=question.messages,
@@ -128,7 +128,7 @@ def chat_request(question: Question, settings: JudgeSettings) -> ChatRequest:
 
 def _question(
     pair: AnswerPair, template: Template, *, settings: JudgeSettings, variant_first: bool
-) -> Question:
+) -> JudgeQuestion:
     # White space at the ends is no quality, and could tell the arms apart.
     answers = [pair.baseline_answer.strip(), pair.variant_answer.strip()]
     if variant_first:

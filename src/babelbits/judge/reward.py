@@ -17,7 +17,7 @@ from babelbits.errors import MissingExtraError, ModelError
 from babelbits.judge.asking import Progress
 from babelbits.judge.direct import TwoScores
 from babelbits.judge.ledger import Ledger
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.quiet import quiet
 from babelbits.records import digest
 from babelbits.study.planning.hashes import FileHashes

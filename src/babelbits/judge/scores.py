@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from babelbits.judge.direct import TwoScores
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.records import Interval
 from babelbits.stats.mean_tests import bootstrap_t_columns, mean_interval, sign_flip
 

@@ -20,9 +20,9 @@ from babelbits.judge.pairwise import JudgeSettings, judge_pairs
 from babelbits.judge.reward import RewardModel, reward_pairs
 from babelbits.judge.scores import ScoreSummary, summarise_scores
 from babelbits.judge.templates import Template
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.collect import CONTROL
 from babelbits.preferences.pair_files import check_distinct
-from babelbits.preferences.pairs import AnswerPair
 from babelbits.preferences.summary import SummarySettings, VoteSummary, summarise
 from babelbits.preferences.to_votes import cast_votes
 from babelbits.preferences.vote_files import write_votes

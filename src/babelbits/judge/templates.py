@@ -19,7 +19,7 @@ from pathlib import Path
 
 from babelbits.engines.chat import Message
 from babelbits.errors import StudyError
-from babelbits.judge.replies import Mode, parse
+from babelbits.judge.parse_reply import Mode, parse
 from babelbits.records import digest
 from babelbits.tasks.reading import read_text
 
@@ -54,7 +54,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class JudgeQuestion:
     """A template with its places filled."""
 
     messages: tuple[Message, ...]
@@ -77,7 +77,9 @@ def load_template(path: Path | None, *, mode: Mode) -> Template:
     return _template(path.stem, read_text(path), mode=mode, where=str(path))
 
 
-def ask(template: Template, texts: Mapping[str, str], *, language: str, seed: int = 0) -> Question:
+def ask(
+    template: Template, texts: Mapping[str, str], *, language: str, seed: int = 0
+) -> JudgeQuestion:
     """Fill a template.
 
     Parameters
@@ -97,7 +99,7 @@ def ask(template: Template, texts: Mapping[str, str], *, language: str, seed: in
 
     system = filled(template.system)
     messages = [Message(role="system", content=system)] if system else []
-    return Question(
+    return JudgeQuestion(
         messages=(*messages, Message(role="user", content=filled(template.user))), nonce=nonce
     )
 

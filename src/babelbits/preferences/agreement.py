@@ -15,7 +15,7 @@ import numpy as np
 from babelbits.preferences.to_votes import IDENTICAL
 from babelbits.preferences.votes import Vote
 from babelbits.stats.agreement import cohen_kappa, krippendorff_alpha, plurality
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.ppi import PredictionPoweredMean, prediction_powered_mean
 
 Unit = tuple[str, str, str]

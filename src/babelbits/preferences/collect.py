@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelbits.errors import NothingThereError, UnknownNameError
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
 from babelbits.suggest import did_you_mean
@@ -24,7 +24,7 @@ OPEN_PROMPTS = "open-prompts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PairQuery:
     """Which pairs to collect; an empty choice is no choice."""
 
     suites: Sequence[str] = ()
@@ -47,7 +47,7 @@ class Collected:
     """Cells that have no counterpart or are not finished."""
 
 
-def collect(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Collected:
+def collect(folder: Path, wanted: PairQuery, *, smoke: bool = False) -> Collected:
     """Pairs of a run folder, in the order of its plans.
 
     Raises
@@ -94,7 +94,7 @@ def _writes(meta: CellMeta) -> bool:
 
 
 def _chosen(
-    metas: Sequence[tuple[Store, CellMeta]], wanted: Wanted
+    metas: Sequence[tuple[Store, CellMeta]], wanted: PairQuery
 ) -> list[tuple[Store, CellMeta]]:
     there = list(dict.fromkeys(meta.task.suite for _, meta in metas))
     suites = wanted.suites or ([OPEN_PROMPTS] if OPEN_PROMPTS in there else [])
@@ -133,7 +133,7 @@ def check_known(asked: Iterable[str], there: Collection[str], what: str) -> None
 
 
 def _paired(
-    cells: Mapping[tuple[str, str, str], tuple[Store, CellMeta]], wanted: Wanted
+    cells: Mapping[tuple[str, str, str], tuple[Store, CellMeta]], wanted: PairQuery
 ) -> Collected:
     rows = _Rows(cells)
     pairs: list[AnswerPair] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.languages import resolve
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.records import canonical_json
 from babelbits.store.atomic import write_atomically
 from babelbits.tasks.reading import read_jsonl, text_field

@@ -14,7 +14,7 @@ import numpy as np
 from babelbits.preferences.agreement import JudgeAndPeople, judge_and_people
 from babelbits.preferences.summary import SummarySettings, VoteSummary, summarise
 from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
-from babelbits.preferences.vote_store import Book
+from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
 from babelbits.records import Interval
 from babelbits.stats.agreement import (
@@ -25,7 +25,7 @@ from babelbits.stats.agreement import (
     raw_agreement,
 )
 from babelbits.stats.bradley_terry import BradleyTerry, bradley_terry
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 
 _BASELINE = "baseline"
 _RESAMPLES = 500
@@ -54,10 +54,10 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class VoterSummary:
     """One judge, or one panel of people."""
 
-    book: Book
+    book: RecordedVotes
     summaries: tuple[VoteSummary, ...]
     panels: tuple[Panel, ...]
     """A row a language; empty for models."""
@@ -67,7 +67,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accord:
+class JudgeHumanAgreement:
     """A judge against a panel."""
 
     judge: str
@@ -76,11 +76,11 @@ class Accord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voices:
+class PreferenceSummary:
     """Everybody who judged a run."""
 
-    voices: tuple[Voice, ...]
-    accords: tuple[Accord, ...]
+    voices: tuple[VoterSummary, ...]
+    accords: tuple[JudgeHumanAgreement, ...]
 
     @property
     def simulated(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Voices:
         return tuple(voice.book.name for voice in self.voices if voice.book.simulated)
 
 
-def hear(books: Sequence[Book], settings: SummarySettings) -> Voices:
+def hear(books: Sequence[RecordedVotes], settings: SummarySettings) -> PreferenceSummary:
     """Summarise every book by itself, then hold each judge against each panel.
 
     Parameters
@@ -100,10 +100,10 @@ def hear(books: Sequence[Book], settings: SummarySettings) -> Voices:
     """
     people = [book for book in books if book.kind == "human"]
     judges = [book for book in books if book.kind != "human"]
-    return Voices(
+    return PreferenceSummary(
         voices=tuple(_voice(book, settings) for book in books),
         accords=tuple(
-            Accord(judge=judge.name, people=panel.name, rows=rows)
+            JudgeHumanAgreement(judge=judge.name, people=panel.name, rows=rows)
             for judge in judges
             for panel in people
             if (rows := judge_and_people(judge.votes, panel.votes))
@@ -111,13 +111,13 @@ def hear(books: Sequence[Book], settings: SummarySettings) -> Voices:
     )
 
 
-def _voice(book: Book, settings: SummarySettings) -> Voice:
+def _voice(book: RecordedVotes, settings: SummarySettings) -> VoterSummary:
     rng = np.random.default_rng([settings.seed, len(book.votes)])
     panels: tuple[Panel, ...] = ()
     if book.kind == "human":
         languages = sorted({vote.language for vote in book.votes})
         panels = tuple(_panel(book.votes, language, rng) for language in languages)
-    return Voice(
+    return VoterSummary(
         book=book,
         summaries=summarise(book.votes, settings),
         panels=panels,

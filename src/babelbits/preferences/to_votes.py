@@ -6,7 +6,7 @@ Identical pairs were never shown to a judge: their vote is a tie by construction
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from babelbits.preferences.pairs import AnswerPair
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.votes import JudgeKind, Verdict, Vote
 
 IDENTICAL = "identical"
@@ -39,7 +39,7 @@ class Comparable(Protocol):
         """Whether both arms wrote the same."""
 
 
-class Judgment(Protocol):
+class PairJudgment(Protocol):
     """What was said of one pair."""
 
     @property
@@ -57,7 +57,7 @@ class Judgment(Protocol):
 
 def cast_votes(
     pairs: Iterable[AnswerPair],
-    said: Mapping[str, Judgment],
+    said: Mapping[str, PairJudgment],
     *,
     judge: str,
     kind: JudgeKind,
@@ -77,7 +77,7 @@ def cast_votes(
     )
 
 
-def _vote(pair: AnswerPair, judgment: Judgment | None, *, judge: str, kind: JudgeKind) -> Vote:
+def _vote(pair: AnswerPair, judgment: PairJudgment | None, *, judge: str, kind: JudgeKind) -> Vote:
     verdict: Verdict = "tie"
     value: float | None = 0.0
     reasons: tuple[str, ...] = (IDENTICAL,)

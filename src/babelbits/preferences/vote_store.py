@@ -27,7 +27,7 @@ PEOPLE = "people"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class RecordedVotes:
     """All votes of one judge or one panel."""
 
     name: str
@@ -39,7 +39,7 @@ class Book:
     identity: Mapping[str, Any]
 
 
-def read_books(parent: Path) -> tuple[Book, ...]:
+def read_books(parent: Path) -> tuple[RecordedVotes, ...]:
     """Every book in `parent`, models before people, each in the order of names.
 
     Raises
@@ -85,7 +85,7 @@ def write_people(
     return folder
 
 
-def _read(folder: Path) -> Book:
+def _read(folder: Path) -> RecordedVotes:
     path = folder / JUDGE
     try:
         identity = json.loads(path.read_text("utf-8"))
@@ -100,7 +100,7 @@ def _read(folder: Path) -> Book:
     kinds = sorted({vote.kind for vote in votes})
     if len(kinds) > 1:
         raise StoreError(f"votes of {' and '.join(kinds)} in one file", where=str(folder / VOTES))
-    return Book(
+    return RecordedVotes(
         name=name,
         kind=kinds[0] if kinds else "llm",
         simulated=bool(identity.get("simulated", False)) or SIMULATED in name,
@@ -109,7 +109,7 @@ def _read(folder: Path) -> Book:
     )
 
 
-def _distinctly_named(books: list[Book]) -> tuple[Book, ...]:
+def _distinctly_named(books: list[RecordedVotes]) -> tuple[RecordedVotes, ...]:
     """The same model with two templates is two judges: the second is '<name> (2)'."""
     seen: dict[str, int] = {}
     found = []

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.formats import linear
+from babelbits.recipes.base_loading import load_model
 from babelbits.recipes.catalogue import Method, RecipeInfo, Value
-from babelbits.recipes.loading import load_model
 from babelbits.recipes.scope import Scope, intended, patterns, skeleton
 from babelbits.records import JSON
 

@@ -48,7 +48,7 @@ _REVISION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class MadeGguf:
     """What is to be known of how a GGUF variant was made."""
 
     matrix: ImportanceMatrix | None
@@ -76,7 +76,7 @@ def save_gguf(
     allow_pickle: bool,
     allow_token_differences: bool,
     most_unrouted: float,
-) -> Made:
+) -> MadeGguf:
     """Fill `folder` with the model's GGUF file, its matrix if it has one, and its config.
 
     Parameters
@@ -157,7 +157,9 @@ def save_gguf(
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
     silent = [] if matrix is None else without_data(matrix, _by_name(folder / MODEL))
-    return Made(matrix=matrix, conversion=conversion, experts=experts, without_data=tuple(silent))
+    return MadeGguf(
+        matrix=matrix, conversion=conversion, experts=experts, without_data=tuple(silent)
+    )
 
 
 def _by_name(file: Path) -> dict[str, TensorRecord]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from babelbits.llamacpp import library
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
+from babelbits.recipes.base_loading import context_length
 from babelbits.recipes.calibration import opening
 from babelbits.recipes.gguf_compare import compare, windows_of
 from babelbits.recipes.gguf_convert import convert
@@ -27,7 +28,6 @@ from babelbits.recipes.gguf_tokens import (
     pre_tokenizer,
     refuse,
 )
-from babelbits.recipes.loading import context_length
 from babelbits.records import JSON, ConversionRecord, digest
 from babelbits.store.atomic import sync_folder, write_atomically
 

@@ -30,7 +30,7 @@ from babelbits.errors import RecipeError
 from babelbits.formats.text_model import text_config
 from babelbits.llamacpp.forward import chosen_logprobs, next_logprobs
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.loading import load_model
+from babelbits.recipes.base_loading import load_model
 from babelbits.records import ConversionRecord
 
 TOLERANCE = 2e-4

@@ -26,6 +26,14 @@ from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import bnb, gguf_base, gguf_blocks
 from babelbits.recipes import tensors as checkpoint
+from babelbits.recipes.base_loading import (
+    context_length,
+    load_model,
+    load_tokenizer,
+    read_config,
+    refuse_pickle,
+    resolve_device,
+)
 from babelbits.recipes.calibration import (
     Calibration,
     CalibrationSpec,
@@ -37,14 +45,6 @@ from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
-from babelbits.recipes.loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    read_config,
-    refuse_pickle,
-    resolve_device,
-)
 from babelbits.recipes.manifests import (
     describe_base,
     hash_files,

@@ -40,7 +40,7 @@ _QUANT_STATE = ".quant_state.bitsandbytes__"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """One tensor of a safetensors file, as its header has it."""
 
     name: str
@@ -88,7 +88,7 @@ def _names_of_index(index: Path) -> set[str]:
     return {str(path) for path in paths}
 
 
-def read_header(file: Path) -> dict[str, Stored]:
+def read_header(file: Path) -> dict[str, StoredTensor]:
     """Every tensor of a safetensors file by name.
 
     Raises
@@ -115,14 +115,16 @@ def read_header(file: Path) -> dict[str, Stored]:
         ) from error
 
 
-def _stored(name: str, entry: Mapping[str, Any], file: Path, base: int, size: int) -> Stored:
+def _stored(name: str, entry: Mapping[str, Any], file: Path, base: int, size: int) -> StoredTensor:
     start, end = entry["data_offsets"]
     numbers = [start, end, *entry["shape"]]
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
         raise ValueError(f"'{name}' has a size that is no number of things")
     if start > end or base + end > size:
         raise ValueError(f"'{name}' ends after the end of the file")
-    return Stored(name, str(entry["dtype"]), tuple(entry["shape"]), file, base + start, end - start)
+    return StoredTensor(
+        name, str(entry["dtype"]), tuple(entry["shape"]), file, base + start, end - start
+    )
 
 
 def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
@@ -133,13 +135,13 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
     ModelError
         If there are no safetensors files or one is damaged.
     """
-    stored: dict[str, Stored] = {}
+    stored: dict[str, StoredTensor] = {}
     for file in weight_files(folder):
         stored |= read_header(file)
     if not stored:
         raise ModelError("there are no safetensors weights", where=str(folder))
     weights = _quantization(folder)
-    groups: dict[str, list[Stored]] = {}
+    groups: dict[str, list[StoredTensor]] = {}
     for tensor in stored.values():
         groups.setdefault(_owner(tensor.name, stored), []).append(tensor)
     return tuple(_record(name, groups[name], weights) for name in sorted(groups))
@@ -153,7 +155,7 @@ def _quantization(folder: Path) -> JSON:
     return found
 
 
-def _owner(name: str, stored: Mapping[str, Stored]) -> str:
+def _owner(name: str, stored: Mapping[str, StoredTensor]) -> str:
     """The weight that a stored tensor belongs to."""
     if name.endswith(".weight_packed"):
         return name.removesuffix("_packed")
@@ -164,12 +166,12 @@ def _owner(name: str, stored: Mapping[str, Stored]) -> str:
     return f"{head}.weight" if mark and f"{head}.weight" in stored else name
 
 
-def _record(name: str, parts: Sequence[Stored], weights: JSON) -> TensorRecord:
+def _record(name: str, parts: Sequence[StoredTensor], weights: JSON) -> TensorRecord:
     shape, dtype = _shape_and_dtype(parts, weights)
     return TensorRecord(name=name, shape=shape, dtype=dtype, bytes=sum(part.size for part in parts))
 
 
-def _shape_and_dtype(parts: Sequence[Stored], weights: JSON) -> tuple[tuple[int, ...], str]:
+def _shape_and_dtype(parts: Sequence[StoredTensor], weights: JSON) -> tuple[tuple[int, ...], str]:
     by_suffix = {part.name.rpartition(".")[2]: part for part in parts}
     packed = by_suffix.get("weight_packed")
     state = next((part for part in parts if _QUANT_STATE in part.name), None)

@@ -3,6 +3,6 @@
 Light to import: Altair, vl-convert and Jinja load when a page is built.
 """
 
-from babelbits.results.results import OpenCell, ReportInput, StudySummary
+from babelbits.results.results import OpenCell, Results, StudySummary
 
-__all__ = ["OpenCell", "ReportInput", "StudySummary"]
+__all__ = ["OpenCell", "Results", "StudySummary"]

@@ -1,4 +1,4 @@
-"""One offline HTML page from a `ReportInput`: the same input gives the same bytes.
+"""One offline HTML page from a `Results`: the same input gives the same bytes.
 
 The page asks for nothing: style, script, charts and data are inside. Its content security policy
 lets exactly one script run, ours, named by its hash; model outputs travel as JSON and are shown as
@@ -19,23 +19,23 @@ from babelbits.report import (
     charts,
     commands,
     contrasts,
-    divergence,
     grades,
     items,
     joint_estimates_section,
     kl_section,
     limitations,
+    perplexity_logs,
+    phrases,
     positions,
     preference_section,
     svg,
     verdicts,
     views,
-    words,
 )
 from babelbits.report.first_screen import first_screen
+from babelbits.report.item_pairs import axes, comparisons
 from babelbits.report.notes import task_notes
-from babelbits.report.pairs import axes, comparisons
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ ROOM = 60_000
 """Bytes kept free for what the item budget only estimates."""
 
 
-def build(report: ReportInput) -> str:
+def build(report: Results) -> str:
     """The whole page as text, to be written as UTF-8.
 
     Parameters
@@ -85,7 +85,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": words, "plural": plural, "glyphs": verdicts.GLYPHS}
+    environment.globals |= {"words": phrases, "plural": plural, "glyphs": verdicts.GLYPHS}
     environment.globals["made_on"] = views.made_on
     return environment
 
@@ -99,7 +99,7 @@ def _script_hash(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-def _context(report: ReportInput) -> dict[str, Any]:
+def _context(report: Results) -> dict[str, Any]:
     """Everything the template shows except the items."""
     span = axes(report)
     found = verdicts.board(report.analysis.effects, views.primary(report), span)
@@ -153,9 +153,9 @@ def _context(report: ReportInput) -> dict[str, Any]:
         "foreign": report.foreign,
         "logs": None
         if report.foreign is None
-        else divergence.rows(report.foreign.logs, report.languages),
-        "log_heads": divergence.HEADS,
-        "log_caption": divergence.CAPTION,
+        else perplexity_logs.rows(report.foreign.logs, report.languages),
+        "log_heads": perplexity_logs.HEADS,
+        "log_caption": perplexity_logs.CAPTION,
         "kept": kl_section.section(report),
         "kept_heads": kl_section.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
@@ -175,7 +175,7 @@ def _context(report: ReportInput) -> dict[str, Any]:
 
 
 def _voices(
-    report: ReportInput, found: verdicts.Board, variants: Sequence[str]
+    report: Results, found: verdicts.Board, variants: Sequence[str]
 ) -> dict[str, Any] | None:
     """What the section on judges and people shows; None where nobody judged."""
     if report.voices is None or not report.voices.voices:
@@ -201,7 +201,7 @@ def _voices(
     }
 
 
-def _grades(report: ReportInput) -> dict[str, Any] | None:
+def _grades(report: Results) -> dict[str, Any] | None:
     """What the section on graded answers shows; None where nothing was graded."""
     if not report.grades:
         return None
@@ -221,7 +221,7 @@ def _grades(report: ReportInput) -> dict[str, Any] | None:
     }
 
 
-def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
+def _cell_keys(report: Results, found: verdicts.Board) -> list[views.Key]:
     """Variant, suite, language of all that can be looked at, in the report's order."""
     there = set(found.by_cell) | {one.key for one in comparisons(report.cells)}
     span = found.axes
@@ -234,20 +234,20 @@ def _cell_keys(report: ReportInput, found: verdicts.Board) -> list[views.Key]:
     ]
 
 
-def _has_texts(report: ReportInput) -> bool:
+def _has_texts(report: Results) -> bool:
     """Whether divergences can be measured: of a study of our own with a text suite."""
     return report.foreign is None and any(
         cell.meta.task.output_type == "text" for cell in report.cells
     )
 
 
-def _reference_name(report: ReportInput) -> str:
+def _reference_name(report: Results) -> str:
     """The language that the others are held against; '' where there is none."""
     codes = {one.reference for one in report.analysis.references}
     return report.languages[min(codes)].name if codes else ""
 
 
-def _by_topic(found: Iterable[limitations.Gap]) -> dict[str, list[str]]:
+def _by_topic(found: Iterable[limitations.Limitation]) -> dict[str, list[str]]:
     topics: dict[str, list[str]] = {}
     for gap in found:
         topics.setdefault(gap.topic, []).append(gap.sentence)
@@ -267,7 +267,7 @@ class TaskLine:
     licence: str
 
 
-def _tasks(report: ReportInput) -> list[TaskLine]:
+def _tasks(report: Results) -> list[TaskLine]:
     """One line a suite, from the baseline's cells."""
     cells = [c for c in report.cells if c.meta.variant == BASELINE and c.meta.replicate == 0]
     by_suite: dict[str, list[Any]] = {}
@@ -315,7 +315,7 @@ class _Figures:
     def __init__(
         self,
         *,
-        report: ReportInput,
+        report: Results,
         found: verdicts.Board,
         names: Mapping[str, str],
         links: Mapping[views.Key, str],
@@ -349,7 +349,7 @@ class _Figures:
             figures.append(figure)
         return sorted(figures, key=lambda one: pairs.index((one.variant, one.suite)))
 
-    def _make_size(self, found: verdicts.Board, report: ReportInput) -> list[Figure]:
+    def _make_size(self, found: verdicts.Board, report: Results) -> list[Figure]:
         figures = []
         for suite in found.axes.suites:
             effects = views.sized(report, found, suite)
@@ -373,7 +373,7 @@ class _Figures:
                 figures.append(_figure(chart, "", suite, f"{suite} by language group"))
         return figures
 
-    def _make_positions(self, found: verdicts.Board, report: ReportInput) -> list[Positions]:
+    def _make_positions(self, found: verdicts.Board, report: Results) -> list[Positions]:
         figures = []
         for variant in found.axes.variants:
             there = positions.points(report.analysis.effects, variant)

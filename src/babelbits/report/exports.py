@@ -16,10 +16,10 @@ from babelbits.analysis import format as numbers
 from babelbits.analysis import tables
 from babelbits.decide.decision import OUTCOMES, Decision
 from babelbits.records import Effect
-from babelbits.report import charts, commands, divergence, limitations, svg, verdicts, views
+from babelbits.report import charts, commands, limitations, perplexity_logs, svg, verdicts, views
 from babelbits.report.first_screen import FirstScreen, first_screen, sentences
-from babelbits.report.pairs import axes
-from babelbits.results.results import ReportInput
+from babelbits.report.item_pairs import axes
+from babelbits.results.results import Results
 from babelbits.words import plural
 
 SCHEMA = "babelbits.report/1"
@@ -46,7 +46,7 @@ HEADS = (
 # --- JSON ------------------------------------------------------------------------------------
 
 
-def to_json(report: ReportInput) -> str:
+def to_json(report: Results) -> str:
     """One object with a schema version: study, variants, effects, contrasts, families, gaps."""
     found = _board(report)
     said = first_screen(report, found)
@@ -103,7 +103,7 @@ def _mark(effect: Effect) -> dict[str, Any]:
     }
 
 
-def _manifest(report: ReportInput, label: str) -> dict[str, Any]:
+def _manifest(report: Results, label: str) -> dict[str, Any]:
     """A manifest without its list of tensors."""
     return {k: v for k, v in asdict(report.manifests[label]).items() if k != "tensors"}
 
@@ -111,7 +111,7 @@ def _manifest(report: ReportInput, label: str) -> dict[str, Any]:
 # --- CSV -------------------------------------------------------------------------------------
 
 
-def to_csv(report: ReportInput) -> str:
+def to_csv(report: Results) -> str:
     """One line an effect, raw numbers in the metric's own unit; RFC 4180.
 
     The last columns hold a language against the reference language.
@@ -157,7 +157,7 @@ def _csv_cell(value: object) -> object:
 # --- Markdown and LaTeX ----------------------------------------------------------------------
 
 
-def to_markdown(report: ReportInput) -> str:
+def to_markdown(report: Results) -> str:
     """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
     found = _board(report)
     said = first_screen(report, found)
@@ -199,15 +199,15 @@ def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iter
     yield from (_markdown_row(map(markdown, row)) for row in rows)
 
 
-def _markdown_foreign(report: ReportInput) -> Iterator[str]:
+def _markdown_foreign(report: Results) -> Iterator[str]:
     """Where the numbers came from: the command of a study, or the sources of a comparison."""
     if report.foreign is None:
         yield from ("", f"Made by `{commands.run(report.study)}`.")
         return
     if report.foreign.logs:
-        yield from ("", "## Divergence", "", divergence.CAPTION, "")
-        shown = divergence.rows(report.foreign.logs, report.languages)
-        yield from _markdown_table(divergence.HEADS, shown)
+        yield from ("", "## Divergence", "", perplexity_logs.CAPTION, "")
+        shown = perplexity_logs.rows(report.foreign.logs, report.languages)
+        yield from _markdown_table(perplexity_logs.HEADS, shown)
     yield from ("", "## Sources", "")
     for one in report.foreign.sources:
         yield f"- **{markdown(one.label)}**: {markdown(one.tool)}, {markdown(one.path)}"
@@ -254,7 +254,7 @@ def latex(text: str) -> str:
     return one_line(text).translate(LATEX_SPECIALS)
 
 
-def to_latex(report: ReportInput) -> str:
+def to_latex(report: Results) -> str:
     """The table of single languages; needs the packages booktabs and longtable."""
     found = _board(report)
     stamp = r" \textbf{SMOKE: not results.}" if report.study.smoke else ""
@@ -272,7 +272,7 @@ def to_latex(report: ReportInput) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(report: ReportInput, found: verdicts.Board) -> Iterator[tuple[str, ...]]:
+def _table(report: Results, found: verdicts.Board) -> Iterator[tuple[str, ...]]:
     """The values of `HEADS` for every variant, suite and language."""
     for variant in found.axes.variants:
         for suite in found.axes.suites:
@@ -301,7 +301,7 @@ def _line(effect: Effect, language: str) -> tuple[str, ...]:
 # --- charts as files -------------------------------------------------------------------------
 
 
-def write_charts(report: ReportInput, folder: Path) -> tuple[Path, ...]:
+def write_charts(report: Results, folder: Path) -> tuple[Path, ...]:
     """Every chart as SVG and PNG into `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -313,7 +313,7 @@ def write_charts(report: ReportInput, folder: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _charts(report: ReportInput) -> Iterator[tuple[str, Any]]:
+def _charts(report: Results) -> Iterator[tuple[str, Any]]:
     """File stem and chart."""
     found = _board(report)
     names = {code: language.name for code, language in report.languages.items()}
@@ -329,9 +329,7 @@ def _charts(report: ReportInput) -> Iterator[tuple[str, Any]]:
                 yield _stem("forest", suite, variant), charts.forest(row, names, {}, pooled)
 
 
-def _pooled_charts(
-    report: ReportInput, found: verdicts.Board, suite: str
-) -> Iterator[tuple[str, Any]]:
+def _pooled_charts(report: Results, found: verdicts.Board, suite: str) -> Iterator[tuple[str, Any]]:
     variants = found.axes.variants
     pooled = views.sized(report, found, suite)
     grouped = [e for variant in variants for e in found.grouped.get((variant, suite), ())]
@@ -348,22 +346,22 @@ def _stem(*parts: str) -> str:
 # --- shared ----------------------------------------------------------------------------------
 
 
-def _board(report: ReportInput) -> verdicts.Board:
+def _board(report: Results) -> verdicts.Board:
     return verdicts.board(report.analysis.effects, views.primary(report), axes(report))
 
 
-def screen(report: ReportInput) -> FirstScreen:
+def screen(report: Results) -> FirstScreen:
     """Headline, recommendation, and one sentence a variant."""
     return first_screen(report, _board(report))
 
 
-def _to_html(report: ReportInput) -> str:
+def _to_html(report: Results) -> str:
     from babelbits.report.build import build
 
     return build(report)
 
 
-FORMATS: Mapping[str, Callable[[ReportInput], str]] = {
+FORMATS: Mapping[str, Callable[[Results], str]] = {
     "html": _to_html,
     "md": to_markdown,
     "csv": to_csv,

@@ -13,7 +13,7 @@ from babelbits.decide.decision_input import findings
 from babelbits.decide.decision_query import ask
 from babelbits.decide.recommend import Recommendation, recommend, sizes
 from babelbits.report import verdicts
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class FirstScreen:
         return tuple(one.variant for one in self.decisions)
 
 
-def first_screen(report: ReportInput, found: verdicts.Board) -> FirstScreen:
+def first_screen(report: Results, found: verdicts.Board) -> FirstScreen:
     """Everything that the report says first.
 
     Parameters

@@ -7,8 +7,8 @@ no files, no markup.
 from collections.abc import Iterable
 
 from babelbits.analysis.format import NOTHING, detectable, interval, p_value, percent, score, signed
-from babelbits.judge.grading.effects import GradedEffect
-from babelbits.judge.grading.rule_agreement import Accord, Coverage
+from babelbits.judge.grading.grade_effects import GradedEffect
+from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement
 
 HEADS = (
     *("variant", "suite", "language", "n", "ungraded", "baseline", "Δ", "interval", "p"),
@@ -62,7 +62,7 @@ def coverage_row(one: Coverage) -> tuple[str, ...]:
     )
 
 
-def accord_row(one: Accord) -> tuple[str, ...]:
+def accord_row(one: RuleAgreement) -> tuple[str, ...]:
     """The values of `ACCORD_HEADS`."""
     counts = (one.n, one.both_right, one.rule_alone, one.judge_alone, one.both_wrong)
     return (

@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from babelbits.records import JSON, ItemRow, Metric, canonical_json
 from babelbits.report.diff import Span, changes
-from babelbits.report.pairs import ORDER, Comparison, Pair, drawn
+from babelbits.report.item_pairs import ORDER, Comparison, ItemPair, drawn
 from babelbits.words import plural
 
 LONGEST_TEXT = 1600
@@ -33,7 +33,7 @@ def embed(value: object) -> str:
 
 
 @dataclass(slots=True)
-class Texts:
+class ItemTexts:
     """A table of distinct strings; items refer to them by position."""
 
     values: list[str] = field(default_factory=list)
@@ -72,20 +72,20 @@ def preamble(prompts: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class ShownItem:
     """An item that may go on the page, and how urgently."""
 
     comparison: int
     tier: int
     rank: int
-    pair: Pair
+    pair: ItemPair
 
 
 TIERS = {"broke": 0, "fixed": 0, "failed": 1, "changed": 1, "same": 2}
 CAPS = {0: None, 1: SAMPLE_CHANGED, 2: SAMPLE_SAME}
 
 
-def candidates(found: Sequence[Comparison]) -> list[Candidate]:
+def candidates(found: Sequence[Comparison]) -> list[ShownItem]:
     """Items in the order they are put on the page: flips first, cells taking turns."""
     chosen = []
     for position, comparison in enumerate(found):
@@ -95,11 +95,11 @@ def candidates(found: Sequence[Comparison]) -> list[Candidate]:
             rank, cap = ranks[tier], CAPS[tier]
             ranks[tier] += 1
             if cap is None or rank < cap:
-                chosen.append(Candidate(comparison=position, tier=tier, rank=rank, pair=pair))
+                chosen.append(ShownItem(comparison=position, tier=tier, rank=rank, pair=pair))
     return sorted(chosen, key=lambda c: (c.tier, c.rank, c.comparison))
 
 
-def _texts_of(pair: Pair, head: str) -> tuple[str, str, str, str]:
+def _texts_of(pair: ItemPair, head: str) -> tuple[str, str, str, str]:
     prompt = pair.before.prompt[len(head) :]
     texts = prompt, pair.before.target, pair.before.output, pair.after.output
     return tuple(clip(text) for text in texts)  # type: ignore[return-value]  # four in, four out
@@ -126,7 +126,7 @@ def _flat(spans: Iterable[Span]) -> list[int]:
     return [edge for span in spans for edge in span]
 
 
-def _item(pair: Pair, texts: Texts, head: str) -> JSON:
+def _item(pair: ItemPair, texts: ItemTexts, head: str) -> JSON:
     prompt, target, before, after = _texts_of(pair, head)
     changed = changes(before, after)
     scores = pair.scores
@@ -156,7 +156,7 @@ def payload(
     budget : int
         Bytes for texts and items. Items beyond it are counted, not shown.
     """
-    texts = Texts()
+    texts = ItemTexts()
     heads = [preamble([pair.before.prompt for pair in one.pairs]) for one in found]
     cells: list[JSON] = [
         _cell(one, texts, head, anchors) for one, head in zip(found, heads, strict=True)
@@ -173,7 +173,7 @@ def payload(
 
 
 def _cell(
-    one: Comparison, texts: Texts, head: str, anchors: Mapping[tuple[str, str, str], str]
+    one: Comparison, texts: ItemTexts, head: str, anchors: Mapping[tuple[str, str, str], str]
 ) -> JSON:
     counts = {status: one.count(status) for status in ORDER}
     return {

@@ -11,10 +11,10 @@ from babelbits.analysis import format as numbers
 from babelbits.analysis.results import SuiteBeside, VariantRank, Variation
 from babelbits.analysis.variation import RATERS
 from babelbits.languages import Language
-from babelbits.preferences.preference_summary import Voices
+from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
 from babelbits.report.views import LONGEST_TABLE
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.stats.raters import spread_of_raters
 from babelbits.words import plural
 
@@ -27,7 +27,7 @@ Rows = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class JointEstimatesSection:
     """Four tables; a table without rows is not shown."""
 
     bounds: Rows
@@ -36,10 +36,10 @@ class Section:
     variation: Rows
 
 
-def section(report: ReportInput) -> Section | None:
+def section(report: Results) -> JointEstimatesSection | None:
     """The tables of a report; None where there is nothing beside verdicts."""
     analysis = report.analysis
-    found = Section(
+    found = JointEstimatesSection(
         bounds=tuple(map(_bound, analysis.beside)),
         ranks=tuple(_ranks(analysis.beside, report.languages))[:LONGEST_TABLE],
         variants=tuple(_variants(analysis.variant_ranks)),
@@ -107,7 +107,7 @@ def _variation(one: Variation) -> tuple[str, ...]:
     return one.suite, one.source, amount, plural(one.n, one.kind)
 
 
-def _rater_variation(voices: Voices | None) -> list[Variation]:
+def _rater_variation(voices: PreferenceSummary | None) -> list[Variation]:
     """How far people's tastes move a net preference: of one rater, in points of it."""
     found = []
     for voice in () if voices is None else voices.voices:

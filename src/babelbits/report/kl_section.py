@@ -11,9 +11,9 @@ from babelbits.analysis import format as numbers
 from babelbits.records import Interval
 from babelbits.report import commands
 from babelbits.report.views import STRONGEST_TINT
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.stats.divergence import DivergenceSummary
-from babelbits.study.planning.divergence_files import Divergence as Kept
+from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
 from babelbits.study.planning.divergence_files import most_exact
 from babelbits.words import agreeing, plural
 
@@ -33,7 +33,7 @@ HEADS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptCell:
+class KlCell:
     """A mean divergence, and how strongly it is tinted."""
 
     mean: str
@@ -43,16 +43,16 @@ class KeptCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptMap:
+class KlMap:
     """A suite: languages × variants, the furthest language first; None where nothing is known."""
 
     suite: str
     variants: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[KeptCell | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[KlCell | None, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRow:
+class KlRow:
     """The values of `HEADS` for a variant in a language."""
 
     variant: str
@@ -62,29 +62,29 @@ class KeptRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class KlSection:
     """All that the page shows of divergences."""
 
-    maps: tuple[KeptMap, ...]
-    rows: tuple[KeptRow, ...]
+    maps: tuple[KlMap, ...]
+    rows: tuple[KlRow, ...]
     label: str
     """Whether the numbers are bounds, and how loose they are."""
 
 
-def section(report: ReportInput) -> Section | None:
+def section(report: Results) -> KlSection | None:
     """The section; None where nothing was measured."""
     best = [one for one in most_exact(report.divergences) if one.language in report.languages]
     if not best:
         return None
     suites = dict.fromkeys(one.suite for one in best)
-    return Section(
+    return KlSection(
         maps=tuple(_map([one for one in best if one.suite == suite]) for suite in suites),
         rows=tuple(_row(one, one.summary) for one in best if one.summary is not None),
         label=_label(best, report),
     )
 
 
-def _map(found: Sequence[Kept]) -> KeptMap:
+def _map(found: Sequence[Kept]) -> KlMap:
     variants = tuple(dict.fromkeys(one.variant for one in found))
     means = {
         (one.variant, one.language): one.summary.mean for one in found if one.summary is not None
@@ -95,7 +95,7 @@ def _map(found: Sequence[Kept]) -> KeptMap:
         code: max(mean for (_, language), mean in means.items() if language == code)
         for _, code in means
     }
-    return KeptMap(
+    return KlMap(
         suite=found[0].suite,
         variants=variants,
         rows=tuple(
@@ -105,11 +105,11 @@ def _map(found: Sequence[Kept]) -> KeptMap:
     )
 
 
-def _cell(one: Kept | None, reach: float) -> KeptCell | None:
+def _cell(one: Kept | None, reach: float) -> KlCell | None:
     if one is None or one.summary is None:
         return None
     mean = one.summary.mean
-    return KeptCell(
+    return KlCell(
         mean=_number(1e3 * mean),
         tint=f"{STRONGEST_TINT * mean / reach if reach else 0:.2f}",
         about=_with("", one.summary.mean_interval, scale=1e3, digits=2).strip() or "one document",
@@ -121,10 +121,10 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _row(one: Kept, summary: DivergenceSummary) -> KeptRow:
+def _row(one: Kept, summary: DivergenceSummary) -> KlRow:
     worst = next(quantile.value for quantile in summary.quantiles if quantile.share == 0.99)
     same, ratio = summary.same_top, summary.perplexity_ratio
-    return KeptRow(
+    return KlRow(
         variant=one.variant,
         suite=one.suite,
         language=one.language,
@@ -149,7 +149,7 @@ def _with(text: str, interval: Interval | None, *, scale: float, digits: int) ->
 # --- how far a bound is to be trusted ------------------------------------------------------------
 
 
-def _label(best: Sequence[Kept], report: ReportInput) -> str:
+def _label(best: Sequence[Kept], report: Results) -> str:
     loose = [one for one in best if one.summary and one.summary.kept < NEARLY_ALL]
     measured = _shortfall(report.divergences)
     if not loose:

@@ -12,9 +12,9 @@ from babelbits.analysis import CellResult
 from babelbits.analysis import format as numbers
 from babelbits.analysis.cells import failed
 from babelbits.records import Effect
+from babelbits.report.phrases import listed, shared_margin
 from babelbits.report.verdicts import Board, expected
-from babelbits.report.words import listed, shared_margin
-from babelbits.results.results import OpenCell, ReportInput
+from babelbits.results.results import OpenCell, Results
 from babelbits.store.thoughts import Thoughts, count_thoughts
 from babelbits.words import plural
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Limitation:
     """One thing that the numbers cannot tell, and its extent."""
 
     topic: str
     sentence: str
 
 
-def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
+def gaps(report: Results, found: Board) -> tuple[Limitation, ...]:
     """Everything a reader must know before quoting a number."""
     names = report.languages
     return (
@@ -48,29 +48,29 @@ def gaps(report: ReportInput, found: Board) -> tuple[Gap, ...]:
     )
 
 
-def _joined(report: ReportInput) -> Iterator[Gap]:
+def _joined(report: Results) -> Iterator[Limitation]:
     """What the joining of other tools' runs left out or could not know."""
     for note in report.foreign.notes if report.foreign else ():
-        yield Gap(topic="how the runs were joined", sentence=f"{note}.")
+        yield Limitation(topic="how the runs were joined", sentence=f"{note}.")
 
 
-def _names(report: ReportInput) -> Iterator[Gap]:
+def _names(report: Results) -> Iterator[Limitation]:
     """That names in the study file could not be used."""
     if report.study.names_note is not None:
-        yield Gap(topic="names of variants", sentence=f"{report.study.names_note}.")
+        yield Limitation(topic="names of variants", sentence=f"{report.study.names_note}.")
 
 
-def _making(report: ReportInput) -> Iterator[Gap]:
+def _making(report: Results) -> Iterator[Limitation]:
     """What is to be known of how variants were made; variants of one note together."""
     labels: dict[str, list[str]] = defaultdict(list)
     for label, manifest in report.manifests.items():
         for note in manifest.notes:
             labels[note].append(label)
     for note, names in labels.items():
-        yield Gap(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
+        yield Limitation(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
 
 
-def _exploratory(report: ReportInput) -> Iterator[Gap]:
+def _exploratory(report: Results) -> Iterator[Limitation]:
     """What is not confirmed by anything, and how many false claims of each kind to expect."""
     alpha, analysis = report.study.alpha, report.analysis
     kinds: tuple[tuple[str, str, set[str], float], ...] = (
@@ -91,7 +91,7 @@ def _exploratory(report: ReportInput) -> Iterator[Gap]:
     for one, many, families, level in kinds:
         if families:
             count = expected(level * len(families))
-            yield Gap(
+            yield Limitation(
                 topic="exploratory",
                 sentence=f"{many[0].upper()}{many[1:]} are exploratory: "
                 f"{plural(len(families), 'family')} of them, each at {level:g}; if nothing "
@@ -104,7 +104,7 @@ TOLD_ELSEWHERE = frozenset({"failed_items", "no_aa"})
 """Problems that this page counts itself."""
 
 
-def _problems(report: ReportInput) -> Iterator[Gap]:
+def _problems(report: Results) -> Iterator[Limitation]:
     """What the analysis could not use, unless it is told already."""
     known = {(cell.variant, cell.suite, cell.language) for cell in report.open_cells}
     for one in report.analysis.problems:
@@ -112,13 +112,13 @@ def _problems(report: ReportInput) -> Iterator[Gap]:
             one.kind == "missing_cell" and (one.variant, one.suite, one.language) in known
         )
         if not told:
-            yield Gap(
+            yield Limitation(
                 topic=_TOPICS.get(one.kind, one.kind.replace("_", " ")),
                 sentence=f"{one.message} ({one.hint}).",
             )
 
 
-def _power(found: Board) -> Iterator[Gap]:
+def _power(found: Board) -> Iterator[Limitation]:
     """How small an effect the undecided comparisons could have seen, suite by suite."""
     for suite in found.axes.suites:
         effects = [
@@ -131,7 +131,7 @@ def _power(found: Board) -> Iterator[Gap]:
             e.minimal_detectable_effect for e in effects if e.minimal_detectable_effect is not None
         ]
         if effects:
-            yield Gap(topic="power", sentence=_power_sentence(suite, effects, seen))
+            yield Limitation(topic="power", sentence=_power_sentence(suite, effects, seen))
 
 
 def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]) -> str:
@@ -159,20 +159,20 @@ def _named(codes: Iterable[str], names: "Mapping[str, Language]") -> str:
     return listed([names[code].name if code in names else code for code in codes])
 
 
-def _floors(found: Board, names: "Mapping[str, Language]") -> Iterator[Gap]:
+def _floors(found: Board, names: "Mapping[str, Language]") -> Iterator[Limitation]:
     for suite in found.axes.suites:
         effects = [e for variant in found.axes.variants for e in found.row(variant, suite)]
         floor = {effect.language for effect in effects if effect.at_floor and effect.language}
         if floor:
             codes = [code for code in found.axes.languages if code in floor]
-            yield Gap(
+            yield Limitation(
                 topic="at floor",
                 sentence=f"{suite}: the baseline itself is at its floor in {_named(codes, names)}; "
                 "nothing can be lost there, so nothing was shown.",
             )
 
 
-def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iterator[Gap]:
+def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iterator[Limitation]:
     """Cells of the plan without a result: damaged ones one by one, others folded."""
     folded: dict[tuple[str, str, str], list[OpenCell]] = defaultdict(list)
     for cell in cells:
@@ -181,15 +181,15 @@ def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iter
         where = f"{variant} on {suite}"
         if state == "damaged":
             for cell in group:
-                yield Gap(topic=state, sentence=f"{where}, {cell.language}: {cell.reason}")
+                yield Limitation(topic=state, sentence=f"{where}, {cell.language}: {cell.reason}")
             continue
         count = plural(len(group), "cell")
         word = "begun but not finished" if state == "partial" else "not run"
         languages = _named([cell.language for cell in group], names)
-        yield Gap(topic="missing", sentence=f"{where}: {count} {word} ({languages}).")
+        yield Limitation(topic="missing", sentence=f"{where}: {count} {word} ({languages}).")
 
 
-def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
+def _failures(cells: Sequence[CellResult]) -> Iterator[Limitation]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for cell in cells:
         for row in failed(cell.rows):
@@ -198,14 +198,14 @@ def _failures(cells: Sequence[CellResult]) -> Iterator[Gap]:
                 variant = f"{cell.meta.variant}{again}"
                 counts[cell.meta.task.suite, variant, row.failure.kind] += 1
     for (suite, variant, kind), count in sorted(counts.items()):
-        yield Gap(
+        yield Limitation(
             topic="failed",
             sentence=f"{suite}, {variant}: {plural(count, 'item')} failed "
             f"({kind.replace('_', ' ')}), left out of the pairs.",
         )
 
 
-def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
+def _shortened(cells: Sequence[CellResult]) -> Iterator[Limitation]:
     """Prompts cut on the left and generations cut by the length limit, per suite."""
     prompts: Counter[str] = Counter()
     outputs: Counter[str] = Counter()
@@ -228,7 +228,7 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Gap]:
     ):
         noun = "prompts" if topic == "over-long" else "generations"
         for suite in sorted(suite for suite, count in counts.items() if count):
-            yield Gap(
+            yield Limitation(
                 topic=topic,
                 sentence=f"{suite}: {counts[suite]:,} of {totals[suite]:,} {noun} {what}."
                 + (_most(by_cell[suite]) if topic == "cut short" else ""),
@@ -244,7 +244,7 @@ def _most(counts: Counter[str]) -> str:
     return f" Most: {listed(named)}." if len(counts) > 1 else ""
 
 
-def _thinking(cells: Sequence[CellResult]) -> Iterator[Gap]:
+def _thinking(cells: Sequence[CellResult]) -> Iterator[Limitation]:
     """What was written before the answers, and answers that never came."""
     found: dict[tuple[str, str], Thoughts] = defaultdict(Thoughts)
     for cell in cells:
@@ -252,4 +252,4 @@ def _thinking(cells: Sequence[CellResult]) -> Iterator[Gap]:
         found[cell.meta.task.suite, cell.meta.variant] += count_thoughts(answers)
     for (suite, variant), counts in sorted(found.items()):
         if counts.thinking:
-            yield Gap(topic="thinking", sentence=f"{suite}, {variant}: {counts.in_words()}.")
+            yield Limitation(topic="thinking", sentence=f"{suite}, {variant}: {counts.in_words()}.")

@@ -14,7 +14,7 @@ from babelbits.analysis import format as shown
 from babelbits.analysis.calibrations import calibrations_of
 from babelbits.analysis.paper_b import MatrixComparison, matrix_comparisons
 from babelbits.analysis.results import CalibrationContrast
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.stats.reported import COMPARISONS, bonferroni_alpha
 
 REFERENCE = "en"
@@ -40,7 +40,7 @@ DRAW_HEADS = (
 )
 
 
-def compared(report: ReportInput) -> tuple[MatrixComparison, ...]:
+def compared(report: Results) -> tuple[MatrixComparison, ...]:
     """Every matrix against the English one; empty where a study has no two to compare."""
     settings = AnalysisSettings(
         alpha=report.study.alpha,
@@ -113,7 +113,7 @@ def _largest(values: Sequence[float | None]) -> float | None:
     return max(known) if len(known) == len(values) else None
 
 
-def over_draws(report: ReportInput) -> list[CalibrationContrast]:
+def over_draws(report: Results) -> list[CalibrationContrast]:
     """Languages of the matrix judged against draws of text; those with one draw say nothing."""
     return [one for one in report.analysis.calibrations if one.p_value is not None]
 
@@ -121,12 +121,12 @@ def over_draws(report: ReportInput) -> list[CalibrationContrast]:
 # --- the page ------------------------------------------------------------------------------------
 
 
-def to_markdown(report: ReportInput) -> str:
+def to_markdown(report: Results) -> str:
     """Every comparison, suite by suite, then the languages against draws of text."""
     return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(report: ReportInput) -> Iterator[str]:
+def _lines(report: Results) -> Iterator[str]:
     comparisons = compared(report)
     yield f"# {report.study.name}: importance matrices against the English one"
     yield ""
@@ -145,7 +145,7 @@ def _lines(report: ReportInput) -> Iterator[str]:
         yield from _table(DRAW_HEADS, [draw_row(one) for one in draws])
 
 
-def explanation(report: ReportInput) -> Iterator[str]:
+def explanation(report: Results) -> Iterator[str]:
     """How to read the columns, for the page."""
     level = bonferroni_alpha(report.study.alpha)
     yield "Δ: the matrix named less the English one, on the same items; negative is harm."

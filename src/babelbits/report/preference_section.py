@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import format as numbers
 from babelbits.preferences.agreement import JudgeAndPeople
-from babelbits.preferences.preference_summary import Panel, Voices
+from babelbits.preferences.preference_summary import Panel, PreferenceSummary
 from babelbits.preferences.summary import ALL, VoteSummary
 from babelbits.preferences.vote_store import SIMULATED
 from babelbits.records import JSON, Effect
@@ -28,7 +28,7 @@ from babelbits.report.charts import (
 from babelbits.words import plural
 
 if TYPE_CHECKING:
-    from babelbits.preferences.preference_summary import Voice
+    from babelbits.preferences.preference_summary import VoterSummary
 
 WIDTH = 190
 UNIT = "fraction"
@@ -57,7 +57,7 @@ PANEL_COLUMNS = ("raters", "pairs", "shared", "α, ordinal", "interval", "same v
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceRow:
+class VoterRow:
     """One speaker on one variant in one language."""
 
     speaker: str
@@ -69,7 +69,7 @@ class VoiceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class PreferenceRows:
     """A speaker, or two, in one language, with cells of one of the tables."""
 
     speaker: str
@@ -87,13 +87,13 @@ class Strengths:
     """Variant, log-strength, interval, rank."""
 
 
-def spoken_languages(voices: Voices) -> tuple[str, ...]:
+def spoken_languages(voices: PreferenceSummary) -> tuple[str, ...]:
     """Codes in which somebody judged, in order of first mention."""
     found = {row.language: None for voice in voices.voices for row in voice.summaries}
     return tuple(code for code in found if code != ALL)
 
 
-def rows(voices: Voices, language: str) -> tuple[VoiceRow, ...]:
+def rows(voices: PreferenceSummary, language: str) -> tuple[VoterRow, ...]:
     """Every judge and panel on every variant in a language, or in all ('all')."""
     return tuple(
         _row(voice, one)
@@ -103,11 +103,11 @@ def rows(voices: Voices, language: str) -> tuple[VoiceRow, ...]:
     )
 
 
-def _row(voice: "Voice", one: VoteSummary) -> VoiceRow:
+def _row(voice: "VoterSummary", one: VoteSummary) -> VoterRow:
     found = one.preference
     lost, won = one.bounds or (None, None)
     dropped = ", ".join(f"{count} {kind}" for kind, count in sorted(one.dropped.items()))
-    return VoiceRow(
+    return VoterRow(
         speaker=voice.book.name,
         variant=one.variant,
         cells=(
@@ -130,10 +130,10 @@ def _row(voice: "Voice", one: VoteSummary) -> VoiceRow:
 # --- agreement -------------------------------------------------------------------------------
 
 
-def accords(voices: Voices) -> tuple[Rows, ...]:
+def accords(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
     """Each judge against each panel, language by language."""
     return tuple(
-        Rows(
+        PreferenceRows(
             speaker=f"{accord.judge} and {accord.people}",
             language=one.language,
             cells=_accord(one),
@@ -162,10 +162,12 @@ def _accord(one: JudgeAndPeople) -> tuple[str, ...]:
     )
 
 
-def panels(voices: Voices) -> tuple[Rows, ...]:
+def panels(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
     """How far raters agree among themselves; who lowers it is named by pseudonym."""
     return tuple(
-        Rows(speaker=voice.book.name, language=one.language, cells=_panel(one), remark=_low(one))
+        PreferenceRows(
+            speaker=voice.book.name, language=one.language, cells=_panel(one), remark=_low(one)
+        )
         for voice in voices.voices
         for one in voice.panels
     )
@@ -195,7 +197,7 @@ def _low(one: Panel) -> str:
     return f"higher without {', '.join(named)}" if named else ""
 
 
-def strengths(voices: Voices) -> tuple[Strengths, ...]:
+def strengths(voices: PreferenceSummary) -> tuple[Strengths, ...]:
     """Bradley-Terry strengths of every speaker who judged more than one variant."""
     found = []
     for voice in voices.voices:
@@ -228,7 +230,7 @@ def _signed_decimal(value: float) -> str:
 
 
 def chart(
-    effects: Sequence[Effect], voices: Voices, language: str, *, variants: Sequence[str]
+    effects: Sequence[Effect], voices: PreferenceSummary, language: str, *, variants: Sequence[str]
 ) -> Any:
     """Metrics, judges and people on one language, each on an axis of their own.
 
@@ -352,7 +354,7 @@ def _effect_row(effect: Effect) -> JSON:
     }
 
 
-def _vote_row(voice: "Voice", one: VoteSummary) -> JSON:
+def _vote_row(voice: "VoterSummary", one: VoteSummary) -> JSON:
     found = one.preference
     if found is None:
         raise ValueError("a row without a preference has no mark")

@@ -15,8 +15,8 @@ from babelbits.analysis.format import amount
 from babelbits.decide.decision import Decision
 from babelbits.decide.recommend import Recommendation
 from babelbits.records import Effect, Level, Verdict
-from babelbits.report.pairs import Axes
-from babelbits.report.words import listed, shared_margin
+from babelbits.report.item_pairs import Axes
+from babelbits.report.phrases import listed, shared_margin
 from babelbits.words import agreeing, plural
 
 VERDICTS: tuple[Verdict, ...] = ("worse", "equivalent", "better", "undecided")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from babelbits.analysis import format as numbers
 from babelbits.records import Effect, Manifest, digest
-from babelbits.report.pairs import Axes
+from babelbits.report.item_pairs import Axes
+from babelbits.report.phrases import bytes_size
 from babelbits.report.verdicts import GLYPHS, LEVEL_WORDS, VERDICTS, Board
-from babelbits.report.words import bytes_size
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 from babelbits.words import plural
 
 STRONGEST_TINT = 0.62
@@ -30,12 +30,12 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
-def primary(report: ReportInput) -> dict[str, str]:
+def primary(report: Results) -> dict[str, str]:
     """Suite to the metric that its verdicts are about."""
     return {cell.meta.task.suite: cell.meta.task.primary for cell in report.cells}
 
 
-def sized(report: ReportInput, found: Board, suite: str) -> list[Effect]:
+def sized(report: Results, found: Board, suite: str) -> list[Effect]:
     """Effects over all languages of variants whose size is known."""
     return [
         found.pooled[variant, suite]
@@ -82,14 +82,14 @@ class MatrixRow:
     cells: tuple[MatrixCell, ...]
 
 
-def matrix(report: ReportInput, found: Board, order: Sequence[str] = ()) -> tuple[MatrixRow, ...]:
+def matrix(report: Results, found: Board, order: Sequence[str] = ()) -> tuple[MatrixRow, ...]:
     """Variants × suites, in `order` where it is given."""
     there = [variant for variant in order if variant in found.axes.variants]
     names = dict.fromkeys((*there, *found.axes.variants))
     return tuple(_matrix_row(report, found, variant) for variant in names)
 
 
-def _matrix_row(report: ReportInput, found: Board, variant: str) -> MatrixRow:
+def _matrix_row(report: Results, found: Board, variant: str) -> MatrixRow:
     made = report.manifests.get(variant)
     ran = frozenset((cell.meta.variant, cell.meta.task.suite) for cell in report.cells)
     return MatrixRow(
@@ -370,7 +370,7 @@ class Noise:
     """Over the languages: churn, where items are right or wrong, and difference."""
 
 
-def noise_floor(report: ReportInput, axes: Axes) -> tuple[Noise, ...]:
+def noise_floor(report: Results, axes: Axes) -> tuple[Noise, ...]:
     """Largest churn and difference over the languages of each suite that has an A/A cell."""
     rows = []
     metric = primary(report)

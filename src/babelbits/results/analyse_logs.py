@@ -1,4 +1,4 @@
-"""From the results of other tools to a `ReportInput`: what `babelbits compare` shows.
+"""From the results of other tools to a `Results`: what `babelbits compare` shows.
 
 Sources are folders and files, `label=path` or a bare path. The page, the tables and the pictures
 are those of a study; what a study has and runs of others lack (manifests, a study file, a folder
@@ -22,7 +22,7 @@ from babelbits.interop.readers.naming import LanguageMap, language_of_log
 from babelbits.interop.readers.record import ForeignRun
 from babelbits.languages import groups, resolve
 from babelbits.records import Effect
-from babelbits.results.results import Foreign, LabelledLog, ReportInput, SourceLine, StudySummary
+from babelbits.results.results import Foreign, LabelledLog, Results, SourceLine, StudySummary
 from babelbits.study.config.spec import AnalysisSpec
 from babelbits.words import plural
 
@@ -36,7 +36,7 @@ _HINTS: Mapping[ProblemKind, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class LogSource:
     """One argument of the command: a label, if it gave one, and a path."""
 
     path: Path
@@ -51,7 +51,7 @@ class Source:
         return self.label or self.variant or own
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> LogSource:
     """`path`, `label=path`, `run_folder:variant` or `label=run_folder:variant`.
 
     Examples
@@ -63,15 +63,15 @@ def parse_source(text: str) -> Source:
     if not equals or Path(text).exists():
         label, rest = "", text
     if Path(rest).exists():
-        return Source(path=Path(rest), label=label or None)
+        return LogSource(path=Path(rest), label=label or None)
     folder, colon, variant = rest.rpartition(":")
     if colon and run_folder.looks_like(Path(folder)):
-        return Source(path=Path(folder), label=label or None, variant=variant)
-    return Source(path=Path(rest), label=label or None)
+        return LogSource(path=Path(folder), label=label or None, variant=variant)
+    return LogSource(path=Path(rest), label=label or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class CompareOptions:
     """What the caller declares before any score is looked at."""
 
     margins: Mapping[str, float] = field(default_factory=lambda: AnalysisSpec().margins)
@@ -89,8 +89,12 @@ class Wishes:
 
 
 def load_foreign(
-    baseline: Source, variants: Sequence[Source], *, aa: Source | None, wishes: Wishes
-) -> ReportInput:
+    baseline: LogSource,
+    variants: Sequence[LogSource],
+    *,
+    aa: LogSource | None,
+    wishes: CompareOptions,
+) -> Results:
     """Read, join and analyse.
 
     Raises
@@ -141,7 +145,7 @@ def load_foreign(
     if wishes.strict:
         refuse_circumstances(otherwise)
     spoken = {*codes, *(one.language for one in logs if one.language)}
-    return ReportInput(
+    return Results(
         study=_summary(baseline.name, list(runs), settings, joined),
         analysis=_analysis(joined, settings),
         cells=joined.cells,
@@ -169,7 +173,7 @@ def _taken(whole: list[ForeignRun | None]) -> ForeignRun:
 # --- sources ---------------------------------------------------------------------------------
 
 
-def _baseline(source: Source, aa: Source | None) -> tuple[ForeignRun, ForeignRun | None]:
+def _baseline(source: LogSource, aa: LogSource | None) -> tuple[ForeignRun, ForeignRun | None]:
     """The baseline and its second run; a run folder brings both."""
     again = None if aa is None else _one(aa)
     if not run_folder.looks_like(source.path):
@@ -180,13 +184,13 @@ def _baseline(source: Source, aa: Source | None) -> tuple[ForeignRun, ForeignRun
     return run_folder.pick(source.path, source.variant or "baseline"), again
 
 
-def _one(source: Source) -> ForeignRun:
+def _one(source: LogSource) -> ForeignRun:
     if run_folder.looks_like(source.path):
         return run_folder.pick(source.path, source.variant or "baseline")
     return read_run(source.path)
 
 
-def _variants(baseline: Source, sources: Sequence[Source]) -> dict[str, ForeignRun]:
+def _variants(baseline: LogSource, sources: Sequence[LogSource]) -> dict[str, ForeignRun]:
     """Label to run; sources of one label are one run, and a run folder brings all its variants."""
     found: dict[str, ForeignRun] = {}
     for source in sources:
@@ -200,7 +204,7 @@ def _variants(baseline: Source, sources: Sequence[Source]) -> dict[str, ForeignR
     return found
 
 
-def _add_all(found: dict[str, ForeignRun], source: Source) -> None:
+def _add_all(found: dict[str, ForeignRun], source: LogSource) -> None:
     """All variants of a run folder."""
     held = run_folder.variants(source.path)
     labels = [label for label in held if label not in ("baseline", run_folder.AA)]
@@ -311,7 +315,7 @@ def _noted(effect: Effect, matches: Sequence[Match]) -> Effect:
     return replace(effect, notes=(*effect.notes, note))
 
 
-def _check_margins(joined: Joined, wishes: Wishes) -> None:
+def _check_margins(joined: Joined, wishes: CompareOptions) -> None:
     """A margin that no compared metric is measured in would be silently without effect."""
     tasks = [cell.meta.task for cell in joined.cells]
     units = dict.fromkeys(task.metric(task.primary).unit for task in tasks)

@@ -1,4 +1,4 @@
-"""From a run folder to a `ReportInput`: verified cells, manifests, and the analysis of both.
+"""From a run folder to a `Results`: verified cells, manifests, and the analysis of both.
 
 The folder is all that is needed: it holds the study as it was run. The study's paths are not
 followed, so that a folder can be reported on another machine. Nothing is written.
@@ -18,17 +18,17 @@ from babelbits.analysis.cells import under_its_own_name
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
 from babelbits.languages import groups, resolve
-from babelbits.preferences.preference_summary import Voices, hear
+from babelbits.preferences.preference_summary import PreferenceSummary, hear
 from babelbits.preferences.summary import SummarySettings
-from babelbits.preferences.vote_store import Book, read_books
+from babelbits.preferences.vote_store import RecordedVotes, read_books
 from babelbits.records import CellMeta, Manifest
-from babelbits.results.results import OpenCell, ReportInput, StudySummary
+from babelbits.results.results import OpenCell, Results, StudySummary
 from babelbits.store import Store
 from babelbits.study import load as load_study
 from babelbits.study.config.claimed_languages import claimed_in
 from babelbits.study.config.problems import StudyFileError
 from babelbits.study.config.spec import BUNDLED, AnalysisSpec, default_reference
-from babelbits.study.planning.divergence_files import Divergence, recorded
+from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
 from babelbits.study.planning.relabel import labels_now
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -36,7 +36,7 @@ ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
 def load_run(
     folder: Path, *, smoke: bool = False, early: bool = False, study_file: Path | None = None
-) -> ReportInput:
+) -> Results:
     """Everything that the finished cells of a run folder say.
 
     Parameters
@@ -67,7 +67,7 @@ def load_run(
     manifests = _manifests(store, planned)
     settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
     voices = _voices(store, settings, renamed=_renamed(store))
-    return ReportInput(
+    return Results(
         study=replace(
             _summary(study, text, folder, cells, manifests, settings, study_file),
             names_note=names_note,
@@ -87,7 +87,7 @@ def load_run(
     )
 
 
-def _spoken(voices: Voices | None) -> tuple[str, ...]:
+def _spoken(voices: PreferenceSummary | None) -> tuple[str, ...]:
     """Languages of votes: open prompts may be in others than the benchmarks."""
     found = () if voices is None else voices.voices
     return tuple(vote.language for voice in found for vote in voice.book.votes)
@@ -124,7 +124,7 @@ def _renamed(store: Store) -> dict[str, str | None]:
 
 def _voices(
     store: Store, settings: AnalysisSettings, *, renamed: Mapping[str, str | None]
-) -> Voices | None:
+) -> PreferenceSummary | None:
     """What judges and people said of this run; None where nobody was asked."""
     books = [_book_now(book, renamed) for book in read_books(store.base / "judgments")]
     books = [book for book in books if book.votes]
@@ -132,7 +132,7 @@ def _voices(
     return hear(books, wishes) if books else None
 
 
-def _book_now(book: Book, renamed: Mapping[str, str | None]) -> Book:
+def _book_now(book: RecordedVotes, renamed: Mapping[str, str | None]) -> RecordedVotes:
     """Votes under the names that variants have now; votes on what was taken out are left out."""
     votes = [
         replace(vote, variant=label)
@@ -260,7 +260,7 @@ def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]
     return found
 
 
-def _divergences(store: Store) -> tuple[Divergence, ...]:
+def _divergences(store: Store) -> tuple[RecordedDivergence, ...]:
     """What was measured; damaged files are no reason for no report, `babelbits kl` names them."""
     with suppress(StoreError):
         return recorded(store)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from babelbits.analysis import Analysis, CellResult
 from babelbits.interop.matching import Match
-from babelbits.interop.readers.record import Divergence
+from babelbits.interop.readers.record import DivergenceLog
 from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
-from babelbits.preferences.preference_summary import Voices
+from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
-from babelbits.study.planning.divergence_files import Divergence as Kept
+from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class LabelledLog:
     """A llama-perplexity log, whose it is and in which language."""
 
     label: str
-    log: Divergence
+    log: DivergenceLog
     language: str | None
 
 
@@ -96,7 +96,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportInput:
+class Results:
     """Everything a report shows."""
 
     study: StudySummary
@@ -111,7 +111,7 @@ class ReportInput:
     """None: a study of our own."""
     divergences: tuple[Kept, ...] = ()
     """What `babelbits kl` measured; all numbers of kept tokens."""
-    voices: Voices | None = None
+    voices: PreferenceSummary | None = None
     """What judges and people said; None where nobody was asked."""
     grades: tuple[GradeBook, ...] = ()
     """What judges graded of these cells."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from babelbits.errors import CorruptRecordError, StoreError, StudyError
 
 if TYPE_CHECKING:
-    from babelbits.results.results import ReportInput
+    from babelbits.results.results import Results
 
 
-def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportInput":
+def load(source: Path, *, smoke: bool = False, early: bool = False) -> "Results":
     """The analysed results that `source` stands for.
 
     Parameters
@@ -46,9 +46,7 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "ReportIn
     return found
 
 
-def load_pair(
-    baseline: str, variant: str, *, label: str, chance: float | None = None
-) -> "ReportInput":
+def load_pair(baseline: str, variant: str, *, label: str, chance: float | None = None) -> "Results":
     """Results of another tool: the unquantized model's and a variant's, as `compare` reads them.
 
     Parameters
@@ -62,10 +60,10 @@ def load_pair(
     """
     from dataclasses import replace
 
-    from babelbits.results.analyse_logs import Wishes, load_foreign, parse_source
+    from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 
     ours, theirs = parse_source(baseline), replace(parse_source(variant), label=label)
-    return load_foreign(ours, [theirs], aa=None, wishes=Wishes(chance=chance))
+    return load_foreign(ours, [theirs], aa=None, wishes=CompareOptions(chance=chance))
 
 
 def locate(source: Path, *, smoke: bool) -> tuple[Path, Path | None, bool]:

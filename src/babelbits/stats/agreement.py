@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.resampling import bootstrap_counts, percentile_interval
 
 Measurement = Literal["nominal", "ordinal", "interval", "ratio"]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 from babelbits.stats.resampling import bootstrap_counts
 
 

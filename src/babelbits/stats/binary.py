@@ -15,7 +15,7 @@ from scipy import optimize, special
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 
 _SMALLEST = float(np.finfo(float).tiny)
 _NUDGE = 1e-12

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, IntArray
+from babelbits.stats.paired_scores import FloatArray, IntArray
 from babelbits.stats.ranks import RankInterval, rank_intervals
 from babelbits.stats.resampling import bootstrap_counts, percentile_interval
 

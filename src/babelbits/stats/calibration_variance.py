@@ -17,7 +17,7 @@ from scipy import special
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 
 FEWEST_DRAWS = 3
 """Of either side. With two 5 to 8 % of families of languages show something that is not so."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
-from babelbits.stats.pairs import checked_columns
+from babelbits.stats.paired_scores import checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
 from babelbits.stats.mean_tests import SignFlipResult, sign_flip
-from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, IntArray, checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

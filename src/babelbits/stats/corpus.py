@@ -16,7 +16,7 @@ from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
 from babelbits.stats.bca import bca_interval
 from babelbits.stats.mean_tests import EXACT_LIMIT, FEW_HITS, SPARSE_LIMIT
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.resampling import bootstrap_counts, random_signs
 from babelbits.stats.tails import sign_sum_p
 

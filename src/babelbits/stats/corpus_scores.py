@@ -8,7 +8,7 @@ Scores are fractions in [0, 1] (sacrebleu's over 100), higher is better.
 
 import numpy as np
 
-from babelbits.stats.pairs import BoolArray, FloatArray
+from babelbits.stats.paired_scores import BoolArray, FloatArray
 
 _BLEU_ORDER = 4
 

@@ -15,7 +15,7 @@ from scipy import optimize, special, stats
 
 from babelbits.stats.binary import z_value
 from babelbits.stats.mean_tests import fewest_units
-from babelbits.stats.pairs import FloatArray, IntArray
+from babelbits.stats.paired_scores import FloatArray, IntArray
 from babelbits.stats.power import ALPHA, POWER
 
 _SPREADS = 9.0

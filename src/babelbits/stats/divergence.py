@@ -21,7 +21,7 @@ from scipy.special import kl_div
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.resampling import bootstrap_counts, percentile_interval
 
 _CELLS_AT_ONCE = 1 << 21

@@ -17,7 +17,7 @@ from scipy import special
 from babelbits.records import Interval
 from babelbits.stats.binary import PairedTable, score_statistic
 from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_standard_error
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 
 
 def inside_margin(interval: Interval, margin: float) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 
 _STEPS = 2001
 _FAR = 9.0

@@ -16,7 +16,7 @@ from scipy import special
 
 from babelbits.records import Interval
 from babelbits.stats.mean_tests import t_interval
-from babelbits.stats.pairs import BoolArray, FloatArray, checked_columns
+from babelbits.stats.paired_scores import BoolArray, FloatArray, checked_columns
 
 EXACT_SPLITS = 200_000
 """All ways to pick the group are visited up to this many; 10 of 20 languages are 184,756."""

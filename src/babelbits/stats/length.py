@@ -15,7 +15,7 @@ from scipy import special
 
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
-from babelbits.stats.pairs import FloatArray, paired_differences
+from babelbits.stats.paired_scores import FloatArray, paired_differences
 
 FEWEST = 20
 """Answers of unlike length below which no line is fitted."""

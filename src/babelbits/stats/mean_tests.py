@@ -16,7 +16,7 @@ from scipy import special
 
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 from babelbits.stats.resampling import bootstrap_counts, random_signs
 from babelbits.stats.tails import gaffke_lower, sign_sum_p
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from babelbits.stats.pairs import FloatArray, paired_differences
+from babelbits.stats.paired_scores import FloatArray, paired_differences
 
 
 def log_perplexity_change(baseline: ArrayLike, variant: ArrayLike) -> FloatArray:

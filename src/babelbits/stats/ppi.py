@@ -16,7 +16,7 @@ from scipy import special
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from babelbits.records import Interval
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
 from babelbits.stats.cluster import cluster_scores, cluster_sign_flip, cluster_standard_error
 from babelbits.stats.mean_tests import bootstrap_t_columns, change_bound, mean_interval, sign_flip
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from babelbits.stats.pairs import checked_columns
+from babelbits.stats.paired_scores import checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

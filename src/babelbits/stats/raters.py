@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from babelbits.stats.pairs import FloatArray, IntArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, IntArray, checked_columns
 from babelbits.stats.student import MeanTest, mean_test
 
 FEWEST_RATERS = 5

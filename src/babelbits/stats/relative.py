@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
 from babelbits.stats.cluster import ClusterScores, cluster_scores
-from babelbits.stats.pairs import checked_columns
+from babelbits.stats.paired_scores import checked_columns
 from babelbits.stats.student import MeanTest, t_of_changed
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from babelbits.stats.binary import paired_table
-from babelbits.stats.pairs import paired_differences
+from babelbits.stats.paired_scores import paired_differences
 from babelbits.stats.power import ALPHA, POWER
 
 COMPARISONS = 12

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 
 _CELLS_AT_ONCE = 1 << 21
 _LONG = 10_000

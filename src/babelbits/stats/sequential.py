@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 
 # --- changed answers: is breaking as likely as fixing? ---------------------------------------
 

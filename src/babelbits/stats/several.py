@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from babelbits.stats.pairs import checked_columns
+from babelbits.stats.paired_scores import checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

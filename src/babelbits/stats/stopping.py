@@ -1,8 +1,8 @@
 """Stop a cell when its verdict is known: a betting confidence sequence and the rule on top of it.
 
-Feed paired differences batch by batch, in a random order fixed beforehand, and get a `Look`: the
-items so far, an interval that holds at all looks at once, and the verdict if it is known. A study
-that stops reports this interval, never the fixed-n one.
+Feed paired differences batch by batch, in a random order fixed beforehand, and get a `LatestLook`:
+the items so far, an interval that holds at all looks at once, and the verdict if it is known. A
+study that stops reports this interval, never the fixed-n one.
 
 How it works. For a mean d of values in [-1, 1], somebody who bets a share s of their money on "the
 mean is larger" multiplies it by ``1 - s + s (1 + x) / (1 + d)`` at every item: a fair game if the
@@ -29,7 +29,7 @@ from scipy import special
 
 from babelbits.records import Interval, Verdict
 from babelbits.stats.equivalence import inside_margin
-from babelbits.stats.pairs import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray, checked_columns
 
 _BETS = 64
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(_BETS)
@@ -153,9 +153,9 @@ class StopRule:
                 f"margin={self.margin}, limit={self.limit}"
             )
 
-    def start(self) -> "Look":
+    def start(self) -> "LatestLook":
         """Before the first item: nothing is known."""
-        return Look(rule=self, interval=self._interval(-self.limit, self.limit))
+        return LatestLook(rule=self, interval=self._interval(-self.limit, self.limit))
 
     def _interval(self, low: float, high: float) -> Interval:
         return Interval(
@@ -164,7 +164,7 @@ class StopRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class LatestLook:
     """What is known about a cell after the items so far."""
 
     rule: StopRule
@@ -204,7 +204,7 @@ class Look:
         """Whether the cell may stop."""
         return self.verdict != "undecided"
 
-    def after(self, differences: ArrayLike) -> "Look":
+    def after(self, differences: ArrayLike) -> "LatestLook":
         """The next look, after one more batch of differences in the order fixed beforehand.
 
         Parameters

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from babelbits.records import Interval
-from babelbits.stats.pairs import checked_columns
+from babelbits.stats.paired_scores import checked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from babelbits.stats.pairs import FloatArray
+from babelbits.stats.paired_scores import FloatArray
 
 _SMALLEST = float(np.finfo(float).tiny)
 _FINEST = 12

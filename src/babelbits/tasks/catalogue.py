@@ -17,12 +17,12 @@ from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.chat_wrapper import asked
 from babelbits.tasks.confusion import ConfusionTask
 from babelbits.tasks.extended import ExtendedTask
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.lm_eval import index
 from babelbits.tasks.math import MathTask
-from babelbits.tasks.mixeval.task import MixEvalChoice, MixEvalFreeForm
+from babelbits.tasks.mixeval.mixeval_task import MixEvalChoice, MixEvalFreeForm
 from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
@@ -142,7 +142,7 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     return asked(task, options, renders=isinstance(task, ExtendedTask))
 
 
-def wanted(suite: str, language: str, options: TaskOptions) -> tuple[Wanted, ...]:
+def wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset, ...]:
     """The hub datasets that a suite takes its items from. Imports lm-eval for its tasks.
 
     Raises

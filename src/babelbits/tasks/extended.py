@@ -61,7 +61,7 @@ GO_ON = {
 class _Turn:
     """The pieces of one answer, and whether each is in the wanted language."""
 
-    pieces: list[language_consistency.Piece]
+    pieces: list[language_consistency.AnswerPiece]
     matches: list[float]
 
 

@@ -27,7 +27,7 @@ _MAIN = "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class HubDataset:
     """One config of a hub dataset."""
 
     dataset: str
@@ -46,7 +46,7 @@ class Wanted:
 class Copy:
     """A config of a dataset on this machine."""
 
-    wanted: Wanted
+    wanted: HubDataset
     folder: Path
     commit: str
     rows: Mapping[str, int]
@@ -74,7 +74,7 @@ def offline() -> bool:
     return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
 
 
-def find(wanted: Wanted, folder: Path | None = None) -> Copy | None:
+def find(wanted: HubDataset, folder: Path | None = None) -> Copy | None:
     """The copy that is here, or None. Reads two small files.
 
     Raises
@@ -103,7 +103,7 @@ def find(wanted: Wanted, folder: Path | None = None) -> Copy | None:
     return copy
 
 
-def get(wanted: Wanted) -> Copy:
+def get(wanted: HubDataset) -> Copy:
     """The copy that is here, or one fetched now.
 
     Raises
@@ -115,7 +115,7 @@ def get(wanted: Wanted) -> Copy:
     return fetch(wanted) if found is None else found
 
 
-def fetch(wanted: Wanted, folder: Path | None = None) -> Copy:
+def fetch(wanted: HubDataset, folder: Path | None = None) -> Copy:
     """Get a config from the hub; a branch is looked up anew.
 
     Parameters
@@ -165,7 +165,7 @@ def _name(name: str) -> str:
     return name.replace("/", "--")
 
 
-def _place(wanted: Wanted, folder: Path) -> Path | None:
+def _place(wanted: HubDataset, folder: Path) -> Path | None:
     """Where the copy of a config is, if it was ever got: branches point to commits."""
     home = folder / _name(wanted.dataset)
     revision = wanted.revision or _MAIN
@@ -178,7 +178,7 @@ def _point(home: Path, revision: str, commit: str) -> None:
     write_atomically(home / "refs" / _name(revision), f"{commit}\n".encode())
 
 
-def _write(splits: Mapping[str, Any], wanted: Wanted, commit: str, place: Path) -> None:
+def _write(splits: Mapping[str, Any], wanted: HubDataset, commit: str, place: Path) -> None:
     """All files of a copy, in place at once: it is whole or absent."""
     made = place.with_name(f".{place.name}.{os.getpid()}.partial")
     made.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def _damaged(place: Path, what: str) -> TaskError:
 # --- the hub -----------------------------------------------------------------------------------
 
 
-def _download(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
+def _download(wanted: HubDataset) -> tuple[str, Mapping[str, Any]]:
     """The commit, and the splits as `datasets.Dataset`."""
     try:
         from datasets import load_dataset
@@ -230,7 +230,7 @@ def _download(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
     return commit, splits
 
 
-def _missing(wanted: Wanted, why: str) -> MissingDataError:
+def _missing(wanted: HubDataset, why: str) -> MissingDataError:
     terms = ""
     if "gated" in why.lower():
         page = f"https://huggingface.co/datasets/{wanted.dataset}"

@@ -14,7 +14,7 @@ from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.clusters import cluster_ids
-from babelbits.tasks.hub_data import NO_CONFIG, Wanted, find
+from babelbits.tasks.hub_data import NO_CONFIG, HubDataset, find
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.reading import Row, read_jsonl, text_field
 from babelbits.tasks.script_note import script_note
@@ -154,7 +154,7 @@ class OwnTask(ABC):
         """Of a user's own texts; the bundled ones are what they say."""
         return () if self.options.data is None else script_note(self._items, self.prompt_language)
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[HubDataset, ...]:
         """The hub datasets that the items come from, if they do; loads no data."""
         return ()
 

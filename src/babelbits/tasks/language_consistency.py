@@ -13,7 +13,7 @@ arXiv 1908.04319)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class AnswerPiece:
     """Some tokens of an answer that follow each other."""
 
     number: int
@@ -31,7 +31,7 @@ def names(tokens: int, size: int) -> list[str]:
 
 def cut(
     text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], *, size: int
-) -> list[Piece]:
+) -> list[AnswerPiece]:
     """The pieces of an answer; a last one of less than half the size is too short to judge.
 
     The first piece is always there, so that every answer has one.
@@ -55,7 +55,7 @@ def cut(
             break
         first = spans[start][0] if ids else 0
         found.append(
-            Piece(
+            AnswerPiece(
                 number=number,
                 text=text[first : spans[end - 1][1]] if ids else text,
                 repeated=share(seen[max(start - NGRAM + 1, 0) : max(end - NGRAM + 1, 0)]),

@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 
 from babelbits.errors import MissingExtraError
-from babelbits.translate.checks import Finding
 from babelbits.translate.job import SHORTEST_BACK
+from babelbits.translate.translation_checks import TranslationProblem
 
 
 def chrf(hypothesis: str, reference: str) -> float:
@@ -29,7 +29,7 @@ def signature() -> str:
 
 def compare(
     source: Mapping[str, str], back: Mapping[str, str], *, least: float
-) -> tuple[float, Finding | None]:
+) -> tuple[float, TranslationProblem | None]:
     """The score of a back-translation, and the finding where it is too low.
 
     Sources shorter than `SHORTEST_BACK` characters are scored and pass: 'a car' for 'car' is 75.
@@ -39,7 +39,7 @@ def compare(
     if score >= least or len(reference) < SHORTEST_BACK:
         return score, None
     message = f"translated back it says something else (chrF {score:.0f}, at least {least:g})"
-    return score, Finding(check="back_translation", message=message)
+    return score, TranslationProblem(check="back_translation", message=message)
 
 
 @cache

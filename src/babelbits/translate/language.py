@@ -9,7 +9,7 @@ check that fails right translations is worse than none.
 from babelbits.tasks.language_id import Identifier, same_language
 from babelbits.tasks.language_id.base import code_of
 from babelbits.tasks.language_id.errors import measured
-from babelbits.translate.checks import Finding, letters
+from babelbits.translate.translation_checks import TranslationProblem, letters
 
 FEWEST_LETTERS = 40
 """Texts with fewer letters are not identified."""
@@ -48,7 +48,7 @@ def doubt(identifier: Identifier, target: str) -> str | None:
 
 def check_language(
     text: str, *, source: str, target: str, identifier: Identifier
-) -> Finding | None:
+) -> TranslationProblem | None:
     """The finding where a text is in another language.
 
     Parameters
@@ -67,7 +67,7 @@ def check_language(
         return None
     if not same_language(guess.code, source) and _related(guess.code, target):
         return None
-    return Finding(
+    return TranslationProblem(
         check="language", message=f"the text is identified as {guess.said}, it should be {target}"
     )
 

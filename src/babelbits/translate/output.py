@@ -19,11 +19,11 @@ from typing import Any
 
 from babelbits.store.atomic import write_atomically
 from babelbits.translate import backward
-from babelbits.translate.checks import CHECKS
 from babelbits.translate.job import CHECKS_VERSION, Job
 from babelbits.translate.prompts import PROMPT_HASH
-from babelbits.translate.run import Result, Translation, Unanswered
-from babelbits.translate.source import PROVENANCE, Source
+from babelbits.translate.source import PROVENANCE, TranslationSource
+from babelbits.translate.translate_units import Result, Translation, Unanswered
+from babelbits.translate.translation_checks import CHECKS
 from babelbits.translate.units import Unit
 
 SCHEMA = "babelbits.translate/1"
@@ -31,7 +31,7 @@ SCHEMA = "babelbits.translate/1"
 
 def write(
     job: Job,
-    source: Source,
+    source: TranslationSource,
     results: Sequence[Result],
     *,
     model: Mapping[str, Any],
@@ -112,7 +112,7 @@ def _failed(unit: Unit, result: Result) -> dict[str, Any]:
 
 def _summary(
     job: Job,
-    source: Source,
+    source: TranslationSource,
     results: Sequence[Result],
     *,
     model: Mapping[str, Any],

@@ -37,7 +37,7 @@ _ROWS, _RELEASE, _TEXTS = (".jsonl",), (".json",), (".txt", ".md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class TranslationSource:
     """A file taken apart."""
 
     units: tuple[Unit, ...]
@@ -49,7 +49,7 @@ class Source:
     """Between the paragraphs of a text."""
 
 
-def read_source(job: Job) -> Source:
+def read_source(job: Job) -> TranslationSource:
     """Read and divide a job's file.
 
     Raises
@@ -75,7 +75,7 @@ def read_source(job: Job) -> Source:
     return _of_rows(rows, job)
 
 
-def _of_rows(rows: list[Row], job: Job) -> Source:
+def _of_rows(rows: list[Row], job: Job) -> TranslationSource:
     where = str(job.source)
     if not rows:
         raise TaskError("the file has no rows", where=where)
@@ -101,7 +101,7 @@ def _of_rows(rows: list[Row], job: Job) -> Source:
         unit_of_row(row, unit_id=name, columns=columns, where=f"{where}: row {name}")
         for name, row in chosen
     )
-    return Source(units=units, columns=tuple(columns), suffix=".jsonl")
+    return TranslationSource(units=units, columns=tuple(columns), suffix=".jsonl")
 
 
 def _name(row: Row, number: int) -> str:
@@ -149,7 +149,7 @@ def _read_release(path: Path) -> list[Row]:
     return rows
 
 
-def _read_texts(job: Job) -> Source:
+def _read_texts(job: Job) -> TranslationSource:
     if job.columns:
         raise StudyError("a text has no columns", where="--columns", hint="leave the option out")
     text = read_text(job.source).replace("\r\n", "\n").strip()
@@ -162,4 +162,4 @@ def _read_texts(job: Job) -> Source:
         unit_of_text(paragraph, unit_id=f"#{number}")
         for number, paragraph in enumerate(paragraphs[: job.limit], start=1)
     )
-    return Source(units=units, columns=(), suffix=".txt", separator=separator)
+    return TranslationSource(units=units, columns=(), suffix=".txt", separator=separator)

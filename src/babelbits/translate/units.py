@@ -23,7 +23,7 @@ _LINES = re.compile(r"(\n)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class TextPiece:
     """Text between white space; what is sent has a name."""
 
     before: str
@@ -39,7 +39,7 @@ class Field:
 
     column: str
     index: int | None
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextPiece, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +162,11 @@ def _parts(text: str) -> Iterator[str]:
         yield "".join(split[start : start + 2])
 
 
-def _piece(text: str, *, name: str) -> Piece:
+def _piece(text: str, *, name: str) -> TextPiece:
     core = text.strip()
     start = text.index(core) if core else len(text)
     sent = any(character.isalpha() for character in core)
-    return Piece(
+    return TextPiece(
         before=text[:start],
         text=core,
         after=text[start + len(core) :],

@@ -21,7 +21,7 @@ import pytest
 from babelbits.bundled import mini_folder
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.distributions import Compared, Kept, ask, flatten, targets_of
+from babelbits.engines.distributions import Compared, KeptDistributions, ask, flatten, targets_of
 from babelbits.engines.encoding import Query
 from babelbits.llamacpp import library
 from babelbits.stats.divergence import log_shares, summarise, token_divergence, top_tokens
@@ -136,7 +136,7 @@ def test_figures_are_those_of_llama_perplexity(
     logged = np.log(ppl[0] / ppl[1])
     assert logged == pytest.approx(printed(table, "Mean ln(PPL(Q)/PPL(base))"), **six)
 
-    kept = ask(windows, Kept(targets, k=VOCABULARY), first._show)
+    kept = ask(windows, KeptDistributions(targets, k=VOCABULARY), first._show)
     found = ask(windows, Compared(targets, kept), second._show)
     exact = summarise(found, rng=np.random.default_rng(0), resamples=50)
     assert exact.mean == pytest.approx(printed(table, "Mean    KLD"), abs=5e-6)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.engines import llama_cpp, loading
+from babelbits.engines import llama_cpp, open_engine
 from babelbits.engines.base import EngineSettings
 
 
@@ -21,10 +21,10 @@ def test_the_engine_says_of_itself_what_the_plan_said(
     dtype: str, gguf: Callable[..., Path]
 ) -> None:
     settings = EngineSettings(device="cpu", dtype=dtype)
-    engine = loading.load(gguf(), family="gguf", settings=settings)
-    assert engine.identity == loading.identity("gguf", settings)
+    engine = open_engine.load(gguf(), family="gguf", settings=settings)
+    assert engine.identity == open_engine.identity("gguf", settings)
     assert engine.identity.name == "llama.cpp"
-    assert engine.identity != loading.identity("none", settings)
+    assert engine.identity != open_engine.identity("none", settings)
     engine.close()
 
 

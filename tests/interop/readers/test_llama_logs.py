@@ -10,7 +10,7 @@ import pytest
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers.detect import read_run
-from babelbits.interop.readers.record import Divergence
+from babelbits.interop.readers.record import DivergenceLog
 
 LOG = Path(__file__).parent / "fixtures" / "llama_perplexity" / "iq2_kl.log"
 
@@ -54,7 +54,7 @@ WINOGRANDE = (
 )
 
 
-def read(path: Path) -> Divergence:
+def read(path: Path) -> DivergenceLog:
     [log] = read_run(path).divergences
     return log
 

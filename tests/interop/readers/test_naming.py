@@ -6,7 +6,7 @@ import pytest
 
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.interop.readers.naming import by_name, language_of_log, place_tasks, read_map
-from babelbits.interop.readers.record import Divergence, ForeignTask
+from babelbits.interop.readers.record import DivergenceLog, ForeignTask
 from babelbits.tasks.lm_eval.index import installed_tasks
 from babelbits.tasks.suites import all_suites
 
@@ -151,6 +151,6 @@ def test_a_wrong_mapping_file_is_an_error(tmp_path: Path, text: str, error: type
 
 def test_a_quantization_is_no_language() -> None:
     """'kl' is Kalaallisut and part of IQ2_KL."""
-    log = Divergence(name="iq2_kl", where="", quantities={})
+    log = DivergenceLog(name="iq2_kl", where="", quantities={})
     assert language_of_log(log, {}) is None
-    assert language_of_log(Divergence(name="q4_k_m.sw", where="", quantities={}), {}) == "sw"
+    assert language_of_log(DivergenceLog(name="q4_k_m.sw", where="", quantities={}), {}) == "sw"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from babelbits.engines import loading
+from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.make import make
-from babelbits.study.rehearsal.checks import Rehearsal, Variant
-from babelbits.study.rehearsal.results import Fault
+from babelbits.study.rehearsal.outcomes import RehearsalFault
+from babelbits.study.rehearsal.variant_checks import Rehearsal, Variant
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ def spoilt(
     only: str = "compressed-tensors",
 ) -> None:
     """Engines whose variants are spoilt after they were loaded."""
-    load = loading.load
+    load = open_engine.load
 
     def bad(folder: Path, *, family: str, settings: EngineSettings) -> Any:
         engine: Any = load(folder, family=family, settings=settings)
@@ -143,10 +143,10 @@ def spoilt(
             spoil(engine)
         return engine
 
-    monkeypatch.setattr(loading, "load", bad)
+    monkeypatch.setattr(open_engine, "load", bad)
 
 
-def rehearse_spoilt(one: Rehearsal, recipe: str) -> Fault:
+def rehearse_spoilt(one: Rehearsal, recipe: str) -> RehearsalFault:
     fault, _ = one.rehearse(variant(recipe))
     assert fault is not None
     return fault

@@ -12,11 +12,11 @@ from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.recipes.catalogue import settle
 from babelbits.study.config.spec import VariantSpec
-from babelbits.study.rehearsal import Result, parent, rehearse_variants
+from babelbits.study.rehearsal import RehearsalResult, parent, rehearse_variants
 
 TESTS = Path(__file__).resolve().parents[2]
 
-Rehearse = Callable[..., dict[str, Result]]
+Rehearse = Callable[..., dict[str, RehearsalResult]]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def rehearse(log: Path, tmp_path: Path) -> Rehearse:
     base.mkdir()
     (base / "config.json").write_text('{"model_type": "llama"}')
 
-    def of(*recipes: str) -> dict[str, Result]:
+    def of(*recipes: str) -> dict[str, RehearsalResult]:
         specs = [VariantSpec(label=r, recipe=r, parameters=settle(r, {})) for r in recipes]
         return {result.label: result for result in rehearse_variants(base, specs)}
 

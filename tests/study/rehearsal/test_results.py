@@ -2,13 +2,20 @@
 
 import pytest
 
-from babelbits.study.rehearsal.results import Attempt, Check, Depth, Fault, conclude, next_depth
+from babelbits.study.rehearsal.outcomes import (
+    Attempt,
+    Check,
+    Depth,
+    RehearsalFault,
+    conclude,
+    next_depth,
+)
 
 
 def attempt(
     depth: Depth, what: str | None, check: Check = "loading", known: bool = False
 ) -> Attempt:
-    fault = None if what is None else Fault(check=check, what=what, known=known)
+    fault = None if what is None else RehearsalFault(check=check, what=what, known=known)
     return Attempt(depth=depth, seconds=1.0, fault=fault)
 
 

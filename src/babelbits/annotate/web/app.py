@@ -17,7 +17,7 @@ from babelbits.annotate.web import entering, owner, rating
 from babelbits.annotate.web.protection import Protection
 from babelbits.annotate.web.site import (
     RATER,
-    Site,
+    AppContext,
     make_templates,
     maybe_rater,
     words_of,
@@ -57,7 +57,7 @@ def make_app(
         Seconds since 1970; an argument so that tests need not wait.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
-    app.state.site = Site(
+    app.state.site = AppContext(
         campaign=campaign,
         clock=clock,
         templates=make_templates(),
@@ -94,7 +94,7 @@ def _failed(request: Request, error: Exception) -> Response:
 
 def _sentence(request: Request, code: str, status: int) -> Response:
     """An error as a code for the page and a sentence for people, in their language."""
-    site: Site = request.app.state.site
+    site: AppContext = request.app.state.site
     words = words_of(request, maybe_rater(request, site) if site.token(request, RATER) else None)
     known = code if code in words.words else "bad_request"
     text = words.say(known, n=MAX_COMMENT)

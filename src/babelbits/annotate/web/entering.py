@@ -13,7 +13,7 @@ from babelbits.annotate.models import rater as rater_table
 from babelbits.annotate.secrets import token_hash
 from babelbits.annotate.web.site import (
     RATER,
-    Site,
+    AppContext,
     TheSite,
     address,
     maybe_rater,
@@ -118,7 +118,7 @@ def choose_interface(
     return RedirectResponse("/rate", status_code=303)
 
 
-def _invited(site: Site, token: str, source: str) -> Invited | None:
+def _invited(site: AppContext, token: str, source: str) -> Invited | None:
     """Whose invitation this is.
 
     Wrong links are counted by link and by address, and too many are refused. A right link opens
@@ -133,7 +133,7 @@ def _invited(site: Site, token: str, source: str) -> Invited | None:
     return found
 
 
-def _bad_link(request: Request, site: Site) -> Response:
+def _bad_link(request: Request, site: AppContext) -> Response:
     words = words_of(request, None)
     return site.page(
         "message.html.j2",

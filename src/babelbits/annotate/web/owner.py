@@ -13,7 +13,7 @@ from babelbits.annotate.auth import Visitor
 from babelbits.annotate.interface import FALLBACK, interface
 from babelbits.annotate.models import event
 from babelbits.annotate.progress import Progress, progress
-from babelbits.annotate.web.site import OWNER, Site, TheSite, address, maybe_owner
+from babelbits.annotate.web.site import OWNER, AppContext, TheSite, address, maybe_owner
 from babelbits.languages import resolve
 
 router = APIRouter(prefix="/owner")
@@ -28,7 +28,7 @@ class Standing:
         self._for: tuple[int, int] | None = None
         self._found: Progress | None = None
 
-    def of(self, site: Site) -> Progress:
+    def of(self, site: AppContext) -> Progress:
         """The progress now; what is held is at most a minute old."""
         now = site.clock()
         with self._lock:
@@ -95,7 +95,7 @@ def live(request: Request, site: TheSite, owner: Owner) -> Response:
     return _standing(request, site, owner, "standing.html.j2")
 
 
-def _standing(request: Request, site: Site, owner: Visitor, template: str) -> Response:
+def _standing(request: Request, site: AppContext, owner: Visitor, template: str) -> Response:
     standing: Standing = request.app.state.standing
     return site.page(
         template,

@@ -21,11 +21,11 @@ from babelbits.annotate.assignment import (
     open_showing,
 )
 from babelbits.annotate.auth import Visitor
-from babelbits.annotate.events import MAX_COMMENT, REASONS, Answer, RefusedError
+from babelbits.annotate.events import MAX_COMMENT, REASONS, RatingAnswer, RefusedError
 from babelbits.annotate.folder import frozen_at
 from babelbits.annotate.models import showing as showing_table
 from babelbits.annotate.texts import shown
-from babelbits.annotate.web.site import Site, TheSite, maybe_rater, words_of, writing_rater
+from babelbits.annotate.web.site import AppContext, TheSite, maybe_rater, words_of, writing_rater
 
 router = APIRouter()
 Reader = Annotated[Visitor | None, Depends(maybe_rater)]
@@ -46,9 +46,9 @@ class Form(_Strict):
     second_reasons: list[str] = Field(default=[], max_length=len(REASONS))
     comment: str = Field(default="", max_length=20_000)
 
-    def answer(self) -> Answer:
+    def answer(self) -> RatingAnswer:
         """The same as a record."""
-        return Answer(
+        return RatingAnswer(
             choice=self.choice,
             unusable=self.unusable,
             first_reasons=tuple(self.first_reasons),
@@ -66,7 +66,7 @@ class Submission(_Strict):
     form: Form
 
 
-class Kept(_Strict):
+class RecordedRating(_Strict):
     """A draft."""
 
     pair: Id
@@ -153,7 +153,7 @@ def answer(body: Submission, site: TheSite, rater: Writer) -> Response:
 
 
 @router.post("/api/draft")
-def draft(body: Kept, site: TheSite, rater: Writer) -> Response:
+def draft(body: RecordedRating, site: TheSite, rater: Writer) -> Response:
     """Keep what is on the form."""
     with site.campaign.database.writing() as connection:
         _open(connection)
@@ -222,7 +222,7 @@ def _open(connection: Connection) -> None:
         raise RefusedError("closed")
 
 
-def _pair_page(request: Request, site: Site, rater: Visitor, pair: Showing) -> Response:
+def _pair_page(request: Request, site: AppContext, rater: Visitor, pair: Showing) -> Response:
     with site.campaign.database.reading() as connection:
         revisions, form = events.current_answer(connection, pair.id)
         form = events.read_draft(connection, pair) or form
@@ -239,7 +239,7 @@ def _pair_page(request: Request, site: Site, rater: Visitor, pair: Showing) -> R
         revision=revisions + 1,
         request=shown(pair.prompt, pair.language),
         answers=[shown(pair.first, pair.language), shown(pair.second, pair.language)],
-        form=form or Answer(choice=None),
+        form=form or RatingAnswer(choice=None),
         answered=answered or 0,
         reasons=REASONS,
         max_comment=MAX_COMMENT,
@@ -247,7 +247,7 @@ def _pair_page(request: Request, site: Site, rater: Visitor, pair: Showing) -> R
     )
 
 
-def _message(request: Request, site: Site, rater: Visitor, name: str) -> Response:
+def _message(request: Request, site: AppContext, rater: Visitor, name: str) -> Response:
     words = words_of(request, rater)
     return site.page(
         "message.html.j2",

@@ -22,7 +22,7 @@ OWNER: Role = "owner"
 
 
 @dataclass(frozen=True)
-class Site:
+class AppContext:
     """One campaign as it is served."""
 
     campaign: Campaign
@@ -91,16 +91,16 @@ def make_templates() -> Environment:
     return environment
 
 
-def get_site(request: Request) -> Site:
+def get_site(request: Request) -> AppContext:
     """The campaign that this app serves."""
-    found: Site = request.app.state.site
+    found: AppContext = request.app.state.site
     return found
 
 
-TheSite = Annotated[Site, Depends(get_site)]
+TheSite = Annotated[AppContext, Depends(get_site)]
 
 
-def _visitor(request: Request, site: Site, role: Role) -> Visitor | None:
+def _visitor(request: Request, site: AppContext, role: Role) -> Visitor | None:
     token = site.token(request, role)
     with site.campaign.database.reading() as connection:
         found = auth.visitor(connection, token, secret=site.campaign.secret, now=site.clock())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from babelbits.engines.endpoint.faults import (
-    Fault,
+    EndpointFault,
     Usage,
     html_title,
     is_html,
@@ -43,7 +43,9 @@ class Completion:
     """None where the endpoint does not count."""
 
 
-def read_completion(raw: bytes, *, model: str, answers_as: str | None = None) -> Completion | Fault:
+def read_completion(
+    raw: bytes, *, model: str, answers_as: str | None = None
+) -> Completion | EndpointFault:
     """Read the body of a reply with status 200.
 
     Parameters
@@ -64,9 +66,9 @@ def read_completion(raw: bytes, *, model: str, answers_as: str | None = None) ->
             if is_html(text)
             else f"the reply is no whole JSON ({plural(len(raw), 'byte')}): {quoted(str(error))}"
         )
-        return Fault(kind="malformed", message=what, retry=True, maybe_charged=True)
+        return EndpointFault(kind="malformed", message=what, retry=True, maybe_charged=True)
     if not isinstance(reply, dict):
-        return Fault(
+        return EndpointFault(
             kind="malformed", message="the reply is no JSON object", retry=True, maybe_charged=True
         )
     usage = _usage(reply.get("usage"))
@@ -78,11 +80,11 @@ def read_completion(raw: bytes, *, model: str, answers_as: str | None = None) ->
             f"asked for the model {model!r}, answered by {quoted(answered)!r}; "
             "if that is the same model, say so with answers_as"
         )
-        return Fault(kind="malformed", message=message, fatal=True, **_charged(usage))
+        return EndpointFault(kind="malformed", message=message, fatal=True, **_charged(usage))
     return _choice(reply.get("choices"), usage)
 
 
-def _choice(choices: object, usage: Usage | None) -> Completion | Fault:
+def _choice(choices: object, usage: Usage | None) -> Completion | EndpointFault:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return _malformed("the reply has no choices", usage)
     choice = choices[0]
@@ -93,7 +95,7 @@ def _choice(choices: object, usage: Usage | None) -> Completion | Fault:
         return _malformed("the reply's choice has no message", usage)
     reason = str(choice.get("finish_reason") or "none").lower()
     if reason in _HELD_BACK:
-        return Fault(
+        return EndpointFault(
             kind="filtered",
             message=f"the endpoint held the answer back (finish reason {reason!r})",
             **_charged(usage),
@@ -152,8 +154,8 @@ def _usage(value: object) -> Usage | None:
     return Usage(prompt=counts[0] or 0, output=counts[1] or 0)
 
 
-def _malformed(message: str, usage: Usage | None) -> Fault:
-    return Fault(kind="malformed", message=message, retry=True, **_charged(usage))
+def _malformed(message: str, usage: Usage | None) -> EndpointFault:
+    return EndpointFault(kind="malformed", message=message, retry=True, **_charged(usage))
 
 
 def _charged(usage: Usage | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class EndpointFault:
     """One attempt without an answer."""
 
     kind: ChatFailureKind
@@ -45,7 +45,7 @@ class Fault:
     """The request may have been served and charged, and nobody said."""
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+def of_status(status: int, headers: Mapping[str, str], body: bytes) -> EndpointFault:
     """The fault that an HTTP status other than 200 stands for.
 
     Parameters
@@ -61,23 +61,25 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     message = f"HTTP {status} from the endpoint: {said}" if said else f"HTTP {status}"
     wait = _asked_wait(headers)
     if code in _NO_MONEY:
-        return Fault(kind="rejected", message=message, fatal=True)
+        return EndpointFault(kind="rejected", message=message, fatal=True)
     if "content_filter" in code:
-        return Fault(kind="filtered", message=message)
+        return EndpointFault(kind="filtered", message=message)
     if status == 429:
-        return Fault(kind="rate_limited", message=message, retry=True, wait=wait)
+        return EndpointFault(kind="rate_limited", message=message, retry=True, wait=wait)
     if status == 408:
-        return Fault(kind="timeout", message=message, retry=True, wait=wait)
+        return EndpointFault(kind="timeout", message=message, retry=True, wait=wait)
     if status >= 500 or status in _RETRIED:
-        return Fault(kind="server_error", message=message, retry=True, wait=wait)
+        return EndpointFault(kind="server_error", message=message, retry=True, wait=wait)
     if status < 400:
         goal = quoted(headers.get("location", "nowhere"))
         message = f"HTTP {status}: the endpoint redirects to {goal}; give that URL if you trust it"
-        return Fault(kind="rejected", message=message, fatal=True)
-    return Fault(kind="rejected", message=message + _advice(status, said), fatal=status in _FATAL)
+        return EndpointFault(kind="rejected", message=message, fatal=True)
+    return EndpointFault(
+        kind="rejected", message=message + _advice(status, said), fatal=status in _FATAL
+    )
 
 
-def of_error_object(error: object, *, usage: Usage | None) -> Fault:
+def of_error_object(error: object, *, usage: Usage | None) -> EndpointFault:
     """The fault behind an `error` object that came with status 200 (routers do that)."""
     known: Mapping[str, Any] = error if isinstance(error, dict) else {"message": str(error)}
     body = json.dumps({"error": known}).encode()
@@ -86,7 +88,7 @@ def of_error_object(error: object, *, usage: Usage | None) -> Fault:
     except (TypeError, ValueError):
         status = 429 if "rate" in str(known.get("code")) else 500
     inner = of_status(status if 400 <= status < 600 else 500, {}, body)
-    return Fault(
+    return EndpointFault(
         kind=inner.kind,
         message=f"an error in place of a completion: {_error_of(body)[1]}",
         retry=inner.retry,

@@ -23,7 +23,7 @@ from babelbits.engines.chat import (
 )
 from babelbits.engines.chat_cache import AnswerFile, Spending, answer_key
 from babelbits.engines.endpoint.completion import Completion
-from babelbits.engines.endpoint.faults import Fault, Usage
+from babelbits.engines.endpoint.faults import EndpointFault, Usage
 from babelbits.engines.endpoint.pace import Pace, back_off
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.engines.endpoint.transport import Transport
@@ -226,22 +226,22 @@ class EndpointModel:
 
     def _attempt(
         self, key: str, request: ChatRequest, run: _Run, *, paid: float | None
-    ) -> ChatReply | Fault | None:
+    ) -> ChatReply | EndpointFault | None:
         """Wait for one's turn, reserve, send, settle."""
         most = most_prompt_tokens(request)
         slot = self._pace.enter(most + request.max_new_tokens, stopping=run.stopping)
         if slot is None:
             return None
         entry = self._reserve(key, self.cost_of(most, request.max_new_tokens), run)
-        if isinstance(entry, Fault):
+        if isinstance(entry, EndpointFault):
             self._pace.correct(slot, 0)
             return entry
         try:
             sent = self._transport.send(request)
-            usage = sent.usage if isinstance(sent, Fault) else sent[0].usage
+            usage = sent.usage if isinstance(sent, EndpointFault) else sent[0].usage
             if usage is not None:
                 self._pace.correct(slot, usage.prompt + usage.output)
-            if isinstance(sent, Fault):
+            if isinstance(sent, EndpointFault):
                 if entry is not None:
                     self._answers.settle(entry, self._charged(sent))
                 return sent
@@ -277,7 +277,7 @@ class EndpointModel:
         )
         return reply
 
-    def _reserve(self, key: str, worst: float | None, run: _Run) -> int | Fault | None:
+    def _reserve(self, key: str, worst: float | None, run: _Run) -> int | EndpointFault | None:
         """Write down the most that a request can cost; a fault if that could pass the limit.
 
         Waits for requests under way, which mostly cost less than was reserved for them.
@@ -294,10 +294,10 @@ class EndpointModel:
                 if not self._under_way or run.stopping.is_set():
                     spent = self._answers.spending().most
                     what = f"not asked: {worst:.6g} at most, and {spent:.6g} of {limit:g} is spent"
-                    return Fault(kind="over_budget", message=what)
+                    return EndpointFault(kind="over_budget", message=what)
                 self._budget.wait(1.0)
 
-    def _charged(self, fault: Fault) -> float | None:
+    def _charged(self, fault: EndpointFault) -> float | None:
         """What a failed attempt did cost; None if nobody knows."""
         if fault.usage is not None:
             return self.cost_of(fault.usage.prompt, fault.usage.output)
@@ -308,7 +308,7 @@ class EndpointModel:
         more = self.cost_of(usage.prompt, usage.output) if usage else 0.0
         return None if paid is None or more is None else paid + more
 
-    def _wait(self, fault: Fault, attempt: int, *, key: str, run: _Run) -> None:
+    def _wait(self, fault: EndpointFault, attempt: int, *, key: str, run: _Run) -> None:
         """Sleep before the next try; all threads do where the endpoint said so."""
         seconds = back_off(
             attempt,
@@ -325,7 +325,7 @@ class EndpointModel:
         return wait is not None and wait > _PATIENCE * self._settings.longest_wait
 
     def _give_up(
-        self, fault: Fault, run: _Run, *, attempts: int, cost: float | None
+        self, fault: EndpointFault, run: _Run, *, attempts: int, cost: float | None
     ) -> ChatFailure:
         """The typed failure of a request; may mean that the rest need not be asked."""
         if fault.fatal or self._too_long(fault.wait):

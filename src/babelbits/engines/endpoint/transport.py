@@ -21,7 +21,7 @@ from babelbits.engines.endpoint.bounds import (
     bound_connections,
 )
 from babelbits.engines.endpoint.completion import Completion, read_completion
-from babelbits.engines.endpoint.faults import Fault, of_status, quoted
+from babelbits.engines.endpoint.faults import EndpointFault, of_status, quoted
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.errors import MissingExtraError
 
@@ -70,7 +70,7 @@ class Transport:
             http_client=http_client,
         )
 
-    def send(self, request: ChatRequest) -> tuple[Completion, str] | Fault:
+    def send(self, request: ChatRequest) -> tuple[Completion, str] | EndpointFault:
         """One attempt: what the model said with the raw reply, or what went wrong."""
         try:
             raw = self._fetch(request)
@@ -79,7 +79,7 @@ class Transport:
         read = read_completion(
             raw, model=self._settings.model, answers_as=self._settings.answers_as
         )
-        if isinstance(read, Fault):
+        if isinstance(read, EndpointFault):
             return self._clean(read)
         whole = raw.decode("utf-8", "replace")
         if self._key and len(self._key) >= _LONG_KEY:
@@ -119,7 +119,7 @@ class Transport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         raise StatusError(response.status_code, headers, bytes(body[:LARGEST_ERROR]))
 
-    def _broken(self, error: Exception) -> Fault:
+    def _broken(self, error: Exception) -> EndpointFault:
         """The fault behind an exception of the HTTP library."""
         cause = error.__cause__ or error
         if isinstance(cause, StatusError):
@@ -128,17 +128,17 @@ class Transport:
         if name in _NEVER_SENT:
             kind: Any = "timeout" if name.endswith("Timeout") else "server_error"
             what = f"no connection to {self._settings.url}: {quoted(str(cause))}"
-            return Fault(kind=kind, message=what, retry=True)
+            return EndpointFault(kind=kind, message=what, retry=True)
         if isinstance(cause, TooLargeError):
             what = f"the reply is longer than {LARGEST_REPLY:,} bytes"
-            return Fault(kind="malformed", message=what, maybe_charged=True)
+            return EndpointFault(kind="malformed", message=what, maybe_charged=True)
         if isinstance(cause, TooSlowError) or name.endswith("Timeout"):
             what = f"no whole reply within {self._settings.timeout:g} s"
-            return Fault(kind="timeout", message=what, retry=True, maybe_charged=True)
+            return EndpointFault(kind="timeout", message=what, retry=True, maybe_charged=True)
         what = f"the connection broke: {name}: {quoted(str(cause))}"
-        return Fault(kind="server_error", message=what, retry=True, maybe_charged=True)
+        return EndpointFault(kind="server_error", message=what, retry=True, maybe_charged=True)
 
-    def _clean(self, fault: Fault) -> Fault:
+    def _clean(self, fault: EndpointFault) -> EndpointFault:
         return replace(fault, message=self._hidden(fault.message))
 
     def _hidden(self, text: str) -> str:

@@ -25,7 +25,7 @@ GROWTH = 256
 """Columns by which the rows' buffers grow: new tokens that they have room for at first."""
 
 
-class Rows(Protocol):
+class DecodeRows(Protocol):
     """Sequences that grow by one token a step."""
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Query
 from babelbits.engines.hf.attention import AttentionFound
-from babelbits.engines.hf.decode_batches import PlainRows, Rows, TreeRows
+from babelbits.engines.hf.decode_batches import DecodeRows, PlainRows, TreeRows
 from babelbits.engines.hf.forward import TreeRunner
 from babelbits.engines.hf.generation import CacheUse
 from babelbits.engines.hf.lengths import (
@@ -215,7 +215,7 @@ class _Probe:
         rows = PlainRows(self._loaded.model, prompts, device=self._loaded.device)
         return self._growth_differs(rows, prompts)
 
-    def _growth_differs(self, rows: Rows, prompts: list[list[int]]) -> Differences:
+    def _growth_differs(self, rows: DecodeRows, prompts: list[list[int]]) -> Differences:
         """Append tokens to each row, drop the first, append more; against whole sequences."""
         grown = [list(prompt) for prompt in prompts]
         seen: list[list[torch.Tensor]] = [[] for _prompt in prompts]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from babelbits.engines.hf.prefix_cache import Trunk
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 
 _CHUNK_ELEMENTS = 2**24
 """Logits converted to float32 at a time."""
@@ -28,7 +28,7 @@ class TreeRunner:
         self.device = device
         self.dtype = dtype
 
-    def run(self, step: Step) -> torch.Tensor | None:
+    def run(self, step: ForwardStep) -> torch.Tensor | None:
         """Logits of the wanted rows in rising order, shape (rows, vocabulary).
 
         None where none are wanted, or where the trunk has that piece already.
@@ -50,7 +50,7 @@ class TreeRunner:
         self.trunk.wrote(step.depth, step.tokens, keep=step.keep)
         return kept(output.logits, positions)[0] if rows else None
 
-    def _mask(self, step: Step) -> torch.Tensor | None:
+    def _mask(self, step: ForwardStep) -> torch.Tensor | None:
         """Additive mask, shape (1, 1, rows, depth + rows); None for plain causal attention."""
         if step.depth == 0 and step.is_chain:
             return None
@@ -61,7 +61,7 @@ class TreeRunner:
         )
 
 
-def wanted_rows(step: Step) -> list[int]:
+def wanted_rows(step: ForwardStep) -> list[int]:
     """Rows whose logits are wanted, in rising order, each once."""
     return sorted({row for row, _slot in step.wants})
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import torch
 
 from babelbits.engines.hf.choosing import choose
-from babelbits.engines.hf.decode_batches import GROWTH, PlainRows, Rows, TreeRows, WholeRows
+from babelbits.engines.hf.decode_batches import GROWTH, DecodeRows, PlainRows, TreeRows, WholeRows
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import Batching
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.stopping import Stopping
 
@@ -26,7 +26,7 @@ _SPARSE = 0.75
 
 
 def decode(
-    rows: Rows, logits: torch.Tensor, grown: Sequence[Continuation], stopping: Stopping
+    rows: DecodeRows, logits: torch.Tensor, grown: Sequence[Continuation], stopping: Stopping
 ) -> None:
     """Grow every continuation to its end, starting from the logits of its first token."""
     held = list(grown)
@@ -135,9 +135,9 @@ class TreeGenerator:
         self._members = members
         self._token_budget = token_budget
         self._cascade = cascade
-        self._waiting: list[Step] = []
+        self._waiting: list[ForwardStep] = []
 
-    def run(self, steps: Iterable[Step]) -> None:
+    def run(self, steps: Iterable[ForwardStep]) -> None:
         """Grow all continuations to their ends."""
         for step in steps:
             if self._waiting and not self._fits(step):
@@ -150,7 +150,7 @@ class TreeGenerator:
                 self._from_trunk(step, logits)
         self._flush()
 
-    def _fits(self, step: Step) -> bool:
+    def _fits(self, step: ForwardStep) -> bool:
         """Whether a pack can be decoded together with those that wait."""
         together = [*self._waiting, step]
         if step.keep or step.depth != self._waiting[0].depth:
@@ -182,7 +182,7 @@ class TreeGenerator:
         if rows is not None:
             self._decode(rows, torch.cat(logits), grown)
 
-    def _rows_of(self, step: Step) -> list[_Row]:
+    def _rows_of(self, step: ForwardStep) -> list[_Row]:
         index = {row: i for i, row in enumerate(wanted_rows(step))}
         return [
             _Row(logits=index[row], path=step.path(row), continuation=one)
@@ -190,7 +190,7 @@ class TreeGenerator:
             for one in self._members[slot]
         ]
 
-    def _from_trunk(self, step: Step, logits: torch.Tensor) -> None:
+    def _from_trunk(self, step: ForwardStep, logits: torch.Tensor) -> None:
         """Decode prompts that end inside a trunk: each is the trunk up to there."""
         for i, row in enumerate(wanted_rows(step)):
             grown = [one for r, slot in step.wants if r == row for one in self._members[slot]]

@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.engines.hf.contract import keep_logits, refuse_look_ahead
 from babelbits.errors import BabelbitsError, ModelError
-from babelbits.formats.forward import prepare_forward
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
+from babelbits.formats.quantized_forward import prepare_forward
 from babelbits.formats.text_model import auto_class, check_text_model
 from babelbits.quiet import quiet
 from babelbits.words import agreeing, plural

@@ -6,12 +6,12 @@ import numpy as np
 
 from babelbits.engines.encoding import Query
 from babelbits.engines.hf.forward import TreeRunner, read_logits, wanted_rows
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 from babelbits.engines.replies import Scored
 
 
 def score_shared(
-    runner: TreeRunner, queries: Sequence[Query], steps: Iterable[Step]
+    runner: TreeRunner, queries: Sequence[Query], steps: Iterable[ForwardStep]
 ) -> list[Scored]:
     """Run the steps planned for `queries` and hand each query its log-probabilities."""
     targets = [token for query in queries for token in query.targets]

@@ -7,7 +7,7 @@ Sequence 0 is the trunk. Pure Python: nothing here knows a model.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Branches:
     """Rows of the step whose logits are asked for here, in rising order."""
 
 
-def branches(step: Step, ends: Sequence[int]) -> dict[int, list[int]]:
+def branches(step: ForwardStep, ends: Sequence[int]) -> dict[int, list[int]]:
     """The sequences of each row on the way to an end; the i-th end's sequence is i + 1.
 
     Two branches may end in the same row.
@@ -34,7 +34,7 @@ def branches(step: Step, ends: Sequence[int]) -> dict[int, list[int]]:
     return members
 
 
-def divide(step: Step, *, most: int) -> Iterator[Branches]:
+def divide(step: ForwardStep, *, most: int) -> Iterator[Branches]:
     """A step in parts of at most `most` branches; what parts share is computed in each.
 
     Each wanted row is wanted in the first part that holds it.

@@ -20,13 +20,13 @@ from babelbits.engines.distributions import Chosen, Reader, divide, targets_of
 from babelbits.engines.encoding import Query
 from babelbits.engines.llama.encoding import CheckedEncoder
 from babelbits.engines.llama.generation import generate_plain, generate_shared
-from babelbits.engines.llama.loading import LoadedModel
+from babelbits.engines.llama.loading import LoadedGguf
 from babelbits.engines.llama.scoring import run_plain, run_shared
 from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
 from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
 from babelbits.engines.local import LocalEngine
-from babelbits.engines.prefix_tree import Step, grow, plan
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.errors import EngineError
@@ -44,7 +44,7 @@ _UNIT = 256
 class LlamaEngine(LocalEngine):
     """Scores and generates with a GGUF model in llama.cpp. See `engines.base.Engine`."""
 
-    def __init__(self, loaded: LoadedModel, *, settings: EngineSettings) -> None:
+    def __init__(self, loaded: LoadedGguf, *, settings: EngineSettings) -> None:
         super().__init__(
             encoder=CheckedEncoder(
                 loaded.tokenizer,
@@ -189,7 +189,7 @@ class LlamaEngine(LocalEngine):
             lambda found, logits: reader.read(numbers[found], logits),
         )
 
-    def _plan(self, queries: Sequence[Query]) -> Iterator[Step]:
+    def _plan(self, queries: Sequence[Query]) -> Iterator[ForwardStep]:
         starts = [len(query.tokens) - len(query.targets) for query in queries]
         forest = grow([query.tokens for query in queries], starts)
         return plan(forest, pack=self._pack, block=self._pack, longest=self._pack)

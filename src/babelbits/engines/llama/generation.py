@@ -15,7 +15,7 @@ from babelbits.engines.llama.branches import branches
 from babelbits.engines.llama.scoring import pieces
 from babelbits.engines.llama.session import Batch, Session
 from babelbits.engines.llama.tree import Tree
-from babelbits.engines.prefix_tree import Step, grow, plan
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.sampling import Sampler
 from babelbits.engines.stopping import Stopping
@@ -96,8 +96,8 @@ def _run_round(
     tree.cut(depth)
 
 
-def _trunk_step(tokens: list[int]) -> Step:
-    return Step(
+def _trunk_step(tokens: list[int]) -> ForwardStep:
+    return ForwardStep(
         depth=0,
         tokens=tokens,
         positions=list(range(len(tokens))),
@@ -108,7 +108,7 @@ def _trunk_step(tokens: list[int]) -> Step:
 
 
 def _prefill(
-    session: Session, step: Step, belongs: dict[int, list[int]], depth: int
+    session: Session, step: ForwardStep, belongs: dict[int, list[int]], depth: int
 ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
     """Decode a round's prompts; yields rows at which prompts end, and their logits."""
     ends = {row for row, _slot in step.wants}

@@ -30,7 +30,7 @@ _MATRIX = "imatrix"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
+class LoadedGguf:
     """A model in llama.cpp, and how its text becomes tokens."""
 
     api: Any
@@ -56,7 +56,7 @@ class LoadedModel:
         self.api.llama_model_free(self.model)
 
 
-def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
+def load_model(folder: Path, *, settings: EngineSettings) -> LoadedGguf:
     """Load the GGUF file in `folder` (or that file, if it is one).
 
     Raises
@@ -90,12 +90,12 @@ def _described(
     *,
     settings: EngineSettings,
     device_kind: str,
-) -> LoadedModel:
+) -> LoadedGguf:
     """A model that llama.cpp has loaded, with what is known of it."""
     vocabulary = Vocabulary(api, model, name=path.stem)
     home = None if folder.is_file() else folder
     tokenizer = _tokenizer(home)
-    return LoadedModel(
+    return LoadedGguf(
         api=api,
         model=model,
         vocabulary=vocabulary,

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from babelbits.engines.encoding import Query
 from babelbits.engines.llama.session import Batch, Session
 from babelbits.engines.llama.tree import Tree
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 
 Read = Callable[[NDArray[np.intp], NDArray[np.float32]], None]
 """Told the slots (targets of all queries, numbered through) of some logits, and these."""
 
 
-def run_shared(tree: Tree, steps: Iterable[Step], read: Read) -> None:
+def run_shared(tree: Tree, steps: Iterable[ForwardStep], read: Read) -> None:
     """Run the steps planned for queries, and hand their logits over, a target at a time."""
     for step in steps:
         slots: dict[int, list[int]] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from babelbits.engines.llama.branches import divide
 from babelbits.engines.llama.session import Batch, Session
-from babelbits.engines.prefix_tree import Step
+from babelbits.engines.prefix_tree import ForwardStep
 
 Part = tuple[list[int], NDArray[np.float32]]
 """Rows of a step and their logits, shape (rows, vocabulary); valid until the next part."""
@@ -27,7 +27,7 @@ class Tree:
         self._given = [0] * session.sequences
         """How much of the trunk each sequence has."""
 
-    def run(self, step: Step) -> Iterator[Part]:
+    def run(self, step: ForwardStep) -> Iterator[Part]:
         """Compute a step; yields its wanted rows, each once."""
         if step.keep:
             yield from self._keep(step)
@@ -48,7 +48,7 @@ class Tree:
             if part.wanted:
                 yield part.wanted, logits
 
-    def _keep(self, step: Step) -> Iterator[Part]:
+    def _keep(self, step: ForwardStep) -> Iterator[Part]:
         """Decode the trunk's next piece, unless it is there."""
         end = step.depth + len(step.tokens)
         wanted = sorted({row for row, _slot in step.wants})

@@ -14,7 +14,7 @@ _ABSENT, _NONE, _NUMBER = range(3)
 """Of a score: the item has no such metric, or it has, and no number or a number."""
 
 
-class Texts(NamedTuple):
+class TextColumn(NamedTuple):
     """What an item may have beside its name and scores; see `ForeignItem`."""
 
     target: str = ""
@@ -25,7 +25,7 @@ class Texts(NamedTuple):
     cluster_id: str | None = None
 
 
-_NO_TEXTS = Texts()
+_NO_TEXTS = TextColumn()
 
 
 class _Scores:
@@ -76,10 +76,10 @@ class ItemColumns(Sequence[ForeignItem]):
         self.names: list[str] = []
         """What items are joined on."""
         self._lines = array("Q")
-        self._texts: list[Texts] = []
+        self._texts: list[TextColumn] = []
         self._scores: dict[str, _Scores] = {}
 
-    def add(self, name: str, line: int, texts: Texts) -> int:
+    def add(self, name: str, line: int, texts: TextColumn) -> int:
         """Append an item without scores; its number."""
         self.names.append(name)
         self._lines.append(line)
@@ -102,7 +102,7 @@ class ItemColumns(Sequence[ForeignItem]):
         """`file:line` of an item."""
         return f"{self._file}:{self._lines[number]}"
 
-    def texts(self, number: int) -> Texts:
+    def texts(self, number: int) -> TextColumn:
         """What an item has beside its name and scores."""
         return self._texts[number]
 
@@ -161,7 +161,7 @@ class ByName(Mapping[str, ForeignItem]):
     def __getitem__(self, name: str) -> ForeignItem:
         return self.items_in_order[self._index[name]]
 
-    def texts(self, name: str) -> Texts:
+    def texts(self, name: str) -> TextColumn:
         """What an item has beside its name and scores."""
         return self.items_in_order.texts(self._index[name])
 

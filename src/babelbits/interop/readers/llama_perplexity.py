@@ -18,7 +18,7 @@ from pathlib import Path
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.record import Divergence, ForeignRun, Quantity
+from babelbits.interop.readers.record import DivergenceLog, ForeignRun, Quantity
 
 _NUMBER = r"(-?(?:\d{1,300}\.?\d{0,300}(?:e[+-]?\d{1,4})?|nan|inf))"
 _SIGN = r"(?:\+/-|[^\s\d.%\-]{1,6})"
@@ -138,7 +138,7 @@ def _choice_test(text: str) -> str | None:
     return next((option for option, sign in _CHOICES if sign in text), None)
 
 
-def _divergence(log: Path, text: str) -> Divergence:
+def _divergence(log: Path, text: str) -> DivergenceLog:
     lines = [line.strip() for line in text.split("\n") if len(line) <= _LONGEST_LINE]
     found = dict(_quantities(lines, QUANTITIES))
     if _EARLY_SUMMARY in text:
@@ -158,7 +158,7 @@ def _divergence(log: Path, text: str) -> Divergence:
         raise TaskError("no perplexity in the log: it was stopped, or gave NaN", where=str(log))
     ordered = {name: found[name] for name, _ in QUANTITIES if name in found}
     windows = _WINDOWS.search(text)
-    return Divergence(
+    return DivergenceLog(
         name=log.stem,
         where=str(log),
         circumstances={} if windows is None else {"chunks": windows[1], "n_ctx": windows[2]},

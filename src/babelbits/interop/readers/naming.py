@@ -17,7 +17,7 @@ from pathlib import Path
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.interop.readers.families import ENGLISH, FAMILIES, ONE_LANGUAGE, SUBJECTS
 from babelbits.interop.readers.files import read_text
-from babelbits.interop.readers.record import Divergence, ForeignTask
+from babelbits.interop.readers.record import DivergenceLog, ForeignTask
 from babelbits.languages import resolve
 from babelbits.words import plural
 
@@ -26,7 +26,7 @@ _LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TaskPlace:
     """Where a task belongs."""
 
     suite: str
@@ -41,7 +41,7 @@ class Place:
     """Where the language was read, when a reader should know."""
 
 
-LanguageMap = Mapping[str, Place]
+LanguageMap = Mapping[str, TaskPlace]
 """Task name to place, from the user's file."""
 
 
@@ -67,7 +67,7 @@ def read_map(path: Path) -> LanguageMap:
     return {name: _entry(name, value, path) for name, value in entries.items()}
 
 
-def _entry(name: str, value: object, path: Path) -> Place:
+def _entry(name: str, value: object, path: Path) -> TaskPlace:
     table = {"language": value} if isinstance(value, str) else value
     if not isinstance(table, dict) or not set(table) <= {"language", "suite", "part"}:
         raise StudyError(
@@ -81,7 +81,7 @@ def _entry(name: str, value: object, path: Path) -> Place:
     code = resolve(words["language"]).code
     found = by_name(name)
     suite = words.get("suite") or (found.suite if found else _without(name, words["language"]))
-    return Place(
+    return TaskPlace(
         suite=suite,
         language=code,
         part=words.get("part", found.part if found else ""),
@@ -104,7 +104,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str, tuple[str, ...] | None], ..
 
 
 @cache
-def by_name(name: str) -> Place | None:
+def by_name(name: str) -> TaskPlace | None:
     """Benchmark and language by the table of families; None for a name that is not in it.
 
     Examples
@@ -122,7 +122,7 @@ def by_name(name: str) -> Place | None:
     return _one_language(word)
 
 
-def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> Place | None:
+def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> TaskPlace | None:
     groups = {key: value or "" for key, value in match.groupdict().items()}
     name = suite.format_map(groups).strip("_")
     part = groups.get("part", "")
@@ -131,26 +131,26 @@ def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> 
     code = _code(groups["lang"]) if "lang" in groups else _named(groups.get("name", ""))
     if code is None:
         return None
-    return Place(suite=name, language=code, part=part, source_columns=source)
+    return TaskPlace(suite=name, language=code, part=part, source_columns=source)
 
 
-def _translation(corpus: str, source: str, target: str) -> Place | None:
+def _translation(corpus: str, source: str, target: str) -> TaskPlace | None:
     """The language is the one that is not English; of two such, the one written."""
     codes = _code(source), _code(target)
     if codes[0] is None or codes[1] is None:
         return None
     if codes[1] == "en":
-        return Place(suite=f"{corpus} into en", language=codes[0], source_columns=())
-    return Place(suite=f"{corpus} from {codes[0]}", language=codes[1], source_columns=())
+        return TaskPlace(suite=f"{corpus} into en", language=codes[0], source_columns=())
+    return TaskPlace(suite=f"{corpus} from {codes[0]}", language=codes[1], source_columns=())
 
 
-def _one_language(name: str) -> Place | None:
+def _one_language(name: str) -> TaskPlace | None:
     for pattern, code in (*ONE_LANGUAGE, (ENGLISH, "en")):
         if re.fullmatch(pattern, name):
             subject = re.fullmatch(SUBJECTS, name)
             if subject:
-                return Place(suite=subject["which"], language=code, part=subject["part"])
-            return Place(suite=name, language=code)
+                return TaskPlace(suite=subject["which"], language=code, part=subject["part"])
+            return TaskPlace(suite=name, language=code)
     return None
 
 
@@ -189,7 +189,7 @@ def _named(name: str) -> str | None:
 # --- all tasks of all runs -------------------------------------------------------------------
 
 
-def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, Place]:
+def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, TaskPlace]:
     """Where each task belongs, by its name.
 
     Raises
@@ -197,7 +197,7 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
     StudyError
         If some cannot be placed; all of them are named, with the lines that would map them.
     """
-    found: dict[str, Place] = {}
+    found: dict[str, TaskPlace] = {}
     left: dict[str, ForeignTask] = {}
     for task in tasks:
         place = mapped.get(task.name) or _said(task) or by_name(task.name) or _hinted(task)
@@ -217,26 +217,26 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
     return found
 
 
-def _said(task: ForeignTask) -> Place | None:
+def _said(task: ForeignTask) -> TaskPlace | None:
     """What the format itself says."""
     if task.language is None:
         return None
     guess = by_name(task.name)
     suite = task.suite or (guess.suite if guess else _without(task.name, task.language))
-    return Place(suite=suite, language=resolve(task.language).code)
+    return TaskPlace(suite=suite, language=resolve(task.language).code)
 
 
-def _hinted(task: ForeignTask) -> Place | None:
+def _hinted(task: ForeignTask) -> TaskPlace | None:
     """A dataset's config that is a language and that the task's name repeats."""
     hint = task.language_hint
     code = _code(hint) if hint else None
     if hint is None or code is None or _without(task.name, hint) == task.name:
         return None
     how = f"language of {task.name} read from the dataset's config '{hint}'"
-    return Place(suite=_without(task.name, hint), language=code, how=how)
+    return TaskPlace(suite=_without(task.name, hint), language=code, how=how)
 
 
-def _by_ending(names: Sequence[str]) -> dict[str, Place]:
+def _by_ending(names: Sequence[str]) -> dict[str, TaskPlace]:
     """Names that share a stem and end in different codes of two letters, or of FLORES' form."""
     endings = {
         name: match
@@ -245,7 +245,7 @@ def _by_ending(names: Sequence[str]) -> dict[str, Place]:
     }
     stems = Counter(match[1] for match in endings.values() if _code(match[2]))
     return {
-        name: Place(
+        name: TaskPlace(
             suite=match[1],
             language=code,
             source_columns=("source_id",),
@@ -256,7 +256,7 @@ def _by_ending(names: Sequence[str]) -> dict[str, Place]:
     }
 
 
-def language_of_log(log: Divergence, mapped: LanguageMap) -> str | None:
+def language_of_log(log: DivergenceLog, mapped: LanguageMap) -> str | None:
     """Language of a llama-perplexity log: mapped, or 'q4_k_m.sw.log' says it.
 
     Only what stands between the last two dots counts: quantizations have names that are codes too.

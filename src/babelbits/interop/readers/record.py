@@ -86,7 +86,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
+class DivergenceLog:
     """A llama-perplexity log: a table of its own, for it has no items to pair."""
 
     name: str
@@ -107,6 +107,6 @@ class ForeignRun:
     tool: str
     """With its version where the log has it."""
     tasks: tuple[ForeignTask, ...] = ()
-    divergences: tuple[Divergence, ...] = ()
+    divergences: tuple[DivergenceLog, ...] = ()
     notes: tuple[str, ...] = ()
     """Said aloud: older files left out, a cache that was used ..."""

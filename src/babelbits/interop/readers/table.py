@@ -29,7 +29,7 @@ from typing import cast, get_args
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.item_columns import ItemColumns, Texts
+from babelbits.interop.readers.item_columns import ItemColumns, TextColumn
 from babelbits.interop.readers.record import ForeignRun, ForeignTask, OutputType
 from babelbits.languages import resolve
 from babelbits.records import digest
@@ -332,10 +332,10 @@ _ONE_A_METRIC: Mapping[str, Callable[[object, str], object]] = {
 """Columns that say the same in every row of a metric."""
 
 
-def _texts(row: files.Row) -> Texts:
+def _texts(row: files.Row) -> TextColumn:
     prompt = files.text(row.get("prompt"))
     said = files.text(row.get("prompt_hash"))
-    return Texts(
+    return TextColumn(
         target=files.text(row.get("target")),
         prompt=prompt,
         prompt_hash=said or (digest(prompt) if prompt else None),

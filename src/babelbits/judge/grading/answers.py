@@ -12,10 +12,10 @@ from typing import Literal
 
 from babelbits.analysis import BASELINE, CellResult
 from babelbits.errors import NothingThereError, UnknownNameError
-from babelbits.preferences.collect import CONTROL, Wanted, check_known
+from babelbits.preferences.collect import CONTROL, PairQuery, check_known
 from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
-from babelbits.tasks.mixeval.data import SPLITS
+from babelbits.tasks.mixeval.rows import SPLITS
 from babelbits.tasks.mixeval.shots import without_examples
 from babelbits.tasks.suites import all_suites
 
@@ -24,7 +24,7 @@ Kind = Literal["grade", "option"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Asked:
+class AskedItem:
     """All that a grade depends on, the judge apart: equal ones are asked about once."""
 
     kind: Kind
@@ -45,7 +45,7 @@ class Answered:
     """Cells that have no counterpart or are not finished."""
 
 
-def collect_answers(folder: Path, wanted: Wanted, *, smoke: bool = False) -> Answered:
+def collect_answers(folder: Path, wanted: PairQuery, *, smoke: bool = False) -> Answered:
     """Finished cells whose answers can be graded, in the order of the plan.
 
     Parameters
@@ -97,7 +97,7 @@ def kind_of(suite: str) -> Kind:
     return "option" if info is not None and "written" in info.modes else "grade"
 
 
-def asked_of(row: ItemRow, *, suite: str) -> tuple[Asked, ...]:
+def asked_of(row: ItemRow, *, suite: str) -> tuple[AskedItem, ...]:
     """What is to be graded of a row: its answer, or each of its samples."""
     kind = kind_of(suite)
     samples = [one.text for one in row.answers if one.scores] or [row.output]
@@ -106,7 +106,7 @@ def asked_of(row: ItemRow, *, suite: str) -> tuple[Asked, ...]:
         question = without_examples(question, language=row.language)
     golds = (row.golds or (row.target,)) if kind == "grade" else ()
     return tuple(
-        Asked(
+        AskedItem(
             kind=kind,
             language=row.language,
             question=question.strip(),
@@ -145,7 +145,7 @@ def _suites(
     return found
 
 
-def _is_chosen(meta: CellMeta, wanted: Wanted) -> bool:
+def _is_chosen(meta: CellMeta, wanted: PairQuery) -> bool:
     is_baseline = meta.variant == BASELINE and not meta.replicate
     fits = is_baseline or not wanted.variants or label(meta) in wanted.variants
     return fits and (not wanted.languages or meta.task.language in wanted.languages)

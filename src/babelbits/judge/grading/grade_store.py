@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import StoreError
-from babelbits.judge.grading.effects import GradedEffect
-from babelbits.judge.grading.rule_agreement import Accord, Coverage
+from babelbits.judge.grading.grade_effects import GradedEffect
+from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement
 from babelbits.judge.ledger import SUMMARY
 from babelbits.store.codec import from_json
 
@@ -27,7 +27,7 @@ class GradeBook:
     name: str
     effects: tuple[GradedEffect, ...]
     coverage: tuple[Coverage, ...]
-    accords: tuple[Accord, ...]
+    accords: tuple[RuleAgreement, ...]
 
 
 def read_grades(parent: Path, *, cells: Collection[str]) -> tuple[GradeBook, ...]:
@@ -74,5 +74,5 @@ def _read(folder: Path, cells: Collection[str]) -> GradeBook | None:
         name=name,
         effects=records(GradedEffect, effects),
         coverage=records(Coverage, coverage),
-        accords=records(Accord, accords),
+        accords=records(RuleAgreement, accords),
     )

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Literal
 
 from babelbits.analysis import BASELINE, CellResult
-from babelbits.judge.grading.answers import Asked, asked_of, kind_of, label
+from babelbits.judge.grading.answers import AskedItem, asked_of, kind_of, label
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import Failure, ItemRow, Metric, TaskInfo
 
@@ -30,14 +30,16 @@ def metric_of(info: TaskInfo) -> Metric:
     return Metric(name=ACCURACY, kind="binary", chance=info.metric(info.primary).chance)
 
 
-def value_of(row: ItemRow, grades: Mapping[Asked, Grade], *, suite: str) -> float | None:
+def value_of(row: ItemRow, grades: Mapping[AskedItem, Grade], *, suite: str) -> float | None:
     """The item's grade, of samples the mean; None where one has none."""
     values = [grades[one].value(row.target) for one in asked_of(row, suite=suite)]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None
 
 
-def graded(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[CellResult, ...]:
+def graded(
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
+) -> tuple[CellResult, ...]:
     """The cells with the grade as their only score."""
     return tuple(
         _rescored(cell, partial(value_of, grades=grades, suite=cell.meta.task.suite))
@@ -46,7 +48,7 @@ def graded(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[
 
 
 def taken(
-    cells: Sequence[CellResult], grades: Mapping[Asked, Grade], *, side: Side
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade], *, side: Side
 ) -> tuple[CellResult, ...]:
     """The same cells with every missing grade at its worst, or best, for the variant.
 
@@ -73,7 +75,7 @@ def taken(
 
 
 def ungraded(
-    cells: Sequence[CellResult], grades: Mapping[Asked, Grade]
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
 ) -> dict[tuple[str, str], set[str]]:
     """Items with an answer and no grade, by label of the variant and task."""
     return {
@@ -87,8 +89,8 @@ def ungraded(
 
 
 def _ungraded_of_baseline(
-    cells: Sequence[CellResult], grades: Mapping[Asked, Grade]
-) -> dict[str, tuple[Asked, ...]]:
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
+) -> dict[str, tuple[AskedItem, ...]]:
     return {
         row.item_id: asked_of(row, suite=cell.meta.task.suite)
         for cell in cells

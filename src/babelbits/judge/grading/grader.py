@@ -11,11 +11,11 @@ from typing import Literal
 
 from babelbits.engines.chat import ChatModel
 from babelbits.judge.asking import Progress, ask_all
-from babelbits.judge.grading.answers import Asked, Kind
+from babelbits.judge.grading.answers import AskedItem, Kind
 from babelbits.judge.ledger import Ledger
 from babelbits.judge.pairwise import JudgeSettings, chat_request
-from babelbits.judge.replies import Outcome, Reading, read
-from babelbits.judge.templates import Question, Template, ask
+from babelbits.judge.parse_reply import Outcome, Reading, read
+from babelbits.judge.templates import JudgeQuestion, Template, ask
 from babelbits.languages import resolve
 from babelbits.records import JSON
 from babelbits.store.codec import to_json
@@ -72,12 +72,12 @@ class Grade:
 
 
 def grade_answers(
-    answers: Iterable[Asked],
+    answers: Iterable[AskedItem],
     grader: Grader,
     ledger: Ledger,
     *,
     progress: Progress | None = None,
-) -> dict[Asked, Grade]:
+) -> dict[AskedItem, Grade]:
     """A grade for each distinct answer; what the ledger has is not asked again."""
     distinct = list(dict.fromkeys(answers))
     written = [one for one in distinct if one.answer]
@@ -92,7 +92,7 @@ def grade_answers(
     return {one: found.get(one, nothing) for one in distinct}
 
 
-def _question(asked: Asked, grader: Grader) -> Question:
+def _question(asked: AskedItem, grader: Grader) -> JudgeQuestion:
     texts = {"prompt": asked.question, "answer": asked.answer}
     if asked.kind == "grade":
         texts["gold"] = _listed(asked.golds)

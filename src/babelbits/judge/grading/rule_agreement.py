@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.analysis import CellResult
-from babelbits.judge.grading.answers import Asked, asked_of
+from babelbits.judge.grading.answers import AskedItem, asked_of
 from babelbits.judge.grading.grader import Grade
 from babelbits.stats.agreement import cohen_kappa
 
@@ -39,7 +39,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accord:
+class RuleAgreement:
     """Rule against judge on the distinct answers that both scored."""
 
     suite: str
@@ -65,9 +65,11 @@ class Accord:
         return (self.both_right + self.both_wrong) / self.n
 
 
-def coverage(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[Coverage, ...]:
+def coverage(
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
+) -> tuple[Coverage, ...]:
     """A row a suite and language that has answers, in the order of the cells."""
-    asked: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    asked: dict[tuple[str, str], list[AskedItem]] = defaultdict(list)
     for cell in cells:
         task = cell.meta.task
         for row in cell.rows:
@@ -79,7 +81,7 @@ def coverage(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tupl
 
 
 def _coverage(
-    suite: str, language: str, answers: Sequence[Asked], grades: Mapping[Asked, Grade]
+    suite: str, language: str, answers: Sequence[AskedItem], grades: Mapping[AskedItem, Grade]
 ) -> Coverage:
     found = [grades[one] for one in dict.fromkeys(answers)]
     kinds = Counter(str(one.outcome) for one in found if not one.is_graded)
@@ -94,12 +96,14 @@ def _coverage(
     )
 
 
-def accords(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple[Accord, ...]:
+def accords(
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
+) -> tuple[RuleAgreement, ...]:
     """A row a suite and language with a binary rule score and grades, in the order of the cells.
 
     Sampled items are left out: their rule score is a mean.
     """
-    pairs: dict[tuple[str, str, str], dict[tuple[Asked, str], tuple[bool, bool]]]
+    pairs: dict[tuple[str, str, str], dict[tuple[AskedItem, str], tuple[bool, bool]]]
     pairs = defaultdict(dict)
     for cell in cells:
         task = cell.meta.task
@@ -118,9 +122,11 @@ def accords(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> tuple
     return tuple(_accord(*place, list(found.values())) for place, found in pairs.items())
 
 
-def _accord(suite: str, language: str, rule: str, pairs: Sequence[tuple[bool, bool]]) -> Accord:
+def _accord(
+    suite: str, language: str, rule: str, pairs: Sequence[tuple[bool, bool]]
+) -> RuleAgreement:
     counts = Counter(pairs)
-    return Accord(
+    return RuleAgreement(
         suite=suite,
         language=language,
         rule=rule,

@@ -5,6 +5,6 @@ shown, or from a column. A row that fits no pair, or a rater who is not expected
 silent mismatch would leave a result over the wrong items.
 """
 
-from babelbits.preferences.imports.reading import Imported, read_foreign
+from babelbits.preferences.imports.read_votes import Imported, read_foreign
 
 __all__ = ["Imported", "read_foreign"]

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from babelbits.errors import StudyError
-from babelbits.study.config.toml_positions import Path, Place, Span, line_and_column, scan
+from babelbits.study.config.toml_positions import Path, Span, TomlPlace, line_and_column, scan
 from babelbits.words import plural
 
 _JOINERS = "\u200c\u200d"  # needed to write Persian or Malayalam, harmless elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class StudyProblem:
     """One mistake, still without its place in the file."""
 
     path: Path
@@ -45,7 +45,7 @@ class StudyFileError(StudyError):
         self.mistakes = tuple(mistakes)
 
 
-def located(problems: Sequence[Problem], *, text: str, file: str) -> StudyFileError:
+def located(problems: Sequence[StudyProblem], *, text: str, file: str) -> StudyFileError:
     """The error that shows `problems` in the order of the file.
 
     Parameters
@@ -79,7 +79,7 @@ def error_at(
     return StudyFileError(f"{count} in the study\n\n" + "\n\n".join(blocks), mistakes=mistakes)
 
 
-def _span(problem: Problem, places: Mapping[Path, Place]) -> Span:
+def _span(problem: StudyProblem, places: Mapping[Path, TomlPlace]) -> Span:
     """Where to point: the key or value itself, or the header of the table it is missing from."""
     for length in range(len(problem.path), 0, -1):
         place = places.get(problem.path[:length])

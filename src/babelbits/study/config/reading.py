@@ -17,7 +17,7 @@ from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.study.config import problems as found_problems
 from babelbits.study.config.chat_settings import read_chat
 from babelbits.study.config.claimed_languages import claimed_by
-from babelbits.study.config.problems import Problem
+from babelbits.study.config.problems import StudyProblem
 from babelbits.study.config.spec import (
     BUNDLED,
     AnalysisSpec,
@@ -80,7 +80,7 @@ def load(path: Path, *, limit: int | None = None, stop: bool = False) -> Study:
         data = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise found_problems.syntax_error(error, text=source, file=str(path)) from None
-    problems: list[Problem] = []
+    problems: list[StudyProblem] = []
     root = Table(data, path=(), problems=problems)
     study = _study(root, path.resolve())
     if problems:

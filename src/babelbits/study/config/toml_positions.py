@@ -35,14 +35,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TomlPlace:
     """Where a key stands and where its value; for a table, its header is both."""
 
     key: Span
     value: Span
 
 
-def scan(text: str) -> Mapping[Path, Place]:
+def scan(text: str) -> Mapping[Path, TomlPlace]:
     """Every key, table and array element of a valid TOML text with its place.
 
     Parameters
@@ -68,7 +68,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.places: dict[Path, Place] = {}
+        self.places: dict[Path, TomlPlace] = {}
         self._last_index: dict[Path, int] = {}
 
     def document(self) -> None:
@@ -97,7 +97,7 @@ class _Scanner:
         path = self._table_path(parts, is_array=is_array)
         span = Span(start, self.at)
         for length in range(1, len(path) + 1):
-            self.places.setdefault(path[:length], Place(span, span))
+            self.places.setdefault(path[:length], TomlPlace(span, span))
         return path
 
     def _table_path(self, parts: Path, *, is_array: bool) -> Path:
@@ -120,8 +120,8 @@ class _Scanner:
         path = (*prefix, *parts)
         value = self._value(path)
         for length in range(len(prefix) + 1, len(path) + 1):
-            self.places.setdefault(path[:length], Place(key, value))
-        self.places[path] = Place(key, value)
+            self.places.setdefault(path[:length], TomlPlace(key, value))
+        self.places[path] = TomlPlace(key, value)
 
     def _key(self) -> tuple[str, ...]:
         parts = []
@@ -156,7 +156,7 @@ class _Scanner:
         self._skip(_BLANK)
         while self.text[self.at] != "]":
             span = self._value((*path, index))
-            self.places[*path, index] = Place(span, span)
+            self.places[*path, index] = TomlPlace(span, span)
             index += 1
             self._skip_comma()
         self.at += 1

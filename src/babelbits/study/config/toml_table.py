@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from babelbits.errors import BabelbitsError
-from babelbits.study.config.problems import Problem
+from babelbits.study.config.problems import StudyProblem
 from babelbits.study.config.toml_positions import Path
 from babelbits.suggest import did_you_mean, one_of
 
@@ -42,7 +42,9 @@ class Table:
         Shared by all tables of a file; appended to.
     """
 
-    def __init__(self, data: Mapping[str, Any], *, path: Path, problems: list[Problem]) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], *, path: Path, problems: list[StudyProblem]
+    ) -> None:
         self.data = data
         self.path = path
         self.problems = problems
@@ -97,7 +99,7 @@ class Table:
     ) -> None:
         """Note a problem with the key at `below`, or with the table itself."""
         path = (*self.path, *below)
-        self.problems.append(Problem(path=path, message=message, hint=hint, part=part))
+        self.problems.append(StudyProblem(path=path, message=message, hint=hint, part=part))
 
     def close(self, *, what: str) -> None:
         """Name the keys that were never asked for; `what` is the table's name for people."""

@@ -28,7 +28,7 @@ from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.worker import open_engine
 from babelbits.study.planning.divergence_files import (
     VERSION,
-    Divergence,
+    RecordedDivergence,
     file_name,
     folder_of,
     read,
@@ -57,7 +57,7 @@ class _Pair:
 
 def measure(
     plan: Plan, store: Store, *, k: int, say: Callable[[str], None], stop: Stop
-) -> list[Divergence]:
+) -> list[RecordedDivergence]:
     """Measure what is missing; all divergences in the plan's order.
 
     Each is kept as soon as it is measured. One that was not, because of `stop`, is left out.
@@ -229,14 +229,14 @@ def _unpack(path: Path) -> list[TopTokens | None]:
 # --- the variants ----------------------------------------------------------------------------
 
 
-def _compare(engine: Engine, pair: _Pair, folder: Path, *, seed: int) -> Divergence:
+def _compare(engine: Engine, pair: _Pair, folder: Path, *, seed: int) -> RecordedDivergence:
     texts = _texts(pair.task)
     kept = _unpack(_baseline_file(pair, folder))
     both = [(text, top) for text, top in zip(texts, kept, strict=True) if top is not None]
     found = engine.divergences([text for text, _ in both], [top for _, top in both])
     good = [one for one in found if not isinstance(one, Failure)]
     rng = np.random.default_rng([seed, int(pair.name[:8], 16)])
-    return Divergence(
+    return RecordedDivergence(
         variant=pair.step.label,
         suite=pair.variant.task.suite,
         language=pair.variant.task.language,

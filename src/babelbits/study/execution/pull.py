@@ -10,18 +10,18 @@ from pathlib import Path
 
 from babelbits.study.config.spec import Study
 from babelbits.tasks import catalogue
-from babelbits.tasks.hub_data import Copy, Wanted, fetch, find
+from babelbits.tasks.hub_data import Copy, HubDataset, fetch, find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class DatasetNeed:
     """A config of a dataset, and the suite that asks from it."""
 
     suite: str
-    wanted: Wanted
+    wanted: HubDataset
 
 
-def needs(study: Study) -> tuple[Need, ...]:
+def needs(study: Study) -> tuple[DatasetNeed, ...]:
     """What the study's tasks take from the hub, each config once. Imports lm-eval.
 
     Raises
@@ -32,7 +32,7 @@ def needs(study: Study) -> tuple[Need, ...]:
     return tuple(dict.fromkeys(_needs(study)))
 
 
-def _needs(study: Study) -> Iterator[Need]:
+def _needs(study: Study) -> Iterator[DatasetNeed]:
     for suite in study.suites:
         options = suite.options
         info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
@@ -43,10 +43,10 @@ def _needs(study: Study) -> Iterator[Need]:
         english = ("en",) if is_scaled else ()
         for language in (*suite.languages, *english):
             for wanted in catalogue.wanted(suite.suite, language, options):
-                yield Need(suite=suite.suite, wanted=wanted)
+                yield DatasetNeed(suite=suite.suite, wanted=wanted)
 
 
-def pull(need: Need, *, folder: Path | None, again: bool) -> tuple[Copy, bool]:
+def pull(need: DatasetNeed, *, folder: Path | None, again: bool) -> tuple[Copy, bool]:
     """The copy of a config, and whether it was fetched now.
 
     Parameters

@@ -13,8 +13,8 @@ from babelbits.records import Manifest
 from babelbits.store import Store
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.scheduler import Agenda
-from babelbits.study.execution.worker import RunCell, Site, Worker
+from babelbits.study.execution.scheduler import Scheduler
+from babelbits.study.execution.worker import RunCell, RunContext, Worker
 from babelbits.study.execution.worker_pool import work_together
 from babelbits.study.planning.plan_types import CellStep, Plan, VariantStep
 from babelbits.tasks.base import Task
@@ -49,7 +49,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """What a run did."""
 
     n_items: int
@@ -77,7 +77,7 @@ def execute(
     stop: Stop,
     workers: int = 1,
     verify: bool = False,
-) -> Outcome:
+) -> RunOutcome:
     """Do what the plan says is left to do.
 
     Parameters
@@ -98,9 +98,9 @@ def execute(
         If the folder is full or cannot be written; what was recorded is kept.
     """
     store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
-    agenda = Agenda(plan.variants, plan.cells, base=plan.base)
+    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, agenda, listener)
-    site = Site(study=plan.study, base=plan.base, verify=verify)
+    site = RunContext(study=plan.study, base=plan.base, verify=verify)
     if workers > 1:
         work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
     else:
@@ -108,7 +108,7 @@ def execute(
     return ledger.outcome(interrupted=stop.is_requested())
 
 
-def _work_alone(site: Site, agenda: Agenda, ledger: "_Ledger", stop: Stop) -> None:
+def _work_alone(site: RunContext, agenda: Scheduler, ledger: "_Ledger", stop: Stop) -> None:
     """Every job in this process, in the plan's order."""
     worker = Worker(site, find_task=_built, emit=ledger.note, stopping=stop.is_requested)
     loaded: str | None = None
@@ -132,7 +132,7 @@ def _built(cell: CellStep) -> Task:
 class _Ledger:
     """Counts what happens, tells the listener, and keeps the agenda up to date."""
 
-    def __init__(self, plan: Plan, agenda: Agenda, listener: Listener) -> None:
+    def __init__(self, plan: Plan, agenda: Scheduler, listener: Listener) -> None:
         self._cells = plan.cells
         self._steps = {step.label: step for step in plan.variants}
         self._agenda = agenda
@@ -178,11 +178,11 @@ class _Ledger:
         self._failures.append(f"{what}: {reason}")
         self._listener.failed(what, reason, trace=trace)
 
-    def outcome(self, *, interrupted: bool) -> Outcome:
+    def outcome(self, *, interrupted: bool) -> RunOutcome:
         """What was done."""
         for number in () if interrupted else self._agenda.waiting():
             self._fail(name(self._cells[number]), "its baseline's answers are not there")
-        return Outcome(
+        return RunOutcome(
             n_items=self._n_items,
             n_cells=self._n_cells,
             n_skipped=self._n_skipped,

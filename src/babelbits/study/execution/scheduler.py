@@ -15,7 +15,7 @@ from babelbits.study.planning.plan_types import CellStep, VariantStep
 from babelbits.study.planning.tokenizer_probe import sample_texts
 
 
-class Agenda:
+class Scheduler:
     """The open jobs of a plan.
 
     Parameters

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from babelbits.analysis.early_stopping import Watch
-from babelbits.engines import loading
+from babelbits.engines import open_engine as engines
 from babelbits.engines.base import Engine
 from babelbits.errors import BabelbitsError, ModelError, StoreError
 from babelbits.quiet import quiet
@@ -86,7 +86,7 @@ Job = Prepare | RunCell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class RunContext:
     """What all jobs of a run share; can be sent to another process."""
 
     study: Study
@@ -117,7 +117,7 @@ class Worker:
 
     def __init__(
         self,
-        site: Site,
+        site: RunContext,
         *,
         find_task: Callable[[CellStep], Task],
         emit: Callable[[Event], None],
@@ -312,7 +312,7 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
         allow_pickle=study.model.allow_pickle,
     )
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return loading.load(folder, family=family, settings=settings)
+        return engines.load(folder, family=family, settings=settings)
 
 
 def reason(error: Exception) -> str:

@@ -21,10 +21,10 @@ from typing import Any
 from babelbits.errors import StoreError, TaskError
 from babelbits.study.execution.events import CellFailed, Event, VariantFailed
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.scheduler import Agenda
-from babelbits.study.execution.worker import Job, RunCell, Site, Worker
+from babelbits.study.execution.scheduler import Scheduler
+from babelbits.study.execution.worker import Job, RunCell, RunContext, Worker
 from babelbits.study.planning.plan_types import CellStep
-from babelbits.study.planning.task_builder import Workshop
+from babelbits.study.planning.task_builder import TaskBuilder
 from babelbits.tasks.base import Task, fingerprint
 
 _LOOK = 0.2
@@ -34,7 +34,7 @@ _FAREWELL = 5.0
 
 
 def work_together(
-    site: Site, agenda: Agenda, *, workers: int, emit: Callable[[Event], None], stop: Stop
+    site: RunContext, agenda: Scheduler, *, workers: int, emit: Callable[[Event], None], stop: Stop
 ) -> None:
     """Do all jobs of an agenda with several processes.
 
@@ -57,7 +57,7 @@ def work_together(
 class _Member:
     """One worker process, seen from the outside."""
 
-    def __init__(self, context: Any, site: Site) -> None:
+    def __init__(self, context: Any, site: RunContext) -> None:
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(
             target=_serve, args=(theirs, site), daemon=True, name="babelbits-worker"
@@ -92,7 +92,7 @@ class _Member:
 class _Crew:
     """The worker processes of a run; all are gone when the block ends."""
 
-    def __init__(self, site: Site, workers: int) -> None:
+    def __init__(self, site: RunContext, workers: int) -> None:
         self._context = get_context("spawn")  # a fork would inherit the threads' locks
         self._site = site
         self._members = [self._member() for _ in range(workers)]
@@ -130,7 +130,7 @@ class _Crew:
             with suppress(OSError):  # a dead one is heard of when we listen
                 member.pipe.send(None)
 
-    def hand_out(self, agenda: Agenda) -> None:
+    def hand_out(self, agenda: Scheduler) -> None:
         """Give every idle worker a job, while there are any."""
         for member in self._members:
             if member.job is None:
@@ -162,7 +162,7 @@ class _Crew:
 # --- inside a worker process -------------------------------------------------------------------
 
 
-def _serve(pipe: Any, site: Site) -> None:
+def _serve(pipe: Any, site: RunContext) -> None:
     """Do jobs until None comes, also between the batches of a job; answer None when one is done."""
     from tqdm.std import tqdm  # type: ignore[import-untyped]  # ships no types
 
@@ -196,7 +196,7 @@ def _end_with_parent() -> None:
 class _Tasks:
     """The tasks of a study, built again in this process, as the plan knows them."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: RunContext) -> None:
         self._site = site
         self._options = {suite.suite: suite.options for suite in site.study.suites}
         self._load = lru_cache(maxsize=64)(self._build)
@@ -221,7 +221,7 @@ class _Tasks:
     def _build(self, suite: str, language: str) -> tuple[Task, str]:
         from babelbits.tasks import catalogue
 
-        workshop = Workshop(self._site.study, self._site.base, catalogue.load)
+        workshop = TaskBuilder(self._site.study, self._site.base, catalogue.load)
         task = workshop.task(suite, language, self._options[suite])
         assert task is not None  # noqa: S101  the catalogue builds all
         return task, fingerprint(task.info, task.items())

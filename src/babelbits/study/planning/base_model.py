@@ -16,7 +16,7 @@ from babelbits.formats.text_model import check_text_model
 from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import gguf_base
-from babelbits.recipes.loading import read_config, refuse_pickle
+from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import JSON

@@ -21,7 +21,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
+class RecordedDivergence:
     """A variant against the baseline in one language of a text suite."""
 
     variant: str
@@ -60,7 +60,7 @@ def file_name(
     return digest({**what, "version": VERSION}, length=16) + ".json"
 
 
-def read(path: Path) -> Divergence:
+def read(path: Path) -> RecordedDivergence:
     """A result.
 
     Raises
@@ -74,10 +74,10 @@ def read(path: Path) -> Divergence:
         raise StoreError(
             f"the result cannot be read: {error}", where=str(path), hint="delete it"
         ) from error
-    return from_json(Divergence, fields, where=str(path))
+    return from_json(RecordedDivergence, fields, where=str(path))
 
 
-def recorded(store: Store) -> tuple[Divergence, ...]:
+def recorded(store: Store) -> tuple[RecordedDivergence, ...]:
     """All results of the study as it was last run, in its order, fewer kept tokens first.
 
     Raises
@@ -101,17 +101,22 @@ def recorded(store: Store) -> tuple[Divergence, ...]:
 
 
 def _of_cells(
-    there: Mapping[str, Divergence], store: Store, variant: CellMeta, baseline: CellMeta, *, k: int
-) -> Divergence | None:
+    there: Mapping[str, RecordedDivergence],
+    store: Store,
+    variant: CellMeta,
+    baseline: CellMeta,
+    *,
+    k: int,
+) -> RecordedDivergence | None:
     """The result of two cells' weights; else one that was made before results told them."""
     weights = (store.weights_hash(variant), store.weights_hash(baseline))
     named = there.get(file_name(variant, baseline, k=k, weights=weights))
     return named or there.get(file_name(variant, baseline, k=k, weights=None))
 
 
-def most_exact(found: Iterable[Divergence]) -> tuple[Divergence, ...]:
+def most_exact(found: Iterable[RecordedDivergence]) -> tuple[RecordedDivergence, ...]:
     """Of each variant, suite and language the result with the most tokens kept."""
-    best: dict[tuple[str, str, str], Divergence] = {}
+    best: dict[tuple[str, str, str], RecordedDivergence] = {}
     for one in found:
         key = (one.variant, one.suite, one.language)
         if one.summary is not None and (key not in best or one.k > best[key].k):

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from babelbits.engines import llama_cpp, loading
+from babelbits.engines import llama_cpp, open_engine
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.errors import CalibrationError
 from babelbits.recipes.calibration import (
@@ -145,7 +145,7 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 def engine_family(model: ModelSpec, recipe: str) -> str:
     """Which engine runs a recipe's variants; the baseline of a GGUF file is one itself."""
     if recipe == BASELINE and model.is_gguf:
-        return loading.GGUF
+        return open_engine.GGUF
     return RECIPES[recipe].family
 
 
@@ -167,7 +167,7 @@ def engine_identity(
     if batch == "auto":
         batch = "single" if coupled else "many"
     device = device_of(settings, family=family)
-    return loading.identity(family, replace(settings, device=device, batch=batch))
+    return open_engine.identity(family, replace(settings, device=device, batch=batch))
 
 
 def couples_rows(variant: VariantSpec) -> bool:
@@ -185,7 +185,7 @@ def device_of(settings: EngineSettings, *, family: str) -> str:
     'auto' is the CPU for llama.cpp where its library was built without a GPU.
     """
     device = resolve_device(settings.device)
-    if family == loading.GGUF and settings.device == "auto" and device != "cpu":
+    if family == open_engine.GGUF and settings.device == "auto" and device != "cpu":
         return device if llama_cpp.has_gpu() else "cpu"
     return device
 

@@ -42,7 +42,7 @@ from babelbits.study.planning.plan_types import (
     PlanStore,
     VariantStep,
 )
-from babelbits.study.planning.task_builder import Workshop
+from babelbits.study.planning.task_builder import TaskBuilder
 from babelbits.tasks.base import Task, TaskOptions, fingerprint
 
 __all__ = ["Plan", "build_light", "make_plan"]
@@ -109,7 +109,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
     for spec in study.variants:
         _check_fit(spec, base=base, tensors=tensors)
     variants = [_variant_step(spec, context, tensors=tensors) for spec in study.variants]
-    workshop = Workshop(study, base, cache(build))
+    workshop = TaskBuilder(study, base, cache(build))
     built = {
         (suite.suite, language): _built(workshop, suite, language)
         for suite in study.suites
@@ -225,7 +225,7 @@ def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _built(workshop: Workshop, suite: SuiteSpec, language: str) -> _Built | None:
+def _built(workshop: TaskBuilder, suite: SuiteSpec, language: str) -> _Built | None:
     try:
         task = workshop.task(suite.suite, language, suite.options)
         items = () if task is None else task.items()

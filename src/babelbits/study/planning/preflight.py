@@ -12,7 +12,7 @@ from babelbits.errors import CalibrationError
 from babelbits.llamacpp import converter, library
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import loading
+from babelbits.recipes import base_loading
 from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.study.planning.devices import check_device
@@ -45,7 +45,7 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     """
     if plan.complete:
         return
-    loading.resolve_device(resolve_device(plan.study.engine.device))
+    base_loading.resolve_device(resolve_device(plan.study.engine.device))
     from_file = plan.study.model.is_gguf
     makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
     if makes or from_file:
@@ -57,7 +57,7 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     ]
     if not to_draw:
         return
-    context = loading.context_length(plan.base.config)
+    context = base_loading.context_length(plan.base.config)
     with _tokenizer(plan) as tokenizer:
         for step in to_draw:
             _check_text(step, tokenizer=tokenizer, context=context)
@@ -110,7 +110,7 @@ def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
     spec = step.spec.calibration
     if spec is None or matrix_file(spec) is not None:
         return None
-    context = loading.context_length(plan.base.config)
+    context = base_loading.context_length(plan.base.config)
     if spec.tokens is not None and spec.tokens > context:
         return (
             f"variant '{step.label}': samples of {plural(spec.tokens, 'token')} do not fit the "
@@ -127,7 +127,7 @@ def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
             yield vocabulary
         return
     with quiet():
-        loaded = loading.load_tokenizer(
+        loaded = base_loading.load_tokenizer(
             plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
         )
     yield loaded

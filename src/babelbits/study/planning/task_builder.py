@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.errors import MissingExtraError, ModelError, TaskError, UnknownNameError
-from babelbits.recipes.loading import context_length
+from babelbits.recipes.base_loading import context_length
 from babelbits.study.config.spec import Study
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.early import ordered
@@ -25,7 +25,7 @@ ENGLISH = "en"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class TaskBuilder:
     """Builds a study's tasks for its model.
 
     Parameters

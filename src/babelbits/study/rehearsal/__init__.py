@@ -6,13 +6,13 @@ that will run it, and checked: what is quantized, that logits are those of the d
 that a GGUF file computes what the baseline computes, that generation survives rows that end at
 different times, that the default attention is exact, and that a chat prompt holds what was asked.
 
-    results     what is said: `Result`, `Fault`; the rules that make one of attempts
+    outcomes    what is said: `RehearsalResult`, `RehearsalFault`; the rules that make one of them
     shrinking   a config becomes a smaller one with the same divisibility and the same period
     miniature   ... and that a checkpoint with random weights
     samples     short texts and prompts to rehearse with
     dequantize  the weights that a variant's files hold, unpacked here and not by its loader
     comparing   logits against logits, module by module where activations are quantized
-    checks      the checks of one variant, in order
+    variant_checks  the checks of one variant, in order
     child       the process in which all that happens: a crash there is the variant's fault
     parent      starts it, again after a crash; `rehearse_variants` and `rehearse_variant`
     memory      results that are known already, by content and versions
@@ -21,15 +21,17 @@ different times, that the default attention is exact, and that a chat prompt hol
 
 For callers outside this package:
 
-`rehearse_variants(base, variants, ...) -> Iterator[Result]` rehearses specs of a study's variants
-(the spec whose recipe is 'baseline' too) in one child process for all, restarted where it dies.
-`rehearse_variant(base, variant, ...) -> Result` is that for one variant. Neither needs torch here.
+`rehearse_variants(base, variants, ...) -> Iterator[RehearsalResult]` rehearses specs of a study's
+variants (the spec whose recipe is 'baseline' too) in one child process for all, restarted where it
+dies. `rehearse_variant(base, variant, ...) -> RehearsalResult` is that for one variant. Neither
+needs torch here.
 
-A `Result` has `outcome` 'works', 'fails' (refuse it) or 'unrehearsable' (go on, and check the real
-variant before its first cell), and `fault` with `check`, `what` and `hint` where it does not work.
+A `RehearsalResult` has `outcome` 'works', 'fails' (refuse it) or 'unrehearsable' (go on, and check
+the real variant before its first cell), and `fault` with `check`, `what` and `hint` where it does
+not work.
 """
 
+from babelbits.study.rehearsal.outcomes import Outcome, RehearsalFault, RehearsalResult
 from babelbits.study.rehearsal.parent import rehearse_variant, rehearse_variants
-from babelbits.study.rehearsal.results import Fault, Outcome, Result
 
-__all__ = ["Fault", "Outcome", "Result", "rehearse_variant", "rehearse_variants"]
+__all__ = ["Outcome", "RehearsalFault", "RehearsalResult", "rehearse_variant", "rehearse_variants"]

@@ -23,8 +23,8 @@ from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.records import JSON
-from babelbits.study.rehearsal.checks import Rehearsal, Variant
-from babelbits.study.rehearsal.results import Attempt, Depth, next_depth
+from babelbits.study.rehearsal.outcomes import Attempt, Depth, next_depth
+from babelbits.study.rehearsal.variant_checks import Rehearsal, Variant
 
 
 def main(job: Path) -> None:

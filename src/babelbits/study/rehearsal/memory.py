@@ -19,7 +19,7 @@ from babelbits.store.atomic import write_atomically
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.hashes import cache_folder
 from babelbits.study.planning.identity import version_of
-from babelbits.study.rehearsal.results import Result
+from babelbits.study.rehearsal.outcomes import RehearsalResult
 
 if TYPE_CHECKING:
     from babelbits.study.rehearsal.parent import Stage
@@ -96,15 +96,17 @@ def _config(base: Path) -> JSON:
     return {}
 
 
-def find(key: str) -> Result | None:
+def find(key: str) -> RehearsalResult | None:
     """A result that is known; None where it is not, or cannot be read."""
     try:
-        return Result.from_object(json.loads((folder() / f"{key}.json").read_text("utf-8")))
+        return RehearsalResult.from_object(
+            json.loads((folder() / f"{key}.json").read_text("utf-8"))
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(key: str, result: Result) -> None:
+def keep(key: str, result: RehearsalResult) -> None:
     """Keep a result, where that is possible."""
     text = json.dumps(result.as_object(), ensure_ascii=False, indent=1)
     with suppress(OSError):

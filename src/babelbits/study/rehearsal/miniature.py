@@ -14,7 +14,7 @@ from typing import Any
 
 from babelbits.recipes.manifests import MANIFEST
 from babelbits.records import JSON
-from babelbits.study.rehearsal.results import Depth
+from babelbits.study.rehearsal.outcomes import Depth
 from babelbits.study.rehearsal.shrinking import n_layers, one_dense, period, sections, shrink
 
 MOST_WEIGHTS = 1_500_000_000

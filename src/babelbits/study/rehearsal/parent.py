@@ -27,12 +27,12 @@ from babelbits.records import JSON
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.identity import version_of
 from babelbits.study.rehearsal import memory
-from babelbits.study.rehearsal.results import (
+from babelbits.study.rehearsal.outcomes import (
     NO_ROOM,
     Attempt,
     Depth,
-    Fault,
-    Result,
+    RehearsalFault,
+    RehearsalResult,
     conclude,
     next_depth,
 )
@@ -49,7 +49,7 @@ _LIBRARIES = {
     "gguf": library.DISTRIBUTION,
 }
 
-Tell = Callable[[Result], None]
+Tell = Callable[[RehearsalResult], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Stage:
     """A variant of the base itself that is to be checked in place of one of a miniature."""
 
 
-def rehearse_variant(base: Path, variant: VariantSpec, **options: Any) -> Result:
+def rehearse_variant(base: Path, variant: VariantSpec, **options: Any) -> RehearsalResult:
     """The rehearsal of one variant; see `rehearse_variants`."""
     (result,) = rehearse_variants(base, [variant], **options)
     return result
@@ -90,7 +90,7 @@ def rehearse_variants(
     allow_pickle: bool = False,
     allow_token_differences: bool = False,
     remember: bool = True,
-) -> Iterator[Result]:
+) -> Iterator[RehearsalResult]:
     """Rehearse variants of a base, each as soon as it is known.
 
     Parameters
@@ -114,7 +114,7 @@ def rehearse_variants(
 
     Yields
     ------
-    Result
+    RehearsalResult
         One a variant. Those that are the same but for seeds, parts or languages of calibration
         text are rehearsed once.
     """
@@ -143,7 +143,9 @@ def rehearse_variants(
         return
     if base.suffix == ".gguf":
         for key, variant in todo.items():
-            reason = Fault(check="miniature", what="a GGUF file cannot be shrunk", known=True)
+            reason = RehearsalFault(
+                check="miniature", what="a GGUF file cannot be shrunk", known=True
+            )
             tried = [Attempt(depth="one period", seconds=0.0, fault=reason)]
             yield from _for_all(concluded(variant, tried, architecture), alike[key])
         return
@@ -154,12 +156,12 @@ def rehearse_variants(
         yield from _for_all(result, alike[key])
 
 
-def _for_all(result: Result, group: Sequence[VariantSpec]) -> Iterator[Result]:
+def _for_all(result: RehearsalResult, group: Sequence[VariantSpec]) -> Iterator[RehearsalResult]:
     for number, variant in enumerate(group):
         yield replace(result, label=variant.label, seconds=0.0 if number else result.seconds)
 
 
-def _by_chance(result: Result) -> bool:
+def _by_chance(result: RehearsalResult) -> bool:
     """Whether another try may end otherwise: no memory or disk, a process stuck or never begun."""
     if result.fault is None:
         return False
@@ -168,7 +170,9 @@ def _by_chance(result: Result) -> bool:
     return never or any(word in result.fault.what for word in words)
 
 
-def concluded(variant: VariantSpec, attempts: Sequence[Attempt], architecture: str) -> Result:
+def concluded(
+    variant: VariantSpec, attempts: Sequence[Attempt], architecture: str
+) -> RehearsalResult:
     """What the attempts of a variant come to, with the library that it needs."""
     distribution = _LIBRARIES[RECIPES[variant.recipe].family]
     return conclude(
@@ -240,14 +244,14 @@ def _died(
     """What it means that the child is gone before all is closed."""
     what = child.death()
     if current is None:  # it never began: nothing can be rehearsed here
-        fault = Fault(check="miniature", what=what)
+        fault = RehearsalFault(check="miniature", what=what)
         for key in list(attempts):
             depth = next_depth(attempts[key], family=_family(variants[key])) or "one period"
             attempts[key].append(Attempt(depth=depth, seconds=0.0, fault=fault))
             yield key
         return
     key, depth = current
-    fault = Fault(check=child.stage or "making", what=what)
+    fault = RehearsalFault(check=child.stage or "making", what=what)
     attempts[key].append(Attempt(depth=depth, seconds=seconds, fault=fault))
     if made or _closed(attempts[key], variants[key]):
         yield key

@@ -151,7 +151,7 @@ def _with_hidden(real: Heads, queries: int, keys: int, width: int, *, tied: bool
 # --- sections of a config ------------------------------------------------------------------------
 
 
-class Section:
+class ConfigSection:
     """A part of `config.json` with what transformers reads from it.
 
     Parameters
@@ -202,7 +202,7 @@ class Section:
         return {name, names.get(name, name), *back}
 
 
-def sections(raw: JSON, config: Any) -> tuple[Section, list[Section]]:
+def sections(raw: JSON, config: Any) -> tuple[ConfigSection, list[ConfigSection]]:
     """The text model's section of a config, and those of everything else that has one."""
     text = config.get_text_config()
     found = list(_walk(raw, config))
@@ -211,21 +211,21 @@ def sections(raw: JSON, config: Any) -> tuple[Section, list[Section]]:
     return own, rest
 
 
-def _walk(raw: JSON, config: Any) -> Iterator[Section]:
-    yield Section(raw, config)
+def _walk(raw: JSON, config: Any) -> Iterator[ConfigSection]:
+    yield ConfigSection(raw, config)
     text = config.get_text_config()
     for name, inner in vars(config).items():
         if not (hasattr(inner, "to_dict") and hasattr(inner, "model_type")):
             continue
         if not isinstance(raw.get(name), dict):
             if inner is text:  # described beside the others, as in Qwen2-VL
-                yield Section(raw, inner)
+                yield ConfigSection(raw, inner)
                 continue
             raw[name] = {"model_type": inner.model_type}
         yield from _walk(raw[name], inner)
 
 
-def n_layers(section: Section) -> int:
+def n_layers(section: ConfigSection) -> int:
     """Number of layers of a text model.
 
     Raises
@@ -242,7 +242,7 @@ def n_layers(section: Section) -> int:
 # --- layers --------------------------------------------------------------------------------------
 
 
-def one_dense(section: Section) -> None:
+def one_dense(section: ConfigSection) -> None:
     """Let the layers before the first mixture of experts be one."""
     for name in _DENSE_FIRST:
         value = section.get(name)
@@ -259,7 +259,7 @@ def period(kinds: Sequence[Any]) -> int:
     return max(2, 1 + max(first.values(), default=0))
 
 
-def cut_layers(section: Section, layers: int) -> None:
+def cut_layers(section: ConfigSection, layers: int) -> None:
     """Leave the first `layers` layers; lists and patterns that speak of layers are cut alike."""
     real = n_layers(section)
     for name in section.names():
@@ -285,7 +285,7 @@ def _are_indices(value: Sequence[Any], real: int) -> bool:
 # --- widths --------------------------------------------------------------------------------------
 
 
-def narrow_text(section: Section) -> None:
+def narrow_text(section: ConfigSection) -> None:
     """Fewer heads, columns and experts in a text model."""
     hidden = section.whole("hidden_size", "d_model", "n_embd")
     queries = section.whole("num_attention_heads", "n_head")
@@ -315,7 +315,7 @@ def _narrowed(value: Any, *, hidden: int, small: int) -> Any:
     return narrow(value, floor=small + 1 if value > hidden else 1)
 
 
-def _attention(section: Section, *, hidden: int, queries: int | None) -> int:
+def _attention(section: ConfigSection, *, hidden: int, queries: int | None) -> int:
     """Shrink the attention; returns the new hidden size."""
     if queries is None:
         return narrow(hidden)
@@ -341,7 +341,7 @@ def _attention(section: Section, *, hidden: int, queries: int | None) -> int:
     return small.hidden
 
 
-def _fixes_head(section: Section) -> bool:
+def _fixes_head(section: ConfigSection) -> bool:
     """Whether lists in the config are as long as a head's rotary part, or its width is named."""
     rope = section.get("rope_parameters") or {}
     groups = [one for one in rope.values() if isinstance(one, dict)] or [rope]
@@ -349,7 +349,7 @@ def _fixes_head(section: Section) -> bool:
     return lists or section.whole("rotary_dim", "global_head_dim") is not None
 
 
-def _latent_attention(section: Section, *, hidden: int, queries: int) -> int:
+def _latent_attention(section: ConfigSection, *, hidden: int, queries: int) -> int:
     """MLA: widths of heads stay, their number shrinks."""
     width = section.whole("v_head_dim") or 1
     few = next(
@@ -366,7 +366,7 @@ def _latent_attention(section: Section, *, hidden: int, queries: int) -> int:
     return narrow(hidden)
 
 
-def _experts(section: Section) -> None:
+def _experts(section: ConfigSection) -> None:
     groups = section.whole("n_group") or 1
     few = _GROUPED_EXPERTS if groups > 1 else _EXPERTS
     for name in _EXPERT_COUNTS:
@@ -380,7 +380,7 @@ def _experts(section: Section) -> None:
         section.put("topk_group", 1)
 
 
-def _state_space(section: Section, *, hidden: int) -> None:
+def _state_space(section: ConfigSection, *, hidden: int) -> None:
     """Mamba's heads, where it has some."""
     number = next(
         (n for n in ("mamba_n_heads", "mamba_num_heads", "n_mamba_heads") if section.whole(n)), None
@@ -413,7 +413,7 @@ def _state_space(section: Section, *, hidden: int) -> None:
             section.put(name, gcd(groups, few))
 
 
-def _linear_attention(section: Section) -> None:
+def _linear_attention(section: ConfigSection) -> None:
     """Heads of gated delta networks (Qwen3-Next, Qwen3.5)."""
     keys, values = (section.whole(f"linear_num_{one}_heads") for one in ("key", "value"))
     if keys is None or values is None:
@@ -437,7 +437,7 @@ def _least_width(count: int, width: int, *, like: int) -> int:
 # --- towers --------------------------------------------------------------------------------------
 
 
-def shrink_tower(section: Section, *, hidden: int, small: int) -> None:
+def shrink_tower(section: ConfigSection, *, hidden: int, small: int) -> None:
     """Fewer layers and a narrower MLP in what reads images or sound.
 
     Parameters
@@ -458,7 +458,7 @@ def shrink_tower(section: Section, *, hidden: int, small: int) -> None:
             section.put(name, small)
 
 
-def _cut_tower(section: Section, name: str, real: int) -> None:
+def _cut_tower(section: ConfigSection, name: str, real: int) -> None:
     few = min(real, _TOWER_LAYERS)
     section.put(name, few)
     for other in section.names():

@@ -12,8 +12,8 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.tokenizer_probe import sample_texts
+from babelbits.study.rehearsal.outcomes import RehearsalResult
 from babelbits.study.rehearsal.parent import rehearse_variants
-from babelbits.study.rehearsal.results import Result
 from babelbits.words import agreeing, plural
 
 _ELSEWHERE = {
@@ -24,7 +24,7 @@ _ELSEWHERE = {
 }
 
 
-def rehearse(plan: Plan, *, tell: Callable[[Result], None]) -> tuple[Result, ...]:
+def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[RehearsalResult, ...]:
     """Rehearse the variants of a plan that have cells to run.
 
     Parameters
@@ -59,7 +59,7 @@ def _has_open(plan: Plan, label: str) -> bool:
     return any(cell.variant == label and cell.state != "done" for cell in plan.cells)
 
 
-def refuse(results: Sequence[Result], *, model: str) -> None:
+def refuse(results: Sequence[RehearsalResult], *, model: str) -> None:
     """Raise if variants failed; names all of them.
 
     Raises
@@ -83,7 +83,7 @@ def refuse(results: Sequence[Result], *, model: str) -> None:
     )
 
 
-def _fault(result: Result) -> str:
+def _fault(result: RehearsalResult) -> str:
     what = "unknown" if result.fault is None else result.fault.what
     return (
         f"variant '{result.label}': recipe '{result.recipe}' on '{result.architecture}' "
@@ -91,7 +91,7 @@ def _fault(result: Result) -> str:
     )
 
 
-def in_words(result: Result) -> str:
+def in_words(result: RehearsalResult) -> str:
     """Where a rehearsal stopped; '' where it did not."""
     words = {
         "miniature": "shrinking the model",
@@ -109,7 +109,7 @@ def in_words(result: Result) -> str:
     return "" if result.fault is None else words[result.fault.check]
 
 
-def _way_out(result: Result) -> str:
+def _way_out(result: RehearsalResult) -> str:
     if result.fault is not None and result.fault.hint and result.fault.check == "shapes":
         return result.fault.hint
     if result.fault is not None and result.fault.known and result.fault.hint:
@@ -119,7 +119,7 @@ def _way_out(result: Result) -> str:
     return f"try a recipe of another library: {_ELSEWHERE[RECIPES[result.recipe].family]}"
 
 
-def marked(plan: Plan, results: Sequence[Result]) -> Plan:
+def marked(plan: Plan, results: Sequence[RehearsalResult]) -> Plan:
     """The plan in which variants that could not be rehearsed are to be checked when made."""
     reasons = {
         result.label: "" if result.fault is None else result.fault.what

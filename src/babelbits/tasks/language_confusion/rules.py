@@ -32,7 +32,7 @@ Tokenize = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LineVerdict:
     """One line that is long enough to be judged."""
 
     text: str
@@ -47,7 +47,7 @@ class Verdict:
 
     language: str
     """The language that was wanted."""
-    lines: tuple[Line, ...]
+    lines: tuple[LineVerdict, ...]
     english: tuple[str, ...] | None
     """English words in lines that all pass; None where words are not judged."""
 
@@ -108,12 +108,12 @@ def judge(
     return Verdict(language=language, lines=lines, english=words)
 
 
-def _line(text: str, language: str, identifier: Identifier) -> Line:
+def _line(text: str, language: str, identifier: Identifier) -> LineVerdict:
     guess = identifier.guess(text)
-    return Line(text=text, guess=guess, passes=same_language(guess.code, language))
+    return LineVerdict(text=text, guess=guess, passes=same_language(guess.code, language))
 
 
-def _all_pass(lines: Sequence[Line]) -> bool:
+def _all_pass(lines: Sequence[LineVerdict]) -> bool:
     return bool(lines) and all(line.passes for line in lines)
 
 

@@ -29,15 +29,12 @@ from babelbits.tasks.answer_number import VERSION as NATIVE_VERSION
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.chat_wrapper import template_notes, template_of
 from babelbits.tasks.clusters import cluster_ids
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.jsonl_task import OutputType, failed
 from babelbits.tasks.lm_eval import index
 from babelbits.tasks.lm_eval.gold import gold_text
-from babelbits.tasks.lm_eval.metrics import ItemMetric, item_metrics, primary
-from babelbits.tasks.lm_eval.requests import to_request
-from babelbits.tasks.lm_eval.runtime import config_of, load_task, quiet, wanted_data
-from babelbits.tasks.lm_eval.scoring import (
+from babelbits.tasks.lm_eval.item_scoring import (
     chance_of,
     is_choice,
     logprobs_of,
@@ -45,6 +42,9 @@ from babelbits.tasks.lm_eval.scoring import (
     scores_of,
     with_replies,
 )
+from babelbits.tasks.lm_eval.metrics import ItemMetric, item_metrics, primary
+from babelbits.tasks.lm_eval.requests import to_request
+from babelbits.tasks.lm_eval.runtime import config_of, load_task, quiet, wanted_data
 from babelbits.tasks.lm_eval.shots import fix_shots, shot_note
 from babelbits.tasks.lm_eval.sources import digest_of_sources
 from babelbits.tasks.local_data import LocalData, nothing, read_local
@@ -140,7 +140,7 @@ class LmEvalTask:
             changed["dataset_name"] = self.upstream
         return changed
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[HubDataset, ...]:
         """The hub dataset that the items come from, if they do; loads no data."""
         config = {**config_of(self._yaml_name, self._yaml_file), **self.changes()}
         found = wanted_data(config, self.suite.revision)

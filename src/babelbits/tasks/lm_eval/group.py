@@ -12,7 +12,7 @@ from itertools import chain, islice, zip_longest
 from babelbits.records import Item, Outcome, Reply, TaskInfo, digest
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.clusters import FEWEST_SUBJECTS
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.lm_eval.adapter import LmEvalTask, asked_twice
 from babelbits.tasks.script_note import MARK, script_note
@@ -75,7 +75,7 @@ class LmEvalGroup:
         """How many examples stand before each question. Loads the data."""
         return self._tasks[0].shots
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[HubDataset, ...]:
         """The hub datasets that the items come from; loads no data."""
         return tuple(dict.fromkeys(wanted for task in self._tasks for wanted in task.wanted()))
 

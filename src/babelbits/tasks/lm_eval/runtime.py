@@ -41,7 +41,7 @@ def quiet() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedLmEvalTask:
     """A task with what its data are."""
 
     task: Any
@@ -61,7 +61,7 @@ def load_task(
     changes: Mapping[str, Any],
     data: Callable[[Mapping[str, Any]], LocalData] | None = None,
     revision: str | None = None,
-) -> Loaded:
+) -> LoadedLmEvalTask:
     """An lm-eval task with its data: local rows, or those of the hub dataset at one commit.
 
     Parameters
@@ -104,7 +104,7 @@ def load_task(
             (task,) = manager.load([group])["tasks"].values()
         except Exception as error:
             raise _load_error(name, config, error, is_local=data is not None) from error
-    return Loaded(task=task, dataset=dataset, commit=commit, notes=notes)
+    return LoadedLmEvalTask(task=task, dataset=dataset, commit=commit, notes=notes)
 
 
 def config_of(name: str, yaml_file: Path) -> Mapping[str, Any]:
@@ -131,7 +131,7 @@ def _manager(name: str, yaml_file: Path) -> Any:
         return TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
 
 
-def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.Wanted | None:
+def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.HubDataset | None:
     """The hub dataset that a task's configuration names; None where its data come otherwise.
 
     A task that brings code, a loader's options or a folder of its own is left to lm-eval.
@@ -143,7 +143,7 @@ def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.Wan
     plain = not options and config.get("custom_dataset") is None and config.get("class") is None
     if not plain or not isinstance(dataset, str) or dataset in _LOADERS or Path(dataset).exists():
         return None
-    return hub_data.Wanted(
+    return hub_data.HubDataset(
         dataset=dataset, config=config.get("dataset_name"), revision=asked or revision
     )
 

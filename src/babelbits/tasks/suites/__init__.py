@@ -15,7 +15,7 @@ from babelbits.tasks.suites import (
     mixeval,
     mmlu,
     ntrex,
-    prompts,
+    open_prompts,
     topics,
     translation,
 )
@@ -26,7 +26,7 @@ __all__ = ["BABELMINI_LANGUAGES", "SuiteInfo", "all_suites", "canonical"]
 
 _FAMILIES = (
     babelmini,
-    prompts,
+    open_prompts,
     ntrex,
     translation,
     mgsm,

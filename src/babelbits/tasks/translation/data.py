@@ -12,7 +12,7 @@ from pathlib import Path
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.tasks import hub_data
 from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import missing_language
 from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, expected_ntrex_file, ntrex_file
@@ -79,11 +79,11 @@ def read_documents(
     return pages if len(pages) == expected and all(pages) else None
 
 
-def wanted(suite: SuiteInfo, language: str) -> Wanted:
+def wanted(suite: SuiteInfo, language: str) -> HubDataset:
     """The config of FLORES+ that a language is; it has all splits."""
     upstream = suite.upstream[language]
     config = FLORES_PLUS_CODES.get(upstream, upstream)
-    return Wanted(dataset=str(suite.hub_dataset), config=config, revision=suite.revision)
+    return HubDataset(dataset=str(suite.hub_dataset), config=config, revision=suite.revision)
 
 
 def _ntrex(

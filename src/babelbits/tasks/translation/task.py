@@ -25,7 +25,7 @@ from babelbits.records import (
     TaskInfo,
 )
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo, all_suites
@@ -138,7 +138,7 @@ class TranslationTask(OwnTask):
         _, written = self._segments(self.into, ITEMS)
         return list(zip(english, written, strict=True))
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[HubDataset, ...]:
         """FLORES+ in both languages, and in English, which token limits are scaled from."""
         if self.options.data is not None or not self.suite.downloads:
             return ()

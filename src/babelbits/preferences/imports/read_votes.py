@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from babelbits.errors import TaskError, UnknownNameError
+from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.imports import argilla, label_studio, table
 from babelbits.preferences.imports.raw import Choice, RawVote, Row, Unreadable
-from babelbits.preferences.pairs import AnswerPair
 from babelbits.preferences.to_votes import UNKNOWN, identical_ties
 from babelbits.preferences.votes import Verdict, Vote
 from babelbits.suggest import did_you_mean

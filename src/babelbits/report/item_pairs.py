@@ -9,7 +9,7 @@ from typing import Literal
 
 from babelbits.analysis import BASELINE, CellResult
 from babelbits.records import ItemRow, Metric, digest
-from babelbits.results.results import ReportInput
+from babelbits.results.results import Results
 
 Status = Literal["broke", "fixed", "changed", "same", "failed"]
 
@@ -17,7 +17,7 @@ ORDER: tuple[Status, ...] = ("broke", "fixed", "failed", "changed", "same")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ItemPair:
     """One item under the baseline and under a variant."""
 
     before: ItemRow
@@ -75,7 +75,7 @@ class Comparison:
     suite: str
     language: str
     cell: CellResult
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ItemPair, ...]
     """Most telling first: broke (largest harm first), fixed, failed, changed, same."""
 
     @property
@@ -88,19 +88,19 @@ class Comparison:
         return sum(pair.status == status for pair in self.pairs)
 
 
-def _rank(pair: Pair) -> tuple[int, float, str]:
+def _rank(pair: ItemPair) -> tuple[int, float, str]:
     gain = pair.gain
     return ORDER.index(pair.status), 0.0 if gain is None else gain, digest(pair.before.item_id)
 
 
-def join(baseline: CellResult, variant: CellResult) -> tuple[Pair, ...] | None:
+def join(baseline: CellResult, variant: CellResult) -> tuple[ItemPair, ...] | None:
     """Pairs of two cells' items, most telling first; None if the cells are about other items."""
     before = {row.item_id: row for row in baseline.rows}
     after = {row.item_id: row for row in variant.rows}
     if before.keys() != after.keys():
         return None
     metric = variant.meta.task.metric(variant.meta.task.primary)
-    pairs = [Pair(before=row, after=after[key], metric=metric) for key, row in before.items()]
+    pairs = [ItemPair(before=row, after=after[key], metric=metric) for key, row in before.items()]
     return tuple(sorted(pairs, key=_rank))
 
 
@@ -145,7 +145,7 @@ class Axes:
     """By English name."""
 
 
-def axes(report: ReportInput) -> Axes:
+def axes(report: Results) -> Axes:
     """Which variants, suites and languages a report is about."""
     tasks = [cell.meta.task for cell in report.cells]
     labels = {cell.meta.variant for cell in report.cells} | set(report.manifests)

@@ -46,14 +46,14 @@ _META = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class TranslationProblem:
     """Something wrong with a translation."""
 
     check: str
     message: str
 
 
-def check(unit: Unit, translated: Mapping[str, str]) -> list[Finding]:
+def check(unit: Unit, translated: Mapping[str, str]) -> list[TranslationProblem]:
     """Everything that the structure of a translation shows; empty where it passes.
 
     Parameters
@@ -64,7 +64,9 @@ def check(unit: Unit, translated: Mapping[str, str]) -> list[Finding]:
         Name to translation, of every piece of the unit.
     """
     found = [
-        Finding(check=name, message=f"{piece}: {message}" if len(unit.texts) > 1 else message)
+        TranslationProblem(
+            check=name, message=f"{piece}: {message}" if len(unit.texts) > 1 else message
+        )
         for piece, source in unit.texts.items()
         for name, message in _of_piece(source, translated[piece])
     ]
@@ -96,19 +98,19 @@ def _lines(source: str, text: str) -> Iterator[tuple[str, str]]:
         yield "lines", "blank lines are in other places"
 
 
-def _of_unit(unit: Unit, translated: Mapping[str, str]) -> Iterator[Finding]:
+def _of_unit(unit: Unit, translated: Mapping[str, str]) -> Iterator[TranslationProblem]:
     texts = unit.texts
     same = [name for name, source in texts.items() if _flat(source) == _flat(translated[name])]
     whole = " ".join(texts.values())
     long = [name for name in same if letters(texts[name]) >= _LETTERS_OF_A_PIECE]
     if len(same) == len(texts) and letters(whole) >= _LETTERS_TO_DIFFER:
-        yield Finding(check="identical", message="the text was not translated")
+        yield TranslationProblem(check="identical", message="the text was not translated")
     elif long:
-        yield Finding(check="identical", message=f"not translated: {', '.join(long)}")
+        yield TranslationProblem(check="identical", message=f"not translated: {', '.join(long)}")
     for names in unit.lists:
         sources = {_flat(texts[name]) for name in names}
         if len({_flat(translated[name]) for name in names}) < len(sources):
-            yield Finding(
+            yield TranslationProblem(
                 check="distinct", message="values that differ became the same in translation"
             )
 

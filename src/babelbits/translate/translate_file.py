@@ -9,7 +9,7 @@ from babelbits.engines.endpoint import EndpointSettings
 from babelbits.errors import StudyError
 from babelbits.languages import resolve
 from babelbits.study.config.endpoint import read_endpoint
-from babelbits.study.config.problems import Problem, located, syntax_error
+from babelbits.study.config.problems import StudyProblem, located, syntax_error
 from babelbits.study.config.toml_table import Table, Wrong, array, integer, number, text
 from babelbits.translate.job import BACK_TRANSLATION, Job
 
@@ -44,7 +44,7 @@ def read_order(path: Path) -> Order:
         data = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise syntax_error(error, text=source, file=str(path)) from None
-    problems: list[Problem] = []
+    problems: list[StudyProblem] = []
     root = Table(data, path=(), problems=problems)
     order = _order(root, path.parent)
     if problems or order is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from babelbits.analysis import BASELINE, Analysis, AnalysisSettings, CellResult, Problem
 from babelbits.analysis.analyse import analyse
 from babelbits.analysis.effects import EffectKey, key
-from babelbits.judge.grading.answers import Asked, label
+from babelbits.judge.grading.answers import AskedItem, label
 from babelbits.judge.grading.graded import graded, taken, ungraded
 from babelbits.judge.grading.grader import Grade
 from babelbits.preferences.collect import CONTROL
@@ -43,7 +43,7 @@ class GradedAnalysis:
 
 
 def graded_effects(
-    cells: Sequence[CellResult], grades: Mapping[Asked, Grade], settings: AnalysisSettings
+    cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade], settings: AnalysisSettings
 ) -> GradedAnalysis:
     """Compare graded cells with the baseline's.
 

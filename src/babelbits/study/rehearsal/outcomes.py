@@ -34,7 +34,7 @@ NO_ROOM = "there was no room for a rehearsal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class RehearsalFault:
     """What went wrong in a rehearsal."""
 
     check: Check
@@ -58,7 +58,7 @@ class Attempt:
 
     depth: Depth
     seconds: float
-    fault: Fault | None = None
+    fault: RehearsalFault | None = None
     """None: all checks passed."""
     notes: tuple[str, ...] = ()
 
@@ -69,13 +69,13 @@ class Attempt:
         return cls(
             depth=fields["depth"],
             seconds=fields["seconds"],
-            fault=None if fault is None else Fault(**fault),
+            fault=None if fault is None else RehearsalFault(**fault),
             notes=tuple(fields["notes"]),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class RehearsalResult:
     """What a variant's rehearsal came to."""
 
     label: str
@@ -85,7 +85,7 @@ class Result:
     library: str
     """That makes or runs the variant, with its version; named where it fails."""
     outcome: Outcome
-    fault: Fault | None
+    fault: RehearsalFault | None
     """None where it works."""
     notes: tuple[str, ...]
     seconds: float
@@ -97,13 +97,13 @@ class Result:
         return asdict(self)
 
     @classmethod
-    def from_object(cls, fields: Mapping[str, Any]) -> "Result":
+    def from_object(cls, fields: Mapping[str, Any]) -> "RehearsalResult":
         """The result that `as_object` wrote."""
         fault = fields["fault"]
         return cls(
             **{
                 **fields,
-                "fault": None if fault is None else Fault(**fault),
+                "fault": None if fault is None else RehearsalFault(**fault),
                 "notes": tuple(fields["notes"]),
             }
         )
@@ -135,7 +135,7 @@ def next_depth(attempts: Sequence[Attempt], *, family: str) -> Depth | None:
 
 def conclude(
     attempts: Sequence[Attempt], *, label: str, recipe: str, architecture: str, library: str
-) -> Result:
+) -> RehearsalResult:
     """What the attempts of a variant come to.
 
     A fault counts where every miniature repeats it, or where it is known by name. Where one does
@@ -156,7 +156,7 @@ def conclude(
     elif any(a.fault is None or a.fault.kind != fault.kind for a in attempts):
         outcome = "unrehearsable"
         notes.append("a miniature of another depth does not repeat the fault")
-    return Result(
+    return RehearsalResult(
         label=label,
         recipe=recipe,
         architecture=architecture,

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from babelbits.engines import loading as engines
+from babelbits.engines import open_engine as engines
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.templates import find_template, load_template
 from babelbits.errors import BabelbitsError, RecipeError, StoreError
@@ -34,7 +34,7 @@ from babelbits.records import Failure
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
-from babelbits.study.rehearsal.results import NO_ROOM, Check, Depth, Fault
+from babelbits.study.rehearsal.outcomes import NO_ROOM, Check, Depth, RehearsalFault
 from babelbits.words import agreeing, plural
 
 _WINDOWS, _LONGEST = 4, 48
@@ -139,12 +139,12 @@ class Rehearsal:
 
     # --- what callers use ---
 
-    def rehearse(self, variant: Variant) -> tuple[Fault | None, list[str]]:
+    def rehearse(self, variant: Variant) -> tuple[RehearsalFault | None, list[str]]:
         """Make a variant of the miniature and check it; the fault, and what there is to note."""
         self.notes = []
         return self._guarded(lambda: self._rehearse(variant)), self.notes
 
-    def examine(self, folder: Path, variant: Variant) -> tuple[Fault | None, list[str]]:
+    def examine(self, folder: Path, variant: Variant) -> tuple[RehearsalFault | None, list[str]]:
         """Check a variant of the miniature that is made already."""
         self.notes = []
         return self._guarded(lambda: self._examine(folder, variant)), self.notes
@@ -158,21 +158,25 @@ class Rehearsal:
 
     # --- a variant ---
 
-    def _guarded(self, work: Callable[[], None]) -> Fault | None:
+    def _guarded(self, work: Callable[[], None]) -> RehearsalFault | None:
         try:
             work()
         except NotSmall as error:
-            return Fault(check="miniature", what=str(error))
+            return RehearsalFault(check="miniature", what=str(error))
         except Failed as error:
-            return Fault(check=self._at, what=error.what, hint=error.hint, known=error.known)
+            return RehearsalFault(
+                check=self._at, what=error.what, hint=error.hint, known=error.known
+            )
         except (MemoryError, StoreError) as error:
-            return Fault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
+            return RehearsalFault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
         except BabelbitsError as error:
-            return Fault(check=self._at, what=self._line(error.what), hint=error.hint)
+            return RehearsalFault(check=self._at, what=self._line(error.what), hint=error.hint)
         except Exception as error:  # noqa: BLE001  whatever a library raises is what we look for
             if isinstance(error, OSError) and error.errno in _FULL:
-                return Fault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
-            return Fault(check=self._at, what=self._line(f"{type(error).__name__}: {error}"))
+                return RehearsalFault(check="miniature", what=self._line(f"{NO_ROOM}: {error}"))
+            return RehearsalFault(
+                check=self._at, what=self._line(f"{type(error).__name__}: {error}")
+            )
         return None
 
     def _line(self, text: str) -> str:

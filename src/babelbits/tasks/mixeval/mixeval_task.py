@@ -27,12 +27,12 @@ from babelbits.records import (
     ScoreRequest,
 )
 from babelbits.tasks import hub_data
-from babelbits.tasks.hub_data import Wanted
+from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OutputType, OwnTask
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.data import CONFIGS, SPLITS, Release, languages_of, read_release
 from babelbits.tasks.mixeval.freeform import matches
 from babelbits.tasks.mixeval.letters import chosen
+from babelbits.tasks.mixeval.rows import CONFIGS, SPLITS, MixEvalRelease, languages_of, read_release
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import plural
@@ -48,7 +48,7 @@ class _MixEvalTask(OwnTask):
     """What both kinds of question share."""
 
     @cached_property
-    def _release(self) -> Release:
+    def _release(self) -> MixEvalRelease:
         folder = self.folder
         if self.options.data is None:
             (config,) = self.wanted()
@@ -56,7 +56,7 @@ class _MixEvalTask(OwnTask):
             folder = hub_data.get(config).folder.parent
         return read_release(self.suite.name, self.language, folder)
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[HubDataset, ...]:
         """Upstream's English questions; translations of them are in no hub."""
         if self.options.data is not None:
             return ()
@@ -67,7 +67,7 @@ class _MixEvalTask(OwnTask):
                 "`babelbits translate` makes them",
             )
         dataset, config = str(self.suite.hub_dataset), CONFIGS[SPLITS[self.suite.name][0]]
-        return (Wanted(dataset=dataset, config=config, revision=self.suite.revision),)
+        return (HubDataset(dataset=dataset, config=config, revision=self.suite.revision),)
 
     @classmethod
     def languages(cls, suite: SuiteInfo, folder: Path) -> tuple[str, ...]:

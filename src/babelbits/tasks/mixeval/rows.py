@@ -34,7 +34,7 @@ CONFIGS: Mapping[str, str] = {"mixeval": "MixEval", "mixeval-hard": "MixEval_Har
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class MixEvalRelease:
     """The rows of one split in one language, and which release they are of."""
 
     rows: tuple[tuple[str, Row], ...]
@@ -67,7 +67,7 @@ def languages_of(suite: str, folder: Path) -> Mapping[str, Path]:
     return found
 
 
-def read_release(suite: str, language: str, folder: Path) -> Release:
+def read_release(suite: str, language: str, folder: Path) -> MixEvalRelease:
     """The rows of a suite in a language.
 
     Raises
@@ -87,7 +87,7 @@ def read_release(suite: str, language: str, folder: Path) -> Release:
     path = files[language]
     rows = _read_upstream(path) if ".json" in path.suffixes else _read_rows(path)
     version = _RELEASE.search(str(path.relative_to(folder.parent)))
-    return Release(rows=tuple(rows), version=version[0] if version else None)
+    return MixEvalRelease(rows=tuple(rows), version=version[0] if version else None)
 
 
 def _translations(suite: str, folder: Path) -> Iterator[tuple[str, Path]]:

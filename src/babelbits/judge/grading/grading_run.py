@@ -20,12 +20,12 @@ from typing import Any
 from babelbits.analysis import AnalysisSettings, CellResult, Problem
 from babelbits.analysis.tables import effect_row
 from babelbits.judge.asking import Progress
-from babelbits.judge.grading.answers import Asked, asked_of, label
-from babelbits.judge.grading.effects import GradedEffect, graded_effects
+from babelbits.judge.grading.answers import AskedItem, asked_of, label
+from babelbits.judge.grading.grade_effects import GradedEffect, graded_effects
 from babelbits.judge.grading.grade_store import EFFECTS
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
-from babelbits.judge.grading.rule_agreement import Accord, Coverage, accords, coverage
+from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement, accords, coverage
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
 from babelbits.store.atomic import write_atomically
@@ -44,7 +44,7 @@ class GradeResult:
     folder: Path
     effects: tuple[GradedEffect, ...]
     coverage: tuple[Coverage, ...]
-    accords: tuple[Accord, ...]
+    accords: tuple[RuleAgreement, ...]
     problems: tuple[Problem, ...]
     reasons: Mapping[str, int]
     """Why distinct answers have no grade, in the judge's or the endpoint's words, counted."""
@@ -110,7 +110,7 @@ def grade_folder(parent: Path, grader: Grader) -> Path:
 
 def _answered(
     cells: Sequence[CellResult],
-) -> Iterator[tuple[CellResult, ItemRow, tuple[Asked, ...]]]:
+) -> Iterator[tuple[CellResult, ItemRow, tuple[AskedItem, ...]]]:
     """Cell, row and what is to be graded, of every row with an answer."""
     for cell in cells:
         for row in cell.rows:
@@ -118,7 +118,7 @@ def _answered(
                 yield cell, row, asked_of(row, suite=cell.meta.task.suite)
 
 
-def _lines(cells: Sequence[CellResult], grades: Mapping[Asked, Grade]) -> Iterator[JSON]:
+def _lines(cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]) -> Iterator[JSON]:
     for cell, row, asked in _answered(cells):
         task = cell.meta.task
         yield {

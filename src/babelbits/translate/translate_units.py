@@ -16,7 +16,6 @@ from babelbits.records import digest
 from babelbits.store.journal import Journal, read
 from babelbits.tasks.language_id import Identifier
 from babelbits.translate import backward
-from babelbits.translate.checks import Finding, check
 from babelbits.translate.job import Job
 from babelbits.translate.language import check_language
 from babelbits.translate.prompts import (
@@ -25,6 +24,7 @@ from babelbits.translate.prompts import (
     read_reply,
     second_request,
 )
+from babelbits.translate.translation_checks import TranslationProblem, check
 from babelbits.translate.units import Unit
 
 CHUNK = 64
@@ -39,7 +39,7 @@ class Translation:
     unit_id: str
     texts: Mapping[str, str]
     """Name to translation; of the last attempt, if it failed. May lack pieces then."""
-    findings: tuple[Finding, ...]
+    findings: tuple[TranslationProblem, ...]
     """Empty: it passed."""
     attempts: int
     back_translation: float | None
@@ -75,7 +75,7 @@ class _Attempt:
     number: int = 1
     replies: list[tuple[ChatRequest, str]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[TranslationProblem] = field(default_factory=list)
     back: float | None = None
     fault: ChatFailure | None = None
 
@@ -199,10 +199,12 @@ class Translator:
             one.fault = one.fault or answer
             return
         if answer.finish_reason == "length":
-            one.findings.append(Finding(check="reply", message="the reply was cut off: too long"))
+            one.findings.append(
+                TranslationProblem(check="reply", message="the reply was cut off: too long")
+            )
         found = read_reply(answer.text, names)
         if isinstance(found, str):
-            one.findings.append(Finding(check="reply", message=found))
+            one.findings.append(TranslationProblem(check="reply", message=found))
         else:
             one.texts |= found
 
@@ -249,7 +251,7 @@ class Translator:
             found = read_reply(answer.text, names)
             if isinstance(found, str):
                 message = f"the back-translation cannot be read: {found}"
-                one.findings.append(Finding(check="back_translation", message=message))
+                one.findings.append(TranslationProblem(check="back_translation", message=message))
             else:
                 backs.setdefault(one.unit.unit_id, {}).update(found)
         for one in attempts:
@@ -278,7 +280,7 @@ def _translation(record: Mapping[str, Any]) -> Translation:
     return Translation(
         unit_id=record["unit_id"],
         texts=record["texts"],
-        findings=tuple(Finding(**finding) for finding in record["findings"]),
+        findings=tuple(TranslationProblem(**finding) for finding in record["findings"]),
         attempts=record["attempts"],
         back_translation=record["back_translation"],
         at=record["at"],
