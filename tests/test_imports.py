@@ -39,6 +39,7 @@ ROOMS = (
     "results",
     "decide",
     "report",
+    "api",
     "cli",
     "__main__",
 )

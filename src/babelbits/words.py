@@ -1,7 +1,10 @@
-"""Words that follow a number: one item, two items; one is missing, two are missing.
+"""Words around numbers: one item, two items; 'a, b and c'; bytes and seconds for people.
 
-English only. Numbers themselves are formatted by whoever says them, or as '1,234' here.
+English only. Scores and their units are formatted by `analysis.format`.
 """
+
+from collections.abc import Iterable, Sequence
+from html import escape
 
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
 _VOWELS = "aeiou"
@@ -36,3 +39,38 @@ def _plural(word: str) -> str:
     if word.endswith("y") and word[-2:-1] not in _VOWELS:
         return f"{word[:-1]}ies"
     return f"{word}es" if word.endswith(_SIBILANTS) else f"{word}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+
+
+def bytes_size(n_bytes: int | None) -> str:
+    """Bytes for people, in decimal units; '?' where unknown."""
+    if n_bytes is None:
+        return "?"
+    value = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:  # which .3g would round to 1e+03
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: '40 s', '12 min', '3 h 20 min'."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
+    """A plain HTML table for notebooks; every text is escaped."""
+    top = f"<caption>{escape(caption)}</caption>" if caption else ""
+    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows
+    )
+    return f"<table>{top}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.cli.console import duration, safe, size
+from babelbits.cli.console import safe
+from babelbits.words import bytes_size, duration
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
      (999_999, "1 MB"), (2_000_000_000, "2 GB"), (3_140_000_000_000, "3.14 TB")],
 )  # fmt: skip
 def test_size(n_bytes: int | None, words: str) -> None:
-    assert size(n_bytes) == words
+    assert bytes_size(n_bytes) == words
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ these would be zeros. Undefined is an en dash. Nothing here is text from a model
 """
 
 import math
+from collections.abc import Sequence
 
 from babelbits.records import Effect, Interval
 
@@ -122,3 +123,10 @@ def verdict(effect: Effect) -> str:
     if effect.verdict == "equivalent" and effect.margin is not None:
         return f"equivalent within {size(effect.margin, effect.unit)}"
     return f"undecided: {effect.reason}; could have seen {detectable(effect)}"
+
+
+def shared_margin(effects: Sequence[Effect]) -> str:
+    """'2 points' when all effects have this margin, else ''."""
+    margins = {(effect.margin, effect.unit) for effect in effects}
+    [(margin, unit)] = margins if len(margins) == 1 else [(None, "")]
+    return "" if margin is None else size(margin, unit)

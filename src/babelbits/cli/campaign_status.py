@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from babelbits.cli.console import data, duration, plain_table, say
-from babelbits.words import plural
+from babelbits.cli.console import data, plain_table, say
+from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
     from babelbits.annotate.progress import Progress

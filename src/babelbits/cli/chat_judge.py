@@ -214,8 +214,8 @@ def open_local(named: Path, *, cache: Path | None = None) -> "LocalChat":
         If there is no such model.
     """
     from babelbits.bundled import model_folder
-    from babelbits.cli.run import need_libraries
     from babelbits.engines.local_chat import load
+    from babelbits.study.execution.run_study import need_libraries
 
     need_libraries()
     return load(model_folder() if str(named) == _BUNDLED else named, cache=cache)

@@ -292,7 +292,7 @@ def _plain_table(found: "Results") -> str:
 
 
 def _put(text: str, output: Path | None) -> None:
-    from babelbits.cli.report import write_text
+    from babelbits.report.exports import write_text
 
     if output is None:
         click.echo(text.encode(), nl=False)

@@ -99,23 +99,3 @@ def console(*, err: bool = False) -> "Console":
     stream = sys.stderr if err else sys.stdout
     width = None if stream.isatty() else 200
     return Console(file=stream, width=width, highlight=False, emoji=False, soft_wrap=False)
-
-
-def size(n_bytes: int | None) -> str:
-    """Bytes for people, in decimal units; '?' where unknown."""
-    if n_bytes is None:
-        return "?"
-    value = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:  # which .3g would round to 1e+03
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} TB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: '40 s', '12 min', '3 h 20 min'."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -29,7 +29,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
     importance matrix changes (Paper B). Both are first written into the folder as study files, so
     that you can change them and run them again with `babelbits run`.
     """
-    from babelbits.cli.run import run_study
+    from babelbits.cli.run import run_aloud
     from babelbits.llamacpp import library
     from babelbits.study import load
 
@@ -43,7 +43,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
     codes = []
     for study in studies:
         say(f"study: {study.file}")
-        codes.append(run_study(study, report=True))
+        codes.append(run_aloud(study, report=True))
         if codes[-1] not in (ExitCode.DONE, ExitCode.INCOMPLETE):
             return codes[-1]
     if has_llama_cpp:
@@ -73,7 +73,7 @@ def _shipped(name: str) -> str:
 
 def _show_paper_b(study: "Study") -> None:
     from babelbits.cli.paper_b import show
-    from babelbits.cli.report import write_text
+    from babelbits.report.exports import write_text
     from babelbits.report.paper_b import to_markdown
     from babelbits.results.load import load_run
 

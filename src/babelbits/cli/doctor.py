@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from babelbits.cli.console import data, data_json, say, size
+from babelbits.cli.console import data, data_json, say
 from babelbits.errors import BabelbitsError, ExitCode
+from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
     from babelbits.store import Store
@@ -202,7 +203,7 @@ def _space(folder: Path) -> Diagnosis:
     return Diagnosis(
         what="disk",
         state="warn" if little else "ok",
-        detail=f"{size(free)} free",
+        detail=f"{bytes_size(free)} free",
         fix="free some space, or set `folder` in [study] to a larger disk",
     )
 

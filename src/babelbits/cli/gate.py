@@ -8,19 +8,12 @@ import click
 
 from babelbits.cli.console import cell, console, data, data_json, safe, say
 from babelbits.cli.decision_options import (
-    WORDS,
     answer_columns,
     answer_rows,
     asked,
     asked_object,
-    claim_words,
-    doubts,
-    evidence,
-    family_words,
     gate_object,
-    place,
     scope_options,
-    scope_words,
 )
 from babelbits.errors import ExitCode, StoreError
 
@@ -35,8 +28,6 @@ EXIT_CODES = {
     "loss": ExitCode.LOSS_SHOWN,
     "undecided": ExitCode.UNDECIDED,
 }
-NAMED = 3
-"""Places that the sentence names."""
 
 
 @click.command()
@@ -131,37 +122,14 @@ def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
 # --- for people --------------------------------------------------------------------------------
 
 
-def sentence(gate: "Gate", asked: "DecisionQuery") -> str:
-    """The verdict in one sentence."""
-    from babelbits.decide.gate import SMOKE
-
-    head = f"{WORDS[gate.outcome]}: {gate.variant}"
-    if gate.smoke:
-        return f"{head}: {SMOKE}"
-    total = len(gate.answers)
-    if gate.outcome == "shown":
-        return f"{head} is shown to be {claim_words(gate, asked)}: {scope_words(asked)}"
-    if gate.outcome in ("worse", "loss"):
-        found = sorted(
-            gate.of(gate.outcome), key=lambda one: one.effect.delta if one.effect else 0.0
-        )
-        named = "; ".join(f"{place(one)} {evidence(one)}" for one in found[:NAMED])
-        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        what = "loses more than the margin" if gate.outcome == "worse" else "loses something"
-        return f"{head} {what} in {len(found)} of {total}: {named}{more}"
-    open_ones = doubts(gate.of("undecided"), limit=NAMED)
-    if not gate.of("shown"):
-        return f"{head} is shown nowhere to be {claim_words(gate, asked)}: {open_ones}"
-    shown = f"in {len(gate.of('shown'))} of {total}"
-    return f"{head} is shown to be {claim_words(gate, asked)} {shown} only; open: {open_ones}"
-
-
 def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
     """Print the sentence, and what is not shown."""
     from rich import box
     from rich.table import Table
 
-    data(sentence(gate, asked))
+    from babelbits.decide.sentences import family_words, gate_sentence
+
+    data(gate_sentence(gate, asked))
     open_answers = [one for one in gate.answers if one.outcome != "shown"]
     if open_answers and not gate.smoke:
         table = Table(*answer_columns(alpha), box=box.SIMPLE_HEAD, pad_edge=False)
@@ -175,12 +143,14 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
 
 def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
     """The sentence and all answers as GitHub-flavoured Markdown."""
+    from babelbits.decide.sentences import family_words, gate_sentence
+
     glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
     lines = [
         f"### {glyph} babelbits gate: {_escaped(gate.variant)}",
         "",
-        _escaped(sentence(gate, asked)),
+        _escaped(gate_sentence(gate, asked)),
         "",
         _escaped(f"{_tally(gate)}; {family_words(asked)}."),
         "",
@@ -194,6 +164,8 @@ def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
 
 def _tally(gate: "Gate") -> str:
     """'passed 9 of 11; not passed: 1 fail, 1 undecided'."""
+    from babelbits.decide.sentences import WORDS
+
     counts = {word: len(gate.of(outcome)) for outcome, word in WORDS.items()}
     passed = counts.pop("pass")
     rest = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
@@ -207,6 +179,8 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
     """
     from xml.etree import ElementTree as ET
 
+    from babelbits.decide.sentences import WORDS, evidence, gate_sentence, place
+
     bad = [one for one in gate.answers if one.outcome != "shown" or gate.smoke]
     suite = ET.Element(
         "testsuite", name=f"babelbits gate {safe(gate.variant, one_line=True)}",
@@ -216,7 +190,7 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
         case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
         if one in bad:
             why = f"{one.reason} {evidence(one)}".strip()
-            message = safe(sentence(gate, asked) if gate.smoke else why, one_line=True)
+            message = safe(gate_sentence(gate, asked) if gate.smoke else why, one_line=True)
             ET.SubElement(case, "failure", type=WORDS[one.outcome], message=message)
     return ET.tostring(suite, encoding="unicode") + "\n"
 
@@ -250,10 +224,12 @@ def as_object(
     gate: "Gate", asked: "DecisionQuery", *, alpha: float, code: ExitCode | None = None
 ) -> dict[str, Any]:
     """The gate as JSON."""
+    from babelbits.decide.sentences import family_words, gate_sentence
+
     return {
         "schema": SCHEMA,
         "exit_code": int(EXIT_CODES[gate.outcome] if code is None else code),
-        "sentence": sentence(gate, asked),
+        "sentence": gate_sentence(gate, asked),
         "alpha": alpha,
         "family": family_words(asked),
         "asked": asked_object(asked),

@@ -40,11 +40,11 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
     On the text suites of STUDY (study.toml), for every variant that `babelbits run` has made, in
     whatever format. Intervals are from drawing whole documents. What was measured is kept.
     """
-    from babelbits.cli.run import need_libraries
     from babelbits.store import Store
     from babelbits.study import load
     from babelbits.study.execution import divergence
     from babelbits.study.execution.interrupt import stop_on_interrupt
+    from babelbits.study.execution.run_study import need_libraries
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import build_light, make_plan
 

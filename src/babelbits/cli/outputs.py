@@ -40,8 +40,8 @@ def outputs(
     babelbits compare out/baseline.tsv out/w4.tsv --aa out/baseline-again.tsv
     """  # noqa: D301  click wants the control character
     from babelbits.cli.decision_options import split_list
-    from babelbits.cli.report import write_text
     from babelbits.languages import resolve
+    from babelbits.report.exports import write_text
     from babelbits.report.outputs import output_tables
     from babelbits.results.load import load_cells
     from babelbits.results.sources import locate

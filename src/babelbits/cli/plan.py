@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, duration, say, size
-from babelbits.words import agreeing, every, plural
+from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.words import agreeing, bytes_size, duration, every, plural
 
 if TYPE_CHECKING:
     from babelbits.study.planning.plan_types import CellStep, Plan
@@ -40,7 +40,10 @@ def plan(
     Nothing is made or run. `babelbits run` executes this very plan. With --rehearse its variants
     are made of a miniature of the model and checked, and only what came of that is printed.
     """
-    made = _plan(study, limit=limit, stop=stop, build=build)
+    from babelbits import load_study
+    from babelbits import plan as plan_study
+
+    made = plan_study(load_study(study, limit=limit, stop=stop), count_items=build)
     lacks = _checked(made, build=build)
     if rehearse:
         _rehearse(made, as_json=as_json)
@@ -77,22 +80,6 @@ def _rehearse(plan: "Plan", *, as_json: bool) -> None:
     else:
         table(results)
     refuse(results, model=plan.base.label)
-
-
-def _plan(file: Path, *, limit: int | None, stop: bool, build: bool) -> "Plan":
-    from babelbits.store import Store
-    from babelbits.study import load
-    from babelbits.study.planning.base_model import locate
-    from babelbits.study.planning.plan import build_light, make_plan
-    from babelbits.tasks import catalogue
-
-    study = load(file, limit=limit, stop=stop)
-    return make_plan(
-        study,
-        Store(study.folder, smoke=study.smoke, early=study.stop),
-        base=locate(study.model),
-        build=catalogue.load if build else build_light,
-    )
 
 
 # --- for people --------------------------------------------------------------------------------
@@ -151,7 +138,7 @@ def _print_variants(plan: "Plan") -> None:
     for step in plan.variants:
         state = "make" if step.to_make else step.state
         about = "" if step.state == "done" or step.bytes is None else "~"
-        row = (step.label, state, about + size(step.bytes), step.reason)
+        row = (step.label, state, about + bytes_size(step.bytes), step.reason)
         table.add_row(*map(cell, row))
     console().print(table)
 
@@ -273,7 +260,7 @@ def _print_sum(plan: "Plan") -> None:
     need = sum(step.bytes or 0 for step in make)
     free = free_bytes(plan.study.folder)
     data(
-        f"{plural(len(make), 'variant')} to make (~{size(need)}; {size(free)} free), "
+        f"{plural(len(make), 'variant')} to make (~{bytes_size(need)}; {bytes_size(free)} free), "
         f"{len(plan.cells) - done} of {plural(len(plan.cells), 'cell')} to run"
     )
     workers = suggest(plan)

@@ -80,9 +80,10 @@ def power(
     to wrong or back. All is for a power of 80 %, and "to show" takes it that nothing is truly
     lost. A claim about a group of languages has languages as its units: more items do not help it.
     """  # noqa: D301  click wants the control character
+    from babelbits import load_study
+    from babelbits import power as analyse_power
     from babelbits.cli import power_tables
     from babelbits.cli.decision_options import split_list
-    from babelbits.decide.power_analysis import outlook
     from babelbits.stats.power import POWER
 
     if study is None and not suites and items is None and pilot is None:
@@ -95,9 +96,9 @@ def power(
         raise click.UsageError("--cautious needs a --pilot")
     if churns and pilot is not None:
         raise click.UsageError("churn is either assumed (--churn) or measured (--pilot)")
-    found = outlook(
-        study, items=items, suites=split_list(suites), languages=split_list(languages),
-        churns=churns or USUAL_CHURNS,
+    found = analyse_power(
+        None if study is None else load_study(study), items=items, suites=split_list(suites),
+        languages=split_list(languages), churns=churns or USUAL_CHURNS,
         pilot=None if pilot is None else _pilot(pilot), cautious=cautious, margin=margin,
         alpha=alpha,
     )  # fmt: skip

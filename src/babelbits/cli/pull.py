@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say, size
+from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
     from babelbits.study import Study
@@ -87,7 +88,7 @@ def _print(copies: "Sequence[tuple[DatasetNeed, Copy]]") -> None:
         rows = " ".join(f"{split} {count}" for split, count in copy.rows.items())
         config = need.wanted.config or "-"
         line = (need.suite, need.wanted.dataset, config, copy.commit[:12], rows)
-        table.add_row(*map(cell, (*line, size(copy.n_bytes))))
+        table.add_row(*map(cell, (*line, bytes_size(copy.n_bytes))))
     console().print(table)
 
 

@@ -5,20 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say, size
-from babelbits.cli.decision_options import (
-    WORDS,
-    asked,
-    asked_object,
-    claim_words,
-    evidence,
-    gate_object,
-    place,
-    scope_options,
-    scope_words,
-    way_words,
-)
+from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.decision_options import asked, asked_object, gate_object, scope_options
 from babelbits.errors import ExitCode
+from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
     from babelbits.decide.decision_query import DecisionQuery
@@ -87,43 +77,6 @@ def recommend(
 REASONS = 3
 
 
-def sentence(found: "Recommendation", asked: "DecisionQuery") -> str:
-    """The recommendation in one sentence."""
-    from babelbits.analysis.format import percent
-    from babelbits.decide.gate import SMOKE
-
-    if found.smoke:
-        return f"none: {SMOKE}"
-    if found.chosen is not None:
-        share = ""
-        if found.baseline is not None and found.chosen.size is not None:
-            ratio = found.chosen.size.bytes_on_disk / found.baseline.bytes_on_disk
-            share = f", {percent(ratio, digits=0)} of the baseline"
-        which = "the smallest variant" if found.any_passing else "the last variant in order"
-        return (
-            f"{found.chosen.variant} ({_size(found.chosen)}{share}): {which} that is "
-            f"shown to be {claim_words(found.chosen.gate, asked)}: {scope_words(asked)}"
-        )
-    if found.nearest is None:
-        return "none: the study has no variant beside its baseline"
-    near = found.nearest
-    words = claim_words(near.gate, asked)
-    total = len(near.gate.answers)
-    passing = [one.variant for one in found.candidates if one.passes and one.in_order]
-    if passing and found.stopped_at is not None:
-        return (
-            f"none: {found.stopped_at.variant}, first in the order, is not shown to be {words}: "
-            f"{scope_words(asked)}; --any takes the smallest that passes"
-        )
-    counts = ", ".join(
-        f"{word} in {near.count(outcome)}" for outcome, word in WORDS.items() if outcome != "shown"
-    )
-    return (
-        f"none: no variant is shown to be {words}: {scope_words(asked)}; nearest is {near.variant} "
-        f"(pass in {near.count('shown')} of {total}, {counts})"
-    )
-
-
 def render(
     found: "Recommendation", asked: "DecisionQuery", *, alpha: float, every: bool = False
 ) -> None:
@@ -131,7 +84,9 @@ def render(
     from rich import box
     from rich.table import Table
 
-    data(sentence(found, asked))
+    from babelbits.decide.sentences import WORDS, recommendation_sentence
+
+    data(recommendation_sentence(found, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant")
     for name in ("size", "bits/weight", *WORDS.values()):
@@ -147,6 +102,8 @@ def render(
 
 
 def _row(one: "Candidate", found: "Recommendation") -> tuple[str, ...]:
+    from babelbits.decide.sentences import WORDS
+
     bits = "?" if one.size is None else f"{one.size.bits_per_weight:.2f}"
     counts = (str(one.count(outcome)) for outcome in WORDS)
     stop = "← stops here" if one is found.stopped_at and not found.any_passing else ""
@@ -155,7 +112,7 @@ def _row(one: "Candidate", found: "Recommendation") -> tuple[str, ...]:
 
 
 def _size(one: "Candidate") -> str:
-    return size(None if one.size is None else one.size.bytes_on_disk)
+    return bytes_size(None if one.size is None else one.size.bytes_on_disk)
 
 
 def _explain(
@@ -167,6 +124,8 @@ def _explain(
     limit: int | None,
 ) -> None:
     """What stands against a variant: losses first, most harmed first; then doubts."""
+    from babelbits.decide.sentences import reasons
+
     lines = reasons(one, asked, alpha=alpha)
     passed = "passes, and is larger"
     if one.passes and not found.any_passing and not one.reached:
@@ -176,39 +135,6 @@ def _explain(
         data(f"  {line}")
     if limit is not None and len(lines) > limit:
         data(f"  and {len(lines) - limit} more (--all)")
-
-
-def reasons(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> list[str]:
-    """Every reason against a variant, weightiest first."""
-    from babelbits.decide.recommend import ways
-
-    found = []
-    if one.larger:
-        found.append("not smaller than the baseline")
-    if one.size is None:
-        found.append("its size is unknown: no manifest")
-    worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
-    found += [f"fail: {place(answer)} {evidence(answer)}" for answer in worse]
-    answers, open_ways = (
-        one.gate.answers,
-        ways(one.gate, asked, alpha=alpha, correlation=one.correlation),
-    )
-    order = sorted(
-        open_ways, key=lambda index: (answers[index].outcome != "loss", -_delta_size(one, index))
-    )
-    for index in order:
-        one_answer = answers[index]
-        what = f"{WORDS[one_answer.outcome]}: {place(one_answer)} {evidence(one_answer)}".rstrip()
-        found.append(f"{what}: {one_answer.reason}; {way_words(open_ways[index], one_answer)}")
-    return found
-
-
-def _delta_size(one: "Candidate", index: int) -> float:
-    """Loss in margins, so that units can be compared; 0 where there is none."""
-    answer = one.gate.answers[index]
-    if answer.effect is None or not answer.margin:
-        return 0.0
-    return -answer.effect.delta / answer.margin
 
 
 def _asides(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> None:
@@ -238,10 +164,12 @@ def _asides(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) ->
 
 def as_object(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     """The recommendation as JSON."""
+    from babelbits.decide.sentences import recommendation_sentence
+
     return {
         "schema": SCHEMA,
         "exit_code": int(ExitCode.UNDECIDED if found.chosen is None else ExitCode.DONE),
-        "sentence": sentence(found, asked),
+        "sentence": recommendation_sentence(found, asked),
         "smoke": found.smoke,
         "alpha": alpha,
         "asked": asked_object(asked),
@@ -256,6 +184,7 @@ def as_object(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) 
 
 def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     from babelbits.decide.recommend import ways
+    from babelbits.decide.sentences import way_words
 
     judged = gate_object(one.gate)
     for index, found in ways(one.gate, asked, alpha=alpha, correlation=one.correlation).items():

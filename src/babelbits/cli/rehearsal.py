@@ -4,14 +4,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from babelbits.cli.console import data, duration, plain_table, say
-from babelbits.words import plural
+from babelbits.cli.console import data, plain_table, say
+from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
     from babelbits.study.planning.plan_types import Plan
     from babelbits.study.rehearsal import RehearsalResult
 
 _OUTCOMES = {"works": "works", "fails": "fails", "unrehearsable": "cannot be rehearsed"}
+
+
+REHEARSING = "rehearsing the variants on a miniature of the model (--no-rehearse: not at all)"
 
 
 def rehearse_aloud(plan: "Plan") -> tuple["RehearsalResult", ...]:
@@ -21,17 +24,22 @@ def rehearse_aloud(plan: "Plan") -> tuple["RehearsalResult", ...]:
     if plan.study.model.is_gguf:
         say("not rehearsed: a GGUF file cannot be shrunk to a miniature")
         return ()
-    say("rehearsing the variants on a miniature of the model (--no-rehearse: not at all)")
+    say(REHEARSING)
     started = time.monotonic()
-    results = rehearse(plan, tell=lambda result: say(_line(result)))
-    new = sum(not result.cached for result in results)
-    known = f", {len(results) - new} known from before" if new < len(results) else ""
-    took = duration(time.monotonic() - started)
-    say(f"rehearsed {plural(len(results), 'variant')} in {took}{known}")
+    results = rehearse(plan, tell=lambda result: say(rehearsal_line(result)))
+    say(rehearsed_in(results, time.monotonic() - started))
     return results
 
 
-def _line(result: "RehearsalResult") -> str:
+def rehearsed_in(results: Sequence["RehearsalResult"], seconds: float) -> str:
+    """How many variants in what time, and how many were known."""
+    new = sum(not result.cached for result in results)
+    known = f", {len(results) - new} known from before" if new < len(results) else ""
+    return f"rehearsed {plural(len(results), 'variant')} in {duration(seconds)}{known}"
+
+
+def rehearsal_line(result: "RehearsalResult") -> str:
+    """One variant's rehearsal: its outcome, the time it took, and why it failed."""
     took = "known" if result.cached else duration(result.seconds)
     return f"  {result.label}: {_OUTCOMES[result.outcome]} ({took}){_why(result)}"
 

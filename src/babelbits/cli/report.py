@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import say
-from babelbits.errors import StoreError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def report(
     babelbits report my-study.run --format csv     every comparison, to stdout
     babelbits report study.toml --charts pictures  every chart as SVG and PNG
     """  # noqa: D301  click wants the control character
-    from babelbits.report.exports import FORMATS, write_charts
+    from babelbits.report.exports import FORMATS, write_charts, write_text
     from babelbits.results.sources import locate
 
     folder, study_file, smoke = locate(source, smoke=smoke)
@@ -78,31 +77,16 @@ def write_report(
     StoreError
         If the folder holds no finished cell, or cannot be written.
     """
-    from babelbits.report.build import build
+    from babelbits import write_report as write
     from babelbits.results.load import load_run
     from babelbits.store import Store
 
     found = load_run(folder, smoke=smoke, early=early, study_file=study_file)
     tell_names(found)
-    page = build(found)
-    path = Store(folder, smoke=smoke, early=early).base / "report.html"
-    write_text(path, page)
-    return path
+    return write(found, Store(folder, smoke=smoke, early=early).base / "report.html")
 
 
 def tell_names(found: "Results") -> None:
     """Say aloud where the names of a study file could not be used."""
     if found.study.names_note is not None:
         say(f"warning: {found.study.names_note}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all; bytes, so that line ends stay as they are."""
-    from babelbits.store.atomic import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written: {error.strerror or error}", where=str(path)
-        ) from error

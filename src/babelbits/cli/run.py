@@ -3,24 +3,18 @@
 import os
 import shlex
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import debugging, duration, say
-from babelbits.errors import ExitCode, Interrupted, MissingExtraError
-from babelbits.store.thoughts import Thoughts
-from babelbits.words import agreeing, every, plural
+from babelbits.cli.console import debugging, say
+from babelbits.errors import ExitCode, Interrupted
+from babelbits.words import agreeing, duration, every, plural
 
 if TYPE_CHECKING:
-    from babelbits.store import Store
-    from babelbits.study import Study
-    from babelbits.study.execution.run import RunOutcome
-    from babelbits.study.planning.plan_types import Plan
+    from babelbits import Study
+    from babelbits.study.execution.run_study import LostItems, RunSummary
 
 
 @click.command()
@@ -63,15 +57,15 @@ def run(
     The same command again resumes: what is recorded is never computed twice. Ctrl-C once finishes
     the batch in flight; twice stops now. The report's path is printed to stdout.
     """
-    from babelbits.study import load
+    from babelbits import load_study
 
     if offline:
         _go_offline()
-    return run_study(
-        load(study, limit=limit, stop=stop),
+    return run_aloud(
+        load_study(study, limit=limit, stop=stop),
         report=not no_report,
         workers=workers,
-        rehearse=not no_rehearse,
+        rehearsed=not no_rehearse,
         verify=verify,
     )
 
@@ -81,112 +75,31 @@ def _go_offline() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
-def run_study(
+def run_aloud(
     study: "Study",
     *,
     report: bool,
     workers: int | None = None,
-    rehearse: bool = False,
+    rehearsed: bool = False,
     verify: bool = False,
 ) -> int:
-    """Plan, rehearse where asked for, execute, report; returns the exit code."""
-    from babelbits.store import Store
+    """Run a study, tell a person about it, build the report; returns the exit code."""
+    from babelbits import run as run_study
+    from babelbits.cli.progress import Reporter
 
-    need_libraries()
-    store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     try:
-        with store.writing():  # first of all: it also shows that the folder can be written
-            plan = _plan(study, store, verify=verify)
-            if rehearse:
-                plan = _rehearsed(plan)
-            outcome = _execute(plan, store, workers=workers, verify=verify)
-        losses = _losses(plan, store)
-        _summarise(outcome, plan, losses)
+        with Reporter(debug=debugging()) as reporter:
+            done = run_study(
+                study, progress=reporter, stop=reporter.stop, workers=workers,
+                rehearsed=rehearsed, verify=verify,
+            )  # fmt: skip
+        _summarise(done)
+        outcome = done.outcome
         if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
             _report(study)
     except KeyboardInterrupt:
         raise Interrupted("what is recorded is kept", hint=_how_to_go_on(study)) from None
-    return int(_exit_code(outcome, losses))
-
-
-def need_libraries() -> None:
-    """Say what is missing of what loads models.
-
-    Raises
-    ------
-    MissingExtraError
-        If one of the libraries is not installed.
-    """
-    from babelbits.study.planning.identity import version_of
-    from babelbits.study.planning.preflight import NEEDED
-
-    for distribution in NEEDED:
-        if version_of(distribution) is None:
-            raise MissingExtraError(
-                f"{distribution} is not installed", hint="pip install 'babelbits[run]'"
-            )
-
-
-def _plan(study: "Study", store: "Store", *, verify: bool) -> "Plan":
-    """The plan, with everything checked that would be a pity to learn later."""
-    from babelbits.study.config.chat_settings import in_words, unused_template
-    from babelbits.study.planning.base_model import locate
-    from babelbits.study.planning.hashes import FileHashes
-    from babelbits.study.planning.plan import make_plan
-    from babelbits.study.planning.plan_warnings import notices
-    from babelbits.study.planning.preflight import check
-    from babelbits.tasks import catalogue
-
-    base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
-    plan = make_plan(study, store, base=base, build=catalogue.load)
-    check(plan, tell=say)
-    for line in in_words(plan.study):
-        say(f"asked: {line}")
-    if warning := unused_template(plan.study, base.folder):
-        say(f"warning: {warning}")
-    for line in notices(plan):
-        say(f"note: {line}")
-    if study.smoke:
-        say(f"SMOKE run: {plural(study.limit or 0, 'item')} a task, stored apart from results")
-    if study.stop:
-        say("cells stop when their verdict is known; stored apart from runs of all items")
-    return plan
-
-
-def _rehearsed(plan: "Plan") -> "Plan":
-    """The plan after a rehearsal of what it makes and runs.
-
-    The bundled model is not rehearsed: every recipe is tested on it.
-    """
-    from babelbits.cli.rehearsal import rehearse_aloud
-    from babelbits.study.config.spec import BUNDLED
-    from babelbits.study.rehearsal.studies import marked, refuse
-
-    if plan.complete or plan.study.model.path == BUNDLED:
-        return plan
-    results = rehearse_aloud(plan)
-    refuse(results, model=plan.base.label)
-    return marked(plan, results)
-
-
-def _execute(
-    plan: "Plan", store: "Store", *, workers: int | None, verify: bool = False
-) -> "RunOutcome":
-    from babelbits.cli.progress import Reporter
-    from babelbits.study.execution.interrupt import stop_on_interrupt
-    from babelbits.study.execution.run import execute
-    from babelbits.study.planning.parallel import suggest
-
-    reporter = Reporter(plan, debug=debugging())
-    number = suggest(plan) if workers is None else workers
-    if number > 1 and not plan.complete:
-        say(f"{plural(number, 'worker')}, each with its own copy of the model")
-
-    def tell() -> None:
-        say("stopping after the batch in flight; Ctrl-C again stops now")
-
-    with stop_on_interrupt(tell) as stop, reporter.live():
-        return execute(plan, store, listener=reporter, stop=stop, workers=number, verify=verify)
+    return int(_exit_code(done))
 
 
 def _how_to_go_on(study: "Study") -> str:
@@ -200,38 +113,8 @@ def _how_to_go_on(study: "Study") -> str:
 # --- what was done and, loudly, what was not -----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Losses:
-    """Items without an answer, over all finished cells of the plan."""
-
-    n_items: int
-    failed: Mapping[str, int]
-    truncated: int
-    thoughts: Thoughts
-    empty_cells: tuple[str, ...]
-    """Cells without a single answer: they are recorded, and say nothing."""
-
-
-def _losses(plan: "Plan", store: "Store") -> _Losses:
-    counts = [(meta, found) for meta in plan.metas if (found := store.counts(meta)) is not None]
-    kinds: Counter[str] = Counter()
-    for _, found in counts:
-        kinds.update(found.failed)
-    return _Losses(
-        n_items=sum(found.n_items for _, found in counts),
-        failed=kinds,
-        truncated=sum(found.truncated for _, found in counts),
-        thoughts=sum((found.thoughts for _, found in counts), Thoughts()),
-        empty_cells=tuple(
-            f"{meta.variant}{' again (A/A)' if meta.replicate else ''} · {meta.task.name}: "
-            f"none of its {plural(found.n_items, 'item')} has a score"
-            for meta, found in counts
-            if found.n_failed == found.n_items
-        ),
-    )
-
-
-def _summarise(outcome: "RunOutcome", plan: "Plan", losses: _Losses) -> None:
+def _summarise(done: "RunSummary") -> None:
+    outcome, plan = done.outcome, done.plan
     if plan.complete:
         say(
             f"nothing to do: {every(len(plan.cells), 'cell')} "
@@ -248,7 +131,7 @@ def _summarise(outcome: "RunOutcome", plan: "Plan", losses: _Losses) -> None:
             f"{agreeing(outcome.n_skipped, 'was', 'were')} not needed: the "
             "verdicts of their cells were known"
         )
-    _say_losses(losses)
+    _say_lost(done.lost)
     for line in outcome.failures:
         say(f"failed: {line}")
     for line in outcome.damaged:
@@ -257,20 +140,20 @@ def _summarise(outcome: "RunOutcome", plan: "Plan", losses: _Losses) -> None:
         say(f"interrupted; {_how_to_go_on(plan.study)}")
 
 
-def _say_losses(losses: _Losses) -> None:
-    of = f"of {plural(losses.n_items, 'recorded item')}"
-    if losses.truncated:
-        say(f"{losses.truncated} {of} lost the beginning of their prompt: longer than the context")
-    if losses.thoughts.thinking:
-        say(losses.thoughts.in_words())
-    if losses.failed:
-        lost = sum(losses.failed.values())
-        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(losses.failed.items()))
+def _say_lost(items: "LostItems") -> None:
+    of = f"of {plural(items.n_items, 'recorded item')}"
+    if items.truncated:
+        say(f"{items.truncated} {of} lost the beginning of their prompt: longer than the context")
+    if items.thoughts.thinking:
+        say(items.thoughts.in_words())
+    if items.failed:
+        lost = sum(items.failed.values())
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(items.failed.items()))
         say(
             f"{lost} {of} {agreeing(lost, 'has', 'have')} no score ({kinds}); the "
             "report counts them"
         )
-    for line in losses.empty_cells:
+    for line in items.empty_cells:
         say(f"no result: {line}")
 
 
@@ -283,10 +166,10 @@ def _report(study: "Study") -> None:
     click.echo(str(path))
 
 
-def _exit_code(outcome: "RunOutcome", losses: _Losses) -> ExitCode:
-    if outcome.interrupted:
+def _exit_code(done: "RunSummary") -> ExitCode:
+    if done.outcome.interrupted:
         return ExitCode.INTERRUPTED
-    if outcome.damaged:
+    if done.outcome.damaged:
         return ExitCode.STORE_DAMAGED
-    failed = outcome.failures or losses.empty_cells
+    failed = done.outcome.failures or done.lost.empty_cells
     return ExitCode.INCOMPLETE if failed else ExitCode.DONE

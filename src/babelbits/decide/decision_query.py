@@ -177,3 +177,26 @@ def _margins(
                 hint="2 points are --margin 2",
             )
     return dict(margins)
+
+
+def read_margins(texts: Sequence[str], findings: DecisionInput) -> Mapping[str, float]:
+    """Margins as written on a command line, in the task's own unit: '2' (points), 'text=0.02'.
+
+    Raises
+    ------
+    StudyError
+        If a text is no number.
+    """
+    found = {}
+    for text in texts:
+        name, equals, size = text.rpartition("=")
+        name = name if equals else "fraction"
+        unit = findings.primary[name].unit if name in findings.primary else name
+        try:
+            found[name] = float(size) / (100 if unit == "fraction" else 1)
+        except ValueError:
+            raise StudyError(
+                f"--margin {text!r} is no margin",
+                hint="--margin 2 means 2 points; --margin text=0.02 is in the task's own unit",
+            ) from None
+    return found

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome, answers, together
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import DecisionQuery
+from babelbits.words import html_table
 
 __all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "gate"]
 
@@ -29,6 +30,24 @@ class Gate:
     outcome: Outcome
     answers: tuple[DecisionAnswer, ...]
     smoke: bool
+    query: DecisionQuery | None = None
+    """What was asked."""
+
+    def __str__(self) -> str:
+        """The sentence that the command prints."""
+        from babelbits.decide.sentences import gate_sentence
+
+        return self.variant if self.query is None else gate_sentence(self, self.query)
+
+    def _repr_html_(self) -> str:
+        """The sentence and every answer, for notebooks."""
+        from babelbits.decide.sentences import GLYPHS, WORDS, evidence, place
+
+        rows = [
+            (f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}", place(one), evidence(one), one.reason)
+            for one in self.answers
+        ]
+        return html_table(("outcome", "where", "change", "why"), rows, caption=str(self))
 
     def of(self, outcome: Outcome) -> tuple[DecisionAnswer, ...]:
         """The answers with this outcome."""
@@ -50,4 +69,5 @@ def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
         outcome="undecided" if smoke else together(found),
         answers=found,
         smoke=smoke,
+        query=asked,
     )

@@ -1,4 +1,4 @@
-"""From a study, suites or a pilot to what `babelbits power` says: an `PowerAnalysis`.
+"""From a study, suites or a pilot to what can be seen: a `PowerAnalysis`.
 
 Prints nothing and runs nothing; loads neither torch nor lm-eval.
 """
@@ -6,7 +6,6 @@ Prints nothing and runs nothing; loads neither torch nor lm-eval.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from babelbits.decide.power_planning import (
     GroupLimit,
@@ -24,7 +23,7 @@ from babelbits.errors import BabelbitsError, StudyError, UnknownNameError
 from babelbits.languages import groups, resolve
 from babelbits.records import Effect
 from babelbits.results.results import Results
-from babelbits.study import Study, load
+from babelbits.study import Study
 from babelbits.study.config.spec import AnalysisSpec
 from babelbits.study.planning.planned_comparisons import PlannedTask
 from babelbits.study.planning.planned_comparisons import outline as outline_of
@@ -73,8 +72,8 @@ class PowerAnalysis:
     """Suite and limit."""
 
 
-def outlook(
-    file: Path | None,
+def analyse_power(
+    study: Study | None,
     *,
     items: int | None,
     suites: Sequence[str],
@@ -89,8 +88,8 @@ def outlook(
 
     Parameters
     ----------
-    file : Path, optional
-        The study file.
+    study : Study, optional
+        What is planned.
     items : int, optional
         Items a language, instead of those the tasks have.
     churns : sequence of float
@@ -105,7 +104,6 @@ def outlook(
     StudyError
         If the study is wrong, or the pilot has nothing that it asks.
     """
-    study = None if file is None else load(file)
     level = alpha or (study.analysis.alpha if study else pilot.study.alpha if pilot else 0.05)
     planned = _planned(study, suites, languages, pilot)
     if margin and planned and not any(one.unit == "fraction" for one in planned):

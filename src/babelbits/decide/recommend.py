@@ -27,6 +27,7 @@ from babelbits.decide.power_planning import (
     units,
 )
 from babelbits.results.results import Results
+from babelbits.words import html_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,29 @@ class Recommendation:
     smoke: bool
     any_passing: bool
     """The smallest that passes was taken, not the last of the walk."""
+    query: DecisionQuery | None = None
+    """What was asked."""
+
+    def __str__(self) -> str:
+        """The sentence that the command prints."""
+        from babelbits.decide.sentences import recommendation_sentence
+
+        return "" if self.query is None else recommendation_sentence(self, self.query)
+
+    def _repr_html_(self) -> str:
+        """The sentence and a row a variant, for notebooks."""
+        from babelbits.decide.sentences import WORDS
+
+        heads = ("variant", "bits/weight", *WORDS.values())
+        rows = [
+            (
+                one.variant,
+                "?" if one.size is None else f"{one.size.bits_per_weight:.2f}",
+                *(str(one.count(outcome)) for outcome in WORDS),
+            )
+            for one in self.candidates
+        ]
+        return html_table(heads, rows, caption=str(self))
 
 
 def recommend(
@@ -149,6 +173,7 @@ def recommend(
         baseline=baseline,
         smoke=findings.analysis.smoke,
         any_passing=any_passing,
+        query=asked,
     )
 
 

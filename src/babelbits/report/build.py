@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from babelbits import words
 from babelbits.analysis import BASELINE
 from babelbits.preferences.summary import ALL
 from babelbits.records import Effect
@@ -25,7 +26,6 @@ from babelbits.report import (
     kl_section,
     limitations,
     perplexity_logs,
-    phrases,
     positions,
     preference_section,
     svg,
@@ -85,7 +85,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": phrases, "plural": plural, "glyphs": verdicts.GLYPHS}
+    environment.globals |= {"words": words, "plural": plural, "glyphs": verdicts.GLYPHS}
     environment.globals["made_on"] = views.made_on
     return environment
 

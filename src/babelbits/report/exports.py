@@ -15,11 +15,13 @@ from typing import Any
 from babelbits.analysis import format as numbers
 from babelbits.analysis import tables
 from babelbits.decide.decision import OUTCOMES, Decision
+from babelbits.errors import StoreError, StudyError
 from babelbits.records import Effect
 from babelbits.report import charts, commands, limitations, perplexity_logs, svg, verdicts, views
 from babelbits.report.first_screen import FirstScreen, first_screen, sentences
 from babelbits.report.item_pairs import axes
 from babelbits.results.results import Results
+from babelbits.store.atomic import write_atomically
 from babelbits.words import plural
 
 SCHEMA = "babelbits.report/1"
@@ -369,3 +371,43 @@ FORMATS: Mapping[str, Callable[[Results], str]] = {
     "latex": to_latex,
 }
 """What `babelbits report --format` offers."""
+
+ENDINGS = {".html": "html", ".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex"}
+"""A file's ending to its format."""
+
+
+def write(report: Results, path: Path) -> Path:
+    """Write what a file's ending names, whole or not at all; returns the path.
+
+    Raises
+    ------
+    StudyError
+        If the ending names no format.
+    StoreError
+        If the file cannot be written.
+    """
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None:
+        raise StudyError(
+            f"a report cannot be written as '{path.suffix}'",
+            where=str(path),
+            hint=f"endings: {', '.join(ENDINGS)}",
+        )
+    return write_text(path, FORMATS[kind](report))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all; bytes, so that line ends stay as they are.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error
+    return path

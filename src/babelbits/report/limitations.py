@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from babelbits.analysis import CellResult
 from babelbits.analysis import format as numbers
 from babelbits.analysis.cells import failed
+from babelbits.analysis.format import shared_margin
 from babelbits.records import Effect
-from babelbits.report.phrases import listed, shared_margin
 from babelbits.report.verdicts import Board, expected
 from babelbits.results.results import OpenCell, Results
 from babelbits.store.thoughts import Thoughts, count_thoughts
-from babelbits.words import plural
+from babelbits.words import listed, plural
 
 if TYPE_CHECKING:
     from babelbits.languages import Language

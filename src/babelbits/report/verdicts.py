@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.analysis import format as numbers
-from babelbits.analysis.format import amount
+from babelbits.analysis.format import amount, shared_margin
 from babelbits.decide.decision import Decision
 from babelbits.decide.recommend import Recommendation
 from babelbits.records import Effect, Level, Verdict
 from babelbits.report.item_pairs import Axes
-from babelbits.report.phrases import listed, shared_margin
-from babelbits.words import agreeing, plural
+from babelbits.words import agreeing, listed, plural
 
 VERDICTS: tuple[Verdict, ...] = ("worse", "equivalent", "better", "undecided")
 GLYPHS: Mapping[str, str] = {"worse": "▼", "equivalent": "=", "better": "▲", "undecided": "?"}

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from babelbits.analysis import format as numbers
 from babelbits.records import Effect, Manifest, digest
 from babelbits.report.item_pairs import Axes
-from babelbits.report.phrases import bytes_size
 from babelbits.report.verdicts import GLYPHS, LEVEL_WORDS, VERDICTS, Board
 from babelbits.results.results import Results
-from babelbits.words import plural
+from babelbits.words import bytes_size, plural
 
 STRONGEST_TINT = 0.62
 """Opacity of the heat map's largest difference: text on it stays readable."""

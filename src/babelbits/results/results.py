@@ -5,16 +5,23 @@ folder; `build.build` turns it into a page, `exports` into tables. Equal inputs 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from babelbits.analysis import Analysis, CellResult
+from babelbits.analysis.tables import effect_row, effect_rows
 from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
 from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
+from babelbits.results.item_table import items_table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
+from babelbits.words import html_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +122,34 @@ class Results:
     """What judges and people said; None where nobody was asked."""
     grades: tuple[GradeBook, ...] = ()
     """What judges graded of these cells."""
+
+    @property
+    def effects(self) -> "pa.Table":
+        """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(effect_rows(self.analysis.effects))
+
+    @property
+    def items(self) -> "pa.Table":
+        """A row an item of every finished cell, with its variant, suite, task and replicate."""
+        return items_table(self.cells)
+
+    @property
+    def votes(self) -> "pa.Table":
+        """A row a vote of every judge and panel, with its name; no rows where nobody was asked."""
+        import pyarrow as pa
+
+        voters = () if self.voices is None else self.voices.voices
+        rows = [
+            {"voter": one.book.name, **asdict(vote)} for one in voters for vote in one.book.votes
+        ]
+        return pa.Table.from_pylist(rows)
+
+    def _repr_html_(self) -> str:
+        """A row an effect that verdicts are about, for notebooks."""
+        names = ("variant", "suite", "where", "baseline_text", "delta_text", "interval_text")
+        rows = [effect_row(one) for one in self.analysis.effects if one.family is not None]
+        heads = ("variant", "task", "language", "baseline", "change", "interval", "verdict")
+        cells = [[str(row[name]) for name in (*names, "verdict_text")] for row in rows]
+        return html_table(heads, cells, caption=self.study.name)

@@ -14,6 +14,7 @@ from babelbits.errors import StoreError
 from babelbits.records import Failure, ItemRow, canonical_json
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from _typeshed import DataclassInstance
     from pydantic import TypeAdapter
 
@@ -116,10 +117,9 @@ def columns_to_rows(columns: Mapping[str, Sequence[Any]], *, where: str) -> tupl
     return tuple(rows)
 
 
-def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a Parquet file that pandas, DuckDB and Polars open."""
+def rows_to_table(rows: Sequence[ItemRow]) -> "pa.Table":
+    """An Arrow table with the columns of `rows_to_columns`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns = rows_to_columns(rows)
     column_types = _nullable_types()
@@ -129,7 +129,15 @@ def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> by
         kind = pa.list_(pa.float64()) if name.startswith(_STATISTICS) else kind
         kind = _answer_type(rows) if name == _ANSWERS else kind
         arrays[name] = pa.array(values, type=kind)
-    table = pa.table(arrays).replace_schema_metadata(dict(metadata))
+    return pa.table(arrays)
+
+
+def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a Parquet file that pandas, DuckDB and Polars open."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = rows_to_table(rows).replace_schema_metadata(dict(metadata))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()

@@ -1,12 +1,47 @@
-"""What happens while a plan is executed: small values that also travel between processes.
+"""What happens while a study is run: small values, which also travel between processes.
 
-A variant is named by its label, a cell by its number in the plan.
+A variant is named by its label, a cell by its number in the plan. Workers send those that are in
+`WorkerEvent`; whoever asked for the run is told all of them, in order (`run_study`).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from babelbits.records import Manifest
+from babelbits.study.planning.plan_types import Plan
+from babelbits.study.rehearsal.outcomes import RehearsalResult
+
+NoticeKind = Literal["asked", "warning", "note", "info"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a person should read before the run begins."""
+
+    kind: NoticeKind
+    """'asked': how the tasks will be asked, where that is not the plain way."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsing:
+    """The variants are about to be tried on a miniature of the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What came of one variant's rehearsal."""
+
+    result: RehearsalResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The plan is made and checked, and is executed from here on."""
+
+    plan: Plan
+    workers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +125,7 @@ class CellFailed:
     trace: Path | None = None
 
 
-Event = (
+WorkerEvent = (
     Making
     | Made
     | Ready
@@ -102,3 +137,4 @@ Event = (
     | VariantFailed
     | CellFailed
 )
+Event = Notice | Rehearsing | Rehearsed | Started | WorkerEvent

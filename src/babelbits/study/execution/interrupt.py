@@ -26,15 +26,15 @@ class Stop:
 
 
 @contextmanager
-def stop_on_interrupt(tell: Callable[[], None]) -> Iterator[Stop]:
-    """Watch for Ctrl-C; `tell` is called at the first one.
+def stop_on_interrupt(tell: Callable[[], None], stop: Stop | None = None) -> Iterator[Stop]:
+    """Watch for Ctrl-C; `tell` is called at the first one. A `Stop` may be given to be used.
 
     Raises
     ------
     KeyboardInterrupt
         At the second Ctrl-C.
     """
-    stop = Stop()
+    stop = stop or Stop()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if stop.is_requested():

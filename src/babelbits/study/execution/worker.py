@@ -23,7 +23,6 @@ from babelbits.study.config.spec import BASELINE, Study
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import (
     CellFailed,
-    Event,
     Finished,
     Loaded,
     Loading,
@@ -33,6 +32,7 @@ from babelbits.study.execution.events import (
     Recorded,
     Running,
     VariantFailed,
+    WorkerEvent,
 )
 from babelbits.study.execution.traces import keep_trace
 from babelbits.study.planning.base_model import BaseModel, hash_of
@@ -120,7 +120,7 @@ class Worker:
         site: RunContext,
         *,
         find_task: Callable[[CellStep], Task],
-        emit: Callable[[Event], None],
+        emit: Callable[[WorkerEvent], None],
         stopping: Callable[[], bool],
     ) -> None:
         self._site = site

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from babelbits.errors import StoreError, TaskError
-from babelbits.study.execution.events import CellFailed, Event, VariantFailed
+from babelbits.study.execution.events import CellFailed, VariantFailed, WorkerEvent
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Job, RunCell, RunContext, Worker
@@ -34,7 +34,12 @@ _FAREWELL = 5.0
 
 
 def work_together(
-    site: RunContext, agenda: Scheduler, *, workers: int, emit: Callable[[Event], None], stop: Stop
+    site: RunContext,
+    agenda: Scheduler,
+    *,
+    workers: int,
+    emit: Callable[[WorkerEvent], None],
+    stop: Stop,
 ) -> None:
     """Do all jobs of an agenda with several processes.
 
@@ -77,7 +82,7 @@ class _Member:
             self.loaded = None
         self.pipe.send(job)
 
-    def death(self) -> Event:
+    def death(self) -> WorkerEvent:
         """What it means that the process is gone."""
         self.process.join()
         why = f"its worker process ended with exit code {self.process.exitcode}"
@@ -138,13 +143,13 @@ class _Crew:
                 if job is not None:
                     member.give(job)
 
-    def listen(self, emit: Callable[[Event], None]) -> None:
+    def listen(self, emit: Callable[[WorkerEvent], None]) -> None:
         """Pass on what has happened; returns after a moment at most."""
         pipes = {member.pipe: member for member in self.busy}
         for pipe in connection.wait(list(pipes), timeout=_LOOK):
             self._hear(pipes[pipe], emit)
 
-    def _hear(self, member: _Member, emit: Callable[[Event], None]) -> None:
+    def _hear(self, member: _Member, emit: Callable[[WorkerEvent], None]) -> None:
         try:
             message = member.pipe.recv()
         except (EOFError, OSError):

@@ -13,6 +13,7 @@ from babelbits.store import CellStatus
 from babelbits.study.config.spec import Study, VariantSpec
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.tasks.base import Task, TaskOptions
+from babelbits.words import html_table, plural
 
 Build = Callable[[str, str, TaskOptions], Task | None]
 """Suite, language and options to a task; None for one that is not to be built now."""
@@ -112,3 +113,20 @@ class Plan:
     def complete(self) -> bool:
         """Whether every cell is done."""
         return all(cell.state == "done" for cell in self.cells)
+
+    def _repr_html_(self) -> str:
+        """A row a variant, task and language, for notebooks."""
+        rows = [
+            (
+                cell.variant + (" again (A/A)" if cell.replicate else ""),
+                cell.suite,
+                cell.language,
+                "?" if cell.n_items is None else f"{cell.n_done}/{cell.n_items}",
+                cell.state,
+                cell.reason,
+            )
+            for cell in self.cells
+        ]
+        caption = f"{self.study.name}: {plural(len(self.cells), 'cell')}"
+        heads = ("variant", "task", "language", "items", "state", "why")
+        return html_table(heads, rows, caption=caption)
