@@ -21,6 +21,7 @@ Shapes = dict[str, dict[str, list[str]]]
 """Kind of file to key path to names of types."""
 
 _ID = re.compile(r"^[0-9a-f]{12,}(-[0-9]+)*(?=\.|$)")
+_CHECKSUM = re.compile(r"^[0-9a-f]{8} (?=[{])")
 _OPEN = frozenset({"library_versions", "libraries", "scores", "parameters", "margins", "caps"})
 """Keys whose entries are named by data, not by us."""
 _OF_LIBRARIES = frozenset({"config.json", "generation_config.json", "tokenizer_config.json"})
@@ -59,7 +60,7 @@ def _leaves(file: Path) -> Iterator[tuple[str, str]]:
         yield from walk(json.loads(file.read_text("utf-8")))
     elif file.suffix == ".jsonl":
         for line in file.read_text("utf-8").splitlines():
-            yield from walk([json.loads(line)])
+            yield from walk([json.loads(_CHECKSUM.sub("", line))])
     elif file.suffix == ".csv":
         with file.open(encoding="utf-8", newline="") as text:
             yield from ((column, "column") for column in next(text).strip().split(","))

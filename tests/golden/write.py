@@ -9,9 +9,9 @@ model (a full run and a smoke run), divergences, answers to open prompts, a judg
 (an endpoint on the loopback plays the judge), a campaign that scripted raters finish over HTTP, its
 votes and a table of votes of others beside the run. Weights, `report.html` and what is kept to be
 faster the next time (the baseline's distributions, llama.cpp's intermediate files) are left out:
-no report needs them. What this checkout then says of the folder goes into `NAME.read.json.xz`, what
-the code of another commit said of its own folder into `NAME.written.json.xz`. `words` takes new sentences alone, and
-refuses to where a number, an id or an exit code changed.
+no report needs them. What this checkout then says of it goes into `NAME.read.json.xz`, what
+another commit said of its own folder into `NAME.written.json.xz`. `words` takes new sentences
+alone, and refuses to where a number, an id or an exit code changed.
 
 It takes minutes, and the extras `run`, `gguf`, `endpoint` and `annotate`. The study is made in
 a folder of a neutral name, so that no path of the machine is in what it writes.
