@@ -1,6 +1,6 @@
 """Names and types of everything that files on disk hold: the contract with folders of users.
 
-    PYTHONPATH=src python tests/golden/fields.py     writes fields.json anew, from now.tar.xz
+    python tests/golden/fields.py     writes fields.json anew, from now.tar.xz
 
 `fields.json` maps each kind of file to its key paths and their types. A kind is a path in which ids
 and names of judges are `*`. `[]` is an entry of a list; a file of several lines is a list.
