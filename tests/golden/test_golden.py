@@ -7,8 +7,7 @@ of both that wrote the first is in `NAME.read.json.xz`; what release 0.1.0 said 
 
 Numbers, outcomes, ids and exit codes are compared exactly, floats to a relative 1e-12. Sentences,
 texts of table cells and signatures are compared apart: `python tests/golden/write.py words` takes
-new ones where they were changed by intent, and fields that a report has more, and refuses to where a
-number changed.
+new ones where they were changed by intent, and added fields, and refuses to where a number changed.
 """
 
 import hashlib
