@@ -24,7 +24,9 @@ _ID = re.compile(r"^[0-9a-f]{12,}(-[0-9]+)*(?=\.|$)")
 _CHECKSUM = re.compile(r"^[0-9a-f]{8} (?=[{])")
 _OPEN = frozenset({"library_versions", "libraries", "scores", "parameters", "margins", "caps"})
 """Keys whose entries are named by data, not by us."""
-_OF_LIBRARIES = frozenset({"config.json", "generation_config.json", "tokenizer_config.json"})
+_OF_LIBRARIES = frozenset(
+    {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+)
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
 
 
@@ -32,7 +34,9 @@ def shapes(folder: Path) -> Shapes:
     """Key paths and types of every JSON, JSON Lines, CSV and Parquet file in a folder."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.name not in _OF_LIBRARIES:
+        # Folders that begin with a dot are made again at will, and no report reads them.
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.is_file() and not hidden and file.name not in _OF_LIBRARIES:
             for path, name in _leaves(file):
                 found[kind(file.relative_to(folder))][path].add(name)
     return {
