@@ -12,6 +12,7 @@ that are given; a null effect, few units, few changes, floors and ceilings are a
 tests in `tests/stats/test_calibration.py` run the same simulations with fixed seeds.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -488,8 +489,15 @@ def main(arguments: list[str]) -> None:
         from claims import main as ask_reports
 
         ask_reports([one for one in arguments if one != "--claims"])
-    else:
-        print(calibration_table(*[int(argument) for argument in arguments]))
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("draws", nargs="?", type=int, default=2000, help="studies a line")
+    parser.add_argument(
+        "--claims", action="store_true", help="whole reports instead: --claims --help says more"
+    )
+    print(calibration_table(parser.parse_args(arguments).draws))
 
 
 if __name__ == "__main__":
