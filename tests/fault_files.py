@@ -43,7 +43,7 @@ def small_study(
     model: Path | str,
     tasks: str = PAIRS,
     variants: str = "",
-    engine: str = "chunk = 2",
+    engine: str = "batch_items = 2",
     rest: str = "",
     items: int | None = 2,
     aa: bool = False,

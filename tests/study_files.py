@@ -11,7 +11,7 @@ folder = "run"
 path = "{model}"
 
 [engine]
-chunk = {chunk}
+batch_items = {chunk}
 
 {variants}
 

@@ -192,6 +192,7 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
     [
         "",
         "init",
+        "schema",
         "plan",
         "run",
         "report",
@@ -215,6 +216,13 @@ def test_help_loads_nothing_heavy(command: str) -> None:
     arguments = [*command.split(), "--help"]
     code = f"from babelbits.cli.main import run\nassert run({arguments!r}) == 0"
     assert loaded_by(code) == []
+
+
+@pytest.mark.parametrize("command", ["", "init", "plan", "report", "power", "translate"])
+def test_help_does_not_wait_for_the_models_of_study_files(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    code = f"from babelbits.cli.main import run\nassert run({arguments!r}) == 0\nimport sys\n"
+    assert loaded_by(f"{code}assert 'pydantic' not in sys.modules") == []
 
 
 def test_power_counts_items_and_loads_nothing_heavy() -> None:

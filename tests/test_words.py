@@ -25,7 +25,7 @@ LEFT_AS_THEY_ARE = {
     ("tasks/extended.py", "talk.turns"),
     # never one
     ("cli/recommend.py", "count"),
-    ("study/config/chat_settings.py", "bucket"),
+    ("study/config/suites.py", "bucket"),
     ("tasks/language_confusion/rules.py", "len(wrong)"),
     ("engines/hf/exactness.py", "limit"),
     ("engines/llama/engine.py", "self.loaded.short_texts"),
@@ -53,7 +53,7 @@ LEFT_AS_THEY_ARE = {
     ("interop/readers/llama_perplexity.py", "option"),
     ("report/limitations.py", "text"),
     ("report/limitations.py", "few"),
-    ("study/config/chat_settings.py", "name"),
+    ("study/config/suites.py", "name"),
     ("tasks/language_confusion/data.py", "setting"),
 }
 """Files, and the expressions in them that stand before a plural as they are."""

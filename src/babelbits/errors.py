@@ -129,6 +129,10 @@ class MissingExtraError(BabelbitsError, ImportError):
     """An optional dependency is missing; `hint` is the command that installs it."""
 
 
+class OldNameWarning(FutureWarning):
+    """A key or an option was given by a former name."""
+
+
 class Interrupted(BabelbitsError):  # noqa: N818  it is no error
     """The user asked to stop. Everything recorded so far is kept."""
 

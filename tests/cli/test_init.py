@@ -1,5 +1,6 @@
 """`babelbits init` and its template."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
                 ["'identifier' is not for the task 'math', which identifies no language"],
                 *([f"{key!r} needs the chat template"] for key in _CHAT_KEYS),
             )
+
+
+def test_the_schema_lies_where_the_first_line_says(tmp_path: Path) -> None:
+    """Of Taplo's documentation: a comment `#:schema <path or URL>` before anything else."""
+    assert run(["init", str(tmp_path / "mine.toml")]) == ExitCode.DONE
+    first = (tmp_path / "mine.toml").read_text("utf-8").splitlines()[0]
+    assert first == "#:schema ./babelbits.schema.json"
+    schema = json.loads((tmp_path / "babelbits.schema.json").read_text("utf-8"))
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 def test_it_does_not_overwrite_unless_told(

@@ -21,7 +21,12 @@ def finished(tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory) ->
 
     folder = tmp_path_factory.mktemp("finished")
     study = small_study(
-        folder, model=tiny_model("llama"), tasks=TASKS, variants=NF4, items=6, engine="chunk = 2"
+        folder,
+        model=tiny_model("llama"),
+        tasks=TASKS,
+        variants=NF4,
+        items=6,
+        engine="batch_items = 2",
     )
     assert run(["run", str(study), "--no-report"]) == ExitCode.DONE
     return folder

@@ -87,7 +87,7 @@ def run_with_file_limit(study: Path, limit: int) -> subprocess.CompletedProcess[
 def test_a_disk_that_fills_up_keeps_what_is_recorded(
     command: Command, tiny_model: TinyModel, tmp_path: Path
 ) -> None:
-    study = small_study(tmp_path, model=tiny_model("llama"), items=60, engine="chunk = 4")
+    study = small_study(tmp_path, model=tiny_model("llama"), items=60, engine="batch_items = 4")
     said = run_with_file_limit(study, 20_000)
     assert said.returncode == ExitCode.STORE_DAMAGED, said.stderr
     assert "journal.jsonl: the file is larger than this account may write" in said.stderr
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_keeps_what_is_recorded(
     # The same as from a run that had room all along.
     calm = tmp_path / "calm"
     calm.mkdir()
-    study = small_study(calm, model=tiny_model("llama"), items=60, engine="chunk = 4")
+    study = small_study(calm, model=tiny_model("llama"), items=60, engine="batch_items = 4")
     assert command("run", study, "--no-report").code == ExitCode.DONE
     assert results(tmp_path / "run", smoke=True) == results(calm / "run", smoke=True)
 
@@ -122,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_says_so_and_the_run_goes_on_when_there_is_room(
     command: Command, tiny_model: TinyModel, small_disk: Path
 ) -> None:
-    study = small_study(small_disk, model=tiny_model("llama"), items=20, engine="chunk = 4")
+    study = small_study(small_disk, model=tiny_model("llama"), items=20, engine="batch_items = 4")
     ballast = small_disk / "ballast"
     with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
         while True:

@@ -59,7 +59,7 @@ def test_ctrl_c_once_finishes_the_batch_and_says_how_to_go_on(
 def test_ctrl_c_twice_stops_now_and_keeps_what_is_recorded(
     tiny_model: TinyModel, tmp_path: Path
 ) -> None:
-    engine = "chunk = 150"  # one batch is long enough to be interrupted in
+    engine = "batch_items = 150"  # one batch is long enough to be interrupted in
     tasks = '[[tasks]]\nsuite = "math"\nlanguages = ["nb"]\n'
     study = small_study(tmp_path, model=tiny_model("llama"), tasks=tasks, engine=engine, items=150)
     child = start(study)

@@ -136,7 +136,8 @@ def test_a_run_folder_alone_is_enough(run_folder: Path) -> None:
 
 def test_a_study_file_brings_its_margins_as_they_are_now(run_folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
-    file.write_text(STUDY.replace("0.05 }", "0.4 }"), "utf-8")
+    tasks = '[[tasks]]\nsuite = "math"\nlanguages = ["en", "ar", "ja"]\n'
+    file.write_text(STUDY.replace("0.05 }", "0.4 }") + tasks, "utf-8")
     assert load_run(run_folder, study_file=file).study.margins["fraction"] == 0.4
 
 

@@ -19,7 +19,7 @@ VARIANT = '[[variants]]\nrecipe = "llm-int8"\nthreshold = 1.0\n'
 def write(folder: Path, model: Path, *, engine: str, items: int = 12) -> Path:
     folder.mkdir()
     path = write_study(folder, model=model, items=items)
-    text = path.read_text("utf-8").replace("chunk = 4\n", f"{engine}\n")
+    text = path.read_text("utf-8").replace("batch_items = 4\n", f"{engine}\n")
     path.write_text(text.replace("[[tasks]]", f"{VARIANT}\n[[tasks]]", 1), "utf-8")
     return path
 
@@ -44,15 +44,15 @@ def test_limit_chunk_and_budget_change_nothing_where_rows_are_alone(
     def run(name: str, engine: str, items: int = 12) -> dict[str, list[Any]]:
         return outputs(write(tmp_path / name, model, engine=engine, items=items))
 
-    alone = run("alone", "chunk = 4")
+    alone = run("alone", "batch_items = 4")
     assert "every sequence is computed alone" in capsys.readouterr().err
-    assert run("chunk", "chunk = 5\ntoken_budget = 300") == alone
-    few = run("few", "chunk = 4", items=7)
+    assert run("chunk", "batch_items = 5\ntoken_budget = 300") == alone
+    few = run("few", "batch_items = 4", items=7)
     assert few == {name: rows[:7] for name, rows in alone.items()}
-    together = run("together", 'chunk = 4\nbatch = "many"')
+    together = run("together", 'batch_items = 4\nbatch = "many"')
     assert "numbers depend on what is computed together" in capsys.readouterr().err
     assert together != alone
-    assert run("together-5", 'chunk = 5\nbatch = "many"') != together
+    assert run("together-5", 'batch_items = 5\nbatch = "many"') != together
 
 
 @pytest.mark.slow

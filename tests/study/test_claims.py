@@ -9,7 +9,6 @@ from babelbits.bundled import MODEL_LANGUAGES, model_folder
 from babelbits.errors import StudyError
 from babelbits.results.load import load_run
 from babelbits.study import Study, load
-from babelbits.study.config.claimed_languages import claimed_in
 from report import synthetic
 from run_folders import STUDY, record
 
@@ -60,12 +59,6 @@ def test_mistakes_in_a_claim_are_named(tmp_path: Path, claim: str, message: str)
     tasks = '[[tasks]]\nsuite = "text"\n'
     with pytest.raises(StudyError, match=message):
         study_of(tmp_path, f"{VARIANTS}[languages]\n{claim}\n{tasks}")
-
-
-def test_a_comparison_of_other_tools_runs_claims_nothing() -> None:
-    assert claimed_in({}) is None
-    assert claimed_in({"model": {"path": "some/model"}}) is None
-    assert claimed_in({"study": {}}) == MODEL_LANGUAGES
 
 
 def test_unseen_languages_have_effects_of_their_own(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ folder = "run"
 [model]
 path = "{model}"
 [engine]
-chunk = {chunk}
+batch_items = {chunk}
 [[variants]]
 recipe = "w8a8"
 [[tasks]]

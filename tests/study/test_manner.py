@@ -25,7 +25,7 @@ folder = "run"
 path = "{model}"
 
 [engine]
-chunk = 4
+batch_items = 4
 
 [limits]
 items = 4
@@ -100,7 +100,7 @@ def test_a_task_says_only_what_differs(tmp_path: Path, chat: Path) -> None:
         (['[chat]\ntemplate = true\nthinking = [["<t>"]]\n', MATH], "an opening and a closing tag"),
         ([MATH + "temperature = 0.3\n"], "'temperature' needs samples"),
         ([MATH + "samples = 0\n"], "must be at least 1"),
-        ([MATH + "samples = 5\ntop_p = 1.5\n"], "'top_p' must be above 0 and below 1"),
+        ([MATH + "samples = 5\ntop_p = 1.5\n"], "'top_p' must be at most 1, not 1.5"),
         (
             ['[[tasks]]\nsuite = "pairs"\nlanguages = ["en"]\nsamples = 5\n'],
             "nothing is generated here",

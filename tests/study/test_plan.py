@@ -25,7 +25,7 @@ STUDY = """\
 path = "model"
 [engine]
 device = "cpu"
-chunk = 2
+batch_items = 2
 [[variants]]
 recipe = "w8"
 [[variants]]
@@ -163,7 +163,7 @@ def test_renaming_moving_and_rechunking_repeat_no_work(file: Path, tmp_path: Pat
     moved.mkdir()
     for name in ("model", "study.run"):
         (tmp_path / name).rename(moved / name)
-    text = STUDY.replace("chunk = 2", "chunk = 1\ntoken_budget = 9")
+    text = STUDY.replace("batch_items = 2", "batch_items = 1\ntoken_budget = 9")
     text = text.replace('recipe = "w8"', 'recipe = "w8"\nname = "mild"')
     (moved / "study.toml").write_text('[study]\nname = "new"\n' + text, "utf-8")
     plan = plan_of(moved / "study.toml")

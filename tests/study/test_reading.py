@@ -37,7 +37,7 @@ def mistakes_of(folder: Path, text: str) -> list[tuple[int, int, str, str | None
 def test_the_smallest_study_has_a_baseline_and_defaults(tmp_path: Path) -> None:
     study = study_of(tmp_path, TASK)
     assert [variant.label for variant in study.variants] == ["baseline"]
-    assert (study.name, study.seed, study.chunk, study.limit) == ("study", 0, 64, None)
+    assert (study.name, study.seed, study.batch_items, study.limit) == ("study", 0, 64, None)
     assert study.folder == tmp_path / "study.run"
     assert study.model.path == "bundled"
     assert study.analysis.aa
@@ -64,7 +64,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
         dtype = "bfloat16"
         long_prompts = "fail"
         token_budget = 100
-        chunk = 3
+        batch_items = 3
         [[variants]]
         recipe = "W4-g"
         group_size = 64
@@ -124,7 +124,9 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert study.analysis.reference == "it"
     assert study.analysis.confirmatory is not None
     assert study.analysis.confirmatory.variants == ("int8",)
-    assert study.analysis.confirmatory.suites == ("mgsm", "xcopa")
+    assert study.analysis.confirmatory.suites is None  # all
+    assert study.analysis.confirmatory.covers("int8", "mgsm")
+    assert not study.analysis.confirmatory.covers("w4@nb", "mgsm")
     assert (study.analysis.floor, study.analysis.aa, study.smoke) == (0.0, False, True)
 
 
@@ -134,11 +136,12 @@ def test_the_reference_language_is_english_where_it_is_asked(tmp_path: Path) -> 
     assert load(write(tmp_path, english.replace(', "en"', ""))).analysis.reference is None
 
 
-def test_canonical_is_json_and_the_same_twice(tmp_path: Path) -> None:
+def test_it_is_the_same_twice_and_of_json_types(tmp_path: Path) -> None:
     text = '[[variants]]\nrecipe = "w4-g"\ncalibration = "en"\n' + TASK
     first, second = study_of(tmp_path, text), study_of(tmp_path, text)
-    assert first.canonical() == second.canonical()
-    assert json.loads(first.canonical())["variants"][1]["label"] == "w4-g@en"
+    assert first.as_object() == second.as_object()
+    assert json.loads(json.dumps(first.as_object())) == first.as_object()
+    assert first.as_object()["variants"][1]["label"] == "w4-g@en"
 
 
 def test_limit_of_the_command_line_wins(tmp_path: Path) -> None:
@@ -375,6 +378,8 @@ _keys = st.sampled_from(
     ("study.seed", "study.folder", "study", "model.path", "model.revision", "engine.chunk",
      "engine.device", "variants", "tasks", "groups.a", "groups.latin", "groups", "data.xcopa",
      "data", "analysis.margins", "analysis.margins.fraction", "analysis.confirmatory",
+     "analysis.loss_caps.x", "analysis.alpha", "chat", "chat.template", "chat.thinking",
+     "engine.batch_items", "study.seed.x", "languages.claimed",
      "analysis.aa", "analysis.reference", "limits.items", "limits"),
 )  # fmt: skip
 
@@ -392,6 +397,37 @@ def test_whatever_stands_in_a_study_it_is_read_or_refused(
     except StudyFileError as error:
         assert error.mistakes
         assert all(mistake.line >= 1 and mistake.column >= 1 for mistake in error.mistakes)
+        assert "Input should" not in str(error)  # pydantic's words
+
+
+_TASK_KEYS = st.sampled_from(
+    ("suite", "languages", "shots", "include_path", "mode", "pivot", "token_limits", "identifier",
+     "chat", "samples", "top_p", "tokens", "turns", "other", "recipe", "name", "calibration",
+     "group_size", "threshold", "tensor_types"),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(("tasks", "variants")), st.dictionaries(_TASK_KEYS, _values, max_size=4))
+def test_whatever_stands_in_a_task_or_a_variant_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, table: str, entries: dict[str, str]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "study.toml"
+    lines = [f"{key} = {value}\n" for key, value in entries.items()]
+    path.write_text(f"[[{table}]]\n{''.join(lines)}\n[[tasks]]\nsuite = 'text'\n", "utf-8")
+    try:
+        load(path)
+    except StudyFileError as error:
+        assert "Input should" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[analysis]\nalpha = {}\n", '[[variants]]\nrecipe = "llm-int8"\nthreshold = {}\n'],
+)
+def test_a_number_beyond_all_floats_is_too_large(text: str, tmp_path: Path) -> None:
+    ((*_, message, _),) = mistakes_of(tmp_path, text.format("9" * 400) + TASK)
+    assert "must be smaller" in message
 
 
 # --- every mistake at once -----------------------------------------------------------------------

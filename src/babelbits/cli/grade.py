@@ -1,6 +1,5 @@
 """`babelbits grade`: what recorded answers are worth to a judge, by variant and language."""
 
-import tomllib
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
     from babelbits.judge.grading.answers import Answered
     from babelbits.judge.grading.grader import Grader
+    from babelbits.study import Study
 
 _TEMPLATE = click.option(
     "--template",
@@ -96,17 +96,15 @@ def grade(
     from babelbits.judge.grading.grading_run import as_object, run_grading
     from babelbits.results.sources import locate
     from babelbits.store import Store
+    from babelbits.study.planning.recorded import study_now
 
     chat, own = split_wishes(who)
     check_model(chat)
     wanted = choice(suites, variants, languages, limit=limit)
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     found = collect_answers(folder, wanted, smoke=is_smoke)
-    if study_file is None:
-        text = Store(folder, smoke=is_smoke).study_text()
-    else:
-        text = study_file.read_text("utf-8-sig")
-    settings = _settings(text, found, margin=margin, alpha=alpha)
+    study = study_now(Store(folder, smoke=is_smoke), study_file)
+    settings = _settings(study, found, margin=margin, alpha=alpha)
     parent = output or folder / ("smoke" if is_smoke else "") / "grades"
     with _grader(chat, own["template"], parent) as grader, progress("grading") as told:
         _tell(found)
@@ -147,17 +145,17 @@ def _tell(found: "Answered") -> None:
 
 
 def _settings(
-    study: str,
+    study: "Study",
     found: "Answered",
     *,
     margin: float | None,
     alpha: float | None,
 ) -> "AnalysisSettings":
     """What the study declares, unless the command line says otherwise."""
-    from babelbits.results.load import declared_settings
+    from babelbits.results.load import settings_of
 
     codes: Sequence[str] = list(dict.fromkeys(cell.meta.task.language for cell in found.cells))
-    settings = declared_settings(tomllib.loads(study), codes)
+    settings = settings_of(study, codes)
     if margin is not None:
         settings = replace(settings, margins={"fraction": margin / 100})
     return settings if alpha is None else replace(settings, alpha=alpha)

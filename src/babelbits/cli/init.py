@@ -1,5 +1,6 @@
 """`babelbits init`: write a commented study to start from."""
 
+import json
 from importlib import resources
 from pathlib import Path
 
@@ -20,18 +21,23 @@ def template() -> str:
 def init(path: Path, *, force: bool) -> None:
     """Write a commented study to PATH (study.toml).
 
-    It runs on the bundled model, offline, on any machine: edit it from there.
+    It runs on the bundled model, offline, on any machine: edit it from there. Beside it goes
+    babelbits.schema.json, by which editors complete and check it.
     """
+    from babelbits.study.config.json_schema import NAME, json_schema
+
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(template())
+        schema = path.with_name(NAME)
+        schema.write_text(json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     except FileExistsError:
         raise StudyError(
             "the file exists already", where=str(path), hint="--force replaces it"
         ) from None
     except OSError as error:
         raise StudyError(f"cannot be written: {error.strerror}", where=str(path)) from error
-    say(f"wrote {path}")
+    say(f"wrote {path}, and {schema} for editors")
     say(f"  babelbits plan {path}              what it will run")
     say(f"  babelbits run {path} --limit 20    a smoke run of 20 items a task")
     say(f"  babelbits run {path}")

@@ -8,12 +8,15 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from babelbits.cli.console import say
-from babelbits.errors import BabelbitsError, ExitCode, Interrupted
+from babelbits.errors import BabelbitsError, ExitCode, Interrupted, OldNameWarning
 from babelbits.suggest import did_you_mean
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -26,6 +29,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
+        "schema": (
+            "babelbits.cli.schema:schema",
+            "Print the JSON Schema of study.toml, for editors.",
+        ),
     },
     "Decide": {
         "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
@@ -159,7 +166,8 @@ def run(arguments: list[str]) -> int:
     # Options of the group are accepted after the command too.
     ordered = (["--debug"] if debug else []) + [arg for arg in arguments if arg != "--debug"]
     try:
-        code = cli.main(args=ordered, prog_name="babelbits", standalone_mode=False)
+        with _old_names_told():
+            code = cli.main(args=ordered, prog_name="babelbits", standalone_mode=False)
     except click.ClickException as error:
         return _usage(error)
     except (KeyboardInterrupt, click.Abort, Interrupted) as error:
@@ -177,6 +185,25 @@ def run(arguments: list[str]) -> int:
         _trace(error, debug=debug)
         return _crash(error, arguments)
     return code if isinstance(code, int) else int(ExitCode.DONE)
+
+
+@contextmanager
+def _old_names_told() -> Iterator[None]:
+    """Say of each old name that is used what it is called now, once."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        usual: Callable[..., None] = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **to: Any) -> None:
+            if not issubclass(category, OldNameWarning):
+                usual(message, category, *place, **to)
+            elif str(message) not in told:
+                told.add(str(message))
+                say(f"note: {message}")
+
+        warnings.simplefilter("always", OldNameWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _trace(error: Exception, *, debug: bool) -> None:

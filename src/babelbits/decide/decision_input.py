@@ -4,7 +4,6 @@ A decision never looks at what happens to be there alone: a language whose cell 
 or unpaired is a reason not to decide. Pure; harm is negative.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from babelbits.analysis.results import Analysis
 from babelbits.languages import groups
 from babelbits.records import Effect, Metric
 from babelbits.results.results import Results
-from babelbits.study.config.claimed_languages import claimed_in
 
 CellKey = tuple[str, str, str]
 """Variant, suite, language."""
@@ -60,13 +58,12 @@ def findings(found: Results) -> DecisionInput:
     codes = dict.fromkeys(code for here in languages.values() for code in here)
     # An A/A cell that is open says nothing against the baseline's own cell.
     have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
-    study = tomllib.loads(found.study.text)
     return DecisionInput(
         analysis=found.analysis,
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
         variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
-        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
+        groups=groups(codes, user=found.study.groups, claimed=found.study.claimed),
         alpha=found.study.alpha,
         gaps={
             (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"

@@ -11,6 +11,7 @@ Paper A is "How Does Quantization Affect Multilingual LLMs?" (Marchisio et al., 
 2024); its notation is accepted as an alias wherever a recipe's name is asked for.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -326,7 +327,7 @@ def find(name: str) -> RecipeInfo:
 
 def _type_problem(info: ParameterInfo, value: object) -> str | None:
     if info.type is float and isinstance(value, int) and not isinstance(value, bool):
-        return None
+        return None if abs(value) <= sys.float_info.max else "must be smaller"
     if isinstance(value, info.type) and (info.type is bool or not isinstance(value, bool)):
         return None
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

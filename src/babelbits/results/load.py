@@ -4,15 +4,13 @@ The folder is all that is needed: it holds the study as it was run. The study's 
 followed, so that a folder can be reported on another machine. Nothing is written.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from babelbits.analysis import AnalysisSettings, CellResult, Confirmatory
+from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.calibrations import calibrations_of
 from babelbits.analysis.cells import under_its_own_name
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
@@ -24,11 +22,11 @@ from babelbits.preferences.vote_store import RecordedVotes, read_books
 from babelbits.records import CellMeta, Manifest
 from babelbits.results.results import OpenCell, Results, StudySummary
 from babelbits.store import Store
-from babelbits.study import load as load_study
-from babelbits.study.config.claimed_languages import claimed_in
+from babelbits.study import Study
 from babelbits.study.config.problems import StudyFileError
-from babelbits.study.config.spec import BUNDLED, AnalysisSpec, default_reference
+from babelbits.study.config.spec import BUNDLED, default_reference
 from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
+from babelbits.study.planning.recorded import study_now, study_of_run
 from babelbits.study.planning.relabel import labels_now
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
@@ -49,7 +47,7 @@ def load_run(
         Read the run whose cells stop when their verdict is known.
     study_file : Path, optional
         A study file whose names and variants, margins, families and groups are used instead of the
-        folder's copy: a variant that was renamed has its new name, one that was taken out is gone.
+        recorded ones: a variant that was renamed has its new name, one that was taken out is gone.
 
     Raises
     ------
@@ -58,18 +56,17 @@ def load_run(
     """
     from babelbits.analysis.analyse import analyse
 
-    store, names_note = _as_named_now(Store(folder, smoke=smoke, early=early), study_file)
-    text = store.study_text() if study_file is None else study_file.read_text("utf-8-sig")
-    study = tomllib.loads(text)
+    store, study, text, names_note = _now(Store(folder, smoke=smoke, early=early), study_file)
     cells = load_cells(store)
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     planned = store.planned()
     manifests = _manifests(store, planned)
-    settings = replace(declared_settings(study, codes), calibrations=calibrations_of(manifests))
+    settings = replace(settings_of(study, codes), calibrations=calibrations_of(manifests))
     voices = _voices(store, settings, renamed=_renamed(store))
     return Results(
         study=replace(
-            _summary(study, text, folder, cells, manifests, settings, study_file),
+            _summary(study, folder, cells, manifests, settings),
+            text=text,
             names_note=names_note,
         ),
         analysis=analyse(
@@ -93,26 +90,30 @@ def _spoken(voices: PreferenceSummary | None) -> tuple[str, ...]:
     return tuple(vote.language for voice in found for vote in voice.book.votes)
 
 
-def _as_named_now(store: Store, study_file: Path | None) -> tuple[Store, str | None]:
-    """The same results under the names that a study file gives its variants now.
+def _now(store: Store, study_file: Path | None) -> tuple[Store, Study, str, str | None]:
+    """The results under the names that a study file gives its variants now, the study, its text.
 
-    Where it cannot be read they keep the names of the last run, and why is told.
+    Where the file cannot be read all is as it was last run, and why is told.
     """
+    text, note = store.study_text(), None
     if study_file is None:
-        return store, None
+        return store, study_of_run(store), text, note
     planned = store.planned()
-    if not all("variant" in meta.identity for meta in planned):
-        return store, None
     try:
-        labels = labels_now(load_study(study_file), planned)
+        study = study_now(store, study_file)
+        if all(isinstance(meta.identity.get("variant"), Mapping) for meta in planned):
+            labels = labels_now(study, planned)
+            store = Store(store.root, smoke=store.smoke, early=store.early, labels=labels)
+        text = study_file.read_text("utf-8-sig")
     except (StudyError, CalibrationError) as error:
         told = (
             f"line {error.mistakes[0].line}: {error.mistakes[0].message}"
             if isinstance(error, StudyFileError)
             else error.what
         )
-        return store, f"variants have the names of the last run, because of the study file: {told}"
-    return Store(store.root, smoke=store.smoke, early=store.early, labels=labels), None
+        study = study_of_run(store)
+        note = f"variants have the names of the last run, because of the study file: {told}"
+    return store, study, text, note
 
 
 def _renamed(store: Store) -> dict[str, str | None]:
@@ -162,31 +163,19 @@ def load_cells(store: Store) -> tuple[CellResult, ...]:
     return cells
 
 
-def declared_settings(study: Mapping[str, Any], codes: Sequence[str]) -> AnalysisSettings:
-    """What the study declares of languages with these codes; it was checked before it was run."""
-    usual = AnalysisSpec()
-    table = study.get("analysis", {})
-    declared = table.get("confirmatory")
-    confirmatory = None
-    if declared is not None:
-        parts = {name: tuple(declared[name]) for name in ("variants", "suites") if name in declared}
-        confirmatory = Confirmatory(**parts)
+def settings_of(study: Study, codes: Sequence[str]) -> AnalysisSettings:
+    """What a study declares of languages with these codes."""
+    declared = study.analysis
     return AnalysisSettings(
-        alpha=table.get("alpha", usual.alpha),
-        margins={**usual.margins, **table.get("margins", {})},
-        confirmatory=confirmatory,
-        floor=table.get("floor", usual.floor),
-        groups=groups(codes, user=study.get("groups", {}), claimed=claimed_in(study)),
-        reference=_reference(table, codes),
-        seed=study.get("study", {}).get("seed", 0),
-        loss_caps={**usual.loss_caps, **table.get("loss_caps", {})},
+        alpha=declared.alpha,
+        margins=declared.margins,
+        confirmatory=declared.confirmatory,
+        floor=declared.floor,
+        groups=groups(codes, user=study.groups, claimed=study.claimed),
+        reference=declared.reference or default_reference(codes),
+        seed=study.seed,
+        loss_caps=declared.loss_caps,
     )
-
-
-def _reference(table: Mapping[str, Any], codes: Sequence[str]) -> str | None:
-    """The declared reference language, or the usual one; it may have no cell yet."""
-    named = table.get("reference")
-    return default_reference(codes) if named is None else resolve(named).code
 
 
 def _engine(cells: Sequence[CellResult]) -> dict[str, str]:
@@ -199,20 +188,16 @@ def _engine(cells: Sequence[CellResult]) -> dict[str, str]:
 
 
 def _summary(
-    study: Mapping[str, Any],
-    text: str,
+    study: Study,
     folder: Path,
     cells: Sequence[CellResult],
     manifests: Mapping[str, Manifest],
     settings: AnalysisSettings,
-    study_file: Path | None,
 ) -> StudySummary:
-    stem = folder.resolve().name.removesuffix(".run")
-    model = str(study.get("model", {}).get("path", BUNDLED))
     return StudySummary(
-        name=str(study.get("study", {}).get("name", stem)),
-        model=model,
-        study_file=f"{stem}.toml" if study_file is None else study_file.name,
+        name=study.name,
+        model=study.model.path,
+        study_file=study.file.name,
         folder=folder.resolve().name,
         engine=_engine(cells),
         seed=settings.seed,
@@ -220,18 +205,19 @@ def _summary(
         loss_caps=dict(settings.loss_caps),
         alpha=settings.alpha,
         smoke=any(cell.meta.smoke for cell in cells),
-        bundled=model == BUNDLED,
+        bundled=study.model.path == BUNDLED,
         versions=_versions(manifests),
-        text=text,
         early=any(cell.meta.stop is not None for cell in cells),
         limit=_limit(study, cells),
-        claimed=claimed_in(study),
+        groups=study.groups,
+        claimed=study.claimed,
     )
 
 
-def _limit(study: Mapping[str, Any], cells: Sequence[CellResult]) -> int | None:
+def _limit(study: Study, cells: Sequence[CellResult]) -> int | None:
     """What `--limit` a smoke run was given; None where the study itself has it, or none did."""
-    if "items" in study.get("limits", {}) or not any(cell.meta.smoke for cell in cells):
+    has_its_own = study.limit is not None and not study.limited
+    if has_its_own or not any(cell.meta.smoke for cell in cells):
         return None
     return max(cell.meta.n_items for cell in cells)
 

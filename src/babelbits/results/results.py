@@ -53,6 +53,8 @@ class StudySummary:
     """Cells could stop when their verdict was known."""
     limit: int | None = None
     """Items a task in a smoke run, if it is the same for all cells."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The user's own groups of languages."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
     names_note: str | None = None

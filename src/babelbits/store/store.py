@@ -1,7 +1,7 @@
 """The run folder: a study's variants, cells and plan, in plain files.
 
     FOLDER/
-      study.toml          the study as it was last run
+      study.toml          the study as it was last run, and study.json as it was understood
       plan.json           the cells of that study, with their labels
       variants/ID/        checkpoints, each with manifest.json
       cells/ID/           meta.json; journal.jsonl while it grows; then items.parquet, DONE
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import NothingThereError, StoreError, StoreLockedError
-from babelbits.records import CellMeta, ItemRow, Manifest
+from babelbits.records import CellMeta, ItemRow, Manifest, digest
 from babelbits.store import cells
 from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json
@@ -249,10 +249,29 @@ class Store:
 
     # --- the study and its plan ---
 
-    def save_plan(self, study_text: str, metas: Sequence[CellMeta]) -> None:
-        """Remember what the study asked for, so that a report needs nothing but the folder."""
+    def save_plan(
+        self,
+        study_text: str,
+        metas: Sequence[CellMeta],
+        *,
+        study: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Remember what the study asked for, so that a report needs nothing but the folder.
+
+        Parameters
+        ----------
+        study_text : str
+            The study file.
+        metas : sequence of CellMeta
+            The cells of the plan.
+        study : mapping, optional
+            The study as it was validated, of JSON types.
+        """
         content = dumps_sealed([to_json(meta) for meta in metas])
         write_atomically(self._base / "study.toml", study_text.encode())
+        if study is not None:
+            record = {"study": study, "text": digest(study_text)}
+            write_atomically(self._base / "study.json", dumps_sealed(record))
         write_atomically(self._base / "plan.json", content)
 
     def study_text(self) -> str:
@@ -278,6 +297,18 @@ class Store:
                 f"the copy of the study is damaged: {error}", where=str(path), hint=_PLAN_HINT
             ) from error
         return text
+
+    def study(self) -> Any:
+        """The study as it was validated when it was last run, of JSON types.
+
+        None where the folder is of a release that kept the text alone, or the text is another's.
+        """
+        path = self._base / "study.json"
+        if not path.exists():
+            return None
+        record = _read_sealed(path, fields=frozenset(), hint=_PLAN_HINT)
+        same = record.get("text") == digest(self.study_text())
+        return record.get("study") if same else None
 
     def planned(self) -> tuple[CellMeta, ...]:
         """The cells of the study as it was last run; empty before the first run."""

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from babelbits.engines.thinking import Tags
 
+MOST_SAMPLES = 100
+"""Draws an item."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatOptions:

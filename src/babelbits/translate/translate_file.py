@@ -1,21 +1,29 @@
 """translate.toml to a job and the model that does it, every mistake reported at once."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag
 
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.errors import StudyError
-from babelbits.languages import resolve
-from babelbits.study.config.endpoint import read_endpoint
-from babelbits.study.config.problems import StudyProblem, located, syntax_error
-from babelbits.study.config.toml_table import Table, Wrong, array, integer, number, text
+from babelbits.study.config.endpoint import EndpointTable, endpoint_settings
+from babelbits.study.config.problems import Findings, located
+from babelbits.study.config.toml_reading import (
+    Code,
+    Count,
+    Text,
+    TomlTable,
+    check,
+    either,
+    parse,
+    read_text,
+)
 from babelbits.translate.job import BACK_TRANSLATION, Job
 
 ANSWERS = "answers.sqlite"
 """In a job's work folder."""
-_NO_COLUMNS: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,45 @@ class Order:
     """A local checkpoint, or 'bundled'."""
 
 
+def _back(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None if value else "off"
+    return "number" if isinstance(value, int | float) else None
+
+
+class TranslateTable(TomlTable):
+    """As `Job`, which says what each is."""
+
+    source: Text | None = Field(examples=["items.jsonl"])
+    to: Code | None = Field(examples=["nb"])
+    output: Text | None = Field(examples=["items-nb"])
+    source_language: Code = Field(default="en", alias="from")
+    columns: Annotated[list[Text], Field(min_length=1)] | None = None
+    back_translation: Annotated[
+        Annotated[Literal[False], Tag("off")]
+        | Annotated[float, Field(ge=0, lt=100), Tag("number")],
+        either("must be a number (least chrF) or false", _back),
+    ] = BACK_TRANSLATION
+    max_new_tokens: Count = 4096
+    limit: Count | None = None
+
+
+class LocalModelTable(TomlTable):
+    """A checkpoint on this machine."""
+
+    path: Text | None = Field(examples=["bundled"])
+
+
+class TranslateFile(TomlTable):
+    """One file into one language."""
+
+    translate: TranslateTable | None = Field(
+        examples=[{"source": "items.jsonl", "to": "nb", "output": "items-nb"}]
+    )
+    endpoint: EndpointTable | None = None
+    model: LocalModelTable | None = None
+
+
 def read_order(path: Path) -> Order:
     """Read a translate.toml; paths in it start at its folder.
 
@@ -36,59 +83,25 @@ def read_order(path: Path) -> Order:
     StudyError
         If the file cannot be read, or holds mistakes.
     """
-    try:
-        source = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"cannot be read: {error}", where=str(path)) from error
-    try:
-        data = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        raise syntax_error(error, text=source, file=str(path)) from None
-    problems: list[StudyProblem] = []
-    root = Table(data, path=(), problems=problems)
-    order = _order(root, path.parent)
-    if problems or order is None:
-        raise located(problems, text=source, file=str(path))
+    text = read_text(path)
+    tables, problems = check(TranslateFile, parse(text, file=str(path)))
+    found = Findings(problems)
+    order = None if tables is None else _order(tables, found, path.parent)
+    if order is None or found.problems:
+        raise located(found.problems, text=text, file=str(path))
     return order
 
 
-def _order(root: Table, home: Path) -> Order | None:
-    table = root.table("translate")
-    source = table.need("source", text, example='source = "items.jsonl"')
-    target = table.need("to", _code, example='to = "nb"')
-    output = table.need("output", text, example='output = "items-nb"')
-    chosen: dict[str, Any] = {
-        "source_language": table.get("from", _code, "en"),
-        "columns": table.get("columns", array(text, what="columns"), _NO_COLUMNS),
-        "back_translation": table.get("back_translation", _back, BACK_TRANSLATION),
-        "max_new_tokens": table.get("max_new_tokens", integer(minimum=1), 4096),
-        "limit": table.get("limit", integer(minimum=1), 0) or None,
-    }
-    if table.data.get("back_translation") is False:
-        chosen["back_translation"] = None
-    table.close(what="[translate]")
-    if ("endpoint" in root.data) == ("model" in root.data):
-        root.complain("there must be either [endpoint] or [model]", hint="docs/translate.md")
-    job = None
-    if source and target and output:
-        try:
-            job = Job(
-                source=home / Path(source).expanduser(),
-                output=home / Path(output).expanduser(),
-                target_language=target,
-                **chosen,
-            )
-        except StudyError as error:
-            table.complain(error.what, error.where or "to", hint=error.hint)
+def _order(tables: TranslateFile, found: Findings, home: Path) -> Order | None:
+    if len(tables.model_fields_set & {"endpoint", "model"}) != 1:
+        found.note("there must be either [endpoint] or [model]", hint="docs/translate.md")
+    job = None if tables.translate is None else _job(tables.translate, found, home)
     endpoint = folder = None
-    if "endpoint" in root.data:
+    if tables.endpoint is not None:
         cache = None if job is None else job.work / ANSWERS
-        endpoint = read_endpoint(root.table("endpoint"), cache=cache)
-    if "model" in root.data:
-        model = root.table("model")
-        folder = model.need("path", text, example='path = "bundled"')
-        model.close(what="[model]")
-    root.close(what="the file")
+        endpoint = endpoint_settings(tables.endpoint, found.at("endpoint"), cache=cache)
+    if tables.model is not None:
+        folder = tables.model.path
     if job is None or (endpoint is None and folder is None):
         return None
     if folder is not None and folder != "bundled":
@@ -96,11 +109,20 @@ def _order(root: Table, home: Path) -> Order | None:
     return Order(job=job, endpoint=endpoint, folder=folder)
 
 
-def _code(value: Any) -> str:
-    return resolve(text(value)).code
-
-
-def _back(value: Any) -> float:
-    if value is True:
-        raise Wrong("must be a number (least chrF) or false")
-    return 0.0 if value is False else number(above=0, below=100, closed=True)(value)
+def _job(table: TranslateTable, found: Findings, home: Path) -> Job | None:
+    if table.source is None or table.to is None or table.output is None:
+        return None
+    try:
+        return Job(
+            source=home / Path(table.source).expanduser(),
+            output=home / Path(table.output).expanduser(),
+            target_language=table.to,
+            source_language=table.source_language,
+            columns=tuple(table.columns or ()),
+            back_translation=None if table.back_translation is False else table.back_translation,
+            max_new_tokens=table.max_new_tokens,
+            limit=table.limit,
+        )
+    except StudyError as error:
+        found.note(error.what, "translate", error.where or "to", hint=error.hint)
+        return None

@@ -1,88 +1,22 @@
-"""`[chat]` of a study and what a task says otherwise: read, and settled for the model at hand.
+"""How a study asks, settled for the model at hand: chat template, thinking, samples.
 
-Reading opens no model. Settling reads the checkpoint's tokenizer files, and loads no library.
+Settling reads the checkpoint's tokenizer files, and loads no library.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from babelbits.engines.template_trial import check_template
 from babelbits.engines.templates import find_template
-from babelbits.engines.thinking import USUAL_TAGS, Tags
+from babelbits.engines.thinking import USUAL_TAGS
 from babelbits.errors import ModelError, StudyError
 from babelbits.records import digest
 from babelbits.study.config.spec import Study
-from babelbits.study.config.toml_table import (
-    Table,
-    Wrong,
-    array,
-    choice,
-    flag,
-    integer,
-    kind_of,
-    number,
-    text,
-)
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions, chat_identity
+from babelbits.tasks.prompting import ChatOptions, chat_identity
 from babelbits.words import agreeing, plural
-
-MOST_SAMPLES = 100
-
-_TEMPLATE = {True: "on", False: "off", "auto": "auto"}
-
-
-def read_chat(table: Table, *, usual: ChatOptions | None = None, what: str) -> ChatOptions:
-    """`[chat]`, or `chat` of a task, which says only what differs from `usual`."""
-    start = usual or ChatOptions()
-    found = ChatOptions(
-        template=table.get("template", _template, start.template),
-        system_prompt=table.get("system_prompt", text, start.system_prompt),
-        fewshot=table.get("fewshot", _fewshot, start.fewshot),
-        enable_thinking=table.get("enable_thinking", flag, start.enable_thinking),
-        thinking=table.get("thinking", _thinking, start.thinking),
-    )
-    table.close(what=what)
-    if found.template == "off":
-        for name in ("system_prompt", "fewshot", "enable_thinking"):
-            if name in table.data:
-                table.complain(
-                    f"{name!r} needs the chat template", name, hint="set template = true beside it"
-                )
-    return found
-
-
-def read_sampling(table: Table, *, generates: bool) -> Sampling | None:
-    """`samples`, `temperature` and `top_p` of a task; None: it is not sampled."""
-    usual = Sampling()
-    samples = table.get("samples", integer(minimum=1, maximum=MOST_SAMPLES), 0)
-    temperature = table.get("temperature", number(above=0, below=10), usual.temperature)
-    top_p = table.get("top_p", _share, usual.top_p)
-    if "samples" not in table.data:
-        for name in ("temperature", "top_p"):
-            if name in table.data:
-                table.complain(f"{name!r} needs samples", name, hint=f"samples = {usual.samples}")
-        return None
-    if not generates:
-        table.complain(
-            "nothing is generated here, so nothing can be sampled", "samples", hint="leave it out"
-        )
-    return Sampling(samples=samples, temperature=temperature, top_p=top_p) if samples else None
-
-
-def read_talk(table: Table) -> TalkOptions:
-    """`tokens`, `bucket` and `turns` of the suite 'extended'."""
-    usual = TalkOptions()
-    tokens = table.get("tokens", integer(minimum=16, maximum=100_000), usual.tokens)
-    bucket = table.get("bucket", integer(minimum=16), min(usual.bucket, tokens))
-    if bucket > tokens:
-        table.complain(f"a bucket of {bucket} tokens is longer than an answer", "bucket")
-    elif tokens / bucket > 64:
-        table.complain("more than 64 buckets an answer are too many to tell apart", "bucket")
-    turns = table.get("turns", integer(minimum=1, maximum=50), usual.turns)
-    return TalkOptions(tokens=tokens, bucket=bucket, turns=turns)
 
 
 def settled(study: Study, folder: Path) -> Study:
@@ -191,42 +125,3 @@ def _manner(options: TaskOptions) -> str:
         draws = f"{plural(sampling.samples, 'sample')} an item"
         words.append(f"{draws} (temperature {sampling.temperature:g}, top_p {sampling.top_p:g})")
     return ", ".join(words)
-
-
-# --- checks ------------------------------------------------------------------------------------
-
-
-def _template(value: Any) -> Any:
-    if isinstance(value, bool) or value == "auto":
-        return _TEMPLATE[value]
-    raise Wrong(f'must be true, false or "auto", not {value!r}')
-
-
-def _fewshot(value: Any) -> Any:
-    return choice("turns", "one-turn")(value)
-
-
-def _share(value: Any) -> float:
-    if value == 1 and not isinstance(value, bool):
-        return 1.0
-    return number(above=0, below=1)(value)
-
-
-def _thinking(value: Any) -> tuple[Tags, ...]:
-    """False: none; else an array of pairs of tags."""
-    if value is False:
-        return ()
-    if not isinstance(value, list):
-        raise Wrong(
-            f"must be false or an array of pairs of tags, not {kind_of(value)}",
-            hint='for example: thinking = [["<think>", "</think>"]]',
-        )
-    return array(_pair, what="pairs of tags")(value)
-
-
-def _pair(value: Any) -> Tags:
-    found: Callable[[Any], tuple[str, ...]] = array(text, what="tags")
-    tags = found(value)
-    if len(tags) != 2:
-        raise Wrong(f"must be an opening and a closing tag, not {plural(len(tags), 'text')}")
-    return tags[0], tags[1]

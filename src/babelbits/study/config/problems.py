@@ -5,12 +5,14 @@ Nothing here knows what a study is. What is quoted from the file is made harmles
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from babelbits.errors import StudyError
+from babelbits.errors import BabelbitsError, StudyError
 from babelbits.study.config.toml_positions import Path, Span, TomlPlace, line_and_column, scan
+from babelbits.suggest import did_you_mean
 from babelbits.words import plural
 
 _JOINERS = "\u200c\u200d"  # needed to write Persian or Malayalam, harmless elsewhere
@@ -25,6 +27,56 @@ class StudyProblem:
     message: str
     hint: str | None = None
     part: Literal["key", "value"] = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Where checks note what is wrong with one table of a file; those of all tables share a list.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        Appended to.
+    path : tuple
+        Where the table is, from the root.
+    """
+
+    problems: list[StudyProblem]
+    path: Path = ()
+
+    def at(self, *below: str | int) -> "Findings":
+        """Of a table inside this one."""
+        return Findings(self.problems, (*self.path, *below))
+
+    def note(
+        self,
+        message: str,
+        *below: str | int,
+        hint: str | None = None,
+        part: Literal["key", "value"] = "value",
+    ) -> None:
+        """Note a problem with the key at `below`, or with the table itself."""
+        path = (*self.path, *below)
+        self.problems.append(StudyProblem(path=path, message=message, hint=hint, part=part))
+
+    @contextmanager
+    def noting(self, *below: str | int) -> Iterator[None]:
+        """Note an error of the code inside as a problem with the key at `below`."""
+        try:
+            yield
+        except BabelbitsError as error:
+            self.note(error.what, *below, hint=error.hint)
+
+
+def unknown_key(path: Path, known: Iterable[str], *, hint: str | None = None) -> StudyProblem:
+    """A key that its table does not have; the hint names the nearest of those that it has."""
+    *tables, key = (part for part in path if isinstance(part, str))
+    table = f"'{tables[-1]}'" if tables else "the file"
+    if len(tables) == 1:
+        table = f"[[{tables[0]}]]" if isinstance(path[-2], int) else f"[{tables[0]}]"
+    advice = hint or did_you_mean(key, known) or f"it may have: {', '.join(known)}"
+    message = f"unknown key {key!r} in {table}"
+    return StudyProblem(path=path, message=message, hint=advice, part="key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from babelbits.analysis.settings import LOSS_CAPS
+from babelbits.analysis.settings import LOSS_CAPS, Confirmatory
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.records import canonical_json
 from babelbits.tasks.base import TaskOptions
 
 BUNDLED = "bundled"
@@ -63,14 +62,6 @@ class SuiteSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmatory:
-    """The comparisons declared in advance; all others are exploratory."""
-
-    variants: tuple[str, ...]
-    suites: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisSpec:
     """How effects are judged."""
 
@@ -108,7 +99,7 @@ class Study:
     seed: int
     model: ModelSpec
     engine: EngineSettings
-    chunk: int
+    batch_items: int
     """Items recorded together."""
     variants: tuple[VariantSpec, ...]
     """The baseline first."""
@@ -118,6 +109,8 @@ class Study:
     analysis: AnalysisSpec
     limit: int | None = None
     """First n items of each task only: a smoke run, stored apart."""
+    limited: bool = False
+    """`--limit` says so, and not the file."""
     stop: bool = False
     """Cells stop when their verdict is known; stored apart."""
     claimed: tuple[str, ...] | None = None
@@ -135,9 +128,10 @@ class Study:
         """All languages of all suites, in order of first mention."""
         return tuple(dict.fromkeys(code for suite in self.suites for code in suite.languages))
 
-    def canonical(self) -> str:
-        """The resolved study as canonical JSON, for the record beside the results."""
-        return canonical_json(_plain(dataclasses.asdict(self)))
+    def as_object(self) -> dict[str, Any]:
+        """The resolved study of JSON types, for the record beside the results."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
 
 
 def _plain(value: Any) -> Any:

@@ -1,261 +1,250 @@
-"""`[[tasks]]` of a study file to `SuiteSpec`s: which benchmark in which languages."""
+"""`[[tasks]]` of a study file to `SuiteSpec`s: which benchmark in which languages, and how."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
 from babelbits.languages import groups as members_of
-from babelbits.study.config.chat_settings import read_chat, read_sampling, read_talk
+from babelbits.study.config.problems import Findings, unknown_key
 from babelbits.study.config.spec import SuiteSpec
-from babelbits.study.config.toml_table import (
-    Table,
-    Wrong,
-    array,
-    choice,
-    integer,
-    kind_of,
-    text,
-    unique,
-)
-from babelbits.suggest import did_you_mean
+from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.jsonl_task import expected_file
 from babelbits.tasks.language_id import check_name
+from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions
 from babelbits.words import plural
 
+if TYPE_CHECKING:
+    from babelbits.study.config.file_model import ChatTable, StudyFile, TaskTable
 
-def read_suites(
-    root: Table,
-    *,
-    home: Path,
-    user: Mapping[str, tuple[str, ...]],
-    claimed: tuple[str, ...] | None,
-    data: Mapping[str, Path],
-    usual: TaskOptions,
+_TEMPLATE = {True: "on", False: "off", "auto": "auto"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a task's table is read in."""
+
+    home: Path
+    """Folder where relative paths start."""
+    user: Mapping[str, tuple[str, ...]]
+    """The user's groups: name to canonical codes."""
+    claimed: tuple[str, ...] | None
+    """Languages that the model claims."""
+    data: Mapping[str, Path]
+    """Suite name to the local folder that stands in for its hub dataset."""
+    usual: TaskOptions
+    """The study's limit, seed and chat."""
+
+
+def resolve_suites(
+    file: "StudyFile", found: Findings, around: Surroundings
 ) -> tuple[SuiteSpec, ...]:
-    """All suites of a study.
-
-    Parameters
-    ----------
-    root : Table
-        The whole file.
-    home : Path
-        Folder where relative paths start.
-    user : mapping
-        The user's groups: name to canonical codes.
-    claimed : tuple of str, optional
-        Languages that the model claims.
-    data : mapping
-        Suite name to the local folder that stands in for its hub dataset.
-    usual : TaskOptions
-        The study's limit, seed and chat.
-    """
-    tables = root.tables("tasks")
-    if not tables and not isinstance(root.data.get("tasks"), list | dict):
-        root.complain("a study needs at least one task", "tasks", hint='[[tasks]] suite = "text"')
-    found: list[SuiteSpec] = []
-    for table in tables:
-        suite = _suite(table, home=home, user=user, claimed=claimed, data=data, usual=usual)
+    """All suites of a study; what is wrong with them is noted in `found`, about the file."""
+    if not file.tasks and all(one.path[:1] != ("tasks",) for one in found.problems):
+        found.note("a study needs at least one task", "tasks", hint='[[tasks]] suite = "text"')
+    suites: list[SuiteSpec] = []
+    for number, table in enumerate(file.tasks):
+        here = found.at("tasks", number)
+        suite = _suite(table, here, around)
         if suite is None:
             continue
-        if any(other.suite == suite.suite for other in found):
-            table.complain(
+        if any(other.suite == suite.suite for other in suites):
+            here.note(
                 f"the task {suite.suite!r} is asked for twice",
                 "suite",
                 hint="one table holds all its languages; another way of asking is another study",
             )
-        found.append(suite)
-    return tuple(found)
+        suites.append(suite)
+    return tuple(suites)
 
 
-def _suite(
-    table: Table,
-    *,
-    home: Path,
-    user: Mapping[str, tuple[str, ...]],
-    claimed: tuple[str, ...] | None,
-    data: Mapping[str, Path],
-    usual: TaskOptions,
-) -> SuiteSpec | None:
-    include = table.get("include_path", _folder(home), None)
-    info = table.need("suite", _info(include, data), example='suite = "xcopa"')
-    mode = table.get("mode", _mode(info), None)
-    pivot = table.get("pivot", _pivot(info), "en")
-    limits = table.get("token_limits", _limits, None)
-    identifier = table.get("identifier", _identifier(info, home), None)
-    shots = table.get("shots", integer(minimum=0, maximum=1000), None)
-    check = _any_languages(user) if info is None else _languages(info, user, claimed, data)
-    if info is not None and not info.languages:
-        languages = table.need("languages", check, example='languages = ["en"]') or ()
-    else:
-        languages = table.get("languages", check, () if info is None else info.languages)
-    chat = usual.chat
-    if "chat" in table.data:
-        chat = read_chat(table.table("chat"), usual=usual.chat, what="'chat'")
+def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSpec | None:
+    include = None
+    if table.include_path is not None:
+        include = (around.home / Path(table.include_path).expanduser()).resolve()
+        if not include.is_dir():
+            found.note(f"'include_path' is no folder: {str(include)!r}", "include_path")
+            include = None
+    info = None
+    if table.suite is not None:
+        with found.noting("suite"):
+            info = catalogue.info(
+                table.suite, include_path=include, data=around.data.get(table.suite)
+            )
+    languages = _languages(table, info, found, around)
+    chat = chat_options(table.chat, found.at("chat"), usual=around.usual.chat)
     # What lm-eval's own names do is known when they are built.
     may_write = info is None or info.generates or info.any_language
-    sampling = read_sampling(table, generates=may_write)
-    talk = read_talk(table) if info is not None and info.name == "extended" else usual.talk
-    table.close(what="[[tasks]]")
+    sampling = _sampling(table, found, generates=may_write)
+    identifier = table.identifier
+    if identifier is not None and (info is None or info.identifies):
+        with found.noting("identifier"):
+            identifier = check_name(identifier, home=around.home)
     if info is None:
         return None
-    if shots and info.lm_eval_task is None and shots > info.own_shots:
+    _check_options(table, info, languages, found)
+    options = replace(
+        around.usual,
+        shots=table.shots,
+        data=around.data.get(info.name, around.data.get(info.data_name or "")),
+        include_path=include,
+        mode=table.mode,
+        pivot=table.pivot or "en",
+        limits=table.token_limits,
+        chat=chat,
+        sampling=sampling,
+        talk=_talk(table, info, found) or around.usual.talk,
+        identifier=identifier,
+    )
+    languages = tuple(dict.fromkeys(languages))
+    return SuiteSpec(suite=info.name, languages=languages, options=options)
+
+
+def _check_options(
+    table: "TaskTable", info: catalogue.SuiteInfo, languages: tuple[str, ...], found: Findings
+) -> None:
+    """Note options that are not for the suite."""
+    if table.mode is not None and not info.modes:
+        found.note(f"'mode' is not for the task {info.name!r}, which asks in one way", "mode")
+    elif table.mode is not None and table.mode not in info.modes:
+        near = did_you_mean(table.mode, info.modes)
+        found.note(f"'mode' must be {one_of(info.modes)}, not {table.mode!r}", "mode", hint=near)
+    if table.pivot is not None and info.translates is None:
+        found.note(f"'pivot' is not for the task {info.name!r}, which does not translate", "pivot")
+    elif table.pivot is not None and table.pivot not in info.upstream:
+        found.note(f"the task has no {table.pivot!r}", "pivot")
+    if table.identifier is not None and not info.identifies:
+        what = f"'identifier' is not for the task {info.name!r}, which identifies no language"
+        found.note(what, "identifier")
+    if table.shots and info.lm_eval_task is None and table.shots > info.own_shots:
         there = plural(info.own_shots, "example") if info.own_shots else "no examples"
-        table.complain(
+        found.note(
             f"the task {info.name!r} has {there} to show",
             "shots",
             hint="ask for fewer" if info.own_shots else "leave it out",
         )
-    if info.translates is not None and pivot in languages:
-        table.complain(f"{pivot!r} cannot be translated into itself", "languages")
-    options = replace(
-        usual,
-        shots=shots,
-        data=data.get(info.name, data.get(info.data_name or "")),
-        include_path=include,
-        mode=mode,
-        pivot=pivot,
-        limits=limits,
-        chat=chat,
-        sampling=sampling,
-        talk=talk,
-        identifier=identifier,
-    )
-    return SuiteSpec(suite=info.name, languages=unique(languages), options=options)
+    if info.translates is not None and (table.pivot or "en") in languages:
+        found.note(f"{table.pivot or 'en'!r} cannot be translated into itself", "languages")
 
 
-def _any_languages(user: Mapping[str, tuple[str, ...]]) -> Callable[[Any], tuple[str, ...]]:
-    """Check of `languages` where the suite is unknown: whatever it has, these must be languages."""
-
-    def one(value: Any) -> str:
-        return resolve(text(value)).code
-
-    def check(value: Any) -> tuple[str, ...]:
-        if isinstance(value, list):
-            return array(one, what="languages")(value)
-        named = text(value)
-        return () if named in ("all", *GROUP_NAMES, *user) else (one(named),)
-
-    return check
-
-
-def _folder(home: Path) -> Callable[[Any], Path | None]:
-    def check(value: Any) -> Path:
-        folder = (home / Path(text(value)).expanduser()).resolve()
-        if not folder.is_dir():
-            raise Wrong(f"is no folder: {str(folder)!r}")
-        return folder
-
-    return check
-
-
-def _mode(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
-    """Check of `mode`: one of the ways in which the suite can ask."""
-
-    def check(value: Any) -> str:
-        if info is not None and not info.modes:
-            raise Wrong(f"is not for the task {info.name!r}, which asks in one way")
-        return text(value) if info is None else choice(*info.modes)(value)
-
-    return check
-
-
-def _limits(value: Any) -> Literal["scaled", "fixed"]:
-    return "scaled" if choice("scaled", "fixed")(value) == "scaled" else "fixed"
-
-
-def _pivot(info: catalogue.SuiteInfo | None) -> Callable[[Any], str]:
-    """Check of `pivot`: the other side of a translation, one of the suite's languages."""
-
-    def check(value: Any) -> str:
-        code = resolve(text(value)).code
-        if info is not None and info.translates is None:
-            raise Wrong(f"is not for the task {info.name!r}, which does not translate")
-        if info is not None and code not in info.upstream:
-            raise Wrong(f"the task has no {code!r}")
-        return code
-
-    return check
-
-
-def _identifier(info: catalogue.SuiteInfo | None, home: Path) -> Callable[[Any], str]:
-    """Check of `identifier`: a name, or the path of a model."""
-
-    def check(value: Any) -> str:
-        if info is not None and not info.identifies:
-            raise Wrong(f"is not for the task {info.name!r}, which identifies no language")
-        return check_name(text(value), home=home)
-
-    return check
-
-
-def _info(include: Path | None, data: Mapping[str, Path]) -> Callable[[Any], catalogue.SuiteInfo]:
-    def check(value: Any) -> catalogue.SuiteInfo:
-        name = text(value)
-        return catalogue.info(name, include_path=include, data=data.get(name))
-
-    return check
+# --- languages -----------------------------------------------------------------------------------
 
 
 def _languages(
-    info: catalogue.SuiteInfo,
-    user: Mapping[str, tuple[str, ...]],
-    claimed: tuple[str, ...] | None,
-    data: Mapping[str, Path],
-) -> Callable[[Any], tuple[str, ...]]:
-    """Check of `languages`: "all", a group's name, a code, or an array of codes."""
-    known = info.languages
-    folder = data.get(info.name)
-
-    def one(value: Any) -> str:
-        code = resolve(text(value)).code
-        if code not in known and not info.any_language:
+    table: "TaskTable", info: catalogue.SuiteInfo | None, found: Findings, around: Surroundings
+) -> tuple[str, ...]:
+    """The languages of a task: all, those of a group, one, or those of an array."""
+    known = () if info is None else info.languages
+    asked = table.languages
+    if asked is None:
+        if info is not None and not known and "languages" not in table.model_fields_set:
+            found.note(
+                "'languages' is missing", "languages", hint='for example: languages = ["en"]'
+            )
+        return known
+    if isinstance(asked, str):
+        if asked == "all" and (known or info is None):
+            return known
+        if asked in around.user or asked in GROUP_NAMES:
+            return () if info is None else _members(asked, known, found, around)
+        try:
+            codes = [resolve(asked).code]
+        except UnknownNameError as error:
+            near = did_you_mean(asked, ("all", *GROUP_NAMES, *around.user))
+            what = f"{asked!r} is no language and no group"
+            found.note(what, "languages", hint=near or error.hint)
+            return ()
+    else:
+        codes = asked
+    for index, code in enumerate(codes):
+        if info is not None and code not in known and not info.any_language:
+            below = ("languages",) if isinstance(asked, str) else ("languages", index)
             hint = f"it has: {', '.join(known)}"
+            folder = around.data.get(info.name)
             if folder is not None and not info.upstream:
                 hint = f"expected {expected_file(info.name, code, folder)}; {hint}"
-            raise Wrong(f"the task has no {code!r}", hint=hint)
-        return code
-
-    def check(value: Any) -> tuple[str, ...]:
-        if isinstance(value, list):
-            return array(one, what="languages")(value)
-        if not isinstance(value, str):
-            raise Wrong(f'must be an array of languages, a group or "all", not {kind_of(value)}')
-        if value == "all" and known:
-            return known
-        if value in user or value in GROUP_NAMES:
-            return _members(value, known, user, claimed)
-        try:
-            return (one(value),)
-        except UnknownNameError as error:
-            near = did_you_mean(value, ("all", *GROUP_NAMES, *user))
-            raise UnknownNameError(
-                f"{value!r} is no language and no group", hint=near or error.hint
-            ) from None
-
-    return check
+            found.note(f"the task has no {code!r}", *below, hint=hint)
+    return tuple(codes)
 
 
 def _members(
-    group: str,
-    known: tuple[str, ...],
-    user: Mapping[str, tuple[str, ...]],
-    claimed: tuple[str, ...] | None,
+    group: str, known: tuple[str, ...], found: Findings, around: Surroundings
 ) -> tuple[str, ...]:
-    if group in (CLAIMED, UNSEEN) and claimed is None:
-        raise Wrong(
+    """The languages of a group that a task has."""
+    if group not in (CLAIMED, UNSEEN):
+        members = members_of(known, user=around.user).get(group, ())
+    elif around.claimed is None:
+        found.note(
             f"the study does not say which languages the model claims, so none is {group!r}",
+            "languages",
             hint='under [languages] write: claimed = ["en", "de"]',
         )
-    if claimed is not None and group in (CLAIMED, UNSEEN):
-        # Also where the task has languages of one side only, which are no groups to compare.
-        found = tuple(code for code in known if (code in claimed) == (group == CLAIMED))
+        return ()
     else:
-        found = members_of(known, user=user).get(group, ())
-    if not found:
-        raise Wrong(f"the task has no language of the group {group!r}")
-    return found
+        # Also where the task has languages of one side only, which are no groups to compare.
+        members = tuple(one for one in known if (one in around.claimed) == (group == CLAIMED))
+    if not members:
+        found.note(f"the task has no language of the group {group!r}", "languages")
+    return members
+
+
+# --- how it asks ---------------------------------------------------------------------------------
+
+
+def chat_options(
+    table: "ChatTable | None", found: Findings, *, usual: ChatOptions | None = None
+) -> ChatOptions:
+    """`[chat]`, or `chat` of a task, which says only what differs from `usual`."""
+    start = usual or ChatOptions()
+    if table is None:
+        return start
+    given = table.given()
+    if "template" in given:
+        given["template"] = _TEMPLATE[given["template"]]
+    if "thinking" in given:
+        given["thinking"] = tuple((first, last) for first, last in given["thinking"] or ())
+    options = replace(start, **given)
+    if options.template == "off":
+        for name in ("system_prompt", "fewshot", "enable_thinking"):
+            if name in given:
+                found.note(
+                    f"{name!r} needs the chat template", name, hint="set template = true beside it"
+                )
+    return options
+
+
+def _sampling(table: "TaskTable", found: Findings, *, generates: bool) -> Sampling | None:
+    """`samples`, `temperature` and `top_p` of a task; None: it is not sampled."""
+    usual = Sampling()
+    if "samples" not in table.model_fields_set:
+        for name in ("temperature", "top_p"):
+            if name in table.model_fields_set:
+                found.note(f"{name!r} needs samples", name, hint=f"samples = {usual.samples}")
+    elif not generates:
+        found.note(
+            "nothing is generated here, so nothing can be sampled", "samples", hint="leave it out"
+        )
+    chosen = {name: value for name, value in table.given().items() if hasattr(usual, name)}
+    return Sampling(**chosen) if table.samples is not None else None
+
+
+def _talk(table: "TaskTable", info: catalogue.SuiteInfo, found: Findings) -> TalkOptions | None:
+    """`tokens`, `bucket` and `turns`, which the suite 'extended' alone has."""
+    if info.name != "extended":
+        for name in ("tokens", "bucket", "turns"):
+            if name in table.model_fields_set:
+                only = "only the task 'extended' has it"
+                found.problems.append(unknown_key((*found.path, name), (), hint=only))
+        return None
+    usual = TalkOptions()
+    tokens = table.tokens or usual.tokens
+    bucket = table.bucket or min(usual.bucket, tokens)
+    if bucket > tokens:
+        found.note(f"a bucket of {bucket} tokens is longer than an answer", "bucket")
+    elif tokens / bucket > 64:
+        found.note("more than 64 buckets an answer are too many to tell apart", "bucket")
+    return TalkOptions(tokens=tokens, bucket=bucket, turns=table.turns or usual.turns)

@@ -70,7 +70,8 @@ def execute(
     StoreError
         If the folder is full or cannot be written; what was recorded is kept.
     """
-    store.save_plan(plan.study.file.read_text("utf-8-sig"), plan.metas)
+    text = plan.study.file.read_text("utf-8-sig")
+    store.save_plan(text, plan.metas, study=plan.study.as_object())
     agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, agenda, progress)
     site = RunContext(study=plan.study, base=plan.base, verify=verify)

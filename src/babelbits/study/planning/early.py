@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from babelbits.analysis.cells import BASELINE
 from babelbits.records import Item, Outcome, Reply, Request, StopPlan, TaskInfo, digest
-from babelbits.study.config.spec import AnalysisSpec, Study
+from babelbits.study.config.spec import Study
 from babelbits.tasks.base import Conversation, Task
 
 
@@ -70,12 +70,7 @@ def _family_size(study: Study, suite: str, variant: str) -> int:
     declared = study.analysis.confirmatory
     if declared is None:
         return languages[suite]
-    if not _covers(study.analysis, suite, variant):
+    if not declared.covers(variant, suite):
         return 1
-    variants = [one.label for one in study.variants if one.label in declared.variants]
-    return len(variants) * sum(n for name, n in languages.items() if name in declared.suites)
-
-
-def _covers(spec: AnalysisSpec, suite: str, variant: str) -> bool:
-    declared = spec.confirmatory
-    return declared is None or (suite in declared.suites and variant in declared.variants)
+    variants = [one.label for one in study.variants if one.label != BASELINE]
+    return sum(n for one in variants for name, n in languages.items() if declared.covers(one, name))

@@ -4,16 +4,17 @@ The plan that is printed is the plan that is executed. Making it has no side eff
 torch; a task that has not been built (because that would import lm-eval) is in it as unknown.
 """
 
+import os
 import shlex
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from babelbits.engines.base import EngineIdentity
-from babelbits.errors import MissingDataError, RecipeError, StoreError, StudyError
+from babelbits.errors import MissingDataError, ModelError, RecipeError, StoreError, StudyError
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TaskInfo, TensorRecord
@@ -42,6 +43,7 @@ from babelbits.study.planning.plan_types import (
     PlanStore,
     VariantStep,
 )
+from babelbits.study.planning.recorded import study_of_run
 from babelbits.study.planning.task_builder import TaskBuilder
 from babelbits.tasks.base import Task, TaskOptions, fingerprint
 
@@ -101,7 +103,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
-        same_tasks=_says_the_same_of_tasks(study, store),
+        same_tasks=_says_the_same_of_tasks(study, store, base),
     )
     tensors = estimate.base_tensors(base.folder)
     if not study.model.is_gguf and any(one.recipe != BASELINE for one in study.variants):
@@ -131,15 +133,33 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
     )
 
 
-def _says_the_same_of_tasks(study: Study, store: PlanStore) -> bool:
-    """Whether the tables that decide items and prompts are those of the last run."""
+def _says_the_same_of_tasks(study: Study, store: PlanStore, base: BaseModel) -> bool:
+    """Whether what decides items and prompts is what it was when the study was last run."""
     try:
-        before = tomllib.loads(store.study_text())
-        now = tomllib.loads(study.file.read_text("utf-8-sig"))
-    except (StoreError, OSError, ValueError):
+        before = settled(study_of_run(store), base.folder)
+    except (StoreError, StudyError, ModelError):
         return False
-    tables = ("tasks", "limits", "data", "chat", "study")
-    return all(before.get(name) == now.get(name) for name in tables)
+    return _asked(before) == _asked(study)
+
+
+def _asked(study: Study) -> list[SuiteSpec]:
+    """The suites of a study, wherever it and its model lie: both may have been moved."""
+
+    def placed(path: Path | None) -> Path | None:
+        return None if path is None else Path(os.path.relpath(path, study.file.parent))
+
+    return [
+        replace(
+            suite,
+            options=replace(
+                suite.options,
+                model=None,
+                data=placed(suite.options.data),
+                include_path=placed(suite.options.include_path),
+            ),
+        )
+        for suite in study.suites
+    ]
 
 
 def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
@@ -417,7 +437,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         replicate=replicate,
         task=info,
         n_items=built.n_items,
-        chunk=_chunk(context.study.chunk, replicate=replicate, n_items=built.n_items),
+        chunk=_chunk(context.study.batch_items, replicate=replicate, n_items=built.n_items),
         smoke=context.study.smoke,
         stop=stop_plan(context.study, info, variant=variant.label, replicate=replicate),
     )

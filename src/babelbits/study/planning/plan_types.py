@@ -5,6 +5,7 @@ Data only; `plan` makes it, `run` executes it, the command line prints it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from babelbits.engines.base import EngineIdentity
@@ -33,8 +34,15 @@ class PlanStore(Protocol):
     def planned(self) -> tuple[CellMeta, ...]:
         """The cells of the study as it was last run."""
 
+    @property
+    def root(self) -> Path:
+        """The run folder."""
+
+    def study(self) -> Any:
+        """The validated study as it was last run; None where it is not recorded."""
+
     def study_text(self) -> str:
-        """The study as it was last run; StoreError where none was."""
+        """The study file as it was last run; StoreError where none was."""
 
     def timings(self, machine: str) -> Mapping[str, tuple[float, ...]]:
         """Seconds an item of finished cells on a machine, by '<recipe>/<suite>'."""

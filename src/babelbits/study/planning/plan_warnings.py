@@ -23,8 +23,8 @@ _TEXT_ONLY = (
 _COUPLED = {
     "auto": f'{_ALONE} ([engine] batch = "many" computes them together)',
     "single": _ALONE,
-    "many": f"numbers depend on what is computed together ({_WHY}): --limit, chunk, token_budget "
-    'and a resumed run change them; [engine] batch = "auto" avoids that',
+    "many": f"numbers depend on what is computed together ({_WHY}): --limit, batch_items, "
+    'token_budget and a resumed run change them; [engine] batch = "auto" avoids that',
 }
 
 

@@ -92,10 +92,11 @@ def _family(study: Study, suite: SuiteSpec) -> int:
     declared = study.analysis.confirmatory
     if declared is None:
         return len(suite.languages)
-    if suite.suite not in declared.suites:
-        return 1
     variants = [one.label for one in study.variants if one.label != BASELINE]
-    chosen = sum(label in declared.variants for label in variants)
-    return max(
-        1, chosen * sum(len(one.languages) for one in study.suites if one.suite in declared.suites)
+    family = sum(
+        len(one.languages)
+        for label in variants
+        for one in study.suites
+        if declared.covers(label, one.suite)
     )
+    return max(1, family) if any(declared.covers(one, suite.suite) for one in variants) else 1

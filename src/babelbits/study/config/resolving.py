@@ -1,0 +1,205 @@
+"""A study file that has its shape to a `Study`: what its tables mean together, on this machine.
+
+Nothing expensive happens here: no model is opened, no data read, torch stays unimported. Recipes
+and suites are known by their catalogues. What is wrong is noted and kept, so that a run folder's
+copy of a study can be read where its paths lead nowhere.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babelbits.analysis.settings import Confirmatory
+from babelbits.bundled import MODEL_LANGUAGES
+from babelbits.engines.base import EngineSettings
+from babelbits.study.config.problems import Findings
+from babelbits.study.config.spec import (
+    BASELINE,
+    BUNDLED,
+    AnalysisSpec,
+    ModelSpec,
+    Study,
+    SuiteSpec,
+    VariantSpec,
+    default_reference,
+)
+from babelbits.study.config.suites import Surroundings, chat_options, resolve_suites
+from babelbits.study.config.variants import resolve_variants
+from babelbits.suggest import did_you_mean, one_of
+from babelbits.tasks import catalogue
+from babelbits.tasks.base import TaskOptions
+
+if TYPE_CHECKING:
+    from babelbits.study.config.file_model import AnalysisTable, EngineTable, ModelTable, StudyFile
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
+    """All tables of a study file together; what is wrong is noted in `found`.
+
+    Parameters
+    ----------
+    tables : StudyFile
+        What the file says.
+    found : Findings
+        About the file.
+    file : Path
+        Absolute; relative paths start at its folder.
+    """
+    home, seed, limit = file.parent, tables.study.seed, tables.limits.items
+    model = _model(tables.model, found.at("model"), home)
+    groups = {name: tuple(dict.fromkeys(codes)) for name, codes in tables.groups.items()}
+    declared = tables.languages.claimed
+    claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
+    data = _data(tables, found.at("data"), home)
+    variants = resolve_variants(tables.variants, found, home=home, seed=seed)
+    chat = chat_options(tables.chat, found.at("chat"))
+    around = Surroundings(
+        home=home,
+        user=groups,
+        claimed=claimed,
+        data=data,
+        usual=TaskOptions(limit=limit, seed=seed, chat=chat),
+    )
+    suites = resolve_suites(tables, found, around)
+    return Study(
+        name=tables.study.name or file.stem,
+        file=file,
+        folder=_path(tables.study.folder or f"{file.stem}.run", home),
+        seed=seed,
+        model=model,
+        engine=EngineSettings(
+            **tables.engine.model_dump(exclude={"batch_items", "chunk"}),
+            **tables.model.model_dump(exclude={"path", "revision"}),
+        ),
+        batch_items=_batch_items(tables.engine, found.at("engine")),
+        variants=variants,
+        suites=suites,
+        groups=groups,
+        analysis=_analysis(tables.analysis, variants, suites, found.at("analysis")),
+        limit=limit,
+        claimed=claimed,
+    )
+
+
+def claimed_by(model: str) -> tuple[str, ...] | None:
+    """Languages that a model claims to know, as far as is known without being told.
+
+    A claim is what its makers say. Damage in languages that a model does not claim is the first
+    open question of Marchisio et al. 2024 (arXiv 2407.03211, section on limitations).
+    """
+    return MODEL_LANGUAGES if model == BUNDLED else None
+
+
+def _path(written: str, home: Path) -> Path:
+    """A path of the study, absolute."""
+    return (home / Path(written).expanduser()).resolve()
+
+
+def _model(table: "ModelTable", found: Findings, home: Path) -> ModelSpec:
+    path, folder = table.path, None
+    if path != BUNDLED:
+        local = _path(path, home)
+        looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
+        if path.endswith(".gguf") and not local.is_dir():
+            looks_local = True
+            if not local.is_file():
+                found.note(f"there is no GGUF file {str(local)!r}", "path")
+        elif looks_local and not local.is_dir():
+            found.note(f"there is no model folder {str(local)!r}", "path")
+        elif not looks_local and not _HUB_ID.fullmatch(path):
+            found.note(
+                f"{path!r} is neither a folder nor a hub id",
+                "path",
+                hint="a hub id looks like 'owner/model'",
+            )
+        folder = local if looks_local else None
+    if "revision" in table.model_fields_set and (path == BUNDLED or folder is not None):
+        found.note("only a hub model has a revision", "revision", hint="leave it out", part="key")
+    return ModelSpec(**{**table.given(), "path": path, "folder": folder})
+
+
+def _batch_items(table: "EngineTable", found: Findings) -> int:
+    if table.chunk is None:
+        return table.batch_items
+    if "batch_items" in table.model_fields_set:
+        what = "'chunk' is the old name of 'batch_items', which is given too"
+        found.note(what, "chunk", hint="leave it out", part="key")
+    return table.chunk
+
+
+def _data(tables: "StudyFile", found: Findings, home: Path) -> dict[str, Path]:
+    """`[data]`; a name that a task has is known, or is complained of there."""
+    asked = [table.suite for table in tables.tasks]
+    folders = {}
+    for name, written in tables.data.items():
+        folder = _path(written, home)
+        if name not in asked and not catalogue.is_known(name):
+            near = did_you_mean(name, catalogue.suites())
+            found.note(f"unknown task {name!r}", name, hint=near, part="key")
+        elif not folder.is_dir():
+            found.note(f"there is no folder {str(folder)!r}", name)
+        else:
+            folders[name] = folder
+    return folders
+
+
+def _analysis(
+    table: "AnalysisTable",
+    variants: tuple[VariantSpec, ...],
+    suites: tuple[SuiteSpec, ...],
+    found: Findings,
+) -> AnalysisSpec:
+    usual = AnalysisSpec()
+    names = tuple(dict.fromkeys(one.suite for one in suites))
+    languages = tuple(dict.fromkeys(code for one in suites for code in one.languages))
+    if table.reference is not None and table.reference not in languages:
+        what = f"'reference' names no language of this study: {table.reference!r}"
+        found.note(what, "reference", hint=f"there is {one_of(languages)}")
+    _check_margins(table.margins, names, found.at("margins"))
+    if table.loss_caps.get("fraction", 0) > 1:
+        found.note("no difference of fractions exceeds 1", "loss_caps", "fraction")
+    settled = {
+        "margins": {**usual.margins, **table.margins},
+        "loss_caps": {**usual.loss_caps, **table.given().get("loss_caps", {})},
+        "confirmatory": _confirmatory(table, variants, names, found.at("confirmatory")),
+        "reference": table.reference or default_reference(languages),
+    }
+    return AnalysisSpec(**{**table.given(), **settled})
+
+
+def _check_margins(margins: Mapping[str, float], suites: tuple[str, ...], found: Findings) -> None:
+    from babelbits.study.config.file_model import UNITS
+
+    known = (*UNITS, *suites)
+    for name, margin in margins.items():
+        if name not in known:
+            hint = did_you_mean(name, known) or f"a margin is for {one_of(known)}"
+            what = f"{name!r} is no unit and no task of this study"
+            found.note(what, name, hint=hint, part="key")
+        elif name == "fraction" and margin >= 1:
+            found.note("a margin in fractions must be below 1 (2 points are 0.02)", name)
+
+
+def _confirmatory(
+    table: "AnalysisTable",
+    variants: tuple[VariantSpec, ...],
+    suites: tuple[str, ...],
+    found: Findings,
+) -> Confirmatory | None:
+    """`confirmatory`; a part that is left out stands for everything."""
+    declared = table.confirmatory
+    if declared is None:
+        return None
+    labels = tuple(one.label for one in variants if one.label != BASELINE)
+    known = {"variants": labels, "suites": suites}
+    for key, names in declared.given().items():
+        for index, name in enumerate(names):
+            if name not in known[key]:
+                what = "variant" if key == "variants" else "task"
+                message = f"'{key}' [{index}] names no {what} of this study: {name!r}"
+                hint = did_you_mean(name, known[key]) or f"there is {one_of(known[key])}"
+                found.note(message, key, index, hint=hint)
+    return Confirmatory(**{key: tuple(names) for key, names in declared.given().items()})
