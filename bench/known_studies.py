@@ -3,7 +3,7 @@
     python bench/known_studies.py            a summary a study, and every number that disagrees
     python bench/known_studies.py --all      every number
 
-The votes and tables of MT-Bench, AlpacaEval, Arena-Hard and llama.cpp are read from the folder
+The votes and tables of MT-Bench, AlpacaEval and Arena-Hard are read from the folder
 that BABELBITS_SHARED_DATA names (default: ../shared/data); without it only the typed-in studies
 are shown.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT / "tests")  # instead of bench/, where this file has the same name
 
-from known_studies import judges, llama_cpp, papers  # noqa: E402
+from known_studies import judges, papers  # noqa: E402
 from known_studies.rows import Row  # noqa: E402
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     data = Path(os.environ.get("BABELBITS_SHARED_DATA", ROOT.parent / "shared" / "data"))
     rows = papers.all_rows()
     if data.is_dir():
-        rows += judges.all_rows(data) + llama_cpp.all_rows(data)
+        rows += judges.all_rows(data)
     else:
         print(f"no folder {data}: showing the typed-in studies only\n")
     for study, group in groupby(rows, key=lambda row: row.study):

@@ -9,7 +9,7 @@ import pytest
 
 from babelbits.analysis.format import size
 from babelbits.interop.matching import Match, unmatched_line
-from babelbits.store.thoughts import Thoughts
+from babelbits.store.counts import Thoughts
 from babelbits.words import agreeing, every, plural
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "babelbits"

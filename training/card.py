@@ -32,7 +32,7 @@ other use: it writes short phrases that look like a language, and adds small num
 Dependencies Norwegian Bokmål treebank and its authors | nb | CC BY-SA 4.0 |
 | Universal Declaration of Human Rights (UN text) | ko ml ja sw | free to reproduce |
 | original text of this project (`training/original`) | ko ml ja sw | CC0 |
-| sums in words from templates (`bundled/sums.py`), the training split | 13 | CC0 |
+| sums in words from templates (`training/babelmini/sums.py`), the training split | 13 | CC0 |
 
 Because of the Norwegian part, the weights are under CC BY-SA 4.0; the rest of the package is
 Apache-2.0 and BabelMini CC0. Lines of NTREX-128 and SIB-200 were removed from the corpora, and no

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from babelbits.bundled import sums
+from babelmini import sums
 
 # Files under corpora/, and the share of text tokens relative to the others. Languages of the mini
 # benchmark get more than the four that only widen the model's view.

@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import corpus
 import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from babelbits.bundled import sums
+import corpus
+from babelmini import sums
 
 END = "<|endoftext|>"
 # The pattern of Qwen 3.5: single digits, and vowel signs stay with their letters. llama.cpp knows

@@ -9,12 +9,8 @@ def nearest(word: str, options: Iterable[str], *, limit: int = 3) -> tuple[str, 
 
     Parameters
     ----------
-    word : str
-        What was typed.
     options : iterable of str
         Names that would have been right.
-    limit : int
-        At most this many.
     """
     folded = {option.casefold(): option for option in options}
     typed = word.casefold()

@@ -10,7 +10,7 @@ from babelbits.analysis import AnalysisSettings
 from babelbits.analysis.analyse import analyse
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StudyError
-from babelbits.interop.known_chance import known_chance
+from babelbits.interop.metric_inference import known_chance
 from babelbits.records import Effect, Metric
 from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 from compare_cells import BITS, cell

@@ -12,8 +12,8 @@ from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
 from babelbits.analysis.early_stopping import LOOK_EVERY, Watch, last_glance, ordered_units
 from babelbits.records import StopPlan
-from babelbits.stats.stopping import net_difference_sequence
 from compare_cells import BITS, cell
+from plain_statistics import net_difference_sequence
 
 PLAN = StopPlan(alpha=0.025, family=2, margin=0.1)
 SETTINGS = AnalysisSettings(

@@ -19,7 +19,7 @@ from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.preferences.pair_files import write_pairs
 from babelbits.preferences.to_votes import IDENTICAL
-from babelbits.preferences.vote_files import read_votes
+from babelbits.preferences.votes import read_votes
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from annotate.campaigns import NOW, VARIANT, invite, make, pairs, plain
 from annotate.test_assignment import ask, right_choice, say, work
 from babelbits.annotate import events, models
 from babelbits.annotate.assignment import Showing
+from babelbits.annotate.auth import forget
 from babelbits.annotate.events import RatingAnswer
 from babelbits.annotate.export import COLUMNS, export
 from babelbits.annotate.folder import Campaign, read_key
-from babelbits.annotate.forget import forget
 from babelbits.annotate.progress import progress
 from babelbits.annotate.unblinding import unblind
 from babelbits.errors import StoreError
 from babelbits.preferences.to_votes import IDENTICAL
-from babelbits.preferences.vote_files import read_votes
+from babelbits.preferences.votes import read_votes
 from babelbits.stats.preference import net_preference
 
 

@@ -11,8 +11,8 @@ import babelbits.annotate
 from annotate.campaigns import SENTENCES
 from babelbits.annotate import gold
 from babelbits.annotate.interface import available, interface
+from babelbits.annotate.judgments import Timed, cap, duration
 from babelbits.annotate.texts import normalised, shown
-from babelbits.annotate.timing import Timed, cap, duration
 
 STRINGS = Path(babelbits.annotate.__file__).parent / "strings"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.bundled.damage import LANGUAGES, RULES, pick
-from babelbits.bundled.damage.edits import (
+from babelmini.damage import LANGUAGES, RULES, pick
+from babelmini.damage.edits import (
     drop,
     edit,
     endings,
@@ -20,8 +20,8 @@ from babelbits.bundled.damage.edits import (
     swap_next,
     swap_previous,
 )
-from babelbits.bundled.damage.letters import LetterSwap, letters
-from babelbits.bundled.damage.rules import LanguageRules
+from babelmini.damage.letters import LetterSwap, letters
+from babelmini.damage.rules import LanguageRules
 
 
 def test_swap_next_leaves_the_first_word_and_the_full_stop_alone():

@@ -7,8 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from babelbits.bundled import sums
-from babelbits.bundled.make_math import MATH, make_items, to_jsonl
+from babelmini import sums
+from babelmini.make_math import MATH, make_items, to_jsonl
 
 EVERY = sorted(sums.load_templates())
 SIGNS = {"add": (1, 1), "subtract": (1, -1), "add_subtract": (1, 1, -1)}

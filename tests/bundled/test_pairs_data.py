@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from babelbits.bundled.damage import LANGUAGES
-from babelbits.bundled.make_pairs import BABELMINI, make_pairs, to_jsonl
+from babelmini.damage import LANGUAGES
+from babelmini.make_pairs import BABELMINI, make_pairs, to_jsonl
 
 EVERY = sorted(LANGUAGES)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.bundled.damage import LANGUAGES
+from babelmini.damage import LANGUAGES
 
 EVERY = sorted(LANGUAGES)
 PARTS = ("passages", "calibration", "confusion")

@@ -61,7 +61,7 @@ def test_a_model_that_looks_ahead(tmp_path: Path) -> None:
     sizes = {key: value for key, value in TEXT.items() if key not in _NOT_OF_BERT}
     config = BertConfig(**sizes, is_decoder=False)
     save(BertLMHeadModel, config, tmp_path)
-    from babelbits.engines.hf.contract import refuse_look_ahead
+    from babelbits.engines.hf.loading import refuse_look_ahead
 
     model = BertLMHeadModel.from_pretrained(tmp_path, dtype=torch.float32).eval()
     with pytest.raises(ModelError, match="depends on later ones"):

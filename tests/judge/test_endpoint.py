@@ -24,8 +24,8 @@ from babelbits.judge.templates import load_template
 from babelbits.preferences.collect import CONTROL
 from babelbits.preferences.pair_files import write_pairs
 from babelbits.preferences.summary import SummarySettings
-from babelbits.preferences.vote_files import read_votes
 from babelbits.preferences.vote_store import VOTES
+from babelbits.preferences.votes import read_votes
 from fake_endpoint import OUTPUT_TOKENS, PROMPT_TOKENS, Answer, FakeEndpoint, refuses, says, serving
 from judging import pair
 

@@ -8,7 +8,7 @@ import pytest
 
 from babelbits.errors import TaskError
 from babelbits.preferences.pair_files import read_pairs, write_pairs
-from babelbits.preferences.vote_files import read_votes, write_votes
+from babelbits.preferences.votes import read_votes, write_votes
 from babelbits.study.config.prompt_files import read_prompts
 from judging import pair, vote
 

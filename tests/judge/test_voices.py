@@ -12,9 +12,8 @@ from babelbits.errors import StoreError, StudyError
 from babelbits.preferences.pair_files import write_pairs
 from babelbits.preferences.preference_summary import PreferenceSummary, hear
 from babelbits.preferences.summary import SummarySettings
-from babelbits.preferences.vote_files import write_votes
 from babelbits.preferences.vote_store import read_books, write_people
-from babelbits.preferences.votes import Vote
+from babelbits.preferences.votes import Vote, write_votes
 from babelbits.report.build import build
 from babelbits.results.load import load_run
 from judging import pair, vote

@@ -4,10 +4,9 @@ from itertools import chain
 
 import numpy as np
 
+from babelbits.report.paper_b import bonferroni_alpha
 from babelbits.stats.paired_scores import paired_differences
-from babelbits.stats.perplexity import log_perplexity_change
-from babelbits.stats.preference import drop_from_win_rate, net_preference
-from babelbits.stats.reported import bonferroni_alpha
+from babelbits.stats.preference import net_preference
 from known_studies.rows import HERE, Row, table
 
 # --- Marchisio et al. (2024), arXiv 2407.03211 -----------------------------------------------
@@ -24,7 +23,7 @@ def marchisio() -> list[Row]:
     for language, (wins, ties, losses) in VOTES.items():
         votes = [1] * wins + [0] * ties + [-1] * losses
         found = net_preference(votes, rng=np.random.default_rng(0))
-        drops[language] = 100 * drop_from_win_rate(round(found.win_rate, 3))
+        drops[language] = 100 * (2 * round(found.win_rate, 3) - 1)
     rows = [
         Row(study="Marchisio 2024", quantity=f"human drop, {language}, %",
             published=HUMAN_DROPS[language], ours=drop, tolerance=0.001)
@@ -45,42 +44,6 @@ def borgersen() -> list[Row]:
     return [
         Row(study="Borgersen 2025", quantity="alpha after Bonferroni", published=0.00417,
             ours=bonferroni_alpha(), tolerance=5e-6)
-    ]  # fmt: skip
-
-
-# --- Iakovenko et al. ------------------------------------------------------------------------
-
-GROUPS = {"en": ("en",), "latin": ("fr", "es", "vi", "id"), "other": ("ru", "uk", "hi", "zh")}
-
-
-def iakovenko_damage() -> dict[tuple[str, str, str, str], float]:
-    """100 x mean ln(ppl_q / ppl_fp16), positive is harm; by normalisation, model, method, group."""
-    found = {}
-    lines = table(HERE / "iakovenko_perplexity.tsv")
-    fp16 = {(r["table"], r["model"]): r for r in lines if r["method"] == "fp16"}
-    for line in lines:
-        if line["method"] == "fp16":
-            continue
-        base = fp16[line["table"], line["model"]]
-        for group, languages in GROUPS.items():
-            change = log_perplexity_change(
-                [float(base[code]) for code in languages],
-                [float(line[code]) for code in languages],
-            )
-            key = (line["table"], line["model"], line["method"], group)
-            found[key] = -100 * float(change.mean())
-    return found
-
-
-def iakovenko() -> list[Row]:
-    damage = iakovenko_damage()
-    return [
-        Row(study="Iakovenko", quantity=f"{r['model']} {r['method']} {norm} {group}, 100 ln",
-            published=float(r[f"{norm}_{group}"]),
-            ours=damage[norm, r["model"], r["method"], group], tolerance=0.05)
-        for r in table(HERE / "iakovenko_group_damage.tsv")
-        for norm in ("base", "norm")
-        for group in GROUPS
     ]  # fmt: skip
 
 
@@ -116,4 +79,4 @@ def marie_fujita() -> list[Row]:
 
 
 def all_rows() -> list[Row]:
-    return list(chain(marchisio(), borgersen(), iakovenko(), marie_fujita()))
+    return list(chain(marchisio(), borgersen(), marie_fujita()))

@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 
 from babelbits.stats.agreement import cohen_kappa, plurality
-from babelbits.stats.groups import label_permutation
-from known_studies import judges, llama_cpp, papers
-from known_studies.rows import Row, records, table
+from known_studies import judges, papers
+from known_studies.rows import Row, records
 
 
 def all_agree(rows: list[Row]) -> None:
@@ -41,48 +40,6 @@ def test_marchisio_2024_figures_come_from_win_rates_rounded_to_a_tenth() -> None
 
 def test_bonferroni_reproduces_borgersen_2025_level() -> None:
     all_agree(papers.borgersen())
-
-
-# --- Iakovenko et al.: perplexity by group -----------------------------------------------------
-
-
-def test_iakovenko_group_damage_is_reproduced_in_all_twelve_rows() -> None:
-    rows = papers.iakovenko()
-    assert len(rows) == 72
-    all_agree(rows)
-
-
-def test_iakovenko_non_latin_penalty_depends_on_the_normalisation() -> None:
-    """Per meaning in 12 of 12 rows; per token nearly nil for three of the four 8B methods."""
-    damage = papers.iakovenko_damage()
-    cells = [key[1:3] for key in damage if key[0] == "norm" and key[3] == "en"]
-    assert len(cells) == 12
-    gap = {
-        (norm, *cell): damage[norm, *cell, "other"] - damage[norm, *cell, "latin"]
-        for norm in ("base", "norm")
-        for cell in cells
-    }
-    assert all(gap["norm", *cell] > 5 for cell in cells)
-    small = [cell for cell in cells if gap["base", *cell] < 1]
-    assert small == [("8B", "hf4"), ("8B", "rtn4"), ("8B", "awq4")]
-    assert damage["base", "8B", "gptq4", "en"] > damage["base", "8B", "gptq4", "latin"]
-    for cell in cells:
-        assert damage["norm", *cell, "other"] > damage["norm", *cell, "latin"]
-        assert damage["norm", *cell, "latin"] > damage["norm", *cell, "en"]
-
-
-def test_four_v_four_languages_can_hardly_show_a_group_claim() -> None:
-    """70 splits, smallest p 2/70: what a complete separation of the groups is worth."""
-    lines = table(papers.HERE / "iakovenko_perplexity.tsv")
-    rows = {(r["table"], r["model"], r["method"]): r for r in lines}
-    base, quantized = rows["norm", "3B", "fp16"], rows["norm", "3B", "gptq4"]
-    codes = (*papers.GROUPS["other"], *papers.GROUPS["latin"])
-    deltas = [float(-np.log(float(quantized[c]) / float(base[c]))) for c in codes]
-    found = label_permutation(deltas, [True] * 4 + [False] * 4, rng=np.random.default_rng(0))
-    assert found.splits == 70
-    assert found.smallest_p == pytest.approx(2 / 70)
-    assert found.p_value <= 4 / 70
-    assert 100 * found.difference == pytest.approx(13.6 - 35.0, abs=0.1)
 
 
 # --- Marie & Fujita (2025) and its replication -------------------------------------------------
@@ -210,32 +167,3 @@ def test_arena_hard_intervals_match_in_all_121_rows(shared_data: Path) -> None:
     rows = judges.arena_hard(shared_data)
     assert len(rows) == 2 * 121
     all_agree(rows)
-
-
-# --- llama.cpp ---------------------------------------------------------------------------------
-
-
-@pytest.mark.shared_data
-def test_llama_cpp_tables_are_consistent_with_our_log_ratios(shared_data: Path) -> None:
-    assert len(llama_cpp.scoreboard(shared_data)) == 46
-    rows = llama_cpp.all_rows(shared_data)
-    all_agree(rows)
-
-
-@pytest.mark.shared_data
-def test_llama_cpp_prints_the_base_perplexity_for_llama_2_q2_k(shared_data: Path) -> None:
-    """A misprint that the ratio reveals: 5.794552 is the base; 5.794552 + 0.625552 is meant."""
-    lines = table(shared_data / "published_results" / "llamacpp_llama2_vs_llama3_kld.csv")
-    column = {line["metric"]: float(line["L2-7b q2_K"]) for line in lines}
-    base = llama_cpp.base_perplexities(shared_data)["L2-7b"]
-    assert column["mean_ppl"] == pytest.approx(base, abs=1e-6)
-    assert column["mean_ppl_ratio"] == pytest.approx(1 + column["mean_delta_ppl"] / base, abs=1e-6)
-
-
-@pytest.mark.shared_data
-def test_llama_cpp_paired_errors_are_a_fraction_of_the_unpaired(shared_data: Path) -> None:
-    """Same tokens: errors of differences are far below those of two separate perplexities."""
-    folder = shared_data / "published_results"
-    for line in table(folder / "llamacpp_llama3_8b_quant_scoreboard.csv"):
-        if float(line["kld"]) < 0.2:
-            assert float(line["delta_ppl_se"]) < 0.5 * np.sqrt(2) * float(line["ppl_se"])

@@ -15,7 +15,7 @@ from babelbits.llamacpp.imatrix_file import (
     without_data,
 )
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
-from babelbits.recipes.gguf_experts import experts_of, refuse_unrouted
+from babelbits.recipes.gguf_imatrix import experts_of, refuse_unrouted
 from babelbits.records import TensorRecord
 
 EXPERTS = "blk.0.ffn_down_exps.weight"

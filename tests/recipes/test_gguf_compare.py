@@ -13,8 +13,8 @@ from babelbits.bundled import model_folder
 from babelbits.errors import RecipeError
 from babelbits.recipes import gguf_compare
 from babelbits.recipes.base_loading import load_tokenizer, read_config
+from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.gguf_compare import compare, windows_of
-from babelbits.recipes.gguf_convert import convert
 from babelbits.recipes.gguf_tokens import known_texts
 from babelbits.recipes.make import read_manifest
 from babelbits.records import ConversionRecord, Manifest

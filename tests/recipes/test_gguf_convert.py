@@ -18,7 +18,7 @@ from babelbits.llamacpp import convert_child, library
 from babelbits.llamacpp.gguf_file import open_gguf
 from babelbits.llamacpp.imatrix_file import read_imatrix
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.make import verify
 from babelbits.records import Manifest
 from gguf_bases import ARCHITECTURES, make_gguf_base

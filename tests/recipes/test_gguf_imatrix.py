@@ -21,7 +21,7 @@ from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix, writ
 from babelbits.recipes import gguf_imatrix
 from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
-from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.gguf_imatrix import compute_imatrix
 from babelbits.records import Manifest
 from conftest import llama_tool

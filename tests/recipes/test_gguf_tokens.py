@@ -12,7 +12,7 @@ from babelbits.errors import RecipeError
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
 from babelbits.recipes import gguf_checked, gguf_tokens
 from babelbits.recipes.base_loading import load_tokenizer
-from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.gguf_tokens import (
     better_name,
     different,

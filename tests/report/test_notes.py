@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from babelbits.analysis import CellResult
-from babelbits.report.notes import task_notes
+from babelbits.report.build import task_notes
 from report import synthetic
 
 

@@ -9,7 +9,6 @@ from babelbits.stats.agreement import (
     Measurement,
     alpha_interval,
     cohen_kappa,
-    fleiss_kappa,
     krippendorff_alpha,
     leave_one_out,
     plurality,
@@ -25,12 +24,6 @@ KRIPPENDORFF = np.array([
 ])  # fmt: skip
 """Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section C."""
 
-FLEISS = np.array([
-    [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
-    [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
-])  # fmt: skip
-"""The worked example of Fleiss' kappa in Wikipedia: 10 items, 14 raters, 5 categories."""
-
 
 @pytest.fixture
 def rng() -> np.random.Generator:
@@ -44,10 +37,6 @@ def rng() -> np.random.Generator:
 def test_ka15_alpha_matches_krippendorff_2011(measurement: Measurement, expected: float) -> None:
     found = krippendorff_alpha(KRIPPENDORFF, measurement=measurement)
     assert found == pytest.approx(expected, abs=5e-7)
-
-
-def test_ka16_fleiss_kappa_matches_wikipedia_and_statsmodels() -> None:
-    assert fleiss_kappa(FLEISS) == pytest.approx(0.209931, abs=5e-7)
 
 
 def test_ka16_cohen_kappa_of_the_2_by_2_table_by_hand() -> None:
@@ -70,7 +59,6 @@ def test_undefined_agreement_is_none_not_a_number(rng: np.random.Generator) -> N
     assert raw_agreement(alone) is None
     assert krippendorff_alpha(np.ones((3, 5)), measurement="ordinal") is None
     assert cohen_kappa([1, 1], [1, 1]) is None
-    assert fleiss_kappa([[3, 0], [3, 0]]) is None
 
 
 def test_alpha_interval_contains_alpha_and_shrinks_with_items(rng: np.random.Generator) -> None:
@@ -142,7 +130,5 @@ def test_refusals_name_what_is_wrong() -> None:
         krippendorff_alpha([1, 2], measurement="nominal")
     with pytest.raises(ValueError, match="in one order"):
         cohen_kappa([1, 2], [1])
-    with pytest.raises(ValueError, match="same number of ratings"):
-        fleiss_kappa([[2, 1], [1, 1]])
     with pytest.raises(ValueError, match="1 names for 2 raters"):
         leave_one_out([[1, 2], [1, 2]], raters=["a"], measurement="nominal")

@@ -7,13 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from babelbits.stats.graph import (
-    Block,
-    graph_adjusted,
-    harm_adjusted,
-    harm_graph,
-    initial_levels,
-)
+from babelbits.stats.graph import Block, harm_adjusted
+from plain_statistics import graph_adjusted, harm_graph
 
 P = st.floats(0.0, 1.0).map(lambda x: round(x**3, 6))
 
@@ -74,16 +69,6 @@ def test_parallel_gatekeeping_rejects_what_gmcp_rejects(
     assert tuple(found <= 0.05) == rejected
 
 
-@pytest.mark.parametrize(
-    ("weights", "edges"),
-    [([0.6, 0.6], [[0, 1], [1, 0]]), ([0.5, 0.5], [[0.1, 0.9], [1, 0]]),
-     ([0.5, 0.5], [[0, 1.1], [1, 0]]), ([0.5, -0.1], [[0, 1], [1, 0]])],
-)  # fmt: skip
-def test_what_is_no_graph_is_refused(weights: list[float], edges: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match=r"weights|transitions"):
-        graph_adjusted([0.1, 0.2], np.array(weights), np.array(edges))
-
-
 @st.composite
 def reports(draw: st.DrawFn) -> tuple[Block, ...]:
     found = []
@@ -129,12 +114,6 @@ def test_a_finished_suite_passes_to_its_own_variant_first() -> None:
     # a: .001 / .25, .024 / .5. b's first has 1/4 until a is finished, then 1/2: .013 / .5 = .026,
     # raised to .048 by what came before it.
     assert found == pytest.approx([0.004, 0.048, 0.048, 0.9])
-
-
-def test_the_first_levels_are_half_for_means_and_equal_over_variants_and_suites() -> None:
-    found = initial_levels([4, 4, 1], alpha=0.06)
-    assert [one.pooled for one in found] == [pytest.approx(0.01), pytest.approx(0.01), None]
-    assert [one.language for one in found] == pytest.approx([0.0025, 0.0025, 0.02])
 
 
 def test_twenty_variants_of_six_suites_and_forty_languages_are_walked() -> None:

@@ -7,13 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from babelbits.errors import UnpairedItemsError
-from babelbits.stats.preference import (
-    bounds_with_dropped,
-    drop_from_win_rate,
-    net_preference,
-    prompt_values,
-    vote_table,
-)
+from babelbits.stats.preference import net_preference, prompt_values, vote_table
 
 VOTES = st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=60)
 
@@ -29,7 +23,6 @@ def test_counts_and_rates_by_hand(rng: np.random.Generator) -> None:
     assert (found.wins, found.ties, found.losses) == (30, 80, 40)
     assert found.net == pytest.approx(-10 / 150)
     assert found.win_rate == pytest.approx(70 / 150)
-    assert found.tie_share == pytest.approx(80 / 150)
     assert found.n_votes == found.n_prompts == 150
     assert found.method == "sign test, mid-p"
 
@@ -98,19 +91,6 @@ def test_one_prompt_or_no_spread_still_has_an_interval_but_no_error(
     assert same.interval.low <= 0.5 <= same.interval.high
 
 
-def test_drop_is_paper_a_arithmetic() -> None:
-    assert drop_from_win_rate(0.42) == pytest.approx(-0.16)
-    assert drop_from_win_rate(0.5) == 0
-    assert drop_from_win_rate(1) == 1
-
-
-def test_bounds_with_dropped_by_hand() -> None:
-    """90 prompts with net 0.1 and 10 without a verdict: (9 ± 10) / 100."""
-    assert bounds_with_dropped(0.1, n_prompts=90, dropped=10) == pytest.approx((-0.01, 0.19))
-    assert bounds_with_dropped(0.1, n_prompts=90, dropped=0) == pytest.approx((0.1, 0.1))
-    assert bounds_with_dropped(0.0, n_prompts=0, dropped=5) == (-1, 1)
-
-
 @given(votes=VOTES)
 @settings(max_examples=60)
 def test_swapping_sides_mirrors_everything(votes: list[int]) -> None:
@@ -122,15 +102,7 @@ def test_swapping_sides_mirrors_everything(votes: list[int]) -> None:
     assert (first.interval.low, first.interval.high) == pytest.approx(
         (-second.interval.high, -second.interval.low), abs=1e-9
     )
-    assert first.net == pytest.approx(drop_from_win_rate(first.win_rate))
-
-
-@given(votes=VOTES, dropped=st.integers(0, 30))
-@settings(max_examples=60)
-def test_bounds_enclose_every_completion(votes: list[int], dropped: int) -> None:
-    low, high = bounds_with_dropped(float(np.mean(votes)), n_prompts=len(votes), dropped=dropped)
-    for fill in (-1, 0, 1):
-        assert low - 1e-12 <= np.mean(votes + [fill] * dropped) <= high + 1e-12
+    assert first.net == pytest.approx(2 * first.win_rate - 1)
 
 
 def test_refusals_name_what_is_wrong(rng: np.random.Generator) -> None:
@@ -140,8 +112,4 @@ def test_refusals_name_what_is_wrong(rng: np.random.Generator) -> None:
         net_preference([1, 0], prompts=[1], rng=rng)
     with pytest.raises(UnpairedItemsError):
         net_preference([], rng=rng)
-    with pytest.raises(ValueError, match="fraction"):
-        drop_from_win_rate(42.0)
-    with pytest.raises(ValueError, match="needs prompts"):
-        bounds_with_dropped(0.0, n_prompts=0, dropped=0)
     assert vote_table(wins=1, ties=2, losses=3).delta == pytest.approx(-2 / 6)

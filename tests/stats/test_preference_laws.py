@@ -1,4 +1,4 @@
-"""Laws of the tests of votes and of early looks: each is listed under each law it obeys or breaks.
+"""Laws of the tests of votes and of reported tests, each listed under the law it obeys or breaks.
 
 The companions of the registry of paired tests: same laws, other tests.
 """
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from babelbits.errors import UnpairedItemsError
+from babelbits.report.paper_b import independent_t_test, monte_carlo_binomial
 from babelbits.stats.paired_scores import paired_differences
 from babelbits.stats.preference import net_preference
-from babelbits.stats.reported import independent_t_test, monte_carlo_binomial
-from babelbits.stats.sequential import e_process
 
 Scores = NDArray[np.float64]
 PairedTest = Callable[[Scores, Scores], float]
@@ -27,22 +26,17 @@ def _rng() -> np.random.Generator:
 
 
 TESTS: dict[str, PairedTest] = {
-    "e_process": lambda b, v: e_process(paired_differences(b, v)).p_value,
     "net_preference": lambda b, v: net_preference(paired_differences(b, v), rng=_rng()).p_value,
     "reported_t": independent_t_test,
     "reported_monte_carlo": lambda b, v: monte_carlo_binomial(b, v, rng=_rng(), draws=199),
 }
-ORDER_FREE = {"net_preference", "reported_t", "reported_monte_carlo"}
-ORDER_MATTERS = {"e_process"}
-"""Its p is of the largest e-value on the way."""
-DISCORDANT_ONLY = {"e_process", "net_preference"}
+DISCORDANT_ONLY = {"net_preference"}
 ALL_ITEMS = {"reported_t", "reported_monte_carlo"}
 
 
 def test_every_test_is_classified_under_every_law() -> None:
-    for obeys, breaks in ((ORDER_FREE, ORDER_MATTERS), (DISCORDANT_ONLY, ALL_ITEMS)):
-        assert obeys | breaks == set(TESTS)
-        assert not obeys & breaks
+    assert set(TESTS) == DISCORDANT_ONLY | ALL_ITEMS
+    assert not DISCORDANT_ONLY & ALL_ITEMS
 
 
 RUNS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
@@ -66,22 +60,13 @@ def test_p_is_symmetric_and_one_when_nothing_changed(
     assert TESTS[name](before, before) == 1.0
 
 
-@pytest.mark.parametrize("name", sorted(ORDER_FREE))
+@pytest.mark.parametrize("name", sorted(TESTS))
 @given(rows=RUNS, seed=st.integers(0, 9))
 @settings(max_examples=25, deadline=None)
 def test_order_of_items_does_not_matter(name: str, rows: list[tuple[int, int]], seed: int) -> None:
     before, after = columns(rows)
     order = np.random.default_rng(seed).permutation(len(rows))
     assert TESTS[name](before[order], after[order]) == pytest.approx(TESTS[name](before, after))
-
-
-def test_order_of_items_matters_to_an_early_look() -> None:
-    """Ten losses, then ten gains: the look after the losses stays on record."""
-    sorted_items = e_process([-1] * 10 + [1] * 10)
-    mixed = e_process([-1, 1] * 10)
-    assert sorted_items.log_e == pytest.approx(mixed.log_e)
-    assert sorted_items.crossed(0.05)
-    assert not mixed.crossed(0.05)
 
 
 @pytest.mark.parametrize("name", sorted(DISCORDANT_ONLY))

@@ -20,9 +20,8 @@ from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare, RunCell
-from babelbits.study.execution.worker_pool import with_trace
+from babelbits.study.execution.worker_pool import suggest_workers, with_trace
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.parallel import suggest
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
 from kill_and_resume import check_nothing_was_rewritten, journals, recorded_items, results
@@ -104,17 +103,17 @@ def test_a_failed_variant_is_dropped_once(tiny_model: TinyModel, tmp_path: Path)
 def test_workers_are_suggested_where_they_pay(
     tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelbits.study.planning.parallel._cores", lambda: 8)
+    monkeypatch.setattr("babelbits.study.execution.worker_pool._cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     plan = planned(make(tmp_path, tiny_model("llama")))
-    assert suggest(plan) == 1  # too little to do
+    assert suggest_workers(plan) == 1  # too little to do
     much = replace(plan, cells=tuple(replace(cell, n_items=1000) for cell in plan.cells))
-    assert suggest(much) == 8
-    assert suggest(replace(much, engine=replace(much.engine, device_kind="cuda"))) == 1
+    assert suggest_workers(much) == 8
+    assert suggest_workers(replace(much, engine=replace(much.engine, device_kind="cuda"))) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert suggest(much) == 2
-    monkeypatch.setattr("babelbits.study.planning.parallel.SMALL_MODEL", 1)
-    assert suggest(much) == 1  # a large model fills the cores by itself
+    assert suggest_workers(much) == 2
+    monkeypatch.setattr("babelbits.study.execution.worker_pool.SMALL_MODEL", 1)
+    assert suggest_workers(much) == 1  # a large model fills the cores by itself
 
 
 @pytest.mark.slow

@@ -16,8 +16,7 @@ from babelbits.records import GenerateRequest, Generation, Outcome, Score, Score
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.freeform import bare, matches
-from babelbits.tasks.mixeval.letters import chosen
+from babelbits.tasks.mixeval.freeform import bare, chosen, matches
 
 PLANETS = ("Mercury", "Venus", "the Earth", "Mars")
 QUESTION = {

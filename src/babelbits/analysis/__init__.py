@@ -19,9 +19,8 @@
     contrasts   groups of languages against the others
     references  languages against the reference language
     calibrations  calibration languages against the variation between draws of text
-    claims      what holds of all languages of a suite
     checks      what is missing, failed or noisy
-    analysis    `analyse`, the way through all of these
+    analysis    `analyse`, the way through all of these; what holds of all languages of a suite
     format, tables   numbers and rows as people read them
 
 `from babelbits.analysis.analyse import analyse`; the names below load neither numpy nor scipy.

@@ -4,13 +4,13 @@ Pure: the same cells and settings give the same analysis. Suites, variants, lang
 keep the order in which they come.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from babelbits.analysis import checks
 from babelbits.analysis.calibrations import calibration_contrasts
 from babelbits.analysis.cell_index import CellIndex, Cells, sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
-from babelbits.analysis.claims import claims
 from babelbits.analysis.columns import Pairs
 from babelbits.analysis.confirmed import confirm
 from babelbits.analysis.contrasts import contrasts
@@ -21,10 +21,11 @@ from babelbits.analysis.inference import Inference, infer
 from babelbits.analysis.joint_estimates import beside, variant_ranks
 from babelbits.analysis.paired_samples import Part, Sample, part, samples
 from babelbits.analysis.references import reference_contrasts
-from babelbits.analysis.results import Analysis
+from babelbits.analysis.results import Analysis, SuiteClaim
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.analysis.variation import variation
 from babelbits.records import Effect
+from babelbits.stats.multiplicity import holm
 
 
 def analyse(
@@ -131,3 +132,53 @@ def _drafts(
         draft(sample, inference, settings=settings, noise=noise)
         for sample, inference in zip(found, inferences, strict=True)
     ]
+
+
+# --- claims about a variant on a whole suite ------------------------------------------------------
+# Unharmed in all languages is an intersection-union claim: every language at alpha, no correction.
+# Harmed in some is picked from many languages, so it pays for the choice: the smallest p after
+# Holm's correction (Berger 1982, Technometrics 24:295; Berger & Hsu 1996, Stat. Science 11:283).
+
+
+def claims(
+    effects: Sequence[Effect], *, primary: Mapping[str, str], alpha: float
+) -> tuple[SuiteClaim, ...]:
+    """One for each variant and suite that has effects of single languages.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        With their verdicts; those of single languages and primary metrics are used.
+    primary : mapping
+        Suite to its primary metric.
+    alpha : float
+        Level of each equivalence.
+    """
+    cells: dict[tuple[str, str], list[Effect]] = defaultdict(list)
+    for effect in effects:
+        if effect.scope == "language" and primary[effect.task] == effect.metric:
+            cells[effect.variant, effect.task].append(effect)
+    return tuple(_claim(found, alpha=alpha) for found in cells.values())
+
+
+def _claim(effects: Sequence[Effect], *, alpha: float) -> SuiteClaim:
+    """`equivalent` respects what withholds a verdict: floors, and items the variant failed."""
+    first = effects[0]
+    margins = {effect.margin for effect in effects}
+    return SuiteClaim(
+        variant=first.variant,
+        suite=first.task,
+        languages=tuple(str(effect.language) for effect in effects),
+        margin=first.margin if len(margins) == 1 else None,
+        equivalent_in_all=all(effect.verdict == "equivalent" for effect in effects),
+        not_equivalent=tuple(str(e.language) for e in effects if e.verdict != "equivalent"),
+        worse_in=tuple(str(e.language) for e in effects if e.verdict == "worse"),
+        worse_in_some_p=min(holm([_p_of_loss(effect) for effect in effects])),
+        confirmed_in=tuple(str(e.language) for e in effects if e.level == "confirmed"),
+        equivalent_by_chance=alpha * sum(e.margin is not None for e in effects) or None,
+    )
+
+
+def _p_of_loss(effect: Effect) -> float:
+    """Two-sided p of a difference that is a loss; gains and undefined ones claim nothing."""
+    return 1.0 if effect.p_value is None or effect.delta >= 0 else effect.p_value

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babelbits.analysis.inference import signature
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.results import CalibrationContrast
 from babelbits.analysis.settings import AnalysisSettings, CalibrationOf
-from babelbits.analysis.signature import signature
 from babelbits.records import Manifest
 from babelbits.stats.calibration_variance import FEWEST_DRAWS, draw_contrast
 from babelbits.stats.multiplicity import holm

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from babelbits.analysis.inference import signature
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.results import GroupContrast, Scale
 from babelbits.analysis.settings import AnalysisSettings
-from babelbits.analysis.signature import signature
 from babelbits.records import Effect
 from babelbits.stats.meta import group_difference, sampling_variances
 from babelbits.stats.multiplicity import holm

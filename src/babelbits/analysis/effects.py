@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from babelbits.analysis import format as shown
-from babelbits.analysis.inference import Inference
+from babelbits.analysis.inference import Inference, signature
 from babelbits.analysis.paired_samples import Part, Sample
 from babelbits.analysis.relative import baseline_interval, relative
 from babelbits.analysis.settings import AnalysisSettings
-from babelbits.analysis.signature import signature
 from babelbits.analysis.verdicts import Conclusion, Evidence, decide
 from babelbits.records import Effect, Interval, Metric
-from babelbits.stats.churn import churn
+from babelbits.stats.binary import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.mean_tests import fewest_units
 from babelbits.stats.scales import Scaled, above_chance_lost, signs_conflict

@@ -13,6 +13,8 @@ could do, up to the declared cap on the loss of one item; the test and its own i
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
 
 import numpy as np
 
@@ -276,3 +278,16 @@ def _test_name(sample: Sample, flip: SignFlipResult) -> str:
     how = "saddlepoint tail" if flip.saddlepoint else how
     unit = f" of {sample.unit_name}" if sample.unit_name else ""
     return f"sign-flip{unit}, {how}"
+
+
+# --- how a number was computed --------------------------------------------------------------------
+
+
+def signature(*pieces: str) -> str:
+    """The pieces and this package's version, joined by bars."""
+    return "|".join([*pieces, f"babelbits={_version()}"])
+
+
+@cache
+def _version() -> str:
+    return version("babelbits")

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from babelbits.analysis.inference import signature
 from babelbits.analysis.paired_samples import Part, Sample, units_of
 from babelbits.analysis.results import ReferenceContrast
 from babelbits.analysis.settings import AnalysisSettings
-from babelbits.analysis.signature import signature
 from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.multiplicity import holm
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from babelbits.analysis import format as shown
 from babelbits.analysis.results import (
-    Analysis,
     CalibrationContrast,
     GroupContrast,
     Problem,
@@ -258,8 +257,3 @@ def problem_row(problem: Problem) -> Row:
         "message": problem.message,
         "hint": problem.hint,
     }
-
-
-def verdict_table(analysis: Analysis) -> list[Row]:
-    """Effects that belong to a family: what the study was made to say, in order."""
-    return effect_rows([effect for effect in analysis.effects if effect.family is not None])

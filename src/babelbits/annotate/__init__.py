@@ -11,14 +11,11 @@
     order         which answer comes first: exact, fixed, recorded
     assignment    who rates what next: least covered first, leases, screens, checks
     events        what raters do, idempotent; the answer is the last one
-    auth          invitations, sessions, the owner
-    limits        too many wrong tries
-    timing        how long a judgment took, in analysis only
-    judgments     events to one judgment a rater and unit
+    auth          invitations, sessions, the owner; a rater's data, deleted
+    judgments     events to one judgment a rater and unit, and how long it took
     progress      coverage, agreement, and what looks odd
     export        events, judgments, codebook; votes once unblinded
     unblinding    the logged act that freezes a campaign
-    forget        a rater's data, deleted
     web           the pages
 
 The database that the app reads holds no variant, no path and no hash of a model: blindness is

@@ -11,10 +11,21 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from babelbits.annotate.database import get_meta, inserted_id
-from babelbits.annotate.models import invite, rater, rater_language, session, unit
+from babelbits.annotate.folder import log_act
+from babelbits.annotate.models import (
+    draft,
+    event,
+    invite,
+    rater,
+    rater_language,
+    session,
+    showing,
+    slot,
+    unit,
+)
 from babelbits.annotate.secrets import (
     new_token,
     opaque,
@@ -243,3 +254,42 @@ def is_owner_password(connection: Connection, password: str) -> bool:
 def _has_screen(connection: Connection, language: str) -> bool:
     query = select(unit.c.id).where(unit.c.language == language, unit.c.kind == "screen").limit(1)
     return connection.scalar(query) is not None
+
+
+# --- delete-me ------------------------------------------------------------------------------------
+# Everything that a rater gave is removed. The places become free for others.
+#
+# What stays is that there was a rater of that pseudonym, and when they were forgotten. Files that
+# were exported or unblinded before are not reached from here; the command says so.
+
+
+def forget(connection: Connection, name: str, *, now: float) -> int:
+    """Delete a rater's events, drafts, invitations and sessions; returns how many judgments went.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such rater.
+    """
+    rater_id = rater_by_name(connection, name)
+    theirs = select(showing.c.id).where(showing.c.rater_id == rater_id)
+    judgments = connection.scalar(
+        select(func.count()).where(
+            showing.c.rater_id == rater_id, showing.c.answered_at.is_not(None)
+        )
+    )
+    connection.execute(
+        update(slot)
+        .where(slot.c.showing_id.in_(theirs))
+        .values(showing_id=None, leased_until=None, done_at=None)
+    )
+    connection.execute(delete(draft).where(draft.c.showing_id.in_(theirs)))
+    for table in (event, showing, invite, session, rater_language):
+        connection.execute(delete(table).where(table.c.rater_id == rater_id))
+    connection.execute(
+        update(rater)
+        .where(rater.c.id == rater_id)
+        .values(forgotten_at=now, consented_at=None, revoked_at=None)
+    )
+    log_act(connection, "forget", now=now, detail={"rater": name})
+    return judgments or 0

@@ -115,8 +115,6 @@ def draft_campaign(
     ----------
     pairs : sequence of AnswerPair
         Of any languages and variants.
-    settings : Settings
-        The design.
     secret : bytes
         Of the campaign; the same secret gives the same campaign.
 

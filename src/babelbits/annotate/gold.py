@@ -51,8 +51,6 @@ def in_other_language(
     ----------
     language : str
         The language that is wanted.
-    answers : sequence of (language, answer)
-        To choose from.
 
     Returns
     -------

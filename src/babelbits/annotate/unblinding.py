@@ -34,8 +34,7 @@ from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import act
 from babelbits.errors import StoreError
 from babelbits.preferences.to_votes import identical_ties
-from babelbits.preferences.vote_files import write_votes
-from babelbits.preferences.votes import Verdict, Vote
+from babelbits.preferences.votes import Verdict, Vote, write_votes
 from babelbits.records import canonical_json
 from babelbits.store.atomic import write_atomically
 

@@ -57,7 +57,7 @@ def annotate() -> None:
     babelbits annotate revoke c r02                  end a rater's links and sessions
     babelbits annotate forget c r02                  delete all that a rater gave
     babelbits annotate backup c votes.backup         a copy while people rate; `restore` reads it
-    """  # noqa: D301  click wants the control character
+    """
     missing = [name for name in ("fastapi", "sqlalchemy", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingExtraError(
@@ -232,7 +232,7 @@ def serve(
 ) -> None:
     """Serve the campaign in FOLDER until Ctrl-C."""
     from babelbits.annotate import folder as folders
-    from babelbits.annotate.web.serve import serve as serve_app
+    from babelbits.annotate.web.app import serve as serve_app
 
     note = folders.check_outputs(folder)
     if note is not None:
@@ -299,7 +299,7 @@ def revoke(folder: Path, rater: str) -> None:
 @click.argument("rater")
 def forget(folder: Path, rater: str) -> None:
     """Delete everything that RATER gave: the right to be forgotten."""
-    from babelbits.annotate.forget import forget as delete
+    from babelbits.annotate.auth import forget as delete
 
     with _open(folder).database.writing() as connection:
         judgments = delete(connection, rater, now=time.time())

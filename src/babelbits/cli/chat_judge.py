@@ -18,7 +18,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
     from babelbits.engines.local_chat import LocalChat
-    from babelbits.judge.asking import Progress
+    from babelbits.judge.ledger import Progress
     from babelbits.judge.pairwise import JudgeSettings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import data, plain_table, say
-from babelbits.cli.release_options import bounds, remember
-from babelbits.errors import ExitCode
+from babelbits.errors import ExitCode, StudyError
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def compare(
     babelbits compare fp16=out/a w4=out/b nf4=out/c --margin 1 --format md
     babelbits compare out/fp16 out/w4 --html report.html
     babelbits compare v1=out/v1 v2=out/v2 --history releases.jsonl
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.report.exports import FORMATS
     from babelbits.results.analyse_logs import load_foreign, parse_source
 
@@ -299,3 +298,49 @@ def _put(text: str, output: Path | None) -> None:
         return
     write_text(output, text)
     say(f"written: {output}")
+
+
+# --- beside verdicts ------------------------------------------------------------------------------
+
+
+def bounds(found: "Results") -> list[str]:
+    """One sentence a variant and benchmark with several languages."""
+    from babelbits.report.joint_estimates_section import bound_sentence
+
+    return [f"{one.variant}: {bound_sentence(one)}." for one in found.analysis.beside]
+
+
+def remember(found: "Results", path: Path, *, previous: str, length: float) -> None:
+    """Add the one variant to a history of releases, and say what the history shows.
+
+    Raises
+    ------
+    StudyError
+        If there are several variants, or the last release is another than the baseline.
+    """
+    from babelbits.decide.release_history import (
+        follow,
+        read_history,
+        release_of,
+        sentences,
+        tracks,
+        write_history,
+    )
+    from babelbits.report import views
+
+    labels = list(dict.fromkeys(one.variant for one in found.analysis.effects))
+    if len(labels) != 1:
+        raise StudyError(
+            f"a history has one release at a time; there are {len(labels)}",
+            hint="babelbits compare PREVIOUS RELEASE --history FILE",
+        )
+    one = release_of(
+        found.analysis.effects,
+        primary=views.primary(found),
+        release=labels[0],
+        previous=previous,
+    )
+    history = follow(read_history(path), one)
+    write_history(path, history)
+    for sentence in sentences(tracks(history, length=length), length=length):
+        data(sentence)

@@ -51,7 +51,7 @@ def confusion(
     \b
     babelbits confusion outputs/*.csv --words language-confusion
     babelbits confusion q4.csv --identifier lingua --languages
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.tasks.language_confusion.completions import judge_all, rates, read_completions
     from babelbits.tasks.language_confusion.words import english_words
     from babelbits.tasks.language_id import open_identifier

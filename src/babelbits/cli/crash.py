@@ -75,8 +75,6 @@ def write_crash_report(error: BaseException, arguments: list[str]) -> Path | Non
 
     Parameters
     ----------
-    error : BaseException
-        What nobody caught.
     arguments : list of str
         The command line, without the program's name.
     """

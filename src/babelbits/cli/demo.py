@@ -1,16 +1,22 @@
 """`babelbits demo`: the whole job on the bundled model, offline: variants, results, report."""
 
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import say
+from babelbits.cli.console import cell, console, say
 from babelbits.errors import ExitCode, StudyError
 
 if TYPE_CHECKING:
+    from babelbits.report.paper_b import Level
+    from babelbits.results.results import Results
     from babelbits.study import Study
+
+_TEXTS = 2
+"""Columns of text in a table of Paper B, to the left of those of numbers."""
 
 
 @click.command()
@@ -72,13 +78,88 @@ def _shipped(name: str) -> str:
 
 
 def _show_paper_b(study: "Study") -> None:
-    from babelbits.cli.paper_b import show
     from babelbits.report.exports import write_text
     from babelbits.report.paper_b import to_markdown
     from babelbits.results.load import load_run
 
     found = load_run(study.folder, smoke=study.smoke, study_file=study.file)
-    show(found)
+    _print_paper_b(found)
     page = study.file.parent / ("paper-b-smoke.md" if study.smoke else "paper-b.md")
     write_text(page, to_markdown(found))
     say(f"every comparison: {page}")
+
+
+def _print_paper_b(report: "Results") -> None:
+    """Print what each level shows on each task, and the languages against draws of text."""
+    from babelbits.analysis import format as shown
+    from babelbits.report import paper_b
+
+    alpha = report.study.alpha
+    found = paper_b.levels(paper_b.compared(report), alpha=alpha)
+    if not found:
+        say("no two matrices can be compared yet")
+        return
+    if report.study.smoke or report.analysis.smoke:
+        say("SMOKE run: nothing here is a result")
+    level = f"{paper_b.bonferroni_alpha(alpha):.5f}"
+    _print_table(
+        "Each matrix against the English one: as Paper B reported, and paired",
+        (
+            *("task", "recipe"),
+            *_under("reported*", "least t", "binom.", f"< {level}", "sees"),
+            *_under("paired", "p (Holm)", "differ", "equal", "open", "sees"),
+        ),
+        [_level_row(one) for one in found],
+    )
+    by = f"{alpha:g} / {paper_b.COMPARISONS}"
+    say(f"* RECONSTRUCTED from arXiv 2503.03592; {level} = {by} (Bonferroni)")
+    say(
+        "p (Holm): the smallest, adjusted over a task's tests; equal: shown to be within the margin"
+    )
+    units = dict.fromkeys(f"{one.suite} in {shown.unit_word(one.unit)}" for one in found)
+    say(f"sees: what each test would show with 80 % power ({', '.join(units)});")
+    say("    \N{EN DASH}: too few answers changed to show any loss")
+    draws = [one for one in paper_b.over_draws(report) if one.language is None]
+    if draws:
+        _print_table(
+            "Languages of the matrix, judged against draws of text",
+            paper_b.DRAW_HEADS,
+            [paper_b.draw_row(one) for one in draws],
+        )
+
+
+def _under(name: str, *heads: str) -> tuple[str, ...]:
+    """Two-line headings; the first line says whose columns begin here."""
+    first, *others = heads
+    return (f"{name}\n{first}", *others)
+
+
+def _level_row(one: "Level") -> tuple[str, ...]:
+    from babelbits.analysis import format as shown
+
+    return (
+        one.suite,
+        one.recipe,
+        shown.p_value(one.smallest_t_test_p),
+        shown.p_value(one.smallest_monte_carlo_p),
+        str(one.reported),
+        shown.score(one.unpaired_sees, one.unit),
+        shown.p_value(one.smallest_p),
+        str(one.different),
+        str(one.equivalent),
+        str(one.undecided),
+        shown.score(one.paired_sees, one.unit),
+    )
+
+
+def _print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    say()
+    say(title)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold it
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="left" if number < _TEXTS else "right", vertical="bottom")
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console(err=True).print(table)

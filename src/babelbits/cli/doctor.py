@@ -106,13 +106,7 @@ def _set_aside(folder: Path) -> None:
 
 
 def examine(folder: Path | None) -> Iterator[Diagnosis]:
-    """All findings about this machine and, if named, a run folder.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        A run folder.
-    """
+    """All findings about this machine and, if named, a run folder."""
     yield _python()
     yield from map(_library, _RUN_LIBRARIES)
     yield from _llama()

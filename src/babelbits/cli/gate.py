@@ -82,7 +82,7 @@ def gate(
     alpha. 1, fail: a loss beyond the margin is shown in at least one, after Holm over those asked.
     6: a loss is shown, and its size is open. 5: undecided, also where a baseline is at its floor,
     a cell is missing or damaged, or the run is a smoke run. 2: usage. Only 0 is a pass.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.cli.report import tell_names
     from babelbits.decide.decision_input import findings
     from babelbits.decide.decision_query import check_variant

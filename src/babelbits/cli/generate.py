@@ -43,7 +43,7 @@ def generate(
     \b
     babelbits generate study.toml --prompts prompts.jsonl
     babelbits generate study.toml --limit 5 --pairs pairs.jsonl
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.cli.run import run_aloud
     from babelbits.study import load
     from babelbits.study.config.prompt_files import asking, read_prompts

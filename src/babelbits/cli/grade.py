@@ -90,7 +90,7 @@ def grade(
     babelbits grade my.run --suite math --endpoint URL --model m --price 0.2 0.8 --max-cost 5
 
     The API key is read from BABELBITS_API_KEY. Exit code 3: some answers could not be asked about.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.cli.grade_tables import print_result
     from babelbits.judge.grading.answers import collect_answers
     from babelbits.judge.grading.grading_run import as_object, run_grading

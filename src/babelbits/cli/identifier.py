@@ -31,7 +31,7 @@ def identifier(
     babelbits tasks identifier
     babelbits tasks identifier lingua ja zh
     babelbits tasks identifier lid.176.bin ja zh --data path/to/ntrex
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.errors import TaskError
     from babelbits.languages import resolve
     from babelbits.tasks.catalogue import info

@@ -103,7 +103,7 @@ def judge(
     babelbits judge study.toml --endpoint URL --model m --mode direct
 
     The API key is read from BABELBITS_API_KEY. Exit code 3: some pairs could not be asked about.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.cli.judge_tables import print_result
     from babelbits.judge.session import as_object, run_judge
     from babelbits.preferences.summary import SummarySettings

@@ -143,7 +143,7 @@ def cli(*, debug: bool) -> None:
     babelbits report study.toml    one HTML file
     babelbits recommend study.toml -l ja,sw    which variant to ship
     babelbits compare out/a out/b  verdicts on runs that other tools made
-    """  # noqa: D301  click wants the control character
+    """
     del debug  # read by `main`, which catches what the commands raise
 
 

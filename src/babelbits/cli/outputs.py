@@ -38,7 +38,7 @@ def outputs(
     \b
     babelbits outputs study.toml -o out --suite flores
     babelbits compare out/baseline.tsv out/w4.tsv --aa out/baseline-again.tsv
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.cli.decision_options import split_list
     from babelbits.languages import resolve
     from babelbits.report.exports import write_text

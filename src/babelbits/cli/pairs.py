@@ -59,7 +59,7 @@ def pairs(
     \b
     babelbits pairs study.toml -o pairs.jsonl
     babelbits pairs my-study.run --suite confusion -l ja,sw -o pairs.jsonl
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.results.sources import locate
 
     folder, _, is_smoke = locate(source, smoke=smoke)

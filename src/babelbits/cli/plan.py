@@ -90,8 +90,6 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
 
     Parameters
     ----------
-    plan : Plan
-        What to print.
     every : bool
         One line a cell instead of one line a variant and task.
     lacks : sequence of str
@@ -247,7 +245,7 @@ def _limit(one: "CellStep") -> int | None:
 
 
 def _print_sum(plan: "Plan") -> None:
-    from babelbits.study.planning.parallel import suggest
+    from babelbits.study.execution.worker_pool import suggest_workers
 
     done = sum(one.state == "done" for one in plan.cells)
     if plan.complete:
@@ -263,7 +261,7 @@ def _print_sum(plan: "Plan") -> None:
         f"{plural(len(make), 'variant')} to make (~{bytes_size(need)}; {bytes_size(free)} free), "
         f"{len(plan.cells) - done} of {plural(len(plan.cells), 'cell')} to run"
     )
-    workers = suggest(plan)
+    workers = suggest_workers(plan)
     left = time_left(plan.cells, workers=workers)
     if left == "unknown":
         left = "unknown until each task has run once on this machine"

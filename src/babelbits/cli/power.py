@@ -79,12 +79,12 @@ def power(
     Nothing is run and no model is read. Churn is the share of items whose answer changes from right
     to wrong or back. All is for a power of 80 %, and "to show" takes it that nothing is truly
     lost. A claim about a group of languages has languages as its units: more items do not help it.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits import load_study
     from babelbits import power as analyse_power
     from babelbits.cli import power_tables
     from babelbits.cli.decision_options import split_list
-    from babelbits.stats.power import POWER
+    from babelbits.stats.detectable import POWER
 
     if study is None and not suites and items is None and pilot is None:
         raise click.UsageError(

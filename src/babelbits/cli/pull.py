@@ -34,7 +34,7 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
     babelbits pull study.toml --folder /scratch  to carry elsewhere; prints the lines for [data]
 
     Commits and hashes go into pulled.json in the run folder.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.study import load
     from babelbits.study.execution.pull import needs
     from babelbits.study.execution.pull import pull as get

@@ -49,7 +49,7 @@ def recommend(
     most alpha of reports. --any takes the smallest that passes. For each other variant: what
     stands against it, and how many items would decide what is undecided. Exit code 0: recommended;
     5: none.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.analysis import BASELINE
     from babelbits.cli.report import tell_names
     from babelbits.decide.decision_input import findings

@@ -41,7 +41,7 @@ def report(
     babelbits report study.toml                    the page, into the run folder
     babelbits report my-study.run --format csv     every comparison, to stdout
     babelbits report study.toml --charts pictures  every chart as SVG and PNG
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.report.exports import FORMATS, write_charts, write_text
     from babelbits.results.sources import locate
 

@@ -18,7 +18,7 @@ def schema() -> None:
 
     \b
     #:schema ./babelbits.schema.json
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.study.config.json_schema import json_schema
 
     data_json(json_schema())

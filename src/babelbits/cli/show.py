@@ -51,7 +51,7 @@ def show(
     \b
     babelbits show my-study.run --item 5f2c9d0e11aa03b7
     babelbits show my-study.run --variant w4-g@en --suite math --language sw --flips
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.results.load import load_cells
     from babelbits.results.sources import locate
     from babelbits.store import Store

@@ -111,7 +111,7 @@ def tasks(
     babelbits tasks nb                           suites in Norwegian
     babelbits tasks 'mgsm*'                      suites called so, lm-eval's tasks too
     babelbits tasks show xcopa sw --data path/to/xcopa
-    """  # noqa: D301  click wants the control character
+    """
     context.obj = _Filter(
         language=language, group=group, kind=kind, download=download, as_json=as_json
     )
@@ -168,7 +168,7 @@ def show(
     \b
     babelbits tasks show math ja
     babelbits tasks show mgsm sw --data path/to/mgsm --shots 8
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.tasks.base import TaskOptions
     from babelbits.tasks.catalogue import info, load
 

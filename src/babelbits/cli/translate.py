@@ -86,7 +86,7 @@ def translate(
         --endpoint http://127.0.0.1:8080/v1 --model local -o items-nb
     babelbits translate wiki.txt --to nb --endpoint https://… --model big \\
         --key-env MY_KEY --price 0.15 0.60 --max-cost 5 -o calibration-nb
-    """  # noqa: D301  click wants the control character
+    """
     if source.suffix == ".toml":
         from babelbits.translate.translate_file import read_order
 
@@ -250,13 +250,13 @@ def _say_estimate(order: "Order", source: "TranslationSource", *, only: bool, as
     """Say what it takes; refuse what would not fit the limit."""
     from dataclasses import asdict
 
-    from babelbits.translate.estimate import estimate
+    from babelbits.translate.units import estimate
 
     endpoint = order.endpoint
     price = endpoint.price if endpoint is not None else None
     about = estimate(source.units, order.job, price=price)
     if only and as_json:
-        data_json({"schema": "babelbits.translate.estimate/1", **asdict(about)})
+        data_json({"schema": "babelbits.translate.job/1", **asdict(about)})
         return int(ExitCode.DONE)
     if about.cost is not None:
         cost = f"about {about.cost:.3g} at your price"

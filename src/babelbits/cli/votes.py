@@ -52,7 +52,7 @@ def votes(
     babelbits votes table.csv study.toml --pairs pairs.jsonl --means venstre=left
 
     The same name again replaces what these people said before.
-    """  # noqa: D301  click wants the control character
+    """
     from babelbits.preferences.to_votes import IDENTICAL, UNKNOWN
     from babelbits.preferences.vote_store import write_people
     from babelbits.results.sources import locate
@@ -104,7 +104,7 @@ def _read(
     """Votes and where they came from."""
     from babelbits.preferences.imports import read_foreign
     from babelbits.preferences.pair_files import read_pairs
-    from babelbits.preferences.vote_files import read_votes
+    from babelbits.preferences.votes import read_votes
     from babelbits.recipes.manifests import sha256
 
     origin = {"file": file.name, "sha256": sha256(file)}

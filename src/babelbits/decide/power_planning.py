@@ -24,14 +24,16 @@ from babelbits.decide.decision_query import Claim
 from babelbits.records import Effect, Interval
 from babelbits.stats.binary import wilson, z_value
 from babelbits.stats.detectable import (
+    ALPHA,
+    POWER,
     detectable_mean,
     detectable_share,
+    equivalence_sample_size,
     single_power,
     within_power,
     worse_power,
 )
 from babelbits.stats.mean_tests import SPARSE_LIMIT
-from babelbits.stats.power import ALPHA, POWER, equivalence_sample_size
 from babelbits.stats.tails import gaffke_lower
 
 
@@ -97,8 +99,6 @@ def correlation_between(languages: Sequence[Effect], pooled: Effect | None) -> f
     ----------
     languages : sequence of Effect
         Of one variant and suite.
-    pooled : Effect, optional
-        Their mean.
 
     Returns
     -------

@@ -98,10 +98,6 @@ class LocalChat:
 
     Parameters
     ----------
-    engine : Engine
-        Closed with the model.
-    tokenizer
-        Of the checkpoint.
     weights : str
         Hash of the files that the answers depend on.
     answers : AnswerFile

@@ -30,8 +30,6 @@ def identity(family: str, settings: EngineSettings) -> EngineIdentity:
 
     Parameters
     ----------
-    family : str
-        Of the variant's recipe.
     settings : EngineSettings
         Its device is not 'auto', nor is its batch where numbers depend on that.
     """

@@ -27,7 +27,6 @@ from typing import Any
 from babelbits.quiet import replaced
 
 _GATED = ("gate_proj", "up_proj")
-_FUSED = ("gate_up_proj", "up_proj", "down_proj")
 _ONE_BY_ONE = re.compile(r"\.experts\.\d+\.\w+\.(weight_packed|weight_scale|SCB|weight\.absmax)$")
 """Names that only a quantized linear layer of one expert has in a file."""
 

@@ -29,8 +29,6 @@ _OUTSIDE = re.compile(OUTSIDE)
 
 IGNORE = (f"re:{OUTSIDE}",)
 """The same as compressed-tensors, llm-compressor and vLLM read it under `ignore`."""
-SKIP = (OUTSIDE,)
-"""The same for transformers' bitsandbytes settings, `llm_int8_skip_modules`."""
 
 
 def is_outside_text(module_name: str) -> bool:

@@ -24,13 +24,13 @@ def model_brings_code(folder: Path) -> bool:
 
     Where transformers is not installed that cannot be known, and the answer is yes.
     """
-    config = _read(folder / "config.json")
+    config = read_object(folder / "config.json")
     return bool(config.get("auto_map")) and not _has_architecture(config)
 
 
 def tokenizer_brings_code(folder: Path) -> bool:
     """Whether transformers lacks the tokenizer's class, and no `tokenizer.json` stands for it."""
-    config = _read(folder / "tokenizer_config.json")
+    config = read_object(folder / "tokenizer_config.json")
     mapped = config.get("auto_map")
     named = mapped.get("AutoTokenizer") if isinstance(mapped, Mapping) else mapped
     if not named or (folder / "tokenizer.json").is_file():
@@ -88,7 +88,7 @@ def _model_types() -> Mapping[str, str]:
     return names
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_object(file: Path) -> dict[str, Any]:
     """A JSON object; an empty one where there is none, which others complain about."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

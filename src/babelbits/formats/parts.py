@@ -28,8 +28,6 @@ def is_run(name: str, config: Mapping[str, Any]) -> bool:
 
     Parameters
     ----------
-    name : str
-        In the files.
     config : mapping
         The checkpoint's `config.json`.
     """
@@ -51,8 +49,6 @@ def notes(
 
     Parameters
     ----------
-    base, variant : iterable of TensorRecord
-        Their weights.
     config : mapping
         The base model's `config.json`.
     """

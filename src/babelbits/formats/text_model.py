@@ -63,11 +63,6 @@ def is_multimodal(config: Mapping[str, Any]) -> bool:
     return nested or any(isinstance(config.get(key), Mapping) for key in _OTHER_SENSES)
 
 
-def has_text_model(config: Mapping[str, Any]) -> bool:
-    """Whether `config.json` describes a model that predicts a text's next token."""
-    return why_not(config) is None
-
-
 def check_text_model(config: Mapping[str, Any], *, where: str) -> None:
     """Raise unless `config.json` describes a causal language model, alone or among others.
 
@@ -146,11 +141,6 @@ def _architectures(config: Mapping[str, Any]) -> list[str]:
 
 def auto_class(config: Any) -> Any:
     """The class of transformers whose `from_pretrained` loads the checkpoint's text model.
-
-    Parameters
-    ----------
-    config : transformers.PreTrainedConfig
-        Of the checkpoint.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from typing import Any
 
 from babelbits.errors import ModelError
 from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.own_code import read_object
 from babelbits.formats.text_model import text_config
 from babelbits.records import TensorRecord
 
@@ -30,8 +31,6 @@ def check_tokens(
 
     Parameters
     ----------
-    folder : Path
-        Of the checkpoint.
     config : mapping
         Its `config.json`.
     tensors : iterable of TensorRecord, optional
@@ -79,10 +78,10 @@ def tokens_of_text(folder: Path) -> dict[str, int]:
 
     Nothing where there is no `tokenizer.json`.
     """
-    parsed = _read(folder / "tokenizer.json")
+    parsed = read_object(folder / "tokenizer.json")
     model = parsed.get("model")
     tokens = _vocabulary(model.get("vocab") if isinstance(model, Mapping) else None)
-    settings = _read(folder / "tokenizer_config.json")
+    settings = read_object(folder / "tokenizer_config.json")
     added = [entry for entry in parsed.get("added_tokens") or () if isinstance(entry, Mapping)]
     for number, entry in (settings.get("added_tokens_decoder") or {}).items():
         added.append({**entry, "id": int(number)})
@@ -124,12 +123,3 @@ def _spoken(folder: Path, settings: Mapping[str, Any]) -> _Spoken:
     if file.is_file():
         template += file.read_text(encoding="utf-8", errors="replace")
     return _Spoken(template, names)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """A JSON object; an empty one where there is none, which others complain about."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

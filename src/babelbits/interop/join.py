@@ -48,8 +48,6 @@ class Joined:
     matches: tuple[Match, ...]
     notes: tuple[str, ...]
     """What a reader must know; also in the report's 'not shown'."""
-    absent: Mapping[str, tuple[str, ...]]
-    """Variant to the cells ('xcopa · et') that the baseline has and it lacks."""
 
 
 def join(
@@ -66,10 +64,6 @@ def join(
 
     Parameters
     ----------
-    baseline : ForeignRun
-        The unquantized model's results.
-    variants : mapping
-        Label to results.
     aa : ForeignRun, optional
         The baseline evaluated a second time: the noise floor.
     mapped : mapping, optional
@@ -128,7 +122,6 @@ def join(
         cells=tuple(cells),
         matches=tuple(matches),
         notes=tuple(_notes(runs, shelves, places, matches, found, cells)),
-        absent=_absent(shelves),
     )
 
 
@@ -175,15 +168,6 @@ def _shared(key: CellKey, shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> 
     """Keys that every run with this cell has, in the baseline's order."""
     others = [s[key].items for label, s in shelves.items() if label != BASELINE and key in s]
     return [one for one in shelves[BASELINE][key].items if all(one in other for other in others)]
-
-
-def _absent(shelves: Mapping[str, Mapping[CellKey, RunIndex]]) -> dict[str, tuple[str, ...]]:
-    return {
-        label: lacking
-        for label, shelf in shelves.items()
-        if label not in (BASELINE, AA_LABEL)
-        and (lacking := tuple(" · ".join(key) for key in shelves[BASELINE] if key not in shelf))
-    }
 
 
 # --- cells -----------------------------------------------------------------------------------

@@ -72,9 +72,6 @@ class RunIndex:
         return first if len(self.tasks) == 1 else f"{first} and {len(self.tasks) - 1} more"
 
 
-Shelf = Mapping[CellKey, RunIndex]
-
-
 def _side_by_side(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Every setting with all its values."""
     found: dict[str, dict[str, None]] = {}

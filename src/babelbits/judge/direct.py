@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from babelbits.engines.chat import ChatModel
-from babelbits.judge.asking import Progress, ask_all
-from babelbits.judge.ledger import Ledger
-from babelbits.judge.pairwise import JudgeSettings, chat_request
-from babelbits.judge.parse_reply import Reading, read
+from babelbits.judge.ledger import Ledger, Progress
+from babelbits.judge.pairwise import JudgeSettings, ask_and_read
+from babelbits.judge.parse_reply import Reading
 from babelbits.judge.templates import Template, ask
 from babelbits.languages import resolve
 from babelbits.preferences.answer_pairs import AnswerPair
@@ -81,12 +80,7 @@ def score_pairs(
         for pair in unique.values()
         for answer in (pair.baseline_answer, pair.variant_answer)
     ]
-    requests = [chat_request(question, settings) for question in questions]
-    answers = ask_all(requests, model, ledger, progress=progress)
-    readings = [
-        read(answer, nonce=question.nonce, mode="direct")
-        for question, answer in zip(questions, answers, strict=True)
-    ]
+    readings = ask_and_read(questions, model, ledger, settings, mode="direct", progress=progress)
     return {
         pair_id: _two(readings[2 * place], readings[2 * place + 1])
         for place, pair_id in enumerate(unique)

@@ -10,12 +10,12 @@ Failures are recorded with what they cost, and are asked again next time. A repl
 hash of its request. Costs are in the currency of the user's price.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatReply, ChatRequest
+from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatModel, ChatReply, ChatRequest
 from babelbits.errors import CorruptRecordError, StoreLockedError
 from babelbits.preferences.vote_store import JUDGE
 from babelbits.records import canonical_json, digest
@@ -41,8 +41,6 @@ class Ledger:
 
     Parameters
     ----------
-    folder : Path
-        Of this judge alone.
     identity : mapping
         What the judge is, for the record beside its replies.
     """
@@ -127,3 +125,45 @@ class Ledger:
             self._replies[key] = answer
         self._spent += answer.cost or 0.0
         self._unpriced += answer.cost is None
+
+
+# --- asking what is not yet known -----------------------------------------------------------------
+# Requests go out in an order drawn by hash from their content: a run that stops at its spend limit
+# has then asked about a random part, and a model that changes behind its endpoint over the hours
+# does not change from one language to the next.
+
+Progress = Callable[[int, int], None]
+"""Told how many requests have an answer, of how many."""
+
+
+def ask_all(
+    requests: Sequence[ChatRequest],
+    model: ChatModel,
+    ledger: Ledger,
+    *,
+    progress: Progress | None = None,
+) -> list[ChatAnswer]:
+    """Answers in request order: recorded ones from the ledger, the others from the model.
+
+    Equal requests are asked once. A failure is an answer of this run only.
+    """
+    keys = [request_key(request) for request in requests]
+    by_key = dict(zip(keys, requests, strict=True))
+    answers: dict[str, ChatAnswer] = {
+        key: reply for key in by_key if (reply := ledger.reply(key)) is not None
+    }
+    todo = sorted(key for key in by_key if key not in answers)
+
+    def note(place: int, answer: ChatAnswer) -> None:
+        key = todo[place]
+        if key not in answers:
+            ledger.add(key, answer)
+            answers[key] = answer
+        if progress is not None:
+            progress(len(answers), len(by_key))
+
+    if todo:
+        found = model.ask([by_key[key] for key in todo], on_answer=note)
+        for place, answer in enumerate(found):
+            note(place, answer)
+    return [answers[key] for key in keys]

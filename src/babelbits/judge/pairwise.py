@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.engines.chat import ChatModel, ChatRequest
-from babelbits.judge.asking import Progress, ask_all
-from babelbits.judge.ledger import Ledger
-from babelbits.judge.parse_reply import NO_VERDICT, Outcome, Reading, read
+from babelbits.judge.ledger import Ledger, Progress, ask_all
+from babelbits.judge.parse_reply import NO_VERDICT, Mode, Outcome, Reading, read
 from babelbits.judge.templates import JudgeQuestion, Template, ask
 from babelbits.languages import resolve
 from babelbits.preferences.answer_pairs import AnswerPair
@@ -107,13 +106,26 @@ def judge_pairs(
         for pair in unique.values()
         for variant_first in (False, True)
     ]
+    readings = ask_and_read(questions, model, ledger, settings, mode="pairwise", progress=progress)
+    return dict(zip(unique, _in_twos(readings), strict=True))
+
+
+def ask_and_read(
+    questions: Sequence[JudgeQuestion],
+    model: ChatModel,
+    ledger: Ledger,
+    settings: JudgeSettings,
+    *,
+    mode: Mode,
+    progress: Progress | None,
+) -> list[Reading]:
+    """What the replies to some questions say, in their order."""
     requests = [chat_request(question, settings) for question in questions]
     answers = ask_all(requests, model, ledger, progress=progress)
-    readings = [
-        read(answer, nonce=question.nonce, mode="pairwise")
+    return [
+        read(answer, nonce=question.nonce, mode=mode)
         for question, answer in zip(questions, answers, strict=True)
     ]
-    return dict(zip(unique, _in_twos(readings), strict=True))
 
 
 def chat_request(question: JudgeQuestion, settings: JudgeSettings) -> ChatRequest:

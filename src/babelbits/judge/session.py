@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.engines.chat import ChatModel
-from babelbits.judge.asking import Progress
 from babelbits.judge.bias import Leanings, leanings
 from babelbits.judge.direct import TwoScores, score_pairs
-from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
+from babelbits.judge.ledger import SUMMARY, Ledger, Progress, judge_id
 from babelbits.judge.pairwise import JudgeSettings, judge_pairs
 from babelbits.judge.reward import RewardModel, reward_pairs
 from babelbits.judge.scores import ScoreSummary, summarise_scores
@@ -25,9 +24,8 @@ from babelbits.preferences.collect import CONTROL
 from babelbits.preferences.pair_files import check_distinct
 from babelbits.preferences.summary import SummarySettings, VoteSummary, summarise
 from babelbits.preferences.to_votes import cast_votes
-from babelbits.preferences.vote_files import write_votes
 from babelbits.preferences.vote_store import VOTES
-from babelbits.preferences.votes import Vote
+from babelbits.preferences.votes import Vote, write_votes
 from babelbits.records import JSON, canonical_json
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import to_json

@@ -60,8 +60,6 @@ def share_in(text: str, script: str) -> float | None:
 
     Parameters
     ----------
-    text : str
-        Any text.
     script : str
         ISO 15924 code, e.g. 'Cyrl'.
 

@@ -32,8 +32,6 @@ def next_logprobs(
         A GGUF file.
     windows : sequence of sequences of int
         Token ids, at least two each.
-    threads : int
-        Of the computation.
 
     Yields
     ------
@@ -52,7 +50,7 @@ def next_logprobs(
         with _context(llama, model, length=length, threads=threads) as context:
             size = int(llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model)))
             for window in windows:
-                logits = _decode(llama, context, window, vocabulary=size)
+                logits = _logits_of(llama, context, window, vocabulary=size)
                 yield chosen_logprobs(logits, window)
 
 
@@ -79,8 +77,6 @@ def open_model(
     ----------
     file : Path
         A GGUF file.
-    vocabulary_only : bool
-        Leave the weights out.
     pre_tokenizer : str, optional
         Read the vocabulary as if the file had this name in 'tokenizer.ggml.pre'.
 
@@ -143,24 +139,35 @@ def _context(llama: Any, model: Any, *, length: int, threads: int) -> Iterator[A
         llama.llama_free(context)
 
 
-def _decode(llama: Any, context: Any, window: Sequence[int], *, vocabulary: int) -> NDArray[Any]:
+def _logits_of(llama: Any, context: Any, window: Sequence[int], *, vocabulary: int) -> NDArray[Any]:
     """Logits of every token of a window, shape (tokens, vocabulary)."""
-    wipe = True
-    llama.llama_memory_clear(llama.llama_get_memory(context), wipe)
-    batch = llama.llama_batch_init(len(window), 0, 1)
+    decode(llama, context, window, range(len(window)))
+    logits = llama.llama_get_logits(context)
+    return np.ctypeslib.as_array(logits, shape=(len(window), vocabulary))
+
+
+def decode(llama: Any, context: Any, window: Sequence[int], piece: range) -> None:
+    """Put a piece of a window through the model; the first forgets the window before.
+
+    Raises
+    ------
+    EngineError
+        With what llama.cpp said, if it cannot compute the piece.
+    """
+    if piece.start == 0:
+        llama.llama_memory_clear(llama.llama_get_memory(context), True)  # noqa: FBT003  C's order
+    batch = llama.llama_batch_init(len(piece), 0, 1)
     try:
-        batch.n_tokens = len(window)
-        for place, token in enumerate(window):
-            batch.token[place] = token
-            batch.pos[place] = place
-            batch.n_seq_id[place] = 1
-            batch.seq_id[place][0] = 0
-            batch.logits[place] = 1
+        batch.n_tokens = len(piece)
+        for row, position in enumerate(piece):
+            batch.token[row] = window[position]
+            batch.pos[row] = position
+            batch.n_seq_id[row] = 1
+            batch.seq_id[row][0] = 0
+            batch.logits[row] = 1
         with library.complaints() as said:
             failed = llama.llama_decode(context, batch)
         if failed:
             raise EngineError(f"llama.cpp cannot compute a window: {library.last_of(said)}")
     finally:
         llama.llama_batch_free(batch)
-    logits = llama.llama_get_logits(context)
-    return np.ctypeslib.as_array(logits, shape=(len(window), vocabulary))

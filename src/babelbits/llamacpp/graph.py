@@ -38,13 +38,7 @@ Tensor._fields_ = [
 
 
 class Nodes:
-    """Looks at graph nodes through the functions of a loaded library.
-
-    Parameters
-    ----------
-    llama : module
-        What `library.load` gave.
-    """
+    """Looks at graph nodes through the functions of a loaded library."""
 
     def __init__(self, llama: Any) -> None:
         lib = llama.llama_cpp._lib

@@ -102,11 +102,14 @@ def is_matrix(file: Path) -> bool:
             begin = stream.read(12 + _LONGEST_NAME)
     except OSError:
         return False
-    return begin.startswith(b"GGUF") or _is_older(begin)
+    return begin.startswith(b"GGUF") or is_older_matrix(begin)
 
 
-def _is_older(begin: bytes) -> bool:
-    """A number of entries, the length of a name, and that name, which is of a tensor."""
+def is_older_matrix(begin: bytes) -> bool:
+    """Whether a file in the older format begins so, which has no magic number.
+
+    A number of entries, the length of a name, and that name, which is of a tensor.
+    """
     if len(begin) < 12:
         return False
     entries, length = struct.unpack_from("<ii", begin)
@@ -126,7 +129,7 @@ def read_imatrix(file: Path) -> ImportanceMatrix:
         If the package `gguf` is not installed.
     """
     with suppress(OSError), file.open("rb") as stream:
-        if _is_older(stream.read(12 + _LONGEST_NAME)):
+        if is_older_matrix(stream.read(12 + _LONGEST_NAME)):
             return _read_older(file)
     reader = open_gguf(file)
     stored = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in reader.tensors}

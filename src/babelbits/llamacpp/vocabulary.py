@@ -21,17 +21,7 @@ _SHOWN_LETTERS = 40
 
 
 class Vocabulary:
-    """The tokens of a loaded model.
-
-    Parameters
-    ----------
-    api : module
-        `llamacpp.library.load()`.
-    model : pointer
-        Of the loaded model.
-    name : str
-        For people.
-    """
+    """The tokens of a loaded model."""
 
     def __init__(self, api: Any, model: Any, *, name: str) -> None:
         self._api = api
@@ -146,8 +136,6 @@ def difference(text: str, *, expected: Sequence[int], found: Sequence[int], toke
 
     Parameters
     ----------
-    text : str
-        What both read.
     expected, found : sequences of int
         Token ids by the checkpoint's tokenizer, and by llama.cpp.
     tokenizer : Hugging Face tokenizer

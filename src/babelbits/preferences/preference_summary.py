@@ -93,8 +93,6 @@ def hear(books: Sequence[RecordedVotes], settings: SummarySettings) -> Preferenc
 
     Parameters
     ----------
-    books : sequence of Book
-        Of one run.
     settings : SummarySettings
         Margin, level and seed; the same for all, since all are net preferences.
     """

@@ -68,8 +68,6 @@ def cast_votes(
     ----------
     said : mapping
         Judgments by `pair_id`, of every pair that is not identical.
-    judge : str
-        Name of the judge.
     """
     return tuple(
         _vote(pair, None if pair.identical else said[pair.pair_id], judge=judge, kind=kind)
@@ -107,8 +105,6 @@ def identical_ties(judged: Sequence[Vote], pairs: Sequence[Comparable]) -> list[
 
     Parameters
     ----------
-    judged : sequence of Vote
-        Of people.
     pairs : sequence
         All pairs that could have been shown.
     """

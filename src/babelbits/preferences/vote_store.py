@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import StoreError
-from babelbits.preferences.vote_files import read_votes, write_votes
-from babelbits.preferences.votes import JudgeKind, Vote
+from babelbits.preferences.votes import JudgeKind, Vote, read_votes, write_votes
 from babelbits.records import canonical_json, digest
 from babelbits.store.atomic import store_errors, write_atomically
 

@@ -141,14 +141,10 @@ def load_model(
 
     Parameters
     ----------
-    base : Path
-        Folder of the checkpoint.
     trust_remote_code, allow_pickle : bool
         As in the study; both are off unless it says so.
     quantization : transformers quantization config, optional
         For libraries that quantize while loading.
-    device : str
-        Where the weights go.
     dtype : str
         'float32', or 'auto': the checkpoint's own.
 

@@ -187,8 +187,6 @@ def read_file(path: Path, *, language: str | None = None) -> tuple[str, ...]:
 
     Parameters
     ----------
-    path : Path
-        The file.
     language : str, optional
         Of its text; only for advice on a file that is not UTF-8.
 
@@ -282,8 +280,6 @@ def draw(
         Samples, tokens and seed; its source is only recorded.
     documents : sequence of str
         What `read_documents` gave.
-    tokenizer : Tokenizer
-        The base model's.
     context : int
         The model's longest sequence, tokens.
 

@@ -9,7 +9,7 @@ wait. A variant itself never refers to that folder.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,9 @@ from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.gguf_base import is_gguf
 from babelbits.recipes.gguf_checked import checked_conversion, whole_file
-from babelbits.recipes.gguf_experts import experts_of, refuse_unrouted
-from babelbits.recipes.gguf_imatrix import compute_imatrix
+from babelbits.recipes.gguf_imatrix import compute_imatrix, experts_of, refuse_unrouted
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
-from babelbits.recipes.gguf_tokens import Texts
+from babelbits.recipes.gguf_tokens import Texts, note
 from babelbits.recipes.manifests import model_files, sha256
 from babelbits.records import (
     CalibrationRecord,
@@ -40,6 +39,7 @@ from babelbits.records import (
     TensorRecord,
     digest,
 )
+from babelbits.words import plural
 
 _ALSO_KEPT = ("config.json", "generation_config.json")
 """Of the base model: what engines ask about contexts and ends of texts."""
@@ -97,8 +97,6 @@ def save_gguf(
         What the model will be asked, by language: to compare tokens and numbers on.
     config : mapping
         The base model's `config.json`.
-    trust_remote_code, allow_pickle, allow_token_differences : bool
-        As in the study.
     most_unrouted : float
         Share of a layer's experts that the calibration text may leave without a token, in [0, 1].
 
@@ -253,3 +251,47 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
         return
     shutil.copyfile(source, target)
+
+
+# --- what a reader of the results should know -----------------------------------------------------
+
+_NAMED = 3
+"""Weights that a note names; the others are counted."""
+
+
+def conversion_notes(record: ConversionRecord | None) -> Iterator[str]:
+    """Of a conversion: where it is not known to be right, or llama.cpp alone would read otherwise.
+
+    That a conversion was compared and is right is in the record, and no note.
+    """
+    if record is None:
+        return
+    if record.not_compared is not None:
+        yield f"the converted file was not compared with the checkpoint: {record.not_compared}"
+    if record.other_tokens:
+        yield note(record.other_tokens)
+
+
+def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> Iterator[str]:
+    """Of an importance matrix: what it says nothing of."""
+    if without_data:
+        named = ", ".join(without_data[:_NAMED])
+        left = len(without_data) - _NAMED
+        more = f" and {plural(left, 'other')}" if left > 0 else ""
+        yield (
+            f"the importance matrix has no data for {named}{more}: llama.cpp quantized them as if "
+            "all inputs mattered alike"
+        )
+    unrouted = list(_last(experts))
+    if any(unrouted) and experts is not None:
+        layers = sum(1 for one in unrouted if one)
+        yield (
+            f"{sum(unrouted)} of {sum(experts.n_experts)} experts (in {layers} of "
+            f"{plural(len(unrouted), 'layer')}) are sent no token of the calibration text by their "
+            "router: llama.cpp quantized them as if all inputs mattered alike"
+        )
+
+
+def _last(experts: ExpertsRecord | None) -> Sequence[int]:
+    """Unrouted experts of each layer by all of the text."""
+    return () if experts is None else list(experts.unrouted.values())[-1]

@@ -32,8 +32,6 @@ def expected(tensors: Sequence[TensorRecord], recipe: str) -> str | None:
 
     Parameters
     ----------
-    tensors : sequence of TensorRecord
-        The base model's.
     recipe : str
         Canonical name.
     """
@@ -55,8 +53,6 @@ def found(tensors: Sequence[TensorRecord], recipe: str) -> str | None:
 
     Parameters
     ----------
-    tensors : sequence of TensorRecord
-        Of the finished file.
     recipe : str
         Canonical name.
     """

@@ -6,18 +6,22 @@ Tokens are compared again for each of them, since another study may ask other la
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from babelbits.llamacpp import library
+from babelbits.children import lifeline
+from babelbits.errors import RecipeError
+from babelbits.formats.own_code import brings_code, refuse_code
+from babelbits.llamacpp import converter, library
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
 from babelbits.recipes.base_loading import context_length
 from babelbits.recipes.calibration import opening
 from babelbits.recipes.gguf_compare import compare, windows_of
-from babelbits.recipes.gguf_convert import convert
 from babelbits.recipes.gguf_tokens import (
     OTHERS,
     Texts,
@@ -29,7 +33,81 @@ from babelbits.recipes.gguf_tokens import (
     refuse,
 )
 from babelbits.records import JSON, ConversionRecord, digest
-from babelbits.store.atomic import sync_folder, write_atomically
+from babelbits.store.atomic import check_growth, sync_folder, write_atomically
+
+
+def convert(
+    base: Path,
+    out: Path,
+    *,
+    kind: str = "f16",
+    name: str | None = None,
+    trust_remote_code: bool = False,
+) -> None:
+    """Write the checkpoint in `base` to the GGUF file `out`, by llama.cpp's converter in a child.
+
+    Only the text model is converted, without the layers that predict several tokens ahead.
+
+    Parameters
+    ----------
+    base : Path
+        Folder of a Hugging Face checkpoint.
+    out : Path
+        File to write; the caller sees to it that it is whole or not there.
+    kind : str
+        'f16', 'bf16' or 'f32'; the norms are always f32.
+    name : str, optional
+        Of the pre-tokenizer, in place of the one that the converter or `gguf_tokens` finds.
+    trust_remote_code : bool
+        Allow the model's own code, which the converter would run without asking.
+
+    Raises
+    ------
+    ModelError
+        If the model brings its own code, and that is not trusted.
+    RecipeError
+        If the converter does not know the architecture or the tokenizer, or fails.
+    OSError
+        If the disk is full.
+    MissingExtraError, StoreError
+        If the converter is not there and cannot be got, or not be kept.
+    """
+    refuse_code(base, trusted=trust_remote_code)
+    folder = converter.need()
+    command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
+    fallback = pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
+    trust = "trusted" if trust_remote_code and brings_code(base) else ""
+    what = [fallback, name or "", trust, str(base), "--outfile", str(out), "--outtype", kind]
+    with lifeline() as alive:
+        child = subprocess.run(
+            [*command, *what], stdin=alive, capture_output=True, text=True, check=False
+        )
+    if child.returncode == 0 and out.is_file():
+        return
+    try:
+        check_growth(out)
+    finally:
+        out.unlink(missing_ok=True)
+    raise RecipeError(
+        f"llama.cpp's converter failed: {_reason(child.stderr) or f'exit {child.returncode}'}",
+        where=str(base),
+        hint="it knows the architectures and tokenizers of published models; see "
+        f"`python {converter.folder() / converter.SCRIPT} --print-supported-models`",
+    )
+
+
+def _reason(log: str) -> str:
+    """Why the converter gave up: its last error, or where an assertion stands."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    if lines[-1] == "AssertionError":
+        return (
+            " ".join(line for line in lines[-4:-1] if not line.startswith("^")) + " does not hold"
+        )
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines)[-1].removeprefix("ERROR:hf-to-gguf:")
+
 
 _RECORD = "conversion.json"
 _REFUSED = "tokens-refused.json"
@@ -51,21 +129,15 @@ def checked_conversion(
 
     Parameters
     ----------
-    base : Path
-        Folder of the checkpoint.
     model : Path
         The file; what is found is kept beside it.
     kind : str
         'f16', 'bf16' or 'f32'.
-    tokenizer : Hugging Face tokenizer
-        Of the checkpoint.
     texts : mapping
         What the model will be asked, by language. The package's own text in these languages is
         compared, too; where there is none at all, its text in all its languages.
     config : mapping
         The checkpoint's `config.json`.
-    trust_remote_code, allow_pickle, allow_token_differences : bool
-        As in the study.
 
     Raises
     ------

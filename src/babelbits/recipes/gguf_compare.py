@@ -111,20 +111,14 @@ def compare(
 
     Parameters
     ----------
-    base : Path
-        Folder of the checkpoint.
     file : Path
         The GGUF file made of it.
     kind : str
         'f32', 'f16' or 'bf16': the file's weights.
     windows : mapping
         Token ids by language; `windows_of`.
-    threads : int
-        Of llama.cpp.
     config : mapping
         The checkpoint's `config.json`.
-    trust_remote_code, allow_pickle : bool
-        As in the study.
 
     Raises
     ------

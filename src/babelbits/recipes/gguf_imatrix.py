@@ -19,8 +19,10 @@ import numpy.typing as npt
 
 from babelbits.errors import CalibrationError, EngineError, ModelError
 from babelbits.llamacpp import library
+from babelbits.llamacpp.forward import decode
 from babelbits.llamacpp.graph import F32, Nodes, Tensor
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix
+from babelbits.records import ExpertsRecord
 from babelbits.words import plural
 
 FEWEST_TOKENS = 16
@@ -59,8 +61,6 @@ def compute_imatrix(
         Of the text; with them it is counted which experts see which.
     spoken : sequence of sequences of int
         Of each token of `windows`, the index of its language; needed where there are languages.
-    threads : int
-        Of the computation.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def compute_imatrix(
             for piece in pieces(length, most=int(llama.llama_n_batch(context))):
                 if languages:
                     collector.spoken = np.asarray(spoken[number])[piece.start : piece.stop]
-                _pass(llama, context, window, piece)
+                decode(llama, context, window, piece)
             if collector.error is not None:
                 raise collector.error
     return ImportanceMatrix(
@@ -150,27 +150,6 @@ def pieces(length: int, *, most: int) -> list[range]:
     if len(edges) > 2 and length - edges[-2] < FEWEST_TOKENS:
         edges[-2] = (edges[-3] + length) // 2
     return [range(start, end) for start, end in pairwise(edges)]
-
-
-def _pass(llama: Any, context: Any, window: Sequence[int], piece: range) -> None:
-    """Put a piece of a window through the model; the first forgets the window before."""
-    if piece.start == 0:
-        llama.llama_memory_clear(llama.llama_get_memory(context), True)  # noqa: FBT003  C's order
-    batch = llama.llama_batch_init(len(piece), 0, 1)
-    try:
-        batch.n_tokens = len(piece)
-        for row, position in enumerate(piece):
-            batch.token[row] = window[position]
-            batch.pos[row] = position
-            batch.n_seq_id[row] = 1
-            batch.seq_id[row][0] = 0
-            batch.logits[row] = 1
-        with library.complaints() as said:
-            failed = llama.llama_decode(context, batch)
-        if failed:
-            raise EngineError(f"llama.cpp cannot compute a window: {library.last_of(said)}")
-    finally:
-        llama.llama_batch_free(batch)
 
 
 # --- sums --------------------------------------------------------------------------------------
@@ -272,3 +251,61 @@ def _weight_name(weight: Tensor) -> str:
     name = str(ctypes.string_at(weight.name).decode(errors="replace"))
     parts = name.split("#")
     return parts[1] if len(parts) > 1 else name
+
+
+# --- experts --------------------------------------------------------------------------------------
+# Which experts of a mixture the text of an importance matrix reached, layer by layer.
+#
+# llama.cpp lets the router choose, so an expert that it never chooses has no importance, and all
+# its weights count alike. Units: tokens. Pure.
+
+_ALL = "all"
+
+Counts = dict[str, npt.NDArray[np.float32]]
+
+
+def experts_of(matrix: ImportanceMatrix) -> ExpertsRecord | None:
+    """The counts in short; None where there are no experts, or it is not known what they saw."""
+    together = _counts(matrix)
+    if not together:
+        return None
+    seen: dict[str, list[npt.NDArray[np.float32]]] = {}
+    if all(name in matrix.routes for name in together):
+        for number, language in enumerate(matrix.languages):
+            seen[language] = [matrix.routes[name][number] for name in together]
+    if len(seen) != 1:
+        seen[_ALL] = list(together.values())
+    return ExpertsRecord(
+        layers=tuple(together),
+        n_experts=tuple(len(counts) for counts in together.values()),
+        unrouted={key: tuple(int((row == 0).sum()) for row in rows) for key, rows in seen.items()},
+        fewest={key: tuple(int(row.min()) for row in rows) for key, rows in seen.items()},
+    )
+
+
+def _counts(matrix: ImportanceMatrix) -> Counts:
+    """Tokens of each expert, by the last weight of each layer that has some."""
+    return {
+        name: counts
+        for name, counts in matrix.counts.items()
+        if _LAST_OF_LAYER in name and len(counts) > 1
+    }
+
+
+def refuse_unrouted(matrix: ImportanceMatrix, *, most: float) -> None:
+    """Raise if more than a share of a layer's experts saw no token.
+
+    Raises
+    ------
+    CalibrationError
+        Names the layer.
+    """
+    for name, counts in _counts(matrix).items():
+        unrouted = int((counts == 0).sum())
+        if unrouted > most * len(counts):
+            raise CalibrationError(
+                f"the router sends no token of the calibration text to {unrouted} of the "
+                f"{len(counts)} experts in '{name}'",
+                hint="give more text (`samples`, `tokens`, a longer text as `source`, or more "
+                "languages), a matrix of more text, or none where the type does not need it",
+            )

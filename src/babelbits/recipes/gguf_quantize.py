@@ -42,8 +42,6 @@ def quantize(
         File to write; the caller sees to it that it is whole or not there.
     mixture : str
         llama.cpp's name of the type, e.g. 'Q4_K_S'.
-    matrix : ImportanceMatrix, optional
-        Of this very model.
     tensor_types : mapping, optional
         Block types that win over the mixture, by a pattern of the tensor's name, e.g.
         {'attn_v': 'q8_0'}; regular expressions as for `llama-quantize --tensor-type`.

@@ -132,8 +132,6 @@ def different(
 
     Parameters
     ----------
-    file : Path
-        The GGUF file.
     tokenizer : Hugging Face tokenizer
         Of the model that it was made from.
     texts : mapping
@@ -184,10 +182,6 @@ def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> s
 
     Parameters
     ----------
-    file : Path
-        The GGUF file.
-    tokenizer : Hugging Face tokenizer
-        The model's own.
     texts : mapping
         In the languages that matter.
     guessed : bool

@@ -44,7 +44,7 @@ from babelbits.recipes.calibration import (
 from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED, note_of
 from babelbits.recipes.fit import check, check_shapes
-from babelbits.recipes.gguf_notes import conversion_notes, matrix_notes
+from babelbits.recipes.gguf import conversion_notes, matrix_notes
 from babelbits.recipes.manifests import (
     describe_base,
     hash_files,

@@ -121,8 +121,6 @@ def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
 
     Parameters
     ----------
-    folder : Path
-        The variant's.
     hash_file : callable
         Reads each file anew by default.
 
@@ -156,8 +154,6 @@ def describe_base(folder: Path, *, label: str | None = None) -> Manifest:
 
     Parameters
     ----------
-    folder : Path
-        The base model's folder.
     label : str, optional
         What people call the model; the folder's name if not given.
 

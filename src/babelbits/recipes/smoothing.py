@@ -153,8 +153,6 @@ def refusal(model_type: str, method: str) -> str | None:
 
     Parameters
     ----------
-    model_type : str
-        Of the text model.
     method : str
         'awq' or 'smoothquant'; for others there is nothing to refuse.
     """
@@ -182,8 +180,6 @@ def pairs(
 
     Parameters
     ----------
-    model_type : str
-        Of the text model.
     names : iterable of str
         Of all modules of the model, its experts as linear layers.
     method : str

@@ -17,7 +17,7 @@ from pathlib import Path
 from babelbits.errors import CalibrationError, UnknownNameError
 from babelbits.languages import Language, resolve
 from babelbits.languages.scripts import letters_by_script, main_script, share_in
-from babelbits.llamacpp.legacy_matrix import is_legacy_matrix
+from babelbits.llamacpp.imatrix_file import is_older_matrix
 
 _HEAD = 1 << 16
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
@@ -78,8 +78,6 @@ def read_text(path: Path, *, language: str | None = None) -> str:
 
     Parameters
     ----------
-    path : Path
-        The file.
     language : str, optional
         Of its text; names the encodings that it may be in instead.
 
@@ -148,7 +146,7 @@ def _undecodable(error: UnicodeDecodeError, path: Path, language: str | None) ->
     raw, start = error.object, error.start
     around = raw[start : start + _HEAD]
     controls = len(_BYTE_CONTROLS.findall(around))
-    if b"\0" in around or controls > _FEW * len(around) or _kind(raw[:_HEAD], path):
+    if b"\0" in around or controls > _FEW * len(around) or _kind(raw[:_HEAD]):
         return _not_text(raw[:_HEAD], path)
     return CalibrationError(
         f"the file is not UTF-8: byte {raw[start]:#04x} at offset {start}",
@@ -171,7 +169,7 @@ def _how_to_decode(error: UnicodeDecodeError, language: str | None) -> str:
 
 
 def _not_text(raw: bytes, path: Path) -> CalibrationError:
-    found = _kind(raw, path)
+    found = _kind(raw)
     if found is None and (wide := _wide_encoding(raw)):
         return _encoded(wide, path)
     kind, hint = found or ("binary", _AS_TEXT)
@@ -188,7 +186,7 @@ def _encoded(encoding: str, path: Path) -> CalibrationError:
     )
 
 
-def _kind(raw: bytes, path: Path) -> tuple[str, str] | None:
+def _kind(raw: bytes) -> tuple[str, str] | None:
     """What a file that is no text is, and what to do; None if its beginning does not tell."""
     for magic, kind, hint in _KINDS:
         if raw.startswith(magic):
@@ -197,7 +195,7 @@ def _kind(raw: bytes, path: Path) -> tuple[str, str] | None:
         return "a safetensors file", "a model is no calibration text"
     if raw[:1] == b"\x80" and raw[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "a pickle", _AS_TEXT
-    if is_legacy_matrix(path):
+    if is_older_matrix(raw):
         return (
             "an importance matrix in llama.cpp's old format",
             "llama.cpp's types take one as their source; the other recipes calibrate on text",

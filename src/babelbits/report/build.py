@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from babelbits import words
-from babelbits.analysis import BASELINE
+from babelbits.analysis import BASELINE, CellResult
 from babelbits.preferences.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
@@ -34,12 +34,35 @@ from babelbits.report import (
 )
 from babelbits.report.first_screen import first_screen
 from babelbits.report.item_pairs import axes, comparisons
-from babelbits.report.notes import task_notes
 from babelbits.results.results import Results
 from babelbits.words import plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNote:
+    """A note and where it holds."""
+
+    suite: str
+    languages: tuple[str, ...]
+    """Codes, in the report's order."""
+    text: str
+
+
+def task_notes(cells: Iterable[CellResult]) -> tuple[TaskNote, ...]:
+    """The notes of the baseline's tasks, by suite, each with its languages."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if cell.meta.variant == BASELINE and cell.meta.replicate == 0:
+            for note in cell.meta.task.notes:
+                found.setdefault((cell.meta.task.suite, note), []).append(cell.meta.task.language)
+    return tuple(
+        TaskNote(suite=suite, languages=tuple(dict.fromkeys(codes)), text=text)
+        for (suite, text), codes in sorted(found.items(), key=lambda one: one[0][0])
+    )
+
 
 LIMIT = 5_000_000
 """Bytes of a page: it must open from a mail attachment."""
@@ -51,11 +74,6 @@ ROOM = 60_000
 
 def build(report: Results) -> str:
     """The whole page as text, to be written as UTF-8.
-
-    Parameters
-    ----------
-    report : ReportInput
-        See `load.load_run`.
 
     Returns
     -------

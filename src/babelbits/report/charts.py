@@ -245,8 +245,6 @@ def size_quality(effects: Sequence[Effect], manifests: Mapping[str, Manifest]) -
     ----------
     effects : sequence of Effect
         One suite, one effect a variant; each variant has a manifest.
-    manifests : mapping
-        Variant label to manifest.
     """
     import altair as alt
 

@@ -24,17 +24,11 @@ def _kind(study: StudySummary) -> list[str]:
     return (["--smoke"] if study.smoke else []) + (["--stop"] if study.early else [])
 
 
-def show_cell(study: StudySummary, key: tuple[str, str, str], *, flips: bool = False) -> str:
+def show_cell(study: StudySummary, key: tuple[str, str, str]) -> str:
     """Print the items of a cell; `key` is variant, suite, language."""
     variant, suite, language = key
     words = ["babelbits", "show", study.folder, "--variant", variant]
-    words += ["--suite", suite, "--language", language, *_kind(study)]
-    return shlex.join(words + (["--flips"] if flips else []))
-
-
-def show_item(study: StudySummary, item_id: str) -> str:
-    """Print one item under every variant."""
-    return shlex.join(["babelbits", "show", study.folder, "--item", item_id, *_kind(study)])
+    return shlex.join([*words, "--suite", suite, "--language", language, *_kind(study)])
 
 
 def charts(study: StudySummary) -> str:

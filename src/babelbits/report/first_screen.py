@@ -39,13 +39,7 @@ class FirstScreen:
 
 
 def first_screen(report: Results, found: verdicts.Board) -> FirstScreen:
-    """Everything that the report says first.
-
-    Parameters
-    ----------
-    found : Board
-        The report's primary effects.
-    """
+    """Everything that the report says first."""
     facts, known = findings(report), sizes(report)
     smoke = report.study.smoke or report.analysis.smoke
     choice = mean = None

@@ -15,7 +15,7 @@ from babelbits.analysis.format import shared_margin
 from babelbits.records import Effect
 from babelbits.report.verdicts import Board, expected
 from babelbits.results.results import OpenCell, Results
-from babelbits.store.thoughts import Thoughts, count_thoughts
+from babelbits.store.counts import Thoughts, count_thoughts
 from babelbits.words import listed, plural
 
 if TYPE_CHECKING:

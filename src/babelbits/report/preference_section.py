@@ -241,8 +241,6 @@ def chart(
         are not drawn.
     language : str
         Canonical code.
-    variants : sequence of str
-        Rows, in this order.
 
     Returns
     -------

@@ -137,31 +137,6 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
     return float(cohens_kappa(table, return_results=False))
 
 
-def fleiss_kappa(counts: ArrayLike) -> float | None:
-    """Fleiss' kappa; None if only one category was ever used.
-
-    Parameters
-    ----------
-    counts : shape (n_items, n_categories)
-        How many raters chose each category; every row has the same sum, at least 2.
-
-    References
-    ----------
-    Fleiss (1971), Psychological Bulletin 76:378; `statsmodels` `fleiss_kappa`.
-    """
-    from statsmodels.stats.inter_rater import fleiss_kappa as fleiss  # late: it loads pandas
-
-    table = np.asarray(counts, float)
-    if table.ndim != 2 or table.size == 0 or np.ptp(table.sum(axis=1)) > 0 or table[0].sum() < 2:
-        raise ValueError(
-            "every item needs the same number of ratings, at least two; "
-            "use krippendorff_alpha where some are missing"
-        )
-    if np.count_nonzero(table.sum(axis=0)) == 1:
-        return None
-    return float(fleiss(table))
-
-
 def plurality(ratings: ArrayLike, *, otherwise: float) -> FloatArray:
     """Each item's most frequent rating; `otherwise` if two lead, NaN if nobody rated it.
 
@@ -205,8 +180,6 @@ def leave_one_out(
     Parameters
     ----------
     ratings : shape (n_raters, n_items)
-    raters : sequence of str
-        Names of the rows.
     """
     table = _checked(ratings)
     if len(raters) != table.shape[0]:

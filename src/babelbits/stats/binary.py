@@ -15,7 +15,7 @@ from scipy import optimize, special
 
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Interval
-from babelbits.stats.paired_scores import paired_differences
+from babelbits.stats.paired_scores import checked_columns, paired_differences
 
 _SMALLEST = float(np.finfo(float).tiny)
 _NUDGE = 1e-12
@@ -89,18 +89,6 @@ class McNemarResult:
     """(fixed - broke) / n_items, a fraction."""
     p_value: float
     """Two-sided, in (0, 1]; 1.0 when no item changed."""
-
-
-def mcnemar_exact(table: PairedTable) -> McNemarResult:
-    """Exact (conditional binomial) McNemar test of "right as often before as after".
-
-    References
-    ----------
-    Fagerland, Lydersen, Laake (2013), BMC Med Res Methodol 13:91, section "exact conditional".
-    """
-    changed = table.broke + table.fixed
-    fewer = min(table.broke, table.fixed)
-    return _result(table, 2 * float(special.bdtr(fewer, changed, 0.5)))
 
 
 def mcnemar_midp(table: PairedTable) -> McNemarResult:
@@ -221,43 +209,41 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(optimize.brentq(function, low, high, xtol=1e-12, rtol=1e-12))
 
 
-def newcombe(table: PairedTable, *, level: float = 0.95, correction: bool = True) -> Interval:
-    """Newcombe's square-and-add interval of the difference of two paired shares (his method 10).
+# --- how many items changed -----------------------------------------------------------------------
+# Two variants with the same net loss may have changed 3 % or 21 % of all answers ("flips", Dutta et
+# al. 2024, arXiv 2407.09141). Compare with the churn of the A/A run: that is noise.
+# Sign: `broke` got worse, `fixed` got better, on oriented differences.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """Items whose score changed."""
+
+    n_items: int
+    broke: int
+    fixed: int
+    share: float
+    """(broke + fixed) / n_items."""
+    interval: Interval
+    """Wilson interval of the share."""
+
+
+def churn(differences: ArrayLike, *, level: float = 0.95, tolerance: float = 1e-12) -> Churn:
+    """Count the differences that are not zero.
 
     Parameters
     ----------
-    correction : bool
-        Lower the estimated correlation by his continuity correction.
-
-    References
-    ----------
-    Newcombe (1998c), Statistics in Medicine 17:2635; Fagerland et al. (2014), section 4.4.
+    differences : shape (n_items,)
+        Oriented ``variant - baseline``.
+    tolerance : float
+        Differences up to this size are rounding.
     """
-    n = table.n_items
-    right_before, right_after = table.both_right + table.broke, table.both_right + table.fixed
-    before, after = wilson(right_before, n, level=level), wilson(right_after, n, level=level)
-    p_before, p_after = right_before / n, right_after / n
-    phi = _correlation(table, correction=correction)
-    down = _hypotenuse(p_after - after.low, before.high - p_before, phi)
-    up = _hypotenuse(after.high - p_after, p_before - before.low, phi)
-    return Interval(
-        low=max(-1.0, table.delta - down),
-        high=min(1.0, table.delta + up),
-        level=level,
-        method="Newcombe paired",
+    values = checked_columns(np.ravel(differences))[:, 0]
+    broke, fixed = int(np.sum(values < -tolerance)), int(np.sum(values > tolerance))
+    return Churn(
+        n_items=values.size,
+        broke=broke,
+        fixed=fixed,
+        share=(broke + fixed) / values.size,
+        interval=wilson(broke + fixed, values.size, level=level),
     )
-
-
-def _correlation(table: PairedTable, *, correction: bool) -> float:
-    right_before, right_after = table.both_right + table.broke, table.both_right + table.fixed
-    n = table.n_items
-    spread = right_before * (n - right_before) * right_after * (n - right_after)
-    if spread == 0:
-        return 0.0
-    cross = table.both_right * table.both_wrong - table.broke * table.fixed
-    lowered = max(cross - n / 2, 0.0) if correction and cross > 0 else cross
-    return lowered / math.sqrt(spread)
-
-
-def _hypotenuse(first: float, second: float, phi: float) -> float:
-    return math.sqrt(max(0.0, first**2 - 2 * phi * first * second + second**2))

@@ -198,32 +198,3 @@ def _wins(counted: _Votes, weights: FloatArray) -> FloatArray:
     np.add.at(wins, (counted.left, counted.right), weights * (counted.vote + 1) / 2)
     np.add.at(wins, (counted.right, counted.left), weights * (1 - counted.vote) / 2)
     return wins
-
-
-def model_standard_errors(
-    log_strengths: ArrayLike, comparisons: ArrayLike, *, reference: int = 0
-) -> FloatArray:
-    """Standard errors from the observed information, as if all votes were independent.
-
-    For comparison with published fits; votes on one prompt are not independent.
-
-    Parameters
-    ----------
-    log_strengths : shape (k,)
-    comparisons : shape (k, k)
-        How many votes compared each pair; symmetric.
-    reference : int
-        The variant held at 0; its standard error is 0.
-
-    References
-    ----------
-    Agresti (2013), Categorical Data Analysis, 3rd ed., section 11.6 (a logistic regression).
-    """
-    theta, votes = np.asarray(log_strengths, float), np.asarray(comparisons, float)
-    chance = 1 / (1 + np.exp(theta[None, :] - theta[:, None]))
-    weights = votes * chance * (1 - chance)
-    information = np.diag(weights.sum(axis=1)) - weights
-    kept = np.delete(np.arange(theta.size), reference)
-    errors = np.zeros(theta.size)
-    errors[kept] = np.sqrt(np.diag(np.linalg.inv(information[np.ix_(kept, kept)])))
-    return errors

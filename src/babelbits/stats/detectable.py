@@ -16,13 +16,30 @@ from scipy import optimize, special, stats
 from babelbits.stats.binary import z_value
 from babelbits.stats.mean_tests import fewest_units
 from babelbits.stats.paired_scores import FloatArray, IntArray
-from babelbits.stats.power import ALPHA, POWER
+
+ALPHA = 0.05
+POWER = 0.80
+"""Share of studies that are to see what is called detectable."""
 
 _SPREADS = 9.0
 """Numbers of changed items so many standard deviations from their mean are left out."""
 
 
 # --- right/wrong items -------------------------------------------------------------------------
+
+
+def equivalence_sample_size(
+    margin: float, *, churn: float, alpha: float = ALPHA, power: float = POWER
+) -> float:
+    """Paired right/wrong items to show equivalence within `margin` when the truth is 0 (TOST).
+
+    Parameters
+    ----------
+    churn : float
+        Share of the items that change.
+    """
+    quantiles = special.ndtri(1 - alpha) + special.ndtri((1 + power) / 2)
+    return float(quantiles) ** 2 * churn / margin**2
 
 
 def worse_power(

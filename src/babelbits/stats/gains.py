@@ -6,7 +6,6 @@ not stand out from it, or from the baseline run twice (A/A), will shrink when it
 Gains are positive, in the unit of the metric.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,16 +16,6 @@ from babelbits.stats.paired_scores import FloatArray
 _STEPS = 2001
 _FAR = 9.0
 """Standard errors beyond which a normal variable has no weight."""
-
-
-def null_error(*, churn: float, n_items: int) -> float:
-    """Standard error of a net change when a share `churn` of right/wrong items changes by chance.
-
-    Each changed item is ±1 with equal probability: sqrt(churn / n_items).
-    """
-    if n_items < 1 or not 0 <= churn <= 1:
-        raise ValueError(f"churn {churn} of {n_items} items: churn is a share, and needs items")
-    return math.sqrt(churn / n_items)
 
 
 def expected_best(errors: Sequence[float]) -> float:

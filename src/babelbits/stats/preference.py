@@ -48,11 +48,6 @@ class Preference:
         """Ties half: (1 + net) / 2."""
         return (1 + self.net) / 2
 
-    @property
-    def tie_share(self) -> float:
-        """Share of votes that are ties."""
-        return self.ties / self.n_votes
-
 
 def prompt_values(votes: ArrayLike, prompts: ArrayLike | None = None) -> FloatArray:
     """Mean vote of each prompt, in the order of the sorted prompt labels.
@@ -194,56 +189,3 @@ def macro_preference(
 def vote_table(*, wins: int, ties: int, losses: int) -> PairedTable:
     """One vote a prompt as the table of `binary`: a loss broke, a win fixed, a tie did neither."""
     return PairedTable(both_right=ties, broke=losses, fixed=wins, both_wrong=0)
-
-
-# --- other people's scales, and pairs that have no vote --------------------------------------
-
-
-def drop_from_win_rate(win_rate: float) -> float:
-    """(w - 50) / 50 of a win rate w with ties half: the net preference again.
-
-    This is how "drops" in human evaluations of quantized models appear to have been made
-    (Marchisio et al. 2024, arXiv 2407.03211: -16.0, -16.6, -4.6 % from 42.0, 41.7, 47.7 %). It is
-    no relative drop of a quality score, and not on the scale of an automatic metric's %Δ.
-
-    Parameters
-    ----------
-    win_rate : float
-        A fraction in [0, 1].
-
-    Returns
-    -------
-    float
-        In [-1, 1]; negative: the baseline is preferred.
-    """
-    if not 0 <= win_rate <= 1:
-        raise ValueError(f"a win rate is a fraction in [0, 1]; got {win_rate}")
-    return (win_rate - 0.5) / 0.5
-
-
-def bounds_with_dropped(net: float, *, n_prompts: int, dropped: int) -> tuple[float, float]:
-    """What the net preference would be if every prompt without a verdict were a loss, or a win.
-
-    Parse failures are not random in language: beside every estimate from pairs that have a
-    verdict, show how far the others could move it.
-
-    Parameters
-    ----------
-    net : float
-        Over the `n_prompts` that have a verdict.
-    dropped : int
-        Prompts without one (unparsed, refused, error).
-
-    Returns
-    -------
-    low, high : float
-        All losses, all wins.
-
-    References
-    ----------
-    Manski (1990), American Economic Review 80:319 (worst-case bounds).
-    """
-    if n_prompts < 0 or dropped < 0 or n_prompts + dropped == 0:
-        raise ValueError(f"needs prompts; got {n_prompts} with a verdict, {dropped} without")
-    total = n_prompts + dropped
-    return (net * n_prompts - dropped) / total, (net * n_prompts + dropped) / total

@@ -33,8 +33,8 @@ def rank_intervals(
     estimates : shape (k,)
         One number per variant, larger is better.
     replicates : shape (resamples, k)
-        The same numbers in resamples of whole prompts or items, e.g. from
-        `resampling.mean_replicates`; a row holds all variants in one resample.
+        The same numbers in resamples of whole prompts or items; a row holds all variants in one
+        resample.
     level : float
         Probability that all k intervals hold together.
 

@@ -43,8 +43,6 @@ def ratio_of_means_interval(
         Oriented difference of the means.
     delta_interval, baseline_interval : Interval
         Of the same level.
-    baseline : float
-        Mean of the baseline.
     correlation : float
         Of the two estimates, in [-1, 1]; see `delta_baseline_correlation`.
 

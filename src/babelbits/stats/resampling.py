@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from babelbits.records import Interval
-from babelbits.stats.paired_scores import FloatArray, checked_columns
+from babelbits.stats.paired_scores import FloatArray
 
 _CELLS_AT_ONCE = 1 << 21
 _LONG = 10_000
@@ -47,27 +47,6 @@ def _blocks(n: int, resamples: int) -> Iterator[int]:
     size = max(1, _CELLS_AT_ONCE // n)
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
-
-
-def mean_replicates(
-    values: ArrayLike, *, rng: np.random.Generator, resamples: int = 2000
-) -> FloatArray:
-    """Bootstrap means of every column, drawing rows.
-
-    Parameters
-    ----------
-    values : shape (n_units, k)
-        E.g. the score of k variants on each item; one column if it has shape (n_units,).
-
-    Returns
-    -------
-    shape (resamples, k)
-    """
-    table = checked_columns(values)
-    n = table.shape[0]
-    return np.concatenate(
-        [counts @ table / n for counts in bootstrap_counts(n, rng=rng, resamples=resamples)]
-    )
 
 
 def percentile_interval(replicates: ArrayLike, *, level: float = 0.95) -> Interval | None:

@@ -35,23 +35,6 @@ def relative_change(
     return Scaled(value=change if higher_is_better else -change)
 
 
-def mean_of_ratios(changes: Sequence[Scaled]) -> Scaled:
-    """Mean over languages of their relative changes; each language counts the same.
-
-    For means as they are published; with item scores `relative.mean_of_ratios` has an interval.
-
-    Languages without one (at their floor) are left out; None if none is left.
-
-    References
-    ----------
-    Marchisio et al. (2024), arXiv 2407.03211, the %Δ averaged over languages.
-    """
-    values = [change.value for change in changes if change.value is not None]
-    if not values:
-        return Scaled(value=None, reason="no language has a relative change")
-    return Scaled(value=math.fsum(values) / len(values))
-
-
 def above_chance_lost(
     baseline: float, variant: float, *, chance: float | None, at_floor: bool = False
 ) -> Scaled:

@@ -92,26 +92,6 @@ def mean_sequence(
     return _lower_end(x, counts, alpha=alpha), -_lower_end(-x, counts, alpha=alpha)
 
 
-def net_difference_sequence(
-    broke: ArrayLike, fixed: ArrayLike, n_items: ArrayLike, *, alpha: float
-) -> tuple[FloatArray, FloatArray]:
-    """`mean_sequence` of right/wrong items: the net difference (fixed - broke) / n_items.
-
-    Parameters
-    ----------
-    broke, fixed, n_items : shape (...)
-        Counts so far, one per cell.
-
-    Returns
-    -------
-    low, high : shape (...)
-    """
-    b, f, n = np.broadcast_arrays(broke, fixed, n_items)
-    if (b < 0).any() or (f < 0).any() or (b + f > n).any():
-        raise ValueError("counts are not negative, and broke + fixed is at most n_items")
-    return mean_sequence([-1, 0, 1], np.stack([b, n - b - f, f], axis=-1), alpha=alpha)
-
-
 def _lower_end(values: FloatArray, counts: ArrayLike, *, alpha: float) -> FloatArray:
     """Largest mean refuted from below, by bisection; rounding errs on the wide side."""
     table = np.asarray(counts, float)

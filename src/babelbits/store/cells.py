@@ -173,10 +173,6 @@ class CellWriter:
 
     Parameters
     ----------
-    folder : Path
-        The cell's.
-    meta : CellMeta
-        What the cell is.
     weights_hash : str
         Of the weights that compute it: a cell holds results of one set of weights only.
     """

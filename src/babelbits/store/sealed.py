@@ -58,8 +58,6 @@ def read_sealed(content: bytes, *, unsealed_fields: Collection[str]) -> Any:
 
     Parameters
     ----------
-    content : bytes
-        Of the file.
     unsealed_fields : collection of str
         As of `unseal`.
 

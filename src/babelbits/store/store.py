@@ -23,9 +23,10 @@ import json
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,6 @@ class Store:
 
     Parameters
     ----------
-    root : Path
-        The run folder.
-    smoke, early, answers : bool
-        Which kind of results.
     labels : mapping, optional
         What variants are called now, by their ids; those that are not in it are left out.
     """
@@ -382,19 +379,18 @@ def _refuse_locks_that_do_nothing(root: Path) -> None:
 
 def _read_json(path: Path, *, hint: str) -> Any:
     """A JSON file of ours; `hint` says what to do if it is damaged."""
-    with store_errors(path):
-        content = path.read_bytes()
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise StoreError(f"the file is damaged: {error}", where=str(path), hint=hint) from error
+    return _parsed(path, json.loads, hint=hint)
 
 
 def _read_sealed(path: Path, *, fields: frozenset[str], hint: str) -> Any:
     """A file of ours whose records have checksums."""
+    return _parsed(path, partial(read_sealed, unsealed_fields=fields), hint=hint)
+
+
+def _parsed(path: Path, parse: Callable[[bytes], Any], *, hint: str) -> Any:
     with store_errors(path):
         content = path.read_bytes()
     try:
-        return read_sealed(content, unsealed_fields=fields)
+        return parse(content)
     except ValueError as error:
         raise StoreError(f"the file is damaged: {error}", where=str(path), hint=hint) from error

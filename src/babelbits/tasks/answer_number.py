@@ -74,8 +74,6 @@ def answer_number(text: str, language: str) -> Decimal | None:
 
     Parameters
     ----------
-    text : str
-        What a model wrote.
     language : str
         Canonical code; one without known announcements has the English ones.
 

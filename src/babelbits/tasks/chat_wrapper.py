@@ -27,7 +27,7 @@ from babelbits.records import (
     TaskInfo,
 )
 from babelbits.tasks.base import Conversation, Task, TaskOptions
-from babelbits.tasks.identity import make_item
+from babelbits.tasks.identity import with_requests
 from babelbits.tasks.prompting import ChatOptions, Sampling
 
 
@@ -78,8 +78,6 @@ class AskedTask:
 
     Parameters
     ----------
-    task : Task
-        To be asked.
     chat : ChatOptions
         Settled.
     template : ChatTemplate or None
@@ -147,15 +145,8 @@ class AskedTask:
         return {pair.asked.item_id: pair for pair in pairs}
 
     def _asked(self, item: Item) -> Item:
-        return make_item(
-            task=item.task,
-            language=item.language,
-            source_id=item.source_id,
-            requests=[self._dressed(self._rendered(request)) for request in item.requests],
-            target=item.target,
-            doc=item.doc,
-            cluster_id=item.cluster_id,
-        )
+        asked = [self._dressed(self._rendered(request)) for request in item.requests]
+        return with_requests(item, asked)
 
     def _rendered(self, request: Request) -> Request:
         """The request as the user's turn of a chat; a text without a prompt is no turn."""

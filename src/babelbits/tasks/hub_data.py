@@ -120,8 +120,6 @@ def fetch(wanted: HubDataset, folder: Path | None = None) -> Copy:
 
     Parameters
     ----------
-    wanted : Wanted
-        What to get.
     folder : Path, optional
         Where to keep it instead of `root()`.
 

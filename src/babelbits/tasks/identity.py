@@ -36,6 +36,19 @@ def make_item(
     )
 
 
+def with_requests(item: Item, requests: Sequence[Request]) -> Item:
+    """The same question asked otherwise, under an id of its own."""
+    return make_item(
+        task=item.task,
+        language=item.language,
+        source_id=item.source_id,
+        requests=requests,
+        target=item.target,
+        doc=item.doc,
+        cluster_id=item.cluster_id,
+    )
+
+
 def distinct(names: Iterable[str]) -> list[str]:
     """The names in order; a second 'a' becomes 'a#2', a third 'a#3'."""
     seen: Counter[str] = Counter()

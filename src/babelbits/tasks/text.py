@@ -19,8 +19,13 @@ from typing import cast
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
 from babelbits.tasks.jsonl_task import OwnTask, missing_language
-from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, expected_ntrex_file, ntrex_file
 from babelbits.tasks.reading import Row, read_lines, text_field
+from babelbits.tasks.translation.data import (
+    DOCUMENT_IDS,
+    document_ids,
+    expected_ntrex_file,
+    ntrex_file,
+)
 
 _UNSPACED = ("Jpan", "Hans", "Hant")
 """Scripts that put nothing between two sentences."""

@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 
 from babelbits.records import GenerateRequest, Item, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import Task, prompt_of
-from babelbits.tasks.identity import make_item
+from babelbits.tasks.identity import with_requests
 from babelbits.words import plural
 
 CountTokens = Callable[[str], int]
@@ -129,16 +129,7 @@ class ScaledTask:
         return {scaled.item_id: item for scaled, item in self._items}
 
     def _scaled(self, item: Item) -> Item:
-        requests = [self._longer(request) for request in item.requests]
-        return make_item(
-            task=item.task,
-            language=item.language,
-            source_id=item.source_id,
-            requests=requests,
-            target=item.target,
-            doc=item.doc,
-            cluster_id=item.cluster_id,
-        )
+        return with_requests(item, [self._longer(request) for request in item.requests])
 
     def _longer(self, request: Request) -> Request:
         if not isinstance(request, GenerateRequest):

@@ -9,7 +9,6 @@
     backward   the score of a back-translation
     run        translate, check, translate back, once more where needed
     output     what passed, what did not, and where each row comes from
-    estimate   tokens and cost before anything is sent
 
 A machine translation is not a benchmark that speakers made or saw. The checks find broken
 structure, wrong languages and refusals; they do not find a question that became easier, or an

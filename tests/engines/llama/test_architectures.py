@@ -17,7 +17,7 @@ import pytest
 from babelbits.engines import llama_cpp, transformers
 from babelbits.engines.base import EngineSettings
 from babelbits.llamacpp import converter
-from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_checked import convert
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 from gguf_bases import ARCHITECTURES, make_gguf_base
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.engines.llama.branches import branches, divide
 from babelbits.engines.llama.generation import shared_prefix
+from babelbits.engines.llama.tree import branches, divide
 from babelbits.engines.prefix_tree import grow, plan
 
 sequences = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=12)

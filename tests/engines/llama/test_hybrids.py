@@ -8,7 +8,7 @@ import pytest
 
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
-from babelbits.recipes.gguf_convert import convert
+from babelbits.recipes.gguf_checked import convert
 from babelbits.records import GenerateRequest, TextRequest
 from zoo.oracle import Oracle
 

@@ -1,8 +1,11 @@
 """The app of one campaign."""
 
+import logging
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
@@ -12,9 +15,9 @@ from starlette.staticfiles import StaticFiles
 
 from babelbits.annotate.events import MAX_COMMENT, RefusedError
 from babelbits.annotate.folder import Campaign
-from babelbits.annotate.limits import Limiter
 from babelbits.annotate.web import entering, owner, rating
-from babelbits.annotate.web.protection import Protection
+from babelbits.annotate.web.connections import bounded_protocol, room_for_connections
+from babelbits.annotate.web.protection import Limiter, Protection
 from babelbits.annotate.web.site import (
     RATER,
     AppContext,
@@ -22,6 +25,7 @@ from babelbits.annotate.web.site import (
     maybe_rater,
     words_of,
 )
+from babelbits.errors import StudyError
 
 _WRONG_TRIES = (20, 600.0)
 _WRONG_LINKS = (600, 600.0)
@@ -101,3 +105,56 @@ def _sentence(request: Request, code: str, status: int) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": known, "message": text}, status_code=status)
     return site.page("message.html.j2", words, heading=words.say("title"), text=text, status=status)
+
+
+# --- serving --------------------------------------------------------------------------------------
+
+_BACKLOG = 1024
+
+
+def serve(
+    campaign: Campaign,
+    *,
+    host: str,
+    port: int,
+    public_url: str | None,
+    proxies: Sequence[str] = (),
+    verbose: bool,
+) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    proxies : sequence of str
+        Addresses of proxies whose `X-Forwarded-For` is believed; anybody else can write one.
+    verbose : bool
+        Log every request: method, route, status, time; never an address or a text.
+
+    Raises
+    ------
+    StudyError
+        If nobody can listen there.
+    """
+    try:
+        listener = socket.create_server((host, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise StudyError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}",
+            where="--port",
+            hint="another program may have it: name another port",
+        ) from error
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    if verbose:
+        logging.getLogger("babelbits.annotate").setLevel(logging.INFO)
+    config = uvicorn.Config(
+        make_app(campaign, public_url=public_url),
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        http=bounded_protocol(most=room_for_connections()),
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_graceful_shutdown=10,
+    )
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])

@@ -12,8 +12,8 @@ from babelbits.annotate import auth
 from babelbits.annotate.auth import Visitor
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.interface import FALLBACK, Interface, available, interface
-from babelbits.annotate.limits import Limiter
 from babelbits.annotate.secrets import opaque
+from babelbits.annotate.web.protection import Limiter
 from babelbits.words import plural
 
 Role = Literal["rater", "owner"]

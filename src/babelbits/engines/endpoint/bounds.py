@@ -83,8 +83,6 @@ def bound_connections(client: Any, bounds: Bounds) -> None:
     ----------
     client : httpx client
         Of either version of that library; not used yet.
-    bounds : Bounds
-        Of whichever thread reads.
     """
     transports = [client._transport, *filter(None, client._mounts.values())]
     for transport in transports:

@@ -54,8 +54,6 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> EndpointF
         300 or more.
     headers : mapping
         Names in lower case.
-    body : bytes
-        The whole reply.
     """
     code, said = _error_of(body)
     message = f"HTTP {status} from the endpoint: {said}" if said else f"HTTP {status}"

@@ -62,8 +62,6 @@ class EndpointModel:
     ----------
     settings : EndpointSettings
         Which model, how fast, for how much.
-    transport : Transport
-        How it is reached.
     answers : AnswerFile
         Where answers and spending are kept; closed with the model.
     on_interrupt : callable, optional

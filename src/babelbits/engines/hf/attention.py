@@ -98,8 +98,6 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
         What to try it on.
     tolerance : float
         Largest mean difference, nats.
-    found : AttentionFound
-        Of the same model.
 
     Returns
     -------

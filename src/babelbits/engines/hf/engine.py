@@ -17,14 +17,13 @@ from babelbits.engines.distributions import Reader, divide
 from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.hf import attention
 from babelbits.engines.hf.exactness import find_shortcuts, probe_tokens
-from babelbits.engines.hf.forward import TreeRunner
+from babelbits.engines.hf.forward import TreeRunner, score_shared
 from babelbits.engines.hf.generation import TreeGenerator, generate_plain
 from babelbits.engines.hf.lengths import column_change, rope_change
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, plain_logits, score_plain
 from babelbits.engines.hf.precision import Tolerance, chooses_by_batch
 from babelbits.engines.hf.prefix_cache import Trunk
-from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.local import LocalEngine
 from babelbits.engines.prefix_tree import grow, plan
 from babelbits.engines.replies import Continuation, Scored

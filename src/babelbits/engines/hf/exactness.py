@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from babelbits.engines.encoding import Query
 from babelbits.engines.hf.attention import AttentionFound
 from babelbits.engines.hf.decode_batches import DecodeRows, PlainRows, TreeRows
-from babelbits.engines.hf.forward import TreeRunner
+from babelbits.engines.hf.forward import TreeRunner, score_shared
 from babelbits.engines.hf.generation import CacheUse
 from babelbits.engines.hf.lengths import (
     column_change,
@@ -34,7 +34,6 @@ from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, score_plain
 from babelbits.engines.hf.precision import Tolerance
 from babelbits.engines.hf.prefix_cache import Trunk
-from babelbits.engines.hf.scoring import score_shared
 from babelbits.engines.prefix_tree import grow, plan
 from babelbits.engines.replies import Scored
 

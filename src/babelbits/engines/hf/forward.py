@@ -5,15 +5,17 @@ does after its last layer (logit scales, soft caps) is done. Log-probabilities a
 computed in float32 whatever the model's type.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from babelbits.engines.encoding import Query
 from babelbits.engines.hf.prefix_cache import Trunk
 from babelbits.engines.prefix_tree import ForwardStep
+from babelbits.engines.replies import Scored
 
 _CHUNK_ELEMENTS = 2**24
 """Logits converted to float32 at a time."""
@@ -98,3 +100,25 @@ def read_logits(
     chosen = logits[row, target].float() - torch.cat(totals)[row]
     greedy = logits.argmax(dim=-1)[row] == target
     return chosen.double().cpu().numpy(), greedy.cpu().numpy()
+
+
+# --- queries to log-probabilities -----------------------------------------------------------------
+
+
+def score_shared(
+    runner: TreeRunner, queries: Sequence[Query], steps: Iterable[ForwardStep]
+) -> list[Scored]:
+    """Run the steps planned for `queries` and hand each query its log-probabilities."""
+    targets = [token for query in queries for token in query.targets]
+    logprobs = np.full(len(targets), np.nan)
+    greedy = np.zeros(len(targets), dtype=np.bool_)
+    for step in steps:
+        logits = runner.run(step)
+        if logits is None:
+            continue
+        index = {row: i for i, row in enumerate(wanted_rows(step))}
+        slots = [slot for _row, slot in step.wants]
+        rows = [index[row] for row, _slot in step.wants]
+        logprobs[slots], greedy[slots] = read_logits(logits, rows, [targets[s] for s in slots])
+    bounds = np.cumsum([len(query.targets) for query in queries])[:-1]
+    return list(zip(np.split(logprobs, bounds), np.split(greedy, bounds), strict=True))

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import torch
 
-from babelbits.engines.hf.choosing import choose
 from babelbits.engines.hf.decode_batches import GROWTH, DecodeRows, PlainRows, TreeRows, WholeRows
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import Batching
 from babelbits.engines.prefix_tree import ForwardStep
 from babelbits.engines.replies import Continuation, append
+from babelbits.engines.sampling import Sampler
 from babelbits.engines.stopping import Stopping
 
 CacheUse = Literal["padded", "even", "none"]
@@ -210,3 +210,26 @@ class TreeGenerator:
     def _decode(self, rows: TreeRows, logits: torch.Tensor, grown: list[Continuation]) -> None:
         with rows.stepping():
             decode(rows, logits, grown, self._stopping)
+
+
+# --- the next token -------------------------------------------------------------------------------
+
+
+def choose(logits: torch.Tensor, samplers: Sequence[Sampler | None]) -> list[int | None]:
+    """The next token of every row, None where its logits are not finite.
+
+    Parameters
+    ----------
+    logits : tensor of shape (rows, vocabulary)
+    samplers : one a row
+        None chooses the most likely token.
+    """
+    highest, best = logits.max(dim=-1)
+    finite = torch.isfinite(highest).tolist()
+    chosen: list[int | None] = [
+        b if ok else None for b, ok in zip(best.tolist(), finite, strict=True)
+    ]
+    for i, sampler in enumerate(samplers):
+        if sampler is not None and finite[i]:
+            chosen[i] = sampler.draw(logits[i].double().cpu().numpy())
+    return chosen

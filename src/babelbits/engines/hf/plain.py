@@ -39,8 +39,6 @@ class Batching:
 
         Parameters
         ----------
-        lengths : sequence of int
-            Of each row.
         apart : sequence of hashable, optional
             Rows are together only where these are equal; by default, on the same side of
             `rope_change`.

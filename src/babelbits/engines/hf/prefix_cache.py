@@ -97,11 +97,6 @@ class Trunk:
         self._whole += int(aligned)
         self.retreat(depth + len(tokens))
 
-    def forget(self) -> None:
-        """Drop what is kept from earlier calls."""
-        self.retreat(0)
-        self._tokens, self._whole = [], 0
-
     def gather(self, layer: int, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values at positions `rows` (n, length), each shape (n, heads, length, size)."""
         n, length = rows.shape

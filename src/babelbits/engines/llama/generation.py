@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babelbits.engines.llama.branches import branches
 from babelbits.engines.llama.scoring import pieces
 from babelbits.engines.llama.session import Batch, Session
-from babelbits.engines.llama.tree import Tree
+from babelbits.engines.llama.tree import Tree, branches
 from babelbits.engines.prefix_tree import ForwardStep, grow, plan
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.sampling import Sampler

@@ -45,8 +45,6 @@ class Session:
 
     Parameters
     ----------
-    api : module
-        `llamacpp.library.load()`.
     model : pointer
         Of the loaded model; not freed here.
     cells : int
@@ -55,8 +53,6 @@ class Session:
         Tokens that one forward pass takes.
     sequences : int
         Sequences that can be told apart, numbered from 0; at most `llama_max_parallel_sequences`.
-    threads : int
-        Of the processor.
     dtype : str
         Of cached keys and values: 'float32' or 'float16'.
 

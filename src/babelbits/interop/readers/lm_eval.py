@@ -218,8 +218,6 @@ class _Asked:
 
     Parameters
     ----------
-    config : mapping
-        Of the task.
     source : tuple of str, optional
         Columns that name a question in every language.
     """

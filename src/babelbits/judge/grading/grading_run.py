@@ -19,14 +19,13 @@ from typing import Any
 
 from babelbits.analysis import AnalysisSettings, CellResult, Problem
 from babelbits.analysis.tables import effect_row
-from babelbits.judge.asking import Progress
 from babelbits.judge.grading.answers import AskedItem, asked_of, label
 from babelbits.judge.grading.grade_effects import GradedEffect, graded_effects
 from babelbits.judge.grading.grade_store import EFFECTS
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
 from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement, accords, coverage
-from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
+from babelbits.judge.ledger import SUMMARY, Ledger, Progress, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import to_json

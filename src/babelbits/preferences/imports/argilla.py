@@ -41,10 +41,6 @@ def votes(
 
     Parameters
     ----------
-    rows : list
-        Records.
-    file : str
-        For error messages.
     means : mapping
         Answers in the raters' own words.
     rater_column : str, optional

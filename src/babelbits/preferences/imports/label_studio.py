@@ -40,10 +40,6 @@ def votes(
 
     Parameters
     ----------
-    rows : list
-        Tasks.
-    file : str
-        For error messages.
     means : mapping
         Answers in the raters' own words.
     rater_column : str, optional

@@ -36,8 +36,6 @@ def votes(
 
     Parameters
     ----------
-    path : Path
-        The table.
     means : mapping
         Answers in the raters' own words.
     rater_column : str, optional

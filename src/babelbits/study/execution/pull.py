@@ -51,8 +51,6 @@ def pull(need: DatasetNeed, *, folder: Path | None, again: bool) -> tuple[Copy, 
 
     Parameters
     ----------
-    need : Need
-        What to get.
     folder : Path or None
         Where to keep it; None: the cache that runs read.
     again : bool

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from babelbits.errors import MissingExtraError
 from babelbits.store import Store
-from babelbits.store.thoughts import Thoughts
+from babelbits.store.counts import Thoughts
 from babelbits.study.config.chat_settings import in_words, unused_template
 from babelbits.study.config.spec import BUNDLED, Study
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.run import RunOutcome, execute
+from babelbits.study.execution.worker_pool import suggest_workers
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.identity import version_of
-from babelbits.study.planning.parallel import suggest
 from babelbits.study.planning.plan import make_plan
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.plan_warnings import notices
@@ -121,7 +121,7 @@ def run_study(
         plan = _checked_plan(study, store, tell=tell, verify=verify)
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
-        number = suggest(plan) if workers is None else workers
+        number = suggest_workers(plan) if workers is None else workers
         tell(events.Started(plan=plan, workers=number))
         outcome = execute(plan, store, progress=tell, stop=stop, workers=number, verify=verify)
     return RunSummary(plan=plan, outcome=outcome, lost=_lost(plan, store))

@@ -5,8 +5,11 @@ loaded and records what it computes; what happens is told to `emit`. Never print
 """
 
 import platform
+import re
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from babelbits.recipes.make import make
 from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
 from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
+from babelbits.store.atomic import write_atomically
 from babelbits.study.config.spec import BASELINE, Study
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import (
@@ -34,7 +38,6 @@ from babelbits.study.execution.events import (
     VariantFailed,
     WorkerEvent,
 )
-from babelbits.study.execution.traces import keep_trace
 from babelbits.study.planning.base_model import BaseModel, hash_of
 from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.hashes import FileHashes
@@ -105,12 +108,8 @@ class Worker:
 
     Parameters
     ----------
-    site : Site
-        Of the run.
     find_task : callable
         The task of a cell, with its items built.
-    emit : callable
-        Told what happens.
     stopping : callable
         Asked between batches whether to stop.
     """
@@ -318,3 +317,35 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
 def reason(error: Exception) -> str:
     """What broke a job; of an error that nobody foresaw, its kind too."""
     return str(error) if isinstance(error, BabelbitsError) else f"{type(error).__name__}: {error}"
+
+
+# --- tracebacks of what failed --------------------------------------------------------------------
+# Kept in the run's folder, for a worker's screen is nobody's:
+#
+#     FOLDER/failures/<variant> <suite> <language>.txt      the last one of that cell or variant
+#
+# Never raises: what failed is told even where its trace cannot be kept.
+
+_FAILURES = "failures"
+_LONGEST_NAME = 150
+
+
+def keep_trace(error: BaseException, *, folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Write an exception's traceback; its path, or None where it could not be written.
+
+    Parameters
+    ----------
+    error : BaseException
+        What broke a variant or a cell.
+    folder : Path
+        Where results of this kind lie.
+    names : tuple of str
+        Labels that say what broke.
+    """
+    plain = " ".join(re.sub(r"[^\w.+@=-]+", "-", name) for name in names)
+    path = folder / _FAILURES / f"{plain[:_LONGEST_NAME]}.txt"
+    text = "".join(traceback.format_exception(error))
+    with suppress(StoreError):
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
+        return path
+    return None

@@ -6,6 +6,7 @@ however many workers there are. Workers ignore Ctrl-C, which is the business of 
 started them, and end when that process ends, however it ends.
 """
 
+import math
 import os
 import signal
 import threading
@@ -18,12 +19,14 @@ from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from babelbits.engines.base import SMALL_MODEL
 from babelbits.errors import StoreError, TaskError
 from babelbits.study.execution.events import CellFailed, VariantFailed, WorkerEvent
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Job, RunCell, RunContext, Worker
-from babelbits.study.planning.plan_types import CellStep
+from babelbits.study.planning import estimate
+from babelbits.study.planning.plan_types import CellStep, Plan
 from babelbits.study.planning.task_builder import TaskBuilder
 from babelbits.tasks.base import Task, fingerprint
 
@@ -230,3 +233,31 @@ class _Tasks:
         task = workshop.task(suite, language, self._options[suite])
         assert task is not None  # noqa: S101  the catalogue builds all
         return task, fingerprint(task.info, task.items())
+
+
+# --- how many workers suit ------------------------------------------------------------------------
+
+_WORTH_IT = 2_000
+"""Items from which on starting processes pays: each needs seconds to import its libraries."""
+
+
+def suggest_workers(plan: Plan) -> int:
+    """How many workers suit a plan on this machine.
+
+    One a core for a small model on a CPU with enough to do; else one, which uses all threads.
+    `OMP_NUM_THREADS` says how many cores a worker takes.
+    """
+    left = sum((c.n_items or 0) - c.n_done for c in plan.cells if c.state != "damaged")
+    tensors = estimate.base_tensors(plan.base.folder)
+    small = tensors is not None and sum(math.prod(t.shape) for t in tensors) < SMALL_MODEL
+    if plan.engine.device_kind != "cpu" or not small or left < _WORTH_IT:
+        return 1
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return max(1, _cores() // (int(threads) if threads.isdecimal() and int(threads) else 1))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -45,8 +45,6 @@ def locate(
 
     Parameters
     ----------
-    spec : ModelSpec
-        The study's model.
     hashes : FileHashes, optional
         Remembers hashes of large files.
     download : bool

@@ -46,8 +46,6 @@ def file_name(
 
     Parameters
     ----------
-    variant, baseline : CellMeta
-        Whose texts are compared.
     k : int
         Tokens kept.
     weights : sequence of str or None

@@ -63,8 +63,6 @@ def variant_bytes(
     ----------
     variant : VariantSpec
         Recipe and parameters; the baseline is taken as it lies.
-    tensors : sequence of TensorRecord
-        The base model's.
     config : mapping
         The base model's `config.json`.
     """
@@ -123,10 +121,6 @@ def seconds(
     ----------
     timings : mapping
         `timing_key` to seconds an item, one for each cell measured on this machine.
-    recipe, suite : str
-        Of the cell.
-    n_items : int
-        Items still to do.
 
     Returns
     -------

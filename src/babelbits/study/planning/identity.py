@@ -156,10 +156,6 @@ def engine_identity(
 
     Parameters
     ----------
-    settings : EngineSettings
-        The study's.
-    family : str
-        Of the variants' recipe.
     coupled : bool
         Whether a row's numbers depend on the others in its batch (`couples_rows`).
     """
@@ -222,8 +218,6 @@ def cell_identity(
         `variant_identity`.
     task_fingerprint : str
         `tasks.base.fingerprint`: items with their prompts and decoding, and the language.
-    scorer_version : str
-        The task's.
     engine : EngineIdentity
         Name, version, device kind, dtype, policy for long prompts; whether rows are alone.
     seed : int

@@ -80,8 +80,6 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
 
     Parameters
     ----------
-    study : Study
-        What is asked for.
     store : PlanStore
         The run folder; only read.
     base : BaseModel

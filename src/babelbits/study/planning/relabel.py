@@ -19,8 +19,6 @@ def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
 
     Parameters
     ----------
-    study : Study
-        As it is now.
     planned : iterable of CellMeta
         Cells as they were last run.
 

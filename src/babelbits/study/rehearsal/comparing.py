@@ -67,8 +67,6 @@ def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[A
     ----------
     model
         A loaded model, not quantized.
-    windows : sequence of token ids
-        What to run.
     logits : sequence of tensors
         What it says of them without rounding.
     """
@@ -108,16 +106,12 @@ def plain_twin(
 
     Parameters
     ----------
-    variant : Path
-        Its folder.
     base : Path
         The unquantized model that it was made from.
     place : Path
         For a checkpoint that is removed again.
     plain : mapping
         What `dequantize.read_plain` found, by names in files.
-    settings : EngineSettings
-        Device and dtype.
 
     Raises
     ------
@@ -215,12 +209,8 @@ def layer_differences(
 
     Parameters
     ----------
-    model
-        A loaded variant.
     names : sequence of str
         Layers whose inputs should be quantized.
-    windows : sequence of token ids
-        What to run.
     kind : str
         'int8' or 'fp8': a scale a token.
 
@@ -246,14 +236,10 @@ def weight_differences(
 
     Parameters
     ----------
-    model
-        A loaded variant.
     twin
         The model with its dequantized weights, which has layers of the same names.
     names : sequence of str
         Quantized layers; those that the twin calls otherwise are left out.
-    windows : sequence of token ids
-        What to run.
 
     Returns
     -------

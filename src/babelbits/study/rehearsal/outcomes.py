@@ -114,8 +114,6 @@ def next_depth(attempts: Sequence[Attempt], *, family: str) -> Depth | None:
 
     Parameters
     ----------
-    attempts : sequence of Attempt
-        So far, in order.
     family : str
         Of the recipe. llama.cpp reads some architectures by their number of layers.
     """

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -48,8 +48,6 @@ _LIBRARIES = {
     "bitsandbytes": "bitsandbytes",
     "gguf": library.DISTRIBUTION,
 }
-
-Tell = Callable[[RehearsalResult], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +97,10 @@ def rehearse_variants(
         Folder of an unquantized Hugging Face checkpoint; of a GGUF file nothing can be rehearsed.
     variants : sequence of VariantSpec
         Labels are only passed through; the recipe 'baseline' is the model as it is.
-    engine : EngineSettings, optional
-        The study's.
-    seed : int
-        The study's.
     texts : mapping
         What the study asks, by language, to compare tokenizers and logits on.
     chat : bool
         Whether the study asks through the chat template.
-    trust_remote_code, allow_pickle, allow_token_differences : bool
-        As in the study.
     remember : bool
         Use and keep results in the user's cache folder (`memory`).
 

@@ -28,19 +28,6 @@ def examine(
 ) -> None:
     """Check the variant in `folder` against what its recipe says.
 
-    Parameters
-    ----------
-    base : Path
-        The unquantized checkpoint.
-    variant : VariantSpec
-        As in the study.
-    folder : Path
-        Where it was made.
-    weights_hash : str
-        Of its files.
-    engine, texts, trust_remote_code, allow_pickle
-        As in the study.
-
     Raises
     ------
     EngineError

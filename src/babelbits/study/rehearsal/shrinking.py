@@ -101,8 +101,6 @@ def fewer_heads(real: Heads, *, keep_width: bool) -> Heads:
 
     Parameters
     ----------
-    real : Heads
-        Of the base.
     keep_width : bool
         Whether a head must stay as wide as it is, because lists in the config are as long.
     """
@@ -442,8 +440,6 @@ def shrink_tower(section: ConfigSection, *, hidden: int, small: int) -> None:
 
     Parameters
     ----------
-    section : Section
-        Of the tower.
     hidden, small : int
         The text model's hidden size, before and after.
     """
@@ -481,8 +477,6 @@ def shrink(raw: JSON, config: Any, *, layers: int, bold: bool) -> JSON:
         The base's file; left as it is.
     config : transformers.PreTrainedConfig
         What transformers reads from it.
-    layers : int
-        Of the text model.
     bold : bool
         Narrow the text model too; else only layers and experts become fewer.
     """

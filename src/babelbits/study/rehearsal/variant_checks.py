@@ -91,14 +91,6 @@ class Rehearsal:
         Folder of the real checkpoint.
     place : Path
         A folder for miniatures and variants, removed by the caller.
-    depth : str
-        Of the miniature.
-    settings : EngineSettings
-        The study's engine.
-    seed, texts, chat, trust_remote_code, allow_pickle, allow_token_differences
-        As in the study.
-    at : callable
-        Told which check begins.
     real : bool
         The base stands for itself: variants are made of it already, and only checked.
     """

@@ -2,7 +2,6 @@
 
     base        what an identifier is, and what it answers
     fasttext    fastText models: lid.176.ftz ("lite"), lid.176.bin, GlotLID
-    lingua      lingua, an independent second opinion
     choose      an identifier by its name or by the path of a model
     errors      how often each is wrong on text whose language is known
 

@@ -33,9 +33,9 @@ from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.identity import distinct, jsonable, make_item
 from babelbits.tasks.jsonl_task import OutputType, failed
 from babelbits.tasks.lm_eval import index
-from babelbits.tasks.lm_eval.gold import gold_text
 from babelbits.tasks.lm_eval.item_scoring import (
     chance_of,
+    gold_text,
     is_choice,
     logprobs_of,
     output_of,

@@ -26,8 +26,6 @@ def fix_shots(task: Any, name: str, *, seed: int) -> int:
     ----------
     task : lm_eval.api.task.Task
         Changed in place. A sampler class of its own is seeded and otherwise left alone.
-    name : str
-        For error messages.
     seed : int
         Draws the order of the pool, unless it is 0 or the task fixes the order.
 

@@ -30,8 +30,7 @@ from babelbits.tasks import hub_data
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OutputType, OwnTask
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.freeform import matches
-from babelbits.tasks.mixeval.letters import chosen
+from babelbits.tasks.mixeval.freeform import chosen, matches
 from babelbits.tasks.mixeval.rows import CONFIGS, SPLITS, MixEvalRelease, languages_of, read_release
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo

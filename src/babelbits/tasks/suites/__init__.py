@@ -14,9 +14,6 @@ from babelbits.tasks.suites import (
     mgsm,
     mixeval,
     mmlu,
-    ntrex,
-    open_prompts,
-    topics,
     translation,
 )
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
@@ -26,13 +23,10 @@ __all__ = ["BABELMINI_LANGUAGES", "SuiteInfo", "all_suites", "canonical"]
 
 _FAMILIES = (
     babelmini,
-    open_prompts,
-    ntrex,
     translation,
     mgsm,
     mmlu,
     choices,
-    topics,
     mixeval,
     language_confusion,
 )

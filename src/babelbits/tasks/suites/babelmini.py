@@ -1,4 +1,4 @@
-"""BabelMini, which ships in the package: four suites over the same languages."""
+"""BabelMini, which ships in the package: suites over the same languages, and open prompts."""
 
 from babelbits.tasks.suites.info import SuiteInfo
 
@@ -59,5 +59,15 @@ SUITES = (
         metric="share in the right language",
         generates=True,
         identifies=True,
+    ),
+    # Prompts that have no right answer: what judges and people compare.
+    SuiteInfo(
+        name="open-prompts",
+        languages=BABELMINI_LANGUAGES,
+        summary="answers to open prompts, for judges and people: bundled, or a local folder",
+        generates=True,
+        licence="CC0-1.0",
+        parallel=True,
+        metric="share answered; for judges",
     ),
 )

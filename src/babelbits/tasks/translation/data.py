@@ -11,13 +11,13 @@ from pathlib import Path
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.tasks import hub_data
-from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import missing_language
 from babelbits.tasks.local_data import read_parquet
-from babelbits.tasks.ntrex import DOCUMENT_IDS, document_ids, expected_ntrex_file, ntrex_file
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
 from babelbits.tasks.suites import SuiteInfo, canonical
+from babelbits.tasks.suites.translation import FLORES_PLUS_CODES
+from babelbits.words import plural
 
 ITEMS, EXAMPLES = "devtest", "dev"
 """Splits of FLORES: what is asked, and what few-shot examples are taken from."""
@@ -162,3 +162,44 @@ def _rows(path: Path) -> list[Row]:
 def _texts(rows: list[Row], where: str) -> list[str]:
     column = next((name for name in _TEXT_COLUMNS if rows and name in rows[0]), _TEXT_COLUMNS[0])
     return [text_field(row, column, f"{where}: row {k}") for k, row in enumerate(rows, start=1)]
+
+
+# --- where NTREX-128 keeps a language -------------------------------------------------------------
+# github.com/MicrosoftTranslator/NTREX, NTREX-128/. English is the source
+# (`newstest2019-src.eng.txt`), all others are translations of it.
+
+DOCUMENT_IDS = "DOCUMENT_IDS.tsv"
+"""A line a segment: which news story it is from."""
+
+
+def expected_ntrex_file(folder: Path, code: str) -> Path:
+    """Where upstream keeps a language of its code."""
+    return folder / f"newstest2019-{'src' if code == 'eng' else 'ref'}.{code}.txt"
+
+
+def ntrex_file(folder: Path, code: str) -> Path | None:
+    """The file of upstream's code, packed or not; None where the folder has none."""
+    for kind in ("src", "ref"):
+        name = f"newstest2019-{kind}.{code}.txt"
+        for path in (folder / name, folder / f"{name}.xz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def document_ids(folder: Path, expected: int) -> list[str]:
+    """The document of every segment.
+
+    Raises
+    ------
+    TaskError
+        If the file is missing or does not have `expected` lines.
+    """
+    path = folder / DOCUMENT_IDS
+    names = [line.partition("\t")[0] for line in read_lines(path)]
+    if len(names) != expected:
+        raise TaskError(
+            f"{plural(len(names), 'document id')} for {plural(expected, 'segment')}",
+            where=str(path),
+        )
+    return names
