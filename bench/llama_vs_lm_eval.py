@@ -36,6 +36,7 @@ from babelbits.bundled import mini_folder
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.llama.loading import gguf_file
+from babelbits.engines.llama.version import engine_version
 from babelbits.records import Score, ScoreRequest
 
 LANGUAGES = ("en", "ru", "hi", "zh")
@@ -173,7 +174,7 @@ def main() -> None:
     n_items = len(asked) // 2
     result = Result(
         model=path.name,
-        library=f"{llama_cpp.engine_version()}, {platform.machine()}",
+        library=f"{engine_version()}, {platform.machine()}",
         threads=threads,
         n_items=n_items,
         n_requests=len(asked),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ ROOMS = (
     "errors",
     "suggest",
     "registry",
+    "libraries",
     "quiet",
     "children",
     "words",
+    "devices",
     "records",
     "languages",
     "stats",
@@ -132,6 +135,24 @@ def test_imports_run_downwards_within_a_room(room: str) -> None:
                 assert order.index(parts[2]) <= own, f"{path}: {name} goes back"
 
 
+def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of the package that one imports, at its top, in functions or for its types."""
+    names = set(imported(ast.parse(path.read_text("utf-8"))))
+    return {name if name in modules else name.rpartition(".")[0] for name in names} & set(modules)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Kahn's algorithm (graphlib) finds an order, or names the circle."""
+    modules = {
+        ".".join(("babelbits", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+        for path in MODULES
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    graph = {name: imports_of(path, modules) - {name} for name, path in modules.items()}
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) == len(MODULES)
+
+
 def test_the_test_sees_an_upward_import() -> None:
     hidden = "def f():\n    from babelbits.study.config.spec import Study\n"
     assert upward(hidden, "tasks") == ["babelbits.study.config.spec.Study"]
@@ -173,6 +194,10 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.tasks.catalogue",
         "babelbits.formats.text_model",
         "babelbits.recipes.catalogue",
+        "babelbits.recipes.families.gguf",
+        "babelbits.recipes.families.compressed_tensors",
+        "babelbits.engines.llama_cpp",
+        "babelbits.engines.transformers",
         "babelbits.judge.session",
         "babelbits.preferences.collect",
         "babelbits.preferences.agreement",

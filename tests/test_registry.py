@@ -1,12 +1,13 @@
 """Parts by name: ours, other packages', and those that a program adds."""
 
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 
 from babelbits import registry
 from babelbits.errors import StudyError, UnknownNameError
-from babelbits.registry import Registry, register
+from babelbits.registry import Registry, named, register
 
 
 def one(**rows: str) -> Registry:
@@ -57,3 +58,12 @@ def test_a_program_registers_a_part_once() -> None:
     assert parts.owner("mine") == "this program"
     with pytest.raises(StudyError, match="there is a thing 'join' already"):
         register(parts, "join", part)
+
+
+def test_a_part_has_the_name_of_its_row() -> None:
+    parts = one(path="pathlib:Path")
+    register(parts, "mine", SimpleNamespace(name="mine"))
+    register(parts, "other", SimpleNamespace(name="mine"))
+    assert named(parts, "mine").name == "mine"
+    with pytest.raises(StudyError, match="the thing 'other' says that its name is 'mine'"):
+        named(parts, "other")

@@ -344,28 +344,29 @@ def open_engine(
     folder : Path or str
         A checkpoint's folder, a variant that `make_variant` made, or a folder with a GGUF file.
     engine : str, optional
-        'transformers' or 'llama.cpp'; None: what runs the files that are there.
+        'transformers', 'llama.cpp' or another package's; None: what runs files of this format.
     settings : EngineSettings, optional
         Device, dtype, batch; the defaults suit most machines.
 
     Raises
     ------
+    UnknownNameError
+        If there is no such engine.
     ModelError
         If there is no model in the folder, or it cannot be loaded.
     MissingExtraError
         If the engine's library is not installed.
     """
-    from babelbits.engines.open_engine import load
+    from babelbits.engines.open_engine import load, that_run
     from babelbits.recipes.manifests import read_manifest
 
     there = Path(folder)
     if not there.is_dir():
         raise ModelError("there is no such folder", where=str(there))
     manifest = read_manifest(there)
-    family = "none" if manifest is None else manifest.format
-    if engine == "llama.cpp" or (manifest is None and any(there.glob("*.gguf"))):
-        family = "gguf"
-    return load(there, family=family, settings=settings or EngineSettings())
+    kept = "gguf" if any(there.glob("*.gguf")) else "hf"
+    name = engine or that_run(kept if manifest is None else manifest.format)[0]
+    return load(there, engine=name, settings=settings or EngineSettings())
 
 
 def make_variant(

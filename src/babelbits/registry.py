@@ -17,7 +17,7 @@ from typing import Any
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.suggest import did_you_mean
 
-__all__ = ["ENGINES", "READERS", "RECIPES", "TASKS", "VOTES", "Registry", "register"]
+__all__ = ["ENGINES", "READERS", "RECIPES", "TASKS", "VOTES", "Registry", "named", "register"]
 
 
 class Registry:
@@ -115,14 +115,22 @@ def _owner(point: EntryPoint) -> str:
 RECIPES = Registry(
     "babelbits.recipes",
     kind="recipe family",
-    rows={},
+    rows={
+        "none": "babelbits.recipes.families.baseline:FAMILY",
+        "compressed-tensors": "babelbits.recipes.families.compressed_tensors:FAMILY",
+        "bitsandbytes": "babelbits.recipes.families.bitsandbytes:FAMILY",
+        "gguf": "babelbits.recipes.families.gguf:FAMILY",
+    },
 )
-"""Name of a family, which is the format of its variants, to a `recipes.family.Family`."""
+"""Name as in `RecipeInfo.family` to a `recipes.family.Family`."""
 
 ENGINES = Registry(
     "babelbits.engines",
     kind="engine",
-    rows={},
+    rows={
+        "transformers": "babelbits.engines.transformers:ENGINE",
+        "llama.cpp": "babelbits.engines.llama_cpp:ENGINE",
+    },
 )
 """Name as in `[engine] name` to an `engines.base.EngineKind`."""
 
@@ -146,6 +154,26 @@ VOTES = Registry(
     rows={},
 )
 """Name of an annotation tool to a `preferences.imports.raw.VoteImporter`."""
+
+
+def named(registry: Registry, name: str) -> Any:
+    """The part of a name, which is also what the part says of itself in its `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has that name.
+    StudyError
+        If the part cannot be imported, or says that it is called otherwise.
+    """
+    part = registry.get(name)
+    if part.name != name:
+        raise StudyError(
+            f"the {registry.kind} '{name}' says that its name is '{part.name}'",
+            where=registry.owner(name),
+            hint="give both one name: they stand in ids, messages and study files",
+        )
+    return part
 
 
 def register(registry: Registry, name: str, part: Any) -> None:

@@ -180,8 +180,8 @@ def test_the_error_names_the_cards_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for `nvidia-smi` with two cards, of which the environment shows one."""
+    from babelbits import devices
     from babelbits.errors import ModelError
-    from babelbits.study.planning import devices
 
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA L4\n", "utf-8")
@@ -207,10 +207,11 @@ def test_the_error_names_the_cards_that_are_there(
 def test_what_a_run_needs_and_lacks_is_noted(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from babelbits.llamacpp import library
     from babelbits.study.planning import preflight
 
     monkeypatch.setattr(preflight, "version_of", lambda _name: None)
-    monkeypatch.setattr(preflight.library, "version", lambda: None)
+    monkeypatch.setattr(library, "version", lambda: None)
     _with(file, 'recipe = "nf4"\nname = "mine[x]"', 'recipe = "q8_0"')
     assert run(["plan", str(file)]) == ExitCode.DONE
     out = capsys.readouterr().out

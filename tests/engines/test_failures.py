@@ -77,7 +77,7 @@ def test_unknown_device_and_type(copy: Path) -> None:
     assert "toaster" in refused(copy, EngineSettings(device="toaster"))
     assert "float8" in refused(copy, EngineSettings(device="cpu", dtype="float8"))
     if not torch.cuda.is_available():
-        assert "not available" in refused(copy, EngineSettings(device="cuda"))
+        assert "there is no device 'cuda' here" in refused(copy, EngineSettings(device="cuda"))
 
 
 class TestRequests(RequestsFailAlone):

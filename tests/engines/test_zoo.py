@@ -115,7 +115,7 @@ def _set_ends(folder: Path, ends: set[int]) -> set[int]:
 
 def engine(folder: Path, *, sharing: bool) -> Any:
     settings = EngineSettings(device="cpu", dtype="float32", sharing=sharing)
-    return load(folder, family="none", settings=settings)
+    return load(folder, engine="transformers", settings=settings)
 
 
 @pytest.mark.parametrize("sharing", [True, False], ids=["shared", "plain"])

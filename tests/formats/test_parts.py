@@ -26,20 +26,18 @@ def test_the_layer_behind_the_last_guesses_further_tokens() -> None:
     """DeepSeek-V3's layers are numbered 0 to 60; its file holds a layer 61."""
     assert is_run("model.layers.60.mlp.experts.0.up_proj.weight", DEEPSEEK_V3)
     assert not is_run("model.layers.61.mlp.experts.0.up_proj.weight", DEEPSEEK_V3)
-    assert not is_kept(
-        "model.layers.61.embed_tokens.weight", DEEPSEEK_V3, family="compressed-tensors"
-    )
+    assert not is_kept("model.layers.61.embed_tokens.weight", DEEPSEEK_V3, text_model_only=False)
     without = {**DEEPSEEK_V3, "num_nextn_predict_layers": 0}
     assert is_run("model.layers.61.mlp.up_proj.weight", without)
 
 
 def test_who_keeps_a_tower() -> None:
     """AutoModel saves Gemma 3's, and loads Qwen3.5 without it; llama.cpp's file is text only."""
-    assert is_kept(TOWER, GEMMA3_4B_NEW, family="bitsandbytes")
-    assert not is_kept(TOWER, GEMMA3_4B_NEW, family="gguf")
-    assert not is_kept("model.visual.blocks.0.attn.qkv.weight", QWEN35, family="bitsandbytes")
-    assert not is_kept("mtp.fc.weight", QWEN35, family="bitsandbytes")
-    assert is_kept(LAYER, QWEN35, family="gguf")
+    assert is_kept(TOWER, GEMMA3_4B_NEW, text_model_only=False)
+    assert not is_kept(TOWER, GEMMA3_4B_NEW, text_model_only=True)
+    assert not is_kept("model.visual.blocks.0.attn.qkv.weight", QWEN35, text_model_only=False)
+    assert not is_kept("mtp.fc.weight", QWEN35, text_model_only=False)
+    assert is_kept(LAYER, QWEN35, text_model_only=True)
 
 
 def test_types_whose_causal_class_is_the_text_model_alone() -> None:

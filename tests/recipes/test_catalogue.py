@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from babelbits import registry
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.recipes.catalogue import RECIPES, find, parameter_problem, settle
+from babelbits.recipes.family import Family, Job, Made, family_of
+from babelbits.recipes.info import RecipeInfo
+from babelbits.records import TensorRecord
 
 
 @pytest.mark.parametrize(
@@ -102,3 +108,54 @@ def test_catalogue_fit_and_calibration_import_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def with_family(monkeypatch: pytest.MonkeyPatch, *, of: str = "mine", **changes: Any) -> None:
+    """A family that a program adds, with one recipe."""
+    fields = {"name": "mine-4", "summary": "s", "family": of, "method": "mine", "weight_bits": 4.0}
+
+    class Mine(Family):
+        name = "mine"
+        title = "mine"
+        recipes = (RecipeInfo(**(fields | changes)),)
+
+        def make(self, _job: Job, _folder: Path) -> Made:
+            return Made()
+
+    monkeypatch.setitem(registry.RECIPES._added, "mine", Mine())
+
+
+def test_the_recipes_of_a_family_that_is_added_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_family(monkeypatch, aliases=("Mine4",))
+    assert list(RECIPES)[-1] == "mine-4"
+    assert find("MINE_4").name == find("mine4").name == "mine-4"
+    assert family_of("mine-4").default_engine == "transformers"
+    with pytest.raises(UnknownNameError, match="there is no recipe 'mine-5'") as caught:
+        find("mine-5")
+    assert "'mine-4'" in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"name": "w8"}, {"aliases": ("GPTQ",)}])
+def test_a_name_means_one_recipe(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with_family(monkeypatch, **changes)
+    with pytest.raises(StudyError, match=r"two families have a recipe .*'compressed-tensors'"):
+        find("nf4")
+
+
+def test_a_recipe_names_its_own_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_family(monkeypatch, of="gguf")
+    with pytest.raises(StudyError, match="its family is 'gguf', and it stands in 'mine'"):
+        list(RECIPES)
+
+
+def test_bytes_of_a_family_are_codes_and_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 x 128 weights of 4 bits and 64 scales of 2 bytes; the embedding stays as it is."""
+    with_family(monkeypatch)
+    tensors = [
+        TensorRecord(name="m.layers.0.mlp.up_proj.weight", shape=(64, 128), dtype="fp16", bytes=1),
+        TensorRecord(name="m.embed_tokens.weight", shape=(9, 9), dtype="fp16", bytes=162),
+    ]
+    family = family_of("mine-4")
+    size = family.size(tensors, RECIPES["mine-4"], {}, config={"model_type": "llama"})
+    assert size == 64 * 128 // 2 + 64 * 2 + 162
+    assert family.identity() == {}

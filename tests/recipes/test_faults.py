@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from babelbits import libraries
 from babelbits.errors import (
     CalibrationError,
     MissingExtraError,
@@ -20,7 +21,6 @@ from babelbits.errors import (
     StoreError,
 )
 from babelbits.recipes import compressed
-from babelbits.recipes import make as making
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.make import describe_base, make, read_manifest, verify
 from babelbits.records import Manifest
@@ -245,8 +245,8 @@ def test_recipe_that_needs_text_says_so(tiny_model: Tiny, tmp_path: Path) -> Non
 def test_missing_library_is_said_with_the_command_that_installs_it(
     tiny_model: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(making._LIBRARIES, "compressed-tensors", ("torch", "no-such-library"))
-    with pytest.raises(MissingExtraError, match="'w4-g-rtn' needs no-such-library") as caught:
+    monkeypatch.setattr(libraries, "version_of", lambda name: None if name[:3] == "llm" else "1")
+    with pytest.raises(MissingExtraError, match="'w4-g-rtn' needs llmcompressor") as caught:
         quick(tiny_model("llama"), tmp_path / "variant")
     assert caught.value.hint == "pip install 'babelbits[run]'"
 

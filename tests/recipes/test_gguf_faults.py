@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from babelbits import libraries
 from babelbits.errors import (
     CalibrationError,
     MissingExtraError,
@@ -66,10 +67,8 @@ def test_full_disk_while_converting_is_said_and_leaves_no_file(tmp_path: Path) -
 def test_missing_library_is_said_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from babelbits.recipes import make as making
-
-    monkeypatch.setitem(making._LIBRARIES, "gguf", ("torch", "no-such-library"))
-    with pytest.raises(MissingExtraError, match="'q4_k_s' needs no-such-library") as caught:
+    monkeypatch.setattr(libraries, "version_of", lambda name: None if "llama" in name else "1")
+    with pytest.raises(MissingExtraError, match="'q4_k_s' needs llama-cpp-python") as caught:
         quick(tmp_path / "variant", "q4_k_s")
     assert caught.value.hint == "pip install 'babelbits[gguf]'"
 

@@ -50,9 +50,9 @@ def make_variant(base: Path, out: Path, column: str) -> Path:
     return out
 
 
-def engine(folder: Path, *, family: str = "none") -> Any:
+def engine(folder: Path, *, name: str = "transformers") -> Any:
     settings = EngineSettings(device="cpu", dtype="float32")
-    return load(folder, family=family, settings=settings)
+    return load(folder, engine=name, settings=settings)
 
 
 @pytest.mark.parametrize(("column", "bits", "group"), [("w8", 8, None), ("w4-g-rtn", 4, 128)])
@@ -99,7 +99,7 @@ def test_gguf_files_in_float32_score_like_the_checkpoint_or_are_refused(
         with pytest.raises(BabelbitsError):
             make_variant(base, tmp_path / "variant", "gguf f32")
         return
-    subject = engine(make_variant(base, tmp_path / "variant", "gguf f32"), family="gguf")
+    subject = engine(make_variant(base, tmp_path / "variant", "gguf f32"), name="llama.cpp")
     oracle = Oracle(base)
     tolerance = 2e-3 if uses_gelu(oracle.model) else 2e-4
     for text in (TEXT, "जब हम नीचे रसोई में आते हैं", "我的奶奶每个星期六早上都烤面包"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from babelbits import devices
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.study.config.spec import VariantSpec
@@ -14,7 +15,6 @@ from babelbits.study.planning.identity import (
     cell_identity,
     engine_identity,
     identity_hash,
-    resolve_device,
     variant_identity,
 )
 
@@ -92,7 +92,7 @@ def test_the_libraries_that_make_a_variant_are_in_it(
     spec: VariantSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = variant_id(spec)
-    monkeypatch.setattr("babelbits.study.planning.identity.version_of", lambda name: f"{name} 99")
+    monkeypatch.setattr("babelbits.recipes.family.version_of", lambda name: f"{name} 99")
     assert variant_id(spec) != before
 
 
@@ -151,8 +151,8 @@ def test_the_number_of_a_card_is_no_kind() -> None:
 
 def test_auto_is_a_device_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert resolve_device("auto") == "cpu"
-    assert resolve_device("cuda:1") == "cuda:1"
+    assert devices.resolve("auto") == "cpu"
+    assert devices.resolve("cuda:1") == "cuda:1"
 
 
 @pytest.mark.slow

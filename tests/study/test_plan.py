@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from babelbits.errors import CalibrationError, StudyError
+from babelbits.libraries import version_of
 from babelbits.records import Item, ItemRow, Manifest
 from babelbits.store import Store
 from babelbits.study import Study, load
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.hashes import FileHashes
-from babelbits.study.planning.identity import former_identity, identity_hash, version_of
+from babelbits.study.planning.identity import former_identity, identity_hash
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import CellStep, Plan
 from babelbits.tasks import catalogue

@@ -486,3 +486,33 @@ def test_a_folder_without_a_language_names_the_file_that_is_missing(tmp_path: Pa
     text = '[data]\npairs = "mine"\n[[tasks]]\nsuite = "pairs"\nlanguages = ["de", "sw"]\n'
     ((*_, hint),) = mistakes_of(tmp_path, text)
     assert f"expected {tmp_path / 'mine' / 'sw.jsonl'}; it has: de" in str(hint)
+
+
+# --- the engine ----------------------------------------------------------------------------------
+
+
+def test_an_engine_is_chosen_by_name_and_left_to_the_format_otherwise(tmp_path: Path) -> None:
+    chosen = study_of(tmp_path, f'[engine]\nname = "transformers"\n{TASK}')
+    assert chosen.engine.name == "transformers"
+    assert study_of(tmp_path, TASK).engine.name == "auto"
+
+
+def test_an_engine_that_nobody_has_is_told_with_those_there_are(tmp_path: Path) -> None:
+    (mistake,) = mistakes_of(tmp_path, f'[engine]\nname = "transformer"\n{TASK}')
+    assert mistake[:2] == (2, 8)
+    assert "'transformers'" in f"{mistake[2]} {mistake[3]}"
+
+
+def test_an_engine_that_cannot_run_a_variant_is_told_at_its_line(tmp_path: Path) -> None:
+    variants = '[[variants]]\nrecipe = "w8"\n[[variants]]\nrecipe = "q4_k_m"\n'
+    text = f'[engine]\ndevice = "cpu"\nname = "transformers"\n{variants}{TASK}'
+    ((line, column, message, hint),) = mistakes_of(tmp_path, text)
+    assert (line, column) == (3, 8)
+    assert message == "the engine 'transformers' cannot run 'q4_k_m', whose format is 'gguf'"
+    assert hint is not None
+    assert hint.startswith("'llama.cpp' can")
+
+
+def test_a_checkpoint_as_baseline_is_not_run_by_llama_cpp(tmp_path: Path) -> None:
+    (mistake,) = mistakes_of(tmp_path, f'[engine]\nname = "llama.cpp"\n{TASK}')
+    assert "cannot run 'baseline', whose format is 'hf'" in mistake[2]

@@ -7,18 +7,15 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
+from babelbits.libraries import EXTRAS, version_of
+
 _LIBRARIES = (
     "babelbits",
-    "torch",
-    "transformers",
-    "llmcompressor",
-    "compressed-tensors",
-    "bitsandbytes",
-    "lm-eval",
+    *EXTRAS["run"],
+    "llama-cpp-python",
     "numpy",
     "scipy",
     "statsmodels",
@@ -39,13 +36,7 @@ _SHORTEST = 8
 
 def library_versions() -> dict[str, str]:
     """Installed versions of what Babelbits stands on, without importing any of it."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {name: version_of(name) or "not installed" for name in _LIBRARIES}
 
 
 def redacted(text: str, *, environment: Mapping[str, str] = MappingProxyType({})) -> str:

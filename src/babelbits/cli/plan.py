@@ -58,11 +58,11 @@ def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
 
     With `build` all that a run checks is checked, where the libraries for it are installed.
     """
+    from babelbits.libraries import RUN, version_of
     from babelbits.study.planning import preflight
-    from babelbits.study.planning.identity import version_of
 
     lacks = preflight.check_light(plan)
-    if build and all(map(version_of, preflight.NEEDED)):
+    if build and all(map(version_of, RUN)):
         preflight.check(plan, tell=say)
     return lacks
 

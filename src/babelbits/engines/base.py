@@ -4,10 +4,13 @@ No torch here: the plan, the tasks and the tests of other rooms may import this 
 Log-probabilities are in nats.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
 
+from babelbits.libraries import install, need, version_of
 from babelbits.records import (
     Failure,
     GenerateRequest,
@@ -17,6 +20,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
+from babelbits.registry import ENGINES
 from babelbits.stats.divergence import TokenDivergence, TopTokens
 
 LongPrompts = Literal["truncate-left", "fail"]
@@ -31,10 +35,12 @@ SMALL_MODEL = 20_000_000
 class EngineSettings:
     """How to run a model.
 
-    Only `device`, `dtype` and `long_prompts` change results on purpose, and `batch` those of
-    models whose numbers depend on what else is in a batch.
+    Only `name`, `device`, `dtype` and `long_prompts` change results on purpose, and `batch` those
+    of models whose numbers depend on what else is in a batch.
     """
 
+    name: str = "auto"
+    """Of the engine, as in the registry; 'auto': that of the variant's format."""
     device: str = "auto"
     """'cpu', 'cuda', 'cuda:1', or 'auto': CUDA when there is one."""
     dtype: str = "auto"
@@ -107,3 +113,102 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+class EngineKind(ABC):
+    """How to run models of some formats: what is known of an engine before it is loaded.
+
+    Another package adds one by a subclass and an entry point of the group 'babelbits.engines' that
+    names an instance. Importing its module must load nothing heavy; `load` may.
+    """
+
+    name: ClassVar[str]
+    """As in the registry, in `[engine] name`, and in every cell's identity."""
+    formats: ClassVar[tuple[str, ...]]
+    """Of checkpoints that it runs: 'hf', 'compressed-tensors', 'bitsandbytes', 'gguf', ..."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions that it computes with: their versions are part of its own."""
+    revision: ClassVar[int] = 1
+    """Counts changes of the engine itself that may change its numbers."""
+    runs_alone: ClassVar[bool] = False
+    """Whether it heeds the setting `batch = 'single'`."""
+
+    def runs(self, format: str) -> bool:  # noqa: A002  the word of manifests
+        """Whether it runs checkpoints of a format."""
+        return format in self.formats
+
+    def version(self) -> str:
+        """Version of the engine with those of its libraries and of the package that it is from."""
+        owner = ENGINES.owner(self.name)
+        own = () if version_of(owner) is None or owner == "babelbits" else (owner,)
+        return with_libraries(self.revision, (*self.libraries, *own))
+
+    def device(self, resolved: str, *, asked: str) -> str:  # noqa: ARG002
+        """The device that it computes on.
+
+        Parameters
+        ----------
+        resolved : str
+            'cpu', 'cuda' or 'cuda:N': what this machine has.
+        asked : str
+            As in the study: 'auto' leaves the choice.
+        """
+        return resolved
+
+    def dtype(self, asked: str, *, device_kind: str) -> str:
+        """The type that it computes in: by default float32 on a CPU, bfloat16 on a GPU."""
+        if asked != "auto":
+            return asked
+        return "float32" if device_kind == "cpu" else "bfloat16"
+
+    def identity(self, settings: EngineSettings) -> EngineIdentity:
+        """What the loaded engine will say it is.
+
+        Parameters
+        ----------
+        settings : EngineSettings
+            Its device is not 'auto', nor is its batch where numbers depend on that.
+        """
+        device_kind = settings.device.partition(":")[0]
+        return EngineIdentity(
+            name=self.name,
+            version=self.version(),
+            device_kind=device_kind,
+            dtype=self.dtype(settings.dtype, device_kind=device_kind),
+            long_prompts=settings.long_prompts,
+            batch="single" if settings.batch == "single" and self.runs_alone else "many",
+        )
+
+    def lacks(self) -> tuple[str, ...]:
+        """What a run would stop at, one sentence each; loads nothing."""
+        return tuple(
+            f"{name} is not installed, and the engine '{self.name}' needs it: {install([name])}"
+            for name in self.libraries
+            if version_of(name) is None
+        )
+
+    def prepare(self, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+        """Load what loading models needs, before anything expensive; `tell` what takes a while.
+
+        Raises
+        ------
+        MissingExtraError
+            If a library is not installed.
+        """
+        need(self.libraries, what=f"the engine '{self.name}'")
+
+    @abstractmethod
+    def load(self, folder: Path, *, settings: EngineSettings) -> Engine:
+        """Load the model in a folder.
+
+        Raises
+        ------
+        ModelError, MissingExtraError, EngineError
+            If the engine cannot be had here or cannot load the files.
+        """
+
+
+def with_libraries(revision: int, libraries: Sequence[str]) -> str:
+    """The version of an engine: its own number, and those of its libraries in brackets."""
+    named = " ".join(f"{name} {version_of(name) or 'none'}" for name in libraries)
+    return f"{revision} ({named})" if named else str(revision)

@@ -15,36 +15,17 @@ The work is in `engines.llama`, one idea a module:
 What it shares with the transformers engine is listed there (`engines.transformers`).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babelbits.engines.base import EngineSettings
+from babelbits.engines.base import EngineKind, EngineSettings
+from babelbits.engines.llama import version
 from babelbits.errors import EngineError, MissingExtraError
 from babelbits.llamacpp import library
 
 if TYPE_CHECKING:
     from babelbits.engines.llama.engine import LlamaEngine
-
-NAME = "llama.cpp"
-
-REVISION = 2
-"""Counts changes of this engine that may change its numbers."""
-
-
-def engine_version() -> str:
-    """Version of the engine with that of its library; loads nothing."""
-    return f"{REVISION} ({library.DISTRIBUTION} {library.version() or 'none'})"
-
-
-def cache_dtype(dtype: str, *, device_kind: str) -> str:
-    """Type of cached keys and values for a study's `dtype`; weights have the type of the file.
-
-    'float32' (the default on a CPU, as for the transformers engine) keeps damage by the cache apart
-    from damage by the weights; any 16-bit type means float16, llama.cpp's default.
-    """
-    if dtype == "float32" or (dtype == "auto" and device_kind == "cpu"):
-        return "float32"
-    return "float16"
 
 
 def has_gpu() -> bool:
@@ -58,7 +39,8 @@ def has_gpu() -> bool:
 def load(folder: Path, *, settings: EngineSettings) -> "LlamaEngine":
     """Load the GGUF file in `folder`.
 
-    `settings.dtype` is about the cache (`cache_dtype`): the file says what its weights are.
+    `settings.dtype` is about the cache (`engines.llama.version`): the file says what its weights
+    are.
 
     Raises
     ------
@@ -78,3 +60,42 @@ def load(folder: Path, *, settings: EngineSettings) -> "LlamaEngine":
     except BaseException:
         loaded.free()
         raise
+
+
+class LlamaCpp(EngineKind):
+    """GGUF files in llama.cpp."""
+
+    name = version.NAME
+    formats = ("gguf",)
+    libraries = (library.DISTRIBUTION,)
+    revision = version.REVISION
+
+    def version(self) -> str:
+        """Version of the engine with that of its library; loads nothing."""
+        return version.engine_version()
+
+    def device(self, resolved: str, *, asked: str) -> str:
+        """'auto' is the CPU where the library was built without a GPU."""
+        if asked == "auto" and resolved != "cpu":
+            return resolved if has_gpu() else "cpu"
+        return resolved
+
+    def dtype(self, asked: str, *, device_kind: str) -> str:
+        """The type of the cache: the file says what its weights are."""
+        return version.cache_dtype(asked, device_kind=device_kind)
+
+    def lacks(self) -> tuple[str, ...]:
+        """The library, in the version that is known here."""
+        problem = library.lacks()
+        return () if problem is None else (problem,)
+
+    def prepare(self, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+        """Load the library."""
+        library.load()
+
+    def load(self, folder: Path, *, settings: EngineSettings) -> "LlamaEngine":
+        """Load a GGUF file; see `load`."""
+        return load(folder, settings=settings)
+
+
+ENGINE = LlamaCpp()

@@ -217,10 +217,10 @@ def load(
         allow_pickle=base.allow_pickle,
     )
     is_gguf = any(folder.glob("*.gguf"))
-    family = open_engine.GGUF if is_gguf else "transformers"
+    (name, *_) = open_engine.that_run("gguf" if is_gguf else "hf")
     weights = _hash(folder)
     answers = AnswerFile(cache)
-    engine: Any = open_engine.load(folder, family=family, settings=chosen)
+    engine: Any = open_engine.load(folder, engine=name, settings=chosen)
     tokenizer = engine.loaded.tokenizer
     if not is_gguf and not getattr(tokenizer, "chat_template", None):
         tokenizer.chat_template = find_template(folder)  # it may lie beside the tokenizer

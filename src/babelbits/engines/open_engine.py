@@ -1,51 +1,41 @@
-"""Which engine runs a variant: llama.cpp where its recipe's family is 'gguf', else transformers.
+"""Engines by name: which there are, which run a format, and loading one.
 
 Nothing heavy is imported before an engine is loaded.
 """
 
 from pathlib import Path
 
-from babelbits.engines import llama_cpp, transformers
-from babelbits.engines.base import Engine, EngineIdentity, EngineSettings
-
-GGUF = "gguf"
-"""Family of the recipes, and format of the variants, that llama.cpp runs."""
+from babelbits.engines.base import Engine, EngineKind, EngineSettings
+from babelbits.registry import ENGINES, named
 
 
-def load(folder: Path, *, family: str, settings: EngineSettings) -> Engine:
-    """Load the variant in `folder`.
+def kind(name: str) -> EngineKind:
+    """The engine of a name, before it is loaded.
 
     Raises
     ------
+    UnknownNameError
+        If there is none; the hint names all.
+    StudyError
+        If another package's cannot be imported, or has another name than its row.
+    """
+    found: EngineKind = named(ENGINES, name)
+    return found
+
+
+def that_run(format: str) -> tuple[str, ...]:  # noqa: A002  the word of manifests
+    """Names of the engines that run checkpoints of a format, ours first."""
+    return tuple(name for name in ENGINES if kind(name).runs(format))
+
+
+def load(folder: Path, *, engine: str, settings: EngineSettings) -> Engine:
+    """Load the model in `folder` in the engine of a name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such engine.
     ModelError, MissingExtraError, EngineError
         If the engine cannot be had here or cannot load the files.
     """
-    if family == GGUF:
-        return llama_cpp.load(folder, settings=settings)
-    return transformers.load(folder, settings=settings)
-
-
-def identity(family: str, settings: EngineSettings) -> EngineIdentity:
-    """What the engine will say it is, before it is loaded.
-
-    Parameters
-    ----------
-    settings : EngineSettings
-        Its device is not 'auto', nor is its batch where numbers depend on that.
-    """
-    device_kind = settings.device.partition(":")[0]
-    dtype = settings.dtype
-    if dtype == "auto":
-        dtype = "float32" if device_kind == "cpu" else "bfloat16"
-    name, version = "transformers", transformers.engine_version()
-    if family == GGUF:
-        name, version = llama_cpp.NAME, llama_cpp.engine_version()
-        dtype = llama_cpp.cache_dtype(dtype, device_kind=device_kind)
-    return EngineIdentity(
-        name=name,
-        version=version,
-        device_kind=device_kind,
-        dtype=dtype,
-        long_prompts=settings.long_prompts,
-        batch="single" if settings.batch == "single" and family != GGUF else "many",
-    )
+    return kind(engine).load(folder, settings=settings)

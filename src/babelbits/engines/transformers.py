@@ -28,31 +28,14 @@ What it shares with the llama.cpp engine is beside this module, without torch:
     local        requests in, replies out: what is left is the engine's
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babelbits.engines.base import EngineSettings
+from babelbits.engines.base import EngineKind, EngineSettings
+from babelbits.engines.hf import version
 
 if TYPE_CHECKING:
     from babelbits.engines.hf.engine import TransformersEngine
-
-_LIBRARIES = ("transformers", "torch")
-
-REVISION = 2
-"""Counts changes of this engine that may change its numbers."""
-
-
-def engine_version() -> str:
-    """Version of the engine with those of its libraries; imports none of them."""
-    return f"{REVISION} ({' '.join(f'{name} {_installed(name)}' for name in _LIBRARIES)})"
-
-
-def _installed(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "none"
 
 
 def load(folder: Path, *, settings: EngineSettings) -> "TransformersEngine":
@@ -68,3 +51,24 @@ def load(folder: Path, *, settings: EngineSettings) -> "TransformersEngine":
     from babelbits.engines.hf.loading import load_model
 
     return TransformersEngine(load_model(folder, settings=settings), settings=settings)
+
+
+class Transformers(EngineKind):
+    """Checkpoints in PyTorch."""
+
+    name = version.NAME
+    formats = ("hf", "compressed-tensors", "bitsandbytes")
+    libraries = version.LIBRARIES
+    revision = version.REVISION
+    runs_alone = True
+
+    def lacks(self) -> tuple[str, ...]:
+        """Nothing beyond what every run needs."""
+        return ()
+
+    def load(self, folder: Path, *, settings: EngineSettings) -> "TransformersEngine":
+        """Load a checkpoint; see `load`."""
+        return load(folder, settings=settings)
+
+
+ENGINE = Transformers()

@@ -34,11 +34,21 @@ def is_run(name: str, config: Mapping[str, Any]) -> bool:
     return not is_outside_text(name) and not _is_prediction(name, text_config(config))
 
 
-def is_kept(name: str, config: Mapping[str, Any], *, family: str) -> bool:
-    """Whether a variant of a family ('gguf', 'bitsandbytes', ...) holds a stored weight at all."""
+def is_kept(name: str, config: Mapping[str, Any], *, text_model_only: bool) -> bool:
+    """Whether a variant holds a stored weight at all.
+
+    Parameters
+    ----------
+    name : str
+        In the base model's files.
+    config : mapping
+        The base model's `config.json`.
+    text_model_only : bool
+        Whether the variant's format holds nothing else.
+    """
     if is_run(name, config):
         return True
-    gone = family == "gguf" or config.get("model_type") in TEXT_ONLY
+    gone = text_model_only or config.get("model_type") in TEXT_ONLY
     return not gone and is_outside_text(name) and not _is_further(name)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from babelbits import devices
 from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.judge.direct import TwoScores
@@ -121,7 +122,7 @@ def load_reward_model(folder: Path, *, device: str = "auto") -> RewardModel:
         raise MissingExtraError(
             "a reward model needs torch and transformers", hint="pip install 'babelbits[run]'"
         ) from error
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    chosen = devices.of_torch(device)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

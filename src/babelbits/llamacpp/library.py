@@ -49,6 +49,15 @@ def version() -> str | None:
         return None
 
 
+def lacks() -> str | None:
+    """What is missing to make or run GGUF files, without starting the library; None: nothing."""
+    found = version()
+    if found == VERSION:
+        return None
+    have = "is not installed" if found is None else f"{found} is not the version known here"
+    return f"{DISTRIBUTION} {have}, and GGUF files need it: {INSTALL}"
+
+
 def load() -> Any:
     """The `llama_cpp` module: llama.cpp's C functions and structures by their own names.
 

@@ -93,23 +93,6 @@ def _with_defaults(config: JSON) -> Mapping[str, Any]:
     return text_config(known.get_text_config().to_dict())
 
 
-def resolve_device(device: str) -> str:
-    """'cpu', 'cuda' or 'cuda:1' as given; 'auto' is 'cuda' where there is one."""
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda"):
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(device.partition(":")[2] or 0) >= there:
-            cards = ", ".join(f"'cuda:{number}'" for number in range(there))
-            raise ModelError(
-                f"there is no device '{device}' here",
-                hint=f"use 'cpu'{f', {cards}' if cards else ''} or 'auto'",
-            )
-    return device
-
-
 def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
     """The base model's tokenizer.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from babelbits.formats import linear
 from babelbits.recipes.base_loading import load_model
-from babelbits.recipes.catalogue import Method, RecipeInfo, Value
+from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.scope import Scope, intended, patterns, skeleton
 from babelbits.records import JSON
 
@@ -88,7 +88,7 @@ def _quantize(model: Any, names: Iterable[str], settings: Any, *, device: str) -
     quantizer.postprocess_model(model)
 
 
-def note(method: Method, parameters: Mapping[str, Value]) -> str | None:
+def note(method: str, parameters: Mapping[str, Value]) -> str | None:
     """What a user of the variant should know; None where nothing is special."""
     if method != "llm.int8" or not parameters.get("threshold"):
         return None
@@ -99,7 +99,7 @@ def note(method: Method, parameters: Mapping[str, Value]) -> str | None:
 
 
 def _settings(
-    method: Method, parameters: Mapping[str, Value], config: JSON, skip: Sequence[str]
+    method: str, parameters: Mapping[str, Value], config: JSON, skip: Sequence[str]
 ) -> Any:
     import torch
     from transformers import BitsAndBytesConfig

@@ -1,309 +1,89 @@
-"""The catalogue of recipes: names, aliases, parameters, and what each does to a weight.
+"""The catalogue of recipes: those of every family, by name and alias, and how they are asked for.
 
-Plain data, no torch: plan, study and `--help` import it. How a recipe is carried out is in
-`make`, never here.
-
-llm-compressor and bitsandbytes never touch the embeddings, the norms and `lm_head` here: these stay
-as they are in the base model (so GPTQ's authors do; Paper A does not say), and only the linear
-layers of the transformer blocks are quantized. llama.cpp quantizes embeddings and output too.
+No torch: plan, study and `--help` import it. How a recipe is carried out is in its family, never
+here. What stands here of other packages' recipes is what their families say.
 
 Paper A is "How Does Quantization Affect Multilingual LLMs?" (Marchisio et al., Findings of EMNLP
 2024); its notation is accepted as an alias wherever a recipe's name is asked for.
 """
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
+from babelbits import registry
 from babelbits.errors import StudyError, UnknownNameError
+from babelbits.recipes.info import ParameterInfo, RecipeInfo, Value
 from babelbits.suggest import did_you_mean
 
-Family = Literal["none", "compressed-tensors", "bitsandbytes", "gguf"]
-Method = Literal[
-    "none", "rtn", "gptq", "awq", "smoothquant", "llm.int8", "nf4", "convert", "k-quant"
+__all__ = [
+    "RECIPES",
+    "ParameterInfo",
+    "RecipeInfo",
+    "Value",
+    "find",
+    "parameter_problem",
+    "settle",
 ]
-Value = int | float | str | bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParameterInfo:
-    """One parameter of a recipe, as it may stand in a study."""
+class _Recipes(Mapping[str, RecipeInfo]):
+    """Looks the families up when it is asked: one may be registered at any time."""
 
-    type: type
-    """int, float, str or bool; an int is a good float, a bool is no int."""
-    default: Value
-    help: str
-    choices: tuple[Value, ...] | None = None
-    minimum: float | None = None
-    """Smallest allowed value, itself included."""
-    maximum: float | None = None
-    """Largest allowed value, itself included."""
+    def __getitem__(self, name: str) -> RecipeInfo:
+        return _by_name(_families())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_by_name(_families()))
+
+    def __len__(self) -> int:
+        return len(_by_name(_families()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeInfo:
-    """What a recipe is, apart from how it is carried out."""
-
-    name: str
-    summary: str
-    family: Family
-    """The library whose checkpoint format the variant has."""
-    method: Method
-    weight_bits: float
-    """Bits of one quantized weight's code, without scales and zero points."""
-    activation_bits: int | None = None
-    """Bits of the inputs of quantized layers at run time; None: as computed."""
-    needs_calibration: bool = False
-    may_calibrate: bool = False
-    """Works without calibration text, and better with some."""
-    mixture: str | None = None
-    """llama.cpp's name of a type, e.g. 'Q4_K_S'."""
-    parameters: Mapping[str, ParameterInfo] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def sees_text(self) -> bool:
-        """Whether calibration text can be given."""
-        return self.needs_calibration or self.may_calibrate
+RECIPES: Mapping[str, RecipeInfo] = _Recipes()
+"""Every recipe by its name, family by family, and there from mild to harsh."""
 
 
-_GROUP_SIZE = ParameterInfo(
-    type=int,
-    default=128,
-    minimum=8,
-    help="input columns that share a scale; must divide every quantized layer's input size",
-)
-_SYMMETRIC = ParameterInfo(
-    type=bool, default=True, help="int codes around zero (true), or with a zero point (false)"
-)
-_GPTQ: Mapping[str, ParameterInfo] = {
-    "dampening": ParameterInfo(
-        type=float,
-        default=0.01,
-        minimum=0.0,
-        maximum=1.0,
-        help="share of the mean diagonal added to the Hessian's diagonal",
-    ),
-    "block_size": ParameterInfo(
-        type=int, default=128, minimum=1, help="columns quantized before the rest is corrected"
-    ),
-    "actorder": ParameterInfo(
-        type=str,
-        default="static",
-        choices=("none", "static"),
-        help="column order: as stored (GPTQ's authors' default), or largest activation first "
-        "with the groups as stored (llm-compressor's default)",
-    ),
-}
-
-_FOR_TRANSFORMERS = (
-    RecipeInfo(
-        name="baseline",
-        summary="the model as it is",
-        family="none",
-        method="none",
-        weight_bits=16.0,
-        aliases=("fp16", "bf16", "unquantized"),
-    ),
-    RecipeInfo(
-        name="w8",
-        summary="int8 weights, one scale an output channel, rounded to nearest",
-        family="compressed-tensors",
-        method="rtn",
-        weight_bits=8.0,
-        aliases=("W8", "W8A16", "int8"),
-    ),
-    RecipeInfo(
-        name="w8a8",
-        summary="int8 weights as in w8, and int8 activations scaled a token at a time",
-        family="compressed-tensors",
-        method="rtn",
-        weight_bits=8.0,
-        activation_bits=8,
-        aliases=("W8A8",),
-    ),
-    RecipeInfo(
-        name="w8a8-sq",
-        summary="w8a8 after SmoothQuant has moved outliers from activations into weights",
-        family="compressed-tensors",
-        method="smoothquant",
-        weight_bits=8.0,
-        activation_bits=8,
-        needs_calibration=True,
-        parameters={
-            "smoothing_strength": ParameterInfo(
-                type=float,
-                default=0.5,
-                minimum=0.0,
-                maximum=1.0,
-                help="SmoothQuant's alpha: 0 leaves all difficulty in the activations, 1 moves "
-                "all of it into the weights",
-            )
-        },
-        aliases=("W8A8-sq", "SmoothQuant"),
-    ),
-    RecipeInfo(
-        name="w4",
-        summary="int4 weights, one scale an output channel, GPTQ",
-        family="compressed-tensors",
-        method="gptq",
-        weight_bits=4.0,
-        needs_calibration=True,
-        parameters=_GPTQ,
-        aliases=("W4",),
-    ),
-    RecipeInfo(
-        name="w4-g",
-        summary="int4 weights, one scale a group of input columns, GPTQ",
-        family="compressed-tensors",
-        method="gptq",
-        weight_bits=4.0,
-        needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, **_GPTQ},
-        aliases=("W4-g", "GPTQ", "W4A16"),
-    ),
-    RecipeInfo(
-        name="w4-rtn",
-        summary="int4 weights, one scale an output channel, rounded to nearest",
-        family="compressed-tensors",
-        method="rtn",
-        weight_bits=4.0,
-    ),
-    RecipeInfo(
-        name="w4-g-rtn",
-        summary="int4 weights, one scale a group of input columns, rounded to nearest",
-        family="compressed-tensors",
-        method="rtn",
-        weight_bits=4.0,
-        parameters={"group_size": _GROUP_SIZE},
-        aliases=("RTN",),
-    ),
-    RecipeInfo(
-        name="awq",
-        summary="int4 weights in groups, after AWQ has scaled up the channels that matter",
-        family="compressed-tensors",
-        method="awq",
-        weight_bits=4.0,
-        needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, "symmetric": _SYMMETRIC},
-        aliases=("AWQ",),
-    ),
-    RecipeInfo(
-        name="fp8",
-        summary="8-bit float (E4M3) weights by output channel, and activations by token",
-        family="compressed-tensors",
-        method="rtn",
-        weight_bits=8.0,
-        activation_bits=8,
-        aliases=("FP8", "FP8-dynamic", "W8A8-FP8"),
-    ),
-    RecipeInfo(
-        name="llm-int8",
-        summary="LLM.int8 (bitsandbytes): int8 weights and activations, outlier columns in float",
-        family="bitsandbytes",
-        method="llm.int8",
-        weight_bits=8.0,
-        activation_bits=8,
-        parameters={
-            "threshold": ParameterInfo(
-                type=float,
-                default=6.0,
-                minimum=0.0,
-                help="activations at least this large keep their column in float; 0: none does",
-            )
-        },
-        aliases=("LLM.int8", "LLM.int8()", "bnb-int8", "W8-Aya"),
-    ),
-    RecipeInfo(
-        name="nf4",
-        summary="NormalFloat4 (bitsandbytes): 16 quantiles of a normal, one scale for 64 weights",
-        family="bitsandbytes",
-        method="nf4",
-        weight_bits=4.0,
-        parameters={
-            "double_quantization": ParameterInfo(
-                type=bool, default=False, help="store the scales themselves in 8 bits"
-            )
-        },
-        aliases=("NF4", "bnb-nf4", "QLoRA", "W4-Aya"),
-    ),
-)
-
-_GGUF_TYPES = ("f16", "bf16", "f32")
-_GGUF_KIND = ParameterInfo(
-    type=str, default="f16", choices=_GGUF_TYPES, help="type of the converted weights"
-)
-_K_QUANT: Mapping[str, ParameterInfo] = {
-    "source_type": ParameterInfo(
-        type=str,
-        default="f16",
-        choices=_GGUF_TYPES,
-        help="type that the checkpoint is converted to before it is quantized",
-    ),
-    "tensor_types": ParameterInfo(
-        type=str,
-        default="",
-        help="types that win over the mixture, by pattern: 'token_embd=q8_0,attn_v=q6_k'",
-    ),
-}
+def _families() -> tuple[Any, ...]:
+    """Objects of `recipes.family.Family`, which is not imported here: it knows recipes."""
+    return tuple(registry.named(registry.RECIPES, name) for name in registry.RECIPES)
 
 
-def _k_quant(
-    name: str, bits: float, summary: str, *aliases: str, needs_matrix: bool = False
-) -> RecipeInfo:
-    """A type of llama.cpp; written with '-' or '_', in capitals or not, it is the same recipe."""
-    return RecipeInfo(
-        name=name,
-        summary=f"llama.cpp's {name.upper()}: {summary}",
-        family="gguf",
-        method="k-quant",
-        weight_bits=bits,
-        needs_calibration=needs_matrix,
-        may_calibrate=True,
-        mixture=name.upper(),
-        parameters=_K_QUANT,
-        aliases=aliases,
-    )
+@lru_cache(maxsize=4)
+def _by_name(families: tuple[Any, ...]) -> dict[str, RecipeInfo]:
+    """The recipes of families; a name, however it is written, means one recipe.
 
-
-_FOR_LLAMA_CPP = (
-    RecipeInfo(
-        name="gguf",
-        summary="the model as it is in llama.cpp's format: the baseline of GGUF variants",
-        family="gguf",
-        method="convert",
-        weight_bits=16.0,
-        parameters={"type": _GGUF_KIND},
-        aliases=("gguf-f16",),
-    ),
-    _k_quant("q8_0", 8, "blocks of 32 with a scale each"),
-    _k_quant("q6_k", 6, "blocks of 256, 6 bits"),
-    _k_quant("q5_k_m", 5, "5 bits, some tensors in 6", "q5_k"),
-    _k_quant("q5_k_s", 5, "5 bits"),
-    _k_quant("q4_k_m", 4, "4 bits, some tensors in 6", "q4_k"),
-    _k_quant("q4_k_s", 4, "4 bits, a few tensors in 5"),
-    _k_quant("iq4_xs", 4, "4 bits on a curved grid"),
-    _k_quant("q3_k_l", 3, "3 bits, some tensors in 5"),
-    _k_quant("q3_k_m", 3, "3 bits, some tensors in 4 and 5", "q3_k"),
-    _k_quant("q3_k_s", 3, "3 bits"),
-    _k_quant("iq3_s", 3, "3 bits from a codebook"),
-    _k_quant("q2_k", 2, "2 bits, some tensors in 3 and 4"),
-    _k_quant("q2_k_s", 2, "2 bits; needs an importance matrix", needs_matrix=True),
-    _k_quant("iq2_s", 2, "2 bits from a codebook; needs an importance matrix", needs_matrix=True),
-)
-_ALL = (*_FOR_TRANSFORMERS, *_FOR_LLAMA_CPP)
-
-RECIPES: Mapping[str, RecipeInfo] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
-"""Every recipe by its name, library by library, and there from mild to harsh."""
+    Raises
+    ------
+    StudyError
+        If two families have a recipe of one name, or a recipe says that it is of another family.
+    """
+    recipes: dict[str, RecipeInfo] = {}
+    owners: dict[str, RecipeInfo] = {}
+    for family in families:
+        name = family.name
+        for info in family.recipes:
+            if info.family != name:
+                raise StudyError(
+                    f"the recipe '{info.name}' says that its family is '{info.family}', and it "
+                    f"stands in '{name}'",
+                    where=registry.RECIPES.owner(name),
+                )
+            for key in {_key(one) for one in (info.name, *info.aliases)}:
+                if key in owners:
+                    raise StudyError(
+                        f"two families have a recipe '{info.name}': '{owners[key].family}' and "
+                        f"'{name}' of {registry.RECIPES.owner(name)}",
+                        hint=f"uninstall one: pip uninstall {registry.RECIPES.owner(name)}",
+                    )
+                owners[key] = info
+            recipes[info.name] = info
+    return recipes
 
 
 def _key(name: str) -> str:
     return name.strip().casefold().replace("_", "-").replace(" ", "-")
-
-
-_BY_KEY = {_key(name): recipe for recipe in _ALL for name in (recipe.name, *recipe.aliases)}
 
 
 def find(name: str) -> RecipeInfo:
@@ -314,10 +94,13 @@ def find(name: str) -> RecipeInfo:
     UnknownNameError
         If no recipe has that name; the hint names the nearest.
     """
-    found = _BY_KEY.get(_key(name))
-    if found is not None:
-        return found
-    aliases = [alias for recipe in _ALL for alias in recipe.aliases]
+    if name in RECIPES:
+        return RECIPES[name]
+    key = _key(name)
+    for recipe in RECIPES.values():
+        if key in map(_key, (recipe.name, *recipe.aliases)):
+            return recipe
+    aliases = [alias for recipe in RECIPES.values() for alias in recipe.aliases]
     guess = did_you_mean(name, [*aliases, *RECIPES])
     known = f"recipes: {', '.join(RECIPES)}"
     raise UnknownNameError(

@@ -26,8 +26,8 @@ from babelbits.formats.outside_text import is_outside_text
 from babelbits.quiet import no_loguru, replaced
 from babelbits.recipes import smoothing
 from babelbits.recipes.calibration import Calibration
-from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.experts import MOST_UNROUTED, routing
+from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.scope import Scope, intended, patterns
 from babelbits.records import ExpertsRecord
 from babelbits.words import plural

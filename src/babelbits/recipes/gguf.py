@@ -25,12 +25,12 @@ from babelbits.llamacpp.imatrix_file import (
     write_imatrix,
 )
 from babelbits.recipes.calibration import Calibration, CalibrationSpec
-from babelbits.recipes.catalogue import RecipeInfo, Value
 from babelbits.recipes.gguf_base import is_gguf
 from babelbits.recipes.gguf_checked import checked_conversion, whole_file
 from babelbits.recipes.gguf_imatrix import compute_imatrix, experts_of, refuse_unrouted
 from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
 from babelbits.recipes.gguf_tokens import Texts, note
+from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.manifests import model_files, sha256
 from babelbits.records import (
     CalibrationRecord,

@@ -12,7 +12,8 @@ from typing import Any
 
 from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import is_quantized, metadata_value, open_gguf, read_tensors
-from babelbits.recipes.catalogue import RECIPES, RecipeInfo
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.info import RecipeInfo
 from babelbits.records import JSON, TensorRecord
 
 SUFFIX = ".gguf"
@@ -88,21 +89,24 @@ def note(config: Mapping[str, Any]) -> str | None:
     )
 
 
+def not_from_file(recipe: str) -> RecipeError:
+    """The error for a recipe whose family cannot read GGUF files."""
+    types = ", ".join(name for name, one in RECIPES.items() if one.method == "k-quant")
+    return RecipeError(
+        f"the base model is a GGUF file, and '{recipe}' is made from a Hugging Face "
+        "checkpoint, which transformers can load",
+        hint=f"name the checkpoint in [model], or use llama.cpp's types: {types}",
+    )
+
+
 def check(config: Mapping[str, Any], info: RecipeInfo, settled: Mapping[str, Any]) -> None:
-    """Raise if a recipe cannot be made from a GGUF file.
+    """Raise if a recipe of llama.cpp cannot be made from a GGUF file.
 
     Raises
     ------
     RecipeError
         Says why, and what can.
     """
-    if info.family != GGUF:
-        types = ", ".join(name for name, one in RECIPES.items() if one.method == "k-quant")
-        raise RecipeError(
-            f"the base model is a GGUF file, and '{info.name}' is made from a Hugging Face "
-            "checkpoint, which transformers can load",
-            hint=f"name the checkpoint in [model], or use llama.cpp's types: {types}",
-        )
     if info.method == "convert":
         raise RecipeError(
             "the base model is a GGUF file already, so this would be the baseline again",

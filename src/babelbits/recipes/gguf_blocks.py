@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from babelbits.llamacpp.gguf_file import row_size
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.fit import is_linear
+from babelbits.recipes.linear_weights import is_linear
 from babelbits.records import TensorRecord
 from babelbits.words import agreeing, plural
 

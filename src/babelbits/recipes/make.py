@@ -11,40 +11,24 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from babelbits.errors import CalibrationError, MissingExtraError, RecipeError, StoreError
-from babelbits.formats import parts
+from babelbits.errors import CalibrationError, RecipeError, StoreError
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
-from babelbits.llamacpp import library
-from babelbits.llamacpp.vocabulary import open_vocabulary
+from babelbits.libraries import need
 from babelbits.quiet import quiet
-from babelbits.recipes import bnb, gguf_base, gguf_blocks
+from babelbits.recipes import gguf_base
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.base_loading import (
-    context_length,
-    load_model,
-    load_tokenizer,
-    read_config,
-    refuse_pickle,
-    resolve_device,
-)
-from babelbits.recipes.calibration import (
-    Calibration,
-    CalibrationSpec,
-    draw,
-    matrix_file,
-    read_documents,
-)
-from babelbits.recipes.catalogue import RecipeInfo, Value, find, settle
-from babelbits.recipes.experts import MOST_UNROUTED, note_of
+from babelbits.recipes.base_loading import read_config, refuse_pickle
+from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.recipes.catalogue import find, settle
+from babelbits.recipes.experts import MOST_UNROUTED
+from babelbits.recipes.family import Job, Made, family_of
 from babelbits.recipes.fit import check, check_shapes
-from babelbits.recipes.gguf import conversion_notes, matrix_notes
 from babelbits.recipes.manifests import (
     describe_base,
     hash_files,
@@ -53,51 +37,11 @@ from babelbits.recipes.manifests import (
     weights_hash,
     write_manifest,
 )
-from babelbits.recipes.scope import Scope, check_promise, intended, notes_of, skeleton
-from babelbits.records import (
-    JSON,
-    CalibrationRecord,
-    ConversionRecord,
-    ExpertsRecord,
-    Manifest,
-    TensorRecord,
-)
+from babelbits.recipes.scope import check_promise
+from babelbits.records import Manifest
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
-
-_LIBRARIES: dict[str, tuple[str, ...]] = {
-    "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
-    "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
-    "gguf": ("torch", "transformers", "gguf", "llama-cpp-python"),
-}
-_FOR_GGUF_FILES = ("gguf", "llama-cpp-python")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What one call of `make` was asked for, with everything resolved."""
-
-    base: Path
-    info: RecipeInfo
-    parameters: Mapping[str, Value]
-    calibration: CalibrationSpec | None
-    config: JSON
-    device: str
-    seed: int
-    texts: Mapping[str, Sequence[str]]
-    notes: Sequence[str]
-    trust_remote_code: bool
-    allow_pickle: bool
-    allow_token_differences: bool
-    most_unrouted: float
-
-    @property
-    def libraries(self) -> tuple[str, ...]:
-        """Distributions that make the variant."""
-        if gguf_base.is_gguf(self.base):
-            return _FOR_GGUF_FILES
-        return _LIBRARIES[self.info.family]
 
 
 def make(
@@ -181,7 +125,7 @@ def make(
     if not from_file:
         refuse_quantized(base, config)
     check(config, info.name, parameters)
-    job = _Job(
+    job = Job(
         base=base,
         info=info,
         parameters=settle(info.name, parameters),
@@ -198,12 +142,13 @@ def make(
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
-    _need_libraries(job)
+    family = family_of(info.name)
+    need(family.libraries(base), what=f"the recipe '{info.name}'")
     with _whole_folder(out) as folder:
         if checkpoint.weight_files(base):
             check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
         with quiet(), _write_errors():
-            made = _quantize(job, folder)
+            made = family.make(job, folder)
         manifest = _describe(
             folder,
             job=job,
@@ -215,25 +160,6 @@ def make(
         )
         write_manifest(folder, manifest)
     return manifest
-
-
-def _need_libraries(job: _Job) -> None:
-    """Raise before any work if the libraries of the optional extra are not installed."""
-    missing = [name for name in job.libraries if not _is_installed(name)]
-    if missing:
-        extra = "gguf" if job.info.family == "gguf" else "run"
-        raise MissingExtraError(
-            f"the recipe '{job.info.name}' needs {' and '.join(missing)}",
-            hint=f"pip install 'babelbits[{extra}]'",
-        )
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 # --- the folder --------------------------------------------------------------------------------
@@ -279,153 +205,31 @@ def _write_errors() -> Iterator[None]:
         raise OSError(int(number[1]) if number else 0, str(error)) from error
 
 
-# --- the work ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """What is known of a variant's making beside its files."""
-
-    calibration: CalibrationRecord | None
-    conversion: ConversionRecord | None = None
-    scope: Scope | None = None
-    """What the recipe means on the model; None for llama.cpp's types."""
-    notes: tuple[str, ...] = ()
-    device: str = "cpu"
-    """llama.cpp quantizes on the CPU."""
-
-
-def _quantize(job: _Job, folder: Path) -> _Made:
-    """Fill `folder` with a checkpoint and its tokenizer."""
-    if gguf_base.is_gguf(job.base):
-        with open_vocabulary(job.base) as vocabulary:
-            return _llama(job, folder, tokenizer=vocabulary)
-    tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
-    if job.info.family == "gguf":
-        tokenizer.save_pretrained(folder)
-        return _llama(job, folder, tokenizer=tokenizer)
-    calibration = _draw(job, tokenizer)
-    record = None if calibration is None else calibration.record
-    device = resolve_device(job.device)
-    if job.info.family == "bitsandbytes":
-        from babelbits.recipes.bnb import save_bitsandbytes
-
-        scope = save_bitsandbytes(
-            job.base,
-            folder,
-            info=job.info,
-            parameters=job.parameters,
-            config=job.config,
-            device=device,
-            trust_remote_code=job.trust_remote_code,
-            allow_pickle=job.allow_pickle,
-        )
-    else:
-        scope, experts = _compress(
-            job, folder, calibration=calibration, tokenizer=tokenizer, device=device
-        )
-        record = None if record is None else replace(record, experts=experts)
-    tokenizer.save_pretrained(folder)
-    return _Made(calibration=record, scope=scope, device=device)
-
-
-def _compress(
-    job: _Job, folder: Path, *, calibration: Calibration | None, tokenizer: Any, device: str
-) -> tuple[Scope, ExpertsRecord | None]:
-    from babelbits.recipes.compressed import save_compressed
-
-    empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
-    intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
-    # llm-compressor moves one block at a time to the device, so the model stays in main memory.
-    model = load_model(
-        job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
-    )
-    return save_compressed(
-        model,
-        folder,
-        info=job.info,
-        parameters=job.parameters,
-        calibration=calibration,
-        tokenizer=tokenizer,
-        device=device,
-        seed=job.seed,
-        trust_remote_code=job.trust_remote_code,
-        most_unrouted=job.most_unrouted,
-    )
-
-
-def _llama(job: _Job, folder: Path, *, tokenizer: Any) -> _Made:
-    from babelbits.recipes.gguf import record_of_file, save_gguf
-
-    ready = matrix_file(job.calibration) if job.calibration is not None else None
-    calibration = None if ready is not None else _draw(job, tokenizer)
-    made = save_gguf(
-        job.base,
-        folder,
-        info=job.info,
-        parameters=job.parameters,
-        calibration=calibration,
-        ready=ready,
-        tokenizer=tokenizer,
-        texts=job.texts,
-        config=job.config,
-        trust_remote_code=job.trust_remote_code,
-        allow_pickle=job.allow_pickle,
-        allow_token_differences=job.allow_token_differences,
-        most_unrouted=job.most_unrouted,
-    )
-    record = None if calibration is None else calibration.record
-    if ready is not None and job.calibration is not None and made.matrix is not None:
-        record = record_of_file(job.calibration, ready, made.matrix)
-    return _Made(
-        calibration=None if record is None else replace(record, experts=made.experts),
-        conversion=made.conversion,
-        notes=(
-            *conversion_notes(made.conversion),
-            *matrix_notes(made.experts, made.without_data),
-        ),
-    )
-
-
-def _draw(job: _Job, tokenizer: Any) -> Calibration | None:
-    if job.calibration is None:
-        return None
-    documents = read_documents(job.calibration)
-    context = context_length(job.config)
-    return draw(job.calibration, documents, tokenizer=tokenizer, context=context)
-
-
 # --- the manifest ------------------------------------------------------------------------------
 
 
 def _describe(
     folder: Path,
     *,
-    job: _Job,
-    made: _Made,
+    job: Job,
+    made: Made,
     variant_id: str,
     base_label: str,
     base_hash: str,
     seconds: float,
 ) -> Manifest:
-    tensors, quantized = _tensors(folder, family=job.info.family)
+    family = family_of(job.info.name)
+    tensors, quantized = family.tensors(folder)
     bits = checkpoint.bits_per_weight(tensors)
-    if bits is None or not (quantized or job.info.method == "convert"):
+    if bits is None or (family.quantizes(job.info) and not quantized):
         raise RecipeError(f"'{job.info.name}' left no quantized weights", where=str(job.base))
     if made.scope is not None:
         check_promise(made.scope, quantized, recipe=job.info.name)
     for path in folder.rglob("*"):
         sync_folder(path)  # which serves for files as well
     files = hash_files(folder)
-    notes = (
-        *job.notes,
-        gguf_base.note(job.config),
-        gguf_blocks.found(tensors, job.info.name),
-        *made.notes,
-        *_parts(job, tensors),
-        *_notes(made),
-        bnb.note(job.info.method, job.parameters),
-    )
+    notes = (*job.notes, *family.notes(job, made, tensors))
+    used = ("babelbits", *family.libraries(job.base), *family.packages)
     return Manifest(
         variant_id=variant_id,
         recipe=job.info.name,
@@ -441,46 +245,10 @@ def _describe(
         bytes_on_disk=sum((folder / name).stat().st_size for name in files),
         tensors=tensors,
         seconds=seconds,
-        library_versions={name: metadata.version(name) for name in ("babelbits", *job.libraries)},
+        library_versions={name: metadata.version(name) for name in dict.fromkeys(used)},
         files=files,
-        format=job.info.family,
+        format=family.format,
         notes=tuple(filter(None, notes)),
         device=made.device,
-        n_threads=_n_threads(job.info.family),
+        n_threads=family.n_threads(),
     )
-
-
-def _n_threads(family: str) -> int:
-    """Threads that quantized: llama.cpp's own, or torch's."""
-    if family == "gguf":
-        return library.n_threads()
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _parts(job: _Job, tensors: tuple[TensorRecord, ...]) -> tuple[str, ...]:
-    """What the variant leaves out of a checkpoint that is more than a text model."""
-    if not checkpoint.weight_files(job.base):
-        return ()
-    return parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
-
-
-def _notes(made: _Made) -> Iterator[str | None]:
-    if made.scope is not None:
-        yield from notes_of(made.scope)
-        if made.calibration is not None and made.calibration.experts is not None:
-            yield note_of(made.calibration.experts)
-
-
-def _tensors(
-    folder: Path, *, family: str
-) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
-    """All weights of a finished variant, and those of them that are quantized."""
-    if family == "gguf":
-        from babelbits.llamacpp import gguf_file
-
-        tensors = gguf_file.read_tensors(folder / gguf_file.MODEL)
-        return tensors, tuple(filter(gguf_file.is_quantized, tensors))
-    tensors = checkpoint.read_tensors(folder)
-    return tensors, tuple(filter(checkpoint.is_quantized, tensors))

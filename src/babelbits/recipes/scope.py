@@ -23,7 +23,7 @@ from babelbits.formats.own_code import model_brings_code
 from babelbits.formats.text_model import auto_class
 from babelbits.recipes.base_loading import not_loadable
 from babelbits.recipes.catalogue import Value, find
-from babelbits.recipes.fit import unfit
+from babelbits.recipes.linear_weights import unfit
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
 from babelbits.words import agreeing, plural

@@ -17,8 +17,12 @@ Plain data and no torch, so that a plan can refuse from a model's type.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from babelbits.errors import RecipeError
 from babelbits.formats.outside_text import OUTSIDE, is_outside_text
+from babelbits.formats.text_model import text_config
+from babelbits.recipes.info import RecipeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,24 @@ _WRONG_NORM = ("gemma2", "gemma3_text")
 
 _UNKNOWN = ("falcon", "gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "mpt", "nemotron_h")
 """Types whose blocks neither llm-compressor nor the table above describes."""
+
+
+def refuse_smoothing(config: Mapping[str, Any], info: RecipeInfo) -> None:
+    """Raise if a recipe smooths, and cannot on a model with this `config.json`.
+
+    Raises
+    ------
+    RecipeError
+        Says why, and names recipes without smoothing.
+    """
+    kind = str(text_config(config).get("model_type", ""))
+    reason = refusal(kind, info.method)
+    if reason is not None:
+        other = "'w4-g' or 'w4-g-rtn'" if info.method == "awq" else "'w8a8' or 'fp8'"
+        raise RecipeError(
+            f"'{info.name}' cannot be made from this model: {reason}",
+            hint=f"use a recipe without smoothing, e.g. {other}",
+        )
 
 
 def refusal(model_type: str, method: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from babelbits.formats.text_model import text_config
 from babelbits.recipes.catalogue import find
+from babelbits.recipes.family import family_of
 
 FIRST = 1
 _EXPERTS = (
@@ -26,15 +27,17 @@ _MASKED = (
 
 
 def recipe_version(recipe: str, config: Mapping[str, Any]) -> int:
-    """The making of a recipe that a model with this `config.json` gets.
+    """The making of a recipe that a model with this `config.json` gets, as its family says."""
+    return family_of(recipe).version(find(recipe), config)
+
+
+def making(config: Mapping[str, Any], *, sees_text: bool) -> int:
+    """The making of a recipe of llm-compressor or bitsandbytes.
 
     1, or 2 for mixtures of experts, whose experts are linear layers now, and for recipes that see
     text on models that llm-compressor calibrated without a causal mask.
     """
-    info = find(recipe)
-    if info.family not in ("compressed-tensors", "bitsandbytes"):
-        return FIRST
     text = text_config(config)
     experts = any(isinstance(text.get(key), int) and text[key] > 1 for key in _EXPERTS)
-    unmasked = info.needs_calibration and text.get("model_type") in _MASKED
+    unmasked = sees_text and text.get("model_type") in _MASKED
     return FIRST + int(experts or unmasked)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.engines import llama_cpp, open_engine
+from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
+from babelbits.engines.llama.version import cache_dtype
 
 
 def test_a_16_bit_cache_is_llama_cpps_own_and_a_cpu_has_float32() -> None:
-    assert llama_cpp.cache_dtype("auto", device_kind="cpu") == "float32"
-    assert llama_cpp.cache_dtype("auto", device_kind="cuda") == "float16"
-    assert llama_cpp.cache_dtype("bfloat16", device_kind="cpu") == "float16"
-    assert llama_cpp.cache_dtype("float32", device_kind="cuda") == "float32"
+    assert cache_dtype("auto", device_kind="cpu") == "float32"
+    assert cache_dtype("auto", device_kind="cuda") == "float16"
+    assert cache_dtype("bfloat16", device_kind="cpu") == "float16"
+    assert cache_dtype("float32", device_kind="cuda") == "float32"
 
 
 @pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16"])
@@ -21,10 +22,10 @@ def test_the_engine_says_of_itself_what_the_plan_said(
     dtype: str, gguf: Callable[..., Path]
 ) -> None:
     settings = EngineSettings(device="cpu", dtype=dtype)
-    engine = open_engine.load(gguf(), family="gguf", settings=settings)
-    assert engine.identity == open_engine.identity("gguf", settings)
+    engine = open_engine.load(gguf(), engine="llama.cpp", settings=settings)
+    assert engine.identity == open_engine.kind("llama.cpp").identity(settings)
     assert engine.identity.name == "llama.cpp"
-    assert engine.identity != open_engine.identity("none", settings)
+    assert engine.identity != open_engine.kind("transformers").identity(settings)
     engine.close()
 
 

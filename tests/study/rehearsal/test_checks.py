@@ -131,17 +131,15 @@ def test_a_real_variant_is_checked_as_one_of_a_miniature(
 def spoilt(
     monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[Any], None],
-    *,
-    only: str = "compressed-tensors",
 ) -> None:
     """Engines whose variants are spoilt after they were loaded."""
     load = open_engine.load
 
-    def bad(folder: Path, *, family: str, settings: EngineSettings) -> Any:
-        engine: Any = load(folder, family=family, settings=settings)
-        if family == only:
-            spoil(engine)
-        return engine
+    def bad(folder: Path, *, engine: str, settings: EngineSettings) -> Any:
+        loaded: Any = load(folder, engine=engine, settings=settings)
+        if folder.name == "variant":
+            spoil(loaded)
+        return loaded
 
     monkeypatch.setattr(open_engine, "load", bad)
 
@@ -173,7 +171,7 @@ def test_one_spoilt_layer_of_a_hybrid_is_found(
         layer.register_forward_hook(lambda _module, _given, output: 1.05 * output)
 
     assert rehearsal("granite4").rehearse(variant(recipe))[0] is None
-    spoilt(monkeypatch, spoil, only="bitsandbytes")
+    spoilt(monkeypatch, spoil)
     fault = rehearse_spoilt(rehearsal("granite4"), recipe)
     assert fault.check == "weights"
     assert "shared_mlp.output_linear" in fault.what

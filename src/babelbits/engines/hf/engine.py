@@ -24,11 +24,11 @@ from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, plain_logits, score_plain
 from babelbits.engines.hf.precision import Tolerance, chooses_by_batch
 from babelbits.engines.hf.prefix_cache import Trunk
+from babelbits.engines.hf.version import NAME, engine_version
 from babelbits.engines.local import LocalEngine
 from babelbits.engines.prefix_tree import grow, plan
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
-from babelbits.engines.transformers import engine_version
 from babelbits.quiet import no_cast_warnings
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
@@ -102,7 +102,7 @@ class TransformersEngine(LocalEngine):
     def identity(self) -> EngineIdentity:
         """What about this engine may change numbers."""
         return EngineIdentity(
-            name="transformers",
+            name=NAME,
             version=engine_version(),
             device_kind=self.loaded.device.type,
             dtype=str(self.loaded.dtype).removeprefix("torch."),

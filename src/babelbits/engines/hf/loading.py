@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from babelbits import devices
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
@@ -70,7 +71,7 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     ModelError
         If it cannot be loaded, or must not be under these settings.
     """
-    device = _device(settings.device)
+    device = torch.device(devices.of_torch(settings.device))
     dtype = _dtype(settings.dtype, device)
     _check_files(folder, settings)
     with _as_model_errors(folder), quiet(), linear_loading():
@@ -107,21 +108,6 @@ def context_length(config: Any, tokenizer: Any) -> int:
             return int(value)
     limit = getattr(tokenizer, "model_max_length", None)
     return _DEFAULT_CONTEXT if limit is None or limit >= _NO_LIMIT else int(limit)
-
-
-def _device(name: str) -> torch.device:
-    cuda = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ModelError(
-            f"there is no device called {name!r}", hint="use 'cpu', 'cuda', 'cuda:1' or 'auto'"
-        ) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"the device {name!r} is not available here", hint="use device = 'cpu'")
-    return device
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

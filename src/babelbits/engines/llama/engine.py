@@ -24,7 +24,7 @@ from babelbits.engines.llama.loading import LoadedGguf
 from babelbits.engines.llama.scoring import run_plain, run_shared
 from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
-from babelbits.engines.llama_cpp import NAME, cache_dtype, engine_version
+from babelbits.engines.llama.version import NAME, cache_dtype, engine_version
 from babelbits.engines.local import LocalEngine
 from babelbits.engines.prefix_tree import ForwardStep, grow, plan
 from babelbits.engines.replies import Continuation, Scored

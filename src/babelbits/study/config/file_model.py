@@ -14,6 +14,7 @@ from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
+from babelbits.registry import ENGINES
 from babelbits.study.config.labels import NAME
 from babelbits.study.config.spec import BASELINE, BUNDLED
 from babelbits.study.config.toml_reading import (
@@ -26,6 +27,7 @@ from babelbits.study.config.toml_reading import (
     either,
     kind_of,
 )
+from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks.prompting import MOST_SAMPLES
 
 MOST_DRAWS = 99
@@ -42,6 +44,15 @@ _DEVICE = r"auto|cpu|cuda(:\d+)?"
 def _device(value: str) -> str:
     if not re.fullmatch(_DEVICE, value):
         raise Wrong(f"must be 'auto', 'cpu', 'cuda' or 'cuda:N', not {value!r}")
+    return value
+
+
+def _engine(value: str) -> str:
+    if value != "auto" and value not in ENGINES:
+        near = did_you_mean(value, [*ENGINES])
+        raise StudyError(
+            f"there is no engine {value!r}", hint=near or f"there is {one_of(['auto', *ENGINES])}"
+        )
     return value
 
 
@@ -121,6 +132,10 @@ class ModelTable(TomlTable):
 class EngineTable(TomlTable):
     """How the model is run."""
 
+    name: Annotated[Text, AfterValidator(_engine)] = Field(
+        default="auto", json_schema_extra={"x-kind": "engine"}
+    )
+    """What runs all variants; 'auto': each runs in the engine of its format."""
     device: Annotated[
         str,
         AfterValidator(_device),

@@ -14,6 +14,7 @@ from pydantic_core.core_schema import NullableSchema
 
 from babelbits.languages import GROUP_NAMES, known_codes
 from babelbits.recipes.catalogue import RECIPES, ParameterInfo
+from babelbits.registry import ENGINES
 from babelbits.study.config.file_model import UNITS, StudyFile
 from babelbits.tasks import catalogue
 
@@ -78,6 +79,7 @@ def _offers() -> dict[str, dict[str, Any]]:
         "languages": {"anyOf": [{"enum": ["all", *GROUP_NAMES]}, _ANY_TEXT]},
         "suite": {"anyOf": [_enumeration(suites), _ANY_TEXT]},
         "recipe": {"anyOf": [_enumeration(recipes), {"type": "string", "pattern": _spellings()}]},
+        "engine": {"enum": ["auto", *ENGINES]},
         "margins": {"properties": units},
         "tasks": {"minItems": 1},
         "variant": {"properties": _parameters(), "additionalProperties": False},

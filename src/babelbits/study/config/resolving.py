@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from babelbits.analysis.settings import Confirmatory
 from babelbits.bundled import MODEL_LANGUAGES
 from babelbits.engines.base import EngineSettings
+from babelbits.study.config.engines import format_problem
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
     BASELINE,
@@ -64,6 +65,9 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
         usual=TaskOptions(limit=limit, seed=seed, chat=chat),
     )
     suites = resolve_suites(tables, found, around)
+    problem = format_problem(tables.engine.name, model, variants)
+    if problem is not None:
+        found.at("engine").note(problem.what, "name", hint=problem.hint)
     return Study(
         name=tables.study.name or file.stem,
         file=file,

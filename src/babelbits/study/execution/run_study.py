@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from babelbits.errors import MissingExtraError
+from babelbits.libraries import RUN, version_of
 from babelbits.store import Store
 from babelbits.store.counts import Thoughts
 from babelbits.study.config.chat_settings import in_words, unused_template
@@ -20,11 +21,10 @@ from babelbits.study.execution.run import RunOutcome, execute
 from babelbits.study.execution.worker_pool import suggest_workers
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.hashes import FileHashes
-from babelbits.study.planning.identity import version_of
 from babelbits.study.planning.plan import make_plan
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.plan_warnings import notices
-from babelbits.study.planning.preflight import NEEDED, check
+from babelbits.study.planning.preflight import check
 from babelbits.study.rehearsal.studies import marked, refuse, rehearse
 from babelbits.tasks import catalogue
 from babelbits.words import plural
@@ -70,7 +70,7 @@ def need_libraries() -> None:
     MissingExtraError
         If one of the libraries is not installed.
     """
-    for distribution in NEEDED:
+    for distribution in RUN:
         if version_of(distribution) is None:
             raise MissingExtraError(
                 f"{distribution} is not installed", hint="pip install 'babelbits[run]'"

@@ -13,16 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from babelbits import devices
 from babelbits.analysis.early_stopping import Watch
 from babelbits.engines import open_engine as engines
 from babelbits.engines.base import Engine
 from babelbits.errors import BabelbitsError, ModelError, StoreError
+from babelbits.libraries import version_of
 from babelbits.quiet import quiet
 from babelbits.recipes.make import make
 from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
 from babelbits.records import CellMeta, Manifest
+from babelbits.registry import ENGINES
 from babelbits.store import Store
 from babelbits.store.atomic import write_atomically
+from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import BASELINE, Study
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import (
@@ -43,24 +47,14 @@ from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.identity import (
     device_of,
-    engine_family,
     engine_identity,
-    resolve_device,
-    version_of,
 )
 from babelbits.study.planning.plan_types import CellStep, VariantStep
 from babelbits.study.rehearsal.real import examine
 from babelbits.tasks.base import Task
 
-_LIBRARIES = (
-    "babelbits",
-    "torch",
-    "transformers",
-    "lm_eval",
-    "tokenizers",
-    "evaluate",
-    "llama-cpp-python",
-)
+_SCORING = ("babelbits", "lm_eval", "tokenizers", "evaluate")
+"""Distributions that score, recorded with every cell beside those of the engines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +189,7 @@ class Worker:
             trust_remote_code=study.model.trust_remote_code,
             allow_pickle=study.model.allow_pickle,
             allow_token_differences=study.model.allow_token_differences,
-            device=resolve_device(study.engine.device),
+            device=devices.resolve(study.engine.device),
             notes=calibration_notes(step.spec.calibration),
         )
 
@@ -280,7 +274,7 @@ class Worker:
             skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
                 machine=platform.node(),
-                library_versions={name: v for name in _LIBRARIES if (v := version_of(name))},
+                library_versions=_versions(),
                 early=watch.known,
             )
         self._emit(Finished(cell=job.number, n_skipped=skipped))
@@ -302,16 +296,23 @@ def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
 
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
     """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
-    family = engine_family(study.model, step.spec.recipe)
+    engine = engine_name(study.engine, study.model, step.spec.recipe)
     settings = replace(
         study.engine,
-        device=device_of(study.engine, family=family),
-        dtype=engine_identity(study.engine, family=family).dtype,
+        device=device_of(study.engine, engine=engine),
+        dtype=engine_identity(study.engine, engine=engine).dtype,
         trust_remote_code=study.model.trust_remote_code,
         allow_pickle=study.model.allow_pickle,
     )
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return engines.load(folder, family=family, settings=settings)
+        return engines.load(folder, engine=engine, settings=settings)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what computes and scores, of all engines that are installed."""
+    of_engines = (name for engine in ENGINES for name in engines.kind(engine).libraries)
+    names = dict.fromkeys((*_SCORING, *of_engines))
+    return {name: version for name in names if (version := version_of(name))}
 
 
 def reason(error: Exception) -> str:

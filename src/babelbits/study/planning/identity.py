@@ -6,18 +6,17 @@ lists what changes an id and what does not. Chunk and budget decide which rows s
 that changes numbers (`couples_rows`), rows are alone unless the study says otherwise.
 """
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from babelbits.engines import llama_cpp, open_engine
+from babelbits import devices
+from babelbits.engines import open_engine
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.errors import CalibrationError
+from babelbits.libraries import version_of
 from babelbits.recipes.calibration import (
     WHOLE,
     CalibrationSpec,
@@ -27,10 +26,11 @@ from babelbits.recipes.calibration import (
     source_hash,
 )
 from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.family import family_of
 from babelbits.recipes.manifests import sha256
 from babelbits.recipes.versions import recipe_version
 from babelbits.records import digest
-from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
+from babelbits.study.config.spec import BASELINE, VariantSpec
 
 ID_LENGTH = 16
 _UNCHANGED_TYPES = frozenset(
@@ -41,22 +41,6 @@ _UNCHANGED_TYPES = frozenset(
 )
 """Model types on which revisions 1 and 2 of the transformers engine agree."""
 NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
-
-_LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "none": (),
-    "compressed-tensors": ("torch", "transformers", "llmcompressor", "compressed-tensors"),
-    "bitsandbytes": ("torch", "transformers", "bitsandbytes"),
-    "gguf": ("transformers", "llama-cpp-python"),
-}
-"""Distributions that decide what a recipe of a family makes."""
-
-
-def version_of(distribution: str) -> str | None:
-    """Installed version of a distribution without importing it; None if it is not installed."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 # --- variants ----------------------------------------------------------------------------------
@@ -86,7 +70,6 @@ def variant_identity(
     """
     if variant.recipe == BASELINE:
         return {"base": base_hash, "recipe": BASELINE}
-    family = RECIPES[variant.recipe].family
     return {
         "base": base_hash,
         "recipe": variant.recipe,
@@ -94,7 +77,7 @@ def variant_identity(
         "parameters": dict(variant.parameters),
         "calibration": calibration_identity(variant.calibration),
         "seed": seed,
-        "libraries": {name: version_of(name) for name in _LIBRARIES[family]},
+        "libraries": family_of(variant.recipe).identity(),
     }
 
 
@@ -142,58 +125,35 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 # --- engines -----------------------------------------------------------------------------------
 
 
-def engine_family(model: ModelSpec, recipe: str) -> str:
-    """Which engine runs a recipe's variants; the baseline of a GGUF file is one itself."""
-    if recipe == BASELINE and model.is_gguf:
-        return open_engine.GGUF
-    return RECIPES[recipe].family
-
-
 def engine_identity(
-    settings: EngineSettings, *, family: str = "none", coupled: bool = False
+    settings: EngineSettings, *, engine: str = "transformers", coupled: bool = False
 ) -> EngineIdentity:
-    """What the engine of a family's variants will say it is, known before it is loaded.
+    """What an engine will say it is, known before it is loaded.
 
     Parameters
     ----------
+    settings : EngineSettings
+        The study's.
+    engine : str
+        Name of the engine (`engine_name`).
     coupled : bool
         Whether a row's numbers depend on the others in its batch (`couples_rows`).
     """
     batch = settings.batch
     if batch == "auto":
         batch = "single" if coupled else "many"
-    device = device_of(settings, family=family)
-    return open_engine.identity(family, replace(settings, device=device, batch=batch))
+    device = device_of(settings, engine=engine)
+    return open_engine.kind(engine).identity(replace(settings, device=device, batch=batch))
 
 
 def couples_rows(variant: VariantSpec) -> bool:
-    """Whether a row's numbers depend on the others in its batch: LLM.int8 keeps outlier columns.
-
-    It looks for them in all rows of a batch; with a threshold of 0 it keeps none.
-    """
-    method = None if variant.recipe == BASELINE else RECIPES[variant.recipe].method
-    return method == "llm.int8" and float(variant.parameters.get("threshold", 0)) > 0
+    """Whether a row's numbers depend on the others in its batch, as LLM.int8's do."""
+    return family_of(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)
 
 
-def device_of(settings: EngineSettings, *, family: str) -> str:
-    """The device that runs a family's variants.
-
-    'auto' is the CPU for llama.cpp where its library was built without a GPU.
-    """
-    device = resolve_device(settings.device)
-    if family == open_engine.GGUF and settings.device == "auto" and device != "cpu":
-        return device if llama_cpp.has_gpu() else "cpu"
-    return device
-
-
-def resolve_device(device: str) -> str:
-    """Resolve 'auto' without torch: CUDA needs a driver, a visible card, a torch built for it."""
-    if device != "auto":
-        return device
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
-    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
-    cpu_only = (version_of("torch") or "").endswith("+cpu")
-    return "cuda" if has_driver and not hidden and not cpu_only else "cpu"
+def device_of(settings: EngineSettings, *, engine: str) -> str:
+    """The device that an engine computes on, known before it is loaded."""
+    return open_engine.kind(engine).device(devices.resolve(settings.device), asked=settings.device)
 
 
 # --- cells -------------------------------------------------------------------------------------

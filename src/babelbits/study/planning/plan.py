@@ -20,6 +20,7 @@ from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TaskInfo, TensorRecord
 from babelbits.store import CellStatus, same_weights
 from babelbits.study.config.chat_settings import identities, settled
+from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import BASELINE, Study, SuiteSpec, VariantSpec
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import BaseModel
@@ -28,7 +29,6 @@ from babelbits.study.planning.identity import (
     cell_identity,
     cell_libraries,
     couples_rows,
-    engine_family,
     engine_identity,
     former_identity,
     identity_hash,
@@ -97,7 +97,9 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         study=study,
         store=store,
         base=base,
-        engine=engine_identity(study.engine, family=engine_family(study.model, BASELINE)),
+        engine=engine_identity(
+            study.engine, engine=engine_name(study.engine, study.model, BASELINE)
+        ),
         chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
@@ -414,7 +416,7 @@ def _identity(
         scorer_version=info.scorer_version,
         engine=engine_identity(
             context.study.engine,
-            family=engine_family(context.study.model, variant.spec.recipe),
+            engine=engine_name(context.study.engine, context.study.model, variant.spec.recipe),
             coupled=couples_rows(variant.spec),
         ),
         seed=context.study.seed,

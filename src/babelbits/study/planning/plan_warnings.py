@@ -5,7 +5,9 @@ Pure but for the header of a base model's files, and calibration text.
 
 from babelbits.analysis import format as shown
 from babelbits.formats.text_model import is_multimodal
-from babelbits.recipes import gguf_base, gguf_blocks
+from babelbits.recipes import gguf_base
+from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.family import family_of
 from babelbits.study.config.spec import Study
 from babelbits.study.planning import estimate
 from babelbits.study.planning.calibration_notes import calibration_notes
@@ -41,8 +43,9 @@ def notices(plan: Plan) -> tuple[str, ...]:
     for step in plan.variants:
         if not step.to_make:
             continue
-        blocks = gguf_blocks.expected(tensors, step.spec.recipe)
-        for told in (*([blocks] if blocks else []), *calibration_notes(step.spec.calibration)):
+        recipe = step.spec.recipe
+        expected = family_of(recipe).expects(tensors, RECIPES[recipe])
+        for told in (*([expected] if expected else []), *calibration_notes(step.spec.calibration)):
             labels.setdefault(told, []).append(step.label)
     coupled = [step.label for step in plan.variants if couples_rows(step.spec)]
     if coupled:

@@ -8,20 +8,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from babelbits import devices
+from babelbits.engines import open_engine
+from babelbits.engines.base import EngineKind
 from babelbits.errors import CalibrationError
-from babelbits.llamacpp import converter, library
+from babelbits.libraries import RUN, version_of
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
-from babelbits.recipes import base_loading
+from babelbits.recipes import base_loading as recipes
 from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.study.planning.devices import check_device
-from babelbits.study.planning.identity import resolve_device, version_of
+from babelbits.recipes.family import Family, families
+from babelbits.study.config.engines import engine_name
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
-
-NEEDED = ("torch", "transformers", "lm_eval")
-"""Distributions that a run loads models with."""
 
 
 def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> None:
@@ -45,11 +45,11 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     """
     if plan.complete:
         return
-    base_loading.resolve_device(resolve_device(plan.study.engine.device))
-    from_file = plan.study.model.is_gguf
-    makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
-    if makes or from_file:
-        _check_llama(tell, converts=makes and not from_file)
+    devices.of_torch(devices.resolve(plan.study.engine.device))
+    for engine in _engines(plan):
+        engine.prepare(tell=tell)
+    for family in _families(plan):
+        family.prepare(plan.base.folder, tell=tell)
     to_draw = [
         step
         for step in plan.variants
@@ -57,7 +57,7 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     ]
     if not to_draw:
         return
-    context = base_loading.context_length(plan.base.config)
+    context = recipes.context_length(plan.base.config)
     with _tokenizer(plan) as tokenizer:
         for step in to_draw:
             _check_text(step, tokenizer=tokenizer, context=context)
@@ -73,15 +73,15 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     """
     if plan.complete:
         return ()
-    check_device(plan.study.engine.device)
+    devices.check_device(plan.study.engine.device)
     found = [
         f"{name} is not installed, and `babelbits run` needs it: pip install 'babelbits[run]'"
-        for name in NEEDED
+        for name in RUN
         if version_of(name) is None
     ]
-    makes = any(s.to_make and RECIPES[s.spec.recipe].family == "gguf" for s in plan.variants)
-    if makes or plan.study.model.is_gguf:
-        found += _lacks_of_llama(converts=makes and not plan.study.model.is_gguf)
+    lacks = [told for engine in _engines(plan) for told in engine.lacks()]
+    lacks += [told for family in _families(plan) for told in family.lacks(plan.base.folder)]
+    found += dict.fromkeys(lacks)
     folder = plan.study.folder
     there = next((path for path in (folder, *folder.parents) if path.exists()), None)
     if there is not None and not there.is_dir():
@@ -94,15 +94,19 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _lacks_of_llama(*, converts: bool) -> list[str]:
-    """What is missing to make or run GGUF files, without starting the library."""
-    version = library.version()
-    if version != library.VERSION:
-        have = "is not installed" if version is None else f"{version} is not the version known here"
-        return [f"{library.DISTRIBUTION} {have}, and GGUF files need it: {library.INSTALL}"]
-    if converts and not converter.is_there():
-        return ["llama.cpp's converter is not here yet: the run gets it first (77 MB, once)"]
-    return []
+def _engines(plan: Plan) -> list[EngineKind]:
+    """Those that run what is left."""
+    study = plan.study
+    names = (
+        engine_name(study.engine, study.model, s.spec.recipe) for s in plan.variants if s.needed
+    )
+    return [open_engine.kind(name) for name in dict.fromkeys(names)]
+
+
+def _families(plan: Plan) -> list[Family]:
+    """Those that make what is left."""
+    names = dict.fromkeys(RECIPES[s.spec.recipe].family for s in plan.variants if s.to_make)
+    return [family for family in families() if family.name in names]
 
 
 def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
@@ -110,7 +114,7 @@ def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
     spec = step.spec.calibration
     if spec is None or matrix_file(spec) is not None:
         return None
-    context = base_loading.context_length(plan.base.config)
+    context = recipes.context_length(plan.base.config)
     if spec.tokens is not None and spec.tokens > context:
         return (
             f"variant '{step.label}': samples of {plural(spec.tokens, 'token')} do not fit the "
@@ -127,21 +131,10 @@ def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
             yield vocabulary
         return
     with quiet():
-        loaded = base_loading.load_tokenizer(
+        loaded = recipes.load_tokenizer(
             plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
         )
     yield loaded
-
-
-def _check_llama(tell: Callable[[str], None], *, converts: bool) -> None:
-    """Have the library, and the converter if it is needed, ready."""
-    library.load()
-    if converts and not converter.is_there():
-        tell(
-            f"getting llama.cpp's converter (77 MB, once), which comes with the source of "
-            f"{library.DISTRIBUTION} {library.VERSION} only"
-        )
-        converter.get()
 
 
 def _check_text(step: VariantStep, *, tokenizer: Tokenizer, context: int) -> None:

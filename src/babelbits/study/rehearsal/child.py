@@ -21,7 +21,7 @@ from babelbits.children import end_with_parent
 from babelbits.engines.base import EngineSettings
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.family import family_of
 from babelbits.records import JSON
 from babelbits.study.rehearsal.outcomes import Attempt, Depth, next_depth
 from babelbits.study.rehearsal.variant_checks import Rehearsal, Variant
@@ -84,8 +84,8 @@ def _rehearse(
     """All attempts that a variant still needs."""
     variant = _variant(entry)
     attempts: list[Attempt] = [Attempt.from_object(one) for one in entry["attempts"]]
-    family = RECIPES[variant.recipe].family
-    while (depth := next_depth(attempts, family=family)) is not None:
+    by_layers = family_of(variant.recipe).reads_layer_count
+    while (depth := next_depth(attempts, by_layers=by_layers)) is not None:
         say({"begin": entry["key"], "depth": depth})
         started = time.monotonic()
         fault, notes = stage(depth).rehearse(variant)

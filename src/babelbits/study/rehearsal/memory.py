@@ -9,35 +9,20 @@ processes that write the same result at the same time do no harm.
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from babelbits.llamacpp import library
-from babelbits.recipes.catalogue import RECIPES
+from babelbits.libraries import version_of
+from babelbits.recipes.family import families, family_of
 from babelbits.recipes.manifests import sha256
 from babelbits.records import JSON, digest
 from babelbits.store.atomic import write_atomically
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.hashes import cache_folder
-from babelbits.study.planning.identity import version_of
-from babelbits.study.rehearsal.outcomes import RehearsalResult
-
-if TYPE_CHECKING:
-    from babelbits.study.rehearsal.parent import Stage
+from babelbits.study.rehearsal.outcomes import RehearsalResult, Stage
 
 VERSION = 1
 """Raised when a rehearsal checks something else."""
 _READ = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py")
-_LIBRARIES = (
-    "babelbits",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "llmcompressor",
-    "compressed-tensors",
-    "bitsandbytes",
-    "gguf",
-    library.DISTRIBUTION,
-)
 
 
 def folder() -> Path:
@@ -51,14 +36,14 @@ def architecture(base: Path) -> str:
     return str(config.get("model_type") or "unknown")
 
 
-def key(stage: "Stage", variant: VariantSpec) -> str:
+def key(stage: Stage, variant: VariantSpec) -> str:
     """What a variant's rehearsal depends on, as a hash.
 
     Of calibration text only whether there is any: a rehearsal draws a few short samples of it.
-    Texts count for llama.cpp's formats alone, which bring their own tokenizer.
+    Texts count for formats alone that bring their own tokenizer, as llama.cpp's do.
     """
-    family = RECIPES[variant.recipe].family
     engine = stage.engine
+    named = [] if engine.name == "auto" else [engine.name]
     return digest(
         {
             "version": VERSION,
@@ -66,14 +51,20 @@ def key(stage: "Stage", variant: VariantSpec) -> str:
             "recipe": variant.recipe,
             "parameters": dict(variant.parameters),
             "calibrated": variant.calibration is not None,
-            "texts": dict(stage.texts) if family == "gguf" else {},
-            "engine": [engine.device, engine.dtype, engine.token_budget, engine.sharing],
+            "texts": dict(stage.texts) if family_of(variant.recipe).has_own_tokenizer else {},
+            "engine": [engine.device, engine.dtype, engine.token_budget, engine.sharing, *named],
             "chat": stage.chat,
             "trust": [stage.trust_remote_code, stage.allow_pickle, stage.allow_token_differences],
-            "libraries": {name: version_of(name) for name in _LIBRARIES},
+            "libraries": _libraries(stage.base),
         },
         length=32,
     )
+
+
+def _libraries(base: Path) -> dict[str, str | None]:
+    """Versions of all that makes variants."""
+    names = {name for one in families() for name in (*one.libraries(base), *one.packages)}
+    return {name: version_of(name) for name in ("babelbits", "tokenizers", *sorted(names))}
 
 
 def _files(base: Path) -> dict[str, str]:

@@ -1,12 +1,15 @@
-"""What a rehearsal says: attempts on miniatures, and the result that follows from them.
+"""What a rehearsal is asked and says: attempts on miniatures, and the result that follows.
 
 Pure data and rules, no torch: the command and the child process both import it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+from babelbits.engines.base import EngineSettings
 
 Outcome = Literal["works", "fails", "unrehearsable"]
 
@@ -31,6 +34,26 @@ Depth = Literal["one period", "two periods", "all layers"]
 
 NO_ROOM = "there was no room for a rehearsal"
 """How the fault begins where memory or disk are full, which says nothing about a variant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where and how variants are rehearsed."""
+
+    base: Path
+    """Folder of the unquantized checkpoint."""
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    """The study's; device and dtype are those of the run."""
+    seed: int = 0
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the study asks, some of it in every language."""
+    chat: bool = False
+    """Whether the study asks through the chat template."""
+    trust_remote_code: bool = False
+    allow_pickle: bool = False
+    allow_token_differences: bool = False
+    made: Path | None = None
+    """A variant of the base itself that is to be checked in place of one of a miniature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +132,15 @@ class RehearsalResult:
         )
 
 
-def next_depth(attempts: Sequence[Attempt], *, family: str) -> Depth | None:
+def next_depth(attempts: Sequence[Attempt], *, by_layers: bool) -> Depth | None:
     """The miniature that a variant is to be tried on next; None where the case is closed.
 
     Parameters
     ----------
-    family : str
-        Of the recipe. llama.cpp reads some architectures by their number of layers.
+    attempts : sequence of Attempt
+        So far, in order.
+    by_layers : bool
+        Whether the variant's library reads some architectures by their number of layers.
     """
     if not attempts:
         return "one period"
@@ -125,7 +150,7 @@ def next_depth(attempts: Sequence[Attempt], *, family: str) -> Depth | None:
     if len(attempts) == 1:
         return "two periods"
     repeated = fault.kind == attempts[0].fault.kind if attempts[0].fault else False
-    reads_layers = family == "gguf" and fault.check in ("making", "loading", "conversion")
+    reads_layers = by_layers and fault.check in ("making", "loading", "conversion")
     if len(attempts) == 2 and reads_layers and repeated:
         return "all layers"
     return None

@@ -14,18 +14,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from babelbits.children import lifeline
 from babelbits.engines.base import EngineSettings
-from babelbits.llamacpp import library
-from babelbits.recipes.catalogue import RECIPES
+from babelbits.libraries import version_of
+from babelbits.recipes.family import family_of
 from babelbits.records import JSON
+from babelbits.registry import RECIPES
 from babelbits.study.config.spec import VariantSpec
-from babelbits.study.planning.identity import version_of
 from babelbits.study.rehearsal import memory
 from babelbits.study.rehearsal.outcomes import (
     NO_ROOM,
@@ -33,6 +33,7 @@ from babelbits.study.rehearsal.outcomes import (
     Depth,
     RehearsalFault,
     RehearsalResult,
+    Stage,
     conclude,
     next_depth,
 )
@@ -42,32 +43,6 @@ _PATIENCE = 900.0
 """Seconds without a word after which the child is taken for stuck."""
 _STUCK = "its process was stuck"
 _ENDED = "its process ended with exit code"
-_LIBRARIES = {
-    "none": "transformers",
-    "compressed-tensors": "llmcompressor",
-    "bitsandbytes": "bitsandbytes",
-    "gguf": library.DISTRIBUTION,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Where and how variants are rehearsed."""
-
-    base: Path
-    """Folder of the unquantized checkpoint."""
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    """The study's; device and dtype are those of the run."""
-    seed: int = 0
-    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the study asks, some of it in every language."""
-    chat: bool = False
-    """Whether the study asks through the chat template."""
-    trust_remote_code: bool = False
-    allow_pickle: bool = False
-    allow_token_differences: bool = False
-    made: Path | None = None
-    """A variant of the base itself that is to be checked in place of one of a miniature."""
 
 
 def rehearse_variant(base: Path, variant: VariantSpec, **options: Any) -> RehearsalResult:
@@ -166,7 +141,8 @@ def concluded(
     variant: VariantSpec, attempts: Sequence[Attempt], architecture: str
 ) -> RehearsalResult:
     """What the attempts of a variant come to, with the library that it needs."""
-    distribution = _LIBRARIES[RECIPES[variant.recipe].family]
+    family = family_of(variant.recipe)
+    distribution = family.main_library or RECIPES.owner(family.name)
     return conclude(
         attempts,
         label=variant.label,
@@ -238,7 +214,7 @@ def _died(
     if current is None:  # it never began: nothing can be rehearsed here
         fault = RehearsalFault(check="miniature", what=what)
         for key in list(attempts):
-            depth = next_depth(attempts[key], family=_family(variants[key])) or "one period"
+            depth = next_depth(attempts[key], by_layers=_by_layers(variants[key])) or "one period"
             attempts[key].append(Attempt(depth=depth, seconds=0.0, fault=fault))
             yield key
         return
@@ -250,11 +226,11 @@ def _died(
 
 
 def _closed(attempts: Sequence[Attempt], variant: VariantSpec) -> bool:
-    return next_depth(attempts, family=_family(variant)) is None
+    return next_depth(attempts, by_layers=_by_layers(variant)) is None
 
 
-def _family(variant: VariantSpec) -> str:
-    return RECIPES[variant.recipe].family
+def _by_layers(variant: VariantSpec) -> bool:
+    return family_of(variant.recipe).reads_layer_count
 
 
 def _job(

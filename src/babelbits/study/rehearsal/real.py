@@ -12,7 +12,8 @@ from babelbits.errors import EngineError
 from babelbits.records import digest
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.rehearsal import memory
-from babelbits.study.rehearsal.parent import Stage, all_attempts, concluded
+from babelbits.study.rehearsal.outcomes import Stage
+from babelbits.study.rehearsal.parent import all_attempts, concluded
 
 
 def examine(

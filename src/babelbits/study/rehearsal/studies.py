@@ -9,19 +9,13 @@ from dataclasses import replace
 
 from babelbits.errors import StudyError
 from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.family import families
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.tokenizer_probe import sample_texts
 from babelbits.study.rehearsal.outcomes import RehearsalResult
 from babelbits.study.rehearsal.parent import rehearse_variants
 from babelbits.words import agreeing, plural
-
-_ELSEWHERE = {
-    "none": "another model",
-    "compressed-tensors": "bitsandbytes' ('nf4') or llama.cpp's ('q8_0', 'q4_k_m')",
-    "bitsandbytes": "llm-compressor's ('w8', 'w4-g') or llama.cpp's ('q8_0', 'q4_k_m')",
-    "gguf": "llm-compressor's ('w8', 'w4-g') or bitsandbytes' ('nf4')",
-}
 
 
 def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[RehearsalResult, ...]:
@@ -116,7 +110,19 @@ def _way_out(result: RehearsalResult) -> str:
         return result.fault.hint
     if result.recipe == BASELINE:
         return "nothing can be measured on it with these versions; try others, or another model"
-    return f"try a recipe of another library: {_ELSEWHERE[RECIPES[result.recipe].family]}"
+    return f"try a recipe of another library: {_elsewhere(RECIPES[result.recipe].family)}"
+
+
+def _elsewhere(family: str) -> str:
+    """Recipes of other families, e.g. "bitsandbytes' ('nf4') or llama.cpp's ('q8_0')"."""
+    others = (one for one in families() if one.examples and one.name != family)
+    return " or ".join(
+        f"{_whose(one.title)} ({', '.join(map(repr, one.examples))})" for one in others
+    )
+
+
+def _whose(name: str) -> str:
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
 
 
 def marked(plan: Plan, results: Sequence[RehearsalResult]) -> Plan:

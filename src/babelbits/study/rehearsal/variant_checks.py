@@ -28,15 +28,20 @@ from babelbits.llamacpp import gguf_file
 from babelbits.recipes import scope
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, Value
+from babelbits.recipes.family import family_of
 from babelbits.recipes.gguf_compare import has_gelu
 from babelbits.recipes.make import make
 from babelbits.records import Failure
+from babelbits.study.config.engines import engine_name
+from babelbits.study.config.spec import ModelSpec
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
 from babelbits.study.rehearsal.outcomes import NO_ROOM, Check, Depth, RehearsalFault
 from babelbits.words import agreeing, plural
 
+_REFERENCE = "transformers"
+"""The engine whose logits variants are compared with."""
 _WINDOWS, _LONGEST = 4, 48
 _EXACT = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.03}
 """Largest relative difference of logits from the dequantized weights', by the engine's dtype."""
@@ -198,7 +203,7 @@ class Rehearsal:
 
     def _shapes(self, variant: Variant) -> None:
         """The recipe's rules on the real shapes, which a miniature does not have."""
-        if variant.info.family == "gguf":
+        if family_of(variant.recipe).rehearsal != "layers":
             return
         self._begin("shapes")
         try:
@@ -237,12 +242,18 @@ class Rehearsal:
 
     def _examine(self, folder: Path, variant: Variant) -> None:
         self._begin("loading")
-        engine = engines.load(folder, family=variant.info.family, settings=self._settings)
+        name = engine_name(self._settings, ModelSpec(), variant.recipe)
+        engine = engines.load(folder, engine=name, settings=self._settings)
+        family = family_of(variant.recipe)
+        known = family.rehearsal if name == family.default_engine else "answers"
         try:
-            if variant.info.family == "gguf":
+            if known == "file":
                 self._examine_gguf(engine, folder, variant)
-            else:
+            elif known == "layers":
                 self._examine_transformers(engine, folder, variant)
+            else:
+                self._answers(engine)
+                return
             self._generation(engine, exact=_is_exact(variant, engine))
         finally:
             engine.close()
@@ -269,7 +280,7 @@ class Rehearsal:
         """The engine of the baseline, loaded and measured when it is first needed."""
         if self._baseline is None:
             folder = self.miniature.folder
-            self._baseline = engines.load(folder, family="none", settings=self._settings)
+            self._baseline = engines.load(folder, engine=_REFERENCE, settings=self._settings)
             self.measure()
         return self._baseline
 
@@ -292,6 +303,14 @@ class Rehearsal:
         self._attention(engine)
         exact = str(engine.loaded.dtype) == "torch.float32"
         self._generation(engine, exact=exact)
+        if self._settings.name not in ("auto", _REFERENCE):
+            other = engines.load(
+                self.miniature.folder, engine=self._settings.name, settings=self._settings
+            )
+            try:
+                self._answers(other)
+            finally:
+                other.close()
         if self._chat:
             self._begin("prompt")
             self._prompt()
@@ -441,9 +460,10 @@ class Rehearsal:
         folder = self._place / "float32"
         shutil.rmtree(folder, ignore_errors=True)
         variant = Variant(recipe="gguf", parameters={"type": "f32"})
+        name = family_of(variant.recipe).default_engine
         try:
             self._make(variant, folder)
-            engine = engines.load(folder, family="gguf", settings=self._settings)
+            engine = engines.load(folder, engine=name, settings=self._settings)
             try:
                 return self._other_engine(engine)
             finally:
@@ -487,7 +507,7 @@ class Rehearsal:
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.gguf", "manifest.json"))
         try:
             write_plain_gguf(folder / gguf_file.MODEL, target / gguf_file.MODEL)
-            twin = engines.load(target, family="gguf", settings=self._settings)
+            twin = engines.load(target, engine=engine.identity.name, settings=self._settings)
             try:
                 requests = samples.whole(self._texts)
                 ours, theirs = (_logprobs(one.score_text(requests)) for one in (engine, twin))
@@ -526,6 +546,13 @@ class Rehearsal:
                 "those of whole prompts"
             )
 
+    def _answers(self, engine: Any) -> None:
+        """Whatever the format and the engine: it generates, and scores continuations and texts."""
+        self._begin("generation")
+        _texts_of(engine.generate(samples.prompts(self._texts)))
+        _scores_of(engine.score(samples.questions(self._texts)))
+        _logprobs(engine.score_text(samples.whole(self._texts)))
+
     def _tolerance(self, table: Mapping[str, float], engine: Any) -> float:
         return table[str(engine.loaded.dtype).removeprefix("torch.")]
 
@@ -554,7 +581,7 @@ def _windows(engine: Any, texts: Sequence[str]) -> list[list[int]]:
 def _is_exact(variant: Variant, engine: Any) -> bool:
     """Whether the shared and the plain path of a variant differ by rounding alone."""
     info = variant.info
-    if info.family == "gguf":
+    if family_of(variant.recipe).rehearsal == "file":
         whole = variant.parameters.get("type") == "f32"  # f16 is multiplied in 16 bits
         return whole and engine.identity.dtype == "float32"
     rounds = info.activation_bits is not None or info.method == "nf4"

@@ -1,23 +1,67 @@
-"""Whether the device that a study names is there, without loading torch into this process.
+"""The device that a study names: what 'auto' means here, and whether a named one is there.
 
-A first look asks the driver. Only where it does not show the card is torch asked, in a child
-process: it knows of devices that `nvidia-smi` does not (ROCm, Jetson). Never chooses a device.
+Torch is not loaded by `resolve` and `check`. A first look asks the driver; only where it does not
+show the card is torch asked, in a child process: it knows of devices that `nvidia-smi` does not
+(ROCm, Jetson). `of_torch` is for a process that has loaded torch anyway.
 """
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from babelbits.errors import ModelError
-from babelbits.study.planning.identity import version_of
+from babelbits.libraries import version_of
 from babelbits.words import agreeing
 
 _SECONDS = 60
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _ASK_TORCH = (
     "import torch; print([torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())])"
 )
+
+
+def is_device(name: str) -> bool:
+    """Whether a text is 'auto', 'cpu', 'cuda' or 'cuda:N'."""
+    return _DEVICE.fullmatch(name) is not None
+
+
+def resolve(device: str) -> str:
+    """Resolve 'auto' without torch: CUDA needs a driver, a visible card, a torch built for it."""
+    if device != "auto":
+        return device
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
+    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    return "cuda" if has_driver and not hidden and not cpu_only else "cpu"
+
+
+def of_torch(device: str) -> str:
+    """The device that torch computes on: 'auto' is CUDA where torch sees a card.
+
+    Loads torch.
+
+    Raises
+    ------
+    ModelError
+        If the name is none of a device, or torch does not see the device.
+    """
+    import torch
+
+    if not is_device(device):
+        raise ModelError(
+            f"there is no device called {device!r}", hint="use 'cpu', 'cuda', 'cuda:1' or 'auto'"
+        )
+    n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if n_cards else "cpu"
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= n_cards:
+        names = tuple(torch.cuda.get_device_name(number) for number in range(n_cards))
+        raise missing(device, cards=names, cpu_only=_is_cpu_only())
+    return device
 
 
 def check_device(device: str) -> None:
@@ -36,7 +80,7 @@ def check_device(device: str) -> None:
     if not device.startswith("cuda"):
         return
     number = int(device.partition(":")[2] or 0)
-    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    cpu_only = _is_cpu_only()
     if not cpu_only and (len(_cards_of_driver()) > number or len(_cards_of_torch()) > number):
         return
     raise missing(device, cards=() if cpu_only else _cards_of_torch(), cpu_only=cpu_only)
@@ -62,6 +106,10 @@ def missing(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelErro
         hint=f"there {agreeing(len(there), 'is', 'are')}: {', '.join(there)}; 'auto' takes the "
         "first card, or the CPU",
     )
+
+
+def _is_cpu_only() -> bool:
+    return (version_of("torch") or "").endswith("+cpu")
 
 
 def _cards_of_driver() -> tuple[str, ...]:

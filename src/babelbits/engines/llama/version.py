@@ -1,0 +1,23 @@
+"""What the llama.cpp engine is: its name, and what numbers depend on. Loads no library."""
+
+from babelbits.llamacpp import library
+
+NAME = "llama.cpp"
+REVISION = 2
+"""Counts changes of this engine that may change its numbers."""
+
+
+def engine_version() -> str:
+    """Version of the engine with that of its library; loads nothing."""
+    return f"{REVISION} ({library.DISTRIBUTION} {library.version() or 'none'})"
+
+
+def cache_dtype(dtype: str, *, device_kind: str) -> str:
+    """Type of cached keys and values for a study's `dtype`; weights have the type of the file.
+
+    'float32' (the default on a CPU, as for the transformers engine) keeps damage by the cache apart
+    from damage by the weights; any 16-bit type means float16, llama.cpp's default.
+    """
+    if dtype == "float32" or (dtype == "auto" and device_kind == "cpu"):
+        return "float32"
+    return "float16"

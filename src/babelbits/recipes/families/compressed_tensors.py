@@ -1,0 +1,200 @@
+"""llm-compressor's recipes: integers and 8-bit floats in the format compressed-tensors.
+
+Embeddings, norms and `lm_head` stay as they are in the base model (so GPTQ's authors do; Paper A
+does not say), and only the linear layers of the transformer blocks are quantized.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from babelbits import devices
+from babelbits.recipes.base_loading import load_model, load_tokenizer
+from babelbits.recipes.family import Family, Job, Made, draw_text
+from babelbits.recipes.info import ParameterInfo, RecipeInfo
+from babelbits.recipes.scope import intended, skeleton
+from babelbits.recipes.smoothing import refuse_smoothing
+from babelbits.recipes.versions import making
+
+_GROUP_SIZE = ParameterInfo(
+    type=int,
+    default=128,
+    minimum=8,
+    help="input columns that share a scale; must divide every quantized layer's input size",
+)
+_SYMMETRIC = ParameterInfo(
+    type=bool, default=True, help="int codes around zero (true), or with a zero point (false)"
+)
+_GPTQ: Mapping[str, ParameterInfo] = {
+    "dampening": ParameterInfo(
+        type=float,
+        default=0.01,
+        minimum=0.0,
+        maximum=1.0,
+        help="share of the mean diagonal added to the Hessian's diagonal",
+    ),
+    "block_size": ParameterInfo(
+        type=int, default=128, minimum=1, help="columns quantized before the rest is corrected"
+    ),
+    "actorder": ParameterInfo(
+        type=str,
+        default="static",
+        choices=("none", "static"),
+        help="column order: as stored (GPTQ's authors' default), or largest activation first "
+        "with the groups as stored (llm-compressor's default)",
+    ),
+}
+
+_RECIPES = (
+    RecipeInfo(
+        name="w8",
+        summary="int8 weights, one scale an output channel, rounded to nearest",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        aliases=("W8", "W8A16", "int8"),
+    ),
+    RecipeInfo(
+        name="w8a8",
+        summary="int8 weights as in w8, and int8 activations scaled a token at a time",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        activation_bits=8,
+        aliases=("W8A8",),
+    ),
+    RecipeInfo(
+        name="w8a8-sq",
+        summary="w8a8 after SmoothQuant has moved outliers from activations into weights",
+        family="compressed-tensors",
+        method="smoothquant",
+        weight_bits=8.0,
+        activation_bits=8,
+        needs_calibration=True,
+        parameters={
+            "smoothing_strength": ParameterInfo(
+                type=float,
+                default=0.5,
+                minimum=0.0,
+                maximum=1.0,
+                help="SmoothQuant's alpha: 0 leaves all difficulty in the activations, 1 moves "
+                "all of it into the weights",
+            )
+        },
+        aliases=("W8A8-sq", "SmoothQuant"),
+    ),
+    RecipeInfo(
+        name="w4",
+        summary="int4 weights, one scale an output channel, GPTQ",
+        family="compressed-tensors",
+        method="gptq",
+        weight_bits=4.0,
+        needs_calibration=True,
+        parameters=_GPTQ,
+        aliases=("W4",),
+    ),
+    RecipeInfo(
+        name="w4-g",
+        summary="int4 weights, one scale a group of input columns, GPTQ",
+        family="compressed-tensors",
+        method="gptq",
+        weight_bits=4.0,
+        needs_calibration=True,
+        parameters={"group_size": _GROUP_SIZE, **_GPTQ},
+        aliases=("W4-g", "GPTQ", "W4A16"),
+    ),
+    RecipeInfo(
+        name="w4-rtn",
+        summary="int4 weights, one scale an output channel, rounded to nearest",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+    ),
+    RecipeInfo(
+        name="w4-g-rtn",
+        summary="int4 weights, one scale a group of input columns, rounded to nearest",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+        parameters={"group_size": _GROUP_SIZE},
+        aliases=("RTN",),
+    ),
+    RecipeInfo(
+        name="awq",
+        summary="int4 weights in groups, after AWQ has scaled up the channels that matter",
+        family="compressed-tensors",
+        method="awq",
+        weight_bits=4.0,
+        needs_calibration=True,
+        parameters={"group_size": _GROUP_SIZE, "symmetric": _SYMMETRIC},
+        aliases=("AWQ",),
+    ),
+    RecipeInfo(
+        name="fp8",
+        summary="8-bit float (E4M3) weights by output channel, and activations by token",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        activation_bits=8,
+        aliases=("FP8", "FP8-dynamic", "W8A8-FP8"),
+    ),
+)
+
+
+class CompressedTensors(Family):
+    """What llm-compressor makes and vLLM serves unchanged."""
+
+    name = "compressed-tensors"
+    format = "compressed-tensors"
+    title = "llm-compressor"
+    recipes = _RECIPES
+    examples = ("w8", "w4-g")
+    decisive = ("torch", "transformers", "llmcompressor", "compressed-tensors")
+    main_library = "llmcompressor"
+    rehearsal = "layers"
+
+    def check(
+        self,
+        config: Mapping[str, Any],
+        info: RecipeInfo,
+        settled: Mapping[str, Any],  # noqa: ARG002
+    ) -> None:
+        """Refuse to smooth models of which nobody knows what reads what."""
+        refuse_smoothing(config, info)
+
+    def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
+        """2 for mixtures of experts and for models that were calibrated without a mask."""
+        return making(config, sees_text=info.needs_calibration)
+
+    def make(self, job: Job, folder: Path) -> Made:
+        """Quantize block by block on the device; see `recipes.compressed`."""
+        from babelbits.recipes.compressed import save_compressed
+
+        tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+        calibration = draw_text(job, tokenizer)
+        device = devices.of_torch(job.device)
+        empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+        intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
+        # llm-compressor moves one block at a time to the device: the model stays in main memory.
+        model = load_model(
+            job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
+        )
+        scope, experts = save_compressed(
+            model,
+            folder,
+            info=job.info,
+            parameters=job.parameters,
+            calibration=calibration,
+            tokenizer=tokenizer,
+            device=device,
+            seed=job.seed,
+            trust_remote_code=job.trust_remote_code,
+            most_unrouted=job.most_unrouted,
+        )
+        tokenizer.save_pretrained(folder)
+        record = None if calibration is None else replace(calibration.record, experts=experts)
+        return Made(calibration=record, scope=scope, device=device)
+
+
+FAMILY = CompressedTensors()

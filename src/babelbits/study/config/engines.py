@@ -1,0 +1,59 @@
+"""Which engine runs a variant: the one that `[engine] name` names, or that of its format."""
+
+from collections.abc import Sequence
+
+from babelbits.engines import open_engine
+from babelbits.engines.base import EngineSettings
+from babelbits.errors import StudyError
+from babelbits.recipes.family import family_of
+from babelbits.recipes.gguf_base import GGUF
+from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
+from babelbits.suggest import one_of
+
+
+def format_of(model: ModelSpec, recipe: str) -> str:
+    """Format of a recipe's variants; the baseline of a GGUF file is one itself."""
+    return GGUF if recipe == BASELINE and model.is_gguf else family_of(recipe).format
+
+
+def engine_name(settings: EngineSettings, model: ModelSpec, recipe: str) -> str:
+    """Name of the engine that runs a recipe's variants: the study's, or that of their format."""
+    if settings.name != "auto":
+        return settings.name
+    if recipe == BASELINE and model.is_gguf:
+        return open_engine.that_run(GGUF)[0]
+    return family_of(recipe).default_engine
+
+
+def format_problem(
+    engine: str, model: ModelSpec, variants: Sequence[VariantSpec]
+) -> StudyError | None:
+    """What an engine cannot run of a study, and what can; None where it runs all of it.
+
+    Parameters
+    ----------
+    engine : str
+        As in `[engine] name`; for 'auto' there is no problem.
+    model : ModelSpec
+        The base model.
+    variants : sequence of VariantSpec
+        The baseline among them.
+    """
+    if engine == "auto":
+        return None
+    formats = {one.label: format_of(model, one.recipe) for one in variants}
+    kind = open_engine.kind(engine)
+    for label, format_ in formats.items():
+        if not kind.runs(format_):
+            able = [
+                name
+                for name in open_engine.that_run(format_)
+                if all(map(open_engine.kind(name).runs, formats.values()))
+            ]
+            some = one_of(able or open_engine.that_run(format_))
+            return StudyError(
+                f"the engine '{engine}' cannot run '{label}', whose format is '{format_}'",
+                hint=f"{some} can; or leave `name` out: each variant then runs in the engine of "
+                "its format",
+            )
+    return None
