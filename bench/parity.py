@@ -32,7 +32,9 @@ from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.lm_eval.adapter import packaged_yaml
 from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.local_data import read_local
+from babelbits.tasks.suites.mmlu import SUBJECTS
 
 SIB = ("en", "nb", "ja", "sw", "ar")
 MINE = """
@@ -81,15 +83,17 @@ class Case:
     include_path: Path | None = None
 
     @property
-    def info(self) -> catalogue.SuiteInfo:
+    def info(self) -> LmEvalSuite:
         """What the suite is."""
-        return catalogue.info(self.suite, include_path=self.include_path)
+        found = catalogue.info(self.suite, include_path=self.include_path)
+        assert isinstance(found, LmEvalSuite)
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
         """lm-eval's tasks: one, or MMLU's subjects."""
         upstream = self.info.upstream.get(self.language, self.language)
-        names = self.info.parts or (str(self.info.lm_eval_task),)
+        names = self.info.parts or (self.info.lm_eval_task,)
         return tuple(name.format(upstream) for name in names)
 
 
@@ -118,7 +122,7 @@ def cases(data: Path, own: Path, *, items: int) -> Iterator[Case]:
         for language in catalogue.info(suite).languages:
             yield Case(suite=suite, language=language, folder=data / suite, shots=count,
                        limit=items)  # fmt: skip
-    subjects = len(catalogue.info("mmlu").parts)
+    subjects = len(SUBJECTS)
     yield Case(suite="mmlu", language="en", folder=data / "mmlu_en", shots=5, limit=subjects)
     for language in SIB:
         yield Case(suite="sib200", language=language, folder=data / "sib200_flores", shots=0,

@@ -137,21 +137,44 @@ ENGINES = Registry(
 TASKS = Registry(
     "babelbits.tasks",
     kind="family of suites",
-    rows={},
+    rows={
+        "babelmini": "babelbits.tasks.suites.babelmini:FAMILY",
+        "open-prompts": "babelbits.tasks.suites.open_prompts:FAMILY",
+        "ntrex": "babelbits.tasks.suites.ntrex:FAMILY",
+        "translation": "babelbits.tasks.suites.translation:FAMILY",
+        "mgsm": "babelbits.tasks.suites.mgsm:FAMILY",
+        "mmlu": "babelbits.tasks.suites.mmlu:FAMILY",
+        "choices": "babelbits.tasks.suites.choices:FAMILY",
+        "sib200": "babelbits.tasks.suites.topics:FAMILY",
+        "mixeval": "babelbits.tasks.suites.mixeval:FAMILY",
+        "language-confusion": "babelbits.tasks.suites.language_confusion:FAMILY",
+    },
 )
-"""Name to a `tasks.base.SuiteFamily`."""
+"""Name to a `tasks.base.SuiteFamily`, in the order in which suites are listed."""
 
 READERS = Registry(
     "babelbits.readers",
     kind="reader",
-    rows={},
+    rows={
+        "lm-eval": "babelbits.interop.readers.lm_eval:READER",
+        "lighteval": "babelbits.interop.readers.lighteval:READER",
+        "Inspect": "babelbits.interop.readers.inspect_log:READER",
+        "EvalScope": "babelbits.interop.readers.evalscope:READER",
+        "table": "babelbits.interop.readers.table:READER",
+        "llama-perplexity": "babelbits.interop.readers.llama_perplexity:READER",
+    },
 )
-"""Name of a tool to an `interop.readers.record.Reader`, in the order in which they are tried."""
+"""Name of a tool to an `interop.readers.record.Reader`, in the order in which they are tried:
+llama-perplexity's text last of ours, for any file may be text."""
 
 VOTES = Registry(
     "babelbits.votes",
     kind="import of votes",
-    rows={},
+    rows={
+        "label-studio": "babelbits.preferences.imports.label_studio:IMPORTER",
+        "argilla": "babelbits.preferences.imports.argilla:IMPORTER",
+        "csv": "babelbits.preferences.imports.table:IMPORTER",
+    },
 )
 """Name of an annotation tool to a `preferences.imports.raw.VoteImporter`."""
 

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.errors import UnknownNameError
+from babelbits.errors import StudyError, UnknownNameError
 from babelbits.languages import resolve
-from babelbits.tasks.catalogue import info, is_known, suites
+from babelbits.registry import TASKS, register
+from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.catalogue import info, is_known, load, suites
+from babelbits.tasks.folder_suites import FolderSuites, SuiteInfo
 from babelbits.tasks.lm_eval import index
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.open_prompts import OpenPromptsTask
 from babelbits.tasks.suites import all_suites
 
 
@@ -19,7 +24,7 @@ def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
         assert suite.languages
         assert len(set(suite.languages)) == len(suite.languages)
         assert all(resolve(code).code == code for code in suite.languages)
-        if suite.lm_eval_task is not None and suite.packaged is None:
+        if isinstance(suite, LmEvalSuite) and suite.packaged is None:
             names = suite.parts or (suite.lm_eval_task,)
             codes = suite.upstream.values()
             assert {name.format(code) for name in names for code in codes} <= set(installed)
@@ -31,7 +36,7 @@ def test_the_catalogue_says_of_every_suite_what_its_number_is() -> None:
         assert suite.licence
         assert suite.comparable
         assert suite.chance == (None if suite.choices is None else 1 / suite.choices)
-        assert suite.downloads or suite.lm_eval_task is None
+        assert suite.hub_dataset or not isinstance(suite, LmEvalSuite)
         if suite.revision is not None:
             commit = len(suite.revision) == 40 and int(suite.revision, 16) > 0
             assert commit or suite.revision == "refs/convert/parquet"
@@ -47,7 +52,10 @@ def test_language_counts_are_the_benchmarks_own() -> None:
     assert counts["sib200"] == 205
     assert counts["global-mmlu"] == 42
     assert counts["m_mmlu"] == 34
-    assert len(suites()["mmlu"].parts) == len(suites()["global-mmlu"].parts) == 57
+    for name in ("mmlu", "global-mmlu"):
+        suite = suites()[name]
+        assert isinstance(suite, LmEvalSuite)
+        assert len(suite.parts) == 57
     assert counts["xcopa"] == 11
     assert counts["xstorycloze"] == 11
     assert counts["xwinograd"] == 6
@@ -100,3 +108,34 @@ def test_the_index_is_lm_evals_own(folder: str) -> None:
     ours = index.tasks_in(place)
     assert set(ours) == set(manager.all_subtasks)
     assert all(manager.task_index[name].yaml_path == path for name, path in ours.items())
+
+
+def family_of(name: str, folder: Path) -> FolderSuites:
+    suite = SuiteInfo(
+        name=name, summary="x", languages=("en",), generates=True, parallel=False, licence="x"
+    )
+    return FolderSuites(suites=(suite,), tasks={name: OpenPromptsTask}, folder=folder)
+
+
+def test_a_program_adds_a_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its languages are those of its folder, and of the folder that a study names."""
+    monkeypatch.setattr(TASKS, "_added", {})
+    other = tmp_path / "other"
+    other.mkdir()
+    for place in (tmp_path / "nb.jsonl", other / "sw.jsonl"):
+        place.write_text('{"source_id": "1", "prompt": "Hei"}')
+    assert not is_known("mine")
+    register(TASKS, "mine", family_of("mine", tmp_path))
+    assert list(suites())[-1] == "mine"
+    assert info("mine").languages == ("nb",)
+    assert info("mine", data=other).languages == ("sw",)
+    assert load("mine", "sw", TaskOptions(data=other)).items()[0].language == "sw"
+
+
+def test_two_families_cannot_have_a_suite_of_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TASKS, "_added", {})
+    register(TASKS, "another", family_of("math", tmp_path))
+    with pytest.raises(StudyError, match="suite 'math': babelbits and this program"):
+        suites()

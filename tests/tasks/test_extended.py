@@ -10,7 +10,8 @@ from babelbits.records import GenerateRequest, Generation
 from babelbits.tasks import language_consistency
 from babelbits.tasks.base import Conversation, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions
+from babelbits.tasks.extended import TalkOptions
+from babelbits.tasks.prompting import ChatOptions, Sampling
 from chat_models import make_chat
 
 SPANS = [(i, i + 1) for i in range(12)]
@@ -64,7 +65,7 @@ RUSSIAN = "Погода была хорошая, и мы долго гуляли
 
 def test_language_drift_is_seen_where_it_happens(model: Path) -> None:
     talk = TalkOptions(tokens=256, bucket=32)
-    task = load("extended", "en", TaskOptions(limit=1, talk=talk, model=model))
+    task = load("extended", "en", TaskOptions(limit=1, own=talk, model=model))
     [item] = task.items()
     scores = task.score(item, [reply(ENGLISH * 2 + RUSSIAN * 2)]).scores
     assert scores["language 1-32"] == 1.0
@@ -78,7 +79,7 @@ def test_language_drift_is_seen_where_it_happens(model: Path) -> None:
 
 def test_a_position_that_is_not_reached_has_no_score(model: Path) -> None:
     talk = TalkOptions(tokens=128, bucket=64)
-    task = load("extended", "en", TaskOptions(limit=1, talk=talk, model=model))
+    task = load("extended", "en", TaskOptions(limit=1, own=talk, model=model))
     [item] = task.items()
     scores = task.score(item, [reply("Short, it is.")]).scores
     assert scores["language 65-128"] is None
@@ -90,7 +91,7 @@ CHAT = ChatOptions(template="on", thinking=(("<think>", "</think>"),))
 
 def test_a_conversation_goes_on_with_what_was_said(model: Path) -> None:
     talk = TalkOptions(tokens=64, bucket=64, turns=3)
-    task = load("extended", "nb", TaskOptions(limit=1, talk=talk, model=model, chat=CHAT))
+    task = load("extended", "nb", TaskOptions(limit=1, own=talk, model=model, chat=CHAT))
     assert isinstance(task, Conversation)
     [item] = task.items()
     prompt = str(item.doc["prompt"])
@@ -111,8 +112,8 @@ def test_a_conversation_goes_on_with_what_was_said(model: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"talk": TalkOptions(turns=2)}, "2 turns need a chat template"),
-        ({"talk": TalkOptions(turns=2), "chat": CHAT, "sampling": Sampling()}, "cannot be sampled"),
+        ({"own": TalkOptions(turns=2)}, "2 turns need a chat template"),
+        ({"own": TalkOptions(turns=2), "chat": CHAT, "sampling": Sampling()}, "cannot be sampled"),
     ],
 )
 def test_what_cannot_be_is_said_before_a_model_is_loaded(
@@ -127,7 +128,7 @@ def test_a_language_nobody_wrote_follow_ups_for_needs_them_in_the_data(
 ) -> None:
     (tmp_path / "sv.jsonl").write_text('{"source_id": "1", "prompt": "Hej"}\n')
     talk = TalkOptions(turns=2)
-    options = TaskOptions(data=tmp_path, talk=talk, model=model, chat=CHAT)
+    options = TaskOptions(data=tmp_path, own=talk, model=model, chat=CHAT)
     with pytest.raises(TaskError, match="what the user says after"):
         load("extended", "sv", options).items()
     row = '{"source_id": "1", "prompt": "Hej", "follow_ups": ["Fortsätt."]}\n'

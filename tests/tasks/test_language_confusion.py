@@ -19,7 +19,7 @@ from babelbits.tasks.language_confusion.completions import (
 )
 from babelbits.tasks.language_confusion.rules import Verdict, judge, normalize
 from babelbits.tasks.language_confusion.words import english_words, tokenizer
-from babelbits.tasks.language_id import Guess, open_identifier
+from babelbits.tasks.language_id import Guess, IdentifierOptions, open_identifier
 
 # --- rules -----------------------------------------------------------------------------------
 
@@ -317,7 +317,10 @@ def test_without_a_word_list_there_is_no_word_metric_and_a_note(tmp_path: Path) 
 
 def test_the_identifier_is_part_of_the_scorer_and_its_error_rate_is_told(tmp_path: Path) -> None:
     folder = upstream(tmp_path, SETS)
-    lite, lingua = russian(folder).info, russian(folder, identifier="lingua").info
+    lite, lingua = (
+        russian(folder).info,
+        russian(folder, own=IdentifierOptions(identifier="lingua")).info,
+    )
     assert "lid.176.ftz 8f3472cfe873" in lite.scorer_version
     assert "score > 0.3" in lite.scorer_version
     assert "lingua 2" in lingua.scorer_version

@@ -17,6 +17,7 @@ from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.mixeval import prompts, shots
 from babelbits.tasks.mixeval.freeform import bare, chosen, matches
+from babelbits.tasks.mixeval.mixeval_task import MixEvalOptions
 
 PLANETS = ("Mercury", "Venus", "the Earth", "Mars")
 QUESTION = {
@@ -192,7 +193,7 @@ def test_an_answer_that_chooses_nothing_is_worth_a_guess(
     tmp_path: Path, answer: str, scores: dict[str, float]
 ) -> None:
     """Upstream draws one of four letters: a quarter on average."""
-    task = load(release(tmp_path, {"1": QUESTION}), mode="written")
+    task = load(release(tmp_path, {"1": QUESTION}), own=MixEvalOptions(mode="written"))
     assert isinstance(task.items()[0].requests[0], GenerateRequest)
     assert written(task, answer).scores == scores
     assert task.info.output_type == "generation"

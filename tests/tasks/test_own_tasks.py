@@ -21,7 +21,8 @@ from babelbits.records import (
 )
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import babelmini_folder, info, load, suites
-from babelbits.tasks.suites import BABELMINI_LANGUAGES
+from babelbits.tasks.open_prompts import OpenPromptsOptions
+from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 
 
 def local(folder: Path, suite: str, rows: list[dict[str, Any]], language: str = "nb") -> Task:
@@ -58,7 +59,7 @@ def test_open_prompts_say_whether_there_is_an_answer_and_an_end(tmp_path: Path) 
 
 def test_answers_may_be_as_long_as_the_study_says(tmp_path: Path) -> None:
     (tmp_path / "nb.jsonl").write_text(json.dumps({"source_id": "1", "prompt": "Hva?"}))
-    options = TaskOptions(data=tmp_path, max_new_tokens=7)
+    options = TaskOptions(data=tmp_path, own=OpenPromptsOptions(max_new_tokens=7))
     [item] = load("open-prompts", "nb", options).items()
     assert item.requests == (GenerateRequest(prompt="Hva?", max_new_tokens=7),)
 

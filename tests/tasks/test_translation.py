@@ -12,6 +12,7 @@ from babelbits.records import GenerateRequest, Generation, Reply
 from babelbits.tasks.base import Task, TaskOptions, prompt_of
 from babelbits.tasks.catalogue import load
 from babelbits.tasks.translation.metrics import bleu_tokenizer, has_spm
+from babelbits.tasks.translation.suite import TranslationOptions
 from flores_files import archive
 
 ENGLISH = ["One dog.", "Two cats.", "Three birds."]
@@ -32,7 +33,9 @@ def flores(tmp_path: Path) -> Path:
 
 
 def task(suite: str, language: str, folder: Path, *, shots: int = 0, pivot: str = "en") -> Task:
-    return load(suite, language, TaskOptions(data=folder, shots=shots, pivot=pivot))
+    return load(
+        suite, language, TaskOptions(data=folder, shots=shots, own=TranslationOptions(pivot=pivot))
+    )
 
 
 def wrote(text: str) -> list[Reply]:

@@ -17,13 +17,14 @@ from babelbits.tasks.lm_eval.adapter import LmEvalTask, packaged_yaml
 from babelbits.tasks.lm_eval.group import LmEvalGroup
 from babelbits.tasks.lm_eval.index import installed_tasks
 from babelbits.tasks.lm_eval.runtime import config_of
-from babelbits.tasks.suites import SuiteInfo, all_suites
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.suites import all_suites
 
-THROUGH_LM_EVAL = [suite for suite in all_suites().values() if suite.lm_eval_task is not None]
+THROUGH_LM_EVAL = [suite for suite in all_suites().values() if isinstance(suite, LmEvalSuite)]
 OUTPUT = {"choice": "multiple_choice", "generation": "generate_until"}
 
 
-def of_lm_eval(suite: SuiteInfo) -> list[str]:
+def of_lm_eval(suite: LmEvalSuite) -> list[str]:
     """The last languages too: tables are cut at their ends."""
     codes = list(suite.languages)
     return codes if len(codes) <= 15 else [*codes[:2], *codes[-2:]]
@@ -31,11 +32,11 @@ def of_lm_eval(suite: SuiteInfo) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", THROUGH_LM_EVAL, ids=lambda suite: suite.name)
-def test_every_configuration_resolves_and_says_what_the_catalogue_says(suite: SuiteInfo) -> None:
+def test_every_configuration_resolves_and_says_what_the_catalogue_says(suite: LmEvalSuite) -> None:
     for language in of_lm_eval(suite):
         task = load(suite.name, language, TaskOptions())
         assert isinstance(task, LmEvalTask | LmEvalGroup)
-        assert task.name == (suite.lm_eval_task or "").format(suite.upstream[language])
+        assert task.name == suite.lm_eval_task.format(suite.upstream[language])
         first = task._tasks[0] if isinstance(task, LmEvalGroup) else task
         config = config_of(first._yaml_name, first._yaml_file)
         # lm-eval 0.4.13 has some languages of Global-MMLU under the owner's later name.

@@ -328,6 +328,8 @@ def _wrapped(text: str) -> list[str]:
 def _source(suite: "SuiteInfo") -> str:
     if suite.hub_dataset is not None:
         return f"data: {suite.hub_dataset}@{_revision(suite)}, or a folder under [data]"
+    if suite.downloads:
+        return "data: the hub's, as lm-eval's task says, or a folder under [data]"
     return "data: bundled" if _place(suite) == "bundled" else "data: a folder under [data]"
 
 

@@ -1,34 +1,25 @@
 """Which tasks there are, and how to get one: the only module of this room that others need.
 
 Loads neither torch nor lm-eval until `load` is called for a task that needs it. Besides the suites
-of `suites.py`, every task of lm-eval is known by its own name (`hellaswag`, `arc_fr`).
+of `registry.TASKS`, every task of lm-eval is known by its own name (`hellaswag`, `arc_fr`).
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from babelbits.errors import StudyError, TaskError, UnknownNameError
+from babelbits.errors import UnknownNameError
 from babelbits.suggest import did_you_mean
-from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.base import ChatRenderer, Downloads, SuiteFamily, Task, TaskOptions
 from babelbits.tasks.chat_wrapper import asked
-from babelbits.tasks.confusion import ConfusionTask
-from babelbits.tasks.extended import ExtendedTask
+from babelbits.tasks.folder_suites import babelmini_folder
 from babelbits.tasks.hub_data import HubDataset
-from babelbits.tasks.jsonl_task import OwnTask
-from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.lm_eval import index
-from babelbits.tasks.math import MathTask
-from babelbits.tasks.mixeval.mixeval_task import MixEvalChoice, MixEvalFreeForm
-from babelbits.tasks.open_prompts import OpenPromptsTask
-from babelbits.tasks.pairs import PairsTask
-from babelbits.tasks.suites import SuiteInfo, all_suites, canonical
-from babelbits.tasks.text import TextTask
-from babelbits.tasks.translation.task import TranslationTask
-from babelbits.words import plural
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.lm_eval.suites import LmEvalSuites
+from babelbits.tasks.suites import SuiteInfo, all_suites, canonical, families
 
 __all__ = [
     "SuiteInfo",
@@ -41,33 +32,10 @@ __all__ = [
     "wanted",
 ]
 
-_OWN_TASKS: Mapping[str, type[OwnTask]] = {
-    "text": TextTask,
-    "pairs": PairsTask,
-    "math": MathTask,
-    "confusion": ConfusionTask,
-    "extended": ExtendedTask,
-    "open-prompts": OpenPromptsTask,
-    "ntrex": TextTask,
-    "ntrex-segments": TextTask,
-    "flores": TranslationTask,
-    "flores-from": TranslationTask,
-    "ntrex-translation": TranslationTask,
-    "ntrex-translation-from": TranslationTask,
-    "language-confusion": LanguageConfusionTask,
-    "language-confusion-cross": LanguageConfusionTask,
-    "mixeval": MixEvalChoice,
-    "mixeval-free-form": MixEvalFreeForm,
-    "mixeval-hard": MixEvalChoice,
-    "mixeval-hard-free-form": MixEvalFreeForm,
-}
 
-
-@cache
 def suites() -> Mapping[str, SuiteInfo]:
     """Every suite by name; lm-eval's single tasks are not listed."""
-    found = {name: _with_languages_in(suite, None) for name, suite in all_suites().items()}
-    return MappingProxyType(found)
+    return _in_their_languages(tuple(all_suites()))
 
 
 def is_known(name: str, *, include_path: Path | None = None) -> bool:
@@ -130,16 +98,8 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             f"suite '{suite}' is not in language '{code}'",
             hint=f"it is in {', '.join(found.languages)}",
         )
-    if found.parts:
-        from babelbits.tasks.lm_eval.group import LmEvalGroup
-
-        return asked(LmEvalGroup(found, code, options), options, renders=True)
-    if found.lm_eval_task is not None:
-        from babelbits.tasks.lm_eval.adapter import LmEvalTask
-
-        return asked(LmEvalTask(found, code, options), options, renders=True)
-    task = _own_task(found, code, options)
-    return asked(task, options, renders=isinstance(task, ExtendedTask))
+    task = families().get(suite, _LM_EVAL).load(found, code, options)
+    return asked(task, options, renders=isinstance(task, ChatRenderer))
 
 
 def wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset, ...]:
@@ -153,50 +113,31 @@ def wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset,
         If lm-eval is not installed.
     """
     # Where they come from is the same in every manner of asking, which may need a model.
-    plain = TaskOptions(include_path=options.include_path, data=options.data, pivot=options.pivot)
-    found = getattr(load(suite, language, plain), "wanted", None)
-    return () if found is None else tuple(found())
+    plain = TaskOptions(include_path=options.include_path, data=options.data, own=options.own)
+    task = load(suite, language, plain)
+    return tuple(task.wanted()) if isinstance(task, Downloads) else ()
 
 
-def babelmini_folder() -> Path:
-    """The folder of the mini benchmark that ships in the package."""
-    return Path(str(files("babelbits").joinpath("bundled", "babelmini")))
+@cache
+def _in_their_languages(names: tuple[str, ...]) -> Mapping[str, SuiteInfo]:
+    known = all_suites()
+    return MappingProxyType({name: _with_languages_in(known[name], None) for name in names})
+
+
+_LM_EVAL: SuiteFamily = LmEvalSuites()
+"""For its tasks by their own names."""
 
 
 def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
-    """One of our suites with the languages that a folder, or the bundled one, has files for."""
-    if suite.upstream or (suite.downloads and data is None):
-        return suite
-    folder = babelmini_folder() if data is None else data
-    languages = _OWN_TASKS[suite.name].languages(suite, folder)
-    return replace(suite, languages=languages or suite.languages)
-
-
-def _own_task(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
-    if (options.shots or 0) > suite.own_shots:
-        there = (
-            plural(suite.own_shots, "few-shot example")
-            if suite.own_shots
-            else "no few-shot examples"
-        )
-        raise StudyError(
-            f"suite '{suite.name}' has {there}",
-            hint="leave out 'shots' for it" if not suite.own_shots else "ask for fewer 'shots'",
-        )
-    if options.data is None and suite.upstream and not suite.downloads:
-        raise TaskError(
-            f"suite '{suite.name}' is read from a local folder, and the study names none",
-            hint=f'under [data] write: {suite.data_name or suite.name} = "path/to/folder"',
-        )
-    folder = babelmini_folder() if options.data is None else options.data
-    return _OWN_TASKS[suite.name](suite, language, options, folder=folder)
+    """A suite with the languages that it has in a folder, or in its usual data."""
+    return replace(suite, languages=families()[suite.name].languages(suite, data))
 
 
 def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
     if index.find(name, include_path) is None:
         raise _unknown_suite(name, include_path)
     language = _language_in_name(name)
-    return SuiteInfo(
+    return LmEvalSuite(
         name=name,
         languages=() if language is None else (language,),
         summary="a task of lm-eval",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from babelbits.engines.templates import ChatTemplate, Message, load_tokenizer
 from babelbits.errors import TaskError
@@ -25,14 +25,13 @@ from babelbits.records import (
     Request,
 )
 from babelbits.tasks import language_consistency
-from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.base import TaskOptions, own_options
 from babelbits.tasks.chat_wrapper import system_message, template_of
 from babelbits.tasks.confusion import identified
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.language_id import same_language
+from babelbits.tasks.language_id import IdentifierOptions, same_language
 from babelbits.tasks.language_id.errors import error_note
-from babelbits.tasks.prompting import TalkOptions
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import agreeing, plural
@@ -58,6 +57,18 @@ GO_ON = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TalkOptions(IdentifierOptions):
+    """`[[tasks]]` of this suite: how long, how often, and cut into which pieces."""
+
+    tokens: int = 512
+    """Most new tokens of one answer."""
+    bucket: int = 64
+    """Tokens of a piece that is looked at alone."""
+    turns: int = 1
+    """Answers an item; more than one needs a chat template."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
     """The pieces of one answer, and whether each is in the wanted language."""
 
@@ -69,18 +80,20 @@ class ExtendedTask(OwnTask):
     """`{"source_id", "prompt"}` a line; `"follow_ups": [...]` are the user's later turns."""
 
     output_type = "generation"
+    renders_chat: Literal[True] = True
 
     def __init__(
         self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
     ) -> None:
         super().__init__(suite, language, options, folder=folder)
+        self._talk = own_options(options, TalkOptions)
         self._identifier = identifier_for(language, options)
         self.notes = (error_note(self._identifier, language),)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # depends on the settings
         """Of the whole, of each position, and of each turn where there are several."""
-        talk = self.options.talk
+        talk = self._talk
         places = [
             "",
             *(f" {name}" for name in language_consistency.names(talk.tokens, talk.bucket)),
@@ -96,7 +109,7 @@ class ExtendedTask(OwnTask):
     @property
     def scorer_version(self) -> str:  # type: ignore[override]  # read-only, not known to the class
         """Rule, identifier, and how the answer is cut."""
-        talk = self.options.talk
+        talk = self._talk
         return (
             f"extended 1: pieces of {talk.bucket} of {talk.tokens} tokens, {talk.turns} turns; "
             f"{self._identifier.recipe}"
@@ -104,7 +117,7 @@ class ExtendedTask(OwnTask):
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The first turn; the target is the language."""
-        talk = self.options.talk
+        talk = self._talk
         prompt = text_field(row, "prompt", where)
         if talk.turns > 1:
             self._check_turns(row, talk, where)
@@ -112,7 +125,7 @@ class ExtendedTask(OwnTask):
 
     def follow(self, item: Item, replies: Sequence[Reply]) -> Request | None:
         """The next turn of the user, while there are turns left and the model answers."""
-        talk, last = self.options.talk, replies[-1]
+        talk, last = self._talk, replies[-1]
         if len(replies) >= talk.turns or not isinstance(last, Generation):
             return None
         if not last.texts[0].strip():
@@ -135,7 +148,7 @@ class ExtendedTask(OwnTask):
         turns = [self._turn(answer.texts[0]) for answer in answers]
         scores: dict[str, float | None] = dict.fromkeys(metric.name for metric in self.metrics)
         scores |= _scores("", turns)
-        talk = self.options.talk
+        talk = self._talk
         for number, name in enumerate(language_consistency.names(talk.tokens, talk.bucket)):
             scores |= _scores(f" {name}", [_only(turn, number) for turn in turns])
         if talk.turns > 1:
@@ -154,7 +167,7 @@ class ExtendedTask(OwnTask):
             text,
             encoded["input_ids"],
             encoded["offset_mapping"],
-            size=self.options.talk.bucket,
+            size=self._talk.bucket,
         )
         return _Turn(pieces=pieces, matches=[self._matches(piece.text) for piece in pieces])
 
@@ -167,12 +180,12 @@ class ExtendedTask(OwnTask):
             prompt = messages[0]["content"]
         else:
             prompt = self._template.render([*system_message(self.options.chat), *messages])
-        return GenerateRequest(prompt=prompt, max_new_tokens=self.options.talk.tokens)
+        return GenerateRequest(prompt=prompt, max_new_tokens=self._talk.tokens)
 
     def _later_turns(self, row: Any) -> list[str]:
         """What the user says after the first answer; the last of the row's turns repeats."""
         given = [str(text) for text in row.get("follow_ups") or ()]
-        wanted = self.options.talk.turns - 1
+        wanted = self._talk.turns - 1
         usual = given[-1] if given else GO_ON.get(self.language.partition("-")[0], "")
         return (given + [usual] * wanted)[:wanted]
 

@@ -45,6 +45,8 @@ class OwnTask(ABC):
     output_type: OutputType
     scorer_version: str
     notes: tuple[str, ...] = ()
+    origin = BUNDLED
+    """Where the items come from that are neither a study's own nor the hub's."""
 
     def __init__(
         self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
@@ -163,7 +165,7 @@ class OwnTask(ABC):
             return f"local folder {self.options.data.name}"
         copies = [copy for one in self.wanted() if (copy := find(one)) is not None]
         if not copies:
-            return BUNDLED
+            return self.origin
         configs = "+".join(copy.wanted.config or NO_CONFIG for copy in copies)
         return f"{copies[0].wanted.dataset}/{configs}@{copies[0].commit[:12]}"
 

@@ -8,14 +8,24 @@ suite 'confusion' has.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
+from babelbits.tasks.base import own_options
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
 
 MAX_NEW_TOKENS = 256
 """Unless the study says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPromptsOptions:
+    """What open prompts alone can be told."""
+
+    max_new_tokens: int = MAX_NEW_TOKENS
+    """Longest answer."""
 
 
 class OpenPromptsTask(OwnTask):
@@ -28,7 +38,7 @@ class OpenPromptsTask(OwnTask):
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The prompt as it stands, to be answered; the target is the prompt itself."""
-        tokens = self.options.max_new_tokens or MAX_NEW_TOKENS
+        tokens = own_options(self.options, OpenPromptsOptions).max_new_tokens
         prompt = text_field(row, "prompt", where)
         return (GenerateRequest(prompt=prompt, max_new_tokens=tokens),), prompt
 

@@ -1,4 +1,4 @@
-"""In what manner a study asks its tasks: as a chat, with samples, for long answers. Settings only.
+"""In what manner a study asks its tasks: as a chat, with samples. Settings only.
 
 The defaults are a base model's: plain text, greedy. What a study leaves to the checkpoint ('auto')
 is settled by `study.config.chat_settings` before any task is built.
@@ -43,18 +43,6 @@ class Sampling:
     samples: int = 5
     temperature: float = 0.3
     top_p: float = 0.75
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TalkOptions:
-    """The suite 'extended': how long, how often, and cut into which pieces."""
-
-    tokens: int = 512
-    """Most new tokens of one answer."""
-    bucket: int = 64
-    """Tokens of a piece that is looked at alone."""
-    turns: int = 1
-    """Answers an item; more than one needs a chat template."""
 
 
 def chat_identity(chat: ChatOptions, *, template: str | None) -> dict[str, Any] | None:

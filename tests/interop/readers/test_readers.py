@@ -9,7 +9,8 @@ import pytest
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers.detect import read_run
-from babelbits.interop.readers.record import ForeignRun, ForeignTask
+from babelbits.interop.readers.record import ForeignRun, ForeignTask, Reader
+from babelbits.registry import READERS, register
 
 LOGS = Path(__file__).parent / "fixtures"
 
@@ -389,3 +390,22 @@ def test_deep_json_and_empty_files_are_told(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(TaskError, match="has no items"):
         read_run(file)
+
+
+# --- other packages' ---------------------------------------------------------------------------
+
+
+def test_readers_have_the_names_of_their_rows() -> None:
+    assert [reader.name for _, reader in READERS.items()] == list(READERS)
+
+
+def test_a_reader_of_others_that_fails_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> ForeignRun:
+        raise KeyError(path.name)
+
+    monkeypatch.setattr(READERS, "_added", {})
+    register(READERS, "odd", Reader(name="odd", sign="x", looks_like=Path.is_dir, read=read))
+    with pytest.raises(TaskError, match="the reader 'odd' of this program failed: KeyError"):
+        read_run(tmp_path)

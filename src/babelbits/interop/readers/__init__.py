@@ -1,6 +1,6 @@
 """Results that other tools wrote, as one plain record.
 
-    record            what every reader returns
+    record            what a reader is and returns
     files             JSON, JSON lines and Parquet, with file:line in every complaint
     lm_eval           lm-evaluation-harness: samples_*.jsonl, results_*.json
     lm_eval_scores, lm_eval_setup   its metrics of single items; how it asked
@@ -13,5 +13,7 @@
     naming, families  a task's name to benchmark and language
     detect            which reader a path is for
 
-A reader says what a file says and judges nothing; `interop.join` pairs and complains.
+Each of the tools' modules has a `READER`, a row of `babelbits.registry.READERS`, in whose order
+they are tried; other packages add readers there. A reader says what a file says and judges nothing;
+`interop.join` pairs and complains.
 """

@@ -1,77 +1,16 @@
 """Which reader a path is for, by what the path holds and not by what it is called."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from babelbits.errors import TaskError
-from babelbits.interop.readers import (
-    evalscope,
-    files,
-    inspect_log,
-    lighteval,
-    llama_perplexity,
-    lm_eval,
-    table,
-)
-from babelbits.interop.readers.record import ForeignRun
+from babelbits.errors import BabelbitsError, TaskError
+from babelbits.interop.readers import files
+from babelbits.interop.readers.record import ForeignRun, Reader
+from babelbits.registry import READERS
 from babelbits.words import plural
 
 _LONGEST_NAME = 500
 _TOTALS = re.compile(r"results(?:_.*)?\.json")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """One tool's results."""
-
-    name: str
-    sign: str
-    """What was looked for, in words."""
-    looks_like: Callable[[Path], bool]
-    read: Callable[[Path], ForeignRun]
-
-
-FORMATS: tuple[Format, ...] = (
-    Format(
-        name="lm-eval",
-        sign="samples_<task>_<time>.jsonl (--log_samples), or a JSON file with `samples`",
-        looks_like=lm_eval.looks_like,
-        read=lm_eval.read,
-    ),
-    Format(
-        name="lighteval",
-        sign="details_<task>_<time>.parquet (--save-details)",
-        looks_like=lighteval.looks_like,
-        read=lighteval.read,
-    ),
-    Format(
-        name="Inspect",
-        sign="*.eval, or a JSON log with version, status and eval",
-        looks_like=inspect_log.looks_like,
-        read=inspect_log.read,
-    ),
-    Format(
-        name="EvalScope",
-        sign="reviews/<model>/<benchmark>.jsonl",
-        looks_like=evalscope.looks_like,
-        read=evalscope.read,
-    ),
-    Format(
-        name="table",
-        sign="a .csv, .tsv, .txt or .jsonl with the columns item_id, language and score",
-        looks_like=table.looks_like,
-        read=table.read,
-    ),
-    Format(
-        name="llama-perplexity",
-        sign="a text with 'KL divergence statistics' or 'Final estimate: PPL'",
-        looks_like=llama_perplexity.looks_like,
-        read=llama_perplexity.read,
-    ),
-)
-"""In this order: llama-perplexity's text last, for any file may be text."""
 
 
 def read_run(path: Path) -> ForeignRun:
@@ -85,11 +24,11 @@ def read_run(path: Path) -> ForeignRun:
     if not path.exists():
         raise TaskError("there is no such file or folder", where=str(path))
     try:
-        found = next((one for one in FORMATS if one.looks_like(path)), None)
+        found = next((name for name, one in READERS.items() if one.looks_like(path)), None)
     except OSError as error:
         raise TaskError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if found is None:
-        looked = "\n".join(f"    {one.name}: {one.sign}" for one in FORMATS)
+        looked = "\n".join(f"    {one.name}: {one.sign}" for _, one in READERS.items())
         held = _held(path)
         raise TaskError(
             f"no results that Babelbits can read ({held})",
@@ -97,7 +36,7 @@ def read_run(path: Path) -> ForeignRun:
             hint=f"looked for:\n    babelbits: a folder with study.toml and plan.json\n{looked}",
         )
     try:
-        return _checked(found.read(path))
+        return _checked(_read(found, path))
     except (RecursionError, MemoryError) as error:
         raise TaskError(
             "nested or repeated beyond what any log is",
@@ -106,6 +45,23 @@ def read_run(path: Path) -> ForeignRun:
         ) from error
     except OSError as error:
         raise TaskError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _read(name: str, path: Path) -> ForeignRun:
+    reader: Reader = READERS.get(name)
+    try:
+        return reader.read(path)
+    except (BabelbitsError, OSError, RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        owner = READERS.owner(name)
+        if owner == "babelbits":
+            raise
+        raise TaskError(
+            f"the reader '{name}' of {owner} failed: {type(error).__name__}: {error}",
+            where=str(path),
+            hint=f"is the file damaged? If not, tell those who make {owner}",
+        ) from error
 
 
 def _checked(run: ForeignRun) -> ForeignRun:

@@ -13,7 +13,12 @@ from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.record import ForeignItem, ForeignRun, ForeignTask
+from babelbits.interop.readers.record import (
+    ForeignItem,
+    ForeignRun,
+    ForeignTask,
+    Reader,
+)
 from babelbits.records import digest
 from babelbits.words import plural
 
@@ -173,3 +178,11 @@ def _finish(prediction: files.Row) -> str | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None
+
+
+READER = Reader(
+    name="EvalScope",
+    sign="reviews/<model>/<benchmark>.jsonl",
+    looks_like=looks_like,
+    read=read,
+)

@@ -22,7 +22,12 @@ from typing import Any, BinaryIO
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.record import ForeignItem, ForeignRun, ForeignTask
+from babelbits.interop.readers.record import (
+    ForeignItem,
+    ForeignRun,
+    ForeignTask,
+    Reader,
+)
 from babelbits.records import digest
 from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
 from babelbits.words import plural
@@ -383,3 +388,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """Mean over epochs; None if an epoch has no score."""
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None
+
+
+READER = Reader(
+    name="Inspect",
+    sign="*.eval, or a JSON log with version, status and eval",
+    looks_like=looks_like,
+    read=read,
+)

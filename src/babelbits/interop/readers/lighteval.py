@@ -16,7 +16,13 @@ from typing import Any
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
 from babelbits.interop.readers.naming import by_name
-from babelbits.interop.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
+from babelbits.interop.readers.record import (
+    ForeignItem,
+    ForeignRun,
+    ForeignTask,
+    OutputType,
+    Reader,
+)
 from babelbits.records import digest
 from babelbits.tasks.clusters import cluster_ids
 from babelbits.words import plural
@@ -204,3 +210,11 @@ def _source(
     if all(name in specific for name in columns):
         return "/".join(str(specific[name]) for name in columns)
     return None
+
+
+READER = Reader(
+    name="lighteval",
+    sign="details_<task>_<time>.parquet (--save-details)",
+    looks_like=looks_like,
+    read=read,
+)

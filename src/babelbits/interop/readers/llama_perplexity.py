@@ -18,7 +18,12 @@ from pathlib import Path
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.record import DivergenceLog, ForeignRun, Quantity
+from babelbits.interop.readers.record import (
+    DivergenceLog,
+    ForeignRun,
+    Quantity,
+    Reader,
+)
 
 _NUMBER = r"(-?(?:\d{1,300}\.?\d{0,300}(?:e[+-]?\d{1,4})?|nan|inf))"
 _SIGN = r"(?:\+/-|[^\s\d.%\-]{1,6})"
@@ -197,3 +202,11 @@ def _last_chunk(lines: list[str]) -> Iterator[tuple[str, Quantity]]:
 def _quantity(value: str, error: str | None) -> Quantity | None:
     number = files.number(value)
     return None if number is None else Quantity(value=number, error=files.number(error))
+
+
+READER = Reader(
+    name="llama-perplexity",
+    sign="a text with 'KL divergence statistics' or 'Final estimate: PPL'",
+    looks_like=looks_like,
+    read=read,
+)

@@ -28,7 +28,13 @@ from babelbits.interop.readers.lm_eval_setup import (
     setup_of,
 )
 from babelbits.interop.readers.naming import by_name
-from babelbits.interop.readers.record import ForeignItem, ForeignRun, ForeignTask, OutputType
+from babelbits.interop.readers.record import (
+    ForeignItem,
+    ForeignRun,
+    ForeignTask,
+    OutputType,
+    Reader,
+)
 from babelbits.records import digest
 from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
 
@@ -366,3 +372,11 @@ def _plain(value: Any) -> Any:
 
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+READER = Reader(
+    name="lm-eval",
+    sign="samples_<task>_<time>.jsonl (--log_samples), or a JSON file with `samples`",
+    looks_like=looks_like,
+    read=read,
+)

@@ -1,9 +1,9 @@
-"""What a reader makes of one run: tasks, items, and how they were asked.
+"""What a reader is, and what it makes of one run: tasks, items, and how they were asked.
 
 Scores are in the metric's own unit and direction. None of the texts is trusted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -110,3 +110,22 @@ class ForeignRun:
     divergences: tuple[DivergenceLog, ...] = ()
     notes: tuple[str, ...] = ()
     """Said aloud: older files left out, a cache that was used ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Reads the results of one tool: what a row of `registry.READERS` names.
+
+    A reader says what a file says and judges nothing. It trusts no file: a damaged one is a
+    `TaskError` that says where.
+    """
+
+    name: str
+    """The tool, as people write it, and the row's name."""
+    sign: str
+    """What a path must hold to be this tool's, in words, for people whose path holds nothing."""
+    looks_like: Callable[[Path], bool]
+    """Whether a file or folder, which exists, is this tool's: by what it holds, quickly, and
+    without raising anything but OSError. The first reader that says so reads it."""
+    read: Callable[[Path], ForeignRun]
+    """The run. Raises TaskError if it cannot be read, or if it is not one run."""

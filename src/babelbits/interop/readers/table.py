@@ -30,7 +30,12 @@ from typing import cast, get_args
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.interop.readers import files
 from babelbits.interop.readers.item_columns import ItemColumns, TextColumn
-from babelbits.interop.readers.record import ForeignRun, ForeignTask, OutputType
+from babelbits.interop.readers.record import (
+    ForeignRun,
+    ForeignTask,
+    OutputType,
+    Reader,
+)
 from babelbits.languages import resolve
 from babelbits.records import digest
 from babelbits.words import plural
@@ -343,3 +348,11 @@ def _texts(row: files.Row) -> TextColumn:
         source_id=files.text(row.get("source_id")) or None,
         cluster_id=files.text(row.get("cluster_id") or row.get("cluster")).strip() or None,
     )
+
+
+READER = Reader(
+    name="table",
+    sign="a .csv, .tsv, .txt or .jsonl with the columns item_id, language and score",
+    looks_like=looks_like,
+    read=read,
+)

@@ -18,6 +18,7 @@ from babelbits.store import Store
 from babelbits.tasks.mixeval.rows import SPLITS
 from babelbits.tasks.mixeval.shots import without_examples
 from babelbits.tasks.suites import all_suites
+from babelbits.tasks.translation.suite import TranslationSuite
 
 Kind = Literal["grade", "option"]
 """How an answer is read; also the mode of the template."""
@@ -94,7 +95,7 @@ def label(meta: CellMeta) -> str:
 def kind_of(suite: str) -> Kind:
     """Whether a suite's written answers choose an option."""
     info = all_suites().get(suite)
-    return "option" if info is not None and "written" in info.modes else "grade"
+    return "option" if info is not None and "mode" in info.own_names else "grade"
 
 
 def asked_of(row: ItemRow, *, suite: str) -> tuple[AskedItem, ...]:
@@ -137,7 +138,7 @@ def _suites(
         )
     for suite in found:
         info = all_suites().get(suite)
-        if info is not None and info.translates is not None:
+        if isinstance(info, TranslationSuite):
             raise UnknownNameError(
                 f"'{suite}' has reference translations, which are no gold answers",
                 hint=f"let a judge compare its answers: babelbits judge ... --suite {suite}",

@@ -6,15 +6,19 @@ responses, each with `values` by question and `status`. Drafts and discarded res
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.preferences.imports.raw import (
-    Choice,
+    ImportOptions,
     RawVote,
     Row,
     Unreadable,
+    VoteImporter,
+    all_rows_have,
     choice_of,
+    exported_rows,
     text_or_none,
     time_of,
     what_of,
@@ -25,29 +29,23 @@ _SIDES = (("response1", "response2"), ("answer1", "answer2"), ("response-1", "re
 _QUESTIONS = ("preference", "choice", "winner", "better")
 
 
-def is_argilla(rows: list[dict[str, Any]]) -> bool:
-    """Whether rows look like Argilla's records."""
-    return bool(rows) and all("fields" in row and "responses" in row for row in rows)
+def looks_like(path: Path) -> bool:
+    """Whether every row has what Argilla's records have."""
+    return all_rows_have(path, ("fields", "responses"))
 
 
-def votes(
-    rows: list[dict[str, Any]],
-    *,
-    file: str,
-    means: Mapping[str, Choice],
-    rater_column: str | None = None,
-) -> Iterator[Row]:
+def read(path: Path, options: ImportOptions) -> Iterator[Row]:
     """Raw votes; None for a response that was not submitted or is empty.
 
     Parameters
     ----------
-    means : mapping
-        Answers in the raters' own words.
-    rater_column : str, optional
-        Key of a record's metadata, or of a response, that names the rater.
+    path : Path
+        Records.
+    options : ImportOptions
+        `rater_column` is a key of a record's metadata, or of a response.
     """
-    for number, row in enumerate(rows, start=1):
-        where = f"{file}: record {row.get('id', number)}"
+    for number, row in enumerate(exported_rows(path), start=1):
+        where = f"{path}: record {row.get('id', number)}"
         try:
             answers = list(_answers(row, where))
         except (TaskError, AttributeError, KeyError, TypeError) as error:
@@ -55,7 +53,7 @@ def votes(
             continue
         for answer in answers:
             try:
-                yield _vote(row, answer, where, means, rater_column)
+                yield _vote(row, answer, where, options)
             except (TaskError, AttributeError, KeyError, TypeError) as error:
                 yield Unreadable(where=where, what=what_of(error))
 
@@ -73,8 +71,7 @@ def _vote(
     row: Mapping[str, Any],
     answer: _Answer,
     where: str,
-    means: Mapping[str, Choice],
-    rater_column: str | None,
+    options: ImportOptions,
 ) -> RawVote | None:
     word = text_or_none(answer.value)
     if not answer.submitted or word is None:
@@ -83,14 +80,14 @@ def _vote(
     left, right = next(
         ((fields[a], fields[b]) for a, b in _SIDES if a in fields and b in fields), (None, None)
     )
-    response, column = answer.response, rater_column
+    response, column = answer.response, options.rater_column
     named = (
         response.get("user_id") if column is None else response.get(column, metadata.get(column))
     )
     return RawVote(
         where=where,
         rater=text_or_none(named),
-        choice=choice_of(word, where=where, means=means),
+        choice=choice_of(word, where=where, means=options.means),
         pair_id=metadata.get("pair_id"),
         prompt=next((fields[name] for name in _PROMPTS if name in fields), None),
         left=left,
@@ -130,3 +127,6 @@ def _question(names: Mapping[str, Any], where: str) -> str | None:
             where=where,
         )
     return found
+
+
+IMPORTER = VoteImporter(name="argilla", sign="Argilla's records", looks_like=looks_like, read=read)

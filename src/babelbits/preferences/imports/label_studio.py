@@ -6,15 +6,19 @@ out and counted; predictions are not people's and are never read.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.preferences.imports.raw import (
-    Choice,
+    ImportOptions,
     RawVote,
     Row,
     Unreadable,
+    VoteImporter,
+    all_rows_have,
     choice_of,
+    exported_rows,
     text_or_none,
     time_of,
     what_of,
@@ -24,33 +28,27 @@ _PROMPTS = ("prompt", "question", "instruction")
 _SIDES = (("answer1", "answer2"), ("response1", "response2"), ("text1", "text2"), ("left", "right"))
 
 
-def is_label_studio(rows: list[dict[str, Any]]) -> bool:
-    """Whether rows look like an export of Label Studio."""
-    return bool(rows) and all("data" in row and "annotations" in row for row in rows)
+def looks_like(path: Path) -> bool:
+    """Whether every row has what an export of Label Studio has."""
+    return all_rows_have(path, ("data", "annotations"))
 
 
-def votes(
-    rows: list[dict[str, Any]],
-    *,
-    file: str,
-    means: Mapping[str, Choice],
-    rater_column: str | None = None,
-) -> Iterator[Row]:
+def read(path: Path, options: ImportOptions) -> Iterator[Row]:
     """Raw votes; None for an annotation that was skipped or is empty.
 
     Parameters
     ----------
-    means : mapping
-        Answers in the raters' own words.
-    rater_column : str, optional
-        Field of a task's `data`, or of an annotation, that names the rater.
+    path : Path
+        Tasks.
+    options : ImportOptions
+        `rater_column` is a field of a task's `data`, or of an annotation.
     """
-    for row in rows:
-        place = f"{file}: task {row.get('id')}"
+    for row in exported_rows(path):
+        place = f"{path}: task {row.get('id')}"
         for annotation in row["annotations"]:
             where = f"{place}, annotation {annotation.get('id')}"
             try:
-                yield _vote(row["data"], annotation, where, means, rater_column)
+                yield _vote(row["data"], annotation, where, options)
             except (TaskError, AttributeError, KeyError, TypeError) as error:
                 yield Unreadable(where=where, what=what_of(error))
 
@@ -59,8 +57,7 @@ def _vote(
     data: Mapping[str, Any],
     annotation: Mapping[str, Any],
     where: str,
-    means: Mapping[str, Choice],
-    rater_column: str | None,
+    options: ImportOptions,
 ) -> RawVote | None:
     results = sorted(
         annotation.get("result") or [], key=lambda result: result.get("type") != "pairwise"
@@ -73,8 +70,8 @@ def _vote(
     )
     return RawVote(
         where=where,
-        rater=_rater(data, annotation, rater_column),
-        choice=choice_of(words[0], where=where, means=means),
+        rater=_rater(data, annotation, options.rater_column),
+        choice=choice_of(words[0], where=where, means=options.means),
         pair_id=data.get("pair_id"),
         prompt=next((data[name] for name in _PROMPTS if name in data), None),
         left=left,
@@ -103,3 +100,8 @@ def _rater(
     if isinstance(who, Mapping):
         who = who.get("email") or who.get("id")
     return text_or_none(who)
+
+
+IMPORTER = VoteImporter(
+    name="label-studio", sign="Label Studio's export", looks_like=looks_like, read=read
+)

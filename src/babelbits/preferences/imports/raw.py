@@ -1,13 +1,19 @@
-"""A preference as another tool exported it, before it is known which side was the variant."""
+"""A preference as another tool exported it, before it is known which side was the variant.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+And what reads such an export: a `VoteImporter`, one a tool, each a row of `registry.VOTES`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from babelbits.errors import TaskError
 from babelbits.suggest import did_you_mean
+from babelbits.tasks.reading import read_jsonl, read_text
 
 Choice = Literal["left", "right", "variant", "baseline", "tie", "unusable"]
 """unusable: neither answer is of use; a tie with a flag."""
@@ -58,6 +64,62 @@ class Unreadable:
 
 Row = RawVote | Unreadable | None
 """None: skipped, a draft, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """What the user says about an export."""
+
+    means: Mapping[str, Choice] = field(default_factory=dict)
+    """Answers in the raters' own words; `choice_of` takes it."""
+    rater_column: str | None = None
+    """Which column or field names the rater; None: the format's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteImporter:
+    """Reads what people preferred in one annotation tool: what a row of `registry.VOTES` names.
+
+    It says what stands in the file. Which pair a row is about, and which side was the variant, is
+    found out afterwards, for all tools alike.
+    """
+
+    name: str
+    """The row's name; kept beside the votes."""
+    sign: str
+    """What a file of this tool is, as the end of 'neither ..., nor ...'."""
+    looks_like: Callable[[Path], bool]
+    """Whether a file is this tool's, by what it holds. Raises nothing but OSError."""
+    read: Callable[[Path, ImportOptions], Iterable[Row]]
+    """Every judgment in the file's order. A row that cannot be used is an `Unreadable`; a file that
+    cannot be read is a TaskError."""
+
+
+def exported_rows(path: Path) -> list[dict[str, Any]]:
+    """Objects of a JSON array, or of JSON lines; what is no object is left out.
+
+    Raises
+    ------
+    TaskError
+        If it is neither.
+    """
+    text = read_text(path)
+    if not text.lstrip().startswith("["):
+        return read_jsonl(path)
+    try:
+        rows = json.loads(text)
+    except ValueError as error:
+        raise TaskError(f"not JSON: {error}", where=str(path)) from error
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def all_rows_have(path: Path, names: Iterable[str]) -> bool:
+    """Whether a file is JSON, and has rows, all of them with these fields."""
+    try:
+        rows = exported_rows(path)
+    except TaskError:
+        return False
+    return bool(rows) and all(name in row for row in rows for name in names)
 
 
 def what_of(error: Exception) -> str:

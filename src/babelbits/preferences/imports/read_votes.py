@@ -1,20 +1,26 @@
 """Another tool's export to `Vote`s: every judgment joined to its pair, and told which side won."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from babelbits.errors import TaskError, UnknownNameError
+from babelbits.errors import BabelbitsError, TaskError, UnknownNameError
 from babelbits.preferences.answer_pairs import AnswerPair
-from babelbits.preferences.imports import argilla, label_studio, table
-from babelbits.preferences.imports.raw import Choice, RawVote, Row, Unreadable
+from babelbits.preferences.imports.raw import (
+    Choice,
+    ImportOptions,
+    RawVote,
+    Row,
+    Unreadable,
+    VoteImporter,
+    exported_rows,
+)
 from babelbits.preferences.to_votes import UNKNOWN, identical_ties
 from babelbits.preferences.votes import Verdict, Vote
+from babelbits.registry import VOTES
 from babelbits.suggest import did_you_mean
-from babelbits.tasks.reading import read_jsonl, read_text
 from babelbits.words import plural
 
 _SHOWN = 3
@@ -27,7 +33,8 @@ class Imported:
 
     votes: tuple[Vote, ...]
     """Ties of identical pairs among them, which nobody need have been shown."""
-    format: Literal["label-studio", "argilla", "csv"]
+    format: str
+    """Name of the importer."""
     skipped: int
     """Annotations that were cancelled, drafts, discarded or empty responses."""
     replaced: int
@@ -58,7 +65,8 @@ def read_foreign(
     Parameters
     ----------
     path : Path
-        `.csv`, or JSON or JSON Lines as Label Studio and Argilla export it.
+        `.csv`, JSON or JSON Lines as Label Studio and Argilla export it, or what another package
+        reads.
     pairs : sequence
         The pairs that were judged.
     raters : iterable of str, optional
@@ -75,7 +83,8 @@ def read_foreign(
     UnknownNameError
         If a rater is not among those who were asked.
     """
-    kind, rows = _read(path, means=means, rater_column=rater_column)
+    options = ImportOptions(means=means, rater_column=rater_column)
+    kind, rows = _read(path, options)
     read = [row for row in rows if isinstance(row, RawVote)]
     _check_raters(read, raters)
     index = _Index(pairs)
@@ -144,39 +153,36 @@ def _is_earlier(row: RawVote, other: RawVote) -> bool:
     return row.given_at < other.given_at
 
 
-Format = Literal["label-studio", "argilla", "csv"]
-
-
-def _read(
-    path: Path, *, means: Mapping[str, Choice], rater_column: str | None
-) -> tuple[Format, list[Row]]:
-    if path.name.removesuffix(".xz").endswith(".csv"):
-        return "csv", list(table.votes(path, means=means, rater_column=rater_column))
-    rows = _rows(path)
-    known: tuple[tuple[Format, Any], ...] = (
-        ("label-studio", label_studio.votes if label_studio.is_label_studio(rows) else None),
-        ("argilla", argilla.votes if argilla.is_argilla(rows) else None),
-    )
-    for kind, votes in known:
-        if votes is not None:
-            found = votes(rows, file=str(path), means=means, rater_column=rater_column)
-            return kind, list(found)
+def _read(path: Path, options: ImportOptions) -> tuple[str, list[Row]]:
+    """Which importer a file is for, and its rows."""
+    for name, importer in VOTES.items():
+        if importer.looks_like(path):
+            return name, _rows(name, path, options)
+    signs = [importer.sign for _, importer in VOTES.items()]
+    if path.name.removesuffix(".xz").endswith((".json", ".jsonl")):
+        exported_rows(path)  # says what is wrong with JSON that is none
     raise TaskError(
-        "neither Label Studio's export, nor Argilla's records, nor a .csv",
+        f"neither {', nor '.join(signs)}",
         where=str(path),
         hint="export JSON there, or write a table: see docs/voices.md",
     )
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    text = read_text(path)
-    if not text.lstrip().startswith("["):
-        return read_jsonl(path)
+def _rows(name: str, path: Path, options: ImportOptions) -> list[Row]:
+    importer: VoteImporter = VOTES.get(name)
     try:
-        rows = json.loads(text)
-    except ValueError as error:
-        raise TaskError(f"not JSON: {error}", where=str(path)) from error
-    return [row for row in rows if isinstance(row, dict)]
+        return list(importer.read(path, options))
+    except (BabelbitsError, OSError):
+        raise
+    except Exception as error:
+        owner = VOTES.owner(name)
+        if owner == "babelbits":
+            raise
+        raise TaskError(
+            f"the import of votes '{name}' of {owner} failed: {type(error).__name__}: {error}",
+            where=str(path),
+            hint=f"is the file damaged? If not, tell those who make {owner}",
+        ) from error
 
 
 def _check_raters(votes: Iterable[RawVote], raters: Iterable[str] | None) -> None:

@@ -17,9 +17,11 @@ from typing import Literal, cast
 from babelbits.errors import TaskError
 from babelbits.preferences.imports.raw import (
     Choice,
+    ImportOptions,
     RawVote,
     Row,
     Unreadable,
+    VoteImporter,
     choice_of,
     text_or_none,
     time_of,
@@ -29,23 +31,27 @@ from babelbits.tasks.reading import read_text
 _TIMES = ("updated_at", "time", "timestamp", "created_at")
 
 
-def votes(
-    path: Path, *, means: Mapping[str, Choice], rater_column: str | None = None
-) -> Iterator[Row]:
+def looks_like(path: Path) -> bool:
+    """Whether a file is called a CSV."""
+    return path.name.removesuffix(".xz").endswith(".csv")
+
+
+def read(path: Path, options: ImportOptions) -> Iterator[Row]:
     """Raw votes in the file's order; None for a row without a preference.
 
     Parameters
     ----------
-    means : mapping
-        Answers in the raters' own words.
-    rater_column : str, optional
-        Column that names the rater, where it is not called `rater`.
+    path : Path
+        The table.
+    options : ImportOptions
+        `rater_column` is the column that names the rater, where it is not called `rater`.
 
     Raises
     ------
     TaskError
         If a column is missing.
     """
+    rater_column = options.rater_column
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     columns = set(reader.fieldnames or ())
     needed = {"preference"} | ({rater_column} if rater_column else set())
@@ -59,7 +65,7 @@ def votes(
     for row in reader:
         where = f"{path}: line {reader.line_num}"
         try:
-            yield _vote(row, where, means, rater_column or "rater")
+            yield _vote(row, where, options.means, rater_column or "rater")
         except TaskError as error:
             yield Unreadable(where=where, what=error.what)
 
@@ -107,3 +113,6 @@ def _seconds(word: str | None, where: str) -> float | None:
         return float(word) if word else None
     except ValueError as error:
         raise TaskError(f"'seconds' must be a number, found {word!r:.40}", where=where) from error
+
+
+IMPORTER = VoteImporter(name="csv", sign="a .csv", looks_like=looks_like, read=read)

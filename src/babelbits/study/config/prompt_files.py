@@ -16,6 +16,7 @@ from babelbits.store.atomic import write_atomically
 from babelbits.study.config.spec import Study, SuiteSpec
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.open_prompts import OpenPromptsOptions
 from babelbits.tasks.reading import Row, read_jsonl, text_field
 
 OPEN_PROMPTS = "open-prompts"
@@ -94,7 +95,7 @@ def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None)
         seed=study.seed,
         chat=asked.chat,
         model=asked.model,
-        max_new_tokens=max_new_tokens,
+        own=None if max_new_tokens is None else OpenPromptsOptions(max_new_tokens=max_new_tokens),
     )
     if prompts is None:
         suite = SuiteSpec(suite=OPEN_PROMPTS, languages=_bundled(study), options=usual)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
@@ -13,9 +13,10 @@ from babelbits.study.config.spec import SuiteSpec
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.extended import TalkOptions
 from babelbits.tasks.jsonl_task import expected_file
 from babelbits.tasks.language_id import check_name
-from babelbits.tasks.prompting import ChatOptions, Sampling, TalkOptions
+from babelbits.tasks.prompting import ChatOptions, Sampling
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
     may_write = info is None or info.generates or info.any_language
     sampling = _sampling(table, found, generates=may_write)
     identifier = table.identifier
-    if identifier is not None and (info is None or info.identifies):
+    if identifier is not None and (info is None or "identifier" in info.own_names):
         with found.noting("identifier"):
             identifier = check_name(identifier, home=around.home)
     if info is None:
@@ -92,13 +93,17 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
         shots=table.shots,
         data=around.data.get(info.name, around.data.get(info.data_name or "")),
         include_path=include,
-        mode=table.mode,
-        pivot=table.pivot or "en",
         limits=table.token_limits,
         chat=chat,
         sampling=sampling,
-        talk=_talk(table, info, found) or around.usual.talk,
-        identifier=identifier,
+        own=info.own(
+            {
+                "mode": table.mode,
+                "pivot": table.pivot,
+                "identifier": identifier,
+                **_talk(table, info, found),
+            }
+        ),
     )
     languages = tuple(dict.fromkeys(languages))
     return SuiteSpec(suite=info.name, languages=languages, options=options)
@@ -108,26 +113,26 @@ def _check_options(
     table: "TaskTable", info: catalogue.SuiteInfo, languages: tuple[str, ...], found: Findings
 ) -> None:
     """Note options that are not for the suite."""
-    if table.mode is not None and not info.modes:
+    if table.mode is not None and "mode" not in info.own_names:
         found.note(f"'mode' is not for the task {info.name!r}, which asks in one way", "mode")
-    elif table.mode is not None and table.mode not in info.modes:
-        near = did_you_mean(table.mode, info.modes)
-        found.note(f"'mode' must be {one_of(info.modes)}, not {table.mode!r}", "mode", hint=near)
-    if table.pivot is not None and info.translates is None:
+    elif table.mode is not None and table.mode not in (modes := _modes(info)):
+        near = did_you_mean(table.mode, modes)
+        found.note(f"'mode' must be {one_of(modes)}, not {table.mode!r}", "mode", hint=near)
+    if table.pivot is not None and "pivot" not in info.own_names:
         found.note(f"'pivot' is not for the task {info.name!r}, which does not translate", "pivot")
     elif table.pivot is not None and table.pivot not in info.upstream:
         found.note(f"the task has no {table.pivot!r}", "pivot")
-    if table.identifier is not None and not info.identifies:
+    if table.identifier is not None and "identifier" not in info.own_names:
         what = f"'identifier' is not for the task {info.name!r}, which identifies no language"
         found.note(what, "identifier")
-    if table.shots and info.lm_eval_task is None and table.shots > info.own_shots:
-        there = plural(info.own_shots, "example") if info.own_shots else "no examples"
+    if table.shots and info.most_shots is not None and table.shots > info.most_shots:
+        there = plural(info.most_shots, "example") if info.most_shots else "no examples"
         found.note(
             f"the task {info.name!r} has {there} to show",
             "shots",
-            hint="ask for fewer" if info.own_shots else "leave it out",
+            hint="ask for fewer" if info.most_shots else "leave it out",
         )
-    if info.translates is not None and (table.pivot or "en") in languages:
+    if "pivot" in info.own_names and (table.pivot or "en") in languages:
         found.note(f"{table.pivot or 'en'!r} cannot be translated into itself", "languages")
 
 
@@ -232,14 +237,14 @@ def _sampling(table: "TaskTable", found: Findings, *, generates: bool) -> Sampli
     return Sampling(**chosen) if table.samples is not None else None
 
 
-def _talk(table: "TaskTable", info: catalogue.SuiteInfo, found: Findings) -> TalkOptions | None:
+def _talk(table: "TaskTable", info: catalogue.SuiteInfo, found: Findings) -> dict[str, int]:
     """`tokens`, `bucket` and `turns`, which the suite 'extended' alone has."""
-    if info.name != "extended":
+    if "turns" not in info.own_names:
         for name in ("tokens", "bucket", "turns"):
             if name in table.model_fields_set:
                 only = "only the task 'extended' has it"
                 found.problems.append(unknown_key((*found.path, name), (), hint=only))
-        return None
+        return {}
     usual = TalkOptions()
     tokens = table.tokens or usual.tokens
     bucket = table.bucket or min(usual.bucket, tokens)
@@ -247,4 +252,10 @@ def _talk(table: "TaskTable", info: catalogue.SuiteInfo, found: Findings) -> Tal
         found.note(f"a bucket of {bucket} tokens is longer than an answer", "bucket")
     elif tokens / bucket > 64:
         found.note("more than 64 buckets an answer are too many to tell apart", "bucket")
-    return TalkOptions(tokens=tokens, bucket=bucket, turns=table.turns or usual.turns)
+    return {"tokens": tokens, "bucket": bucket, "turns": table.turns or usual.turns}
+
+
+def _modes(info: catalogue.SuiteInfo) -> tuple[str, ...]:
+    """The ways in which a suite can ask."""
+    words = () if info.own_options is None else get_args(get_type_hints(info.own_options)["mode"])
+    return tuple(word for word in words if isinstance(word, str))

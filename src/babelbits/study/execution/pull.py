@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelbits.study.config.spec import Study
+from babelbits.study.planning.task_builder import is_scaled
 from babelbits.tasks import catalogue
 from babelbits.tasks.hub_data import Copy, HubDataset, fetch, find
 
@@ -36,11 +37,11 @@ def _needs(study: Study) -> Iterator[DatasetNeed]:
     for suite in study.suites:
         options = suite.options
         info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
-        if options.data is not None or (info.lm_eval_task is None and not info.downloads):
+        if options.data is not None or not info.downloads:
             continue
         # Token limits of other languages are scaled from English, asked or not.
-        is_scaled = info.lm_eval_task is not None and info.generates and "en" in info.languages
-        english = ("en",) if is_scaled else ()
+        scales = info.generates and "en" in info.languages and is_scaled(suite.suite, options)
+        english = ("en",) if scales else ()
         for language in (*suite.languages, *english):
             for wanted in catalogue.wanted(suite.suite, language, options):
                 yield DatasetNeed(suite=suite.suite, wanted=wanted)

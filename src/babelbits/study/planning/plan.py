@@ -170,7 +170,7 @@ def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
     from babelbits.tasks import catalogue
 
     info = catalogue.info(suite, include_path=options.include_path, data=options.data)
-    light = info.lm_eval_task is None and options.chat.template != "on"
+    light = not info.loads_library and options.chat.template != "on"
     return catalogue.load(suite, language, options) if light else None
 
 

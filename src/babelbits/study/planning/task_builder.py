@@ -17,6 +17,7 @@ from babelbits.study.planning.early import ordered
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.token_limits import ScaledTask, fertility
+from babelbits.tasks.translation.suite import TranslationSuite
 
 if TYPE_CHECKING:
     from babelbits.study.planning.plan_types import Build
@@ -62,7 +63,7 @@ class TaskBuilder:
         count = token_counter(self.base.folder)
         known = catalogue.info(suite, include_path=options.include_path, data=options.data)
         english = None
-        if known.translates is None and ENGLISH in known.languages:
+        if not isinstance(known, TranslationSuite) and ENGLISH in known.languages:
             english = self._english(suite, options)
         found = fertility(task, english, count)
         return ScaledTask(task, found, count=count, context=context_length(self.base.config))

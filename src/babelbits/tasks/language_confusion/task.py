@@ -23,11 +23,17 @@ from babelbits.records import (
     Reply,
     Request,
 )
-from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.base import TaskOptions, own_options
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion import rules, words
 from babelbits.tasks.language_confusion.data import Setting, read_rows
-from babelbits.tasks.language_id import LITE, Absent, Identifier, open_identifier
+from babelbits.tasks.language_id import (
+    LITE,
+    Absent,
+    Identifier,
+    IdentifierOptions,
+    open_identifier,
+)
 from babelbits.tasks.language_id.errors import error_note
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
@@ -141,10 +147,11 @@ def identifier_for(language: str, options: TaskOptions) -> Identifier:
     MissingExtraError
         If its library is not installed; 'lite' raises it when it is asked for a language.
     """
+    chosen = own_options(options, IdentifierOptions).identifier
     try:
-        identifier = open_identifier(options.identifier)
+        identifier = open_identifier(chosen)
     except MissingExtraError as error:
-        if options.identifier not in (None, LITE):
+        if chosen not in (None, LITE):
             raise
         # It comes with everything else that a run needs: whoever only plans has not got it.
         return Absent(LITE, error)

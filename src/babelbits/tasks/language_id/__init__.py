@@ -9,7 +9,13 @@ Identifiers work offline; their libraries are imported when one is opened.
 """
 
 from babelbits.tasks.language_id.base import Absent, Guess, Identifier, same_language
-from babelbits.tasks.language_id.choose import LITE, NAMES, check_name, open_identifier
+from babelbits.tasks.language_id.choose import (
+    LITE,
+    NAMES,
+    IdentifierOptions,
+    check_name,
+    open_identifier,
+)
 
 __all__ = [
     "LITE",
@@ -17,6 +23,7 @@ __all__ = [
     "Absent",
     "Guess",
     "Identifier",
+    "IdentifierOptions",
     "check_name",
     "open_identifier",
     "same_language",

@@ -1,5 +1,6 @@
 """An identifier by its name, or by the path of a fastText model; each is opened once a process."""
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +65,14 @@ def _label(language: Any) -> str:
 LITE = "lite"
 NAMES = (LITE, LINGUA)
 _MODEL_FILES = (".bin", ".ftz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifierOptions:
+    """`[[tasks]]` of suites that identify languages."""
+
+    identifier: str | None = None
+    """'lite', 'lingua', or a fastText model's path; None is 'lite'."""
 
 
 def check_name(name: str, *, home: Path | None = None) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from babelbits.engines.templates import ChatTemplate
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
@@ -47,9 +47,9 @@ from babelbits.tasks.lm_eval.requests import to_request
 from babelbits.tasks.lm_eval.runtime import config_of, load_task, quiet, wanted_data
 from babelbits.tasks.lm_eval.shots import fix_shots, shot_note
 from babelbits.tasks.lm_eval.sources import digest_of_sources
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.local_data import LocalData, nothing, read_local
 from babelbits.tasks.script_note import script_note
-from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import agreeing, plural
 
 ADAPTER_VERSION = "1"
@@ -81,7 +81,7 @@ class LmEvalTask:
 
     Parameters
     ----------
-    suite : SuiteInfo
+    suite : LmEvalSuite
         Which suite; its `lm_eval_task` names the task.
     language : str
         Canonical code.
@@ -96,9 +96,11 @@ class LmEvalTask:
         If the installed lm-eval has no such task.
     """
 
-    def __init__(self, suite: SuiteInfo, language: str, options: TaskOptions) -> None:
+    renders_chat: Literal[True] = True
+
+    def __init__(self, suite: LmEvalSuite, language: str, options: TaskOptions) -> None:
         self.upstream = suite.upstream.get(language, language)
-        self.name = (suite.lm_eval_task or suite.name).format(self.upstream)
+        self.name = suite.lm_eval_task.format(self.upstream)
         self.suite = suite
         self.language = language
         self.options = options

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice, zip_longest
+from typing import Literal
 
 from babelbits.records import Item, Outcome, Reply, TaskInfo, digest
 from babelbits.tasks.base import TaskOptions
@@ -15,8 +16,8 @@ from babelbits.tasks.clusters import FEWEST_SUBJECTS
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.identity import distinct, make_item
 from babelbits.tasks.lm_eval.adapter import LmEvalTask, asked_twice
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.script_note import MARK, script_note
-from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import plural
 
 
@@ -34,7 +35,7 @@ class LmEvalGroup:
 
     Parameters
     ----------
-    suite : SuiteInfo
+    suite : LmEvalSuite
         Which suite; its `parts` name the tasks.
     language : str
         Canonical code.
@@ -42,12 +43,14 @@ class LmEvalGroup:
         Choices of the study; `data` replaces the hub's rows.
     """
 
-    def __init__(self, suite: SuiteInfo, language: str, options: TaskOptions) -> None:
+    renders_chat: Literal[True] = True
+
+    def __init__(self, suite: LmEvalSuite, language: str, options: TaskOptions) -> None:
         self.suite = suite
         self.language = language
         self.options = options
         upstream = suite.upstream.get(language, language)
-        self.name = (suite.lm_eval_task or suite.name).format(upstream)
+        self.name = suite.lm_eval_task.format(upstream)
         limit = options.limit
         each = replace(options, limit=None if limit is None else -(-limit // len(suite.parts)))
         self._tasks = [

@@ -9,6 +9,7 @@ leaderboard parses by GPT-3.5: `babelbits grade` does that with any judge.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -27,6 +28,7 @@ from babelbits.records import (
     ScoreRequest,
 )
 from babelbits.tasks import hub_data
+from babelbits.tasks.base import own_options
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OutputType, OwnTask
 from babelbits.tasks.mixeval import prompts, shots
@@ -41,6 +43,14 @@ LETTER_TOKENS = 64
 SHORT_TOKENS = 64
 STEPWISE_TOKENS = 512
 ENGLISH = "en"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixEvalOptions:
+    """`[[tasks]]` of MixEval's choices."""
+
+    mode: Mode = "constrained"
+    """How an option is chosen: see the module."""
 
 
 class _MixEvalTask(OwnTask):
@@ -102,7 +112,7 @@ class MixEvalChoice(_MixEvalTask):
     @property
     def mode(self) -> Mode:
         """How an option is chosen; constrained unless the study says otherwise."""
-        return cast(Mode, self.options.mode or "constrained")
+        return own_options(self.options, MixEvalOptions).mode
 
     @property
     def output_type(self) -> OutputType:  # type: ignore[override]  # read-only here

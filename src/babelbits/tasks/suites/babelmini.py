@@ -1,6 +1,13 @@
-"""BabelMini, which ships in the package: suites over the same languages, and open prompts."""
+"""BabelMini, which ships in the package: four suites over the same languages."""
 
+from babelbits.tasks.confusion import ConfusionTask
+from babelbits.tasks.extended import ExtendedTask, TalkOptions
+from babelbits.tasks.folder_suites import FolderSuites
+from babelbits.tasks.language_id import IdentifierOptions
+from babelbits.tasks.math import MathTask
+from babelbits.tasks.pairs import PairsTask
 from babelbits.tasks.suites.info import SuiteInfo
+from babelbits.tasks.text import TextTask
 
 BABELMINI_LANGUAGES = (
     *("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "ko", "sw"),
@@ -15,7 +22,7 @@ def _own(
     metric: str = "accuracy",
     choices: int | None = None,
     generates: bool,
-    identifies: bool = False,
+    own_options: type | None = None,
 ) -> SuiteInfo:
     return SuiteInfo(
         name=name,
@@ -27,7 +34,7 @@ def _own(
         chance=None if choices is None else 1 / choices,
         choices=choices,
         metric=metric,
-        identifies=identifies,
+        own_options=own_options,
     )
 
 
@@ -51,23 +58,24 @@ SUITES = (
         "does the model go on in the prompt's language",
         metric="share in the right language",
         generates=True,
-        identifies=True,
+        own_options=IdentifierOptions,
     ),
     _own(
         "extended",
         "long answers: language and repetition by position",
         metric="share in the right language",
         generates=True,
-        identifies=True,
+        own_options=TalkOptions,
     ),
-    # Prompts that have no right answer: what judges and people compare.
-    SuiteInfo(
-        name="open-prompts",
-        languages=BABELMINI_LANGUAGES,
-        summary="answers to open prompts, for judges and people: bundled, or a local folder",
-        generates=True,
-        licence="CC0-1.0",
-        parallel=True,
-        metric="share answered; for judges",
-    ),
+)
+
+FAMILY = FolderSuites(
+    suites=SUITES,
+    tasks={
+        "text": TextTask,
+        "pairs": PairsTask,
+        "math": MathTask,
+        "confusion": ConfusionTask,
+        "extended": ExtendedTask,
+    },
 )

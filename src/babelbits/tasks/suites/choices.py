@@ -1,35 +1,8 @@
-"""Benchmarks of few choices, scored by log-likelihood: XCOPA, Belebele and others."""
+"""Benchmarks of few choices, scored by log-likelihood: XCOPA, XWinograd, XStoryCloze, Belebele."""
 
-from babelbits.tasks.suites.info import SuiteInfo, by_language
-from babelbits.tasks.suites.translation import FLORES_CODES
-
-
-def _sib200() -> SuiteInfo:
-    """SIB-200: the topic of a sentence of FLORES-200, one of seven (Adelani et al. 2024).
-
-    lm-eval has it in AfroBench's languages alone; the task in this package asks with AfroBench's
-    first prompt, letter by letter, in all of them.
-    """
-    upstream = by_language(FLORES_CODES)
-    return SuiteInfo(
-        name="sib200",
-        languages=tuple(upstream),
-        summary="the topic of a sentence, seven choices",
-        generates=False,
-        licence="CC-BY-SA-4.0",
-        parallel=True,
-        hub_dataset="Davlan/sib200",
-        revision="38977a667f6fc264d5c26ec57a01e16db040b358",
-        upstream=upstream,
-        lm_eval_task="sib200_{}",
-        packaged="sib200.yaml",
-        chance=1 / 7,
-        choices=7,
-        metric="accuracy",
-        comparable="lm-eval 0.4.13, sib_*_prompt_1 of AfroBench, 0-shot, acc",
-        source_columns=("index_id",),
-    )
-
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.lm_eval.suites import LmEvalSuites
+from babelbits.tasks.suites.info import by_language
 
 _XCOPA = "et ht id it qu sw ta th tr vi zh"
 _XSTORYCLOZE = "ar en es eu hi id my ru sw te zh"
@@ -63,9 +36,9 @@ def _choice(
     source_columns: tuple[str, ...] | None,
     comparable: str,
     cluster_columns: tuple[str, ...] = (),
-) -> SuiteInfo:
+) -> LmEvalSuite:
     upstream = by_language(codes)
-    return SuiteInfo(
+    return LmEvalSuite(
         name=name,
         languages=tuple(upstream),
         summary=summary,
@@ -130,5 +103,6 @@ SUITES = (
         cluster_columns=("link",),
         comparable="lm-eval 0.4.13, belebele_*, 0-shot, acc",
     ),
-    _sib200(),
 )
+
+FAMILY = LmEvalSuites(suites=SUITES)

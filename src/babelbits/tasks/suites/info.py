@@ -5,9 +5,9 @@ the canonical code of `babelbits.languages`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from babelbits.languages import resolve
 
@@ -29,16 +29,10 @@ class SuiteInfo:
     """Where the data comes from when the study names no local folder; None: no download."""
     upstream: Mapping[str, str] = field(default_factory=dict)
     """Canonical code to upstream's name of the language: dataset config or file code."""
-    lm_eval_task: str | None = None
-    """Name of the lm-eval task with `{}` for upstream's language; None for our own tasks."""
     chance: float | None = None
     """Expected score of guessing; None where there is none."""
     shots: int | None = 0
-    """Few-shot examples unless the study says otherwise; None: the lm-eval task knows."""
-    parts: tuple[str, ...] = ()
-    """Names of the lm-eval tasks, with `{}`, that one language consists of: MMLU's subjects."""
-    packaged: str | None = None
-    """YAML file of the task in this package, where lm-eval does not have it."""
+    """Few-shot examples unless the study says otherwise; None: the task itself says."""
     metric: str = "accuracy"
     """What a number of this suite is, as papers call it."""
     choices: int | None = None
@@ -49,23 +43,18 @@ class SuiteInfo:
     """What the number may be compared with, outside of a study."""
     any_language: bool = False
     """True where `languages` is only a guess from the name: the study may say another."""
-    own_shots: int = 0
-    """Few-shot examples that one of our suites can show."""
-    modes: tuple[str, ...] = ()
-    """Ways to ask, the default first; () where there is one."""
-    identifies: bool = False
-    """Whether it identifies languages, so that a study may choose the identifier."""
-    source_columns: tuple[str, ...] | None = None
-    """Columns that name a question in every language; () is the row; None: not parallel."""
+    most_shots: int | None = 0
+    """Few-shot examples that there are to show; None: as many as the data hold."""
+    own_options: type | None = None
+    """Frozen dataclass of options that are this suite's alone, all with defaults, which
+    `TaskOptions.own` is of. Fields named as keys of `[[tasks]]` are read from there. None: none."""
+    loads_library: bool = False
+    """Whether making its tasks loads a large library, which `plan` does without."""
     cluster_columns: tuple[str, ...] | None = None
     """Columns that name what items share beside their translations, as Belebele's passage. None:
     what the documents of an lm-eval task show; see `tasks.clusters`."""
-    translates: Literal["into", "from"] | None = None
-    """Translation suites: into the language, or from it; the other side is the study's pivot."""
     data_name: str | None = None
     """Under which name `[data]` may hold the folder besides the suite's own: suites share data."""
-    native_numbers: bool = False
-    """True where lm-eval reads ASCII digits only: `native_match` is scored beside its metrics."""
     limits: Literal["scaled", "fixed"] = "fixed"
     """Unless the study says otherwise; see `tasks.token_limits`."""
 
@@ -75,6 +64,23 @@ class SuiteInfo:
         if self.generates:
             return "generation"
         return "text" if self.metric.startswith("bits") else "choice"
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the options that are this suite's alone."""
+        kind: Any = self.own_options
+        return () if kind is None else tuple(one.name for one in fields(kind))
+
+    def own(self, given: Mapping[str, Any]) -> Any:
+        """Its own options as `TaskOptions.own` has them; None where none is given.
+
+        Parameters
+        ----------
+        given : mapping
+            Names and checked values, of other suites' options too; None: not given.
+        """
+        chosen = {k: v for k, v in given.items() if k in self.own_names and v is not None}
+        return self.own_options(**chosen) if chosen and self.own_options is not None else None
 
     @property
     def downloads(self) -> bool:

@@ -3,6 +3,9 @@
 Two suites, because their pass rates are never averaged: within a language and across languages.
 """
 
+from babelbits.tasks.folder_suites import FolderSuites
+from babelbits.tasks.language_confusion.task import LanguageConfusionTask
+from babelbits.tasks.language_id import IdentifierOptions
 from babelbits.tasks.suites.info import SuiteInfo, by_language
 
 
@@ -17,7 +20,7 @@ def _suite(name: str, summary: str, codes: str, *, parallel: bool) -> SuiteInfo:
         parallel=parallel,
         upstream=upstream,
         metric="line-level pass rate",
-        identifies=True,
+        own_options=IdentifierOptions,
     )
 
 
@@ -34,4 +37,8 @@ SUITES = (
         "ar de es fr hi id it ja ko pt ru tr vi zh",
         parallel=True,
     ),
+)
+
+FAMILY = FolderSuites(
+    suites=SUITES, tasks=dict.fromkeys((one.name for one in SUITES), LanguageConfusionTask)
 )

@@ -3,14 +3,16 @@
 Eight examples by default: the paper's, and all that the data set has.
 """
 
-from babelbits.tasks.suites.info import SuiteInfo, by_language
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.lm_eval.suites import LmEvalSuites
+from babelbits.tasks.suites.info import by_language
 
 _MGSM = "bn de en es fr ja ru sw te th zh"
 
 
-def _mgsm(name: str, task: str, summary: str) -> SuiteInfo:
+def _mgsm(name: str, task: str, summary: str) -> LmEvalSuite:
     upstream = by_language(_MGSM)
-    return SuiteInfo(
+    return LmEvalSuite(
         name=name,
         languages=tuple(upstream),
         summary=summary,
@@ -37,3 +39,5 @@ SUITES = (
     _mgsm("mgsm-native-cot", "mgsm_native_cot_{}", "grade-school maths, reasoning first"),
     _mgsm("mgsm-en-cot", "mgsm_en_cot_{}", "grade-school maths, reasoning in English first"),
 )
+
+FAMILY = LmEvalSuites(suites=SUITES)

@@ -5,7 +5,9 @@ English MMLU and Global-MMLU ask 57 subjects, each with examples of its own subj
 study asks them all, and its score is over all questions alike (lm-eval's `weight_by_size`).
 """
 
-from babelbits.tasks.suites.info import SuiteInfo, by_language
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.lm_eval.suites import LmEvalSuites
+from babelbits.tasks.suites.info import by_language
 
 SUBJECTS = (
     *("abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge"),
@@ -50,9 +52,9 @@ def _mmlu(
     revision: str | None = None,
     licence: str,
     source_columns: tuple[str, ...] | None,
-) -> SuiteInfo:
+) -> LmEvalSuite:
     upstream = by_language(codes)
-    return SuiteInfo(
+    return LmEvalSuite(
         name=name,
         languages=tuple(upstream),
         summary=summary,
@@ -117,3 +119,5 @@ SUITES = (
         source_columns=("sample_id",),
     ),
 )
+
+FAMILY = LmEvalSuites(suites=SUITES)

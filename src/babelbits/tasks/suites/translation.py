@@ -1,88 +1,28 @@
-"""FLORES and NTREX-128: parallel texts to score, and translation in two directions.
+"""Translation: FLORES and NTREX-128, each in two directions.
 
 The language of a suite is always the side that is not the pivot (English unless the study says
 otherwise), so that groups of languages mean the same in both directions: `flores` in Japanese
 translates into Japanese, `flores-from` out of it.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal
 
-from babelbits.tasks.suites.info import SuiteInfo, by_language
-
-# The plain variant of a language comes before its regional ones: the first takes a shared code.
-NTREX = """
-    eng afr amh arb aze-Latn bak bel bem ben bod bos bul cat ces ckb-Arab cym dan deu div dzo ell
-    est eus ewe fao fas fij fil fin fra fuc gle glg gsw-ZH guj hau heb hin hmn hrv hun hye ibo ind
-    isl ita jpn kan kat kaz khm kin kir kmr kor lao lav lit ltz mal mar mey mkd mlg mlt mon mri msa
-    mya nde nep nld nno nob nso nya orm pan pol por prs pus ron rus shi sin slk slv smo sna-Latn
-    snd-Arab som spa sqi srp-Cyrl srp-Latn ssw swa swe tah tam tat tel tgk-Cyrl tha tir ton tsn tuk
-    tur uig ukr urd uzb ven vie wol xho yor yue zho-CN zho-TW zul eng-GB eng-IN eng-US fra-CA gsw-BE
-    por-BR spa-MX
-"""
-
-
-def _ntrex(name: str, unit: str) -> SuiteInfo:
-    """NTREX-128: professionally translated news in 128 languages (Federmann et al. 2022)."""
-    upstream = by_language(NTREX)
-    return SuiteInfo(
-        name=name,
-        languages=tuple(upstream),
-        summary=f"bits per byte of NTREX-128, parallel news; the items are {unit}",
-        generates=False,
-        licence="CC-BY-SA-4.0",
-        parallel=True,
-        upstream=upstream,
-        metric="bits per byte",
-    )
-
-
-FLORES_CODES = """
-    ace_Arab ace_Latn acm_Arab acq_Arab aeb_Arab afr_Latn ajp_Arab aka_Latn als_Latn amh_Ethi
-    apc_Arab arb_Arab arb_Latn ars_Arab ary_Arab arz_Arab asm_Beng ast_Latn awa_Deva ayr_Latn
-    azb_Arab azj_Latn bak_Cyrl bam_Latn ban_Latn bel_Cyrl bem_Latn ben_Beng bho_Deva bjn_Arab
-    bjn_Latn bod_Tibt bos_Latn bug_Latn bul_Cyrl cat_Latn ceb_Latn ces_Latn cjk_Latn ckb_Arab
-    crh_Latn cym_Latn dan_Latn deu_Latn dik_Latn dyu_Latn dzo_Tibt ell_Grek eng_Latn epo_Latn
-    est_Latn eus_Latn ewe_Latn fao_Latn fij_Latn fin_Latn fon_Latn fra_Latn fur_Latn fuv_Latn
-    gaz_Latn gla_Latn gle_Latn glg_Latn grn_Latn guj_Gujr hat_Latn hau_Latn heb_Hebr hin_Deva
-    hne_Deva hrv_Latn hun_Latn hye_Armn ibo_Latn ilo_Latn ind_Latn isl_Latn ita_Latn jav_Latn
-    jpn_Jpan kab_Latn kac_Latn kam_Latn kan_Knda kas_Arab kas_Deva kat_Geor kaz_Cyrl kbp_Latn
-    kea_Latn khk_Cyrl khm_Khmr kik_Latn kin_Latn kir_Cyrl kmb_Latn kmr_Latn knc_Arab knc_Latn
-    kon_Latn kor_Hang lao_Laoo lij_Latn lim_Latn lin_Latn lit_Latn lmo_Latn ltg_Latn ltz_Latn
-    lua_Latn lug_Latn luo_Latn lus_Latn lvs_Latn mag_Deva mai_Deva mal_Mlym mar_Deva min_Arab
-    min_Latn mkd_Cyrl mlt_Latn mni_Beng mos_Latn mri_Latn mya_Mymr nld_Latn nno_Latn nob_Latn
-    npi_Deva nqo_Nkoo nso_Latn nus_Latn nya_Latn oci_Latn ory_Orya pag_Latn pan_Guru pap_Latn
-    pbt_Arab pes_Arab plt_Latn pol_Latn por_Latn prs_Arab quy_Latn ron_Latn run_Latn rus_Cyrl
-    sag_Latn san_Deva sat_Olck scn_Latn shn_Mymr sin_Sinh slk_Latn slv_Latn smo_Latn sna_Latn
-    snd_Arab som_Latn sot_Latn spa_Latn srd_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn
-    szl_Latn tam_Taml taq_Latn taq_Tfng tat_Cyrl tel_Telu tgk_Cyrl tgl_Latn tha_Thai tir_Ethi
-    tpi_Latn tsn_Latn tso_Latn tuk_Latn tum_Latn tur_Latn twi_Latn tzm_Tfng uig_Arab ukr_Cyrl
-    umb_Latn urd_Arab uzn_Latn vec_Latn vie_Latn war_Latn wol_Latn xho_Latn ydd_Hebr yor_Latn
-    yue_Hant zho_Hans zho_Hant zsm_Latn zul_Latn
-"""
-"""FLORES-200 as NLLB Team et al. 2022 name its languages, and N'Ko, which FLORES+ has."""
-
-FLORES_PLUS_CODES: Mapping[str, str] = MappingProxyType(
-    {
-        "est_Latn": "ekk_Latn",
-        "tgl_Latn": "fil_Latn",
-        "zho_Hans": "cmn_Hans",
-        "zho_Hant": "cmn_Hant",
-    }
-)
-"""Languages that FLORES+ 2 calls otherwise."""
-
+from babelbits.tasks.flores_codes import FLORES_CODES
+from babelbits.tasks.folder_suites import FolderSuites
+from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.ntrex import NTREX
+from babelbits.tasks.translation.suite import TranslationOptions, TranslationSuite
+from babelbits.tasks.translation.task import TranslationTask
 
 _DEV = 997
 """Sentences of FLORES' dev split, which examples are taken from."""
 
 
-def _translation(name: str, direction: Literal["into", "from"], codes: str) -> SuiteInfo:
+def _translation(name: str, direction: Literal["into", "from"], codes: str) -> TranslationSuite:
     upstream = by_language(codes)
     is_flores = name.startswith("flores")
     way = "from English" if direction == "into" else "into English"
-    return SuiteInfo(
+    return TranslationSuite(
         name=name,
         languages=tuple(code for code in upstream if code != "en"),
         summary=f"{'FLORES' if is_flores else 'NTREX-128'}, translation {way}, by sentences",
@@ -92,8 +32,9 @@ def _translation(name: str, direction: Literal["into", "from"], codes: str) -> S
         hub_dataset="openlanguagedata/flores_plus" if is_flores else None,
         upstream=upstream,
         shots=5 if is_flores else 0,
-        own_shots=_DEV if is_flores else 0,
+        most_shots=_DEV if is_flores else 0,
         translates=direction,
+        own_options=TranslationOptions,
         data_name="flores" if is_flores else "ntrex",
         limits="scaled",
         metric="corpus chrF++",
@@ -101,9 +42,12 @@ def _translation(name: str, direction: Literal["into", "from"], codes: str) -> S
 
 
 SUITES = (
-    *(_ntrex("ntrex", "documents"), _ntrex("ntrex-segments", "single segments")),
     _translation("flores", "into", FLORES_CODES),
     _translation("flores-from", "from", FLORES_CODES),
     _translation("ntrex-translation", "into", NTREX),
     _translation("ntrex-translation-from", "from", NTREX),
+)
+
+FAMILY = FolderSuites(
+    suites=SUITES, tasks=dict.fromkeys((one.name for one in SUITES), TranslationTask)
 )

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.tasks import hub_data
+from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import missing_language
 from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
 from babelbits.tasks.suites import SuiteInfo, canonical
-from babelbits.tasks.suites.translation import FLORES_PLUS_CODES
 from babelbits.words import plural
 
 ITEMS, EXAMPLES = "devtest", "dev"

@@ -24,13 +24,14 @@ from babelbits.records import (
     Request,
     TaskInfo,
 )
-from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.base import TaskOptions, own_options
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo, all_suites
 from babelbits.tasks.translation.data import EXAMPLES, ITEMS, read_documents, read_segments, wanted
 from babelbits.tasks.translation.metrics import chance_level, notes, segment_metrics, signatures
+from babelbits.tasks.translation.suite import TranslationOptions, TranslationSuite
 from babelbits.words import plural
 
 MAX_NEW_TOKENS = 256
@@ -51,7 +52,7 @@ def source_of(prompt: str, info: TaskInfo) -> str | None:
         Its task; None comes back for tasks that do not translate.
     """
     suite = all_suites().get(info.suite)
-    if suite is None or suite.translates is None:
+    if not isinstance(suite, TranslationSuite):
         return None
     pair = info.name.removeprefix(f"{info.suite}_")
     if suite.translates == "into":
@@ -79,9 +80,12 @@ class TranslationTask(OwnTask):
         self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
     ) -> None:
         super().__init__(suite, language, options, folder=folder)
-        if language == options.pivot:
+        if not isinstance(suite, TranslationSuite):
+            raise TypeError(f"'{suite.name}' translates nothing")
+        pivot = own_options(options, TranslationOptions).pivot
+        if language == pivot:
             raise StudyError(f"'{language}' cannot be translated into itself", where=suite.name)
-        pair = (options.pivot, language)
+        pair = (pivot, language)
         self.source, self.into = pair if suite.translates == "into" else pair[::-1]
         self.name = f"{suite.name}_{self.source}-{self.into}"
         self._metrics = segment_metrics(self.into)
