@@ -13,7 +13,9 @@ new ones where they were changed by intent, and added fields, and refuses to whe
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,10 @@ CHANGED_BY_INTENT = (
 )  # fmt: skip
 """Fields of release 0.1.0 whose rules changed since: tails of p, large losses too rare to be seen,
 families of gains, power of the verdict rule. Not compared."""
+
+READ_ONLY = ("run/grades/*/journal.jsonl", "run/judgments/*/journal.jsonl")
+"""What only earlier versions wrote, and is read: a judge's replies beside those in its file of
+answers. A new journal holds failures alone."""
 
 Answers = Callable[[str, str], tuple[Any, Any]]
 Unpacked = Callable[[str], Path]
@@ -250,7 +256,7 @@ def snapshot() -> fields.Shapes:
 
 def assert_same_fields(folder: Path, *, under: str) -> None:
     """Compare what was just written under a subfolder with the snapshot."""
-    wanted = {k: v for k, v in snapshot().items() if k.startswith(under)}
+    wanted = {k: v for k, v in snapshot().items() if k.startswith(under) and k not in READ_ONLY}
     found = {k: v for k, v in fields.shapes(folder).items() if k.startswith(under)}
     gone = fields.lost(wanted, found)
     assert not gone, "\nfiles that users have, and what reads them, know these" + listed(gone)
@@ -265,12 +271,67 @@ def test_the_snapshot_is_of_the_stored_folder(unpacked: Unpacked) -> None:
 def test_a_judge_writes_the_same_fields_and_votes(mine: Path) -> None:
     pytest.importorskip("openai")
     before = votes(mine / "run" / "judgments")
+    kept = kept_replies(mine, "judgments")
     shutil.rmtree(mine / "run" / "judgments")
     with serving(scripted.judge) as server:
         scripted.judge_all(mine, server.url)
     scripted.import_votes(mine)
     assert_same_fields(mine, under="run/judgments")
     assert votes(mine / "run" / "judgments") == before
+    assert kept_replies(mine, "judgments") == kept
+    assert journal(mine, "judgments").read_bytes() == b""
+
+
+def kept_replies(folder: Path, room: str) -> tuple[Any, list[Any]]:
+    """Columns of a judge's file of answers, and its requests with their replies."""
+    (path,) = folder.glob(f"run/{room}/*/answers.sqlite")
+    with closing(sqlite3.connect(path)) as file:
+        columns = file.execute("PRAGMA table_info(answers)").fetchall()
+        query = "SELECT request, text, finish_reason, cost FROM answers ORDER BY request"
+        return columns, file.execute(query).fetchall()
+
+
+def journal(folder: Path, room: str) -> Path:
+    """Of the one judge that is no person."""
+    (path,) = folder.glob(f"run/{room}/*/journal.jsonl")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "room"),
+    [
+        ("now", "judgments"),
+        ("earlier", "grades"),
+        pytest.param("now", "grades", marks=pytest.mark.slow),
+        pytest.param("earlier", "judgments", marks=pytest.mark.slow),
+    ],
+)
+def test_no_reply_of_a_journal_of_an_earlier_version_is_asked_again(
+    unpacked: Unpacked, tmp_path: Path, name: str, room: str
+) -> None:
+    """The journal alone, and no endpoint at the recorded address: each request would fail.
+
+    What is made of it is the file of answers that the model itself had kept, key by key.
+    """
+    pytest.importorskip("openai")
+    mine = shutil.copytree(unpacked(name), tmp_path / "mine")
+    old, question = journal(mine, room), "judge" if room == "judgments" else "grade"
+    written, before = old.read_bytes(), keys(old.parent)
+    assert len(before) == written.count(b'"kind":"reply"') > 0
+    (old.parent / "answers.sqlite").unlink()
+    found = reading.said(mine, reading.QUESTIONS[question])
+    wanted = reading.read_packed(HERE / f"{name}.read.json.xz")[question]
+    assert found["exit"] == wanted["exit"] == 0, found.get("stderr")
+    assert not reading.differences(wanted, found, words=False)
+    assert keys(old.parent) == before
+    assert old.read_bytes() == written
+
+
+def keys(folder: Path) -> list[Any]:
+    """Keys, models, requests and texts of a file of answers."""
+    with closing(sqlite3.connect(folder / "answers.sqlite")) as file:
+        query = "SELECT key, model, request, text, prompt_tokens, output_tokens, cost FROM answers"
+        return file.execute(query).fetchall()
 
 
 def votes(folder: Path) -> list[str]:
@@ -282,11 +343,14 @@ def votes(folder: Path) -> list[str]:
 def test_a_grader_writes_the_same_fields_and_grades(mine: Path) -> None:
     pytest.importorskip("openai")
     before = grades(mine)
+    kept = kept_replies(mine, "grades")
     shutil.rmtree(mine / "run" / "grades")
     with serving(scripted.judge) as server:
         scripted.grade_all(mine, server.url)
     assert_same_fields(mine, under="run/grades")
     assert grades(mine) == before
+    assert kept_replies(mine, "grades") == kept
+    assert journal(mine, "grades").read_bytes() == b""
 
 
 def grades(folder: Path) -> list[str]:

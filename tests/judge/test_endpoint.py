@@ -3,11 +3,14 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,9 @@ from babelbits.cli.judge_tables import folded
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
 from babelbits.errors import ExitCode
-from babelbits.judge.ledger import SUMMARY
+from babelbits.judge.ledger import ANSWERS, JOURNAL, SUMMARY, Ledger
 from babelbits.judge.pairwise import JudgeSettings
-from babelbits.judge.session import ChatJudge, JudgeResult, run_judge
+from babelbits.judge.session import ChatJudge, JudgeResult, judge_folder, run_judge
 from babelbits.judge.templates import load_template
 from babelbits.preferences.collect import CONTROL
 from babelbits.preferences.pair_files import write_pairs
@@ -86,25 +89,25 @@ def number_of(request: dict[str, Any]) -> int:
 def run(
     server: FakeEndpoint, folder: Path, *, max_cost: float | None = None, timeout: float = 0.5
 ) -> JudgeResult:
-    model = connect(
-        EndpointSettings(
-            url=server.url,
-            model="tiny",
-            price=PRICE,
-            max_cost=max_cost,
-            timeout=timeout,
-            attempts=2,
-            first_wait=0.01,
-            cache=folder / "answers.sqlite",
-        )
+    settings = EndpointSettings(
+        url=server.url,
+        model="tiny",
+        price=PRICE,
+        max_cost=max_cost,
+        timeout=timeout,
+        attempts=2,
+        first_wait=0.01,
     )
-    judge = ChatJudge(
-        model=model,
+    judged = partial(
+        ChatJudge,
         name="tiny",
         template=load_template(None, mode="pairwise"),
         settings=JudgeSettings(max_new_tokens=OUTPUT_TOKENS),
-        spent=lambda: model.spending.known,
     )
+    # As the command does: the model's file of answers is the judge's own.
+    own: Any = settings
+    model = connect(replace(settings, cache=judge_folder(folder, judged(model=own)) / ANSWERS))
+    judge = judged(model=model, spent=lambda: model.spending.known)
     try:
         return run_judge(judge, PAIRS, parent=folder, settings=SummarySettings(resamples=99))
     finally:
@@ -132,6 +135,12 @@ def test_every_pair_ends_typed_and_resume_pays_nothing_twice(tmp_path: Path) -> 
         assert not server.requests
         assert (third.votes, third.spent) == (again.votes, again.spent)
     assert read_votes(third.folder / VOTES) == third.votes
+    # Costs of kept replies and of failures are what the model itself says that it has spent.
+    with Ledger(third.folder, identity=third.identity) as ledger:
+        assert ledger.spent == pytest.approx(third.spent)
+    with closing(sqlite3.connect(third.folder / ANSWERS)) as file:
+        assert file.execute("SELECT count(*) FROM answers").fetchone() == (2 * len(PAIRS),)
+    assert b'"kind":"reply"' not in (third.folder / JOURNAL).read_bytes()
     kept = json.loads((third.folder / SUMMARY).read_text("utf-8"))
     assert kept["summaries"][0]["dropped"] == {"unparsed": 2, "refused": 1}
 

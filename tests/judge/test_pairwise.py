@@ -6,7 +6,7 @@ import pytest
 
 from babelbits.engines.chat import ChatFailure
 from babelbits.errors import StoreError
-from babelbits.judge.ledger import JOURNAL, Ledger
+from babelbits.judge.ledger import Ledger
 from babelbits.judge.pairwise import JudgeSettings, TwoOrders, judge_pairs
 from babelbits.judge.templates import load_template
 from babelbits.preferences.answer_pairs import AnswerPair
@@ -136,24 +136,6 @@ def test_a_stop_keeps_every_reply_so_far(tmp_path: Path) -> None:
     said, again, _ = judged(tmp_path, pairs, prefers("good"))
     assert len(again.asked) == 3
     assert len(said) == 5
-
-
-def test_a_torn_journal_is_whole_up_to_its_last_record(tmp_path: Path) -> None:
-    judged(tmp_path, [pair(1)], prefers("good"))
-    path = tmp_path / JOURNAL
-    path.write_bytes(path.read_bytes()[:-5])
-    assert len(judged(tmp_path, [pair(1)], prefers("good"))[1].asked) == 1
-
-
-def test_a_damaged_journal_is_named_and_not_repaired(tmp_path: Path) -> None:
-    judged(tmp_path, [pair(1)], prefers("good"))
-    path = tmp_path / JOURNAL
-    whole = bytearray(path.read_bytes())
-    whole[20] ^= 1
-    path.write_bytes(whole)
-    with pytest.raises(StoreError, match="asked for again"):
-        judged(tmp_path, [pair(1)], prefers("good"))
-    assert path.read_bytes() == bytes(whole)
 
 
 def test_two_processes_are_not_the_same_judge_at_once(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.engines.chat import ChatModel
     from babelbits.engines.local_chat import LocalChat
-    from babelbits.judge.ledger import Progress
+    from babelbits.judge.asking import Progress
     from babelbits.judge.pairwise import JudgeSettings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -158,7 +158,7 @@ def open_chat(
     ----------
     folder_of : callable
         From something with the model's identity to the folder of the judge that it makes: an
-        endpoint's answers and spending are kept there.
+        endpoint's answers and spending are kept there, in the file that its ledger reads.
 
     Raises
     ------
@@ -174,6 +174,7 @@ def open_chat(
 
 def _endpoint(wishes: ChatWishes, folder_of: "Callable[[Any], Path]") -> OpenChat:
     from babelbits.engines.endpoint import EndpointSettings, Price, connect
+    from babelbits.judge.ledger import ANSWERS
 
     price = None if wishes.price is None else Price(input=wishes.price[0], output=wishes.price[1])
     settings = EndpointSettings(
@@ -191,7 +192,7 @@ def _endpoint(wishes: ChatWishes, folder_of: "Callable[[Any], Path]") -> OpenCha
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     model = connect(
-        replace(settings, cache=folder / "answers.sqlite"),
+        replace(settings, cache=folder / ANSWERS),
         allow_network=wishes.allow_network,
         on_interrupt=lambda: say("waiting for the replies under way; Ctrl-C again stops now"),
     )

@@ -12,7 +12,7 @@ Nothing here opens a connection to anywhere. Amounts are in the currency of the 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -72,6 +72,11 @@ def answer_key(identity: Mapping[str, Any], request: ChatRequest) -> str:
     return digest([dict(identity), asdict(request)], length=32)
 
 
+def model_name(identity: Mapping[str, Any]) -> str:
+    """What the column `model` holds: an endpoint's name of it, or the hash of local weights."""
+    return str(identity.get("model", identity.get("weights", "")))
+
+
 class AnswerFile:
     """Answers and spending in one SQLite file; for any number of threads and processes.
 
@@ -127,6 +132,17 @@ class AnswerFile:
         row = self._one("SELECT raw FROM answers WHERE key = ?", key)
         return None if row is None else cast(str, row[0])
 
+    def cost(self) -> float | None:
+        """What all kept replies cost when they were asked; None where one has no known price."""
+        row = self._one("SELECT total(cost), count(*) - count(cost) FROM answers")
+        total, unpriced = row or (0.0, 0)
+        return None if unpriced else float(total)
+
+    def requests(self) -> list[str]:
+        """The requests of all kept replies, as canonical JSON."""
+        with self._lock, self._errors():
+            return [text for (text,) in self._file.execute("SELECT request FROM answers")]
+
     def keep(
         self,
         key: str,
@@ -139,24 +155,35 @@ class AnswerFile:
         cost: float | None = None,
     ) -> None:
         """Keep a reply for good, and settle `entry` at `cost`, in one step; durable on return."""
-        row = (
-            key,
-            model,
-            canonical_json(asdict(request)),
-            reply.text,
-            reply.finish_reason,
-            reply.prompt_tokens,
-            reply.output_tokens,
-            reply.cost,
-            raw,
-            _now(),
-        )
         with self._transaction():
-            self._file.execute(
-                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
+            self._insert(key, reply, model=model, request=request, raw=raw)
             if entry is not None:
                 self._settle(entry, cost)
+
+    def adopt(
+        self, replies: Iterable[tuple[str, ChatRequest, ChatReply]], *, identity: Mapping[str, Any]
+    ) -> None:
+        """Keep replies that another received, in one step: all of them or none.
+
+        A key that has a reply stays as it is. What a new one cost is counted as spent, too, so that
+        a limit holds against it. Durable on return.
+
+        Parameters
+        ----------
+        replies : iterable of (str, ChatRequest, ChatReply)
+            Key, request and reply.
+        identity : mapping
+            Of the model that gave them.
+        """
+        model = model_name(identity)
+        with self._transaction():
+            for key, request, reply in replies:
+                new = self._insert(key, reply, model=model, request=request, raw=as_json(reply))
+                if new and reply.cost:
+                    self._file.execute(
+                        "INSERT INTO spending (key, state, amount, at) VALUES (?, 'known', ?, ?)",
+                        (key, reply.cost, _now()),
+                    )
 
     # --- spending ---
 
@@ -193,6 +220,27 @@ class AnswerFile:
             self._file.close()
 
     # --- SQLite ---
+
+    def _insert(
+        self, key: str, reply: ChatReply, *, model: str, request: ChatRequest, raw: str
+    ) -> bool:
+        """Within a transaction: whether the key had no reply yet."""
+        row = (
+            key,
+            model,
+            canonical_json(asdict(request)),
+            reply.text,
+            reply.finish_reason,
+            reply.prompt_tokens,
+            reply.output_tokens,
+            reply.cost,
+            raw,
+            _now(),
+        )
+        cursor = self._file.execute(
+            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+        )
+        return cursor.rowcount == 1
 
     def _settle(self, entry: int, cost: float | None) -> None:
         if cost is None:

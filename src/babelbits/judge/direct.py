@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from babelbits.engines.chat import ChatModel
-from babelbits.judge.ledger import Ledger, Progress
+from babelbits.judge.asking import Progress
+from babelbits.judge.ledger import Ledger
 from babelbits.judge.pairwise import JudgeSettings, ask_and_read
 from babelbits.judge.parse_reply import Reading
 from babelbits.judge.templates import Template, ask

@@ -1,21 +1,30 @@
-"""What a judge has answered so far: an append-only journal, so that no reply is paid for twice.
+"""What a judge has answered so far, so that no reply is paid for twice.
 
     FOLDER/
       judge.json       which judge: model, template, settings; what its numbers depend on
-      journal.jsonl    a checksummed record a reply, written as soon as it is known
+      answers.sqlite   each reply, once, under the key by which its model finds it
+      journal.jsonl    what is no reply: failures with their cost, values of a reward model
       votes.jsonl      the votes of the last run
       summary.json     what they show
 
-Failures are recorded with what they cost, and are asked again next time. A reply is known by the
-hash of its request. Costs are in the currency of the user's price.
+A model with a file of answers writes to the same one; whoever comes first keeps the reply, the
+other leaves it. Failures are recorded with what they cost, and are asked again next time.
+
+Journals of earlier versions hold replies, too, known by the hash of their request alone. Those that
+the file has not are moved into it when their requests come up again, all in one step and before
+anything is sent. The journal itself is never changed: until then, the reply counts from there.
+Costs are in the currency of the user's price.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatModel, ChatReply, ChatRequest
+from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatReply, ChatRequest
+from babelbits.engines.chat_cache import AnswerFile, answer_key
 from babelbits.errors import CorruptRecordError, StoreLockedError
 from babelbits.preferences.vote_store import JUDGE
 from babelbits.records import canonical_json, digest
@@ -23,7 +32,7 @@ from babelbits.store.atomic import store_errors, write_atomically
 from babelbits.store.codec import from_json, to_json
 from babelbits.store.journal import Journal, read
 
-JOURNAL, SUMMARY = "journal.jsonl", "summary.json"
+ANSWERS, JOURNAL, SUMMARY = "answers.sqlite", "journal.jsonl", "summary.json"
 
 
 def judge_id(identity: Mapping[str, Any]) -> str:
@@ -33,50 +42,50 @@ def judge_id(identity: Mapping[str, Any]) -> str:
 
 def request_key(request: ChatRequest) -> str:
     """Hash of a request."""
-    return digest(to_json(request), length=32)
+    return _hashed(to_json(request))
+
+
+def _hashed(request: object) -> str:
+    return digest(request, length=32)
 
 
 class Ledger:
-    """The journal of one judge; one writer at a time.
+    """The replies, failures and values of one judge; one writer at a time.
 
     Parameters
     ----------
     identity : mapping
         What the judge is, for the record beside its replies.
+
+    Raises
+    ------
+    StoreError
+        On entering: if the folder cannot be written, another process is the same judge, the journal
+        is damaged, or `answers.sqlite` is no file of answers.
     """
 
     def __init__(self, folder: Path, *, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self._identity = dict(identity)
         self._path = folder / JOURNAL
-        self._replies: dict[str, ChatReply] = {}
         self._values: dict[str, float] = {}
-        self._spent = 0.0
-        self._unpriced = 0
+        self._failure_costs: list[float | None] = []
+        self._unmoved: dict[str, ChatReply] = {}
+        """Replies in a journal of an earlier version that the file has not, by `request_key`."""
 
     def __enter__(self) -> Self:
         with store_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        self._journal = Journal(self._path)
-        try:
-            self._journal.__enter__()
-        except StoreLockedError:
-            raise StoreLockedError(
-                "the same judge is at work in another process",
-                where=str(self.folder),
-                hint="wait for it, or stop it; what it has recorded is kept",
-            ) from None
-        try:
-            for record in read(self._path):
-                self._take(record)
-        except CorruptRecordError as error:
-            self._journal.__exit__()
-            raise CorruptRecordError(
-                error.what,
-                where=error.where,
-                hint="move the file away: the replies in it will be asked for again",
-            ) from error
-        write_atomically(self.folder / JUDGE, canonical_json(self._identity).encode() + b"\n")
+        with ExitStack() as stack:
+            self._journal = self._lock(stack)
+            self._read_journal()
+            self._answers = AnswerFile(self.folder / ANSWERS)
+            stack.callback(self._answers.close)
+            if self._unmoved:
+                for request in self._answers.requests():
+                    self._unmoved.pop(_hashed(json.loads(request)), None)
+            write_atomically(self.folder / JUDGE, canonical_json(self._identity).encode() + b"\n")
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
@@ -85,29 +94,90 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._journal.__exit__(kind, error, trace)
+        self._open.close()
 
     @property
     def spent(self) -> float | None:
         """What all replies and failures have cost; None where one of them had no known price."""
-        return None if self._unpriced else self._spent
+        unmoved = [reply.cost for reply in self._unmoved.values()]
+        costs = [self._answers.cost(), *unmoved, *self._failure_costs]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
-    def reply(self, key: str) -> ChatReply | None:
-        """The recorded reply to a request; None if it has none yet."""
-        return self._replies.get(key)
+    def spent_in_all(self, model_spent: Callable[[], float | None] | None) -> float | None:
+        """What all runs of the judge have spent; None where no price is known.
+
+        Parameters
+        ----------
+        model_spent : callable, optional
+            What the model says that it has cost. It knows of charged attempts whose request a kill
+            ended before it had an answer; the ledger knows of failures before the file of answers
+            was moved away. The rest is known to both.
+        """
+        recorded = self.spent
+        if model_spent is None or recorded is None:
+            return recorded
+        told = model_spent()
+        return None if told is None else max(told, recorded)
+
+    def replies(
+        self, requests: Iterable[ChatRequest], *, identity: Mapping[str, Any]
+    ) -> dict[ChatRequest, ChatReply]:
+        """The recorded replies of those requests that have one.
+
+        Parameters
+        ----------
+        requests : iterable of ChatRequest
+            Those of them that only an earlier version's journal knows are moved from there first.
+        identity : mapping
+            The model's.
+        """
+        keys = {request: answer_key(identity, request) for request in requests}
+        if self._unmoved:
+            self._move(keys, identity=identity)
+        found = {request: self._answers.find(key) for request, key in keys.items()}
+        return {request: reply for request, reply in found.items() if reply is not None}
 
     def value(self, key: str) -> float | None:
         """The recorded number of a reward model; None if it has none yet."""
         return self._values.get(key)
 
-    def add(self, key: str, answer: ChatAnswer) -> None:
-        """Record an answer; durable on return."""
-        kind = "failure" if isinstance(answer, ChatFailure) else "reply"
-        self._record({"key": key, "kind": kind, "answer": to_json(answer)})
+    def add(self, request: ChatRequest, answer: ChatAnswer, *, identity: Mapping[str, Any]) -> None:
+        """Record the answer of a model with that identity; durable on return."""
+        if isinstance(answer, ChatFailure):
+            key = request_key(request)
+            self._record({"key": key, "kind": "failure", "answer": to_json(answer)})
+            return
+        key = answer_key(identity, request)
+        if self._answers.find(key) is None:  # else the model kept it there already
+            self._answers.adopt([(key, request, answer)], identity=identity)
 
     def add_value(self, key: str, value: float) -> None:
         """Record a reward; durable on return."""
         self._record({"key": key, "kind": "reward", "value": value})
+
+    # --- the journal ---
+
+    def _lock(self, stack: ExitStack) -> Journal:
+        try:
+            return stack.enter_context(Journal(self._path))
+        except StoreLockedError:
+            raise StoreLockedError(
+                "the same judge is at work in another process",
+                where=str(self.folder),
+                hint="wait for it, or stop it; what it has recorded is kept",
+            ) from None
+
+    def _read_journal(self) -> None:
+        try:
+            for record in read(self._path):
+                self._take(record)
+        except CorruptRecordError as error:
+            raise CorruptRecordError(
+                error.what,
+                where=error.where,
+                hint="move the file away: what it alone holds will be asked for again",
+            ) from error
 
     def _record(self, record: dict[str, Any]) -> None:
         self._journal.append(record)
@@ -117,53 +187,18 @@ class Ledger:
         key, kind = str(record["key"]), record["kind"]
         if kind == "reward":
             self._values[key] = float(record["value"])
-            return
-        shape: type[ChatReply] | type[ChatFailure]
-        shape = ChatReply if kind == "reply" else ChatFailure
-        answer: ChatReply | ChatFailure = from_json(shape, record["answer"], where=str(self._path))
-        if isinstance(answer, ChatReply):
-            self._replies[key] = answer
-        self._spent += answer.cost or 0.0
-        self._unpriced += answer.cost is None
+        elif kind == "reply":
+            self._unmoved[key] = from_json(ChatReply, record["answer"], where=str(self._path))
+        else:
+            failure = from_json(ChatFailure, record["answer"], where=str(self._path))
+            self._failure_costs.append(failure.cost)
 
-
-# --- asking what is not yet known -----------------------------------------------------------------
-# Requests go out in an order drawn by hash from their content: a run that stops at its spend limit
-# has then asked about a random part, and a model that changes behind its endpoint over the hours
-# does not change from one language to the next.
-
-Progress = Callable[[int, int], None]
-"""Told how many requests have an answer, of how many."""
-
-
-def ask_all(
-    requests: Sequence[ChatRequest],
-    model: ChatModel,
-    ledger: Ledger,
-    *,
-    progress: Progress | None = None,
-) -> list[ChatAnswer]:
-    """Answers in request order: recorded ones from the ledger, the others from the model.
-
-    Equal requests are asked once. A failure is an answer of this run only.
-    """
-    keys = [request_key(request) for request in requests]
-    by_key = dict(zip(keys, requests, strict=True))
-    answers: dict[str, ChatAnswer] = {
-        key: reply for key in by_key if (reply := ledger.reply(key)) is not None
-    }
-    todo = sorted(key for key in by_key if key not in answers)
-
-    def note(place: int, answer: ChatAnswer) -> None:
-        key = todo[place]
-        if key not in answers:
-            ledger.add(key, answer)
-            answers[key] = answer
-        if progress is not None:
-            progress(len(answers), len(by_key))
-
-    if todo:
-        found = model.ask([by_key[key] for key in todo], on_answer=note)
-        for place, answer in enumerate(found):
-            note(place, answer)
-    return [answers[key] for key in keys]
+    def _move(self, keys: Mapping[ChatRequest, str], *, identity: Mapping[str, Any]) -> None:
+        """Move replies to these requests from the journal into the file."""
+        known = [(request, request_key(request)) for request in keys]
+        ready = [(request, old) for request, old in known if old in self._unmoved]
+        if ready:
+            moved = [(keys[request], request, self._unmoved[old]) for request, old in ready]
+            self._answers.adopt(moved, identity=identity)
+            for _, old in ready:
+                del self._unmoved[old]

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.engines.chat import ChatModel, ChatRequest
-from babelbits.judge.ledger import Ledger, Progress, ask_all
+from babelbits.judge.asking import Progress, ask_all
+from babelbits.judge.ledger import Ledger
 from babelbits.judge.parse_reply import NO_VERDICT, Mode, Outcome, Reading, read
 from babelbits.judge.templates import JudgeQuestion, Template, ask
 from babelbits.languages import resolve

@@ -15,8 +15,9 @@ from typing import Any
 from babelbits import devices
 from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.judge.asking import Progress
 from babelbits.judge.direct import TwoScores
-from babelbits.judge.ledger import Ledger, Progress
+from babelbits.judge.ledger import Ledger
 from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.quiet import quiet
 from babelbits.records import digest

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.engines.chat import ChatModel
+from babelbits.judge.asking import Progress
 from babelbits.judge.bias import Leanings, leanings
 from babelbits.judge.direct import TwoScores, score_pairs
-from babelbits.judge.ledger import SUMMARY, Ledger, Progress, judge_id
+from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.judge.pairwise import JudgeSettings, judge_pairs
 from babelbits.judge.reward import RewardModel, reward_pairs
 from babelbits.judge.scores import ScoreSummary, summarise_scores
@@ -224,17 +225,8 @@ def _result(
         leanings=leanings(pairs, votes) if leaning is None else leaning,
         scores=scores,
         reasons=Counter(reason for vote in votes if vote.value is None for reason in vote.reasons),
-        spent=_spent(judge, ledger),
+        spent=0.0 if isinstance(judge, RewardJudge) else ledger.spent_in_all(judge.spent),
     )
-
-
-def _spent(judge: ChatJudge | RewardJudge, ledger: Ledger) -> float | None:
-    """The model knows of replies that a kill kept out of the ledger, and of failed attempts."""
-    if isinstance(judge, RewardJudge):
-        return 0.0
-    if judge.spent is not None and ledger.spent is not None:
-        return judge.spent()
-    return ledger.spent
 
 
 def as_object(result: JudgeResult) -> JSON:

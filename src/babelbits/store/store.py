@@ -9,8 +9,8 @@
       early/              the same of runs whose cells stop when their verdict is known
       answers/            the same of answers to open prompts, which judges and people compare
       failures/           tracebacks of cells and variants that failed
-      judgments/ID/       what a judge said of them: journal.jsonl, votes.jsonl, summary.json
-      grades/ID/          what a judge gave recorded answers: journal.jsonl, grades.jsonl, ...
+      judgments/ID/       what a judge said of them: answers.sqlite, votes.jsonl, ...
+      grades/ID/          what a judge gave recorded answers: answers.sqlite, grades.jsonl, ...
       set-aside/          damaged cells and variants that `doctor --fix` moved out of the way
       lock                held by the one process that writes
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from babelbits.engines.chat import ChatModel
+from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.grading.answers import AskedItem, Kind
-from babelbits.judge.ledger import Ledger, Progress, ask_all
+from babelbits.judge.ledger import Ledger
 from babelbits.judge.pairwise import JudgeSettings, chat_request
 from babelbits.judge.parse_reply import Outcome, Reading, read
 from babelbits.judge.templates import JudgeQuestion, Template, ask

@@ -2,7 +2,8 @@
 
     RUN/grades/ID/
       judge.json       which judge: model, templates, settings; what its grades depend on
-      journal.jsonl    a checksummed record a reply, written as soon as it is known
+      answers.sqlite   each reply, written as soon as it is known
+      journal.jsonl    failures, with their cost
       grades.jsonl     a line an answer of the last run, with the grade and the rule's score
       effects.jsonl    a line an effect of the last run, whole
       summary.json     effects, coverage and agreement of the last run
@@ -19,13 +20,14 @@ from typing import Any
 
 from babelbits.analysis import AnalysisSettings, CellResult, Problem
 from babelbits.analysis.tables import effect_row
+from babelbits.judge.asking import Progress
 from babelbits.judge.grading.answers import AskedItem, asked_of, label
 from babelbits.judge.grading.grade_effects import GradedEffect, graded_effects
 from babelbits.judge.grading.grade_store import EFFECTS
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
 from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement, accords, coverage
-from babelbits.judge.ledger import SUMMARY, Ledger, Progress, judge_id
+from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import to_json
@@ -89,7 +91,7 @@ def run_grading(
             problems=analysis.problems,
             reasons=Counter(one.reason for one in grades.values() if not one.is_graded),
             n_errors=sum(one.outcome == "error" for one in grades.values()),
-            spent=_spent(grader, ledger),
+            spent=ledger.spent_in_all(grader.spent),
             settings=settings,
             cells=tuple(cell.meta.cell_id for cell in cells),
             smoke=any(cell.meta.smoke for cell in cells),
@@ -132,13 +134,6 @@ def _lines(cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]) -> It
             "rule": {task.primary: row.scores.get(task.primary)},
             "answers": [to_json(grades[one]) for one in asked],
         }
-
-
-def _spent(grader: Grader, ledger: Ledger) -> float | None:
-    """The model knows of replies that a kill kept out of the ledger, and of failed attempts."""
-    if grader.spent is not None and ledger.spent is not None:
-        return grader.spent()
-    return ledger.spent
 
 
 def as_object(result: GradeResult) -> JSON:
