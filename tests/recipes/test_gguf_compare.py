@@ -118,6 +118,28 @@ def test_another_number_in_the_config_is_refused_with_the_size_of_the_difference
         held_against(model_folder(), tmp_path / "model.gguf", kind="f16")
 
 
+def test_gelu_from_a_table_is_llama_cpps() -> None:
+    """`ggml_vec_gelu_f32` by hand, in numpy's halves.
+
+    Its table holds 0.5 x (1 + tanh(sqrt(2 / pi) x (1 + 0.044715 x^2))) of each half, as a half.
+    """
+    import torch
+    from transformers.activations import ACT2FN
+
+    x = np.concatenate([np.linspace(-12, 12, 4001), [-10.0, 10.0, 9.999]]).astype(np.float32)
+    half = x.astype(np.float16).astype(np.float32)
+    inner = np.sqrt(2 / np.pi) * half * (1 + 0.044715 * half * half)
+    table = (0.5 * half * (1 + np.tanh(inner))).astype(np.float16).astype(np.float32)
+    expected = np.where(x <= -10, 0, np.where(x >= 10, x, table))
+    model = torch.nn.Sequential(ACT2FN["gelu_pytorch_tanh"])
+    with gguf_compare.gelu_from_table(model):
+        found = model(torch.from_numpy(x)).numpy()
+    # A product half-way between two halves may round to either, and 1 + tanh cancels far below 0.
+    assert np.mean((found != expected)[x > -3]) < 0.01
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    assert not np.array_equal(model(torch.from_numpy(x)).numpy(), found)
+
+
 def test_a_difference_that_is_no_number_is_refused() -> None:
     record = ConversionRecord(differences={"nb": float("nan")}, rounding={"nb": 0.0}, tokens=1)
     with pytest.raises(RecipeError, match="nan nats a token"):
@@ -134,11 +156,21 @@ def test_a_difference_that_is_no_number_is_refused() -> None:
             "`truncate` is false",
         ),
         (
+            # gpt-oss 20B's config: 64 ln(4096 / 64 pi) / (2 ln 150000) = 8.09, with 2 pi 17.40
             {
-                "model_type": "aya_vision",
-                "text_config": {"model_type": "cohere2", "logit_scale": 0.25},
+                "model_type": "gpt_oss",
+                "head_dim": 64,
+                "rope_theta": 150000,
+                "rope_scaling": {
+                    "beta_fast": 32.0,
+                    "beta_slow": 1.0,
+                    "factor": 32.0,
+                    "original_max_position_embeddings": 4096,
+                    "rope_type": "yarn",
+                    "truncate": False,
+                },
             },
-            "`logit_scale` (0.25)",
+            "(8.09 to 17.40 become 8 to 18)",
         ),
         ({"model_type": "llama"}, "a setting that its converter does not read"),
     ],

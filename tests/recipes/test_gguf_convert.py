@@ -92,6 +92,47 @@ def test_architecture_that_llama_cpp_has_not_is_named(tmp_path: Path) -> None:
         convert(base, tmp_path / "model.gguf")
 
 
+def test_rows_are_paired_within_the_part_of_a_head_that_is_turned() -> None:
+    """By hand, two heads of six rows of which four are turned; llama.cpp turns neighbours."""
+    import torch
+
+    rows = torch.arange(12.0)[:, None].expand(12, 3)
+    found = convert_child.pair_rows(rows, heads=2, turned=4)[:, 0].tolist()
+    assert found == [0, 2, 1, 3, 4, 5, 6, 8, 7, 9, 10, 11]
+    whole = convert_child.pair_rows(rows, heads=2, turned=6)
+    # the converter's own expression, for heads that are turned as a whole
+    theirs = rows.reshape(2, 2, 3, 3).swapaxes(1, 2).reshape(rows.shape)
+    assert torch.equal(whole, theirs)
+
+
+def test_layers_that_share_keys_are_given_zeros_in_the_shape_of_the_first() -> None:
+    import torch
+
+    stored = {
+        f"model.layers.{layer}.self_attn.{part}_proj.weight": lambda: torch.ones(4, 8)
+        for layer in (0, 1)
+        for part in ("k", "v")
+    }
+    found = dict(convert_child.absent(stored, 3))
+    assert set(found) == {f"model.layers.2.self_attn.{part}_proj.weight" for part in ("k", "v")}
+    assert all(torch.equal(one, torch.zeros(4, 8)) for one in found.values())
+
+
+@pytest.mark.parametrize(
+    ("config", "added"),
+    [
+        ({"model_type": "glm4_moe_lite"}, {"scoring_func": "sigmoid"}),
+        (
+            {"model_type": "bamba", "hidden_size": 4096, "num_attention_heads": 32},
+            {"attn_rotary_emb": 64},  # of ibm-ai-platform/Bamba-9B
+        ),
+    ],
+)
+def test_what_llama_cpp_would_guess_is_said(config: dict[str, Any], added: dict[str, Any]) -> None:
+    convert_child.rename(config)
+    assert config.items() >= added.items()
+
+
 def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
     """The converter itself passes trust_remote_code=True in several places."""
     base = shutil.copytree(model_folder(), tmp_path / "base")

@@ -113,7 +113,7 @@ def test_calibration_without_a_causal_mask_is_noticed(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """llm-compressor 0.14 traces Mistral's mask away; what we mend is switched off here."""
-    monkeypatch.setattr(compressed, "_masks_untraced", nullcontext)
+    monkeypatch.setattr(compressed, "masks_untraced", nullcontext)
     with pytest.raises(RecipeError, match="with another function than the model's"):
         make(
             zoo("mistral"),

@@ -30,6 +30,9 @@ class Architecture:
         One period of the pattern of layers, or a little more.
     published_layers : int, optional
         Number of layers of a published model, where llama.cpp decides something by it.
+    published_settings : pairs of str and value
+        Settings of a published text model that llama.cpp takes for granted, where the entry's own
+        are smaller so that short texts feel them.
     notes : frozenset of str
         Of 'moe', 'hybrid', 'mla', 'multimodal', 'auto_map', 'mtp'.
     multiple : int
@@ -48,6 +51,7 @@ class Architecture:
     tokenizer: str
     n_layers: int = 2
     published_layers: int | None = None
+    published_settings: tuple[tuple[str, Any], ...] = ()
     notes: frozenset[str] = frozenset()
     multiple: int = 1
     embedding_scale: float = 1.0

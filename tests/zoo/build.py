@@ -7,10 +7,13 @@ tokenizer is trained on real texts (`vocabularies`). A checkpoint takes a second
 
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from babelbits.formats.logit_scale import scale_logits
 from babelbits.quiet import quiet
 from zoo import classics, gemmas, hybrids, llamas, mistrals, mixtures, qwens
 from zoo.architecture import JSON, Architecture
@@ -54,6 +57,7 @@ def build(
     *,
     seed: int = 0,
     n_layers: int | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     dtype: str = "float32",
 ) -> Path:
     """Write a checkpoint to `folder`, which is made, and return it.
@@ -68,12 +72,15 @@ def build(
         Of the weights.
     n_layers : int, optional
         Instead of the entry's own number; `ZOO[name].published_layers` is one that llama.cpp knows.
+    settings : mapping
+        Of the text model, in place of the entry's own, e.g. `ZOO[name].published_settings`.
     dtype : str
         'float32', 'bfloat16' or 'float16'; `torch_dtype` says the same.
     """
     entry = ZOO[name]
     vocabulary = _vocabulary(entry.tokenizer)
     config = entry.config(n_layers or entry.n_layers, vocabulary)
+    config.get("text_config", config).update(settings)
     _name_tokens(config, vocabulary, multiple=entry.multiple)
     config["torch_dtype"] = dtype
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +131,9 @@ def _model(folder: Path, entry: Architecture) -> Any:
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     auto = AutoModelForImageTextToText if "multimodal" in entry.notes else AutoModelForCausalLM
-    return auto.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    model = auto.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    scale_logits(model)
+    return model
 
 
 def _save(model: Any, folder: Path, *, dtype: str, renamed: tuple[tuple[str, str], ...]) -> None:

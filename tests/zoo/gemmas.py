@@ -86,19 +86,21 @@ def _gemma3_mm(n_layers: int, vocabulary: Vocabulary) -> JSON:
 
 
 def _gemma3n_text(n_layers: int, vocabulary: Vocabulary) -> JSON:
+    """As llama.cpp has it: 20 layers before those that share keys, the first 10 of them sparse."""
     kinds = ["sliding_attention"] * 4 + ["full_attention"]
+    sparse = min(10, n_layers // 2)
     return _gemma(
         "gemma3n_text",
         "Gemma3nForCausalLM",
         n_layers,
         layer_types=[kinds[layer % 5] for layer in range(n_layers)],
-        intermediate_size=[2 * HIDDEN] * n_layers,
-        activation_sparsity_pattern=[0.95] * (n_layers // 2) + [0.0] * (n_layers - n_layers // 2),
-        num_kv_shared_layers=n_layers // 2,
-        hidden_size_per_layer_input=128,
+        intermediate_size=[8 * HIDDEN] * n_layers,
+        activation_sparsity_pattern=[0.95] * sparse + [0.0] * (n_layers - sparse),
+        num_kv_shared_layers=n_layers - 20 if n_layers > 20 else n_layers // 2,
+        hidden_size_per_layer_input=256,
         vocab_size_per_layer_input=len(vocabulary),
         altup_num_inputs=4,
-        laurel_rank=16,
+        laurel_rank=64,
         final_logit_softcapping=30.0,
         rope_theta=1000000.0,
         rope_local_base_freq=10000.0,
@@ -209,6 +211,7 @@ ARCHITECTURES = (
         config=_gemma3n_text,
         tokenizer="gemma",
         n_layers=10,
+        published_layers=30,
         embedding_scale=_SCALE,
         sharper=_UNSCALED,
     ),

@@ -296,6 +296,7 @@ KINDS: dict[str, Kind] = {
     "ernie4_5": Kind(
         special=("<unk>", "<s>", "</s>", "<pad>", "<mask:1>", "<|end_of_sentence|>"),
         style="gemma",
+        prefix_space=False,
         bos="<s>",
         eos="</s>",
         pad="<pad>",

@@ -192,6 +192,7 @@ ARCHITECTURES = (
             "hunyuan_v1_dense",
             "HunYuanDenseV1ForCausalLM",
             head_dim=64,
+            max_position_embeddings=32768,  # llama.cpp's converter asserts it
             use_qk_norm=True,
             use_cla=False,
             rope_scaling={

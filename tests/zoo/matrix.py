@@ -2,8 +2,8 @@
 
 Rehearsals go to a file, a line each, and those that stand there already are not made again, so that
 a run can be interrupted. The page that people read, `docs/models.md`, is written from that file.
-An architecture's checkpoint has the number of layers of a published model where llama.cpp decides
-something by it.
+An architecture's checkpoint has the number of layers and the settings of a published model where
+llama.cpp decides something by them.
 """
 
 import argparse
@@ -30,7 +30,9 @@ Cell = tuple[str, str]
 
 def rehearse(name: str, columns: Sequence[str], place: Path) -> Iterable[RehearsalResult]:
     """Rehearse an architecture's checkpoint with some recipes; built in `place`."""
-    base = build(name, place / name, n_layers=ZOO[name].published_layers)
+    entry = ZOO[name]
+    published = dict(entry.published_settings)
+    base = build(name, place / name, n_layers=entry.published_layers, settings=published)
     settings = EngineSettings(device="cpu", dtype="float32")
     variants = [variant(column) for column in columns]
     yield from rehearse_variants(base, variants, engine=settings, remember=False)

@@ -259,6 +259,24 @@ def _llama4_mm(n_layers: int, vocabulary: Vocabulary) -> JSON:
 
 _MOE = frozenset({"moe"})
 _DEEPSEEK = frozenset({"moe", "mla", "auto_map"})
+_LLAMA4_PUBLISHED = (("attention_chunk_size", 8192), ("floor_scale", 8192))
+"""llama.cpp writes them into its code."""
+_GPT_OSS_PUBLISHED: tuple[tuple[str, Any], ...] = (
+    ("max_position_embeddings", 131072),
+    ("initial_context_length", 4096),
+    (
+        "rope_scaling",
+        {
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+            "factor": 32.0,
+            "original_max_position_embeddings": 4096,
+            "rope_type": "yarn",
+            "truncate": False,
+        },
+    ),
+)
+"""How much rounding the bounds of its ramp moves depends on them."""
 ARCHITECTURES = (
     Architecture(
         name="deepseek-v2",
@@ -280,6 +298,7 @@ ARCHITECTURES = (
         models="Moonlight, Kimi K2",
         config=_kimi,
         tokenizer="deepseek-v3",
+        published_layers=27,  # of Moonlight, as above
         notes=_DEEPSEEK,
     ),
     Architecture(
@@ -306,6 +325,7 @@ ARCHITECTURES = (
         models="gpt-oss",
         config=_gpt_oss,
         tokenizer="o200k",
+        published_settings=_GPT_OSS_PUBLISHED,
         notes=_MOE,
         multiple=64,
     ),
@@ -315,6 +335,7 @@ ARCHITECTURES = (
         config=lambda n, v: _llama4_inside(n, v),
         tokenizer="llama4",
         n_layers=4,
+        published_settings=_LLAMA4_PUBLISHED,
         notes=_MOE,
     ),
     Architecture(
@@ -323,6 +344,7 @@ ARCHITECTURES = (
         config=_llama4_mm,
         tokenizer="llama4",
         n_layers=4,
+        published_settings=_LLAMA4_PUBLISHED,
         notes=_MOE | {"multimodal"},
     ),
 )

@@ -26,6 +26,9 @@ class Oracle:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self._prefix = eos if bos is None else bos
+        kind, text = self.model.config.model_type, self.model.config.get_text_config()
+        self._scale = text.logit_scale if kind == "aya_vision" else 1.0
+        """Which transformers' class of Cohere's models with images leaves out."""
 
     def score(self, context: str, continuation: str) -> float:
         """Sum of the log-probabilities of a continuation; neither text ends in a space."""
@@ -68,7 +71,7 @@ class Oracle:
 
         with torch.inference_mode():
             found = self.model(input_ids=torch.tensor([ids]), use_cache=False).logits
-        return found[0].double()
+        return found[0].double() * self._scale
 
 
 def _load(folder: Path) -> Any:

@@ -40,6 +40,8 @@ class Kind:
         Whether the special tokens stand before the words.
     nfc : bool
         Whether texts are normalized.
+    prefix_space : bool, optional
+        `add_prefix_space` of the hub's `tokenizer_config.json`, where it is written.
     hub_class : str
         `tokenizer_class` of the hub's `tokenizer_config.json`.
     ends : tuple of str
@@ -56,6 +58,7 @@ class Kind:
     adds_bos: bool = False
     first: bool = False
     nfc: bool = False
+    prefix_space: bool | None = None
     hub_class: str = "PreTrainedTokenizerFast"
     ends: tuple[str, ...] = ()
 
@@ -105,6 +108,7 @@ def _config(kind: Kind) -> JSON:
         "model_max_length": 1000000000000000019884624838656,
         **{name: token for name, token in roles.items() if token},
         **({"unk_token": kind.unk} if kind.unk else {}),
+        **({} if kind.prefix_space is None else {"add_prefix_space": kind.prefix_space}),
     }
 
 

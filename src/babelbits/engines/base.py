@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, Protocol
 
 from babelbits.libraries import install, need, version_of
 from babelbits.records import (
+    JSON,
     Failure,
     GenerateRequest,
     Generation,
@@ -161,11 +162,18 @@ class EngineKind(ABC):
             return asked
         return "float32" if device_kind == "cpu" else "bfloat16"
 
-    def identity(self, settings: EngineSettings) -> EngineIdentity:
+    def identity(
+        self,
+        settings: EngineSettings,
+        *,
+        config: JSON | None = None,  # noqa: ARG002
+    ) -> EngineIdentity:
         """What the loaded engine will say it is.
 
         Parameters
         ----------
+        config : mapping, optional
+            `config.json` of the model, for engines that compute some models otherwise.
         settings : EngineSettings
             Its device is not 'auto', nor is its batch where numbers depend on that.
         """
@@ -208,7 +216,7 @@ class EngineKind(ABC):
         """
 
 
-def with_libraries(revision: int, libraries: Sequence[str]) -> str:
+def with_libraries(revision: int | str, libraries: Sequence[str]) -> str:
     """The version of an engine: its own number, and those of its libraries in brackets."""
     named = " ".join(f"{name} {version_of(name) or 'none'}" for name in libraries)
     return f"{revision} ({named})" if named else str(revision)

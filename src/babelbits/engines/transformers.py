@@ -28,11 +28,14 @@ What it shares with the llama.cpp engine is beside this module, without torch:
     local        requests in, replies out: what is left is the engine's
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babelbits.engines.base import EngineKind, EngineSettings
+from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
 from babelbits.engines.hf import version
+from babelbits.formats.logit_scale import is_left_out
+from babelbits.records import JSON
 
 if TYPE_CHECKING:
     from babelbits.engines.hf.engine import TransformersEngine
@@ -61,6 +64,11 @@ class Transformers(EngineKind):
     libraries = version.LIBRARIES
     revision = version.REVISION
     runs_alone = True
+
+    def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
+        """What the loaded engine will say it is."""
+        found = super().identity(settings)
+        return replace(found, version=version.engine_version(scaled=is_left_out(config or {})))
 
     def lacks(self) -> tuple[str, ...]:
         """Nothing beyond what every run needs."""

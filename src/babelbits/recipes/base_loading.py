@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
+from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code
 from babelbits.formats.text_model import auto_class, text_config
 from babelbits.recipes import tensors as checkpoint
@@ -164,6 +165,7 @@ def load_model(
             where=str(base),
             hint="name a decoder-only model with its language-modelling head",
         )
+    scale_logits(model)
     return model.eval()
 
 

@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ from babelbits.recipes import smoothing
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
+from babelbits.recipes.linear_weights import SMALL_SHARE
 from babelbits.recipes.scope import Scope, intended, patterns
+from babelbits.recipes.tracing import masks_untraced, shared_states_traced
+from babelbits.recipes.unreached import Rounded, every_weight_rounded
 from babelbits.records import ExpertsRecord
 from babelbits.words import plural
 
@@ -54,6 +58,7 @@ def save_compressed(
     seed: int,
     trust_remote_code: bool = False,
     most_unrouted: float = MOST_UNROUTED,
+    most_left: float = SMALL_SHARE,
 ) -> tuple[Scope, ExpertsRecord | None]:
     """Quantize `model` in place and save it to `folder`.
 
@@ -77,18 +82,22 @@ def save_compressed(
     _import_library()
     linear.plain(model, conv1d=True)
     linear.unfuse(model)
-    scope = intended(model, recipe=info.name, settled=parameters)
+    scope = intended(model, recipe=info.name, settled=parameters, most_left=most_left)
     ignore = patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
         modifiers = _modifiers(info, parameters, model, ignore)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
-        first = _FirstBlock(model, calibration)
-        with (
-            routing(model, calibration, most_unrouted=most_unrouted) as counts,
-            _plain_norms(model),
-            _masks_untraced(),
-        ):
-            _oneshot(model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code)
+        with every_weight_rounded() as rounded:
+            first = _FirstBlock(model, calibration, rounded)
+            with (
+                routing(model, calibration, most_unrouted=most_unrouted) as counts,
+                _plain_norms(model),
+                masks_untraced(),
+                shared_states_traced(),
+            ):
+                _oneshot(
+                    model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code
+                )
         first.refuse_change(model)
         _refuse_fallback(modifiers)
         if probe is not None:
@@ -97,7 +106,7 @@ def save_compressed(
         model.save_pretrained(folder, save_compressed=True)
     if ignore != _HEAD_ALONE:
         _write_ignore(folder, ignore)
-    return scope, counts.record()
+    return replace(scope, uncalled=tuple(rounded.uncalled)), counts.record()
 
 
 def _write_ignore(folder: Path, ignore: Sequence[str]) -> None:
@@ -279,42 +288,6 @@ def _on(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def _masks_untraced() -> Iterator[None]:
-    """Let llm-compressor call functions that make attention masks, instead of tracing into them.
-
-    It knows them by name, and misses one that stands in a local variable (Mistral, Mixtral, Phi-3):
-    the traced mask is none at all, and calibration text is read in both directions.
-    """
-    import ast
-    from types import FunctionType
-
-    from llmcompressor.pipelines.sequential.ast_utils.auto_wrapper import AutoWrapper
-
-    original = AutoWrapper.visit_Call
-
-    def visit_assign(self: Any, node: Any) -> Any:
-        try:
-            value = self._eval_expr(node.value)
-        except Exception:  # noqa: BLE001  most assignments cannot be evaluated beforehand
-            value = None
-        if isinstance(value, FunctionType) and isinstance(node.targets[0], ast.Name):
-            self.namespace[node.targets[0].id] = value
-        return self.generic_visit(node)
-
-    def visit_call(self: Any, node: Any) -> Any:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if "mask" in name and isinstance(self.namespace.get(name), FunctionType):
-            return self._wrap_if_possible(node)
-        return original(self, node)
-
-    with (
-        replaced(AutoWrapper, "visit_Assign", visit_assign),
-        replaced(AutoWrapper, "visit_Call", visit_call),
-    ):
-        yield
-
-
-@contextmanager
 def _session(seed: int) -> Iterator[None]:
     """A session of llm-compressor's own, cleared at the end, with fixed randomness."""
     import torch
@@ -334,11 +307,13 @@ def _session(seed: int) -> Iterator[None]:
 class _FirstBlock:
     """What the first decoder block gives out on the first window, before and while calibrating.
 
-    Nothing is quantized yet when the first window passes it for the first time. Both are computed
-    with eager attention, as the library calibrates.
+    Where nothing is quantized yet when the first window passes it for the first time, that is what
+    it gives. Where a layer before it is, it is run once more on what it was given before, with the
+    mask and positions that it is given now. All is computed with eager attention, as the library
+    calibrates.
     """
 
-    def __init__(self, model: Any, calibration: Calibration | None) -> None:
+    def __init__(self, model: Any, calibration: Calibration | None, rounded: Rounded) -> None:
         from llmcompressor.utils.helpers import use_eager_attention
 
         blocks = (
@@ -348,9 +323,11 @@ class _FirstBlock:
         )
         self._block = next((one for one in blocks if calibration is not None), None)
         self._outputs: list[Any] = []
+        self._given: Any = ()
+        self._rounded = rounded
         if self._block is None or calibration is None:
             return
-        self._hook = self._block.register_forward_hook(self._keep)
+        self._hook = self._block.register_forward_hook(self._keep, with_kwargs=True)
         with use_eager_attention(model):
             self._run(model, calibration.windows[0])
 
@@ -361,10 +338,27 @@ class _FirstBlock:
         with torch.no_grad():
             model(torch.tensor([window], device=model.device), use_cache=False)
 
-    def _keep(self, _module: Any, _given: Any, output: Any) -> None:
-        if len(self._outputs) < 2:
-            states = output[0] if isinstance(output, tuple) else output
-            self._outputs.append(states.detach().float().cpu().reshape(-1, states.shape[-1]))
+    def _keep(self, module: Any, given: Any, named: Any, output: Any) -> None:
+        if len(self._outputs) == 2:
+            return
+        if not self._outputs:
+            self._given = given
+        elif self._rounded.done:
+            output = self._again(module, given, named)
+        states = output[0] if isinstance(output, tuple) else output
+        self._outputs.append(states.detach().float().cpu().reshape(-1, states.shape[-1]))
+
+    def _again(self, module: Any, given: Any, named: Any) -> Any:
+        """What the block gives on its first inputs with what else it is given now."""
+        from llmcompressor.modifiers.utils.hooks import HooksMixin
+
+        self._hook.remove()  # which would be called again
+        first = (
+            one.to(now.device) if hasattr(now, "device") else now
+            for one, now in zip(self._given, given, strict=True)
+        )
+        with HooksMixin.disable_hooks():
+            return module(*first, **named)
 
     def refuse_change(self, model: Any) -> None:
         """Raise if the library calibrated with another function than the model's."""

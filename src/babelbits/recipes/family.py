@@ -69,6 +69,8 @@ class Job:
     allow_token_differences: bool
     most_unrouted: float
     """Share of a layer's experts that calibration text may leave without a token, in [0, 1]."""
+    most_left: float
+    """Share of the weights that may stay in layers that a group size does not divide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from babelbits.formats.text_model import text_config
 from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.family import family_of
-from babelbits.recipes.linear_weights import check_group_size, is_linear, unfit
+from babelbits.recipes.linear_weights import SMALL_SHARE, check_group_size, is_linear, unfit
 from babelbits.records import TensorRecord
 
 
@@ -56,8 +56,16 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
         check_group_size(int(settled["group_size"]), _sizes_of_config(base_config))
 
 
-def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[str, Any]) -> None:
+def check_shapes(
+    tensors: Iterable[TensorRecord],
+    recipe: str,
+    settled: Mapping[str, Any],
+    *,
+    most_left: float = SMALL_SHARE,
+) -> None:
     """The same for the stored weights of a base model: names the very layer.
+
+    `most_left` is as in `unfit`.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def check_shapes(tensors: Iterable[TensorRecord], recipe: str, settled: Mapping[
     """
     if find(recipe).method != "none" and "group_size" in settled:
         size = int(settled["group_size"])
-        unfit(size, {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)})
+        shapes = {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)}
+        unfit(size, shapes, most_left=most_left)
 
 
 def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:

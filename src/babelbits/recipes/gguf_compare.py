@@ -47,6 +47,8 @@ _SPARE = 1.2
 """Memory to have for a byte of weights: activations, logits, and what loading takes."""
 _TABLE = 2e-3
 """Nats: GELU from a table where the activation is no module that could be rounded."""
+_TABLE_END = 10.0
+"""Where llama.cpp's table of GELU ends."""
 _HALVES = {"f16": "float16", "bf16": "bfloat16"}
 _PRODUCTS = ("linear", "matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm")
 """Functions of torch that multiply with a weight."""
@@ -185,15 +187,9 @@ def _advice(config: Mapping[str, Any]) -> str:
     rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
     if rope.get("truncate") is False:
         return (
-            "llama.cpp rounds the bounds of YaRN's ramp to whole dimensions, and this config says "
-            "that they are not (`truncate` is false); use recipes of transformers for this model"
-        )
-    scale = text.get("logit_scale")
-    if text is not config and scale not in (None, 1):
-        return (
-            f"llama.cpp multiplies logits by the text model's `logit_scale` ({scale:g}), and "
-            f"transformers' {config.get('model_type')} does not: the two disagree on this model, "
-            "so take all variants from one of them"
+            f"llama.cpp rounds the bounds of YaRN's ramp to whole dimensions{_ramp(text, rope)}, "
+            "and this config says that they are not (`truncate` is false); use recipes of "
+            "transformers for this model"
         )
     kind = str(text.get("model_type", config.get("model_type")))
     for beginning, what in sorted(_FIXED.items(), reverse=True):
@@ -206,6 +202,22 @@ def _advice(config: Mapping[str, Any]) -> str:
         "llama.cpp computes this architecture otherwise than transformers, or the config has a "
         "setting that its converter does not read: use recipes of transformers for this model"
     )
+
+
+def _ramp(text: Mapping[str, Any], rope: Mapping[str, Any]) -> str:
+    """Between which dimensions YaRN goes over to its scaled frequencies, here and in llama.cpp.
+
+    Peng et al. 2023, equation 17, as `_compute_yarn_parameters` of transformers has it.
+    """
+    width, base = text.get("head_dim"), rope.get("rope_theta", text.get("rope_theta"))
+    context = rope.get("original_max_position_embeddings")
+    if not (width and base and context):
+        return ""
+    low, high = (
+        width * math.log(context / (turns * 2 * math.pi)) / (2 * math.log(base))
+        for turns in (rope.get("beta_fast", 32), rope.get("beta_slow", 1))
+    )
+    return f" ({low:.2f} to {high:.2f} become {math.floor(low)} to {math.ceil(high)})"
 
 
 def _quartiles(
@@ -260,18 +272,28 @@ def _rounded(model: Any, *, kind: str) -> Iterator[None]:
     """Let a model round where llama.cpp does: what a weight is multiplied with, and GELU."""
     import torch
 
-    def table_in(_module: Any, given: Any) -> Any:
-        return tuple(_round(one, torch.float16) for one in given)
+    with gelu_from_table(model), ExitStack() as hooks:
+        if kind in _HALVES:
+            hooks.enter_context(_products_rounded(getattr(torch, _HALVES[kind])))
+        yield
 
-    def table_out(_module: Any, _given: Any, result: Any) -> Any:
-        return _round(result, torch.float16)
+
+@contextmanager
+def gelu_from_table(model: Any) -> Iterator[None]:
+    """While it lasts, a model's GELU is that of llama.cpp on a CPU: a table in half precision.
+
+    The table has a value for each half-precision input between -10 and 10; beyond, GELU is its
+    input or zero (`ggml_vec_gelu_f32`). Only GELU that is a module of its own is replaced.
+    """
+    import torch
+
+    def look_up(module: Any, given: Any, result: Any) -> Any:
+        found = _round(module.forward(_round(given[0], torch.float16)), torch.float16)
+        return torch.where(given[0].abs() < _TABLE_END, found, result)
 
     with ExitStack() as hooks:
         for module in filter(_is_gelu, model.modules()):
-            hooks.callback(module.register_forward_pre_hook(table_in).remove)
-            hooks.callback(module.register_forward_hook(table_out).remove)
-        if kind in _HALVES:
-            hooks.enter_context(_products_rounded(getattr(torch, _HALVES[kind])))
+            hooks.callback(module.register_forward_hook(look_up).remove)
         yield
 
 

@@ -41,7 +41,9 @@ def is_linear(tensor: TensorRecord) -> bool:
     return not any(word in tensor.name for word in _NOT_QUANTIZED) and not _LEFT.search(tensor.name)
 
 
-def unfit(group_size: int, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+def unfit(
+    group_size: int, shapes: Mapping[str, tuple[int, ...]], *, most_left: float = SMALL_SHARE
+) -> list[str]:
     """The layers whose inputs a group size does not divide, where leaving them changes little.
 
     Parameters
@@ -50,13 +52,15 @@ def unfit(group_size: int, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         Columns that share a scale.
     shapes : mapping
         (outputs, inputs) of the layers that would be quantized, by name; experts may come first.
+    most_left : float
+        Share of the weights that may lie in such layers. Under 1: some layer must fit.
 
     Raises
     ------
     RecipeError
-        If they hold more than `SMALL_SHARE` of the weights; names the first, and sizes that fit.
+        If they hold more than `most_left` of the weights; names the first, and sizes that fit.
     """
-    if _share(group_size, shapes) <= SMALL_SHARE:
+    if _share(group_size, shapes) <= most_left:
         return [name for name, shape in shapes.items() if shape[-1] % group_size]
     sizes = {name.removesuffix(".weight"): shape[-1] for name, shape in shapes.items()}
     fitting = [size for size in _POWERS if _share(size, shapes) <= SMALL_SHARE]

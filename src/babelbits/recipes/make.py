@@ -29,6 +29,7 @@ from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.experts import MOST_UNROUTED
 from babelbits.recipes.family import Job, Made, family_of
 from babelbits.recipes.fit import check, check_shapes
+from babelbits.recipes.linear_weights import SMALL_SHARE
 from babelbits.recipes.manifests import (
     describe_base,
     hash_files,
@@ -62,6 +63,7 @@ def make(
     allow_token_differences: bool = False,
     device: str = "auto",
     most_unrouted: float = MOST_UNROUTED,
+    most_left: float = SMALL_SHARE,
 ) -> Manifest:
     """Quantize the model in `base` and leave a complete variant in `out`.
 
@@ -95,6 +97,8 @@ def make(
         'cpu', 'cuda', 'cuda:1' or 'auto'. GPTQ's codes can differ between kinds of devices.
     most_unrouted : float
         Share of a layer's experts that the router may send no calibration text, in [0, 1].
+    most_left : float
+        Share of the weights that may lie in layers that the group size does not fit, in [0, 1).
 
     Raises
     ------
@@ -139,6 +143,7 @@ def make(
         allow_pickle=allow_pickle,
         allow_token_differences=allow_token_differences,
         most_unrouted=most_unrouted,
+        most_left=most_left,
     )
     if not (allow_pickle or from_file):
         refuse_pickle(base)
@@ -146,7 +151,8 @@ def make(
     need(family.libraries(base), what=f"the recipe '{info.name}'")
     with _whole_folder(out) as folder:
         if checkpoint.weight_files(base):
-            check_shapes(checkpoint.read_tensors(base), info.name, job.parameters)
+            tensors = checkpoint.read_tensors(base)
+            check_shapes(tensors, info.name, job.parameters, most_left=most_left)
         with quiet(), _write_errors():
             made = family.make(job, folder)
         manifest = _describe(

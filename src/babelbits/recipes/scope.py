@@ -23,7 +23,7 @@ from babelbits.formats.own_code import model_brings_code
 from babelbits.formats.text_model import auto_class
 from babelbits.recipes.base_loading import not_loadable
 from babelbits.recipes.catalogue import Value, find
-from babelbits.recipes.linear_weights import unfit
+from babelbits.recipes.linear_weights import SMALL_SHARE, unfit
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
 from babelbits.words import agreeing, plural
@@ -50,6 +50,8 @@ class Scope:
     """Names of the other linear layers, and why each is left as it is."""
     shapes: Mapping[str, tuple[int, int]]
     """(outputs, inputs) of all of them."""
+    uncalled: tuple[str, ...] = ()
+    """Names of those that were to be fitted to text and that no text calls."""
 
     @property
     def n_quantized(self) -> int:
@@ -62,7 +64,9 @@ class Scope:
         return outputs * inputs
 
 
-def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
+def intended(
+    model: Any, *, recipe: str, settled: Mapping[str, Value], most_left: float = SMALL_SHARE
+) -> Scope:
     """What a recipe quantizes in a model, and what it leaves.
 
     Parameters
@@ -73,13 +77,15 @@ def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
         Name or alias; not one of llama.cpp's types.
     settled : mapping
         All parameters of the recipe (`catalogue.settle`).
+    most_left : float
+        Share of the weights that may lie in layers that the group size does not fit.
 
     Raises
     ------
     UnknownNameError
         If there is no such recipe.
     RecipeError
-        If the group size does not fit layers that hold more than `fit.SMALL_SHARE` of the weights.
+        If the group size does not fit layers that hold more.
     """
     info = find(recipe)
     shapes = linear_shapes(model)
@@ -91,7 +97,8 @@ def intended(model: Any, *, recipe: str, settled: Mapping[str, Value]) -> Scope:
     meant = [name for name in shapes if name not in left]
     if "group_size" in settled:
         size = int(settled["group_size"])
-        left |= dict.fromkeys(unfit(size, {name: shapes[name] for name in meant}), GROUP)
+        odd = unfit(size, {name: shapes[name] for name in meant}, most_left=most_left)
+        left |= dict.fromkeys(odd, GROUP)
     meant = [name for name in meant if name not in left]
     return Scope(quantized=tuple(meant), left=left, shapes=shapes)
 
@@ -176,7 +183,7 @@ def _pattern(name: str, number: str | None) -> str:
 
 
 def notes_of(scope: Scope) -> Iterator[str]:
-    """What a recipe leaves beside the output layer, in a sentence a reason."""
+    """What a recipe leaves beside the output layer, and what no text calls, in sentences."""
     total = sum(map(scope.n_weights, scope.shapes))
     for reason in dict.fromkeys(scope.left.values()):
         names = [name for name, other in scope.left.items() if other == reason]
@@ -187,6 +194,12 @@ def notes_of(scope: Scope) -> Iterator[str]:
                 f"{layers} not quantized ({share:.2%} of the weights of linear layers; "
                 f"'{names[0]}' first): {reason}"
             )
+    if scope.uncalled:
+        layers = plural(len(scope.uncalled), "layer")
+        yield (
+            f"no text calls {layers} ('{scope.uncalled[0]}' first): rounded to nearest, since "
+            "there is nothing to fit to and no result depends on it"
+        )
 
 
 def check_promise(scope: Scope, quantized: Iterable[TensorRecord], *, recipe: str) -> None:

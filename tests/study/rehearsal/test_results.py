@@ -55,6 +55,21 @@ def test_a_base_that_cannot_be_shrunk_refuses_nothing() -> None:
     assert outcome(attempt("one period", "no period", "miniature")) == "unrehearsable"
 
 
+def test_llama_cpp_gets_all_layers_where_two_periods_are_too_many() -> None:
+    """Gemma 3n: 25 of 30 layers before every kind has occurred."""
+    wrong = [
+        attempt("one period", "a tensor has the wrong shape", check="making"),
+        attempt("two periods", "its pattern repeats after 25 only", check="miniature"),
+    ]
+    assert next_depth(wrong, family="gguf") == "all layers"
+    assert next_depth(wrong, family="bitsandbytes") is None
+    assert next_depth(wrong[1:], family="gguf") is None
+    assert outcome(*wrong, attempt("all layers", None)) == "works"
+    assert outcome(*wrong, attempt("all layers", "too large", check="miniature")) == (
+        "unrehearsable"
+    )
+
+
 def test_llama_cpp_gets_the_real_number_of_layers_before_it_is_blamed() -> None:
     """EXAONE 4: llama.cpp uses sliding windows only where there are 64 layers."""
     wrong = [

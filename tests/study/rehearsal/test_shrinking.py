@@ -76,6 +76,33 @@ def test_per_layer_lists_are_cut_with_the_layers() -> None:
     assert raw["num_hidden_layers"] == 36  # what was given is left alone
 
 
+@pytest.mark.parametrize(("layers", "shared", "width"), [(30, 10, 256), (10, 5, 64)])
+def test_gemma_3n_with_all_its_layers_is_as_llama_cpp_has_it(
+    layers: int, shared: int, width: int
+) -> None:
+    """Gemma 3n E2B: `llama_model_gemma3n` has 20 layers with keys, and 256 inputs a layer."""
+    raw: dict[str, Any] = {
+        "model_type": "gemma3n_text",
+        "hidden_size": 2048,
+        "intermediate_size": [8192] * 30,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "head_dim": 256,
+        "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 20,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 6,
+        "num_kv_shared_layers": 10,
+        "hidden_size_per_layer_input": 256,
+        "laurel_rank": 64,
+        "vocab_size": 262400,
+    }
+    small = shrunk(raw, layers)
+    assert small["num_kv_shared_layers"] == shared
+    assert small["hidden_size_per_layer_input"] == width
+    assert small["laurel_rank"] == 64
+    assert (small["intermediate_size"] == [8192] * 30) == (layers == 30)
+
+
 def test_four_times_the_hidden_size_stays_four_times() -> None:
     """llama.cpp's converter writes `4 * hidden_size` for Falcon, BLOOM, GPT-2 and MPT."""
     raw = {

@@ -29,6 +29,7 @@ from babelbits.engines.local import LocalEngine
 from babelbits.engines.prefix_tree import grow, plan
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
+from babelbits.formats.logit_scale import is_left_out
 from babelbits.quiet import no_cast_warnings
 
 _PACK_ON_CPU, _PACK_ON_GPU = 256, 2048
@@ -103,7 +104,9 @@ class TransformersEngine(LocalEngine):
         """What about this engine may change numbers."""
         return EngineIdentity(
             name=NAME,
-            version=engine_version(),
+            version=engine_version(
+                scaled=is_left_out({"model_type": self.loaded.model.config.model_type})
+            ),
             device_kind=self.loaded.device.type,
             dtype=str(self.loaded.dtype).removeprefix("torch."),
             long_prompts=self.settings.long_prompts,

@@ -25,6 +25,7 @@ from babelbits import devices
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
+from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.quantized_forward import prepare_forward
 from babelbits.formats.text_model import auto_class, check_text_model
@@ -202,6 +203,7 @@ def _model(
     _widen(model, dtype)
     prepare_forward(model)
     keep_logits(model)
+    scale_logits(model)
     model = (model if needs_map else model.to(device)).eval()
     if not quantization:  # else a scale may be of the whole text, and the base was tried
         refuse_look_ahead(model, where=str(folder))

@@ -175,7 +175,8 @@ class CompressedTensors(Family):
         calibration = draw_text(job, tokenizer)
         device = devices.of_torch(job.device)
         empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
-        intended(empty, recipe=job.info.name, settled=job.parameters)  # which may refuse
+        recipe, left = job.info.name, job.most_left
+        intended(empty, recipe=recipe, settled=job.parameters, most_left=left)  # which may refuse
         # llm-compressor moves one block at a time to the device: the model stays in main memory.
         model = load_model(
             job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
@@ -191,6 +192,7 @@ class CompressedTensors(Family):
             seed=job.seed,
             trust_remote_code=job.trust_remote_code,
             most_unrouted=job.most_unrouted,
+            most_left=left,
         )
         tokenizer.save_pretrained(folder)
         record = None if calibration is None else replace(calibration.record, experts=experts)

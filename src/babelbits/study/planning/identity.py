@@ -29,7 +29,7 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import family_of
 from babelbits.recipes.manifests import sha256
 from babelbits.recipes.versions import recipe_version
-from babelbits.records import digest
+from babelbits.records import JSON, digest
 from babelbits.study.config.spec import BASELINE, VariantSpec
 
 ID_LENGTH = 16
@@ -126,7 +126,11 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 
 
 def engine_identity(
-    settings: EngineSettings, *, engine: str = "transformers", coupled: bool = False
+    settings: EngineSettings,
+    *,
+    engine: str = "transformers",
+    coupled: bool = False,
+    config: JSON | None = None,
 ) -> EngineIdentity:
     """What an engine will say it is, known before it is loaded.
 
@@ -138,12 +142,16 @@ def engine_identity(
         Name of the engine (`engine_name`).
     coupled : bool
         Whether a row's numbers depend on the others in its batch (`couples_rows`).
+    config : mapping, optional
+        The base model's `config.json`.
     """
     batch = settings.batch
     if batch == "auto":
         batch = "single" if coupled else "many"
     device = device_of(settings, engine=engine)
-    return open_engine.kind(engine).identity(replace(settings, device=device, batch=batch))
+    return open_engine.kind(engine).identity(
+        replace(settings, device=device, batch=batch), config=config
+    )
 
 
 def couples_rows(variant: VariantSpec) -> bool:

@@ -98,7 +98,9 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         store=store,
         base=base,
         engine=engine_identity(
-            study.engine, engine=engine_name(study.engine, study.model, BASELINE)
+            study.engine,
+            engine=engine_name(study.engine, study.model, BASELINE),
+            config=base.config,
         ),
         chats=identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
@@ -418,6 +420,7 @@ def _identity(
             context.study.engine,
             engine=engine_name(context.study.engine, context.study.model, variant.spec.recipe),
             coupled=couples_rows(variant.spec),
+            config=context.base.config,
         ),
         seed=context.study.seed,
         replicate=replicate,

@@ -14,6 +14,7 @@ from typing import Any
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import ModelError
 
+_SHAKE = 1e-6
 _NOT_IN_PLAIN = ("*.safetensors", "*.index.json", "manifest.json")
 
 
@@ -94,6 +95,27 @@ def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[A
         relative=relative_difference(rounded, logits),
         nats=float(torch.cat(differences).square().mean().sqrt()),
     )
+
+
+@contextmanager
+def shaken(model: Any) -> Iterator[None]:
+    """While it lasts, embeddings of tokens are off by a millionth, as another order of sums is.
+
+    What comes of it is how near two right computations can be, where a model rounds inside.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+
+    def shake(_module: Any, _given: Any, states: Any) -> Any:
+        noise = torch.randn(states.shape, generator=generator).to(states)
+        return states * (1 + _SHAKE * noise)
+
+    handle = model.get_input_embeddings().register_forward_hook(shake)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 # --- the plain twin ------------------------------------------------------------------------------

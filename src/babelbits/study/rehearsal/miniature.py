@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from babelbits.formats.logit_scale import scale_logits
 from babelbits.recipes.manifests import MANIFEST
 from babelbits.records import JSON
 from babelbits.study.rehearsal.outcomes import Depth
@@ -19,8 +20,8 @@ from babelbits.study.rehearsal.shrinking import n_layers, one_dense, period, sec
 
 MOST_WEIGHTS = 1_500_000_000
 """Weights of the largest miniature that is built."""
-_DEEPEST = 24
-"""Layers beyond which a pattern is too long to rehearse."""
+_DEEPEST = 25
+"""Layers beyond which a pattern is too long to rehearse: those of Gemma 3n."""
 _DEEPEST_WHOLE = 128
 _LOGIT_SPREAD = 2.5
 """Standard deviation of the logits at a position, nats."""
@@ -216,6 +217,7 @@ def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust_remote_
         torch.manual_seed(0)
         model = _new(read, trust_remote_code=trust_remote_code).eval()
         _draw(model)
+        scale_logits(model)
         _spread(model)
         model.to(dtype).save_pretrained(folder)
     (folder / "config.json").write_text(text, "utf-8")
@@ -262,6 +264,20 @@ def _draw(model: Any) -> None:
         elif weight.numel() > 1 and bool((weight == weight[0]).all()):
             scale = 0.1 if float(weight[0]) == 0 else 0.15 * abs(float(weight[0]))
             weight.add_(weight.new_empty(weight.shape).normal_(std=scale))
+    _soften(model)
+
+
+def _soften(model: Any) -> None:
+    """Let attention look around where scores are not divided by the root of a head's width.
+
+    Gemma 3n and 4 leave that to the norms of queries. With norms of the size of one each token
+    attends to one other, and what rounding makes of that hides what a library does wrong.
+    """
+    for module in model.modules():
+        norm = getattr(module, "q_norm", None)
+        weight = getattr(norm, "weight", None)
+        if getattr(module, "scaling", None) == 1 and weight is not None:
+            weight.mul_(weight.numel() ** -0.5)
 
 
 def _std(model: Any, owner: str, weight: Any, *, turned: set[str], tied: bool) -> float:

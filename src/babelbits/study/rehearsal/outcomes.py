@@ -144,13 +144,14 @@ def next_depth(attempts: Sequence[Attempt], *, by_layers: bool) -> Depth | None:
     """
     if not attempts:
         return "one period"
-    fault = attempts[-1].fault
-    if fault is None or fault.known or fault.check in ("miniature", "prompt", "shapes"):
+    first, fault = attempts[0].fault, attempts[-1].fault
+    if first is None or fault is None or fault.known or fault.check in ("prompt", "shapes"):
         return None
     if len(attempts) == 1:
-        return "two periods"
-    repeated = fault.kind == attempts[0].fault.kind if attempts[0].fault else False
-    reads_layers = by_layers and fault.check in ("making", "loading", "conversion")
+        return None if fault.check == "miniature" else "two periods"
+    # A pattern may be too long to repeat, as Gemma 3n's, and the whole of it not be.
+    repeated = fault.kind == first.kind or fault.check == "miniature"
+    reads_layers = by_layers and first.check in ("making", "loading", "conversion")
     if len(attempts) == 2 and reads_layers and repeated:
         return "all layers"
     return None

@@ -270,9 +270,8 @@ def cut_layers(section: ConfigSection, layers: int) -> None:
             section.put(name, "".join(value[i % real] for i in range(layers)))
         elif isinstance(value, list) and _INDICES.fullmatch(name) and _are_indices(value, real):
             section.put(name, [index for index in value if index < layers])
-    for name in ("num_kv_shared_layers",):
-        if section.whole(name):
-            section.put(name, layers // 2)
+    if layers != real and section.whole("num_kv_shared_layers"):
+        section.put("num_kv_shared_layers", layers // 2)
     section.put(next(name for name in _LAYERS if section.whole(name)), layers)
 
 
@@ -283,8 +282,15 @@ def _are_indices(value: Sequence[Any], real: int) -> bool:
 # --- widths --------------------------------------------------------------------------------------
 
 
-def narrow_text(section: ConfigSection) -> None:
-    """Fewer heads, columns and experts in a text model."""
+def narrow_text(section: ConfigSection, *, whole: bool = False) -> None:
+    """Fewer heads, columns and experts in a text model.
+
+    `whole` says that it has all its layers, so that llama.cpp, which has Gemma 3n's number of them
+    and the width of its inputs by layer in its code, may load it. Its sparse MLPs then stay as wide
+    as they are: llama.cpp takes the spread of n values over n - 1, transformers over n, which is
+    nothing of 8,192 and something of 512.
+    """
+    kept = {_PER_LAYER_INPUT, "intermediate_size"} if whole and _is_sparse(section) else set()
     hidden = section.whole("hidden_size", "d_model", "n_embd")
     queries = section.whole("num_attention_heads", "n_head")
     if hidden is None:
@@ -295,12 +301,20 @@ def narrow_text(section: ConfigSection) -> None:
     _linear_attention(section)
     for name in section.names():
         value = section.value(name)
+        if name in kept:
+            continue
         if name == _PER_LAYER_INPUT:
             section.put(name, min(int(value), _KERNEL) if value else value)
         elif _WIDTH.fullmatch(name):
             section.put(name, _narrowed(value, hidden=hidden, small=small))
         elif value == hidden and _HIDDEN_ALIAS.fullmatch(name) and not isinstance(value, bool):
             section.put(name, small)
+
+
+def _is_sparse(section: ConfigSection) -> bool:
+    """Whether MLPs keep the largest activations only, as Gemma 3n's first ones."""
+    shares = section.value("activation_sparsity_pattern")
+    return isinstance(shares, list | tuple) and any(shares)
 
 
 def _narrowed(value: Any, *, hidden: int, small: int) -> Any:
@@ -483,10 +497,11 @@ def shrink(raw: JSON, config: Any, *, layers: int, bold: bool) -> JSON:
     edited = copy.deepcopy(raw)
     text, towers = sections(edited, config)
     hidden = text.whole("hidden_size", "d_model", "n_embd") or 0
+    whole = layers == n_layers(text)
     one_dense(text)
     cut_layers(text, layers)
     if bold:
-        narrow_text(text)
+        narrow_text(text, whole=whole)
     else:
         _experts(text)
     small = text.value("hidden_size") or text.value("n_embd") or text.value("d_model")
