@@ -13,7 +13,7 @@ DEMO_FOLDER ?= babelbits-demo
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint types unit test-light bench models install install-dev sbom hashes clean
+.PHONY: demo test lint types unit test-light bench models notebook install install-dev sbom hashes clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -56,6 +56,10 @@ unit: install-dev ## pytest
 test-light: $(LIGHT_VENV)/.installed ## Test what works without torch: make test-light PYTHON=python3.13
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LIGHT_VENV)/bin/python -m pytest -p without_torch -n 2 \
 		--dist loadgroup -o cache_dir=$(LIGHT_VENV)/cache -m "not slow" $(PYTEST_ARGS)
+
+notebook: install ## Run examples/notebook.ipynb anew, and write what it shows into it
+	folder=$$(mktemp -d) && notebook="$(CURDIR)/examples/notebook.ipynb" && cd "$$folder" && \
+		"$(abspath $(BIN))/python" "$(CURDIR)/scripts/run_notebook.py" "$$notebook"
 
 bench: install-dev ## Measure against the peers, side by side in one run
 	$(BIN)/python bench/engine_vs_lm_eval.py

@@ -337,7 +337,7 @@ def write_report(results: Results, path: Path | str) -> Path:
 def open_engine(
     folder: Path | str, *, engine: str | None = None, settings: EngineSettings | None = None
 ) -> Engine:
-    """Load a model to score and write text; `close` it, or use it in `with`.
+    """Load a model to score and write text; `close` it, or use `with contextlib.closing(...)`.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Words around numbers: one item, two items; 'a, b and c'; bytes and seconds for people.
 
-English only. Scores and their units are formatted by `analysis.format`.
+English only. Scores and their units are formatted by `records.quantities`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
@@ -66,11 +66,34 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
-    """A plain HTML table for notebooks; every text is escaped."""
-    top = f"<caption>{escape(caption)}</caption>" if caption else ""
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows
-    )
-    return f"<table>{top}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def html_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str = "",
+    numeric: Sequence[str] = (),
+    limit: int = 60,
+) -> str:
+    """A plain HTML table for notebooks, with a sentence above it; every text is escaped.
+
+    Parameters
+    ----------
+    numeric : sequence of str
+        Heads of the columns that are aligned to the right.
+    limit : int
+        Rows shown; how many more there are is said below.
+    """
+    cell = "vertical-align:top;padding:.2em .8em;text-align"
+    styles = [f"{cell}:{'right' if head in numeric else 'left'}" for head in heads]
+    styles[:-1] = [f"{style};white-space:nowrap" for style in styles[:-1]]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        texts = zip(styles, map(escape, cells), strict=True)
+        return "".join(f'<{tag} style="{style}">{text}</{tag}>' for style, text in texts)
+
+    top = f'<p style="max-width:60em">{escape(caption)}</p>' if caption else ""
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows[:limit])
+    table = f"<table><thead><tr>{line('th', heads)}</tr></thead><tbody>{body}</tbody></table>"
+    more = len(rows) - limit
+    below = f"<p>and {plural(more, 'more row')}</p>" if more > 0 else ""
+    return f"<div>{top}{table}{below}</div>"

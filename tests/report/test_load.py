@@ -19,6 +19,7 @@ from babelbits.report.views import primary
 from babelbits.results import load
 from babelbits.results.load import load_run
 from babelbits.results.results import Results
+from babelbits.results.sources import locate
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from babelbits.study import load as load_study
@@ -168,7 +169,7 @@ def test_report_json_on_stdout_is_one_strict_object(run_folder: Path) -> None:
 
 def test_report_of_nothing_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no such run folder"):
-        report_command.locate(tmp_path / "nowhere", smoke=False)
+        locate(tmp_path / "nowhere", smoke=False)
 
 
 def test_show_flips_prints_both_outputs_with_the_change_in_brackets(run_folder: Path) -> None:

@@ -141,7 +141,7 @@ def test_short_texts_are_not_identified() -> None:
 
 
 def test_an_identifier_that_fails_right_translations_is_not_asked() -> None:
-    """By its record on NTREX (`tasks/identify/errors.json`): Norwegian, Afrikaans; not Swahili."""
+    """By its record on NTREX (`language_id/errors.json`): Norwegian, Afrikaans; not Swahili."""
     lite = open_identifier()
     for good in ("nb", "de", "ml", "ja", "af", "zh"):
         assert doubt(lite, good) is None, good

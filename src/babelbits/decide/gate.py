@@ -39,6 +39,10 @@ class Gate:
 
         return self.variant if self.query is None else gate_sentence(self, self.query)
 
+    def __repr__(self) -> str:
+        """The sentence: all that it rests on would fill a screen."""
+        return f"<Gate {self}>"
+
     def _repr_html_(self) -> str:
         """The sentence and every answer, for notebooks."""
         from babelbits.decide.sentences import GLYPHS, WORDS, evidence, place
@@ -47,7 +51,8 @@ class Gate:
             (f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}", place(one), evidence(one), one.reason)
             for one in self.answers
         ]
-        return html_table(("outcome", "where", "change", "why"), rows, caption=str(self))
+        heads = ("outcome", "where", "change", "why")
+        return html_table(heads, rows, caption=str(self), numeric=heads[2:3])
 
     def of(self, outcome: Outcome) -> tuple[DecisionAnswer, ...]:
         """The answers with this outcome."""

@@ -114,6 +114,10 @@ class Recommendation:
 
         return "" if self.query is None else recommendation_sentence(self, self.query)
 
+    def __repr__(self) -> str:
+        """The sentence: all that it rests on would fill a screen."""
+        return f"<Recommendation {self}>"
+
     def _repr_html_(self) -> str:
         """The sentence and a row a variant, for notebooks."""
         from babelbits.decide.sentences import WORDS
@@ -127,7 +131,7 @@ class Recommendation:
             )
             for one in self.candidates
         ]
-        return html_table(heads, rows, caption=str(self))
+        return html_table(heads, rows, caption=str(self), numeric=heads[1:])
 
 
 def recommend(

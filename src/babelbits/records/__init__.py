@@ -1,6 +1,7 @@
 """The records that pass between the rooms: requests and replies, items, manifests, effects.
 
-Frozen dataclasses without behaviour beyond hashing. Nothing here reads a file or loads a model.
+Frozen dataclasses without behaviour beyond hashing and display in notebooks. Nothing here reads a
+file or loads a model.
 
 Sign: ``delta = variant - baseline`` of the *oriented* score (higher is better): harm is negative.
 Units: scores are fractions in [0, 1] unless a metric says otherwise; log-probabilities are in nats;

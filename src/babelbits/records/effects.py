@@ -7,7 +7,9 @@ Undefined is ``None`` with a reason, never 0 and never NaN.
 from dataclasses import dataclass
 from typing import Literal
 
+from babelbits.records import quantities
 from babelbits.records.tasks import MetricKind
+from babelbits.words import html_table
 
 Verdict = Literal["worse", "equivalent", "better", "undecided"]
 Level = Literal["confirmed", "family"]
@@ -125,3 +127,18 @@ class Effect:
     withheld: str | None = None
     """Why neither "not worse" nor "equivalent" is said even where the interval lies inside the
     margin: a loss above the cap, no declared cap, an unknown chance level."""
+
+    def _repr_html_(self) -> str:
+        """What it is about, the change with its interval, and the verdict, for notebooks."""
+        unit = self.unit
+        heads = ("variant", "task", "language", "baseline", "change", "interval", "verdict")
+        row = (
+            self.variant,
+            self.task,
+            self.language or self.group or "all languages",
+            quantities.score(self.baseline_score, unit),
+            quantities.amount(self.delta, unit),
+            quantities.interval(self.interval, unit),
+            f"{self.verdict}: {self.reason}" if self.reason else self.verdict,
+        )
+        return html_table(heads, [row], numeric=heads[3:6])

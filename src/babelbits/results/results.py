@@ -18,7 +18,7 @@ from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
 from babelbits.results.item_table import items_table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
-from babelbits.words import html_table
+from babelbits.words import html_table, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,10 +148,18 @@ class Results:
         ]
         return pa.Table.from_pylist(rows)
 
+    def __repr__(self) -> str:
+        """In one line: every item would fill screens."""
+        return f"<Results {self._title()}, {plural(len(self.analysis.effects), 'effect')}>"
+
     def _repr_html_(self) -> str:
         """A row an effect that verdicts are about, for notebooks."""
         names = ("variant", "suite", "where", "baseline_text", "delta_text", "interval_text")
         rows = [effect_row(one) for one in self.analysis.effects if one.family is not None]
         heads = ("variant", "task", "language", "baseline", "change", "interval", "verdict")
         cells = [[str(row[name]) for name in (*names, "verdict_text")] for row in rows]
-        return html_table(heads, cells, caption=self.study.name)
+        return html_table(heads, cells, caption=self._title(), numeric=heads[3:6])
+
+    def _title(self) -> str:
+        kind = " (SMOKE run: decides nothing)" if self.study.smoke else ""
+        return f"{self.study.name}{kind}: {self.study.model}, variants against the baseline"

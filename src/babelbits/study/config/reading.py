@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from babelbits.study.config.file_model import StudyFile
 
 
-def load(path: Path, *, limit: int | None = None, stop: bool = False) -> Study:
+def load(path: Path | str, *, limit: int | None = None, stop: bool = False) -> Study:
     """Read, check and resolve a study.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         The study file; relative paths in it start at its folder.
     limit : int, optional
         First n items of each task only; wins over `[limits] items`.
@@ -41,6 +41,7 @@ def load(path: Path, *, limit: int | None = None, stop: bool = False) -> Study:
     """
     from babelbits.study.config.toml_reading import read_text
 
+    path = Path(path)
     text = read_text(path, hint=f"write one with: babelbits init {path}")
     tables, study, found = _read(text, file=path)
     if tables is None or study is None or found.problems:

@@ -1,6 +1,6 @@
 """Does the jobs of a plan, one at a time: prepares a variant's weights, or runs one cell.
 
-The same code works in the process of the command and in a process of a `crew`. It keeps one engine
+The same code works in the process of the command and in one of a `worker_pool`. It keeps one engine
 loaded and records what it computes; what happens is told to `emit`. Never prints.
 """
 

@@ -122,6 +122,14 @@ class Plan:
         """Whether every cell is done."""
         return all(cell.state == "done" for cell in self.cells)
 
+    def __repr__(self) -> str:
+        """In one line: everything would fill a screen."""
+        return f"<Plan {self._title()}>"
+
+    def _title(self) -> str:
+        n_done = sum(cell.state == "done" for cell in self.cells)
+        return f"{self.study.name}: {plural(len(self.cells), 'cell')}, {n_done} done"
+
     def _repr_html_(self) -> str:
         """A row a variant, task and language, for notebooks."""
         rows = [
@@ -135,6 +143,5 @@ class Plan:
             )
             for cell in self.cells
         ]
-        caption = f"{self.study.name}: {plural(len(self.cells), 'cell')}"
         heads = ("variant", "task", "language", "items", "state", "why")
-        return html_table(heads, rows, caption=caption)
+        return html_table(heads, rows, caption=self._title(), numeric=heads[3:4])
