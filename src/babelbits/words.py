@@ -46,16 +46,22 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
 
 
-def bytes_size(n_bytes: int | None) -> str:
-    """Bytes for people, in decimal units; '?' where unknown."""
+def bytes_size(n_bytes: int | None, *, decimals: int | None = None) -> str:
+    """Bytes for people, in decimal units; '?' where unknown.
+
+    Three digits, or so many decimals, which keeps a column's numbers alike.
+    """
     if n_bytes is None:
         return "?"
     value = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:  # which .3g would round to 1e+03
-            return f"{value:.3g} {unit}"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        # A number that .3g would round to 1e+03 takes the next unit.
+        if unit == "TB" or value < (999.5 if decimals is None else 1000):
+            break
         value /= 1000
-    return f"{value:.3g} TB"
+    if decimals is None:
+        return f"{value:.3g} {unit}"
+    return f"{value:.{0 if unit == 'B' else decimals}f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -94,7 +94,7 @@ def _matrix_row(report: Results, found: Board, variant: str) -> MatrixRow:
     return MatrixRow(
         variant=variant,
         bits=numbers.NOTHING if made is None else f"{made.bits_per_weight:.2f}",
-        size=numbers.NOTHING if made is None else bytes_size(made.bytes_on_disk),
+        size=numbers.NOTHING if made is None else bytes_size(made.bytes_on_disk, decimals=1),
         cells=tuple(_matrix_cell(found, variant, suite, ran) for suite in found.axes.suites),
     )
 
