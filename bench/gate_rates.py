@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from babelbits.analysis.results import Analysis
-from babelbits.decide.decision import OUTCOMES, Outcome, answers, together
+from babelbits.decide.decision import OUTCOMES, Outcome, answer_questions, combine_answers
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import DecisionQuery, DecisionQuestion
 from babelbits.decide.recommend import Size, recommend
@@ -103,7 +103,7 @@ def gates(plan: Plan, loss: float, studies: int) -> Iterator[Outcome]:
             for code, (broke, fixed, _) in zip(codes, drawn, strict=True)
         )
         found = findings(effects, codes, ("w4",))
-        yield together(answers(found, "w4", asked))
+        yield combine_answers(answer_questions(found, "w4", asked))
 
 
 def walks(variants: int, studies: int) -> Iterator[tuple[bool, bool]]:

@@ -64,7 +64,7 @@ def run_killed(
     delays = random.Random(seed)
     command = [sys.executable, "-m", "babelbits.cli.main", "run", str(study), "--no-report"]
     command += options
-    early = "--stop" in options
+    early = "--early-stopping" in options
     sessions = []
     while True:
         kill = len(sessions) < kills

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "babelbits"
 
 LEFT_AS_THEY_ARE = {
     # part of a recipe or of a cell's identity, where not a letter may change
-    ("analysis/calibrations.py", "found.n_units"),
+    ("analysis/calibrations.py", "contrast.n_units"),
     ("analysis/contrasts.py", "numbers.size"),
     ("analysis/inference.py", "test.resamples"),
     ("analysis/inference.py", "flip.resamples"),

@@ -255,11 +255,11 @@ def gate(
     UnknownNameError
         If the results have no such variant, suite, language or group.
     """
-    from babelbits.decide.decision_input import findings
+    from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import ask, check_variant
     from babelbits.decide.gate import gate as answer
 
-    facts = findings(results)
+    facts = collect_decision_input(results)
     check_variant(facts, variant)
     query = ask(
         facts, languages=languages, group=group, suites=suites, pooled=pooled, claim=claim,
@@ -299,12 +299,12 @@ def recommend(
         If the results have no such suite, language or group.
     """
     from babelbits.analysis import BASELINE
-    from babelbits.decide.decision_input import findings
+    from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import ask
     from babelbits.decide.recommend import recommend as choose
     from babelbits.decide.recommend import sizes
 
-    facts, known = findings(results), sizes(results)
+    facts, known = collect_decision_input(results), sizes(results)
     query = ask(
         facts, languages=languages, group=group, suites=suites, pooled=pooled, claim=claim,
         margins=margins,
@@ -416,11 +416,11 @@ def make_variant(
     from babelbits.study.planning.base_model import locate
 
     own = None if str(base) == BUNDLED else Path(base).resolve()
-    found = locate(ModelSpec(path=str(base), folder=own))
+    located = locate(ModelSpec(path=str(base), folder=own))
     text = None if calibration is None else CalibrationSpec(language=resolve(calibration).code)
     target = Path(out)
     return make(
-        found.folder, recipe=recipe, parameters=parameters, calibration=text, out=target,
-        variant_id=target.name, base_label=found.label, base_hash=found.hash, seed=seed,
+        located.folder, recipe=recipe, parameters=parameters, calibration=text, out=target,
+        variant_id=target.name, base_label=located.label, base_hash=located.hash, seed=seed,
         device=device,
     )  # fmt: skip

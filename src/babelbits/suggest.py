@@ -15,8 +15,8 @@ def nearest(word: str, options: Iterable[str], *, limit: int = 3) -> tuple[str, 
     folded = {option.casefold(): option for option in options}
     typed = word.casefold()
     begins = sorted((key for key in folded if typed and key.startswith(typed)), key=len)
-    found = begins or get_close_matches(typed, folded, n=limit, cutoff=0.7)
-    return tuple(folded[key] for key in found)[:limit]
+    matches = begins or get_close_matches(typed, folded, n=limit, cutoff=0.7)
+    return tuple(folded[key] for key in matches)[:limit]
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str | None:

@@ -464,7 +464,7 @@ def test_scales_that_disagree_are_flagged() -> None:
     assert points.difference == pytest.approx(-0.01)
     assert relative.difference == pytest.approx(0.025)
     assert kept.difference == pytest.approx(0.20 - 0.04 / 0.55)
-    assert "the scales disagree on which side is hit harder" in points.notes
+    assert "the scales disagree on which side is harmed more" in points.notes
     assert points.interval is None
     assert points.others == "the others"
 

@@ -72,11 +72,12 @@ def test_verdicts_in_words() -> None:
     assert worse["changes_text"] == "35 broke, 5 fixed"
     assert same["verdict_text"] == "equivalent within 2 points"
     assert open_["verdict_text"] == (
-        "undecided: interval reaches past the margin; could have seen ≥ 8.2 points"
+        "undecided: interval reaches past the margin; minimum detectable loss ≥ 8.2 points"
     )
     assert identical["detectable_text"] == "≥ 6.6 points", "P(at least 5 of 100) = 0.8 at 6.6 %"
     few = rows_of(both_right=1, broke=1, fixed=0, both_wrong=0)
-    assert few["detectable_text"] == "nothing: too few items"
+    assert few["detectable_text"] == "none: too few items"
+    assert few["verdict_text"].endswith("; no loss detectable: too few items")
 
 
 def test_rows_are_json_and_share_their_keys() -> None:

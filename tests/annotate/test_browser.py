@@ -16,7 +16,7 @@ from babelbits.annotate import auth
 from babelbits.annotate.folder import Campaign, open_campaign
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import session
-from babelbits.annotate.progress import progress
+from babelbits.annotate.progress import measure_progress
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 ARGUMENTS = [
@@ -161,7 +161,7 @@ def test_three_raters_rate_a_campaign_in_two_languages_by_keyboard_only(
     opened = open_campaign(folder)
     with opened.database.reading() as connection:
         judgments = read_judgments(connection)
-    found = progress(opened, now=time.time(), rng=np.random.default_rng(0))
+    found = measure_progress(opened, now=time.time(), rng=np.random.default_rng(0))
     opened.close()
     assert (found.done, found.wanted) == (36, 36)
     counted = [one for one in judgments if one.counted]

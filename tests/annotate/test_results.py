@@ -16,7 +16,7 @@ from babelbits.annotate.auth import forget
 from babelbits.annotate.events import RatingAnswer
 from babelbits.annotate.export import COLUMNS, export
 from babelbits.annotate.folder import Campaign, read_key
-from babelbits.annotate.progress import progress
+from babelbits.annotate.progress import measure_progress
 from babelbits.annotate.unblinding import unblind
 from babelbits.errors import StoreError
 from babelbits.preferences.to_votes import IDENTICAL
@@ -25,7 +25,7 @@ from babelbits.stats.preference import net_preference
 
 
 def standing(campaign: Campaign, now: float = NOW):
-    return progress(campaign, now=now, rng=np.random.default_rng(0))
+    return measure_progress(campaign, now=now, rng=np.random.default_rng(0))
 
 
 def prefer_baseline(campaign: Campaign, name: str, *, strength: int = 2, most: int = 1000) -> int:

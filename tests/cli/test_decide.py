@@ -120,7 +120,7 @@ def test_what_is_not_shown_is_listed_with_its_reason(
         (["--variant", "w5"], "no variant 'w5'"),
         (["--variant", "w8", "--suite", "xcop"], "did you mean 'xcopa'?"),
         (["--variant", "w8", "--group", "mien"], "did you mean 'mine'?"),
-        (["--variant", "w8", "--languages", "de"], "there: en, ja, sw"),
+        (["--variant", "w8", "--languages", "de"], "available: en, ja, sw"),
         (["--variant", "w8", "--languages", "klingon"], "unknown language 'klingon'"),
         (["--variant", "w8", "--languages", ","], "names no language"),
         (["--variant", "w8", "--margin", "two"], "--margin 2 means 2 points"),
@@ -332,7 +332,7 @@ def test_every_reason_has_its_words(tmp_path: Path, capsys: pytest.CaptureFixtur
         "; run it",
     ):
         assert words in out
-    assert "not asked, the study does not have it: mgsm in sw" in err
+    assert "not tested, the study does not have it: mgsm in sw" in err
     assert run(["gate", str(made), "-v", "large", "-l", "sw"]) == ExitCode.UNDECIDED
     out, err = capsys.readouterr()
     assert "is shown nowhere to be not worse" in out
@@ -367,7 +367,7 @@ def test_means_are_told_as_means(folder: Path, capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert "xcopa, mean of mine" in out
     assert "source items would show it" in out
-    assert "how many items it takes cannot be told" in out, "of w8 not one item changed"
+    assert "the number of items needed cannot be estimated" in out, "of w8 not one item changed"
     arguments[arguments.index("0.5")] = "2"
     assert run(["gate", *arguments, "--variant", "w4"]) == ExitCode.DONE
     assert "xcopa, mean of mine" in capsys.readouterr().out

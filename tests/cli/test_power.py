@@ -114,7 +114,7 @@ def test_a_study_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(["power", str(file)]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert "unknown: needs a --pilot" in out
-    assert "Is a group of languages hit harder? Languages are the units" in out
+    assert "Is a group of languages harmed more? Units are languages" in out
     assert "churn is assumed" in err
     assert run(["power", str(file), "--format", "md"]) == ExitCode.DONE
     text = capsys.readouterr().out
@@ -205,7 +205,7 @@ def test_a_baseline_at_its_floor_tells_no_churn(
     cells = study_cells({"en": scores}, suite="math", variant="w8")
     made = record(tmp_path / "study.run", cells, sizes={})
     assert run(["power", "--pilot", str(made)]) == ExitCode.DONE
-    assert "nothing: its baseline is at floor" in capsys.readouterr().out
+    assert "none: its baseline is at floor" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from babelbits.decide.power_planning import (
     Spread,
-    assumed,
+    assume_spread,
+    compute_power,
     correlation_between,
     group_limits,
     items_needed,
     items_to_see,
-    measured,
+    measure_spread,
     pooled_range,
-    prospect,
     smallest_effect,
 )
 from babelbits.languages import groups
@@ -43,14 +43,14 @@ def test_smallest_losses_are_near_miettinens_formula(
     The formula approximates the mid-p test, whose exact power stands in `test_detectable`.
     """
     for churn, expected in zip((0.02, 0.05, 0.10, 0.20), points, strict=True):
-        found = smallest_effect(n_items, assumed(churn))
+        found = smallest_effect(n_items, assume_spread(churn))
         assert found is not None
         assert expected is None or found * 100 == pytest.approx(expected, abs=0.2)
 
 
 def test_a_loss_of_more_than_the_churn_is_still_a_loss() -> None:
     """300 items of which none changed: five losses are worse, P(at least 5) = 0.8 at 2.23 %."""
-    assert smallest_effect(300, assumed(1e-9)) == pytest.approx(0.0223, abs=1e-4)
+    assert smallest_effect(300, assume_spread(1e-9)) == pytest.approx(0.0223, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_a_loss_of_more_than_the_churn_is_still_a_loss() -> None:
 )  # fmt: skip
 def test_items_that_show_equivalence(margin: float, churn: float, items: int) -> None:
     """(z.95 + z.90)^2 churn / margin^2 and what Tango's interval takes beyond it: up to 5 %."""
-    found = items_needed("equivalent", assumed(churn), margin=margin)
+    found = items_needed("equivalent", assume_spread(churn), margin=margin)
     assert items <= found.items <= items * 1.055
     assert not found.at_least
 
 
 def test_mgsm_is_eight_times_too_small_for_two_points() -> None:
-    found = prospect(250, assumed(0.10), margin=0.02)
+    found = compute_power(250, assume_spread(0.10), margin=0.02)
     assert found.equivalent is not None
     assert found.equivalent.items == pytest.approx(2141, rel=0.015)
     assert found.times(found.equivalent) == pytest.approx(8.6, abs=0.1)
@@ -77,17 +77,17 @@ def test_mgsm_is_eight_times_too_small_for_two_points() -> None:
 
 def test_not_worse_is_a_one_sided_claim() -> None:
     """(z.95 + z.80)^2 x 0.10 / 0.02^2 = (1.64485 + 0.84162)^2 x 250 = 1545.6."""
-    assert items_needed("not-worse", assumed(0.10), margin=0.02).items == pytest.approx(
+    assert items_needed("not-worse", assume_spread(0.10), margin=0.02).items == pytest.approx(
         1546, rel=0.015
     )
 
 
 def test_no_item_changed_and_still_it_takes_133() -> None:
     """z.95^2 (1 / 0.02 - 1) = 2.70554 x 49 = 132.6."""
-    found = items_needed("equivalent", assumed(1e-9), margin=0.02)
+    found = items_needed("equivalent", assume_spread(1e-9), margin=0.02)
     assert (found.items, found.at_least) == (133, False)
     assert found.met_by(132) is False
-    nothing = items_needed("equivalent", assumed(1e-9), margin=0.02)
+    nothing = items_needed("equivalent", assume_spread(1e-9), margin=0.02)
     assert nothing.items == 133
     unknown = items_needed("equivalent", Spread(variance=0.0, binary=True), margin=0.02)
     assert (unknown.items, unknown.met_by(1000)) == (133, None)
@@ -95,7 +95,7 @@ def test_no_item_changed_and_still_it_takes_133() -> None:
 
 def test_a_loss_of_ten_points_takes_miettinens_234_items() -> None:
     """Churn 0.3, difference 0.1, 80 %: 233.09."""
-    assert items_to_see(0.1, assumed(0.3)) == pytest.approx(234, rel=0.02)
+    assert items_to_see(0.1, assume_spread(0.3)) == pytest.approx(234, rel=0.02)
 
 
 def test_a_mean_score_takes_the_normal_formulas_items() -> None:
@@ -110,17 +110,19 @@ def test_holm_makes_it_coarser() -> None:
 
     The mid-p test is a little less strict in its tail than the formula.
     """
-    found = smallest_effect(250, assumed(0.10), tests=11)
+    found = smallest_effect(250, assume_spread(0.10), tests=11)
     assert found is not None
     assert 0.066 <= found <= 0.0733
 
 
 def test_all_questions_together_take_more_than_one() -> None:
     """Independent: each needs 0.8^(1/11) = 0.97992; z: (1.64485 + 2.0517)^2 x 250 = 3,416."""
-    one = items_needed("not-worse", assumed(0.10), margin=0.02)
-    found = items_needed("not-worse", assumed(0.10), margin=0.02, questions=11)
+    one = items_needed("not-worse", assume_spread(0.10), margin=0.02)
+    found = items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
     assert found.items == pytest.approx(3416, rel=0.015)
-    close = items_needed("not-worse", assumed(0.10), margin=0.02, questions=11, correlation=0.9)
+    close = items_needed(
+        "not-worse", assume_spread(0.10), margin=0.02, questions=11, correlation=0.9
+    )
     assert one.items < close.items < found.items
 
 
@@ -141,9 +143,9 @@ def test_as_many_items_as_promised_pass_eleven_languages_in_four_of_five() -> No
             )
         return hits / 400
 
-    needed = items_needed("not-worse", assumed(0.10), margin=0.02, questions=11)
+    needed = items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
     assert passed(needed.items) == pytest.approx(0.80, abs=3.3 * 0.02)
-    alone = items_needed("not-worse", assumed(0.10), margin=0.02)
+    alone = items_needed("not-worse", assume_spread(0.10), margin=0.02)
     assert passed(alone.items) == pytest.approx(0.086, abs=3.3 * 0.014)
 
 
@@ -171,9 +173,9 @@ def test_a_score_without_a_range_takes_three_caps_over_the_margin() -> None:
 
 
 def test_the_mean_over_languages_is_between_independent_and_one() -> None:
-    best, worst = pooled_range(250, 11, assumed(0.10))
-    assert best == smallest_effect(2750, assumed(0.10))
-    assert worst == smallest_effect(250, assumed(0.10))
+    best, worst = pooled_range(250, 11, assume_spread(0.10))
+    assert best == smallest_effect(2750, assume_spread(0.10))
+    assert worst == smallest_effect(250, assume_spread(0.10))
 
 
 # --- measured -----------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ def test_a_measured_churn_has_newcombes_interval() -> None:
     """15 of 148: Wilson (0.0624, 0.1605), Newcombe 1998a."""
     scores = right_wrong(both_right=100, broke=10, fixed=5, both_wrong=33)
     effect = findings_of(study_cells({"en": scores})).analysis.effects[0]
-    spread = measured(effect)
+    spread = measure_spread(effect)
     assert spread is not None
     assert spread.interval is not None
     assert spread.churn == pytest.approx(15 / 148)
@@ -201,7 +203,7 @@ def test_a_measured_variance_comes_from_the_interval() -> None:
     cells = [cell(name, "en", scores, metric=BITS, suite="text", output_type="text")
              for name, scores in (("baseline", before), ("w4", after))]  # fmt: skip
     effect = findings_of(cells, margins={"bits/byte": 0.02}).analysis.effects[0]
-    spread = measured(effect)
+    spread = measure_spread(effect)
     assert spread is not None
     assert not spread.binary
     assert 0.01 <= spread.variance < 0.012
@@ -220,7 +222,7 @@ def test_clustered_items_are_not_counted_as_independent() -> None:
     cells = [cell(name, "en", scores, sources=sources)
              for name, scores in (("baseline", before), ("w4", after))]  # fmt: skip
     effect = findings_of(cells).analysis.effects[0]
-    spread = measured(effect)
+    spread = measure_spread(effect)
     assert spread is not None
     assert not spread.binary
     assert spread.churn == pytest.approx(0.2)
@@ -230,7 +232,7 @@ def test_clustered_items_are_not_counted_as_independent() -> None:
 def test_a_mean_of_which_almost_nothing_changed_tells_no_spread() -> None:
     effects = findings_of(study_cells({"en": SHOWN, "ja": SHOWN})).analysis.effects
     [pooled] = [one for one in effects if one.scope == "all"]
-    assert measured(pooled) is None
+    assert measure_spread(pooled) is None
 
 
 # --- groups -------------------------------------------------------------------------------------
@@ -261,7 +263,7 @@ def test_a_group_without_a_counterpart_is_no_claim() -> None:
 def test_more_items_see_more_and_one_side_takes_fewer(
     churn: float, margin: float, more: int, n_items: int
 ) -> None:
-    spread = assumed(churn)
+    spread = assume_spread(churn)
     few, many = smallest_effect(n_items, spread), smallest_effect(n_items + more, spread)
     assert few is None or (many is not None and many <= few * 1.02)
     both = items_needed("equivalent", spread, margin=margin)

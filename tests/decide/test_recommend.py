@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask
 from babelbits.decide.gate import gate
-from babelbits.decide.recommend import Candidate, Recommendation, Size, Way, recommend, ways
+from babelbits.decide.recommend import (
+    Candidate,
+    ItemsToDecide,
+    Recommendation,
+    Size,
+    count_items_to_decide,
+    recommend,
+)
 from compare_cells import right_wrong
 from decision_cells import FLOOR, Scores, findings_of, study_cells
 
@@ -40,8 +47,8 @@ def sizes(**bytes_on_disk: int) -> dict[str, Size]:
     }
 
 
-def open_ways(one: Candidate, found: DecisionInput) -> dict[int, Way | None]:
-    return ways(one.gate, ask(found), alpha=0.05)
+def open_ways(one: Candidate, found: DecisionInput) -> dict[int, ItemsToDecide | None]:
+    return count_items_to_decide(one.gate, ask(found), alpha=0.05)
 
 
 def chosen(found: Recommendation) -> str | None:

@@ -37,7 +37,7 @@ def test_over_long_prompts_lose_their_beginning_and_are_counted(
     study = small_study(tmp_path, model=model, tasks=tasks, variants=W8, items=None)
     said = command("run", study, "--no-report")
     assert said.code == ExitCode.DONE
-    assert "4 of 12 recorded items lost the beginning of their prompt" in said.err
+    assert "4 of 12 recorded items had their prompt cut at the beginning" in said.err
     cells = [rows for _, rows in Store(tmp_path / "run").cells()]
     assert [[row.truncated_tokens > 0 for row in rows] for rows in cells] == 4 * [
         [False, True, False]

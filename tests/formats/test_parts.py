@@ -1,6 +1,6 @@
 """What a variant holds of a checkpoint that is more than a text model."""
 
-from babelbits.formats.parts import TEXT_ONLY, is_kept, is_run, notes
+from babelbits.formats.parts import TEXT_ONLY, is_kept, is_run, list_notes
 from babelbits.formats.text_model import auto_class
 from babelbits.records import TensorRecord
 from published_configs import GEMMA3_4B_NEW, QWEN35
@@ -60,14 +60,14 @@ def test_types_whose_causal_class_is_the_text_model_alone() -> None:
 
 def test_what_a_variant_leaves_as_it_is() -> None:
     both = weights(LAYER, TOWER, "multi_modal_projector.mm_input_projection_weight")
-    (said,) = notes(both, both, GEMMA3_4B_NEW)
+    (said,) = list_notes(both, both, GEMMA3_4B_NEW)
     assert "unquantized" in said
     assert "vision_tower, multi_modal_projector (48 weights)" in said
 
 
 def test_what_a_variant_leaves_out() -> None:
     before = weights(LAYER, "model.visual.blocks.0.attn.qkv.weight", "mtp.fc.weight")
-    (said,) = notes(before, weights(LAYER), QWEN35)
+    (said,) = list_notes(before, weights(LAYER), QWEN35)
     assert "the text model only" in said
     assert "visual, mtp (48 weights)" in said
     assert "left out" in said
@@ -75,11 +75,11 @@ def test_what_a_variant_leaves_out() -> None:
 
 def test_a_language_model_without_its_guessing_layer() -> None:
     before = weights(LAYER, "model.layers.61.mlp.up_proj.weight")
-    (said,) = notes(before, weights(LAYER), DEEPSEEK_V3)
+    (said,) = list_notes(before, weights(LAYER), DEEPSEEK_V3)
     assert "the language model only" in said
     assert "layers for further tokens (24 weights)" in said
 
 
 def test_nothing_to_say_of_a_plain_language_model() -> None:
     plain = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_hidden_layers": 2}
-    assert notes(weights(LAYER), weights(LAYER), plain) == ()
+    assert list_notes(weights(LAYER), weights(LAYER), plain) == ()

@@ -13,7 +13,7 @@ import pytest
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.imports import Imported, read_foreign
-from babelbits.preferences.preference_summary import hear
+from babelbits.preferences.preference_summary import summarise_preferences
 from babelbits.preferences.summary import SummarySettings, summarise
 from babelbits.preferences.to_votes import identical_ties
 from babelbits.preferences.vote_store import RecordedVotes
@@ -185,7 +185,7 @@ def test_left_without_knowing_the_variants_side_is_an_error(tmp_path: Path) -> N
     [
         ("x.csv", "rater,preference\nkari,tie\n", "the table lacks pair_id, or left and right"),
         ("x.csv", "pair_id,rater\nbeef,kari\n", "the table lacks preference"),
-        ("x.csv", "pair_id,rater,preference\nbeef,kari,dunno\n", "nobody says what"),
+        ("x.csv", "pair_id,rater,preference\nbeef,kari,dunno\n", "the meaning of the answer"),
         ("x.csv", "pair_id,rater,preference,strength\nbeef,kari,tie,9\n", "'strength' must be"),
         ("x.csv", "pair_id,rater,preference,seconds\nbeef,kari,tie,soon\n", "'seconds' must be"),
         ("x.json", "[{", "not JSON"),
@@ -213,7 +213,7 @@ def test_votes_of_unknown_raters_all_count_and_are_no_one_raters(tmp_path: Path)
     assert found.replaced == 0
     assert sum(vote.value or 0 for vote in found.votes) == 3
     book = RecordedVotes(name="x", kind="human", simulated=False, votes=found.votes, identity={})
-    (panel,) = hear([book], SummarySettings(resamples=200)).voices[0].panels
+    (panel,) = summarise_preferences([book], SummarySettings(resamples=200)).voices[0].panels
     assert (panel.n_raters, panel.n_unknown, panel.n_pairs) == (0, 9, 3)
     assert panel.alpha is None
 
@@ -252,9 +252,9 @@ def test_empty_answers_are_skipped_and_odd_rows_are_named(tmp_path: Path) -> Non
     )
     assert len(found.votes) == 4
     assert found.skipped == 1
-    assert [one.what[:33] for one in found.left_out] == [
-        "nobody says what the answer 'perh",
-        "its parts are not where they belo",
+    assert [one.what[:31] for one in found.left_out] == [
+        "the meaning of the answer 'perh",
+        "its parts are not where they be",
     ]
 
 

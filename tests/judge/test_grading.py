@@ -399,7 +399,7 @@ def _mixed(folder: Path) -> Path:
 
 def test_without_mixeval_the_suite_must_be_named(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, [cell(name, ["7"], suite="math") for name in ("baseline", "w4")])
-    with pytest.raises(UnknownNameError, match="there is: math"):
+    with pytest.raises(UnknownNameError, match="available: math"):
         collect_answers(folder, PairQuery())
     assert len(collect_answers(folder, PairQuery(suites=["math"])).cells) == 2
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.judge.bias import first_place, leanings
+from babelbits.judge.bias import first_place, measure_bias
 from babelbits.judge.pairwise import TwoOrders
 from babelbits.judge.parse_reply import Reading
 from babelbits.preferences.summary import ALL, SummarySettings, summarise
@@ -173,7 +173,7 @@ def test_first_place_by_hand() -> None:
 
 def test_the_longer_answer_is_counted_in_characters_without_the_ends() -> None:
     pairs = [pair(1, "short", "longer one"), pair(2, "very long text", "x"), pair(3, "a", "b    ")]
-    [row] = leanings(pairs, [vote(1, 1.0), vote(2, -1.0), vote(3, 1.0)])
+    [row] = measure_bias(pairs, [vote(1, 1.0), vote(2, -1.0), vote(3, 1.0)])
     assert row.longer is not None
     assert (row.longer.n_pairs, row.longer.share) == (2, 1.0)
     assert row.raw_win_rate == pytest.approx(2 / 3)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from babelbits.cli.votes import votes
 from babelbits.errors import StoreError, StudyError
 from babelbits.preferences.pair_files import write_pairs
-from babelbits.preferences.preference_summary import PreferenceSummary, hear
+from babelbits.preferences.preference_summary import PreferenceSummary, summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import read_books, write_people
 from babelbits.preferences.votes import Vote, write_votes
@@ -44,7 +44,7 @@ def judge_of(parent: Path, votes: list[Vote], *, name: str = "m") -> None:
 
 
 def heard(parent: Path) -> PreferenceSummary:
-    return hear(read_books(parent), SETTINGS)
+    return summarise_preferences(read_books(parent), SETTINGS)
 
 
 def test_paper_a_drop_is_the_net_preference(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_votes_from_a_table_come_onto_the_page_stamped(run: Path, tmp_path: Path
     assert report.voices.voices[0].summaries[0].preference is not None
     assert report.voices.voices[0].summaries[0].preference.net == -1
     page = build(report)
-    assert "What metrics said, what judges said, what people said" in page
+    assert "Metrics, judges and people" in page
     assert "<b>SIMULATED</b> The votes of people were made up" in page
     assert "These are different units" in page
 
@@ -197,7 +197,7 @@ def test_a_table_without_pairs_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_a_file_in_which_nobody_judged_anything_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "votes.jsonl").write_text("")
-    with pytest.raises(StudyError, match="has a vote yet"):
+    with pytest.raises(StudyError, match="no votes yet"):
         CliRunner().invoke(votes, [str(tmp_path / "votes.jsonl"), str(run)], catch_exceptions=False)
     assert load_run(run).voices is None
 
@@ -214,5 +214,5 @@ def test_a_language_with_nothing_to_draw_says_so(run: Path) -> None:
     """Every reply refused, and no metric in this language."""
     judge_of(run / "judgments", [vote(n, None, language="sw", label="w4@en") for n in range(3)])
     page = build(load_run(run))
-    assert "Nothing to draw: no pair has a verdict" in page
+    assert "No figure: no pair has a verdict" in page
     assert "3 unparsed" in page

@@ -15,7 +15,7 @@ from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.gguf_tokens import (
     better_name,
-    different,
+    find_token_differences,
     known_texts,
     pre_tokenizer,
     refuse,
@@ -69,8 +69,8 @@ def as_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt2: Path) -> None:
     tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
     english = {"en": ("All is well in English.",)}
-    assert different(as_gpt2, tokenizer=tokenizer, texts=english) == {}
-    found = different(as_gpt2, tokenizer=tokenizer, texts={**english, **HINDI})
+    assert find_token_differences(as_gpt2, tokenizer=tokenizer, texts=english) == {}
+    found = find_token_differences(as_gpt2, tokenizer=tokenizer, texts={**english, **HINDI})
     assert list(found) == ["hi"]
     with pytest.raises(
         RecipeError,
@@ -79,7 +79,7 @@ def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt
     ) as caught:
         refuse(found, where=as_gpt2)
     assert "allow_token_differences = true" in str(caught.value.hint)
-    everywhere = different(as_gpt2, tokenizer=tokenizer, texts=known_texts())
+    everywhere = find_token_differences(as_gpt2, tokenizer=tokenizer, texts=known_texts())
     assert {"hi", "ml"} <= set(everywhere) < set(known_texts())
 
 
@@ -95,7 +95,9 @@ def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_g
         def __getattr__(self, attribute: str) -> object:
             return getattr(tokenizer, attribute)
 
-    found = different(as_gpt2, tokenizer=Blind(), texts={"en": (f"An end {name} here",)})
+    found = find_token_differences(
+        as_gpt2, tokenizer=Blind(), texts={"en": (f"An end {name} here",)}
+    )
     with pytest.raises(RecipeError, match="at a special or added token") as caught:
         refuse(found, where=as_gpt2)
     assert "pre-tokenizer is not the reason" in str(caught.value.hint)
@@ -121,7 +123,9 @@ def test_a_name_that_keeps_marks_is_taken_for_one_that_lost_them(
     assert pre_tokenizer(base) == lost
     convert(base, tmp_path / "as-derived.gguf")
     tokenizer = load_tokenizer(base, trust_remote_code=False)
-    found = different(tmp_path / "as-derived.gguf", tokenizer=tokenizer, texts=known_texts())
+    found = find_token_differences(
+        tmp_path / "as-derived.gguf", tokenizer=tokenizer, texts=known_texts()
+    )
     assert set(found) == {"hi", "ml"}
     manifest = quick(tmp_path / "variant", "gguf", base=base)
     assert manifest.conversion is not None
@@ -188,7 +192,7 @@ def test_pre_tokenizer_that_llama_cpp_has_not_is_refused_with_the_text(tmp_path:
     parsed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{L}{3}|\p{N}{2}|\s+|."
     (base / "tokenizer.json").write_text(json.dumps(parsed))
     assert pre_tokenizer(base) is None
-    with pytest.raises(RecipeError, match="otherwise than the model's own tokenizer"):
+    with pytest.raises(RecipeError, match="differently from the model's own tokenizer"):
         quick(tmp_path / "variant", "q8_0", base=base)
     assert not (tmp_path / "variant").exists()
 

@@ -71,7 +71,9 @@ def test_norms_after_the_layers_cannot_be_smoothed_against_and_the_plan_says_so(
 
 @pytest.mark.parametrize("recipe", ["awq", "w8a8-sq"])
 def test_blocks_that_nobody_has_described_are_refused_by_the_plan(recipe: str) -> None:
-    with pytest.raises(RecipeError, match="which layers of a 'falcon' block read which"):
+    with pytest.raises(
+        RecipeError, match="which layers read which has no entry for 'falcon' blocks"
+    ):
         check({"model_type": "falcon"}, recipe, {})
     check({"model_type": "falcon"}, "w4-g", {})
 

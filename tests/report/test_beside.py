@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from babelbits.analysis.results import LanguageBeside, SuiteBeside, Variation
-from babelbits.preferences.preference_summary import hear
+from babelbits.preferences.preference_summary import summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
@@ -60,7 +60,7 @@ def test_a_study_of_several_languages_has_the_section(small: Results, page: str)
     assert found is not None
     assert '<section id="beside">' in page
     assert 'href="#beside"' in page
-    assert "Nothing in this section decides anything." in page
+    assert "No verdict uses this section." in page
     variants = {one.variant for one in small.analysis.effects}
     assert {row[0] for row in found.bounds} == variants
     assert "other items" in {row[1] for row in found.variation}
@@ -95,7 +95,9 @@ def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: Results) -> None:
         0.5
     )
     book = RecordedVotes(name="panel", kind="human", simulated=False, votes=votes, identity={})
-    found = section(replace(small, voices=hear([book], SummarySettings(resamples=100))))
+    found = section(
+        replace(small, voices=summarise_preferences([book], SummarySettings(resamples=100)))
+    )
     assert found is not None
     assert found.variation[-1] == (
         "panel, net preference", "other raters, one each", "sd 50 points", "2 raters"

@@ -71,9 +71,9 @@ def test_every_cell_is_linked_and_has_its_command(small: Results, page: str) -> 
 
 
 def test_languages_are_held_against_the_reference(small: Results, page: str) -> None:
-    assert "Is a language hit harder than English?" in page
+    assert "Is a language harmed more than English?" in page
     analysis = replace(small.analysis, references=())
-    assert "Is a language hit harder" not in build(replace(small, analysis=analysis))
+    assert "Is a language harmed more" not in build(replace(small, analysis=analysis))
 
 
 def test_nothing_is_fetched(outline: Outline, page: str) -> None:
@@ -113,9 +113,9 @@ def test_smoke_and_bundled_are_stamped(tiny: Results, page: str) -> None:
     study = replace(tiny.study, smoke=True, bundled=False)
     other = build(replace(tiny, study=study))
     assert "SMOKE" in other
-    assert "no oracle" not in other
+    assert "do not carry over" not in other
     assert "SMOKE" not in page
-    assert "no oracle for large models" in page
+    assert "do not carry over to large models" in page
 
 
 def test_hostile_names_are_escaped(tiny: Results) -> None:

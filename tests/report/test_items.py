@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from babelbits.records import Answer
 from babelbits.report import items
-from babelbits.report.item_pairs import comparisons, drawn
+from babelbits.report.item_pairs import compare_items, drawn
 from babelbits.results.results import Results
 from report.synthetic import HOSTILE
 
 
 def payload(report: Results, budget: int) -> dict:
-    found = comparisons(report.cells)
+    found = compare_items(report.cells)
     return items.payload(found, {one.key: "-".join(one.key) for one in found}, budget=budget)
 
 
@@ -87,7 +87,7 @@ def test_long_outputs_are_clipped_with_the_number_of_characters_left_out() -> No
 def test_cells_about_other_items_are_not_paired(small: Results) -> None:
     last = small.cells[-1]
     cells = (*small.cells[:-1], replace(last, rows=last.rows[1:]))
-    assert len(comparisons(cells)) == len(comparisons(small.cells)) - 1
+    assert len(compare_items(cells)) == len(compare_items(small.cells)) - 1
 
 
 def test_of_an_item_that_is_sampled_the_scores_of_all_samples_are_told(small: Results) -> None:

@@ -75,7 +75,7 @@ def test_a_measured_shortfall_is_told_and_the_exact_numbers_are_shown(small: Res
     assert {one.k for one in most_exact(found)} == {64, 6144}
     section = kl_section.section(replace(small, divergences=found))
     assert section is not None
-    assert "With 64 tokens kept it falls short by 20 to 25 % here (measured)." in section.label
+    assert "With 64 tokens kept it is too low by 20 to 25 % here (measured)." in section.label
     shown = {code: [cell and cell.mean for cell in cells] for code, cells in section.maps[0].rows}
     assert shown == {"ar": ["1.00", "80.0"], "en": ["5.00", "40.0"]}
 

@@ -13,7 +13,7 @@ from babelbits.cli import report as report_command
 from babelbits.cli.show import show
 from babelbits.errors import StoreError, StudyError, UnknownNameError
 from babelbits.report.item_pairs import axes
-from babelbits.report.limitations import gaps
+from babelbits.report.limitations import list_limitations
 from babelbits.report.verdicts import Board, board
 from babelbits.report.views import primary
 from babelbits.results import load
@@ -107,7 +107,11 @@ languages = ["en"]
     file.write_text(renamed + "[engine]\ndtype = 'float64'\n", "utf-8")
     mistaken = load_run(folder, study_file=file)
     assert labels_of(mistaken) == {"baseline", "w8", "w8a8"}
-    told = [gap.sentence for gap in gaps(mistaken, board_of(mistaken)) if "names" in gap.topic]
+    told = [
+        gap.sentence
+        for gap in list_limitations(mistaken, board_of(mistaken))
+        if "names" in gap.topic
+    ]
     assert len(told) == 1
     assert "names of the last run" in told[0]
     assert "'dtype' must be" in told[0]

@@ -146,7 +146,7 @@ def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: Results)
     one = said(found)
     assert one.overall == "equivalent"
     assert one.sentence == "equivalent within 2 points in all 3 languages of math."
-    assert "w4 is shown to be unharmed in everything asked" in verdicts.headline(
+    assert "w4 is shown to be unharmed in every required comparison" in verdicts.headline(
         [decision(found)], alpha=0.05
     )
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
@@ -173,7 +173,7 @@ def test_a_smoke_run_has_no_verdict_in_its_headline(small: Results) -> None:
 
 def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: Results) -> None:
     found = board(small, ("en", "undecided", -0.01, False))
-    assert "what the data could have seen" in verdicts.headline([decision(found)], alpha=0.05)
+    assert "minimum detectable losses" in verdicts.headline([decision(found)], alpha=0.05)
     assert "equivalence shown in no language" in said(found).sentence
 
 
@@ -194,9 +194,12 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: Results) -> None:
             where: replace(one, minimal_detectable_effect=size, n_planned=None)
             for (where, one), size in zip(found.by_cell.items(), least, strict=True)
         }
-        told = [one.sentence for one in limitations.gaps(small, replace(found, by_cell=by_cell))]
+        told = [
+            one.sentence
+            for one in limitations.list_limitations(small, replace(found, by_cell=by_cell))
+        ]
         assert (
-            f"math: 2 comparisons undecided; {words} too few items to see any effect, however "
+            f"math: 2 comparisons undecided; {words} too few items to detect any loss, however "
             "large." in told
         )
 
@@ -218,7 +221,7 @@ def test_what_was_not_shown_is_counted(small: Results) -> None:
     report = replace(small, analysis=analysis, open_cells=open_cells)
     primary = {"math": "exact_match", "pairs": "acc", "text": "bits_per_byte"}
     found = verdicts.board(analysis.effects, primary, replace(AXES, variants=("w8", "w4@en")))
-    told = {(gap.topic, gap.sentence) for gap in limitations.gaps(report, found)}
+    told = {(gap.topic, gap.sentence) for gap in limitations.list_limitations(report, found)}
     assert (
         "missing",
         "w8 on math: 2 cells begun but not finished (Japanese and Hindi).",
@@ -238,7 +241,11 @@ def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Result
     """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
     axes_ = axes(small)
     found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
-    told = [gap.sentence for gap in limitations.gaps(small, found) if gap.topic == "exploratory"]
+    told = [
+        gap.sentence
+        for gap in limitations.list_limitations(small, found)
+        if gap.topic == "exploratory"
+    ]
     families = {one.family for one in small.analysis.effects}
     assert len(families) == 18
     assert (

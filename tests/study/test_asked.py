@@ -11,7 +11,7 @@ from babelbits.study.execution.worker import Prepare
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
-from babelbits.study.planning.plan_warnings import notices
+from babelbits.study.planning.plan_warnings import list_warnings
 from babelbits.study.planning.tokenizer_probe import sample_texts
 
 STUDY = """
@@ -57,13 +57,13 @@ def test_eight_texts_of_every_language_reach_the_worker(tmp_path: Path) -> None:
 
 def test_bundled_model_has_nothing_to_be_told_of(tmp_path: Path) -> None:
     wide = '[analysis]\nmargins = { "bits/byte" = 0.1 }\n'
-    assert notices(plan_of(tmp_path, STUDY + wide)) == ()
+    assert list_warnings(plan_of(tmp_path, STUDY + wide)) == ()
 
 
 def test_a_plan_names_the_tasks_that_are_too_small_for_their_margin(tmp_path: Path) -> None:
     """80 passages; ln 0.05 / ln(1 - 0.01 / 2) = 597.6 documents; z.95^2 (1/0.01 - 1) = 267.8."""
     narrow = "[analysis]\nmargins = { fraction = 0.01 }\n"
-    assert notices(plan_of(tmp_path, STUDY + narrow)) == (
+    assert list_warnings(plan_of(tmp_path, STUDY + narrow)) == (
         "pairs: 240 items a language; below 268 a margin of 1 point cannot be shown",
         "math: 150 items a language; below 268 a margin of 1 point cannot be shown",
         (

@@ -14,7 +14,7 @@ from babelbits.study import load
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.plan import build_light, make_plan
-from babelbits.study.planning.plan_warnings import notices
+from babelbits.study.planning.plan_warnings import list_warnings
 
 LATIN = ("de", "en", "es", "fr", "nb", "sw")
 
@@ -87,7 +87,7 @@ def test_the_plan_tells_it_of_the_variant(tmp_path: Path) -> None:
     file.write_text(STUDY.format(language="nb"), "utf-8")
     study = load(file)
     plan = make_plan(study, Store(study.folder), base=locate(study.model), build=build_light)
-    told, small = notices(plan)
+    told, small = list_warnings(plan)
     assert small.startswith("text: 80 items a language")
     assert told.startswith("q4_k_s@nb: the calibration text own.txt is declared as Norwegian")
     assert "look like English (en)" in told

@@ -141,7 +141,7 @@ def test_a_worker_that_is_killed_costs_its_cell_and_nothing_else(
     os.kill(children(child.pid)[0], signal.SIGKILL)
     talk = child.communicate(timeout=300)[1]
     assert child.returncode == ExitCode.INCOMPLETE, talk
-    assert "its worker process ended with exit code -9 (killed, perhaps for want of memory" in talk
+    assert "its worker process ended with exit code -9 (killed, perhaps out of memory" in talk
     assert sum(line.startswith("failed:") for line in talk.splitlines()) >= 1
     before = journals(tmp_path / "run")
     kept = recorded_items(tmp_path / "run", smoke=True)

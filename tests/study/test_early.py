@@ -1,4 +1,4 @@
-"""Runs with --stop: order, dependencies, kills, workers, and what they leave behind."""
+"""Runs with --early-stopping: order, dependencies, kills, workers, and what they leave behind."""
 
 import json
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def study(folder: Path, model: Path) -> Study:
 def finished(tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("early")
     file = write(folder, tiny_model("llama"))
-    assert babelbits(["run", str(file), "--stop"]) == ExitCode.DONE
+    assert babelbits(["run", str(file), "--early-stopping"]) == ExitCode.DONE
     return folder
 
 
@@ -155,16 +155,16 @@ def test_the_same_command_again_computes_nothing(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = str(finished / "study.toml")
-    assert babelbits(["run", file, "--stop", "--no-report"]) == ExitCode.DONE
+    assert babelbits(["run", file, "--early-stopping", "--no-report"]) == ExitCode.DONE
     assert "nothing to do: all 9 cells are recorded" in capsys.readouterr().err
-    assert babelbits(["plan", file, "--stop"]) == ExitCode.DONE
+    assert babelbits(["plan", file, "--early-stopping"]) == ExitCode.DONE
     assert "all 9 cells are done" in capsys.readouterr().out
 
 
 def test_the_report_shows_sequences_and_the_items_that_were_not_needed(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert babelbits(["report", str(finished / "run"), "--stop", "--format", "json"]) == 0
+    assert babelbits(["report", str(finished / "run"), "--early-stopping", "--format", "json"]) == 0
     effects = json.loads(capsys.readouterr().out)["effects"]
     pairs = [e for e in effects if e["suite"] == "pairs" and e["scope"] == "language"]
     assert len(pairs) == 2
@@ -194,7 +194,7 @@ def test_killed_and_resumed_a_cell_stops_at_the_same_item(
         longest=1.0,
         seed=int(workers),
         smoke=False,
-        options=("--stop", "--workers", workers),
+        options=("--early-stopping", "--workers", workers),
     )
     assert any(session.killed for session in sessions)
     assert results(folder, smoke=False, early=True) == results(
@@ -206,8 +206,8 @@ def test_a_gate_reads_what_stopped_early(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = str(finished / "run")
-    code = babelbits(["gate", run, "--stop", "--variant", "w8a8", "--suite", "text"])
+    code = babelbits(["gate", run, "--early-stopping", "--variant", "w8a8", "--suite", "text"])
     assert code == ExitCode.DONE
     assert capsys.readouterr().out.startswith("pass: w8a8 is shown to be not worse")
-    code = babelbits(["gate", run, "--stop", "--variant", "w8a8", "--suite", "pairs"])
+    code = babelbits(["gate", run, "--early-stopping", "--variant", "w8a8", "--suite", "pairs"])
     assert code == ExitCode.UNDECIDED  # a random model is at its floor

@@ -22,7 +22,7 @@ from babelbits.study.planning.base_model import BaseModel, locate
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
-from babelbits.study.planning.plan_warnings import notices
+from babelbits.study.planning.plan_warnings import list_warnings
 from gguf_models import write_llama
 
 TASKS = """
@@ -66,7 +66,7 @@ def test_plan_runs_the_baseline_in_llama_cpp(file: Path, tmp_path: Path) -> None
     assert {meta.identity["engine"]["name"] for meta in plan.metas} == {"llama.cpp"}
     assert [step.label for step in plan.variants] == ["baseline", "q4_k_s@nb"]
     assert plan.variants[1].bytes == pytest.approx(3_220_000, rel=0.01)
-    assert notices(plan) == ()
+    assert list_warnings(plan) == ()
 
 
 def test_the_hash_is_of_the_bytes_and_not_of_the_name(file: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_quantized_file_is_a_base_with_a_note(
     quantized = tmp_path / "quantized.gguf"
     quantize(file, quantized, mixture="Q8_0", threads=library.n_threads())
     plan = plan_of(tmp_path, quantized, '[[variants]]\nrecipe = "q4_k_s"')
-    (note,) = notices(plan)
+    (note,) = list_warnings(plan)
     assert note.startswith("the baseline is a GGUF file in q8_0: differences from it are what is")
     assert babelbits(["run", str(plan.study.file), "--no-report"]) == ExitCode.DONE
     assert capsys.readouterr().err.count("the baseline is a GGUF file in q8_0") == 1

@@ -13,17 +13,17 @@ from babelbits.analysis.cell_index import CellIndex, Cells, sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.analysis.columns import Pairs
 from babelbits.analysis.confirmed import confirm
-from babelbits.analysis.contrasts import contrasts
+from babelbits.analysis.contrasts import contrast_groups
 from babelbits.analysis.effects import EffectDraft, EffectKey, conclude, draft, key
 from babelbits.analysis.expected_best import with_luck
-from babelbits.analysis.families import adjust, families
+from babelbits.analysis.families import adjust, summarise_families
 from babelbits.analysis.inference import Inference, infer
-from babelbits.analysis.joint_estimates import beside, variant_ranks
-from babelbits.analysis.paired_samples import Part, Sample, part, samples
+from babelbits.analysis.joint_estimates import estimate_jointly, variant_ranks
+from babelbits.analysis.paired_samples import Part, Sample, pair_samples, part
 from babelbits.analysis.references import reference_contrasts
 from babelbits.analysis.results import Analysis, SuiteClaim
 from babelbits.analysis.settings import AnalysisSettings
-from babelbits.analysis.variation import variation
+from babelbits.analysis.variation import estimate_variation
 from babelbits.records import Effect
 from babelbits.stats.multiplicity import holm
 
@@ -48,13 +48,13 @@ def analyse(
     ours = _samples(desk, {BASELINE: desk.aa}, settings)
     theirs = _samples(desk, desk.variants, settings)
     desk.paired()
-    found = infer([*ours, *theirs], settings)
+    inferences = infer([*ours, *theirs], settings)
     aa = tuple(
         conclude(one, family=None, p_adjusted=None, settings=settings)
-        for one in _drafts(ours, found[: len(ours)], settings, noise={})
+        for one in _drafts(ours, inferences[: len(ours)], settings, noise={})
     )
     noise = {key(effect): effect for effect in aa}
-    drafts = with_luck(_drafts(theirs, found[len(ours) :], settings, noise=noise))
+    drafts = with_luck(_drafts(theirs, inferences[len(ours) :], settings, noise=noise))
     effects = confirm(
         adjust(drafts, settings), desk.asked(planned), primary=desk.primary, settings=settings
     )
@@ -62,19 +62,19 @@ def analyse(
     return Analysis(
         effects=effects,
         aa=aa,
-        contrasts=contrasts(effects, theirs, primary=desk.primary, settings=settings),
-        families=families(effects, settings),
+        contrasts=contrast_groups(effects, theirs, primary=desk.primary, settings=settings),
+        families=summarise_families(effects, settings),
         references=reference_contrasts(theirs, settings),
         calibrations=calibrated,
         claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
-        beside=beside(
+        beside=estimate_jointly(
             effects,
             theirs,
             primary=desk.primary,
             languages=_languages(desk),
             settings=settings,
         ),
-        variation=variation(theirs, ours, calibrated),
+        variation=estimate_variation(theirs, ours, calibrated),
         variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
         problems=(
             *desk.problems,
@@ -102,7 +102,7 @@ def _samples(
         for variant, cells in variants.items()
         for paired in desk.pairs(cells).values()
         for parts in _parts(desk, paired, settings)
-        for sample in samples(variant, parts, groups=settings.groups)
+        for sample in pair_samples(variant, parts, groups=settings.groups)
     ]
 
 

@@ -77,14 +77,14 @@ def calibration_contrasts(
     sizes: Counter[_Family] = Counter()
     for place, calibrated in places.items():
         sizes[_family(place)] += len(calibrated) - 1
-    found = [
+    contrasts = [
         contrast
         for place, calibrated in places.items()
         for contrast in _contrasts(
             place, calibrated, settings, level=1 - settings.alpha * _part(place, sizes)
         )
     ]
-    return tuple(_adjusted(found))
+    return tuple(_adjusted(contrasts))
 
 
 def _family(place: _Place) -> _Family:
@@ -116,8 +116,8 @@ def _contrasts(
         if code == reference or not shared.size:
             continue
         others = [one for name, one in tables.items() if name not in (code, reference)]
-        found = draw_contrast(table, tables[reference], others=others, level=level)
-        few = min(found.draws_first, found.draws_second) < FEWEST_DRAWS
+        contrast = draw_contrast(table, tables[reference], others=others, level=level)
+        few = min(contrast.draws_first, contrast.draws_second) < FEWEST_DRAWS
         lost = first.scores.n_clusters - shared.size
         yield CalibrationContrast(
             recipe=place.recipe,
@@ -129,12 +129,12 @@ def _contrasts(
             reference=reference,
             delta=float(table.mean()),
             reference_delta=float(tables[reference].mean()),
-            difference=found.estimate,
-            draws=found.draws_first,
-            reference_draws=found.draws_second,
-            draw_sd=found.draw_sd,
-            interval=found.interval,
-            p_value=found.p_value,
+            difference=contrast.estimate,
+            draws=contrast.draws_first,
+            reference_draws=contrast.draws_second,
+            draw_sd=contrast.draw_sd,
+            interval=contrast.interval,
+            p_value=contrast.p_value,
             p_adjusted=None,
             family=None,
             notes=(
@@ -146,7 +146,7 @@ def _contrasts(
                 ),
             ),
             recipe_of_computation=signature(
-                "t over items and draws", f"units={found.n_units} items"
+                "t over items and draws", f"units={contrast.n_units} items"
             ),
         )
 
@@ -170,23 +170,23 @@ def _table(draws: Sequence[Sample], shared: np.ndarray) -> np.ndarray:
     return np.stack([one.scores.contributions[np.isin(_labels(one), shared)] for one in draws])
 
 
-def _adjusted(found: Sequence[CalibrationContrast]) -> list[CalibrationContrast]:
+def _adjusted(contrasts: Sequence[CalibrationContrast]) -> list[CalibrationContrast]:
     """Holm over everything that is said of one recipe on one suite, in two halves.
 
     Half of alpha for the contrasts over all languages, half for those in single languages, so that
     the few general claims do not pay for the many; each p-value is doubled for it.
     """
     families: dict[_Family, list[int]] = defaultdict(list)
-    for index, one in enumerate(found):
+    for index, one in enumerate(contrasts):
         if one.p_value is not None:
             families[one.recipe, one.suite, one.language is None].append(index)
-    changed = list(found)
+    changed = list(contrasts)
     for (recipe, suite, general), indices in families.items():
         shared = (recipe, suite, not general) in families
-        adjusted = holm([found[index].p_value or 0.0 for index in indices])
+        adjusted = holm([contrasts[index].p_value or 0.0 for index in indices])
         for index, p in zip(indices, adjusted, strict=True):
             changed[index] = replace(
-                found[index],
+                contrasts[index],
                 p_adjusted=min(1.0, 2 * p if shared else p),
                 family=f"{recipe} · {suite} · calibrations",
             )

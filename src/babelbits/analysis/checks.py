@@ -47,7 +47,7 @@ def could_stop(effects: Sequence[Effect]) -> list[Problem]:
             severity="warning",
             message=f"{suite}: cells stopped when their verdict was known, so differences are "
             "overestimated a little and groups of languages are not contrasted",
-            hint="run the study without --stop for that",
+            hint="run the study without --early-stopping for that",
             suite=suite,
         )
         for suite in suites

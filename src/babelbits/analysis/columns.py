@@ -74,11 +74,11 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
         item_ids=tuple(read.item_ids),
         sources=np.array(numbers, np.intp),
         clusters=np.array(shared, np.intp),
-        scores={name: np.array(found, float) for name, found in read.scores.items()},
+        scores={name: np.array(values, float) for name, values in read.scores.items()},
         truncated=np.array(read.truncated, bool),
         refused=np.array(read.refused, bool),
         cut=np.array(read.cut, bool),
-        statistics={name: _statistics(found) for name, found in read.statistics.items()},
+        statistics={name: _statistics(values) for name, values in read.statistics.items()},
     )
 
 

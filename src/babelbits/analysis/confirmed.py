@@ -58,12 +58,12 @@ def confirm(
         Suite to its primary metric.
     """
     places = [place for place in asked if asked[place] and _declared(place, settings)]
-    found = {
+    p_values = {
         _question(effect): one_sided(effect)
         for effect in effects
         if primary.get(effect.task) == effect.metric and effect.scope != "group"
     }
-    blocks = harm_adjusted([_block(place, asked[place], found) for place in places])
+    blocks = harm_adjusted([_block(place, asked[place], p_values) for place in places])
     adjusted: dict[tuple[str, str, str | None], float] = {}
     for (variant, suite), block in zip(places, blocks, strict=True):
         for language, p in zip(asked[variant, suite], block.languages, strict=True):

@@ -1,4 +1,4 @@
-"""Is a group of languages hit harder than the others? Languages are the units.
+"""Is a group of languages harmed more than the others? Languages are the units.
 
 Each language counts by what its items tell (see `stats.meta`). The claim is about the languages
 asked: related ones are alike, so it holds for others of their kind only as far as these stand for
@@ -61,7 +61,7 @@ class _Split:
     inside: frozenset[str]
 
 
-def contrasts(
+def contrast_groups(
     effects: Sequence[Effect],
     samples: Sequence[Sample],
     *,
@@ -85,15 +85,15 @@ def contrasts(
             continue  # how much a language lost decided how long it ran: its delta is biased
         if effect.scope == "language" and primary[effect.task] == effect.metric:
             cells[effect.variant, effect.task].append(_language(effect, sample))
-    found: list[GroupContrast] = []
+    group_contrasts: list[GroupContrast] = []
     for languages in cells.values():
         ours = [
             one
             for split in _splits([one.effect for one in languages], settings.groups)
             for one in _on_all_scales(languages, split, settings)
         ]
-        found += _adjusted(ours)
-    return tuple(found)
+        group_contrasts += _adjusted(ours)
+    return tuple(group_contrasts)
 
 
 def _language(effect: Effect, sample: Sample) -> _Language:
@@ -124,7 +124,7 @@ def _on_all_scales(
     found = [_contrast(languages, split, scale=scale, settings=settings) for scale in _SCALES]
     defined = [one for one in found if one is not None]
     if signs_conflict([one.difference for one in defined]):
-        note = "the scales disagree on which side is hit harder"
+        note = "the scales disagree on which side is harmed more"
         return [replace(one, notes=(*one.notes, note)) for one in defined]
     return defined
 

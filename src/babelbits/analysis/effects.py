@@ -11,7 +11,7 @@ import numpy as np
 from babelbits.analysis import format as shown
 from babelbits.analysis.inference import Inference, signature
 from babelbits.analysis.paired_samples import Part, Sample
-from babelbits.analysis.relative import baseline_interval, relative
+from babelbits.analysis.relative import baseline_interval, estimate_relative_change
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.analysis.verdicts import Conclusion, Evidence, decide
 from babelbits.records import Effect, Interval, Metric
@@ -58,7 +58,7 @@ def draft(
     baseline, variant = _macro(parts, "baseline"), _macro(parts, "variant")
     floor = all(one.at_floor for one in parts)
     broke, fixed, share = _churn(sample)
-    change = relative(
+    change = estimate_relative_change(
         sample,
         baseline=baseline,
         variant=variant,
@@ -255,36 +255,36 @@ def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: boo
 
 
 def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
-    found = []
+    notes = []
     if effect.n_planned is not None:
-        found.append(
+        notes.append(
             f"{sample.n_items} of {plural(effect.n_planned, 'item')}: stops when "
             "the verdict is known; "
             "the interval is a confidence sequence"
         )
     if sample.unit_name == "clusters":
-        found.append(
+        notes.append(
             f"{plural(sample.scores.n_clusters, 'unit')}, not {sample.n_items:,}: items of one "
             "passage, document, template or subject count as one"
         )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
-        found.append(
+        notes.append(
             f"{lost} of {plural(effect.n_failed, 'failed item')} failed under the variant alone"
         )
     floor = [one.language for one in sample.parts if one.at_floor]
     if floor and sample.scope != "language":
-        found.append(f"at floor: {', '.join(floor)}")
+        notes.append(f"at floor: {', '.join(floor)}")
     if effect.fewest_units is not None and effect.loss_cap is not None and sample.kind == "real":
-        found.append(
+        notes.append(
             f"one item is taken to lose at most {shown.size(effect.loss_cap, effect.unit)}: below "
             f"{plural(effect.fewest_units, 'unit')} the margin cannot be shown"
         )
     if signs_conflict([effect.delta, effect.mean_relative_change]):
-        found.append("points and mean relative change disagree on the direction")
+        notes.append("points and mean relative change disagree on the direction")
     if sample.kind != sample.metric.kind:
-        found.append(f"declared {sample.metric.kind}, analysed as {sample.kind}")
-    return tuple(found)
+        notes.append(f"declared {sample.metric.kind}, analysed as {sample.kind}")
+    return tuple(notes)
 
 
 def _recipe(inference: Inference, settings: AnalysisSettings, metric: Metric) -> str:

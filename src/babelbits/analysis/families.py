@@ -36,10 +36,10 @@ def adjust(drafts: Sequence[EffectDraft], settings: AnalysisSettings) -> tuple[E
         p_values = [_p(drafts[index].effect) for index in indices]
         if any(drafts[index].sample.stops for index in indices):
             size = max(settings.alpha / shares[index] for index in indices)
-            found = _bonferroni(p_values, max(size, len(indices)))
+            p_adjusted = _bonferroni(p_values, max(size, len(indices)))
         else:
-            found = holm(p_values)
-        adjusted.update(zip(indices, found, strict=True))
+            p_adjusted = holm(p_values)
+        adjusted.update(zip(indices, p_adjusted, strict=True))
     return implied(
         [
             conclude(
@@ -128,7 +128,7 @@ def _p(effect: Effect) -> float:
     return 1.0 if effect.p_value is None else effect.p_value
 
 
-def families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Family, ...]:
+def summarise_families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Family, ...]:
     """What each family showed."""
     members: dict[str, list[Effect]] = defaultdict(list)
     for effect in effects:
@@ -137,16 +137,18 @@ def families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Fam
     return tuple(
         Family(
             name=name,
-            members=tuple(_label(effect) for effect in found),
+            members=tuple(_label(effect) for effect in family_effects),
             alpha=settings.alpha,
             shown=sum(
                 effect.p_adjusted is not None and effect.p_adjusted <= settings.alpha
-                for effect in found
+                for effect in family_effects
             ),
-            all_equivalent=all(effect.verdict == "equivalent" for effect in found),
-            method="Bonferroni, fixed beforehand" if found[0].n_planned is not None else "Holm",
+            all_equivalent=all(effect.verdict == "equivalent" for effect in family_effects),
+            method="Bonferroni, fixed beforehand"
+            if family_effects[0].n_planned is not None
+            else "Holm",
         )
-        for name, found in members.items()
+        for name, family_effects in members.items()
     )
 
 

@@ -23,8 +23,8 @@ def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: Analysi
     score = float(np.mean(linearised))
     if metric.chance is None:
         return score < settings.floor
-    found = t_interval(linearised, level=1 - settings.alpha, df=len(linearised) - 1)
-    return (score if found is None else found.low) <= metric.chance
+    interval = t_interval(linearised, level=1 - settings.alpha, df=len(linearised) - 1)
+    return (score if interval is None else interval.low) <= metric.chance
 
 
 FREE_ANSWERS = (
@@ -70,8 +70,8 @@ def chance_unknown(
         return False
     if not metric.higher_is_better or metric.corpus is not None:
         return False
-    found = wilson(float(np.mean(scores)) * n_units, n_units, level=1 - settings.alpha)
-    return found.low <= MOST_CHANCE
+    interval = wilson(float(np.mean(scores)) * n_units, n_units, level=1 - settings.alpha)
+    return interval.low <= MOST_CHANCE
 
 
 def at_floor(
@@ -98,7 +98,7 @@ def at_floor(
         return False
     mean = float(np.mean(scores))
     if metric.chance is not None:
-        found = wilson(mean * n_units, n_units, level=1 - settings.alpha)
-        reaches_down, reaches_up = found.low <= metric.chance, found.high >= metric.chance
+        interval = wilson(mean * n_units, n_units, level=1 - settings.alpha)
+        reaches_down, reaches_up = interval.low <= metric.chance, interval.high >= metric.chance
         return reaches_down if metric.higher_is_better else reaches_up
     return info.output_type != "text" and metric.higher_is_better and mean < settings.floor

@@ -70,9 +70,9 @@ def p_value(value: float | None) -> str:
 
 
 def detectable(effect: Effect) -> str:
-    """What the comparison could have seen: '≥ 3.9 points', or why nothing."""
+    """The minimum detectable loss: '≥ 3.9 points', or why there is none."""
     if effect.minimal_detectable_effect is None:
-        return "nothing: too few items"
+        return "none: too few items"
     return f"≥ {size(effect.minimal_detectable_effect, effect.unit)}"
 
 
@@ -92,7 +92,9 @@ def verdict(effect: Effect) -> str:
         return f"{verdict_word(effect)}: {amount(effect.delta, effect.unit)}"
     if effect.verdict == "equivalent" and effect.margin is not None:
         return f"equivalent within {size(effect.margin, effect.unit)}"
-    return f"undecided: {effect.reason}; could have seen {detectable(effect)}"
+    if effect.minimal_detectable_effect is None:
+        return f"undecided: {effect.reason}; no loss detectable: too few items"
+    return f"undecided: {effect.reason}; minimum detectable loss {detectable(effect)}"
 
 
 def shared_margin(effects: Sequence[Effect]) -> str:

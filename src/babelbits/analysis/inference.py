@@ -65,16 +65,16 @@ class Inference:
 
 def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inference]:
     """Test and interval of every sample, in order."""
-    found: dict[int, Inference] = {}
+    inferences: dict[int, Inference] = {}
     waiting: dict[int, list[int]] = defaultdict(list)
     shares, levels = error_shares(samples, settings), local_levels(samples, settings)
     for index, sample in enumerate(samples):
         if sample.stops:
-            found[index] = _at_any_time(sample, alpha=shares[index])
+            inferences[index] = _at_any_time(sample, alpha=shares[index])
         elif sample.is_paired_table:
-            found[index] = _right_or_wrong(sample, settings, levels[index])
+            inferences[index] = _right_or_wrong(sample, settings, levels[index])
         elif sample.is_corpus:
-            found[index] = _of_a_corpus(sample, settings, levels[index])
+            inferences[index] = _of_a_corpus(sample, settings, levels[index])
         else:
             waiting[sample.scores.n_clusters].append(index)
     for same_size in waiting.values():
@@ -83,8 +83,8 @@ def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inferen
             results = _resampled(
                 [samples[index] for index in batch], settings, [levels[index] for index in batch]
             )
-            found.update(zip(batch, results, strict=True))
-    return [found[index] for index in range(len(samples))]
+            inferences.update(zip(batch, results, strict=True))
+    return [inferences[index] for index in range(len(samples))]
 
 
 def _at_any_time(sample: Sample, *, alpha: float) -> Inference:

@@ -27,7 +27,7 @@ _MOST_DRAWS = 10_000
 Found = tuple[Effect, Sample]
 
 
-def beside(
+def estimate_jointly(
     effects: Sequence[Effect],
     samples: Sequence[Sample],
     *,
@@ -51,20 +51,20 @@ def beside(
         if effect.scope == "language" and primary[effect.task] == effect.metric:
             cells[effect.variant, effect.task].append((effect, sample))
     return tuple(
-        _suite(found, languages[suite], settings)
-        for (_, suite), found in cells.items()
-        if len(found) > 1
+        _suite(cell_effects, languages[suite], settings)
+        for (_, suite), cell_effects in cells.items()
+        if len(cell_effects) > 1
     )
 
 
 def _suite(
-    found: Sequence[Found], expected: Sequence[str], settings: AnalysisSettings
+    effects: Sequence[Found], expected: Sequence[str], settings: AnalysisSettings
 ) -> SuiteBeside:
-    first = found[0][0]
-    bound, reason = worst_bound([effect for effect, _ in found], expected)
-    fixed = all(effect.n_planned is None for effect, _ in found)
-    ranks = _ranks(found, settings) if fixed else None
-    pooled = _pooled(found) if fixed else None
+    first = effects[0][0]
+    bound, reason = worst_bound([effect for effect, _ in effects], expected)
+    fixed = all(effect.n_planned is None for effect, _ in effects)
+    ranks = _ranks(effects, settings) if fixed else None
+    pooled = _pooled(effects) if fixed else None
     return SuiteBeside(
         variant=first.variant,
         suite=first.task,
@@ -84,7 +84,7 @@ def _suite(
                 pooled=None if pooled is None else pooled.estimates[k],
                 pooled_error=None if pooled is None else pooled.errors[k],
             )
-            for k, (effect, _) in enumerate(found)
+            for k, (effect, _) in enumerate(effects)
         ),
     )
 
@@ -140,8 +140,8 @@ def variant_ranks(
             best=rank.best,
             worst=rank.worst,
         )
-        for suite, found in cells.items()
-        if len(alike := _alike(found)) > 1
+        for suite, cell_effects in cells.items()
+        if len(alike := _alike(cell_effects)) > 1
         for (effect, _), rank in zip(
             alike, _by_covariance(alike, sign=1.0, settings=settings), strict=True
         )
@@ -160,7 +160,7 @@ def _alike(found: Sequence[Found]) -> list[Found]:
 
 
 def _ranks(found: Sequence[Found], settings: AnalysisSettings) -> Sequence[RankInterval]:
-    """1 is the language that is hit hardest."""
+    """1 is the language that is harmed most."""
     return _by_covariance(found, sign=-1.0, settings=settings)
 
 

@@ -362,23 +362,23 @@ def units_of(parts: Sequence[Part]) -> list[IntArray]:
     return np.split(clusters_of(parts), ends)
 
 
-def samples(
+def pair_samples(
     variant: str, parts: Sequence[Part], *, groups: Mapping[str, tuple[str, ...]]
 ) -> list[Sample]:
     """Each language, each group with several of them, and all if there are several.
 
     `parts` are of one suite and one metric.
     """
-    found = [Sample(variant=variant, scope="language", group=None, parts=(one,)) for one in parts]
+    joined = [Sample(variant=variant, scope="language", group=None, parts=(one,)) for one in parts]
     for name, languages in groups.items():
         inside = tuple(one for one in parts if one.language in languages)
         if len(inside) > 1:  # of one language it is that language
             shared = _in_common(inside)
-            found.append(Sample(variant=variant, scope="group", group=name, parts=shared))
+            joined.append(Sample(variant=variant, scope="group", group=name, parts=shared))
     if len(parts) > 1:
         shared = _in_common(parts)
-        found.append(Sample(variant=variant, scope="all", group=None, parts=shared))
-    return [one for one in found if one.n_items]
+        joined.append(Sample(variant=variant, scope="all", group=None, parts=shared))
+    return [one for one in joined if one.n_items]
 
 
 def _common(parts: Sequence[Part]) -> tuple[FloatArray, tuple[BoolArray, ...]]:

@@ -1,4 +1,4 @@
-"""Is a language hit harder than the reference language? Double differences, item by item.
+"""Is a language harmed more than the reference language? Double differences, item by item.
 
 For each variant and suite that has the reference, every other language against it, on the primary
 metric. p-values are Holm's within a variant and suite, intervals hold together over the same
@@ -27,21 +27,21 @@ def reference_contrasts(
             continue  # how much a language lost decided how long it ran
         if sample.scope == "language" and sample.metric.name == sample.info.primary:
             cells[sample.variant, sample.info.suite].append(sample.parts[0])
-    found: list[ReferenceContrast] = []
+    contrasts: list[ReferenceContrast] = []
     for (variant, _), parts in cells.items():
         references = [one for one in parts if one.language == settings.reference]
         if references:
             others = [one for one in parts if one.language != settings.reference]
             level = 1 - settings.alpha / max(1, len(others))
             ours = [_contrast(variant, one, references[0], level=level) for one in others]
-            found += _adjusted(ours)
-    return tuple(found)
+            contrasts += _adjusted(ours)
+    return tuple(contrasts)
 
 
 def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> ReferenceContrast:
     """Items pair by their source, or their cluster, where the task is parallel."""
     ours, theirs = units_of([part, reference])
-    found = double_difference(
+    difference = double_difference(
         part.differences,
         reference.differences,
         target_sources=ours,
@@ -49,7 +49,7 @@ def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> Ref
         level=level,
     )
     delta, base = float(part.differences.mean()), float(reference.differences.mean())
-    how = "paired t of source items" if found.paired else "Welch t of two samples"
+    how = "paired t of source items" if difference.paired else "Welch t of two samples"
     return ReferenceContrast(
         variant=variant,
         suite=part.info.suite,
@@ -60,14 +60,14 @@ def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> Ref
         delta=delta,
         reference_delta=base,
         difference=delta - base,
-        interval=found.interval,
-        p_value=found.p_value,
+        interval=difference.interval,
+        p_value=difference.p_value,
         p_adjusted=None,
         family=None,
-        paired=found.paired,
-        n_sources=found.n_sources,
-        notes=_notes(part, reference, decided=found.p_value is not None),
-        recipe=signature(how, f"units={found.n_sources}"),
+        paired=difference.paired,
+        n_sources=difference.n_sources,
+        notes=_notes(part, reference, decided=difference.p_value is not None),
+        recipe=signature(how, f"units={difference.n_sources}"),
     )
 
 

@@ -39,7 +39,7 @@ class RelativeChange:
     mean_p: float | None = None
 
 
-def relative(
+def estimate_relative_change(
     sample: Sample, *, baseline: float, variant: float, interval: Interval | None, level: float
 ) -> RelativeChange:
     """Relative changes of macro means.
@@ -63,13 +63,13 @@ def relative(
     if sample.scope == "language":
         return RelativeChange(ratio_of_means=ratio, interval=around)
     scores = _mean_of_ratios(sample)
-    found = None if scores is None or sample.stops else mean_of_ratios(scores, level=level)
+    mean_ratio = None if scores is None or sample.stops else mean_of_ratios(scores, level=level)
     return RelativeChange(
         ratio_of_means=ratio,
         interval=around,
         mean_of_ratios=None if scores is None else scores.estimate,
-        mean_interval=None if found is None else found.interval,
-        mean_p=None if found is None else found.p_value,
+        mean_interval=None if mean_ratio is None else mean_ratio.interval,
+        mean_p=None if mean_ratio is None else mean_ratio.p_value,
     )
 
 

@@ -1,6 +1,6 @@
 """What an analysis says, beside `records.Effect`: families, group contrasts, problems.
 
-Sign: harm is negative, also in contrasts: a negative difference says that the group is hit harder.
+Sign: harm is negative, also in contrasts: a negative difference says that the group is harmed more.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupContrast:
-    """Is a group of languages hit harder than the others? The language is the unit."""
+    """Is a group of languages harmed more than the others? The language is the unit."""
 
     variant: str
     suite: str
@@ -89,7 +89,7 @@ class GroupContrast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceContrast:
-    """Is a language hit harder than the reference language? A double difference."""
+    """Is a language harmed more than the reference language? A double difference."""
 
     variant: str
     suite: str
@@ -100,7 +100,7 @@ class ReferenceContrast:
     delta: float
     reference_delta: float
     difference: float
-    """delta - reference_delta: negative says that the language is hit harder."""
+    """delta - reference_delta: negative says that the language is harmed more."""
     interval: Interval | None
     """Of level 1 - alpha together with the other languages of the variant and suite."""
     p_value: float | None
@@ -180,7 +180,7 @@ class LanguageBeside:
     delta: float
     hardest: int | None
     mildest: int | None
-    """Ranks that the data allow, all languages' together; 1 is hit hardest."""
+    """Ranks that the data allow, all languages' together; 1 is harmed most."""
     pooled: float | None
     """The delta drawn towards the mean of all languages, as far as it is uncertain."""
     pooled_error: float | None

@@ -1,10 +1,10 @@
 """How far a mean would move if something was done again: other items, another run, another text.
 
-Four kinds of luck in one table, as standard deviations in the metric's unit: items (the error of
-the mean over all languages), a second run of the same model with another seed (from the A/A cells),
-another draw of calibration text (from recipes with several), and other raters (from votes; the
-report adds these, which are in another unit). None feeds a verdict: they say where more effort
-would tell more.
+Four sources of variation in one table, as standard deviations in the metric's unit: items (the
+error of the mean over all languages), a second run of the same model with another seed (from the
+A/A cells), another draw of calibration text (from recipes with several), and other raters (from
+votes; the report adds these, which are in another unit). None feeds a verdict: they say where more
+effort would tell more.
 """
 
 import math
@@ -19,7 +19,7 @@ from babelbits.stats.cluster import cluster_standard_error
 ITEMS, RUNS, DRAWS, RATERS = "other items", "another run or seed", "another text", "other raters"
 
 
-def variation(
+def estimate_variation(
     samples: Sequence[Sample], aa: Sequence[Sample], calibrations: Sequence[CalibrationContrast]
 ) -> tuple[Variation, ...]:
     """A row a suite and kind of luck that the study can tell.
@@ -32,21 +32,21 @@ def variation(
         Those over all languages count.
     """
     variants, runs = _whole(samples), _whole(aa)
-    found: list[Variation] = []
+    rows: list[Variation] = []
     for suite in dict.fromkeys(one.info.suite for one in variants):
         mine = [one for one in variants if one.info.suite == suite]
         again = [one for one in runs if one.info.suite == suite]
-        found += _row(ITEMS, mine, [_error(one) for one in mine], kind="variant")
+        rows += _row(ITEMS, mine, [_error(one) for one in mine], kind="variant")
         # The difference of two runs varies twice as much as one of them.
         halved = [None if (e := _error(one)) is None else e / math.sqrt(2) for one in again]
-        found += _row(RUNS, again, halved, kind="A/A run")
+        rows += _row(RUNS, again, halved, kind="A/A run")
         spreads = {
             (one.recipe, one.calibration): one.draw_sd
             for one in calibrations
             if one.suite == suite and one.language is None and one.draw_sd is not None
         }
-        found += _row(DRAWS, mine, list(spreads.values()), kind="calibration")
-    return tuple(found)
+        rows += _row(DRAWS, mine, list(spreads.values()), kind="calibration")
+    return tuple(rows)
 
 
 def _whole(samples: Iterable[Sample]) -> list[Sample]:

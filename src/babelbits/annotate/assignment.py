@@ -115,11 +115,11 @@ def next_showing(
     languages = _languages(connection, rater_id)
     desk = _Desk(connection, rater_id, settings, secret, now)
     for language, screen in languages:
-        found = desk.screening(language) if screen == "pending" else None
-        if found is None and screen == "passed":
-            found = desk.due_check(language) or desk.claim(language)
-        if found is not None:
-            return found
+        unit = desk.screening(language) if screen == "pending" else None
+        if unit is None and screen == "passed":
+            unit = desk.due_check(language) or desk.claim(language)
+        if unit is not None:
+            return unit
     return Nothing(reason=desk.why(languages))
 
 
@@ -224,7 +224,7 @@ class _Desk:
             ~self._seen(),
         )
         seen = Counter(kind for kind, _ in self._history(language))
-        found = min(
+        next_check = min(
             self.connection.execute(query),
             key=lambda row: (
                 seen[row.kind],
@@ -232,7 +232,11 @@ class _Desk:
             ),
             default=None,
         )
-        return None if found is None else self._show(found.id, a_first=self._coin(found.id))
+        return (
+            None
+            if next_check is None
+            else self._show(next_check.id, a_first=self._coin(next_check.id))
+        )
 
     def _repeat(self, language: str) -> Showing | None:
         """An answered pair of some time ago that was not repeated yet, sides swapped."""
@@ -260,10 +264,10 @@ class _Desk:
         pool = answered[: max(0, len(answered) - REPEAT_DISTANCE)]
         if len(pool) < MIN_REPEAT_POOL:
             return None
-        found = min(
+        oldest = min(
             pool, key=lambda row: keyed_number(self.secret, "repeat", self.rater_id, row.unit_id)
         )
-        return self._show(found.unit_id, a_first=not found.a_first, number=1)
+        return self._show(oldest.unit_id, a_first=not oldest.a_first, number=1)
 
     def _coin(self, unit_id: int) -> bool:
         """Order of a check: the right side is drawn when it is made; this swaps it by rater."""
@@ -281,10 +285,10 @@ class _Desk:
                 created_at=self.now,
             )
         )
-        found = find_showing(self.connection, self.rater_id, public_id)
-        if found is None:
+        recorded = find_showing(self.connection, self.rater_id, public_id)
+        if recorded is None:
             raise RuntimeError("a row that was just written is not there")
-        return found
+        return recorded
 
 
 # The queries that every request makes are built once: building takes longer than running them.

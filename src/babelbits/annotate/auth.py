@@ -143,15 +143,15 @@ def rater_by_name(connection: Connection, name: str) -> int:
     UnknownNameError
         If there is none of that name, or the rater was forgotten.
     """
-    found = connection.scalar(
+    rater_id = connection.scalar(
         select(rater.c.id).where(rater.c.name == name, rater.c.forgotten_at.is_(None))
     )
-    if found is None:
+    if rater_id is None:
         names = connection.scalars(select(rater.c.name).where(rater.c.forgotten_at.is_(None))).all()
         raise UnknownNameError(
             f"no rater {name!r}", hint=did_you_mean(name, names) or f"there is {one_of(names)}"
         )
-    return int(found)
+    return int(rater_id)
 
 
 def invitation(connection: Connection, token: str, *, now: float) -> Invited | None:

@@ -41,21 +41,21 @@ class Settings:
         return 60 * self.lease_minutes
 
 
-def problems(settings: Settings) -> list[str]:
+def list_problems(settings: Settings) -> list[str]:
     """What is wrong with settings, all of it; empty if nothing is."""
-    found = []
+    sentences = []
     if settings.overlap < 1:
-        found.append(f"--overlap {settings.overlap}: at least one judgment a pair")
+        sentences.append(f"--overlap {settings.overlap}: at least one judgment a pair")
     if not 0 <= settings.overlap_share <= 1:
-        found.append(f"--overlap-share {settings.overlap_share}: a fraction from 0 to 1")
+        sentences.append(f"--overlap-share {settings.overlap_share}: a fraction from 0 to 1")
     if settings.screen_pass > settings.screen:
-        found.append(f"--screen-pass {settings.screen_pass}: the screen has {settings.screen}")
+        sentences.append(f"--screen-pass {settings.screen_pass}: the screen has {settings.screen}")
     if settings.lease_minutes <= 0:
-        found.append(f"--lease {settings.lease_minutes}: minutes, more than 0")
+        sentences.append(f"--lease {settings.lease_minutes}: minutes, more than 0")
     negative = ("check_every", "gold", "identical", "screen", "screen_pass")
-    found += [
+    sentences += [
         f"--{name.replace('_', '-')} {getattr(settings, name)}: not less than 0"
         for name in negative
         if getattr(settings, name) < 0
     ]
-    return found
+    return sentences

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from babelbits.annotate import gold, order
-from babelbits.annotate.campaign_settings import Settings, problems
+from babelbits.annotate.campaign_settings import Settings, list_problems
 from babelbits.annotate.models import UnitKind
 from babelbits.annotate.secrets import keyed, keyed_number
 from babelbits.annotate.texts import normalised
@@ -140,7 +140,7 @@ def draft_campaign(
 
 
 def _check(pairs: Sequence[AnswerPair], settings: Settings) -> None:
-    if wrong := problems(settings):
+    if wrong := list_problems(settings):
         raise StudyError("; ".join(wrong), where="annotate create")
     if all(_texts(one)[0] == _texts(one)[1] for one in pairs):
         raise StudyError(

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import event, rater, showing
-from babelbits.annotate.progress import excluded
+from babelbits.annotate.progress import list_excluded
 from babelbits.annotate.secrets import opaque
 from babelbits.records import JSON, canonical_json
 from babelbits.store.atomic import write_atomically
@@ -99,7 +99,7 @@ def raters_excluded(judgments: Sequence[Judgment], campaign: Campaign) -> frozen
     return frozenset(
         name
         for name in names
-        if excluded([one for one in judgments if one.rater == name], campaign.settings)
+        if list_excluded([one for one in judgments if one.rater == name], campaign.settings)
     )
 
 

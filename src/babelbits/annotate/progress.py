@@ -123,7 +123,7 @@ class Progress:
         return sum(one.wanted for one in self.languages)
 
 
-def progress(campaign: Campaign, *, now: float, rng: np.random.Generator) -> Progress:
+def measure_progress(campaign: Campaign, *, now: float, rng: np.random.Generator) -> Progress:
     """How the campaign stands.
 
     Parameters
@@ -171,7 +171,7 @@ def share(values: Sequence[bool]) -> Share:
     return Share(count=sum(values), total=n, interval=wilson(sum(values), n) if n else None)
 
 
-def excluded(judgments: Sequence[Judgment], settings: Settings) -> bool:
+def list_excluded(judgments: Sequence[Judgment], settings: Settings) -> bool:
     """Whether the rule declared beforehand leaves out the rater whose judgments these are."""
     checks = share(
         [one.right for one in judgments if one.right is not None and one.kind != "screen"]
@@ -291,7 +291,7 @@ def _rater(
         raw_minutes=sum(one.raw for one in times) / 60,
         median_seconds=median(one.active for one in times) if times else None,
         with_others=with_others,
-        excluded=excluded(judgments, settings),
+        excluded=list_excluded(judgments, settings),
         flags=tuple(_flags(checks, repeats, first, settings)),
     )
 

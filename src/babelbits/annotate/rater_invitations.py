@@ -35,7 +35,7 @@ def check_languages(raters: dict[str, int], known: set[str]) -> None:
             )
 
 
-def invited(
+def invite_raters(
     campaign: "Campaign",
     languages: list[str],
     spoken: str | None,

@@ -1,6 +1,7 @@
 """What ships in the package: a tiny multilingual model, and BabelMini, a benchmark for it.
 
-The model is no oracle for large models; it makes the demo and the tests real without a network.
+Its results do not carry over to large models. It lets the demo and the tests run real code
+without a network.
 """
 
 from importlib import resources

@@ -13,7 +13,7 @@ import click
 
 from babelbits.annotate.rater_invitations import (
     check_languages,
-    invited,
+    invite_raters,
     wanted_raters,
 )
 from babelbits.cli.campaign_status import print_standing, standing_object
@@ -37,7 +37,7 @@ _DAYS = click.option(
     type=click.FloatRange(min=0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Invitations expire after so many days.",
+    help="Days until an invitation expires.",
 )
 
 
@@ -71,28 +71,48 @@ def annotate() -> None:
     "--folder",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Of the new campaign.",
+    help="Folder of the new campaign.",
 )
 @click.option("--title", default="", help="Shown to raters; says nothing about models.")
-@click.option("--raters", "wanted", default="", help="How many in each language, e.g. ar=3,sw=3.")
+@click.option(
+    "--raters", "wanted", default="", help="Raters to invite in each language, e.g. ar=3,sw=3."
+)
 @click.option(
     "--database",
     envvar="BABELBITS_DATABASE",
     show_envvar=True,
     help="URL; SQLite in the folder if left out. One with a password belongs in the variable.",
 )
-@click.option("--overlap", default=3, show_default=True, help="Judgments of a shared pair.")
+@click.option("--overlap", default=3, show_default=True, help="Judgments wanted of a shared pair.")
 @click.option(
     "--overlap-share", default=0.3, show_default=True, help="Share of the pairs that are shared."
 )
-@click.option("--check-every", default=10, show_default=True, help="Pairs to a check; 0: none.")
-@click.option("--gold", default=6, show_default=True, help="Checks by rule, a language.")
-@click.option("--identical", default=2, show_default=True, help="Identical answers shown.")
+@click.option(
+    "--check-every", default=10, show_default=True, help="One check in so many pairs; 0: no checks."
+)
+@click.option("--gold", default=6, show_default=True, help="Checks made by rule in each language.")
+@click.option(
+    "--identical", default=2, show_default=True, help="Pairs with identical answers to show."
+)
 @click.option("--repeats/--no-repeats", default=True, help="Show pairs again, sides swapped.")
-@click.option("--screen", default=4, show_default=True, help="Checks before a language opens.")
-@click.option("--screen-pass", default=3, show_default=True, help="Right ones that open it.")
-@click.option("--lease", default=15.0, show_default=True, help="Minutes that a pair is held.")
-@click.option("--pay-per-hour", type=float, help="Named on the consent page; for the estimate.")
+@click.option(
+    "--screen",
+    default=4,
+    show_default=True,
+    help="Checks that a rater takes before a language opens.",
+)
+@click.option(
+    "--screen-pass", default=3, show_default=True, help="Correct checks that open the language."
+)
+@click.option(
+    "--lease",
+    default=15.0,
+    show_default=True,
+    help="Minutes for which a pair is reserved for a rater.",
+)
+@click.option(
+    "--pay-per-hour", type=float, help="Shown on the consent page, and used for the estimate."
+)
 @click.option("--currency", default="", help="Of the pay, e.g. EUR.")
 @_DAYS
 @_URL
@@ -185,7 +205,7 @@ def _create(
         now=time.time(),
     )
     links = [
-        invited(campaign, [language], None, days=days, url=url)
+        invite_raters(campaign, [language], None, days=days, url=url)
         for language, count in raters.items()
         for _ in range(count)
     ]
@@ -208,7 +228,7 @@ def _create(
     )
     for note in draft.notes:
         say(f"note: {note}")
-    say("kept nowhere else, so keep them now:")
+    say("stored nowhere else; save them now:")
     data(f"owner password  {password}")
     _print_links(links)
     say(f"next: babelbits annotate serve {folder}")
@@ -273,7 +293,7 @@ def invite(
         raise click.UsageError("name the --languages of a new rater, or a --rater")
     codes = [resolve(code).code for code in languages.split(",") if code.strip()]
     campaign = _open(folder)
-    link = invited(campaign, codes, spoken, days=days, url=url, name=rater)
+    link = invite_raters(campaign, codes, spoken, days=days, url=url, name=rater)
     if as_json:
         data_json({"schema": SCHEMA, "invitations": [link]})
         return
@@ -343,10 +363,10 @@ def status(folder: Path, *, pay_per_hour: float | None, as_json: bool) -> None:
     """Progress, agreement and measured time; blinded."""
     import numpy as np
 
-    from babelbits.annotate.progress import progress
+    from babelbits.annotate.progress import measure_progress
 
     campaign = _open(folder)
-    found = progress(campaign, now=time.time(), rng=np.random.default_rng(0))
+    found = measure_progress(campaign, now=time.time(), rng=np.random.default_rng(0))
     pay = campaign.settings.pay_per_hour if pay_per_hour is None else pay_per_hour
     if as_json:
         data_json({"schema": SCHEMA, **standing_object(found, pay)})

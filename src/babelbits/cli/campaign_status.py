@@ -27,15 +27,15 @@ def standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
     return {**asdict(found), "raters": raters, "done": found.done, "wanted": found.wanted}
 
 
-def print_standing(found: "Progress", pay: float | None, currency: str) -> None:
+def print_standing(progress: "Progress", pay: float | None, currency: str) -> None:
     """For people: a table of languages and one of raters."""
     say(
-        f"{found.done} of {plural(found.wanted, 'judgment')}; "
-        f"{plural(found.identical, 'identical pair')} not shown"
-        + ("; unblinded: closed" if found.frozen_at is not None else "")
+        f"{progress.done} of {plural(progress.wanted, 'judgment')}; "
+        f"{plural(progress.identical, 'identical pair')} not shown"
+        + ("; unblinded: closed" if progress.frozen_at is not None else "")
     )
     languages = []
-    for one in found.languages:
+    for one in progress.languages:
         interval = one.alpha_interval
         between = "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
         languages.append(
@@ -54,7 +54,7 @@ def print_standing(found: "Progress", pay: float | None, currency: str) -> None:
     plain_table(LANGUAGE_HEADS, languages, numeric=range(1, len(LANGUAGE_HEADS)))
     data("")
     raters = []
-    for rater in found.raters:
+    for rater in progress.raters:
         cells = [
             rater.rater,
             rater.state,

@@ -100,23 +100,23 @@ def compare(
 
     wishes = _wishes(margins, alpha, map_file, group_words, metric, seed,
                      chance=chance, matched_only=matched_only, strict=strict)  # fmt: skip
-    found = load_foreign(
+    results = load_foreign(
         parse_source(baseline),
         [parse_source(one) for one in variants],
         aa=None if aa is None else parse_source(aa),
         wishes=wishes,
     )
-    _tell(found)
+    _tell(results)
     if page is not None:  # before stdout, whose reader may go away
-        _put(FORMATS["html"](found), page)
+        _put(FORMATS["html"](results), page)
     if kind == "table" and output is None:
-        print_table(found)
+        print_table(results)
     else:
-        text = _plain_table(found) if kind == "table" else FORMATS[kind](found)
+        text = _plain_table(results) if kind == "table" else FORMATS[kind](results)
         _put(text, output)
     if history is not None:
-        remember(found, history, previous=parse_source(baseline).name, length=run_length)
-    gaps = any(one.severity == "error" for one in found.analysis.problems)
+        record_release(results, history, previous=parse_source(baseline).name, length=run_length)
+    gaps = any(one.severity == "error" for one in results.analysis.problems)
     return int(ExitCode.INCOMPLETE if gaps else ExitCode.DONE)
 
 
@@ -178,9 +178,9 @@ def _group(word: str) -> tuple[str, tuple[str, ...]]:
     return name, tuple(resolve(code).code for code in codes.split(",") if code)
 
 
-def _tell(found: "Results") -> None:
+def _tell(results: "Results") -> None:
     """To stderr: what was read, how many items matched, and what a reader must know."""
-    foreign = found.foreign
+    foreign = results.foreign
     if foreign is None:
         return
     for source in foreign.sources:
@@ -194,7 +194,7 @@ def _tell(found: "Results") -> None:
         )
     for note in foreign.notes:
         say(f"note: {note}")
-    for one in found.analysis.problems:
+    for one in results.analysis.problems:
         if one.severity == "error":
             say(f"warning: {one.message} ({one.hint})")
 
@@ -203,25 +203,25 @@ def _tell(found: "Results") -> None:
 
 HEADS = (
     *("variant", "task", "language", "n", "baseline", "Δ", "interval", "p (Holm)", "verdict"),
-    "could have seen",
+    "min. detectable loss",
 )
 
 
-def table_rows(found: "Results") -> list[tuple[str, ...]]:
+def table_rows(results: "Results") -> list[tuple[str, ...]]:
     """The values of `HEADS`: every variant, task and language, and all languages together."""
     from babelbits.analysis.format import verdict_word
     from babelbits.analysis.tables import effect_row
     from babelbits.report import views
 
-    primary = views.primary(found)
+    primary = views.primary(results)
     rows = []
-    for effect in found.analysis.effects:
+    for effect in results.analysis.effects:
         if effect.metric != primary.get(effect.task) or effect.scope == "group":
             continue
         row = effect_row(effect)
         p = f"({row['p_text']})" if effect.p_adjusted is None else row["p_adjusted_text"]
         code = effect.language
-        where = found.languages[code].name if code else f"all {len(effect.languages)}"
+        where = results.languages[code].name if code else f"all {len(effect.languages)}"
         words = (effect.variant, effect.task, where, f"{effect.n_items:,}", row["baseline_text"])
         verdict = verdict_word(effect)
         numbers = (row["delta_text"], row["interval_text"], p, verdict, _seen(effect))
@@ -238,22 +238,22 @@ def _seen(effect: "Effect") -> str:
     return detectable(effect).partition(":")[0]
 
 
-def print_table(found: "Results") -> None:
+def print_table(results: "Results") -> None:
     """The verdicts, then the logs without items, then one sentence a variant."""
     from babelbits.report import perplexity_logs
 
-    rows = table_rows(found)
+    rows = table_rows(results)
     if rows:
         plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
-        for why in _withheld(found):
+        for why in _withheld(results):
             say(f"note: {why}")
         data("")
-        for sentence in (*_sentences(found), *bounds(found)):
+        for sentence in (*_sentences(results), *bounds(results)):
             data(sentence)
-    logs = found.foreign.logs if found.foreign else ()
+    logs = results.foreign.logs if results.foreign else ()
     if logs:
         data(perplexity_logs.CAPTION)
-        shown = perplexity_logs.rows(logs, found.languages)
+        shown = perplexity_logs.rows(logs, results.languages)
         plain_table(perplexity_logs.HEADS, shown, numeric=range(3, len(perplexity_logs.HEADS)))
 
 
@@ -310,7 +310,7 @@ def bounds(found: "Results") -> list[str]:
     return [f"{one.variant}: {bound_sentence(one)}." for one in found.analysis.beside]
 
 
-def remember(found: "Results", path: Path, *, previous: str, length: float) -> None:
+def record_release(found: "Results", path: Path, *, previous: str, length: float) -> None:
     """Add the one variant to a history of releases, and say what the history shows.
 
     Raises

@@ -66,11 +66,11 @@ def confusion(
         label: judge_all(responses, identifier=opened, english=english)
         for label, (_, responses) in zip(labels, read, strict=True)
     }
-    found = {label: rates(ours) for label, ours in judged.items()}
+    rates_by_label = {label: rates(ours) for label, ours in judged.items()}
     if as_json:
-        data_json(_object(found, recipe=opened.recipe))
+        data_json(_object(rates_by_label, recipe=opened.recipe))
         return
-    _print(found, by_language=by_language)
+    _print(rates_by_label, by_language=by_language)
     say(f"languages identified by {opened.recipe}; [...]: 95 % intervals over prompts")
     for label, ours in judged.items():
         _say_left_out(label, ours)
@@ -85,11 +85,11 @@ def _labels(names: Sequence[str], files: Sequence[Path]) -> list[str]:
     return [str(path) for path in files]
 
 
-def _print(found: Mapping[str, Sequence["Rate"]], *, by_language: bool) -> None:
+def _print(rates: Mapping[str, Sequence["Rate"]], *, by_language: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    settings = list(dict.fromkeys(rate.setting for ours in found.values() for rate in ours))
+    settings = list(dict.fromkeys(rate.setting for ours in rates.values() for rate in ours))
     columns = [(setting, name) for setting in settings for name in _NAMES]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model")
@@ -97,7 +97,7 @@ def _print(found: Mapping[str, Sequence["Rate"]], *, by_language: bool) -> None:
         table.add_column("language")
     for setting, name in columns:
         table.add_column(f"{setting} {_NAMES[name]}, %".strip(), justify="right")
-    for label, ours in found.items():
+    for label, ours in rates.items():
         by_key: dict[tuple[str | None, ...], Rate] = {
             (rate.language, rate.setting, rate.name): rate for rate in ours
         }

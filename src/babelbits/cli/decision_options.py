@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.errors import StudyError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _OPTIONS = (
         help="Ask about the mean over the group, or all languages. It can hide a language's harm.",
     ),
     click.option("--smoke", is_flag=True, help="Read the folder's smoke run: decides nothing."),
-    click.option("--stop", is_flag=True, help="Read the run whose cells stop early."),
+    early_stopping_option("Read the run whose cells stop early."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
 )  # fmt: skip
 
@@ -49,7 +50,7 @@ def scope_options(function: _Function) -> _Function:
     return function
 
 
-def asked(
+def read_query(
     findings: "DecisionInput",
     *,
     languages: Sequence[str],

@@ -35,7 +35,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
     importance matrix changes (Paper B). Both are first written into the folder as study files, so
     that you can change them and run them again with `babelbits run`.
     """
-    from babelbits.cli.run import run_aloud
+    from babelbits.cli.run import run_with_progress
     from babelbits.llamacpp import library
     from babelbits.study import load
 
@@ -49,7 +49,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
     codes = []
     for study in studies:
         say(f"study: {study.file}")
-        codes.append(run_aloud(study, report=True))
+        codes.append(run_with_progress(study, report=True))
         if codes[-1] not in (ExitCode.DONE, ExitCode.INCOMPLETE):
             return codes[-1]
     if has_llama_cpp:

@@ -234,17 +234,17 @@ def _cells(folder: Path) -> Iterator[Diagnosis]:
     """Whether the recorded cells of a run folder are whole."""
     from babelbits.store import Store
 
-    found = False
+    any_problem = False
     for name, store in Store.kinds(folder).items():
         try:
             for finding in _cell_findings(folder, store, name=name):
-                found = True
+                any_problem = True
                 yield finding
         except BabelbitsError as error:
-            found = True
+            any_problem = True
             detail = f"{error.where}: {error.what}"
             yield Diagnosis(what=name, state="fail", detail=detail, fix=error.hint)
-    if not found:
+    if not any_problem:
         yield Diagnosis(what="cells", state="warn", detail="no study was run here yet")
 
 

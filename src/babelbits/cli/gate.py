@@ -10,9 +10,9 @@ from babelbits.cli.console import cell, console, data, data_json, safe, say
 from babelbits.cli.decision_options import (
     answer_columns,
     answer_rows,
-    asked,
     asked_object,
     gate_object,
+    read_query,
     scope_options,
 )
 from babelbits.errors import ExitCode, StoreError
@@ -63,7 +63,7 @@ def gate(
     baseline: str | None,
     chance: float | None,
     smoke: bool,
-    stop: bool,
+    early_stopping: bool,
     as_json: bool,
     fail_on: str,
     junit: Path | None,
@@ -84,29 +84,29 @@ def gate(
     a cell is missing or damaged, or the run is a smoke run. 2: usage. Only 0 is a pass.
     """
     from babelbits.cli.report import tell_names
-    from babelbits.decide.decision_input import findings
+    from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import check_variant
     from babelbits.decide.gate import gate as judge
     from babelbits.results.sources import load, load_pair
 
     if baseline is None:
-        loaded = load(source, smoke=smoke, early=stop)
+        loaded = load(source, smoke=smoke, early=early_stopping)
         tell_names(loaded)
     else:
         share = None if chance is None else chance / 100
         loaded = load_pair(baseline, str(source), label=variant, chance=share)
-    found = findings(loaded)
-    check_variant(found, variant)
-    question = asked(found, **scope)
-    result = judge(found, variant, question)
+    decision_input = collect_decision_input(loaded)
+    check_variant(decision_input, variant)
+    question = read_query(decision_input, **scope)
+    result = judge(decision_input, variant, question)
     code = exit_code(result, fail_on)
     if as_json:
-        data_json(as_object(result, question, alpha=found.alpha, code=code))
+        data_json(as_object(result, question, alpha=decision_input.alpha, code=code))
     else:
-        render(result, question, alpha=found.alpha)
+        render(result, question, alpha=decision_input.alpha)
     target = summary or _github_summary()
     if target is not None:
-        _put(target, markdown(result, question, alpha=found.alpha), mode="a")
+        _put(target, markdown(result, question, alpha=decision_input.alpha), mode="a")
     if junit is not None:
         _put(junit, as_junit(result, question), mode="w")
     return int(code)
@@ -138,7 +138,7 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
         console().print(table)
     data(f"{family_words(asked)}; the report has families of its own")
     for place_ in asked.not_there:
-        say(f"not asked, the study does not have it: {place_}")
+        say(f"not tested, the study does not have it: {place_}")
 
 
 def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
@@ -157,7 +157,7 @@ def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
         *(f"| {' | '.join(map(_escaped, row))} |" for row in answer_rows(gate.answers)),
-        *(f"\nNot asked, the study does not have it: {one}" for one in asked.not_there),
+        *(f"\nNot tested, the study does not have it: {one}" for one in asked.not_there),
     ]
     return "\n".join(lines) + "\n\n"
 
@@ -179,7 +179,7 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
     """
     from xml.etree import ElementTree as ET
 
-    from babelbits.decide.sentences import WORDS, evidence, gate_sentence, place
+    from babelbits.decide.sentences import WORDS, describe_evidence, gate_sentence, place
 
     bad = [one for one in gate.answers if one.outcome != "shown" or gate.smoke]
     suite = ET.Element(
@@ -189,7 +189,7 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
     for one in gate.answers:
         case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
         if one in bad:
-            why = f"{one.reason} {evidence(one)}".strip()
+            why = f"{one.reason} {describe_evidence(one)}".strip()
             message = safe(gate_sentence(gate, asked) if gate.smoke else why, one_line=True)
             ET.SubElement(case, "failure", type=WORDS[one.outcome], message=message)
     return ET.tostring(suite, encoding="unicode") + "\n"

@@ -44,7 +44,7 @@ def generate(
     babelbits generate study.toml --prompts prompts.jsonl
     babelbits generate study.toml --limit 5 --pairs pairs.jsonl
     """
-    from babelbits.cli.run import run_aloud
+    from babelbits.cli.run import run_with_progress
     from babelbits.study import load
     from babelbits.study.config.prompt_files import asking, read_prompts
 
@@ -54,7 +54,7 @@ def generate(
         )
     prompts = None if prompt_file is None else read_prompts(prompt_file)
     wanted = asking(load(study, limit=limit), prompts, max_new_tokens=max_new_tokens)
-    code = run_aloud(wanted, report=False, workers=workers)
+    code = run_with_progress(wanted, report=False, workers=workers)
     if code == ExitCode.DONE and pairs_file is not None:
         from babelbits.cli.pairs import write
 

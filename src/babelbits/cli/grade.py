@@ -102,14 +102,14 @@ def grade(
     check_model(chat)
     wanted = choice(suites, variants, languages, limit=limit)
     folder, study_file, is_smoke = locate(source, smoke=smoke)
-    found = collect_answers(folder, wanted, smoke=is_smoke)
+    collected = collect_answers(folder, wanted, smoke=is_smoke)
     study = study_now(Store(folder, smoke=is_smoke), study_file)
-    settings = _settings(study, found, margin=margin, alpha=alpha)
+    settings = _settings(study, collected, margin=margin, alpha=alpha)
     parent = output or folder / ("smoke" if is_smoke else "") / "grades"
     with _grader(chat, own["template"], parent) as grader, progress("grading") as told:
-        _tell(found)
+        _tell(collected)
         try:
-            result = run_grading(grader, found.cells, parent=parent, settings=settings,
+            result = run_grading(grader, collected.cells, parent=parent, settings=settings,
                                  progress=told)  # fmt: skip
         except KeyboardInterrupt:
             raise Interrupted(
@@ -122,25 +122,25 @@ def grade(
     return int(ExitCode.INCOMPLETE if result.n_errors else ExitCode.DONE)
 
 
-def _tell(found: "Answered") -> None:
+def _tell(answered: "Answered") -> None:
     """To stderr: what is graded, and what cannot be."""
     from babelbits.judge.grading.answers import asked_of
 
     answers = [
         one
-        for cell in found.cells
+        for cell in answered.cells
         for row in cell.rows
         if row.failure is None
         for one in asked_of(row, suite=cell.meta.task.suite)
     ]
     say(
-        f"{plural(len(answers), 'answer')} in {plural(len(found.cells), 'cell')}, "
+        f"{plural(len(answers), 'answer')} in {plural(len(answered.cells), 'cell')}, "
         f"{len(set(answers)):,} distinct"
     )
-    failed = sum(row.failure is not None for cell in found.cells for row in cell.rows)
+    failed = sum(row.failure is not None for cell in answered.cells for row in cell.rows)
     if failed:
         say(f"{plural(failed, 'item')} without an answer left out")
-    for cell in found.unfinished:
+    for cell in answered.unfinished:
         say(f"left out: {cell} is not finished, or has no counterpart")
 
 

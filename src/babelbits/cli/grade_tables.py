@@ -48,18 +48,18 @@ def sentences(result: "GradeResult") -> Iterator[str]:
     from babelbits.preferences.collect import CONTROL
 
     for one in result.effects:
-        found = one.effect
-        where = found.language or "all languages"
-        if found.scope == "group":
+        effect = one.effect
+        where = effect.language or "all languages"
+        if effect.scope == "group":
             continue
-        if found.variant == CONTROL:
-            if found.interval is not None and not found.interval.low <= 0 <= found.interval.high:
+        if effect.variant == CONTROL:
+            if effect.interval is not None and not effect.interval.low <= 0 <= effect.interval.high:
                 yield (
                     f"warning: the baseline's second run in {where} differs from its first "
-                    f"({interval(found.interval, found.unit)}): noise of the runs is not small"
+                    f"({interval(effect.interval, effect.unit)}): noise of the runs is not small"
                 )
-        elif found.verdict != "undecided" or "ungraded" in found.reason:
-            yield f"{found.variant}, {found.task}, {where}: {found.verdict} ({found.reason})"
+        elif effect.verdict != "undecided" or "ungraded" in effect.reason:
+            yield f"{effect.variant}, {effect.task}, {where}: {effect.verdict} ({effect.reason})"
 
 
 def notes(result: "GradeResult") -> Iterator[str]:

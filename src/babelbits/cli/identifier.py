@@ -43,8 +43,8 @@ def identifier(
     codes = [resolve(one).code for one in languages]
     if folder is None:
         known = measured(opened)
-        found = [known[code] for code in codes or known if code in known]
-        if not found:
+        listed_rates = [known[code] for code in codes or known if code in known]
+        if not listed_rates:
             raise TaskError(
                 f"the error rates of {opened.name!r} are not on record for these languages",
                 hint="measure them on NTREX-128: add --data path/to/ntrex",
@@ -52,15 +52,15 @@ def identifier(
     else:
         codes = [code for code in codes or info(SUITE, data=folder).languages if opened.knows(code)]
         rates = {code: error_on_ntrex(opened, code, folder, limit=limit) for code in codes}
-        found = [rate for rate in rates.values() if rate is not None]
+        listed_rates = [rate for rate in rates.values() if rate is not None]
         without = [code for code, rate in rates.items() if rate is None]
         if without:
             say(f"no segment of five or more words between spaces: {', '.join(without)}")
     if as_json:
-        rows = {one.language: to_row(one) for one in found}
+        rows = {one.language: to_row(one) for one in listed_rates}
         data_json({"schema": SCHEMA, "recipe": opened.recipe, "languages": rows})
         return
-    _print(found)
+    _print(listed_rates)
     say(f"{opened.recipe}; NTREX-128 segments of five or more words, without punctuation")
 
 

@@ -119,9 +119,9 @@ def judge(
         from babelbits.results.sources import locate
 
         folder, _, is_smoke = locate(source, smoke=smoke)
-        found = collect(folder, wanted, smoke=is_smoke)
-        tell(found)
-        pairs, parent = found.pairs, folder / ("smoke" if is_smoke else "") / "judgments"
+        collected = collect(folder, wanted, smoke=is_smoke)
+        tell(collected)
+        pairs, parent = collected.pairs, folder / ("smoke" if is_smoke else "") / "judgments"
     parent = output or parent
     settings = SummarySettings(margin=margin / 100, alpha=alpha, seed=chat.seed)
     with _who(wishes, parent) as who_judges, progress("judging") as told:

@@ -1,4 +1,4 @@
-"""What `babelbits judge` prints: verdicts, then what the judge leans to, then what it cost.
+"""What `babelbits judge` prints: verdicts, then the judge's biases, then what it cost.
 
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """
@@ -13,7 +13,7 @@ from babelbits.cli.console import data, plain_table, say
 from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
-    from babelbits.judge.bias import Leanings
+    from babelbits.judge.bias import JudgeBias
     from babelbits.judge.scores import ScoreSummary
     from babelbits.judge.session import JudgeResult
     from babelbits.preferences.summary import VoteSummary
@@ -60,18 +60,18 @@ def print_result(result: "JudgeResult") -> None:
 
 def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
     """The values of `HEADS`."""
-    found = one.preference
+    preference = one.preference
     counts = (f"{one.n_pairs:,}", f"{one.n_identical:,}", f"{one.n_dropped:,}")
-    if found is None:
+    if preference is None:
         return (one.variant, one.language, *counts, *[NOTHING] * 5, one.verdict)
     return (
         one.variant,
         one.language,
         *counts,
         "/".join(str(one.verdicts.get(verdict, 0)) for verdict in _VERDICTS),
-        signed(found.net, _FRACTION),
-        interval(found.interval, _FRACTION),
-        p_value(found.p_value if one.p_adjusted is None else one.p_adjusted),
+        signed(preference.net, _FRACTION),
+        interval(preference.interval, _FRACTION),
+        p_value(preference.p_value if one.p_adjusted is None else one.p_adjusted),
         _bounds(one),
         one.verdict,
     )
@@ -94,7 +94,7 @@ def judge_rows(result: "JudgeResult") -> list[tuple[str, ...]]:
     ]
 
 
-def _judge_row(one: "VoteSummary", leaning: "Leanings", *, both_orders: bool) -> tuple[str, ...]:
+def _judge_row(one: "VoteSummary", leaning: "JudgeBias", *, both_orders: bool) -> tuple[str, ...]:
     first, longer, equal = leaning.first_place, leaning.longer, leaning.at_equal_length
     return (
         one.variant,
@@ -141,15 +141,17 @@ def sentences(result: "JudgeResult") -> Iterator[str]:
     from babelbits.preferences.summary import ALL
 
     for one in result.summaries:
-        found = one.preference
+        preference = one.preference
         if one.variant != CONTROL:
             if one.verdict != "undecided" or one.language == ALL:
                 yield f"{one.variant}, {one.language}: {one.verdict} ({one.reason})"
-        elif found is not None and not found.interval.low <= 0 <= found.interval.high:
+        elif (
+            preference is not None and not preference.interval.low <= 0 <= preference.interval.high
+        ):
             yield (
                 f"warning: the A/A control in {one.language} does not cover zero "
-                f"({interval(found.interval, _FRACTION)}): the judge, or noise of the runs, makes "
-                "a difference where there is none"
+                f"({interval(preference.interval, _FRACTION)}): the judge, or noise of the runs, "
+                "makes a difference where there is none"
             )
 
 

@@ -59,14 +59,14 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=build_light)
-            found = divergence.measure(plan, store, k=top, say=say, stop=stop)
+            divergences = divergence.measure(plan, store, k=top, say=say, stop=stop)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
     missing = divergence.left_out(plan)
     if as_json:
-        data_json(as_object(found))
+        data_json(as_object(divergences))
     else:
-        _print(found)
+        _print(divergences)
     if stop.is_requested():
         say(f"interrupted; {resume}")
         return int(ExitCode.INTERRUPTED)

@@ -35,12 +35,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Decide": {
-        "power": ("babelbits.cli.power:power", "Say what a study can see, before it is paid for."),
+        "power": (
+            "babelbits.cli.power:power",
+            "Compute minimum detectable losses and sample sizes.",
+        ),
         "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
         "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one exit code, for CI."),
         "recommend": (
             "babelbits.cli.recommend:recommend",
-            "Name the variant to ship, and say why not others.",
+            "Recommend a variant, with reasons against the others.",
         ),
     },
     "Judges and people": {
@@ -50,7 +53,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "outputs": ("babelbits.cli.outputs:outputs", "Write outputs for other tools to score."),
         "pairs": ("babelbits.cli.pairs:pairs", "Write pairs of answers to a file, for raters."),
         "annotate": ("babelbits.cli.annotate:annotate", "Let people compare answers, blinded."),
-        "votes": ("babelbits.cli.votes:votes", "Put what people preferred beside a run."),
+        "votes": ("babelbits.cli.votes:votes", "Add people's votes to a run's report."),
     },
     "Benchmarks and data": {
         "tasks": ("babelbits.cli.tasks:tasks", "List tasks and their languages; show prompts."),
@@ -107,7 +110,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest command when there is none of that name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = did_you_mean(args[0], COMMANDS) or f"there is: {', '.join(COMMANDS)}"
+            near = did_you_mean(args[0], COMMANDS) or f"commands: {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command {args[0]!r}; {near}", ctx)
         return super().resolve_command(ctx, args)
 

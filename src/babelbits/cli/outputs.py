@@ -53,7 +53,7 @@ def outputs(
     _check(cells, suites, folder)
     tables = output_tables(cells, suites=suites, languages=codes)
     if not tables:
-        raise NothingThereError("no finished cell with answers is like that", where=str(folder))
+        raise NothingThereError("no finished cell with answers matches", where=str(folder))
     for label, table in tables.items():
         path = output / f"{_file_name(label)}.tsv"
         write_text(path, table)
@@ -68,7 +68,7 @@ def _check(cells: "Iterable[CellResult]", suites: Iterable[str], folder: Path) -
     there = list(dict.fromkeys(task.suite for task in tasks if task.output_type == "generation"))
     for name in suites:
         if name not in there:
-            near = did_you_mean(name, there) or f"there is: {', '.join(there) or 'none'}"
+            near = did_you_mean(name, there) or f"available: {', '.join(there) or 'none'}"
             raise UnknownNameError(
                 f"no finished task with answers is called {name!r}", where=str(folder), hint=near
             )

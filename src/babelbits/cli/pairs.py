@@ -113,7 +113,7 @@ def tell(found: "Collected") -> None:
     identical = sum(pair.identical for pair in found.pairs)
     say(
         f"{plural(len(found.pairs), 'pair')}, {identical} of them identical: ties "
-        "that nobody needs to judge"
+        "that need no judgment"
     )
     for variant, count in found.n_failed.items():
         say(f"{variant}: {plural(count, 'item')} without an answer in one of the arms left out")

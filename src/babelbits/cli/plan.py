@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.words import agreeing, bytes_size, duration, every, plural
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ REHEARSAL_SCHEMA = "babelbits.rehearsal/1"
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path, dir_okay=False), default="study.toml")
 @click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
-@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
+@early_stopping_option()
 @click.option("--build", is_flag=True, help="Count the items of lm-eval's tasks too (slower).")
 @click.option("--all", "every", is_flag=True, help="One line a cell.")
 @click.option("--rehearse", is_flag=True, help="Try the variants on a miniature of the model.")
@@ -29,7 +30,7 @@ def plan(
     study: Path,
     *,
     limit: int | None,
-    stop: bool,
+    early_stopping: bool,
     build: bool,
     every: bool,
     rehearse: bool,
@@ -43,7 +44,7 @@ def plan(
     from babelbits import load_study
     from babelbits import plan as plan_study
 
-    made = plan_study(load_study(study, limit=limit, stop=stop), count_items=build)
+    made = plan_study(load_study(study, limit=limit, stop=early_stopping), count_items=build)
     lacks = _checked(made, build=build)
     if rehearse:
         _rehearse(made, as_json=as_json)
@@ -68,10 +69,10 @@ def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
 
 
 def _rehearse(plan: "Plan", *, as_json: bool) -> None:
-    from babelbits.cli.rehearsal import rehearse_aloud, table
+    from babelbits.cli.rehearsal import rehearse_with_progress, table
     from babelbits.study.rehearsal.studies import refuse
 
-    results = rehearse_aloud(plan)
+    results = rehearse_with_progress(plan)
     if as_json:
         results_object = [result.as_object() for result in results]
         data_json(
@@ -96,7 +97,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
         What `preflight.check_light` gave.
     """
     from babelbits.study.config import chat_settings
-    from babelbits.study.planning.plan_warnings import notices
+    from babelbits.study.planning.plan_warnings import list_warnings
 
     study = plan.study
     stamp = (
@@ -116,7 +117,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     _print_notes(plan)
     _print_limits(plan.cells)
     _print_sum(plan)
-    for line in (*lacks, *notices(plan)):
+    for line in (*lacks, *list_warnings(plan)):
         data(f"note: {line}")
 
 
@@ -286,7 +287,7 @@ def free_bytes(folder: Path) -> int | None:
 def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
     """The plan as JSON, with what `preflight.check_light` gave."""
     from babelbits.study.config.chat_settings import in_words
-    from babelbits.study.planning.plan_warnings import notices
+    from babelbits.study.planning.plan_warnings import list_warnings
 
     return {
         "schema": SCHEMA,
@@ -310,7 +311,7 @@ def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
-        "notices": list(notices(plan)),
+        "notices": list(list_warnings(plan)),
         "lacks": list(lacks),
     }
 

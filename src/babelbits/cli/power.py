@@ -96,40 +96,41 @@ def power(
         raise click.UsageError("--cautious needs a --pilot")
     if churns and pilot is not None:
         raise click.UsageError("churn is either assumed (--churn) or measured (--pilot)")
-    found = analyse_power(
+    analysis = analyse_power(
         None if study is None else load_study(study), items=items, suites=split_list(suites),
         languages=split_list(languages), churns=churns or USUAL_CHURNS,
         pilot=None if pilot is None else _pilot(pilot), cautious=cautious, margin=margin,
         alpha=alpha,
     )  # fmt: skip
     if as_json or kind == "json":
-        data_json(power_tables.as_object(found, schema=SCHEMA, power=POWER))
+        data_json(power_tables.as_object(analysis, schema=SCHEMA, power=POWER))
     elif kind == "csv":
-        data(power_tables.as_csv(found).rstrip("\n"))
+        data(power_tables.as_csv(analysis).rstrip("\n"))
     elif kind == "md":
-        data(power_tables.as_markdown(found))
+        data(power_tables.as_markdown(analysis))
     else:
-        power_tables.render(found)
-        _talk(found, measured=pilot is not None)
+        power_tables.render(analysis)
+        _talk(analysis, measured=pilot is not None)
 
 
-def _talk(found: "PowerAnalysis", *, measured: bool) -> None:
-    say(
-        f"power 80 %, two-sided alpha {found.alpha:.3g}; items are for a variant that loses nothing"
-    )
-    if any(one.prospect and one.n_items and one.prospect.sees is None for one in found.lines):
-        say("sees nothing: even the loss of every item would not be called worse")
-    joint = [one.prospect for one in found.lines if one.prospect and one.prospect.questions > 1]
+def _talk(analysis: "PowerAnalysis", *, measured: bool) -> None:
+    say(f"power 80 %, two-sided alpha {analysis.alpha:.3g}; numbers of items assume no true loss")
+    if any(
+        one.prospect and one.n_items and one.prospect.detectable_loss is None
+        for one in analysis.lines
+    ):
+        say("none: even the loss of every item would not be called worse")
+    joint = [one.prospect for one in analysis.lines if one.prospect and one.prospect.questions > 1]
     if joint:
         asked = plural(joint[0].questions, "question")
         say(
-            f"in all at once: so many items in each of the {asked} show all of them "
-            "with 80 %; the questions are taken as independent unless a pilot of one task tells "
-            "how they move together"
+            f"items: whole gate: so many items in each of the {asked} show all of them "
+            "with 80 % power; the questions are taken as independent unless a pilot of one task "
+            "gives their correlation"
         )
     if not measured:
         say("churn is assumed: a smoke run measures it (`babelbits run --limit 50`, then --pilot)")
-    if any(one.best != one.worst for one in found.pooled):
+    if any(one.best != one.worst for one in analysis.pooled):
         say("the mean's smaller number holds if the translations of an item change independently")
 
 
@@ -141,5 +142,5 @@ def _pilot(folder: Path) -> "Results":
         return load(folder)
     except StoreError:
         found = load(folder, smoke=True)
-    say("the pilot is a smoke run: good enough for a churn, with its interval")
+    say("the pilot is a smoke run: sufficient to estimate churn, with its interval")
     return found

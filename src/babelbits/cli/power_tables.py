@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from babelbits.analysis import format as shown
 from babelbits.cli.console import cell, console, data, safe
 from babelbits.decide.power_analysis import PooledPowerLine, PowerAnalysis, PowerLine
-from babelbits.decide.power_planning import GroupLimit, ItemsNeeded, Prospect
+from babelbits.decide.power_planning import ComparisonPower, GroupLimit, ItemsNeeded
 
 if TYPE_CHECKING:
     from babelbits.analysis.tables import Row
 
 COLUMNS = (
-    "variant", "task", "languages", "items", "churn", "sees a loss of", "after Holm", "margin",
-    "to show ± margin", "to show not worse", "not worse in all at once", "enough?",
+    "variant", "task", "languages", "items", "churn", "minimum detectable loss", "after Holm",
+    "margin", "items: equivalent", "items: not worse", "items: whole gate",
+    "sample sufficient?",
 )  # fmt: skip
-POOLED_COLUMNS = ("variant", "task", "languages", "churn", "sees a loss of the mean of")
-GROUP_COLUMNS = ("task", "group", "languages", "smallest p", "after Holm", "can it?")
+POOLED_COLUMNS = ("variant", "task", "languages", "churn", "minimum detectable loss of the mean")
+GROUP_COLUMNS = ("task", "group", "languages", "smallest possible p", "after Holm", "testable?")
 NAMED_LANGUAGES = 8
 
 
@@ -27,29 +28,35 @@ NAMED_LANGUAGES = 8
 
 def line_row(line: PowerLine) -> "Row":
     """One line, numbers in the metric's unit."""
-    found = line.prospect
-    churn = None if found is None else found.spread.interval
+    prospect = line.prospect
+    churn = None if prospect is None else prospect.spread.interval
     return {
         "variant": line.variant,
         "suite": line.suite,
         "language": line.language,
         "unit": line.unit,
         "n_items": line.n_items,
-        "churn": None if found is None else found.spread.churn,
+        "churn": None if prospect is None else prospect.spread.churn,
         "churn_low": None if churn is None else churn.low,
         "churn_high": None if churn is None else churn.high,
-        "tests": None if found is None else found.tests,
+        "tests": None if prospect is None else prospect.tests,
         "margin": line.margin,
-        "smallest_loss": None if found is None else found.sees,
-        "smallest_loss_after_holm": None if found is None else found.sees_in_family,
-        **_need_row("equivalent", None if found is None else found.equivalent, line.n_items),
-        **_need_row("not_worse", None if found is None else found.not_worse, line.n_items),
-        "questions": None if found is None else found.questions,
+        "smallest_loss": None if prospect is None else prospect.detectable_loss,
+        "smallest_loss_after_holm": None
+        if prospect is None
+        else prospect.detectable_loss_in_family,
+        **_need_row("equivalent", None if prospect is None else prospect.equivalent, line.n_items),
+        **_need_row("not_worse", None if prospect is None else prospect.not_worse, line.n_items),
+        "questions": None if prospect is None else prospect.questions,
         **_need_row(
-            "equivalent_in_all", None if found is None else found.equivalent_in_all, line.n_items
+            "equivalent_in_all",
+            None if prospect is None else prospect.equivalent_in_all,
+            line.n_items,
         ),
         **_need_row(
-            "not_worse_in_all", None if found is None else found.not_worse_in_all, line.n_items
+            "not_worse_in_all",
+            None if prospect is None else prospect.not_worse_in_all,
+            line.n_items,
         ),
     }
 
@@ -118,7 +125,7 @@ def tables(outlook: PowerAnalysis) -> list[tuple[str, tuple[str, ...], list[tupl
         ("Each language", COLUMNS, [_texts(group) for group in folded(outlook.lines)]),
         ("Mean over languages", POOLED_COLUMNS, [_pooled_texts(one) for one in outlook.pooled]),
         (
-            "Is a group of languages hit harder? Languages are the units",
+            "Is a group of languages harmed more? Units are languages",
             GROUP_COLUMNS,
             _group_rows(outlook),
         ),
@@ -142,19 +149,19 @@ def _texts(group: Sequence[PowerLine]) -> tuple[str, ...]:
         _codes([one.language for one in group if one.language is not None]),
         "unknown" if line.n_items is None else f"{line.n_items:,}",
     )
-    found = line.prospect
-    if found is None:
+    prospect = line.prospect
+    if prospect is None:
         return (*about, "", line.why_unknown, "", "", "", "", "", "")
     return (
         *about,
-        _churn(found),
-        _loss(found.sees, line),
-        _after_holm(found, line),
+        _churn(prospect),
+        _loss(prospect.detectable_loss, line),
+        _after_holm(prospect, line),
         shown.NOTHING if line.margin is None else shown.size(line.margin, line.unit),
-        _need(found.equivalent, line),
-        _need(found.not_worse, line),
-        "" if found.not_worse_in_all is None else _need(found.not_worse_in_all, line),
-        _can_it(found),
+        _need(prospect.equivalent, line),
+        _need(prospect.not_worse, line),
+        "" if prospect.not_worse_in_all is None else _need(prospect.not_worse_in_all, line),
+        _is_sufficient(prospect),
     )
 
 
@@ -163,7 +170,7 @@ def _codes(codes: Sequence[str]) -> str:
     return named if len(codes) <= NAMED_LANGUAGES else f"{named} … ({len(codes)})"
 
 
-def _churn(found: Prospect) -> str:
+def _churn(found: ComparisonPower) -> str:
     spread = found.spread
     if spread.churn is None:
         return ""
@@ -179,14 +186,14 @@ def _loss(loss: float | None, line: PowerLine) -> str:
     if line.n_items is None:
         return "unknown"
     found = line.prospect
-    return "unknown: no change" if found is not None and not found.spread.variance else "nothing"
+    return "unknown: no item changed" if found is not None and not found.spread.variance else "none"
 
 
-def _after_holm(found: Prospect, line: PowerLine) -> str:
+def _after_holm(found: ComparisonPower, line: PowerLine) -> str:
     if found.tests == 1:
         return ""
-    text = _loss(found.sees_in_family, line)
-    return f"{text} ({found.tests})" if found.sees_in_family is not None else text
+    text = _loss(found.detectable_loss_in_family, line)
+    return f"{text} ({found.tests})" if found.detectable_loss_in_family is not None else text
 
 
 def _rounded(value: float, unit: str) -> str:
@@ -205,8 +212,8 @@ def _need(need: ItemsNeeded | None, line: PowerLine) -> str:
     return f"{text} ({times} {line.suite})" if line.suite else f"{text} ({times})"
 
 
-def _can_it(found: Prospect) -> str:
-    """Whether the items at hand can show the margin."""
+def _is_sufficient(found: ComparisonPower) -> str:
+    """Whether the items at hand suffice to show the margin."""
     if found.n_items is None or found.equivalent is None or found.not_worse is None:
         return "unknown"
     both, one_side = (need.met_by(found.n_items) for need in (found.equivalent, found.not_worse))
@@ -219,9 +226,9 @@ def _can_it(found: Prospect) -> str:
 
 def _pooled_texts(one: PooledPowerLine) -> tuple[str, ...]:
     ends = [None if end is None else _rounded(end, one.unit) for end in (one.best, one.worst)]
-    low, high = (end or "nothing" for end in ends)
+    low, high = (end or "none" for end in ends)
     text = f"≥ {low}" if low == high and one.best is not None else f"≥ {low} to {high}"
-    text = "nothing" if one.best is None else text
+    text = "none" if one.best is None else text
     about = (one.variant or "", one.suite, _codes(one.languages), shown.percent(one.churn))
     return (*about, text)
 
@@ -240,7 +247,7 @@ def _group_texts(suites: str, one: GroupLimit, *, alpha: float) -> tuple[str, ..
     after = min(1.0, one.smallest_p * one.tests)
     can = "yes" if one.reaches_in_family(alpha) else "no"
     if can == "no" and one.reaches(alpha):
-        can = "only if asked alone"
+        can = "only without Holm"
     return (
         suites,
         one.group,

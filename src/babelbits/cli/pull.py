@@ -46,10 +46,10 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
         copy, fetched = get(need, folder=folder, again=again)
         say(f"{'got' if fetched else 'here already'}: {need.wanted}")
         copies.append((need, copy))
-    found = {"schema": SCHEMA, "model": model, "datasets": [_object(*pair) for pair in copies]}
-    _record(loaded, found)
+    pulled = {"schema": SCHEMA, "model": model, "datasets": [_object(*pair) for pair in copies]}
+    _record(loaded, pulled)
     if as_json:
-        data_json(found)
+        data_json(pulled)
         return
     _print(copies)
     if folder is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
-from babelbits.cli.decision_options import asked, asked_object, gate_object, scope_options
+from babelbits.cli.decision_options import asked_object, gate_object, read_query, scope_options
 from babelbits.errors import ExitCode
 from babelbits.words import bytes_size
 
@@ -31,7 +31,7 @@ def recommend(
     source: Path,
     *,
     smoke: bool,
-    stop: bool,
+    early_stopping: bool,
     as_json: bool,
     any_passing: bool,
     every: bool,
@@ -52,23 +52,23 @@ def recommend(
     """
     from babelbits.analysis import BASELINE
     from babelbits.cli.report import tell_names
-    from babelbits.decide.decision_input import findings
+    from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.recommend import recommend as choose
     from babelbits.decide.recommend import sizes
     from babelbits.results.sources import load
 
-    loaded = load(source, smoke=smoke, early=stop)
+    loaded = load(source, smoke=smoke, early=early_stopping)
     tell_names(loaded)
-    found = findings(loaded)
-    question = asked(found, **scope)
+    decision_input = collect_decision_input(loaded)
+    question = read_query(decision_input, **scope)
     known = sizes(loaded)
     result = choose(
-        found, question, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing
+        decision_input, question, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing
     )
     if as_json:
-        data_json(as_object(result, question, alpha=found.alpha))
+        data_json(as_object(result, question, alpha=decision_input.alpha))
     else:
-        render(result, question, alpha=found.alpha, every=every)
+        render(result, question, alpha=decision_input.alpha, every=every)
     return int(ExitCode.UNDECIDED if result.chosen is None else ExitCode.DONE)
 
 
@@ -78,7 +78,7 @@ REASONS = 3
 
 
 def render(
-    found: "Recommendation", asked: "DecisionQuery", *, alpha: float, every: bool = False
+    choice: "Recommendation", asked: "DecisionQuery", *, alpha: float, every: bool = False
 ) -> None:
     """Print the sentence, a table of all variants, and what stands against the others."""
     from rich import box
@@ -86,19 +86,19 @@ def render(
 
     from babelbits.decide.sentences import WORDS, recommendation_sentence
 
-    data(recommendation_sentence(found, asked))
+    data(recommendation_sentence(choice, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant")
     for name in ("size", "bits/weight", *WORDS.values()):
         table.add_column(name, justify="right")
     table.add_column("")
-    for one in found.candidates:
-        table.add_row(*map(cell, _row(one, found)))
+    for one in choice.candidates:
+        table.add_row(*map(cell, _row(one, choice)))
     console().print(table)
-    for one in found.candidates:
-        if one is not found.chosen:
-            _explain(one, found, asked, alpha=alpha, limit=None if every else REASONS)
-    _asides(found, asked, alpha=alpha)
+    for one in choice.candidates:
+        if one is not choice.chosen:
+            _explain(one, choice, asked, alpha=alpha, limit=None if every else REASONS)
+    _asides(choice, asked, alpha=alpha)
 
 
 def _row(one: "Candidate", found: "Recommendation") -> tuple[str, ...]:
@@ -117,18 +117,18 @@ def _size(one: "Candidate") -> str:
 
 def _explain(
     one: "Candidate",
-    found: "Recommendation",
+    choice: "Recommendation",
     asked: "DecisionQuery",
     *,
     alpha: float,
     limit: int | None,
 ) -> None:
     """What stands against a variant: losses first, most harmed first; then doubts."""
-    from babelbits.decide.sentences import reasons
+    from babelbits.decide.sentences import list_reasons
 
-    lines = reasons(one, asked, alpha=alpha)
+    lines = list_reasons(one, asked, alpha=alpha)
     passed = "passes, and is larger"
-    if one.passes and not found.any_passing and not one.reached:
+    if one.passes and not choice.any_passing and not one.reached:
         passed = "passes, and the walk stopped before it"
     data(f"{one.variant}: {'why not' if lines else passed}")
     for line in lines[:limit]:
@@ -137,62 +137,66 @@ def _explain(
         data(f"  and {len(lines) - limit} more (--all)")
 
 
-def _asides(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> None:
+def _asides(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> None:
     """What limits the claim."""
     from babelbits.analysis.format import percent
 
-    count = sum(one.in_order for one in found.candidates)
+    count = sum(one.in_order for one in choice.candidates)
     level = percent(alpha, digits=0)
-    if found.any_passing and count > 1:
+    if choice.any_passing and count > 1:
         by_luck = percent(min(1.0, alpha * count), digits=0)
         say(
             f"up to {by_luck}: the chance that any of {count} variants passes although it loses "
             f"the margin somewhere, each at {level}"
         )
-    elif found.chosen is not None:
+    elif choice.chosen is not None:
         say(
             f"gated in a fixed order, most bits per weight first, up to the first that does not "
             f"pass: the recommendation is wrong in at most {level} of reports"
         )
-    say("items needed are told for a variant that truly loses nothing; speed is not measured")
+    say("numbers of items assume no true loss; speed is not measured")
     for one in asked.not_there:
-        say(f"not asked, the study does not have it: {one}")
+        say(f"not tested, the study does not have it: {one}")
 
 
 # --- for machines ------------------------------------------------------------------------------
 
 
-def as_object(found: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
+def as_object(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     """The recommendation as JSON."""
     from babelbits.decide.sentences import recommendation_sentence
 
     return {
         "schema": SCHEMA,
-        "exit_code": int(ExitCode.UNDECIDED if found.chosen is None else ExitCode.DONE),
-        "sentence": recommendation_sentence(found, asked),
-        "smoke": found.smoke,
+        "exit_code": int(ExitCode.UNDECIDED if choice.chosen is None else ExitCode.DONE),
+        "sentence": recommendation_sentence(choice, asked),
+        "smoke": choice.smoke,
         "alpha": alpha,
         "asked": asked_object(asked),
-        "recommended": None if found.chosen is None else found.chosen.variant,
-        "nearest": None if found.nearest is None else found.nearest.variant,
-        "rule": "any passing" if found.any_passing else "fixed order",
-        "order": [one.variant for one in found.candidates if one.in_order],
-        "stopped_at": None if found.stopped_at is None else found.stopped_at.variant,
-        "variants": [_object(one, asked, alpha=alpha) for one in found.candidates],
+        "recommended": None if choice.chosen is None else choice.chosen.variant,
+        "nearest": None if choice.nearest is None else choice.nearest.variant,
+        "rule": "any passing" if choice.any_passing else "fixed order",
+        "order": [one.variant for one in choice.candidates if one.in_order],
+        "stopped_at": None if choice.stopped_at is None else choice.stopped_at.variant,
+        "variants": [_object(one, asked, alpha=alpha) for one in choice.candidates],
     }
 
 
 def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
-    from babelbits.decide.recommend import ways
-    from babelbits.decide.sentences import way_words
+    from babelbits.decide.recommend import count_items_to_decide
+    from babelbits.decide.sentences import describe_items_to_decide
 
     judged = gate_object(one.gate)
-    for index, found in ways(one.gate, asked, alpha=alpha, correlation=one.correlation).items():
-        judged["answers"][index]["items_to_show"] = None if found is None else found.to_show.items
-        together = None if found is None else found.to_show_all
+    for index, way in count_items_to_decide(
+        one.gate, asked, alpha=alpha, correlation=one.correlation
+    ).items():
+        judged["answers"][index]["items_to_show"] = None if way is None else way.to_show.items
+        together = None if way is None else way.to_show_all
         judged["answers"][index]["items_to_show_all"] = together and together.items
-        judged["answers"][index]["items_to_fail"] = None if found is None else found.to_fail
-        judged["answers"][index]["to_decide"] = way_words(found, one.gate.answers[index])
+        judged["answers"][index]["items_to_fail"] = None if way is None else way.to_fail
+        judged["answers"][index]["to_decide"] = describe_items_to_decide(
+            way, one.gate.answers[index]
+        )
     return {
         **judged,
         "qualifies": one.qualifies,

@@ -17,7 +17,7 @@ _OUTCOMES = {"works": "works", "fails": "fails", "unrehearsable": "cannot be reh
 REHEARSING = "rehearsing the variants on a miniature of the model (--no-rehearse: not at all)"
 
 
-def rehearse_aloud(plan: "Plan") -> tuple["RehearsalResult", ...]:
+def rehearse_with_progress(plan: "Plan") -> tuple["RehearsalResult", ...]:
     """Rehearse a plan's variants, telling each as it is known, and the time in the end."""
     from babelbits.study.rehearsal.studies import rehearse
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import say
+from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "json": "json", "latex": "
     "--charts", type=click.Path(path_type=Path, file_okay=False), help="Folder for SVG and PNG."
 )
 @click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
-@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
+@early_stopping_option()
 def report(
-    source: Path, *, kind: str, output: Path | None, charts: Path | None, smoke: bool, stop: bool
+    source: Path,
+    *,
+    kind: str,
+    output: Path | None,
+    charts: Path | None,
+    smoke: bool,
+    early_stopping: bool,
 ) -> None:
     """Build the report of a run folder, or of a study file with its margins as they are now.
 
@@ -47,19 +54,19 @@ def report(
 
     folder, study_file, smoke = locate(source, smoke=smoke)
     if kind == "html" and output is None and charts is None:
-        path = write_report(folder, smoke=smoke, early=stop, study_file=study_file)
+        path = write_report(folder, smoke=smoke, early=early_stopping, study_file=study_file)
         click.echo(str(path))
         return
     from babelbits.results.load import load_run
 
-    found = load_run(folder, smoke=smoke, early=stop, study_file=study_file)
-    tell_names(found)
+    results = load_run(folder, smoke=smoke, early=early_stopping, study_file=study_file)
+    tell_names(results)
     if charts is not None:
-        paths = write_charts(found, charts)
+        paths = write_charts(results, charts)
         say(f"{plural(len(paths), 'file')} in {charts}")
         if kind == "html" and output is None:
             return
-    text = FORMATS[kind](found)
+    text = FORMATS[kind](results)
     if output is None:
         click.echo(text.encode(), nl=False)
         return
@@ -81,9 +88,9 @@ def write_report(
     from babelbits.results.load import load_run
     from babelbits.store import Store
 
-    found = load_run(folder, smoke=smoke, early=early, study_file=study_file)
-    tell_names(found)
-    return write(found, Store(folder, smoke=smoke, early=early).base / "report.html")
+    results = load_run(folder, smoke=smoke, early=early, study_file=study_file)
+    tell_names(results)
+    return write(results, Store(folder, smoke=smoke, early=early).base / "report.html")
 
 
 def tell_names(found: "Results") -> None:

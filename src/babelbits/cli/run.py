@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import debugging, say
+from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.errors import ExitCode, Interrupted
 from babelbits.words import agreeing, duration, every, plural
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="First N items a task: a smoke run.")
-@click.option(
-    "--stop",
-    is_flag=True,
-    help="Stop a cell when its verdict is known; the report then shows confidence sequences.",
+@early_stopping_option(
+    "Stop a cell when its verdict is known; the report then shows confidence sequences."
 )
 @click.option("--no-report", is_flag=True, help="Only run; build the report later.")
 @click.option(
@@ -45,7 +44,7 @@ def run(
     study: Path,
     *,
     limit: int | None,
-    stop: bool,
+    early_stopping: bool,
     no_report: bool,
     workers: int | None,
     offline: bool,
@@ -61,8 +60,8 @@ def run(
 
     if offline:
         _go_offline()
-    return run_aloud(
-        load_study(study, limit=limit, stop=stop),
+    return run_with_progress(
+        load_study(study, limit=limit, stop=early_stopping),
         report=not no_report,
         workers=workers,
         rehearsed=not no_rehearse,
@@ -75,7 +74,7 @@ def _go_offline() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 
 
-def run_aloud(
+def run_with_progress(
     study: "Study",
     *,
     report: bool,
@@ -106,7 +105,9 @@ def _how_to_go_on(study: "Study") -> str:
     """The command that resumes; a smoke run must not become the whole one."""
     if study.answers:
         return "go on with the same command"
-    options = (f" --limit {study.limit}" if study.smoke else "") + (" --stop" if study.stop else "")
+    options = (f" --limit {study.limit}" if study.smoke else "") + (
+        " --early-stopping" if study.stop else ""
+    )
     return f"go on with: babelbits run {shlex.quote(str(study.file))}{options}"
 
 
@@ -143,7 +144,9 @@ def _summarise(done: "RunSummary") -> None:
 def _say_lost(items: "LostItems") -> None:
     of = f"of {plural(items.n_items, 'recorded item')}"
     if items.truncated:
-        say(f"{items.truncated} {of} lost the beginning of their prompt: longer than the context")
+        say(
+            f"{items.truncated} {of} had their prompt cut at the beginning: longer than the context"
+        )
     if items.thoughts.thinking:
         say(items.thoughts.in_words())
     if items.failed:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from babelbits.cli.console import cell, console, data, safe, say
+from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.errors import UnknownNameError
 from babelbits.words import plural
 
@@ -33,7 +34,7 @@ STYLES = {"before": "strike red", "after": "underline green"}
 @click.option("--flips", is_flag=True, help="Only items that broke or were fixed.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many items.")
 @click.option("--smoke", is_flag=True, help="The folder's smoke run instead of its results.")
-@click.option("--stop", is_flag=True, help="The run whose cells stop when their verdict is known.")
+@early_stopping_option()
 def show(
     source: Path,
     *,
@@ -44,7 +45,7 @@ def show(
     flips: bool,
     limit: int | None,
     smoke: bool,
-    stop: bool,
+    early_stopping: bool,
 ) -> None:
     """Show what baseline and variant made of the same items, with what changed marked.
 
@@ -60,7 +61,7 @@ def show(
         raise click.UsageError("name an item (--item), or a cell (--variant, --suite, --language)")
     folder, _, smoke = locate(source, smoke=smoke)
     wanted = {"variant": variant, "suite": suite, "language": _code(language)}
-    chosen = select(load_cells(Store(folder, smoke=smoke, early=stop)), wanted)
+    chosen = select(load_cells(Store(folder, smoke=smoke, early=early_stopping)), wanted)
     pairs = [
         (name, pair)
         for name, pair in chosen
@@ -91,17 +92,17 @@ def select(
     UnknownNameError
         If no finished cell fits; the hint names what there is.
     """
-    from babelbits.report.item_pairs import comparisons
+    from babelbits.report.item_pairs import compare_items
 
-    found = comparisons(cells)
+    pairs = compare_items(cells)
     kept = [
         one
-        for one in found
+        for one in pairs
         if all(value is None or getattr(one, key) == value for key, value in wanted.items())
     ]
     if not kept:
         asked = ", ".join(f"{key} {value!r}" for key, value in wanted.items() if value is not None)
-        there = [f"{key}: {' '.join(_names(found, key))}" for key in wanted]
+        there = [f"{key}: {' '.join(_names(pairs, key))}" for key in wanted]
         raise UnknownNameError(f"no finished cell has {asked}", hint="; ".join(there))
     return ((one.variant, pair) for one in kept for pair in one.pairs)
 

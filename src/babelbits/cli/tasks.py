@@ -73,7 +73,7 @@ def _group(name: str) -> str:
     from babelbits.suggest import did_you_mean
 
     if name not in GROUP_NAMES:
-        near = did_you_mean(name, GROUP_NAMES) or f"there is: {', '.join(GROUP_NAMES)}"
+        near = did_you_mean(name, GROUP_NAMES) or f"available: {', '.join(GROUP_NAMES)}"
         raise UnknownNameError(f"unknown group of languages '{name}'", hint=near)
     return name
 
@@ -172,9 +172,9 @@ def show(
     from babelbits.tasks.base import TaskOptions
     from babelbits.tasks.catalogue import info, load
 
-    found = info(suite, include_path=include_path, data=folder)
+    suite_info = info(suite, include_path=include_path, data=folder)
     if not as_json:
-        _say_suite(found, shots=shots)
+        _say_suite(suite_info, shots=shots)
     options = TaskOptions(limit=count, shots=shots, data=folder, include_path=include_path)
     task = load(suite, language, options)
     items = task.items()
@@ -202,8 +202,8 @@ def _list(word: str | None, filters: _Filter) -> None:
     ]
     others = [] if word is None or filters.any else _lm_eval_names(word, known=suites())
     if filters.as_json:
-        found = {"suites": [_object(suite) for suite in chosen], "lm_eval_tasks": others}
-        data_json({"schema": SCHEMA, **found})
+        listing = {"suites": [_object(suite) for suite in chosen], "lm_eval_tasks": others}
+        data_json({"schema": SCHEMA, **listing})
         return
     if word is None:
         _print_table(chosen)
@@ -214,7 +214,7 @@ def _list(word: str | None, filters: _Filter) -> None:
     if word is None and not filters.any:
         say("Any task of lm-eval runs by its own name: babelbits tasks FILTER finds them.")
     elif not chosen and not others:
-        say("no suite is like that" if word is None else f"nothing is called {word!r} or is so")
+        say("no suite matches" if word is None else f"nothing is called {word!r} or is so")
 
 
 def _print_table(chosen: "Iterable[SuiteInfo]") -> None:

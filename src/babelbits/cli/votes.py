@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Pairs that were judged. Not needed for the votes of `babelbits annotate`.",
 )
-@click.option("--name", default="people", show_default=True, help="What to call these people.")
+@click.option("--name", default="people", show_default=True, help="Name of this panel of raters.")
 @click.option("--rater", "raters", multiple=True, help="Who was asked; others are an error.")
 @click.option("--rater-column", help="What names the rater in this export, if not the usual field.")
 @click.option("--means", "meanings", multiple=True, metavar="WORD=SIDE",
               help="An answer in the raters' own words, e.g. venstre=left.")  # fmt: skip
-@click.option("--simulated", is_flag=True, help="Nobody gave these votes: stamp them so.")
+@click.option("--simulated", is_flag=True, help="Mark these votes as simulated in every report.")
 @click.option("--smoke", is_flag=True, help="For the folder's smoke run.")
 def votes(
     file: Path,
@@ -59,16 +59,18 @@ def votes(
 
     means = _means(meanings)
     folder, _, is_smoke = locate(run, smoke=smoke)
-    found, origin = _read(file, pairs=pairs, raters=raters, means=means, rater_column=rater_column)
-    given = [vote for vote in found if IDENTICAL not in vote.reasons]
+    imported, origin = _read(
+        file, pairs=pairs, raters=raters, means=means, rater_column=rater_column
+    )
+    given = [vote for vote in imported if IDENTICAL not in vote.reasons]
     if not given:
         raise StudyError(
-            "no pair in this file has a vote yet",
+            "no votes yet in this file",
             where=str(file),
-            hint="export it again after voting",
+            hint="collect some with `babelbits annotate serve`, then export again",
         )
     parent = folder / ("smoke" if is_smoke else "") / "judgments"
-    write_people(parent, found, name=name, origin=origin, simulated=simulated)
+    write_people(parent, imported, name=name, origin=origin, simulated=simulated)
     judges, languages = ({getattr(one, name) for one in given} for name in ("judge", "language"))
     known = len(judges - {UNKNOWN})
     who = plural(known, "rater") if known else "unknown raters"
@@ -115,16 +117,16 @@ def _read(
                 hint="add --pairs with the file of pairs that these people judged",
             )
         return read_votes(file), {**origin, "format": "votes"}
-    found = read_foreign(
+    imported = read_foreign(
         file,
         pairs=read_pairs(pairs),
         raters=raters or None,
         means=means,
         rater_column=rater_column,
     )
-    for line in _losses(found):
+    for line in _losses(imported):
         say(line)
-    return found.votes, {**origin, "format": found.format}
+    return imported.votes, {**origin, "format": imported.format}
 
 
 def _losses(found: "Imported") -> "Iterator[str]":

@@ -58,7 +58,7 @@ class DecisionAnswer:
     """Of "the loss is at most the margin": doubled, Holm over the questions asked."""
 
 
-def answers(
+def answer_questions(
     findings: DecisionInput, variant: str, asked: DecisionQuery
 ) -> tuple[DecisionAnswer, ...]:
     """The answer to every question, in order.
@@ -96,7 +96,7 @@ def answers(
     )
 
 
-def together(found: Sequence[DecisionAnswer]) -> Outcome:
+def combine_answers(found: Sequence[DecisionAnswer]) -> Outcome:
     """What all answers say: a failure before a loss, a loss before a doubt."""
     outcomes = {answer.outcome for answer in found}
     if "worse" in outcomes:
@@ -209,7 +209,7 @@ def _judge(
     if decision.verdict == "worse":
         return "loss", "a loss is shown; whether it is beyond the margin is open"
     if decision.verdict == "better":
-        return "undecided", "a gain is shown, and not that it is within the margin"
+        return "undecided", "a gain is shown, but not that it is within the margin"
     return "undecided", decision.reason
 
 
@@ -307,7 +307,7 @@ def decide_all(findings: DecisionInput) -> tuple[Decision, ...]:
 
 def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Decision:
     smoke = findings.analysis.smoke
-    found = answers(findings, variant, asked)
+    answered = answer_questions(findings, variant, asked)
     effects = primary_effects(findings, variant)
     harms = () if smoke else [one for one in effects if one.level is not None]
     confirmed = sorted((one for one in harms if one.level == "confirmed"), key=_by_weight)
@@ -317,7 +317,7 @@ def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Deci
     verdict: Verdict = "undecided"
     if confirmed or family:
         verdict = "worse"
-    elif together(found) == "shown" and not smoke:
+    elif combine_answers(answered) == "shown" and not smoke:
         verdict = "equivalent"
     return Decision(
         variant=variant,
@@ -327,10 +327,10 @@ def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Deci
         in_family=tuple(family),
         worst_shown=min(shown, key=_in_margins) if shown else None,
         largest_estimate=languages[0] if languages and languages[0].delta < 0 else None,
-        equivalent_in_the_mean=not smoke and _equivalent_in_the_mean(findings, effects, found),
-        answers=found,
+        equivalent_in_the_mean=not smoke and _equivalent_in_the_mean(findings, effects, answered),
+        answers=answered,
         smoke=smoke,
-        reasons=(SMOKE,) if smoke else () if verdict == "equivalent" else _reasons(found),
+        reasons=(SMOKE,) if smoke else () if verdict == "equivalent" else _reasons(answered),
     )
 
 

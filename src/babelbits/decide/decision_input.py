@@ -45,29 +45,30 @@ class DecisionInput:
         return tuple(dict.fromkeys(code for codes in self.languages.values() for code in codes))
 
 
-def findings(found: Results) -> DecisionInput:
+def collect_decision_input(results: Results) -> DecisionInput:
     """The analysis, and the cells of the plan that it lacks."""
-    tasks = {cell.meta.task.suite: cell.meta.task for cell in found.cells}
-    places = [(cell.meta.task.suite, cell.meta.task.language) for cell in found.cells]
-    places += [(one.suite, one.language) for one in found.open_cells]
+    tasks = {cell.meta.task.suite: cell.meta.task for cell in results.cells}
+    places = [(cell.meta.task.suite, cell.meta.task.language) for cell in results.cells]
+    places += [(one.suite, one.language) for one in results.open_cells]
     languages: dict[str, dict[str, None]] = {}
     for suite, language in places:
         languages.setdefault(suite, {})[language] = None
-    labels = [cell.meta.variant for cell in found.cells]
-    labels += [*found.manifests, *(one.variant for one in found.open_cells)]
+    labels = [cell.meta.variant for cell in results.cells]
+    labels += [*results.manifests, *(one.variant for one in results.open_cells)]
     codes = dict.fromkeys(code for here in languages.values() for code in here)
     # An A/A cell that is open says nothing against the baseline's own cell.
-    have = {(one.meta.variant, one.meta.task.suite, one.meta.task.language) for one in found.cells}
+    tasks_of = [(one.meta.variant, one.meta.task) for one in results.cells]
+    have = {(variant, task.suite, task.language) for variant, task in tasks_of}
     return DecisionInput(
-        analysis=found.analysis,
+        analysis=results.analysis,
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
         variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
-        groups=groups(codes, user=found.study.groups, claimed=found.study.claimed),
-        alpha=found.study.alpha,
+        groups=groups(codes, user=results.study.groups, claimed=results.study.claimed),
+        alpha=results.study.alpha,
         gaps={
             (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"
-            for one in found.open_cells
+            for one in results.open_cells
             if (one.variant, one.suite, one.language) not in have
         },
     )
@@ -97,8 +98,8 @@ def why_missing(findings: DecisionInput, key: CellKey) -> str | None:
         if problem.severity == "error" and problem.kind != "aa_beyond_margin":
             about = (problem.variant, problem.suite, problem.language)
             if all(
-                found is None or found in wanted
-                for found, wanted in zip(
+                had is None or had in wanted
+                for had, wanted in zip(
                     about, ((variant, BASELINE), (suite,), (language,)), strict=True
                 )
             ):

@@ -141,19 +141,19 @@ def _languages(
     )
     if group is not None:
         members = findings.groups[_known(group, tuple(findings.groups), "group")]
-        found = tuple(code for code in members if code in there)
-        if not found:
+        member_codes = tuple(code for code in members if code in there)
+        if not member_codes:
             raise UnknownNameError(
                 f"the study has no {one_of(suites)} in a language of the group {group!r}",
-                hint=f"there: {', '.join(there)}",
+                hint=f"available: {', '.join(there)}",
             )
-        return found
+        return member_codes
     codes = tuple(dict.fromkeys(resolve(code).code for code in asked)) or there
     for code in codes:
         if code not in there:
             raise UnknownNameError(
                 f"the study has no {one_of(suites)} in language {code!r}",
-                hint=f"there: {', '.join(there)}",
+                hint=f"available: {', '.join(there)}",
             )
     return codes
 
@@ -187,16 +187,16 @@ def read_margins(texts: Sequence[str], findings: DecisionInput) -> Mapping[str, 
     StudyError
         If a text is no number.
     """
-    found = {}
+    sizes = {}
     for text in texts:
         name, equals, size = text.rpartition("=")
         name = name if equals else "fraction"
         unit = findings.primary[name].unit if name in findings.primary else name
         try:
-            found[name] = float(size) / (100 if unit == "fraction" else 1)
+            sizes[name] = float(size) / (100 if unit == "fraction" else 1)
         except ValueError:
             raise StudyError(
                 f"--margin {text!r} is no margin",
                 hint="--margin 2 means 2 points; --margin text=0.02 is in the task's own unit",
             ) from None
-    return found
+    return sizes

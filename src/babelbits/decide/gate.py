@@ -14,7 +14,13 @@ Harm is negative.
 
 from dataclasses import dataclass
 
-from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome, answers, together
+from babelbits.decide.decision import (
+    SMOKE,
+    DecisionAnswer,
+    Outcome,
+    answer_questions,
+    combine_answers,
+)
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import DecisionQuery
 from babelbits.words import html_table
@@ -45,10 +51,15 @@ class Gate:
 
     def _repr_html_(self) -> str:
         """The sentence and every answer, for notebooks."""
-        from babelbits.decide.sentences import GLYPHS, WORDS, evidence, place
+        from babelbits.decide.sentences import GLYPHS, WORDS, describe_evidence, place
 
         rows = [
-            (f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}", place(one), evidence(one), one.reason)
+            (
+                f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}",
+                place(one),
+                describe_evidence(one),
+                one.reason,
+            )
             for one in self.answers
         ]
         heads = ("outcome", "where", "change", "why")
@@ -67,12 +78,12 @@ def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
     variant : str
         Label of a variant that the study has.
     """
-    found = answers(findings, variant, asked)
+    answered = answer_questions(findings, variant, asked)
     smoke = findings.analysis.smoke
     return Gate(
         variant=variant,
-        outcome="undecided" if smoke else together(found),
-        answers=found,
+        outcome="undecided" if smoke else combine_answers(answered),
+        answers=answered,
         smoke=smoke,
         query=asked,
     )

@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from babelbits.decide.power_planning import (
+    ComparisonPower,
     GroupLimit,
-    Prospect,
     Spread,
-    assumed,
+    assume_spread,
+    compute_power,
     correlation_between,
     group_limits,
-    measured,
+    measure_spread,
     pooled_range,
-    prospect,
     smallest_effect,
 )
 from babelbits.errors import BabelbitsError, StudyError, UnknownNameError
@@ -26,8 +26,8 @@ from babelbits.results.results import Results
 from babelbits.study import Study
 from babelbits.study.config.spec import AnalysisSpec
 from babelbits.study.planning.planned_comparisons import PlannedTask
-from babelbits.study.planning.planned_comparisons import outline as outline_of
-from babelbits.study.planning.planned_comparisons import planned as planned_task
+from babelbits.study.planning.planned_comparisons import list_planned_comparisons as outline_of
+from babelbits.study.planning.planned_comparisons import plan_comparison as planned_task
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 
@@ -39,7 +39,7 @@ class PowerLine:
     suite: str | None
     language: str | None
     unit: str
-    prospect: Prospect | None
+    prospect: ComparisonPower | None
     """None: its spread is unknown without a pilot."""
     n_items: int | None
     variant: str | None = None
@@ -120,8 +120,8 @@ def analyse_power(
         for one in planned
     ]
     if not planned:
-        found = _plain(items, churns, margin=margin, alpha=level)
-        return PowerAnalysis(alpha=level, lines=found, pooled=(), groups=())
+        plain_lines = _plain(items, churns, margin=margin, alpha=level)
+        return PowerAnalysis(alpha=level, lines=plain_lines, pooled=(), groups=())
     if pilot is None:
         lines = [
             line
@@ -169,7 +169,7 @@ def _of_suites(suites: Sequence[str], languages: Sequence[str]) -> list[PlannedT
     """Suites of the catalogue, in all their languages or in those named."""
     if not suites:
         raise StudyError("languages of which suite?", hint="e.g. --suite mgsm --languages ja,sw")
-    found = []
+    tasks = []
     for suite in suites:
         info = catalogue.info(suite)
         codes = [resolve(code).code for code in languages] or list(info.languages)
@@ -179,30 +179,30 @@ def _of_suites(suites: Sequence[str], languages: Sequence[str]) -> list[PlannedT
                     f"suite '{suite}' is not in language '{code}'",
                     hint=f"it is in {', '.join(info.languages)}",
                 )
-            found.append(
+            tasks.append(
                 planned_task(suite, code, options=TaskOptions(), tests=len(codes),
                         margins=AnalysisSpec().margins)
             )  # fmt: skip
-    return found
+    return tasks
 
 
 def _of_pilot(pilot: Results) -> list[PlannedTask]:
     """What the pilot asked, at the size of the whole benchmark where that is known."""
-    found: dict[tuple[str, str], PlannedTask] = {}
+    tasks: dict[tuple[str, str], PlannedTask] = {}
     for effect in _primary(pilot):
         if effect.scope != "language" or effect.language is None:
             continue
         key = effect.task, effect.language
         n_items = _whole_size(*key) if pilot.analysis.smoke else effect.n_items
-        found.setdefault(
+        tasks.setdefault(
             key,
             PlannedTask(
                 suite=effect.task, language=effect.language, n_items=n_items, unit=effect.unit,
                 binary=effect.kind == "binary", parallel=True, tests=1, margin=effect.margin,
             ),
         )  # fmt: skip
-    sizes = {suite: sum(key[0] == suite for key in found) for suite, _ in found}
-    return [replace(one, tests=sizes[one.suite]) for one in found.values()]
+    sizes = {suite: sum(key[0] == suite for key in tasks) for suite, _ in tasks}
+    return [replace(one, tests=sizes[one.suite]) for one in tasks.values()]
 
 
 def _whole_size(suite: str, language: str) -> int | None:
@@ -224,7 +224,7 @@ def _plain(
     return tuple(
         PowerLine(
             suite=None, language=None, unit="fraction", n_items=items, margin=size,
-            prospect=prospect(items, assumed(churn), margin=size, alpha=alpha),
+            prospect=compute_power(items, assume_spread(churn), margin=size, alpha=alpha),
         )
         for churn in churns
     )  # fmt: skip
@@ -235,7 +235,7 @@ def _assumed(
 ) -> Iterator[PowerLine]:
     """A line a churn; scores that are not right or wrong have none to assume."""
     for churn in churns if one.binary else (None,):
-        spread = None if churn is None else assumed(churn)
+        spread = None if churn is None else assume_spread(churn)
         yield _line(one, spread, alpha=alpha, questions=questions)
 
 
@@ -249,15 +249,15 @@ def _line(
     variant: str | None = None,
     why_unknown: str = "unknown: needs a --pilot",
 ) -> PowerLine:
-    found = None
+    seen = None
     if spread is not None:
-        found = prospect(
+        seen = compute_power(
             one.n_items, spread, margin=one.margin, tests=one.tests, alpha=alpha,
             questions=questions, correlation=correlation,
         )  # fmt: skip
     return PowerLine(
         suite=one.suite, language=one.language, unit=one.unit, n_items=one.n_items,
-        margin=one.margin, prospect=found, variant=variant,
+        margin=one.margin, prospect=seen, variant=variant,
         why_unknown=why_unknown,
     )  # fmt: skip
 
@@ -276,11 +276,9 @@ def _measured(
     for effect in effects:
         one = tasks.get((effect.task, effect.language or ""))
         if effect.scope == "language" and one is not None:
-            spread = None if effect.at_floor else measured(effect)
+            spread = None if effect.at_floor else measure_spread(effect)
             why = (
-                "nothing: its baseline is at floor"
-                if effect.at_floor
-                else "unknown: too few changed"
+                "none: its baseline is at floor" if effect.at_floor else "unknown: too few changed"
             )
             if cautious and spread is not None and spread.interval is not None:
                 spread = replace(spread, variance=spread.interval.high)
@@ -322,7 +320,7 @@ def _pooled(
     if len(tasks) < 2 or n_items is None or not first.binary:
         return
     for churn in churns:
-        best, worst = pooled_range(n_items, len(tasks), assumed(churn), alpha=alpha)
+        best, worst = pooled_range(n_items, len(tasks), assume_spread(churn), alpha=alpha)
         yield PooledPowerLine(
             suite=first.suite, languages=tuple(one.language for one in tasks), unit=first.unit,
             churn=churn, best=best, worst=worst if first.parallel else best,
@@ -338,14 +336,14 @@ def _pooled_measured(
         for effect in effects:
             if effect.task != tasks[0].suite or effect.scope != "all" or n_items is None:
                 continue
-            spread = measured(effect)
+            spread = measure_spread(effect)
             if spread is None or set(effect.languages) != set(codes):
                 continue
             units = round(n_items * effect.n_source_items * len(codes) / effect.n_items)
-            sees = smallest_effect(units, spread, alpha=alpha)
+            detectable_loss = smallest_effect(units, spread, alpha=alpha)
             yield PooledPowerLine(
                 suite=effect.task, languages=codes, unit=effect.unit, churn=effect.churn,
-                best=sees, worst=sees, variant=effect.variant,
+                best=detectable_loss, worst=detectable_loss, variant=effect.variant,
             )  # fmt: skip
 
 

@@ -52,12 +52,12 @@ class Spread:
     """The most that one unit can lose; None for right/wrong items, or where nobody says."""
 
 
-def assumed(churn: float) -> Spread:
+def assume_spread(churn: float) -> Spread:
     """Right/wrong items of which a share `churn` will change."""
     return Spread(variance=churn, binary=True, churn=churn)
 
 
-def measured(effect: Effect) -> Spread | None:
+def measure_spread(effect: Effect) -> Spread | None:
     """The spread that an effect shows; None where its interval cannot tell one.
 
     Right/wrong items of one language that are each their own source: the churn, with its interval.
@@ -70,8 +70,8 @@ def measured(effect: Effect) -> Spread | None:
     if share is None:
         return None
     if effect.kind == "binary" and alone and effect.n_source_items == effect.n_items:
-        found = wilson(share * effect.n_items, effect.n_items)
-        return Spread(variance=share, binary=True, churn=share, interval=found)
+        interval = wilson(share * effect.n_items, effect.n_items)
+        return Spread(variance=share, binary=True, churn=share, interval=interval)
     around = effect.interval
     if around is None or share * effect.n_items < SPARSE_LIMIT:
         return None
@@ -212,18 +212,18 @@ def items_needed(
         if cap is None:
             return ItemsNeeded(items=max(math.ceil(about), SPARSE_LIMIT), at_least=True)
         sd = math.sqrt(spread.variance)
-        found = _fewest(
+        fewest = _fewest(
             lambda n: _mean_within(n, sd, cap, margin=margin, alpha=alpha, both=both) >= one,
             start=max(math.ceil(about), SPARSE_LIMIT),
         )
-        return ItemsNeeded(items=found, at_least=False)
+        return ItemsNeeded(items=fewest, at_least=False)
     unchanged = z_value(1 - 2 * alpha) ** 2 * (1 / margin - 1)
     churn = min(1.0, spread.variance)
-    found = _fewest(
+    fewest = _fewest(
         lambda n: within_power(n, margin=margin, churn=churn, alpha=alpha, both=both) >= one,
         start=math.ceil(max(about, unchanged)),
     )
-    return ItemsNeeded(items=max(found, math.ceil(unchanged)), at_least=churn == 0)
+    return ItemsNeeded(items=max(fewest, math.ceil(unchanged)), at_least=churn == 0)
 
 
 def _fewest(enough: Callable[[int], bool], *, start: int) -> int:
@@ -287,7 +287,7 @@ def items_to_see(loss: float, spread: Spread, *, alpha: float = ALPHA, tests: in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prospect:
+class ComparisonPower:
     """What one comparison of a variant with the baseline, in one language, can see."""
 
     n_items: int | None
@@ -296,9 +296,9 @@ class Prospect:
     tests: int
     """Size of its Holm family."""
     margin: float | None
-    sees: float | None
+    detectable_loss: float | None
     """Smallest loss shown with probability 0.8 at two-sided alpha; None: none, or unknown."""
-    sees_in_family: float | None
+    detectable_loss_in_family: float | None
     """The same at the strictest step of Holm."""
     equivalent: ItemsNeeded | None
     not_worse: ItemsNeeded | None
@@ -313,7 +313,7 @@ class Prospect:
         return None if self.n_items is None else need.items / self.n_items
 
 
-def prospect(
+def compute_power(
     n_items: int | None,
     spread: Spread,
     *,
@@ -322,7 +322,7 @@ def prospect(
     alpha: float = ALPHA,
     questions: int = 1,
     correlation: float = 0.0,
-) -> Prospect:
+) -> ComparisonPower:
     """Everything that can be told before the items are asked.
 
     Parameters
@@ -330,9 +330,9 @@ def prospect(
     questions, correlation : int, float
         See `items_needed`.
     """
-    sees = in_family = None
+    detectable_loss = in_family = None
     if n_items is not None:
-        sees = smallest_effect(n_items, spread, alpha=alpha)
+        detectable_loss = smallest_effect(n_items, spread, alpha=alpha)
         in_family = smallest_effect(n_items, spread, alpha=alpha, tests=tests)
     equivalent = not_worse = both_in_all = one_in_all = None
     if margin is not None:
@@ -346,13 +346,13 @@ def prospect(
                 )
                 for claim in ("equivalent", "not-worse")
             )  # fmt: skip
-    return Prospect(
+    return ComparisonPower(
         n_items=n_items,
         spread=spread,
         tests=tests,
         margin=margin,
-        sees=sees,
-        sees_in_family=in_family,
+        detectable_loss=detectable_loss,
+        detectable_loss_in_family=in_family,
         equivalent=equivalent,
         not_worse=not_worse,
         questions=questions,
@@ -366,7 +366,7 @@ def prospect(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLimit:
-    """Whether "this group is hit harder" can be tested: languages are its units, three at least."""
+    """Whether "this group is harmed more" can be tested: its units are at least three languages."""
 
     group: str
     inside: tuple[str, ...]

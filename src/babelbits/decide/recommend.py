@@ -23,7 +23,7 @@ from babelbits.decide.power_planning import (
     correlation_between,
     items_needed,
     items_to_see,
-    measured,
+    measure_spread,
     units,
 )
 from babelbits.results.results import Results
@@ -39,7 +39,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ItemsToDecide:
     """Items that would decide an undecided answer, at the churn that was seen."""
 
     to_show: ItemsNeeded
@@ -154,7 +154,7 @@ def recommend(
         Take the smallest that passes, whatever stands before it.
     """
     order = sorted(findings.variants, key=lambda name: _place(name, sizes.get(name), baseline))
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     stopped: Candidate | None = None
     for name in order:
         size = sizes.get(name)
@@ -165,15 +165,15 @@ def recommend(
             reached=stopped is None,
             correlation=_correlation(findings, asked, name),
         )
-        found.append(one)
+        candidates.append(one)
         if one.in_order and not one.passes and stopped is None:
             stopped = one
-    chosen = _smallest(found) if any_passing else _last(found)
+    chosen = _smallest(candidates) if any_passing else _last(candidates)
     return Recommendation(
         chosen=None if findings.analysis.smoke else chosen,
         stopped_at=stopped,
-        nearest=min(found, key=_by_distance) if found else None,
-        candidates=tuple(found),
+        nearest=min(candidates, key=_by_distance) if candidates else None,
+        candidates=tuple(candidates),
         baseline=baseline,
         smoke=findings.analysis.smoke,
         any_passing=any_passing,
@@ -228,9 +228,9 @@ def _correlation(findings: DecisionInput, asked: DecisionQuery, variant: str) ->
     return correlation_between([one for one in ours if one.scope == "language"], pooled)
 
 
-def ways(
+def count_items_to_decide(
     found: Gate, asked: DecisionQuery, *, alpha: float, correlation: float = 0.0
-) -> dict[int, Way | None]:
+) -> dict[int, ItemsToDecide | None]:
     """Position of an open answer to the items that would decide it; None: items would not."""
     return {
         index: way(answer, asked, alpha=alpha, correlation=correlation)
@@ -241,7 +241,7 @@ def ways(
 
 def way(
     answer: DecisionAnswer, asked: DecisionQuery, *, alpha: float, correlation: float = 0.0
-) -> Way | None:
+) -> ItemsToDecide | None:
     """Items that would decide an answer.
 
     None where items are not what is lacking (no result, no margin, a baseline at its floor, a
@@ -254,7 +254,7 @@ def way(
         Between the questions' estimates; 0 promises least.
     """
     effect, margin = answer.effect, answer.margin
-    spread = None if effect is None or effect.at_floor else measured(effect)
+    spread = None if effect is None or effect.at_floor else measure_spread(effect)
     if effect is None or spread is None or margin is None or effect.withheld is not None:
         return None
     tests, here = len(asked.questions), units(effect)
@@ -272,7 +272,7 @@ def way(
     if effect.delta <= -margin:
         fail = items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
         fail = fail if fail > here else None
-    return Way(to_show=show, to_fail=fail, to_show_all=everything)
+    return ItemsToDecide(to_show=show, to_fail=fail, to_show_all=everything)
 
 
 def sizes(found: Results) -> Mapping[str, Size]:

@@ -88,19 +88,19 @@ def read_history(path: Path) -> list[Release]:
     """
     if not path.is_file():
         return []
-    found = []
+    releases = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         try:
             row = json.loads(line)
             steps = {str(name): ReleaseStep(**step) for name, step in row["steps"].items()}
-            found.append(Release(release=row["release"], previous=row["previous"], steps=steps))
+            releases.append(Release(release=row["release"], previous=row["previous"], steps=steps))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TaskError(
                 "no line of a history of releases",
                 where=f"{path}:{number}",
                 hint="`babelbits compare --history` writes this file; name a new one",
             ) from error
-    return found
+    return releases
 
 
 def follow(history: Sequence[Release], one: Release) -> list[Release]:
@@ -141,13 +141,13 @@ def tracks(history: Sequence[Release], *, length: float) -> tuple[Track, ...]:
     if not suites:
         return ()
     limit = limit_for(length * len(suites))
-    found = []
+    charts = []
     for suite in suites:
         asked = [one for one in history if suite in one.steps]
         chart = cumulate([one.steps[suite].z for one in asked], limit=limit)
         names = [asked[place].release for place in chart.alarms]
         now = bool(names) and names[-1] == history[-1].release
-        found.append(
+        charts.append(
             Track(
                 suite=suite,
                 total=chart.sums[-1],
@@ -157,7 +157,7 @@ def tracks(history: Sequence[Release], *, length: float) -> tuple[Track, ...]:
                 n_releases=len(asked),
             )
         )
-    return tuple(found)
+    return tuple(charts)
 
 
 def sentences(found: Sequence[Track], *, length: float) -> list[str]:

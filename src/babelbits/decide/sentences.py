@@ -11,7 +11,12 @@ from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome
 from babelbits.decide.decision_query import DecisionQuery
 from babelbits.decide.gate import Gate
 from babelbits.decide.power_planning import units
-from babelbits.decide.recommend import Candidate, Recommendation, Way, ways
+from babelbits.decide.recommend import (
+    Candidate,
+    ItemsToDecide,
+    Recommendation,
+    count_items_to_decide,
+)
 from babelbits.words import bytes_size, listed, plural
 
 NAMED = 3
@@ -41,7 +46,7 @@ def claim_words(gate: Gate, asked: DecisionQuery) -> str:
     return f"not worse than the baseline by {margin} or more"
 
 
-def doubts(answers: Sequence[DecisionAnswer], *, limit: int) -> str:
+def describe_open_questions(answers: Sequence[DecisionAnswer], *, limit: int) -> str:
     """Places by what stands against them: 'math in en and sw (at floor); pairs in ja (...)'."""
     places: dict[str, dict[str, list[str]]] = {}
     for one in answers:
@@ -87,11 +92,11 @@ def family_words(asked: DecisionQuery) -> str:
     """Which family a gate declared: 'Holm over the 11 questions asked'."""
     count = len(asked.questions)
     if count == 1:
-        return "one question asked, nothing to adjust for"
+        return "one question, no adjustment"
     return f"Holm over the {plural(count, 'question')} asked"
 
 
-def evidence(answer: DecisionAnswer) -> str:
+def describe_evidence(answer: DecisionAnswer) -> str:
     """'−8.1 points (95 % interval −12.0 to −4.5)', or '' without a result."""
     effect = answer.effect
     if effect is None:
@@ -104,7 +109,7 @@ def evidence(answer: DecisionAnswer) -> str:
     return f"{text} ({level} interval {found})"
 
 
-def way_words(way: Way | None, answer: DecisionAnswer) -> str:
+def describe_items_to_decide(way: ItemsToDecide | None, answer: DecisionAnswer) -> str:
     """'about 2,141 items would show it ...', or why no number of items would."""
     effect = answer.effect
     if effect is None:
@@ -114,9 +119,9 @@ def way_words(way: Way | None, answer: DecisionAnswer) -> str:
     if answer.margin is None:
         return "needs a margin (--margin)"
     if effect.withheld is not None:
-        return f"items would not: {effect.withheld}"
+        return f"more items would not help: {effect.withheld}"
     if way is None:
-        return "how many items it takes cannot be told"
+        return "the number of items needed cannot be estimated"
 
     have, show = units(effect), way.to_show
     unit = "items" if effect.scope == "language" else "source items"
@@ -134,7 +139,7 @@ def way_words(way: Way | None, answer: DecisionAnswer) -> str:
 def _items_words(have: int, needed: int, about: str, unit: str) -> str:
     """Never fewer items than there are: those did not show it."""
     if needed <= have:
-        return f"alone it has the {unit} that it takes if nothing is truly lost"
+        return f"enough {unit} for this question alone if nothing is truly lost"
     times = f"{needed / have:.1f} × the {have:,} here"
     return f"{about} {needed:,} {unit} would show it if nothing is truly lost ({times})"
 
@@ -148,43 +153,43 @@ def gate_sentence(gate: Gate, asked: DecisionQuery) -> str:
     if gate.outcome == "shown":
         return f"{head} is shown to be {claim_words(gate, asked)}: {scope_words(asked)}"
     if gate.outcome in ("worse", "loss"):
-        found = sorted(
+        losses = sorted(
             gate.of(gate.outcome), key=lambda one: one.effect.delta if one.effect else 0.0
         )
-        named = "; ".join(f"{place(one)} {evidence(one)}" for one in found[:NAMED])
-        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        named = "; ".join(f"{place(one)} {describe_evidence(one)}" for one in losses[:NAMED])
+        more = f"; and {len(losses) - NAMED} more" if len(losses) > NAMED else ""
         what = "loses more than the margin" if gate.outcome == "worse" else "loses something"
-        return f"{head} {what} in {len(found)} of {total}: {named}{more}"
-    open_ones = doubts(gate.of("undecided"), limit=NAMED)
+        return f"{head} {what} in {len(losses)} of {total}: {named}{more}"
+    open_ones = describe_open_questions(gate.of("undecided"), limit=NAMED)
     if not gate.of("shown"):
         return f"{head} is shown nowhere to be {claim_words(gate, asked)}: {open_ones}"
     where = f"in {len(gate.of('shown'))} of {total}"
     return f"{head} is shown to be {claim_words(gate, asked)} {where} only; open: {open_ones}"
 
 
-def recommendation_sentence(found: Recommendation, asked: DecisionQuery) -> str:
+def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str:
     """What is recommended, or why nothing is."""
-    if found.smoke:
+    if choice.smoke:
         return f"none: {SMOKE}"
-    if found.chosen is not None:
+    if choice.chosen is not None:
         share = ""
-        if found.baseline is not None and found.chosen.size is not None:
-            ratio = found.chosen.size.bytes_on_disk / found.baseline.bytes_on_disk
+        if choice.baseline is not None and choice.chosen.size is not None:
+            ratio = choice.chosen.size.bytes_on_disk / choice.baseline.bytes_on_disk
             share = f", {shown.percent(ratio, digits=0)} of the baseline"
-        which = "the smallest variant" if found.any_passing else "the last variant in order"
+        which = "the smallest variant" if choice.any_passing else "the last variant in order"
         return (
-            f"{found.chosen.variant} ({_size(found.chosen)}{share}): {which} that is "
-            f"shown to be {claim_words(found.chosen.gate, asked)}: {scope_words(asked)}"
+            f"{choice.chosen.variant} ({_size(choice.chosen)}{share}): {which} that is "
+            f"shown to be {claim_words(choice.chosen.gate, asked)}: {scope_words(asked)}"
         )
-    if found.nearest is None:
+    if choice.nearest is None:
         return "none: the study has no variant beside its baseline"
-    near = found.nearest
+    near = choice.nearest
     words = claim_words(near.gate, asked)
     total = len(near.gate.answers)
-    passing = [one.variant for one in found.candidates if one.passes and one.in_order]
-    if passing and found.stopped_at is not None:
+    passing = [one.variant for one in choice.candidates if one.passes and one.in_order]
+    if passing and choice.stopped_at is not None:
         return (
-            f"none: {found.stopped_at.variant}, first in the order, is not shown to be {words}: "
+            f"none: {choice.stopped_at.variant}, first in the order, is not shown to be {words}: "
             f"{scope_words(asked)}; --any takes the smallest that passes"
         )
     counts = ", ".join(
@@ -196,27 +201,30 @@ def recommendation_sentence(found: Recommendation, asked: DecisionQuery) -> str:
     )
 
 
-def reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[str]:
+def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[str]:
     """Every reason against a variant, weightiest first."""
-    found = []
+    lines = []
     if one.larger:
-        found.append("not smaller than the baseline")
+        lines.append("not smaller than the baseline")
     if one.size is None:
-        found.append("its size is unknown: no manifest")
+        lines.append("its size is unknown: no manifest")
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
-    found += [f"fail: {place(answer)} {evidence(answer)}" for answer in worse]
+    lines += [f"fail: {place(answer)} {describe_evidence(answer)}" for answer in worse]
     answers, open_ways = (
         one.gate.answers,
-        ways(one.gate, asked, alpha=alpha, correlation=one.correlation),
+        count_items_to_decide(one.gate, asked, alpha=alpha, correlation=one.correlation),
     )
     order = sorted(
         open_ways, key=lambda index: (answers[index].outcome != "loss", -_delta_size(one, index))
     )
     for index in order:
         one_answer = answers[index]
-        what = f"{WORDS[one_answer.outcome]}: {place(one_answer)} {evidence(one_answer)}".rstrip()
-        found.append(f"{what}: {one_answer.reason}; {way_words(open_ways[index], one_answer)}")
-    return found
+        shown_there = f"{place(one_answer)} {describe_evidence(one_answer)}".rstrip()
+        what = f"{WORDS[one_answer.outcome]}: {shown_there}"
+        lines.append(
+            f"{what}: {one_answer.reason}; {describe_items_to_decide(open_ways[index], one_answer)}"
+        )
+    return lines
 
 
 def _delta_size(one: Candidate, index: int) -> float:

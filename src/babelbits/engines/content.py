@@ -81,21 +81,21 @@ def check_shown(prompt: str, turns: Sequence[Turn]) -> None:
 
 def _asked_and_answered(apply: Apply) -> tuple[bool, bool]:
     """Whether a question, and whether an answer, must be parts."""
-    found: list[str | ModelError] = []
+    answers: list[str | ModelError] = []
     for user, assistant in _PAIRS:
         turns = [
             _turn("user", _FIRST, parts=user),
             _turn("assistant", _ANSWER, parts=assistant),
             _turn("user", _SECOND, parts=user),
         ]
-        found.append(_write(apply, turns))
-        if _all_once(found[-1], _FIRST, _ANSWER, _SECOND):
+        answers.append(_write(apply, turns))
+        if _all_once(answers[-1], _FIRST, _ANSWER, _SECOND):
             return user, assistant
     for user in (False, True):  # perhaps it takes one question only
-        found.append(_write(apply, [_turn("user", _FIRST, parts=user)]))
-        if _all_once(found[-1], _FIRST):
+        answers.append(_write(apply, [_turn("user", _FIRST, parts=user)]))
+        if _all_once(answers[-1], _FIRST):
             return user, user
-    raise _why_not(found[-2:])
+    raise _why_not(answers[-2:])
 
 
 def _why_not(tried: Sequence[str | ModelError]) -> ModelError:

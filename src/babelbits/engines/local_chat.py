@@ -127,11 +127,11 @@ class LocalChat:
         self, requests: Sequence[ChatRequest], *, on_answer: OnAnswer | None = None
     ) -> list[ChatAnswer]:
         """Answers in request order; kept ones are not computed again."""
-        found: dict[int, ChatAnswer] = {}
+        answers: dict[int, ChatAnswer] = {}
         keys = [answer_key(self.identity, request) for request in requests]
 
         def tell(place: int, answer: ChatAnswer) -> None:
-            found[place] = answer
+            answers[place] = answer
             if on_answer is not None:
                 on_answer(place, answer)
 
@@ -150,7 +150,7 @@ class LocalChat:
                 if isinstance(answer, ChatReply):
                     self._keep(keys[place], answer, requests[place])
                 tell(place, answer)
-        return [found[place] for place in range(len(requests))]
+        return [answers[place] for place in range(len(requests))]
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -43,9 +43,9 @@ def find_template(folder: Path) -> str | None:
             return (folder / _FILE).read_text("utf-8")
         for name in (_OLD_FILE, CONFIG):
             if (folder / name).is_file():
-                found = json.loads((folder / name).read_text("utf-8")).get("chat_template")
-                if found is not None:
-                    return _one_template(found, where=str(folder / name))
+                template = json.loads((folder / name).read_text("utf-8")).get("chat_template")
+                if template is not None:
+                    return _one_template(template, where=str(folder / name))
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"the chat template cannot be read: {error}", where=str(folder)) from error
     return None

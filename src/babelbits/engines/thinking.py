@@ -48,10 +48,10 @@ def split(text: str, tags: Sequence[Tags], *, opened: Tags | None = None) -> Spl
     rest, block = text, opened
     while True:
         if block is None:
-            found = _first(rest, tags)
-            if found is None:
+            opening = _first(rest, tags)
+            if opening is None:
                 return _answer(kept, rest, thoughts)
-            before, block, rest = found
+            before, block, rest = opening
             if before is not None:
                 kept.append(before)
         thought, close, rest = rest.partition(block[1])

@@ -52,7 +52,7 @@ def is_kept(name: str, config: Mapping[str, Any], *, text_model_only: bool) -> b
     return not gone and is_outside_text(name) and not _is_further(name)
 
 
-def notes(
+def list_notes(
     base: Iterable[TensorRecord], variant: Iterable[TensorRecord], config: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """What a variant leaves as it is, and what it leaves out, each in a sentence with its weights.
@@ -64,19 +64,19 @@ def notes(
     """
     before = _sizes(tensor for tensor in base if not is_run(tensor.name, config))
     after = _sizes(tensor for tensor in variant if not is_run(tensor.name, config))
-    found = []
+    sentences = []
     if after:
-        found.append(
+        sentences.append(
             f"stored unquantized, as no text runs through it: {_names(after)} "
             f"({after.total():,} weights)"
         )
     if before and not after:
         what = "the text model only" if is_multimodal(config) else "the language model only"
-        found.append(
+        sentences.append(
             f"the variant holds {what}; the base model's {_names(before)} "
             f"({before.total():,} weights) is left out"
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _is_prediction(name: str, text: Mapping[str, Any]) -> bool:

@@ -114,22 +114,22 @@ def check_quantization(config: Mapping[str, Any], *, where: str) -> None:
                 _check(part[key], key, where=where)
 
 
-def _check(found: Any, key: str, *, where: str) -> None:
-    if not isinstance(found, Mapping):
-        raise _wrong(where, key, "an object", found)
-    method = found.get("quant_method")
+def _check(given: Any, key: str, *, where: str) -> None:
+    if not isinstance(given, Mapping):
+        raise _wrong(where, key, "an object", given)
+    method = given.get("quant_method")
     if method is not None and not isinstance(method, str):
         raise _wrong(where, f"{key}.quant_method", "a text", method)
-    method = method_in(found)
+    method = method_in(given)
     for name in _NEEDED.get(method, ()):
-        if found.get(name) is None:
+        if given.get(name) is None:
             raise ModelError(
                 f"the model is already quantized ({method.upper()}), and '{key}.{name}' is missing",
                 where=where,
                 hint=_HINT,
             )
     for name, passes, words in (_GROUPS, *_EXPECTED.get(method, ())):
-        value = found.get(name)
+        value = given.get(name)
         if value is not None and not passes(value):
             raise _wrong(where, f"{key}.{name}", words, value)
 

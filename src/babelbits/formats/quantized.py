@@ -47,9 +47,9 @@ def method_of(config: Mapping[str, Any], *, folder: Path | None = None) -> str |
     folder : Path, optional
         Where it lies: some say it in a file of its own.
     """
-    found = quantization_of(config)
-    if found is not None:
-        return method_in(found)
+    quantization = quantization_of(config)
+    if quantization is not None:
+        return method_in(quantization)
     for part in (config, text_config(config)):
         if isinstance(part.get("quantization"), Mapping) and "bits" in part["quantization"]:
             return _MLX

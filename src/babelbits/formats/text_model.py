@@ -78,9 +78,9 @@ def check_text_model(config: Mapping[str, Any], *, where: str) -> None:
         raise ModelError(
             reason, where=where, hint="name a folder with a whole Hugging Face checkpoint"
         )
-    found = ", ".join(_architectures(config)) or str(config.get("model_type"))
+    architecture = ", ".join(_architectures(config)) or str(config.get("model_type"))
     raise ModelError(
-        f"{found} is no causal language model: {reason}",
+        f"{architecture} is no causal language model: {reason}",
         where=where,
         hint="Babelbits measures decoder-only models (…ForCausalLM), and those inside multimodal "
         "ones",

@@ -17,7 +17,7 @@ from babelbits.interop.joined_rows import JoinedRows
 from babelbits.interop.matching import (
     Difference,
     Match,
-    differences,
+    list_differences,
     match,
     other_circumstances,
     refuse_circumstances,
@@ -28,7 +28,7 @@ from babelbits.interop.matching import (
 from babelbits.interop.metric_inference import chance, metrics_of
 from babelbits.interop.readers.naming import LanguageMap, TaskPlace, place_tasks
 from babelbits.interop.readers.record import ForeignRun
-from babelbits.interop.run_index import CellKey, RunIndex, shelve, without_items
+from babelbits.interop.run_index import CellKey, RunIndex, index_run, without_items
 from babelbits.records import CellMeta, ItemRow, Metric, TaskInfo, digest
 from babelbits.words import agreeing, every, plural
 
@@ -87,7 +87,7 @@ def join(
     runs = _named_alike({BASELINE: baseline, **others})
     tasks = [task for run in runs.values() for task in run.tasks]
     places = place_tasks(tasks, {} if mapped is None else mapped)
-    shelves = {label: shelve(run.tasks, places) for label, run in runs.items()}
+    shelves = {label: index_run(run.tasks, places) for label, run in runs.items()}
     # From here on the books alone hold items.
     del baseline, variants, aa, others, tasks
     runs = {label: light(run) for label, run in runs.items()}
@@ -104,16 +104,16 @@ def join(
     matches = [match(label, one, other) for label, one, other in pairs]
     if not matched_only:
         refuse_unmatched(matches)
-    found = [
+    differences_found = [
         difference
         for one, (_, book, other) in zip(matches, pairs, strict=True)
-        for difference in differences(one, book, other)
+        for difference in list_differences(one, book, other)
     ]
-    refuse_differences(found)
+    refuse_differences(differences_found)
     otherwise = list(other_circumstances(pairs))
     if strict:
         refuse_circumstances(otherwise)
-    found += otherwise
+    differences_found += otherwise
     shared = {key: _shared(key, shelves) for key in ours}
     matches = [replace(one, used=len(shared[one.suite, one.language])) for one in matches]
     refuse_empty(matches)
@@ -121,7 +121,7 @@ def join(
     return Joined(
         cells=tuple(cells),
         matches=tuple(matches),
-        notes=tuple(_notes(runs, shelves, places, matches, found, cells)),
+        notes=tuple(_notes(runs, shelves, places, matches, differences_found, cells)),
     )
 
 
@@ -192,15 +192,15 @@ def _cells(
         key: _info(book, scales[key[0]], [s[key] for s in shelves.values() if key in s])
         for key, book in ours.items()
     }
-    found: list[CellResult] = []
+    cells: list[CellResult] = []
     first: dict[CellKey, JoinedRows] = {}
     for label, shelf in shelves.items():
         for key in ours:
             if key in shelf:
                 rows = _rows(label, shelf[key], infos[key], shared[key], like=first.get(key))
                 first.setdefault(key, rows)
-                found.append(_cell(label, rows, shared[key]))
-    return found
+                cells.append(_cell(label, rows, shared[key]))
+    return cells
 
 
 def _check_metrics(
@@ -217,7 +217,7 @@ def _check_metrics(
             )
     known = sorted({name for found in scales.values() for name in found})
     if metric is not None and metric not in known:
-        raise StudyError(f"no task has a metric '{metric}'", hint=f"there is: {', '.join(known)}")
+        raise StudyError(f"no task has a metric '{metric}'", hint=f"available: {', '.join(known)}")
 
 
 def _info(book: RunIndex, scales: Mapping[str, Metric], runs: Sequence[RunIndex]) -> TaskInfo:
@@ -283,7 +283,7 @@ def _notes(
     shelves: Mapping[str, Mapping[CellKey, RunIndex]],
     places: Mapping[str, TaskPlace],
     matches: Sequence[Match],
-    found: Sequence[Difference],
+    differences_found: Sequence[Difference],
     cells: Sequence[CellResult],
 ) -> Iterator[str]:
     yield from (f"{label}: {note}" for label, run in runs.items() for note in run.notes)
@@ -297,7 +297,7 @@ def _notes(
             "compared, of the baseline's "
             f"{one.baseline_items:,} and this run's {one.run_items:,}"
         )
-    yield from (one.line for one in found if one.harmless)
+    yield from (one.line for one in differences_found if one.harmless)
     ours = shelves[BASELINE]
     yield from dict.fromkeys(
         note for book in ours.values() for task in book.tasks for note in task.notes

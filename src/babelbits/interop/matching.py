@@ -83,7 +83,7 @@ class Difference:
     """Told, but no error: a setting that left every prompt as it was."""
 
 
-def differences(found: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Difference]:
+def list_differences(match: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Difference]:
     """What makes a cell of a run another question than the baseline's."""
     both = [(k, baseline.asked(k), run.asked(k)) for k in baseline.items if k in run.items]
     prompts = [(k, a, b) for k, a, b in both if a.prompt_hash and b.prompt_hash]
@@ -93,8 +93,8 @@ def differences(found: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Dif
     for key, ours, theirs in settings:
         harmless = same_prompts and key in SHAPES_THE_PROMPT
         yield Difference(
-            line=f"{found.place}: {key} is {_short(theirs)}, the baseline's is {_short(ours)}"
-            + (" (every prompt is the same all the same)" if harmless else ""),
+            line=f"{match.place}: {key} is {_short(theirs)}, the baseline's is {_short(ours)}"
+            + (" (but every prompt is the same)" if harmless else ""),
             advice=_ADVICE.get(key, f"evaluate both with the same {key}"),
             harmless=harmless,
         )
@@ -103,7 +103,7 @@ def differences(found: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Dif
         known = [key for key, _, _ in settings if key in SHAPES_THE_PROMPT]
         cause = f", with another {' and '.join(known)}" if known else ""
         yield Difference(
-            line=f"{found.place}: {len(changed)} of {plural(len(prompts), 'prompt')} "
+            line=f"{match.place}: {len(changed)} of {plural(len(prompts), 'prompt')} "
             f"{agreeing(len(changed), 'differs', 'differ')}{cause} "
             f"({theirs} against {ours})",
             advice="evaluate both with the same task, shots, seed and template",
@@ -112,7 +112,7 @@ def differences(found: Match, baseline: RunIndex, run: RunIndex) -> Iterator[Dif
     if golds:
         a, b = baseline.items[golds[0]], run.items[golds[0]]
         yield Difference(
-            line=f"{found.place}: {len(golds)} of {plural(len(both), 'gold answer')} "
+            line=f"{match.place}: {len(golds)} of {plural(len(both), 'gold answer')} "
             f"{agreeing(len(golds), 'differs', 'differ')}, for example "
             f"{_short(b.target)} at {b.where}, {_short(a.target)} at {a.where}",
             advice="evaluate both on the same data with the same version of the task",
@@ -142,11 +142,11 @@ def in_more_than_weights(
     for label, place, baseline, run in pairs:
         for key, ours, theirs in _settings(baseline, run):
             places.setdefault((label, key, ours, theirs), []).append(place)
-    for (label, key, ours, theirs), found in places.items():
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    for (label, key, ours, theirs), where in places.items():
+        more = f" and {len(where) - 1} more" if len(where) > 1 else ""
         yield Difference(
             line=f"{label}: differs from the baseline in more than its weights: {key} is "
-            f"{_short(theirs)}, the baseline's is {_short(ours)} ({found[0]}{more})",
+            f"{_short(theirs)}, the baseline's is {_short(ours)} ({where[0]}{more})",
             advice=f"evaluate both with the same {key}",
             harmless=True,
         )

@@ -81,7 +81,7 @@ def _side_by_side(settings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {key: " and ".join(values) for key, values in found.items()}
 
 
-def shelve(
+def index_run(
     tasks: Iterable[ForeignTask], places: Mapping[str, TaskPlace]
 ) -> dict[CellKey, RunIndex]:
     """Cells in the order in which their first tasks come.

@@ -1,4 +1,4 @@
-"""What a judge leans to beside quality: the first place, and the longer answer.
+"""A judge's biases: towards the first place, and towards the longer answer.
 
 Of pairs that were shown, never of identical ones. Lengths are in characters. Sign: positive
 prefers the variant. These describe the judge in one language; they are no effect of quantization.
@@ -30,7 +30,7 @@ class FirstPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leanings:
+class JudgeBias:
     """Of one judge, in one language, on one variant."""
 
     variant: str
@@ -44,11 +44,11 @@ class Leanings:
     """None where the lengths say too little."""
 
 
-def leanings(
+def measure_bias(
     pairs: Iterable[AnswerPair],
     votes: Iterable[Vote],
     orders: Mapping[str, TwoOrders] | None = None,
-) -> tuple[Leanings, ...]:
+) -> tuple[JudgeBias, ...]:
     """A row a variant and language, in the order of the pairs.
 
     Parameters
@@ -72,12 +72,12 @@ def _leanings(
     language: str,
     some: Sequence[tuple[AnswerPair, Vote]],
     orders: Mapping[str, TwoOrders],
-) -> Leanings:
+) -> JudgeBias:
     judged = [(pair, vote.value) for pair, vote in some if vote.value is not None]
     values = [value for _, value in judged]
     lengths = [_longer_by(pair) for pair, _ in judged]
     said = [orders[pair.pair_id] for pair, _ in judged if pair.pair_id in orders]
-    return Leanings(
+    return JudgeBias(
         variant=variant,
         language=language,
         first_place=first_place(said),

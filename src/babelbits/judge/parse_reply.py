@@ -97,12 +97,12 @@ def parse(text: str, *, nonce: str, mode: Mode) -> Reading:
     """
     said = after_thinking(text)
     marker = rf"{_MARKERS[mode]}{_DECORATION}{re.escape(nonce)}{_DECORATION}[:：]"
-    found = list(re.finditer(marker, said, re.IGNORECASE))
-    if not found:
+    markers = list(re.finditer(marker, said, re.IGNORECASE))
+    if not markers:
         if _REFUSAL.search(said.strip()[:_BEGINNING]):
             return Reading(outcome="refused", reason="declined in words")
         return Reading(outcome="unparsed", reason="no verdict line")
-    line = said[found[-1].end() :].lstrip().partition("\n")[0]
+    line = said[markers[-1].end() :].lstrip().partition("\n")[0]
     opening = _OPENING if mode == "grade" else _DECORATION
     verdict = re.fullmatch(f"{opening}({_TAIL[mode]}){_DECORATION}", line, re.IGNORECASE)
     if verdict is None:

@@ -200,18 +200,18 @@ def _scores(
     texts: Sequence[Text], model: RewardModel, ledger: Ledger, *, progress: Progress | None
 ) -> dict[Text, float | None]:
     """Rewards by text; None where a text is too long. Texts of like length share a batch."""
-    found: dict[Text, float | None] = {text: ledger.value(digest(text)) for text in texts}
-    encoded = {text: model.encode(text) for text, value in found.items() if value is None}
+    scores: dict[Text, float | None] = {text: ledger.value(digest(text)) for text in texts}
+    encoded = {text: model.encode(text) for text, value in scores.items() if value is None}
     todo = [text for text in encoded if len(encoded[text]) <= model.context_length]
     todo.sort(key=lambda text: len(encoded[text]))
     for start in range(0, len(todo), model.batch):
         some = todo[start : start + model.batch]
         for text, value in zip(some, model.score([encoded[one] for one in some]), strict=True):
             ledger.add_value(digest(text), value)
-            found[text] = value
+            scores[text] = value
         if progress is not None:
             progress(start + len(some), len(todo))
-    return found
+    return scores
 
 
 def _two(scores: Sequence[float | None], *, model: RewardModel, band: float) -> TwoScores:

@@ -13,7 +13,7 @@ from typing import Any
 
 from babelbits.engines.chat import ChatModel
 from babelbits.judge.asking import Progress
-from babelbits.judge.bias import Leanings, leanings
+from babelbits.judge.bias import JudgeBias, measure_bias
 from babelbits.judge.direct import TwoScores, score_pairs
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.judge.pairwise import JudgeSettings, judge_pairs
@@ -83,7 +83,7 @@ class JudgeResult:
     pairs: tuple[AnswerPair, ...]
     votes: tuple[Vote, ...]
     summaries: tuple[VoteSummary, ...]
-    leanings: tuple[Leanings, ...]
+    leanings: tuple[JudgeBias, ...]
     scores: tuple[ScoreSummary, ...]
     """Of direct assessments and reward models; empty for pairwise verdicts."""
     reasons: Mapping[str, int]
@@ -151,7 +151,7 @@ def _compared(
         progress=progress,
     )
     votes = cast_votes(pairs, said, judge=judge.name, kind="llm")
-    leaning = leanings(pairs, votes, said)
+    leaning = measure_bias(pairs, votes, said)
     return _result(judge, pairs, votes, ledger=ledger, settings=settings, leaning=leaning)
 
 
@@ -212,7 +212,7 @@ def _result(
     *,
     ledger: Ledger,
     settings: SummarySettings,
-    leaning: tuple[Leanings, ...] | None = None,
+    leaning: tuple[JudgeBias, ...] | None = None,
     scores: tuple[ScoreSummary, ...] = (),
 ) -> JudgeResult:
     return JudgeResult(
@@ -222,7 +222,7 @@ def _result(
         pairs=tuple(pairs),
         votes=tuple(votes),
         summaries=summarise(votes, settings),
-        leanings=leanings(pairs, votes) if leaning is None else leaning,
+        leanings=measure_bias(pairs, votes) if leaning is None else leaning,
         scores=scores,
         reasons=Counter(reason for vote in votes if vote.value is None for reason in vote.reasons),
         spent=0.0 if isinstance(judge, RewardJudge) else ledger.spent_in_all(judge.spent),

@@ -120,9 +120,9 @@ def _template(name: str, text: str, *, mode: Mode, where: str) -> Template:
             where=where,
             hint="the part above it may be empty",
         )
-    found = Template(name=name, mode=mode, system=parts[0], user=parts[1])
-    _check_places(found, where)
-    blank = ask(found, dict.fromkeys(_TEXTS[mode], ""), language="English")
+    template = Template(name=name, mode=mode, system=parts[0], user=parts[1])
+    _check_places(template, where)
+    blank = ask(template, dict.fromkeys(_TEXTS[mode], ""), language="English")
     for message in blank.messages:
         if parse(message.content, nonce=blank.nonce, mode=mode).outcome != "unparsed":
             raise StudyError(
@@ -131,7 +131,7 @@ def _template(name: str, text: str, *, mode: Mode, where: str) -> Template:
                 where=where,
                 hint="show the form of the verdict without one, as the bundled templates do",
             )
-    return found
+    return template
 
 
 def _check_places(template: Template, where: str) -> None:

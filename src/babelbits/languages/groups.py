@@ -58,16 +58,16 @@ def groups(
         If a code is unknown.
     """
     present = {resolve(code).code: resolve(code) for code in languages}
-    found = {
+    by_group = {
         name: tuple(code for code, language in present.items() if belongs(language))
         for name, belongs in _MEMBERSHIP.items()
     }
     if claimed is not None:
-        found |= _by_claim(present, {resolve(code).code for code in claimed})
+        by_group |= _by_claim(present, {resolve(code).code for code in claimed})
     for name, codes in ({} if user is None else user).items():
         members = {resolve(code).code for code in codes}
-        found[name] = tuple(code for code in present if code in members)
-    return {name: codes for name, codes in found.items() if codes}
+        by_group[name] = tuple(code for code in present if code in members)
+    return {name: codes for name, codes in by_group.items() if codes}
 
 
 def _by_claim(present: Iterable[str], claimed: Collection[str]) -> dict[str, tuple[str, ...]]:

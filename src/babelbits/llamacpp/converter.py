@@ -78,10 +78,10 @@ def get() -> None:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".llama.cpp-") as place:
             archive = _archive(Path(place))
             with archive.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if found != SDIST_SHA256:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digest != SDIST_SHA256:
                 raise MissingExtraError(
-                    f"this is not the source of {DISTRIBUTION} {VERSION}: its SHA-256 is {found}, "
+                    f"this is not the source of {DISTRIBUTION} {VERSION}: its SHA-256 is {digest}, "
                     f"not {SDIST_SHA256}",
                     where=str(archive),
                     hint=_MEND,
@@ -107,8 +107,8 @@ def _archive(place: Path) -> Path:
     done = subprocess.run(
         [*pip, *what, "--dest", str(place)], capture_output=True, text=True, check=False
     )
-    found = next(place.glob("*.tar.gz"), None)
-    if done.returncode != 0 or found is None:
+    archive = next(place.glob("*.tar.gz"), None)
+    if done.returncode != 0 or archive is None:
         lines = [
             line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line
         ]
@@ -117,7 +117,7 @@ def _archive(place: Path) -> Path:
             + (lines[-1] if lines else f"exit code {done.returncode}"),
             hint=_MEND,
         )
-    return found
+    return archive
 
 
 def _unpack(archive: Path, target: Path) -> None:

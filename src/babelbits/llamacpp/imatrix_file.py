@@ -207,7 +207,7 @@ def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> Imp
         Names the tensor and both shapes.
     """
     sums = {}
-    for name, found in matrix.sums.items():
+    for name, column_sums in matrix.sums.items():
         tensor = tensors.get(name)
         if tensor is None:
             raise RecipeError(
@@ -217,14 +217,14 @@ def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> Imp
             )
         expected = (matrices(tensor), row_size(tensor))
         in_a_row = (1, expected[0] * expected[1])
-        if found.shape not in (expected, in_a_row):
+        if column_sums.shape not in (expected, in_a_row):
             raise RecipeError(
                 f"the importance matrix is of another model: '{name}' has "
                 f"{plural(expected[1], 'input')} in {plural(expected[0], 'matrix', 'matrices')} "
-                f"here, and {found.shape[1]} in {found.shape[0]} there",
+                f"here, and {column_sums.shape[1]} in {column_sums.shape[0]} there",
                 hint="compute it on the model that is quantized",
             )
-        sums[name] = found.reshape(expected)
+        sums[name] = column_sums.reshape(expected)
     return replace(matrix, sums=sums)
 
 

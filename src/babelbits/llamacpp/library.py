@@ -68,12 +68,13 @@ def load() -> Any:
     EngineError
         If it does not run on this machine.
     """
-    found = version()
-    if found is None:
+    installed = version()
+    if installed is None:
         raise MissingExtraError(f"{DISTRIBUTION} is not installed", hint=INSTALL)
-    if found != VERSION:
+    if installed != VERSION:
         raise MissingExtraError(
-            f"{DISTRIBUTION} {found} is installed, and its structures are those of {VERSION} only",
+            f"{DISTRIBUTION} {installed} is installed, and its structures are those of {VERSION} "
+            "only",
             hint=f"pip install '{DISTRIBUTION}=={VERSION}'",
         )
     return _loaded()

@@ -37,9 +37,9 @@ def strange(llama_cpp: Any) -> str | None:
     llama_cpp : module
         The bindings. That they could be imported means that the library has all their functions.
     """
-    found = str(llama_cpp.llama_version().decode())
-    if found.removesuffix("-dev") != KNOWN:
-        return f"it is llama.cpp {found}, and the structures known here are those of {KNOWN}"
+    version = str(llama_cpp.llama_version().decode())
+    if version.removesuffix("-dev") != KNOWN:
+        return f"it is llama.cpp {version}, and the structures known here are those of {KNOWN}"
     for function, fields in DEFAULTS.items():
         params = getattr(llama_cpp, function)()
         for name, value in fields.items():

@@ -72,10 +72,10 @@ def collect(folder: Path, wanted: PairQuery, *, smoke: bool = False) -> Collecte
     for store, meta in chosen:
         label = CONTROL if meta.replicate else meta.variant
         cells.setdefault((meta.task.suite, meta.task.language, label), (store, meta))
-    found = _paired(cells, wanted)
-    if not found.pairs:
-        raise _no_pairs(found, folder)
-    return found
+    pairs = _paired(cells, wanted)
+    if not pairs.pairs:
+        raise _no_pairs(pairs, folder)
+    return pairs
 
 
 def _no_pairs(found: Collected, folder: Path) -> NothingThereError:
@@ -128,7 +128,7 @@ def check_known(asked: Iterable[str], there: Collection[str], what: str) -> None
             known = ", ".join(dict.fromkeys(there))
             raise UnknownNameError(
                 f"no {what} is called {name!r} here",
-                hint=did_you_mean(name, there) or f"there is: {known}",
+                hint=did_you_mean(name, there) or f"available: {known}",
             )
 
 

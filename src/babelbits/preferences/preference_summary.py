@@ -88,7 +88,9 @@ class PreferenceSummary:
         return tuple(voice.book.name for voice in self.voices if voice.book.simulated)
 
 
-def hear(books: Sequence[RecordedVotes], settings: SummarySettings) -> PreferenceSummary:
+def summarise_preferences(
+    books: Sequence[RecordedVotes], settings: SummarySettings
+) -> PreferenceSummary:
     """Summarise every book by itself, then hold each judge against each panel.
 
     Parameters

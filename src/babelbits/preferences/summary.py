@@ -124,9 +124,9 @@ def summarise(
     rows: list[VoteSummary] = []
     for variant, mine in _grouped(votes, "variant").items():
         by_language = _grouped(mine, "language")
-        found = [_row(variant, code, some, wishes) for code, some in by_language.items()]
-        rows += _adjusted(found, wishes)
-        if len(found) > 1:
+        summaries = [_row(variant, code, some, wishes) for code, some in by_language.items()]
+        rows += _adjusted(summaries, wishes)
+        if len(summaries) > 1:
             rows.append(_row(variant, ALL, mine, wishes))
     return tuple(rows)
 
@@ -206,11 +206,11 @@ def _preference(votes: Sequence[Vote], level: float, wishes: SummarySettings) ->
     languages = [vote.language for vote in votes]
     rng = np.random.default_rng([wishes.seed, len(votes)])
     if len(set(languages)) == 1:
-        found = net_preference(
+        preference = net_preference(
             values, prompts=prompts, rng=rng, level=level, resamples=wishes.resamples
         )
     else:
-        found = macro_preference(
+        preference = macro_preference(
             values,
             prompts=prompts,
             languages=languages,
@@ -220,7 +220,7 @@ def _preference(votes: Sequence[Vote], level: float, wishes: SummarySettings) ->
         )
     names = _rater_names(votes)
     if wishes.raters == "fixed" or len(names) < 2:
-        return found
+        return preference
     crossed = crossed_mean(
         values,
         weights=equal_weights(prompts, languages),
@@ -228,7 +228,7 @@ def _preference(votes: Sequence[Vote], level: float, wishes: SummarySettings) ->
         raters=[names.get(_rater(vote), -1) for vote in votes],
         level=level,
     )
-    return found if crossed is None else _the_wider(found, crossed)
+    return preference if crossed is None else _the_wider(preference, crossed)
 
 
 def _rater(vote: Vote) -> str:

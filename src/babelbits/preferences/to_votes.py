@@ -110,7 +110,7 @@ def identical_ties(judged: Sequence[Vote], pairs: Sequence[Comparable]) -> list[
     """
     spoken = {vote.language for vote in judged}
     said = {(vote.variant, vote.language, vote.pair_id) for vote in judged}
-    found: list[Vote] = []
+    ties: list[Vote] = []
     for variant, language in dict.fromkeys((pair.variant, pair.language) for pair in pairs):
         mine = [one for one in pairs if (one.variant, one.language) == (variant, language)]
         unlike = {one.pair_id for one in mine if not one.identical}
@@ -120,8 +120,8 @@ def identical_ties(judged: Sequence[Vote], pairs: Sequence[Comparable]) -> list[
         shown = [one for one in identical if (variant, language, one.pair_id) in said]
         silent = [one for one in identical if (variant, language, one.pair_id) not in said]
         n_more = max(0, round(len(identical) * share) - len(shown))
-        found += [_tie(one) for one in silent[:n_more]]
-    return found
+        ties += [_tie(one) for one in silent[:n_more]]
+    return ties
 
 
 def _tie(pair: Comparable) -> Vote:

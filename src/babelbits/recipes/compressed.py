@@ -213,8 +213,8 @@ def _plain_norms(model: Any) -> Iterator[None]:
     import torch
 
     kinds = {"NemotronLayerNorm1P"}
-    found = {name: one for name, one in model.named_modules() if type(one).__name__ in kinds}
-    for name, norm in found.items():
+    norms = {name: one for name, one in model.named_modules() if type(one).__name__ in kinds}
+    for name, norm in norms.items():
         plain = torch.nn.LayerNorm(norm.normalized_shape, eps=norm.eps, dtype=norm.weight.dtype)
         plain.weight.data = norm.weight.data + 1
         plain.bias.data = norm.bias.data.clone()
@@ -222,7 +222,7 @@ def _plain_norms(model: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, norm in found.items():
+        for name, norm in norms.items():
             plain = model.get_submodule(name)
             norm.weight.data = plain.weight.data - 1
             norm.bias.data = plain.bias.data

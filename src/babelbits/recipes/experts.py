@@ -106,15 +106,15 @@ def routing(
 ) -> Iterator[Routing]:
     """While it lasts, every expert sees every token, and the router's choices are counted."""
     counts = Routing(calibration, most_unrouted=most_unrouted)
-    found = {name: module for name, module in model.named_modules() if is_linear_experts(module)}
+    layers = {name: module for name, module in model.named_modules() if is_linear_experts(module)}
     handles = []
-    for name, module in found.items():
+    for name, module in layers.items():
         module.every_token = True
         handles.append(counts.watch(name, module))
     try:
         yield counts
     finally:
-        for handle, module in zip(handles, found.values(), strict=True):
+        for handle, module in zip(handles, layers.values(), strict=True):
             handle.remove()
             module.every_token = False
 

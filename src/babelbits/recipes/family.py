@@ -213,7 +213,7 @@ class Family(ABC):
         """What the manifest says of how a variant was made, one sentence each."""
         left_out: tuple[str, ...] = ()
         if checkpoint.weight_files(job.base):
-            left_out = parts.notes(checkpoint.read_tensors(job.base), tensors, job.config)
+            left_out = parts.list_notes(checkpoint.read_tensors(job.base), tensors, job.config)
         experts = None if made.calibration is None else made.calibration.experts
         meant = () if made.scope is None else notes_of(made.scope)
         routed = note_of(experts) if made.scope is not None and experts is not None else None

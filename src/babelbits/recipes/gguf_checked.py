@@ -26,7 +26,7 @@ from babelbits.recipes.gguf_tokens import (
     OTHERS,
     Texts,
     better_name,
-    different,
+    find_token_differences,
     is_byte_level,
     known_texts,
     pre_tokenizer,
@@ -151,23 +151,23 @@ def checked_conversion(
     """
     compared = _with_known(texts)
     if model.exists() and _record_of(model).exists():
-        found = different(model, tokenizer=tokenizer, texts=compared)
+        mismatches = find_token_differences(model, tokenizer=tokenizer, texts=compared)
         if not allow_token_differences:
-            refuse(found, where=base)
-        return replace(_read(_record_of(model)), other_tokens=tuple(found))
+            refuse(mismatches, where=base)
+        return replace(_read(_record_of(model)), other_tokens=tuple(mismatches))
     asked = digest({"texts": {k: list(v) for k, v in compared.items()}, "names": list(OTHERS)})
     if not allow_token_differences:
         refuse(_refused_before(model, asked), where=base)
     with whole_file(model) as partial:
         convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
-        found = different(partial, tokenizer=tokenizer, texts=compared)
-        name = _better(base, partial, tokenizer, compared) if found else None
+        mismatches = find_token_differences(partial, tokenizer=tokenizer, texts=compared)
+        name = _better(base, partial, tokenizer, compared) if mismatches else None
         if name is not None:
             convert(base, partial, kind=kind, name=name, trust_remote_code=trust_remote_code)
-            found = different(partial, tokenizer=tokenizer, texts=compared)
+            mismatches = find_token_differences(partial, tokenizer=tokenizer, texts=compared)
         if not allow_token_differences:
-            _remember_refusal(model, asked, found)
-            refuse(found, where=base)
+            _remember_refusal(model, asked, mismatches)
+            refuse(mismatches, where=base)
         record = compare(
             base,
             partial,
@@ -184,7 +184,7 @@ def checked_conversion(
             allow_pickle=allow_pickle,
         )
         _write(_record_of(model), record)
-    return replace(record, other_tokens=tuple(found))
+    return replace(record, other_tokens=tuple(mismatches))
 
 
 def _with_known(texts: Texts) -> Texts:

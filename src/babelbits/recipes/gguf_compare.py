@@ -86,7 +86,7 @@ def windows_of(
     """
     share = _ALL_TOKENS // max(1, len(texts))
     longest = min(max(FEWEST_TOKENS, min(share, TOKENS)), context)
-    found = {}
+    windows = {}
     for language, some in texts.items():
         window = list(opening)
         for text in some:
@@ -94,8 +94,8 @@ def windows_of(
             if len(window) >= longest:
                 break
         if len(window) - len(opening) >= _FEWEST:
-            found[language] = window[:longest]
-    return found
+            windows[language] = window[:longest]
+    return windows
 
 
 def compare(
@@ -136,12 +136,12 @@ def compare(
     lacking = _lacking_memory(base)
     if lacking:
         return ConversionRecord(not_compared=lacking)
-    found = list(next_logprobs(file, list(windows.values()), threads=threads))
+    logprobs = list(next_logprobs(file, list(windows.values()), threads=threads))
     with _opened(base, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle) as model:
         reference = _reference(model, list(windows.values()), kind=kind)
         table = _TABLE if _has_hidden_gelu(model) else 0.0
     record = ConversionRecord(
-        differences=_quartiles(windows, found, reference.exact),
+        differences=_quartiles(windows, logprobs, reference.exact),
         rounding=_quartiles(windows, reference.rounded, reference.exact),
         tokens=sum(len(window) - 1 for window in windows.values()),
     )
@@ -199,7 +199,7 @@ def _advice(config: Mapping[str, Any]) -> str:
                 "others cannot be a GGUF file; use recipes of transformers for this model"
             )
     return (
-        "llama.cpp computes this architecture otherwise than transformers, or the config has a "
+        "llama.cpp computes this architecture differently from transformers, or the config has a "
         "setting that its converter does not read: use recipes of transformers for this model"
     )
 

@@ -152,13 +152,13 @@ def block_type(llama: Any, name: str) -> int:
         for key, value in vars(llama).items()
         if key.startswith(prefix) and key != f"{prefix}COUNT"
     }
-    found = known.get(name.casefold())
-    if found is None:
+    kind = known.get(name.casefold())
+    if kind is None:
         raise StudyError(
             f"llama.cpp has no tensor type '{name}'",
             hint=did_you_mean(name, known) or f"it has: {', '.join(known)}",
         )
-    return found
+    return kind
 
 
 def tensor_types(written: str) -> dict[str, str]:

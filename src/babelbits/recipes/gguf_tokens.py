@@ -125,7 +125,7 @@ def known_texts(languages: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     return {code: read_file(files[code]) for code in wanted}
 
 
-def different(
+def find_token_differences(
     file: Path, *, tokenizer: Any, texts: Texts, name: str | None = None
 ) -> dict[str, str]:
     """Where llama.cpp reads text otherwise than the model's own tokenizer, by language.
@@ -148,7 +148,7 @@ def different(
     ModelError
         If llama.cpp cannot load the file's vocabulary.
     """
-    found = {}
+    mismatches = {}
     with open_vocabulary(file, pre_tokenizer=name) as vocabulary:
         for language, some in texts.items():
             for text in some:
@@ -156,9 +156,9 @@ def different(
                 ours = list(tokenizer(text, add_special_tokens=False)["input_ids"])
                 if theirs != ours:
                     shown = difference(text, expected=ours, found=theirs, tokenizer=tokenizer)
-                    found[language] = _kind(ours, theirs, tokenizer) + shown
+                    mismatches[language] = _kind(ours, theirs, tokenizer) + shown
                     break
-    return found
+    return mismatches
 
 
 _SPECIAL = "at a special or added token: "
@@ -192,9 +192,9 @@ def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> s
     fewest = _all_differences(file, tokenizer, all_texts, name=None)
     best = None
     for name in dict.fromkeys((_KIN.get(str(written), OTHERS[0]), *OTHERS)):
-        found = _all_differences(file, tokenizer, all_texts, name=name)
-        if (guessed and len(found) < len(fewest)) or found < fewest:
-            best, fewest = name, found
+        mismatches = _all_differences(file, tokenizer, all_texts, name=name)
+        if (guessed and len(mismatches) < len(fewest)) or mismatches < fewest:
+            best, fewest = name, mismatches
         if not fewest:
             break
     return best
@@ -202,14 +202,14 @@ def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> s
 
 def _all_differences(file: Path, tokenizer: Any, texts: Texts, *, name: str | None) -> set[str]:
     """Languages that differ, and '(opening)' where other tokens are put before a text."""
-    found = set(different(file, tokenizer=tokenizer, texts=texts, name=name))
+    found = set(find_token_differences(file, tokenizer=tokenizer, texts=texts, name=name))
     with open_vocabulary(file, pre_tokenizer=name) as vocabulary:
         if vocabulary.encode("a") != list(tokenizer("a")["input_ids"]):
             found.add("(opening)")
     return found
 
 
-def refuse(found: Mapping[str, str], *, where: Path) -> None:
+def refuse(mismatches: Mapping[str, str], *, where: Path) -> None:
     """Raise if there are languages that llama.cpp reads otherwise.
 
     Raises
@@ -217,9 +217,9 @@ def refuse(found: Mapping[str, str], *, where: Path) -> None:
     RecipeError
         Names the languages, and shows one place.
     """
-    if not found:
+    if not mismatches:
         return
-    shown = next(iter(found.values()))
+    shown = next(iter(mismatches.values()))
     if shown.startswith(_SPECIAL):
         reason = (
             "the text holds the name of such a token, which llama.cpp and the tokenizer do not "
@@ -228,8 +228,8 @@ def refuse(found: Mapping[str, str], *, where: Path) -> None:
     else:
         reason = "llama.cpp has no pre-tokenizer like this model's, for these languages"
     raise RecipeError(
-        f"llama.cpp reads text in {names_of(found)} otherwise than the model's own tokenizer: "
-        + shown,
+        f"llama.cpp reads text in {names_of(mismatches)} differently from the model's own "
+        f"tokenizer: {shown}",
         where=str(where),
         hint=f"{reason}. Leave them out of the study, or set allow_token_differences = true in "
         "[model]: then they are measured with the model's own tokens, and the variant's notes say "

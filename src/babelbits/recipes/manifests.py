@@ -132,13 +132,13 @@ def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError("not a finished variant: it has no manifest", where=str(folder))
-    found = hash_files(folder, hash_file=hash_file)
-    for name in sorted({*manifest.files, *found}):
-        if name not in found:
+    hashes = hash_files(folder, hash_file=hash_file)
+    for name in sorted({*manifest.files, *hashes}):
+        if name not in hashes:
             raise _damaged(folder / name, "the file is missing")
         if name not in manifest.files:
             raise _damaged(folder / name, "the manifest does not know this file")
-        if found[name] != manifest.files[name]:
+        if hashes[name] != manifest.files[name]:
             raise _damaged(folder / name, "the file is not the one that was written")
 
 

@@ -212,12 +212,12 @@ def check_promise(scope: Scope, quantized: Iterable[TensorRecord], *, recipe: st
     RecipeError
         If less than `PROMISE` of the weights are quantized, or others are.
     """
-    found = count(quantized)
-    share = found / scope.n_quantized if scope.n_quantized else 0.0
+    counts = count(quantized)
+    share = counts / scope.n_quantized if scope.n_quantized else 0.0
     if PROMISE <= share <= 2 - PROMISE:
         return
     raise RecipeError(
-        f"'{recipe}' means {scope.n_quantized:,} weights of this model, and {found:,} were "
+        f"'{recipe}' means {scope.n_quantized:,} weights of this model, and {counts:,} were "
         f"quantized ({share:.1%})",
         hint="the library does not know some layers of this architecture: use a recipe of another "
         "library, e.g. 'q8_0' or 'q4_k_m' (llama.cpp)",

@@ -181,7 +181,7 @@ def refusal(model_type: str, method: str) -> str | None:
     if method not in ("awq", "smoothquant"):
         return None
     if model_type in _UNKNOWN:
-        return f"nobody has written down which layers of a '{model_type}' block read which"
+        return f"the table of which layers read which has no entry for '{model_type}' blocks"
     links = LINKS.get(model_type)
     if method == "smoothquant" and links is not None and not any(map(_from_norm, links)):
         return (
@@ -224,16 +224,16 @@ def pairs(
         links = tuple(link for link in links if link.awq)
     else:
         links = tuple(filter(_from_norm, links))
-    found: list[tuple[str, tuple[str, ...]]] = []
+    joined: list[tuple[str, tuple[str, ...]]] = []
     for prefix, inner in _blocks(known).items():
         for link in links:
             if not link.siblings:
-                found += _in_block(prefix, inner, link=link, experts=method == "awq")
+                joined += _in_block(prefix, inner, link=link, experts=method == "awq")
     start = rf"re:(?!{OUTSIDE}).*\." if towers else r"re:.*\."
     for link in links:
         if link.siblings:
-            found.append((f"{start}{link.source}$", (f"{start}{link.readers[0]}$",)))
-    return found
+            joined.append((f"{start}{link.source}$", (f"{start}{link.readers[0]}$",)))
+    return joined
 
 
 def _blocks(names: Iterable[str]) -> dict[str, list[str]]:

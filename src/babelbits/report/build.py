@@ -33,7 +33,7 @@ from babelbits.report import (
     views,
 )
 from babelbits.report.first_screen import first_screen
-from babelbits.report.item_pairs import axes, comparisons
+from babelbits.report.item_pairs import axes, compare_items
 from babelbits.results.results import Results
 from babelbits.words import plural
 
@@ -84,7 +84,7 @@ def build(report: Results) -> str:
     template = _environment().get_template("report.html.j2")
     empty = template.render(**context, data=items.embed({"schema": 1, "cells": [], "texts": []}))
     budget = min(ITEMS_BUDGET, LIMIT - len(empty.encode()) - ROOM)
-    payload = items.payload(comparisons(report.cells), context["anchors"], budget=budget)
+    payload = items.payload(compare_items(report.cells), context["anchors"], budget=budget)
     payload["languages"] = {
         code: {"name": one.name, "dir": one.direction, "tag": one.code}
         for code, one in sorted(report.languages.items())
@@ -120,10 +120,10 @@ def _script_hash(script: str) -> str:
 def _context(report: Results) -> dict[str, Any]:
     """Everything the template shows except the items."""
     span = axes(report)
-    found = verdicts.board(report.analysis.effects, views.primary(report), span)
-    links = views.anchors(_cell_keys(report, found))
+    board = verdicts.board(report.analysis.effects, views.primary(report), span)
+    links = views.anchors(_cell_keys(report, board))
     names = {code: language.name for code, language in report.languages.items()}
-    screen = first_screen(report, found)
+    screen = first_screen(report, board)
     script = _asset("report.js")
     return {
         "report": report,
@@ -135,11 +135,11 @@ def _context(report: Results) -> dict[str, Any]:
         "verdicts": screen.verdicts,
         "most_told": verdicts.MOST_NAMED,
         "level_words": verdicts.LEVEL_WORDS,
-        "matrix": views.matrix(report, found, screen.variants),
-        "gaps": _by_topic(limitations.gaps(report, found)),
+        "matrix": views.matrix(report, board, screen.variants),
+        "gaps": _by_topic(limitations.list_limitations(report, board)),
         "noise": views.noise_floor(report, span),
-        "heat_maps": views.heat_maps(found, links),
-        "figures": _Figures(report=report, found=found, names=names, links=links),
+        "heat_maps": views.heat_maps(board, links),
+        "figures": _Figures(report=report, found=board, names=names, links=links),
         "columns": views.COLUMNS,
         "contrast_columns": contrasts.CONTRAST_COLUMNS,
         "contrasts": {s: contrasts.contrasts(report.analysis.contrasts, s) for s in span.suites},
@@ -177,7 +177,7 @@ def _context(report: Results) -> dict[str, Any]:
         "kept": kl_section.section(report),
         "kept_heads": kl_section.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
-        "voices": _voices(report, found, span.variants),
+        "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
@@ -193,7 +193,7 @@ def _context(report: Results) -> dict[str, Any]:
 
 
 def _voices(
-    report: Results, found: verdicts.Board, variants: Sequence[str]
+    report: Results, board: verdicts.Board, variants: Sequence[str]
 ) -> dict[str, Any] | None:
     """What the section on judges and people shows; None where nobody judged."""
     if report.voices is None or not report.voices.voices:
@@ -201,7 +201,7 @@ def _voices(
     codes = preference_section.spoken_languages(report.voices)
     drawn = []
     for code in codes:
-        effects = [effect for effect in found.by_cell.values() if effect.language == code]
+        effects = [effect for effect in board.by_cell.values() if effect.language == code]
         picture = preference_section.chart(effects, report.voices, code, variants=variants)
         label = f"metrics, judges and people on {report.languages[code].name}"
         figure = None if picture is None else _figure(picture, "", f"voices-{code}", label)
@@ -241,7 +241,7 @@ def _grades(report: Results) -> dict[str, Any] | None:
 
 def _cell_keys(report: Results, found: verdicts.Board) -> list[views.Key]:
     """Variant, suite, language of all that can be looked at, in the report's order."""
-    there = set(found.by_cell) | {one.key for one in comparisons(report.cells)}
+    there = set(found.by_cell) | {one.key for one in compare_items(report.cells)}
     span = found.axes
     return [
         (variant, suite, language)
@@ -346,21 +346,21 @@ class _Figures:
         self.positions = self._make_positions(found, report)
 
     def _make_forests(
-        self, found: verdicts.Board, names: Mapping[str, str], links: Mapping[views.Key, str]
+        self, board: verdicts.Board, names: Mapping[str, str], links: Mapping[views.Key, str]
     ) -> list[Figure]:
         figures: list[Figure] = []
         spent = 0
-        pairs = [(v, s) for v in found.axes.variants for s in found.axes.suites if found.row(v, s)]
-        for variant, suite in sorted(pairs, key=lambda pair: -found.tally(*pair)["worse"]):
+        pairs = [(v, s) for v in board.axes.variants for s in board.axes.suites if board.row(v, s)]
+        for variant, suite in sorted(pairs, key=lambda pair: -board.tally(*pair)["worse"]):
             if spent > FOREST_BUDGET:
                 self.left_out += 1
                 continue
             hrefs = {
                 language: f"#{links[variant, suite, language]}"
-                for language in found.axes.languages
+                for language in board.axes.languages
                 if (variant, suite, language) in links
             }
-            row, pooled = found.row(variant, suite), found.pooled.get((variant, suite))
+            row, pooled = board.row(variant, suite), board.pooled.get((variant, suite))
             chart = charts.forest(row, names, hrefs, pooled)
             figure = _figure(chart, variant, suite, f"{variant} on {suite}, language by language")
             spent += len(figure.markup)

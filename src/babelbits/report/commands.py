@@ -8,7 +8,7 @@ from babelbits.results.results import StudySummary
 def run(study: StudySummary) -> str:
     """Run what is missing; a finished study runs nothing."""
     limit = [] if study.limit is None else ["--limit", str(study.limit)]
-    stop = ["--stop"] if study.early else []
+    stop = ["--early-stopping"] if study.early else []
     return shlex.join(["babelbits", "run", study.study_file, *limit, *stop])
 
 
@@ -21,7 +21,7 @@ def divergence(study: StudySummary, *, top: int | None = None) -> str:
 
 def _kind(study: StudySummary) -> list[str]:
     """Which of the results that a run folder keeps apart."""
-    return (["--smoke"] if study.smoke else []) + (["--stop"] if study.early else [])
+    return (["--smoke"] if study.smoke else []) + (["--early-stopping"] if study.early else [])
 
 
 def show_cell(study: StudySummary, key: tuple[str, str, str]) -> str:

@@ -31,7 +31,7 @@ CONTRAST_COLUMNS = (
     "difference",
     "interval",
     "p (Holm)",
-    "languages vary",
+    "sd between languages",
 )
 
 
@@ -75,7 +75,7 @@ REFERENCE_COLUMNS = ("Δ", "Δ of the reference", "difference", "interval (toget
 
 
 def references(found: Sequence[ReferenceContrast], suite: str) -> tuple[ReferenceRow, ...]:
-    """Double differences of a suite, the language hit hardest beyond the reference first."""
+    """Double differences of a suite, the language harmed most beyond the reference first."""
     kept = [one for one in found if one.suite == suite]
     ordered = sorted(kept, key=lambda one: (one.difference, one.variant, one.language))
     return tuple(_reference_row(one) for one in ordered[:LONGEST_TABLE])
@@ -111,7 +111,7 @@ class CalibrationRow:
 
 CALIBRATION_COLUMNS = (
     *("draws", "Δ", "Δ of the other", "difference", "interval (together)", "p (Holm)"),
-    "draws vary",
+    "sd between draws",
 )
 
 

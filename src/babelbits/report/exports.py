@@ -50,8 +50,8 @@ HEADS = (
 
 def to_json(report: Results) -> str:
     """One object with a schema version: study, variants, effects, contrasts, families, gaps."""
-    found = _board(report)
-    said = first_screen(report, found)
+    board = _board(report)
+    said = first_screen(report, board)
     study = {k: v for k, v in asdict(report.study).items() if k != "text"}
     value = {
         "schema": SCHEMA,
@@ -62,7 +62,7 @@ def to_json(report: Results) -> str:
         "ship_by_mean": said.ship_by_mean,
         "verdicts": [asdict(one) for one in said.verdicts],
         "decisions": [_decision(one) for one in said.decisions],
-        "not_shown": [asdict(one) for one in limitations.gaps(report, found)],
+        "not_shown": [asdict(one) for one in limitations.list_limitations(report, board)],
         "variants": {label: _manifest(report, label) for label in report.manifests},
         "effects": tables.effect_rows(report.analysis.effects),
         "noise_floor": tables.effect_rows(report.analysis.aa),
@@ -161,8 +161,8 @@ def _csv_cell(value: object) -> object:
 
 def to_markdown(report: Results) -> str:
     """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
-    found = _board(report)
-    said = first_screen(report, found)
+    board = _board(report)
+    said = first_screen(report, board)
     lines = [f"# {markdown(report.study.name)}", ""]
     if report.study.smoke:
         lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
@@ -170,7 +170,7 @@ def to_markdown(report: Results) -> str:
         early = "Cells stopped when their verdict was known: intervals are confidence sequences."
         lines += [f"> {early}", ""]
     if report.study.bundled:
-        lines += ["> The bundled model is no oracle for large models.", ""]
+        lines += ["> Results of the bundled model do not carry over to large models.", ""]
     if report.cells:
         lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
     lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
@@ -178,10 +178,10 @@ def to_markdown(report: Results) -> str:
     lines += ["", "## What was not shown", ""]
     lines += [
         f"- {markdown(gap.topic)}: {markdown(gap.sentence)}"
-        for gap in limitations.gaps(report, found)
+        for gap in limitations.list_limitations(report, board)
     ] or ["Every cell is complete and every comparison was decided."]
     if report.cells:
-        lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, found))]
+        lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, board))]
     lines += _markdown_foreign(report)
     return "\n".join(lines) + "\n"
 
@@ -258,7 +258,7 @@ def latex(text: str) -> str:
 
 def to_latex(report: Results) -> str:
     """The table of single languages; needs the packages booktabs and longtable."""
-    found = _board(report)
+    board = _board(report)
     stamp = r" \textbf{SMOKE: not results.}" if report.study.smoke else ""
     head = f"{' & '.join(map(latex, HEADS))} \\\\"
     lines = [
@@ -268,7 +268,7 @@ def to_latex(report: Results) -> str:
         rf"\toprule {head} \midrule \endfirsthead",
         rf"\toprule {head} \midrule \endhead",
         r"\bottomrule \endfoot",
-        *(f"{' & '.join(map(latex, row))} \\\\" for row in _table(report, found)),
+        *(f"{' & '.join(map(latex, row))} \\\\" for row in _table(report, board)),
         r"\end{longtable}",
     ]
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from babelbits.analysis import BASELINE
 from babelbits.decide.decision import Decision, decide_all
-from babelbits.decide.decision_input import findings
+from babelbits.decide.decision_input import collect_decision_input
 from babelbits.decide.decision_query import ask
 from babelbits.decide.recommend import Recommendation, recommend, sizes
 from babelbits.report import verdicts
@@ -38,9 +38,9 @@ class FirstScreen:
         return tuple(one.variant for one in self.decisions)
 
 
-def first_screen(report: Results, found: verdicts.Board) -> FirstScreen:
+def first_screen(report: Results, board: verdicts.Board) -> FirstScreen:
     """Everything that the report says first."""
-    facts, known = findings(report), sizes(report)
+    facts, known = collect_decision_input(report), sizes(report)
     smoke = report.study.smoke or report.analysis.smoke
     choice = mean = None
     if facts.suites and facts.variants:
@@ -49,17 +49,17 @@ def first_screen(report: Results, found: verdicts.Board) -> FirstScreen:
             for pooled in (False, True)
         )
     chosen = None if choice is None or choice.chosen is None else choice.chosen.variant
-    decisions = verdicts.in_order(decide_all(facts), found, chosen)
+    decisions = verdicts.in_order(decide_all(facts), board, chosen)
     names = {code: language.name for code, language in report.languages.items()}
-    told = choice is not None and not smoke and bool(found.by_cell)
+    told = choice is not None and not smoke and bool(board.by_cell)
     return FirstScreen(
         headline=verdicts.headline(decisions, alpha=facts.alpha, smoke=smoke),
-        ship=verdicts.ship(choice, found) if told and choice else "",
-        ship_by_mean=verdicts.ship_by_mean(choice, mean, decisions, found)
+        ship=verdicts.ship(choice, board) if told and choice else "",
+        ship_by_mean=verdicts.ship_by_mean(choice, mean, decisions, board)
         if told and choice and mean
         else "",
         verdicts=tuple(
-            verdicts.variant_verdict(one, found, names, alpha=facts.alpha) for one in decisions
+            verdicts.variant_verdict(one, board, names, alpha=facts.alpha) for one in decisions
         ),
         decisions=decisions,
         choice=choice,

@@ -12,11 +12,11 @@ from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement
 
 HEADS = (
     *("variant", "suite", "language", "n", "ungraded", "baseline", "Δ", "interval", "p"),
-    *("if ungraded worst/best", "verdict", "could have seen"),
+    *("if ungraded worst/best", "verdict", "min. detectable loss"),
 )
 COVERAGE_HEADS = ("suite", "language", "answers", "distinct", "empty", "no grade", "why")
 ACCORD_HEADS = (
-    *("suite", "language", "distinct", "both right", "rule alone", "judge alone", "both wrong"),
+    *("suite", "language", "distinct", "both right", "rule only", "judge only", "both wrong"),
     *("same", "κ"),
 )
 
@@ -28,23 +28,23 @@ def effect_rows(effects: Iterable[GradedEffect]) -> list[tuple[str, ...]]:
 
 def effect_row(one: GradedEffect) -> tuple[str, ...]:
     """The values of `HEADS`."""
-    found = one.effect
-    unit = found.unit
-    p = found.p_value if found.p_adjusted is None else found.p_adjusted
-    where = found.language or f"all {len(found.languages)}"
+    effect = one.effect
+    unit = effect.unit
+    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
+    where = effect.language or f"all {len(effect.languages)}"
     return (
-        found.variant,
-        found.task,
+        effect.variant,
+        effect.task,
         where,
-        f"{found.n_items:,}",
+        f"{effect.n_items:,}",
         f"{one.n_ungraded:,}",
-        score(found.baseline_score, unit),
-        signed(found.delta, unit),
-        interval(found.interval, unit),
+        score(effect.baseline_score, unit),
+        signed(effect.delta, unit),
+        interval(effect.interval, unit),
         p_value(p),
         NOTHING if one.bounds is None else " / ".join(signed(end, unit) for end in one.bounds),
-        f"{found.verdict}{' (at floor)' if found.at_floor else ''}",
-        detectable(found).partition(":")[0] if found.verdict == "undecided" else NOTHING,
+        f"{effect.verdict}{' (at floor)' if effect.at_floor else ''}",
+        detectable(effect).partition(":")[0] if effect.verdict == "undecided" else NOTHING,
     )
 
 

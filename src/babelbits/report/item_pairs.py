@@ -104,7 +104,7 @@ def join(baseline: CellResult, variant: CellResult) -> tuple[ItemPair, ...] | No
     return tuple(sorted(pairs, key=_rank))
 
 
-def comparisons(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
+def compare_items(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
     """Every variant cell that can be compared with its baseline's, in the order of `cells`.
 
     Cells that cannot are among the analysis' problems.
@@ -114,7 +114,7 @@ def comparisons(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
         for cell in cells
         if cell.meta.variant == BASELINE and cell.meta.replicate == 0
     }
-    found = []
+    cell_pairs = []
     for cell in cells:
         task = cell.meta.task
         baseline = baselines.get(task.name)
@@ -122,7 +122,7 @@ def comparisons(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
             continue
         pairs = join(baseline, cell)
         if pairs is not None:
-            found.append(
+            cell_pairs.append(
                 Comparison(
                     variant=cell.meta.variant,
                     suite=task.suite,
@@ -131,7 +131,7 @@ def comparisons(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
                     pairs=pairs,
                 )
             )
-    return tuple(found)
+    return tuple(cell_pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ def _item(pair: ItemPair, texts: ItemTexts, head: str) -> JSON:
 
 
 def payload(
-    found: Sequence[Comparison], anchors: Mapping[tuple[str, str, str], str], *, budget: int
+    pairs: Sequence[Comparison], anchors: Mapping[tuple[str, str, str], str], *, budget: int
 ) -> JSON:
     """Data of the item browser, at most about `budget` bytes of items.
 
@@ -157,12 +157,12 @@ def payload(
         Bytes for texts and items. Items beyond it are counted, not shown.
     """
     texts = ItemTexts()
-    heads = [preamble([pair.before.prompt for pair in one.pairs]) for one in found]
+    heads = [preamble([pair.before.prompt for pair in one.pairs]) for one in pairs]
     cells: list[JSON] = [
-        _cell(one, texts, head, anchors) for one, head in zip(found, heads, strict=True)
+        _cell(one, texts, head, anchors) for one, head in zip(pairs, heads, strict=True)
     ]
     spent = texts.cost(()) + sum(len(text.encode()) for text in texts.values)
-    for candidate in candidates(found):
+    for candidate in candidates(pairs):
         head = heads[candidate.comparison]
         cost = texts.cost(_texts_of(candidate.pair, head)) + OVERHEAD
         if spent + cost > budget:

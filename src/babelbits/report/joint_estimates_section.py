@@ -1,4 +1,4 @@
-"""The section beside the verdicts: worst language, ranks, estimates drawn together, kinds of luck.
+"""The section of bounds, ranks and variation: worst language, ranks, joint estimates, variation.
 
 Pure: no markup, no files. Nothing in it is a verdict, and it says so.
 """
@@ -18,10 +18,10 @@ from babelbits.results.results import Results
 from babelbits.stats.raters import spread_of_raters
 from babelbits.words import plural
 
-BOUND_COLUMNS = ("variant", "task", "no language loses more than", "mean", "languages vary")
-RANK_COLUMNS = ("variant", "task", "language", "Δ", "rank", "Δ drawn towards the mean")
+BOUND_COLUMNS = ("variant", "task", "no language loses more than", "mean", "sd between languages")
+RANK_COLUMNS = ("variant", "task", "language", "Δ", "rank", "Δ shrunk towards the mean")
 VARIANT_COLUMNS = ("task", "variant", "Δ", "rank")
-VARIATION_COLUMNS = ("task", "if this is done again", "the mean moves by", "estimated from")
+VARIATION_COLUMNS = ("task", "source of variation", "sd of the mean", "estimated from")
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -69,10 +69,10 @@ def _bound(one: SuiteBeside) -> tuple[str, ...]:
 
 
 def _ranks(
-    found: tuple[SuiteBeside, ...], languages: Mapping[str, Language]
+    suites: tuple[SuiteBeside, ...], languages: Mapping[str, Language]
 ) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for suite in found:
+    for suite in suites:
         for one in sorted(suite.languages, key=lambda language: language.delta):
             name = languages[one.language].name if one.language in languages else one.language
             rows.append(
@@ -109,7 +109,7 @@ def _variation(one: Variation) -> tuple[str, ...]:
 
 def _rater_variation(voices: PreferenceSummary | None) -> list[Variation]:
     """How far people's tastes move a net preference: of one rater, in points of it."""
-    found = []
+    rows = []
     for voice in () if voices is None else voices.voices:
         votes = [
             (vote.value, vote.judge)
@@ -121,7 +121,7 @@ def _rater_variation(voices: PreferenceSummary | None) -> list[Variation]:
         ]
         spread = spread_of_raters([v for v, _ in votes], [w for _, w in votes]) if votes else None
         if spread is not None:
-            found.append(
+            rows.append(
                 Variation(
                     source=f"{RATERS}, one each",
                     suite=f"{voice.book.name}, net preference",
@@ -131,4 +131,4 @@ def _rater_variation(voices: PreferenceSummary | None) -> list[Variation]:
                     kind="rater",
                 )
             )
-    return found
+    return rows

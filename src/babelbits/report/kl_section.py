@@ -24,7 +24,7 @@ NEARLY_ALL = 0.999
 
 HEADS = (
     "mean KL, millinats",
-    "99 % of tokens below",
+    "99th percentile, millinats",
     "same top token, %",
     "perplexity ratio",
     "kept, %",
@@ -84,19 +84,19 @@ def section(report: Results) -> KlSection | None:
     )
 
 
-def _map(found: Sequence[Kept]) -> KlMap:
-    variants = tuple(dict.fromkeys(one.variant for one in found))
+def _map(kept: Sequence[Kept]) -> KlMap:
+    variants = tuple(dict.fromkeys(one.variant for one in kept))
     means = {
-        (one.variant, one.language): one.summary.mean for one in found if one.summary is not None
+        (one.variant, one.language): one.summary.mean for one in kept if one.summary is not None
     }
-    by_place = {(one.variant, one.language): one for one in found}
+    by_place = {(one.variant, one.language): one for one in kept}
     reach = max(means.values())
     worst = {
         code: max(mean for (_, language), mean in means.items() if language == code)
         for _, code in means
     }
     return KlMap(
-        suite=found[0].suite,
+        suite=kept[0].suite,
         variants=variants,
         rows=tuple(
             (code, tuple(_cell(by_place.get((variant, code)), reach) for variant in variants))
@@ -161,32 +161,32 @@ def _label(best: Sequence[Kept], report: Results) -> str:
         f"KL is a lower bound: the {count} "
         f"{agreeing(sizes[-1], 'token', 'tokens')} kept of each distribution hold "
         f"{min(kept):.1f} to {max(kept):.1f} % of the baseline's probability, and where they hold "
-        "less the bound falls shorter. Compare variants within a language; do not compare "
-        "languages by it. "
+        "less the bound is further below the true value. Compare variants within a language; do "
+        "not compare languages by it. "
     )
     if measured:
         return text + measured
     return text + (
-        "How short it falls was not measured here: run "
+        "How far below it is was not measured here: run "
         f"{commands.divergence(report.study, top=EVERY_TOKEN)} (which keeps 8 bytes of every token "
         "of the vocabulary for every token of text) and build the report again."
     )
 
 
-def _shortfall(found: Sequence[Kept]) -> str:
+def _shortfall(divergences: Sequence[Kept]) -> str:
     """How short bounds fell of the same divergences over the whole vocabulary; '' if not known."""
     exact = {
         (one.variant, one.suite, one.language): one.summary.mean
-        for one in found
+        for one in divergences
         if one.summary and one.summary.kept >= NEARLY_ALL and one.summary.mean > 0
     }
     shares: dict[int, list[float]] = {}
-    for one in found:
+    for one in divergences:
         full = exact.get((one.variant, one.suite, one.language))
         if one.summary and one.summary.kept < NEARLY_ALL and full:
             shares.setdefault(one.k, []).append(100 * (1 - one.summary.mean / full))
     return " ".join(
-        f"With {plural(k, 'token')} kept it falls short by {min(these):.0f} to "
+        f"With {plural(k, 'token')} kept it is too low by {min(these):.0f} to "
         f"{max(these):.0f} % here "
         "(measured)."
         for k, these in sorted(shares.items())

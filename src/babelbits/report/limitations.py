@@ -30,13 +30,13 @@ class Limitation:
     sentence: str
 
 
-def gaps(report: Results, found: Board) -> tuple[Limitation, ...]:
+def list_limitations(report: Results, board: Board) -> tuple[Limitation, ...]:
     """Everything a reader must know before quoting a number."""
     names = report.languages
     return (
-        *_power(found),
+        *_power(board),
         *_exploratory(report),
-        *_floors(found, names),
+        *_floors(board, names),
         *_missing(report.open_cells, names),
         *_failures(report.cells),
         *_shortened(report.cells),
@@ -119,7 +119,7 @@ def _problems(report: Results) -> Iterator[Limitation]:
 
 
 def _power(found: Board) -> Iterator[Limitation]:
-    """How small an effect the undecided comparisons could have seen, suite by suite."""
+    """The minimum detectable loss of the undecided comparisons, suite by suite."""
     for suite in found.axes.suites:
         effects = [
             effect
@@ -141,17 +141,17 @@ def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]
     if all(effect.n_planned is not None for effect in effects):
         return f"{text} when their items had run out."
     if not seen:
-        return f"{text}; the smallest effect they could have seen is not known."
+        return f"{text}; their minimum detectable loss is not known."
     if unit == "fraction" and max(seen) >= 1:
         few = "some of them have" if min(seen) < 1 else "they have"
-        return f"{text}; {few} too few items to see any effect, however large."
+        return f"{text}; {few} too few items to detect any loss, however large."
     low, high = (numbers.score(edge, unit) for edge in (min(seen), max(seen)))
     span = low if low == high else f"{low} to {high}"
     margin = shared_margin(effects)
     margin = f", the margin is {margin}" if margin else ""
     return (
-        f"{text}. The smallest effect they could have seen is {span} "
-        f"{numbers.unit_word(unit)}{margin}: smaller harm may be there."
+        f"{text}. Their minimum detectable loss is {span} "
+        f"{numbers.unit_word(unit)}{margin}: smaller harm is possible."
     )
 
 
@@ -223,7 +223,7 @@ def _shortened(cells: Sequence[CellResult]) -> Iterator[Limitation]:
         place = f"{cell.meta.variant}{again} in {cell.meta.task.language}"
         by_cell[suite][f"{place} ({cut:,} of {len(cell.rows):,})"] += cut
     for topic, counts, what in (
-        ("over-long", prompts, "were longer than the context and lost their beginning"),
+        ("over-long", prompts, "were longer than the context and cut at the beginning"),
         ("cut short", outputs, "reached the length limit before they ended"),
     ):
         noun = "prompts" if topic == "over-long" else "generations"

@@ -43,20 +43,20 @@ REFERENCE = "en"
 HEADS = (
     "recipe",
     "matrix",
-    "asked",
+    "language",
     "items",
     "Δ",
     "t-test p",
     "binomial p",
-    "sees",
+    "MDE",
     "p",
     "p (Holm)",
     "interval",
-    "sees",
+    "MDE",
     "verdict",
 )
 DRAW_HEADS = (
-    *("recipe", "task", "asked", "matrix", "Δ to English", "interval", "p", "p (Holm)"),
+    *("recipe", "task", "language", "matrix", "Δ to English", "interval", "p", "p (Holm)"),
     "sd of draws",
 )
 
@@ -377,7 +377,7 @@ def explanation(report: Results) -> Iterator[str]:
         "adjusted over the comparisons of the task."
     )
     yield (
-        "*sees*: the smallest difference shown with 80 % power; "
+        "*MDE*: minimum detectable effect, the smallest difference shown with 80 % power; "
         f"{shown.NOTHING}: so few answers changed that none could be."
     )
     yield "These compare texts, one a language; only draws of text tell a language from a text."

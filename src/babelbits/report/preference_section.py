@@ -1,4 +1,4 @@
-"""What metrics said, what judges said, what people said: one picture a language, and tables.
+"""Metrics, judges and people: one picture a language, and tables.
 
 Three units that nothing converts into each other: items that changed, texts that a model prefers,
 texts that people prefer. They stand side by side on axes of their own. Pure: no files; Altair is
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 WIDTH = 190
 UNIT = "fraction"
 SPEAKERS: Mapping[str, str] = {
-    "metric": "what metrics said",
-    "llm": "what judges said",
-    "reward": "what reward models said",
-    "human": "what people said",
+    "metric": "metrics",
+    "llm": "judges",
+    "reward": "reward models",
+    "human": "people",
 }
 """Panels of a chart, in this order; a panel without a row is left out."""
 
@@ -50,8 +50,8 @@ COLUMNS = (
     *("if lost", "if won", "orders disagree"),
 )
 ACCORD_COLUMNS = (
-    *("pairs", "same verdict", "κ", "decided", "same when decided", "judge less people"),
-    *("people's net, powered by the judge", "people alone ± "),
+    *("pairs", "same verdict", "κ", "decided", "same where both decide", "judge − people"),
+    *("people's net, prediction-powered", "people alone ± "),
 )
 PANEL_COLUMNS = ("raters", "pairs", "shared", "α, ordinal", "interval", "same verdict")
 
@@ -104,17 +104,17 @@ def rows(voices: PreferenceSummary, language: str) -> tuple[VoterRow, ...]:
 
 
 def _row(voice: "VoterSummary", one: VoteSummary) -> VoterRow:
-    found = one.preference
+    preference = one.preference
     lost, won = one.bounds or (None, None)
     dropped = ", ".join(f"{count} {kind}" for kind, count in sorted(one.dropped.items()))
     return VoterRow(
         speaker=voice.book.name,
         variant=one.variant,
         cells=(
-            numbers.signed(found.net, UNIT) if found else numbers.NOTHING,
-            numbers.interval(found.interval, UNIT) if found else numbers.NOTHING,
-            numbers.percent(found.win_rate) if found else numbers.NOTHING,
-            f"{found.n_prompts:,}" if found else "0",
+            numbers.signed(preference.net, UNIT) if preference else numbers.NOTHING,
+            numbers.interval(preference.interval, UNIT) if preference else numbers.NOTHING,
+            numbers.percent(preference.win_rate) if preference else numbers.NOTHING,
+            f"{preference.n_prompts:,}" if preference else "0",
             f"{one.n_pairs:,}",
             f"{one.n_identical:,}",
             dropped or "0",
@@ -199,7 +199,7 @@ def _low(one: Panel) -> str:
 
 def strengths(voices: PreferenceSummary) -> tuple[Strengths, ...]:
     """Bradley-Terry strengths of every speaker who judged more than one variant."""
-    found = []
+    tables = []
     for voice in voices.voices:
         if voice.strengths is not None:
             table = sorted(voice.strengths.strengths, key=lambda one: -one.log_strength)
@@ -214,8 +214,8 @@ def strengths(voices: PreferenceSummary) -> tuple[Strengths, ...]:
                 )
                 for one in table
             )
-            found.append(Strengths(speaker=voice.book.name, rows=lines))
-    return tuple(found)
+            tables.append(Strengths(speaker=voice.book.name, rows=lines))
+    return tuple(tables)
 
 
 def _decimal(value: float | None) -> str:
@@ -259,16 +259,18 @@ def chart(
             for one in voice.summaries
             if one.language == language and one.preference is not None
         ]
-    shown = {kind: found for kind, found in data.items() if found}
+    shown = {kind: panel_rows for kind, panel_rows in data.items() if panel_rows}
     if not shown:
         return None
-    named_here = dict.fromkeys(row["variant"] for found in shown.values() for row in found)
+    named_here = dict.fromkeys(
+        row["variant"] for panel_rows in shown.values() for row in panel_rows
+    )
     drawn = [name for name in (*variants, *named_here) if named_here.pop(name, 0) is None]
-    lines = max(len(_sources(found)) for found in shown.values())
+    lines = max(len(_sources(panel_rows)) for panel_rows in shown.values())
     height = len(drawn) * max(ROW + 4, lines * LINE)
     columns = [
-        _panel_chart(kind, found, drawn, height=height, labelled=place == 0)
-        for place, (kind, found) in enumerate(shown.items())
+        _panel_chart(kind, panel_rows, drawn, height=height, labelled=place == 0)
+        for place, (kind, panel_rows) in enumerate(shown.items())
     ]
     joined = alt.hconcat(*columns, spacing=30).resolve_scale(yOffset="independent")
     return styled(joined, **shown)
@@ -279,12 +281,12 @@ def _sources(found: Iterable[JSON]) -> list[str]:
 
 
 def _panel_chart(
-    kind: str, found: Sequence[JSON], variants: Sequence[str], *, height: int, labelled: bool
+    kind: str, rows: Sequence[JSON], variants: Sequence[str], *, height: int, labelled: bool
 ) -> Any:
     import altair as alt
 
-    ruler = Ruler(title=AXIS[kind == "metric"], domain=_domain(found, kind), ticks=4)
-    sources = _sources(found)
+    ruler = Ruler(title=AXIS[kind == "metric"], domain=_domain(rows, kind), ticks=4)
+    sources = _sources(rows)
     axis = alt.Axis(
         ticks=False,
         grid=False,
@@ -294,7 +296,7 @@ def _panel_chart(
         title=None,
     )
     y = alt.Y("variant:N", axis=axis, scale=alt.Scale(domain=list(variants), paddingInner=0.2))
-    margins = {row["margin"] for row in found}
+    margins = {row["margin"] for row in rows}
     [margin] = margins if len(margins) == 1 else [None]
     layers = [*backdrop(margin, ruler), *_marks(kind, y, sources, ruler)]
     title = panel_title(SPEAKERS[kind], subtitle=sources[0] if len(sources) == 1 else "")
@@ -353,20 +355,23 @@ def _effect_row(effect: Effect) -> JSON:
 
 
 def _vote_row(voice: "VoterSummary", one: VoteSummary) -> JSON:
-    found = one.preference
-    if found is None:
+    preference = one.preference
+    if preference is None:
         raise ValueError("a row without a preference has no mark")
-    net, interval = numbers.signed(found.net, UNIT), numbers.interval(found.interval, UNIT)
+    net, interval = (
+        numbers.signed(preference.net, UNIT),
+        numbers.interval(preference.interval, UNIT),
+    )
     unsaid = voice.book.simulated and SIMULATED not in voice.book.name
     stamp = f" ({SIMULATED})" if unsaid else ""
     return {
         "variant": one.variant,
         "source": f"{voice.book.name}{stamp}",
-        "delta": found.net * 100,
-        "low": found.interval.low * 100,
-        "high": found.interval.high * 100,
+        "delta": preference.net * 100,
+        "low": preference.interval.low * 100,
+        "high": preference.interval.high * 100,
         "verdict": one.verdict,
         "margin": one.margin * 100,
         "about": f"{one.variant}, {voice.book.name}{stamp}: net preference {net} ({interval}), "
-        f"{one.verdict}, {plural(found.n_prompts, 'prompt')}",
+        f"{one.verdict}, {plural(preference.n_prompts, 'prompt')}",
     }

@@ -2,7 +2,7 @@
 
 Every sentence follows from a `decide.decision.Decision` and the effects it is about; nothing is
 decided here. Pure: decisions and effects in, sentences out. Pooled effects lead, languages follow.
-"No harm" is never said without what the data could have seen. Harm is negative; fractions are told
+"No harm" is never said without the minimum detectable loss. Harm is negative; fractions are told
 in points (×100).
 """
 
@@ -103,7 +103,7 @@ class VariantVerdict:
 
 
 def variant_verdict(
-    decision: Decision, found: Board, names: Mapping[str, str], *, alpha: float
+    decision: Decision, board: Board, names: Mapping[str, str], *, alpha: float
 ) -> VariantVerdict:
     """Everything that is said of a variant: harm, gain, equivalence, and what stays open."""
     variant = decision.variant
@@ -111,10 +111,10 @@ def variant_verdict(
         parts = ["a smoke run: no verdict"]
         summary = parts[0]
     else:
-        rows = {suite: found.row(variant, suite) for suite in found.axes.suites}
+        rows = {suite: board.row(variant, suite) for suite in board.axes.suites}
         rows = {suite: row for suite, row in rows.items() if row}
         said = [
-            _means(found, variant),
+            _means(board, variant),
             *_harm(decision, rows, names),
             _groups(decision),
             _estimate(decision, names),
@@ -123,7 +123,7 @@ def variant_verdict(
             _open(decision, rows),
         ]
         parts = [part for part in said if part] or ["nothing was compared"]
-        summary = _in_short(decision, found) or "nothing was compared"
+        summary = _in_short(decision, board) or "nothing was compared"
     return VariantVerdict(
         variant=variant,
         overall=decision.verdict,
@@ -143,9 +143,9 @@ def told(effect: Effect) -> str:
     )
 
 
-def _means(found: Board, variant: str) -> str:
+def _means(board: Board, variant: str) -> str:
     """Pooled effects by verdict, each with its interval where something was shown."""
-    pooled = [one for suite in found.axes.suites if (one := found.pooled.get((variant, suite)))]
+    pooled = [one for suite in board.axes.suites if (one := board.pooled.get((variant, suite)))]
     parts = []
     for verdict in VERDICTS:
         ours = [one for one in pooled if one.verdict == verdict]
@@ -279,12 +279,12 @@ def _open(decision: Decision, rows: Mapping[str, Sequence[Effect]]) -> str:
     return "; ".join(parts)
 
 
-def _in_short(decision: Decision, found: Board) -> str:
+def _in_short(decision: Decision, board: Board) -> str:
     """Means by verdict, counted, with the largest harm shown; what has no result."""
     means = [
         one
-        for suite in found.axes.suites
-        if (one := found.mean(decision.variant, suite)) is not None
+        for suite in board.axes.suites
+        if (one := board.mean(decision.variant, suite)) is not None
     ]
     parts = []
     for verdict in VERDICTS:
@@ -344,7 +344,7 @@ def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False
     sentences = [
         f"Harm is confirmed for {_named(confirmed, total)}."
         if confirmed
-        else "Harm is confirmed for no variant; below is what the data could have seen."
+        else "Harm is confirmed for no variant; the minimum detectable losses are below."
     ]
     rows = sum(len(one.in_family) for one in decisions)
     if rows:
@@ -355,9 +355,9 @@ def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False
         )
     sentences.append(
         f"{_named(safe, total)} {agreeing(len(safe), 'is', 'are')} shown to be unharmed in "
-        f"everything asked{_each(total, alpha)}."
+        f"every required comparison{_each(total, alpha)}."
         if safe
-        else "No variant is shown to be unharmed in everything asked."
+        else "No variant is shown to be unharmed in every required comparison."
     )
     mean = [
         one.variant
@@ -412,18 +412,18 @@ def ship(choice: Recommendation, found: Board) -> str:
     )
 
 
-def _shipped(choice: Recommendation, found: Board) -> str:
+def _shipped(choice: Recommendation, board: Board) -> str:
     chosen, stop = choice.chosen, choice.stopped_at
     if chosen is not None and chosen.size is not None:
         text = (
             f"Ship {chosen.variant} ({chosen.size.bits_per_weight:.2f} bits per weight); the cost "
-            f"is {_cost(chosen.variant, found)}."
+            f"is {_cost(chosen.variant, board)}."
         )
         return text if stop is None else f"{text} {stop.variant}, the next, is not shown to pass."
     if stop is None:
         return "No variant can be recommended."
     reasons = Counter(one.reason for one in stop.gate.answers if one.outcome != "shown")
-    reason, count = reasons.most_common(1)[0] if reasons else ("nothing is asked", 0)
+    reason, count = reasons.most_common(1)[0] if reasons else ("no comparison is required", 0)
     asked = len(stop.gate.answers)
     return (
         f"No variant can be recommended: {stop.variant}, the first in order, does not pass in "
@@ -432,7 +432,7 @@ def _shipped(choice: Recommendation, found: Board) -> str:
 
 
 def ship_by_mean(
-    choice: Recommendation, mean: Recommendation, decisions: Sequence[Decision], found: Board
+    choice: Recommendation, mean: Recommendation, decisions: Sequence[Decision], board: Board
 ) -> str:
     """What the mean over languages alone would ship, where that is another variant.
 
@@ -458,7 +458,7 @@ def ship_by_mean(
     )
     return (
         f"By the mean over languages alone: {best.variant} ({best.size.bits_per_weight:.2f} bits "
-        f"per weight); the cost is {_cost(best.variant, found)}; {hidden}."
+        f"per weight); the cost is {_cost(best.variant, board)}; {hidden}."
     )
 
 

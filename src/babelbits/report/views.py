@@ -107,14 +107,14 @@ def made_on(made: Manifest) -> str:
 
 
 def _matrix_cell(
-    found: Board, variant: str, suite: str, ran: frozenset[tuple[str, str]]
+    board: Board, variant: str, suite: str, ran: frozenset[tuple[str, str]]
 ) -> MatrixCell:
-    tally: Counter[str] = found.tally(variant, suite)
+    tally: Counter[str] = board.tally(variant, suite)
     nothing = "no score" if (variant, suite) in ran else "not run"
     parts = tuple(
         (verdict, GLYPHS[verdict], tally[verdict]) for verdict in VERDICTS if tally[verdict]
     )
-    pooled = found.pooled.get((variant, suite))
+    pooled = board.pooled.get((variant, suite))
     return MatrixCell(
         suite=suite,
         parts=parts,
@@ -168,10 +168,10 @@ def heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
     return tuple(one for one in maps if one.rows)
 
 
-def _heat_map(found: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
-    axes = found.axes
+def _heat_map(board: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
+    axes = board.axes
     table = {
-        language: [found.by_cell.get((variant, suite, language)) for variant in axes.variants]
+        language: [board.by_cell.get((variant, suite, language)) for variant in axes.variants]
         for language in axes.languages
     }
     table = {language: row for language, row in table.items() if any(row)}
@@ -266,7 +266,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("broke / fixed", "right then wrong / wrong then right"),
     ("churn", "share of items whose score changed"),
     ("A/A", "the same for the baseline run twice: the noise floor"),
-    ("could see", "smallest effect this comparison could have seen"),
+    ("min. detectable loss", "smallest true loss that is called worse with 80 % power"),
 )
 
 
@@ -374,23 +374,23 @@ def noise_floor(report: Results, axes: Axes) -> tuple[Noise, ...]:
     rows = []
     metric = primary(report)
     for suite in axes.suites:
-        found = [
+        effects = [
             effect
             for effect in report.analysis.aa
             if effect.task == suite
             and effect.metric == metric[suite]
             and effect.scope == "language"
         ]
-        if found:
-            shares = [e.churn for e in found if e.churn is not None and e.kind != "real"]
+        if effects:
+            shares = [e.churn for e in effects if e.churn is not None and e.kind != "real"]
             churn = f"churn {numbers.percent(max(shares))}, " if shares else ""
-            largest = max(abs(effect.delta) for effect in found)
+            largest = max(abs(effect.delta) for effect in effects)
             rows.append(
                 Noise(
                     suite=suite,
-                    cells=len(found),
-                    largest=churn + f"difference {numbers.score(largest, found[0].unit)} "
-                    f"{numbers.unit_word(found[0].unit)}",
+                    cells=len(effects),
+                    largest=churn + f"difference {numbers.score(largest, effects[0].unit)} "
+                    f"{numbers.unit_word(effects[0].unit)}",
                 )
             )
     return tuple(rows)

@@ -16,7 +16,7 @@ from babelbits.analysis.cells import under_its_own_name
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
 from babelbits.languages import groups, resolve
-from babelbits.preferences.preference_summary import PreferenceSummary, hear
+from babelbits.preferences.preference_summary import PreferenceSummary, summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import RecordedVotes, read_books
 from babelbits.records import CellMeta, Manifest
@@ -130,7 +130,7 @@ def _voices(
     books = [_book_now(book, renamed) for book in read_books(store.base / "judgments")]
     books = [book for book in books if book.votes]
     wishes = SummarySettings(alpha=settings.alpha, seed=settings.seed)
-    return hear(books, wishes) if books else None
+    return summarise_preferences(books, wishes) if books else None
 
 
 def _book_now(book: RecordedVotes, renamed: Mapping[str, str | None]) -> RecordedVotes:

@@ -35,7 +35,7 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "Results"
 
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     try:
-        found = load_run(folder, smoke=is_smoke, early=early, study_file=study_file)
+        results = load_run(folder, smoke=is_smoke, early=early, study_file=study_file)
     except CorruptRecordError:
         raise
     except StoreError as error:
@@ -43,7 +43,7 @@ def load(source: Path, *, smoke: bool = False, early: bool = False) -> "Results"
             raise
         hint = "the folder has a smoke run: --smoke reads it, and it decides nothing"
         raise type(error)(error.what, where=error.where, hint=hint) from error
-    return found
+    return results
 
 
 def load_pair(baseline: str, variant: str, *, label: str, chance: float | None = None) -> "Results":

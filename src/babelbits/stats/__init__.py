@@ -8,7 +8,7 @@ Nothing in this room knows a file, a model or a terminal. Import from the module
     corpus         scores of whole corpora: approximate randomisation and BCa bootstrap
     cluster        languages pooled: items that share a source count as one unit
     meta           random-effects models over languages: groups compared, estimates pooled partially
-    double         is a language hit harder than a reference language
+    double         is a language harmed more than a reference language
     student        Student's t with the degrees of freedom of what changed
     equivalence    whether an interval lies inside the margin
     gains          how large a gain looks when nothing is better

@@ -150,12 +150,12 @@ def plurality(ratings: ArrayLike, *, otherwise: float) -> FloatArray:
     -------
     shape (n_items,)
     """
-    found = []
+    winners = []
     for column in _checked(ratings).T:
         labels, counts = np.unique(column[~np.isnan(column)], return_counts=True)
         leaders = labels[counts == counts.max()] if labels.size else np.array([np.nan])
-        found.append(float(leaders[0]) if leaders.size == 1 else otherwise)
-    return np.array(found)
+        winners.append(float(leaders[0]) if leaders.size == 1 else otherwise)
+    return np.array(winners)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +184,12 @@ def leave_one_out(
     table = _checked(ratings)
     if len(raters) != table.shape[0]:
         raise ValueError(f"{len(raters)} names for {table.shape[0]} raters")
-    found = []
+    alphas = []
     for row, name in enumerate(raters):
         others = np.delete(table, row, axis=0)
         shared = ~np.isnan(table[row]) & (~np.isnan(others)).any(axis=0)
         same = np.where(np.isnan(others), np.nan, others == table[row])[:, shared]
-        found.append(
+        alphas.append(
             RaterAgreement(
                 rater=name,
                 n_items=int(shared.sum()),
@@ -197,4 +197,4 @@ def leave_one_out(
                 alpha_without=krippendorff_alpha(others, measurement=measurement),
             )
         )
-    return tuple(found)
+    return tuple(alphas)

@@ -178,7 +178,7 @@ def _fit(counted: _Votes, weights: FloatArray, *, base: int) -> FloatArray | Non
     import evalica  # late: it loads pandas
 
     outcome = {1: evalica.Winner.X, 0: evalica.Winner.Draw, -1: evalica.Winner.Y}
-    found = evalica.bradley_terry(
+    fit = evalica.bradley_terry(
         counted.left.tolist(),
         counted.right.tolist(),
         [outcome[vote] for vote in counted.vote.tolist()],
@@ -187,7 +187,7 @@ def _fit(counted: _Votes, weights: FloatArray, *, base: int) -> FloatArray | Non
         tolerance=_TOLERANCE,
         limit=_ITERATIONS,
     )
-    logs = np.log(found.scores.reindex(range(len(counted.names))).to_numpy())
+    logs = np.log(fit.scores.reindex(range(len(counted.names))).to_numpy())
     return np.asarray(logs - logs[base])
 
 

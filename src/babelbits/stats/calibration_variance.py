@@ -81,13 +81,13 @@ def draw_contrast(
             hint="compare them on the items that all have",
         )
     estimate = float(ours.mean() - theirs.mean())
-    found = _spread_of_draws(tables)
+    spread = _spread_of_draws(tables)
     plain = DrawContrast(
         estimate=estimate,
         draws_first=len(ours),
         draws_second=len(theirs),
         n_units=n_units,
-        draw_sd=None if found is None else math.sqrt(found),
+        draw_sd=None if spread is None else math.sqrt(spread),
         p_value=None,
         interval=None,
     )

@@ -37,8 +37,8 @@ def bleu(sums: FloatArray) -> FloatArray:
     possible: BoolArray = np.logical_and((total > 0).all(axis=1), (correct > 0).any(axis=1))
     precisions = np.where(possible[:, None], smoothed / np.where(total > 0, total, 1), 1.0)
     brevity = np.minimum(0.0, 1 - references / np.where(lengths > 0, lengths, 1))
-    found = np.exp(brevity + np.log(precisions).mean(axis=1))
-    return np.asarray(np.where(possible, found, 0.0))
+    scores = np.exp(brevity + np.log(precisions).mean(axis=1))
+    return np.asarray(np.where(possible, scores, 0.0))
 
 
 def chrf(sums: FloatArray, *, beta: float = 2.0) -> FloatArray:

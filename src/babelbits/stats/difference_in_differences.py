@@ -1,7 +1,7 @@
-"""Double differences: whether a language is hit harder than a reference language.
+"""Double differences: whether a language is harmed more than a reference language.
 
 ``D = delta of the language - delta of the reference``, so a negative D says that the language is
-hit harder. Comparing two verdicts ("worse here, undecided there") does not answer that.
+harmed more. Comparing two verdicts ("worse here, undecided there") does not answer that.
 Differences are ``variant - baseline``, oriented: harm is negative.
 """
 
@@ -73,21 +73,21 @@ def double_difference(
             target_sources=target_sources,
             reference_sources=reference_sources,
         )
-        found = t_of_changed(
+        tested = t_of_changed(
             scores.linearised, n_changed=int(np.count_nonzero(scores.contributions)), level=level
         )
         estimate, n_sources = scores.estimate, scores.n_clusters
     else:
         ours = cluster_scores(target, clusters=target_sources)
         theirs = cluster_scores(reference, clusters=reference_sources)
-        found = _welch(ours, theirs, level=level)
+        tested = _welch(ours, theirs, level=level)
         estimate, n_sources = ours.estimate - theirs.estimate, ours.n_clusters + theirs.n_clusters
     return DoubleDifference(
         estimate=estimate,
         paired=paired,
         n_sources=n_sources,
-        p_value=None if found is None else found.p_value,
-        interval=None if found is None else found.interval,
+        p_value=None if tested is None else tested.p_value,
+        interval=None if tested is None else tested.interval,
     )
 
 

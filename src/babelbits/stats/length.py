@@ -116,11 +116,11 @@ def _logistic(design: FloatArray, wins: FloatArray) -> tuple[FloatArray, FloatAr
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # separation and no convergence are looked for below
-            found = model.fit(maxiter=_STEPS, cov_type="HC0")
+            fit = model.fit(maxiter=_STEPS, cov_type="HC0")
     except (PerfectSeparationError, np.linalg.LinAlgError):
         return None
-    coefficients, covariance = np.asarray(found.params), np.asarray(found.cov_params())
+    coefficients, covariance = np.asarray(fit.params), np.asarray(fit.cov_params())
     finite = np.isfinite(coefficients).all() and np.isfinite(covariance).all()
-    if not (found.converged and finite) or np.abs(coefficients).max() > _SEPARATED:
+    if not (fit.converged and finite) or np.abs(coefficients).max() > _SEPARATED:
         return None
     return coefficients, covariance

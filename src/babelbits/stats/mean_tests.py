@@ -337,8 +337,8 @@ def mean_interval(
     student = t_interval(values, level=level, df=changed - 1)
     if student is None or resampled is None:
         return student and _narrower(student, few)
-    found = _narrower(_wider(resampled, student), few)
-    return found if limit is None else _clipped(found, limit)
+    interval = _narrower(_wider(resampled, student), few)
+    return interval if limit is None else _clipped(interval, limit)
 
 
 def with_rare_losses(

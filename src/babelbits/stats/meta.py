@@ -5,7 +5,7 @@ it. Comparing means of deltas as if all were known alike gives false alarms wher
 differ: 31 % for three languages of 50 items against ten of 1,000. Here every language is weighed
 by what it tells. Sampling errors count as independent: languages that share items are more alike
 than that, which makes a contrast of them cautious.
-Sign: deltas are oriented, harm is negative; so is a difference where the group is hit harder.
+Sign: deltas are oriented, harm is negative; so is a difference where the group is harmed more.
 """
 
 import math

@@ -111,5 +111,5 @@ def limit_for(length: float, *, allowance: float = ALLOWANCE) -> float:
     def excess(limit: float) -> float:
         return math.log(run_length(limit, allowance=allowance) / length)
 
-    found: float = optimize.brentq(excess, 0.05, 30.0, xtol=1e-6)
-    return found
+    root: float = optimize.brentq(excess, 0.05, 30.0, xtol=1e-6)
+    return root

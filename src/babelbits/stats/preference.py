@@ -170,7 +170,7 @@ def macro_preference(
     )
     boot = bootstrap_t_columns(scores.linearised, levels=(level,), rng=rng, resamples=resamples)
     interval = mean_interval(scores.contributions, boot[0][0], level=level, limit=scores.limit)
-    found = interval or change_bound(scores.contributions, level=level, limit=scores.limit)
+    bounds = interval or change_bound(scores.contributions, level=level, limit=scores.limit)
     return Preference(
         n_votes=raw.size,
         n_prompts=scores.n_clusters,
@@ -180,7 +180,7 @@ def macro_preference(
         net=scores.estimate,
         standard_error=cluster_standard_error(scores),
         # No mean of votes leaves [-1, 1], whatever one prompt can weigh.
-        interval=replace(found, low=max(-1.0, found.low), high=min(1.0, found.high)),
+        interval=replace(bounds, low=max(-1.0, bounds.low), high=min(1.0, bounds.high)),
         p_value=cluster_sign_flip(scores, rng=rng, resamples=resamples).p_value,
         method="sign flips of prompts, mean over languages",
     )

@@ -1,6 +1,6 @@
 """One change on three scales: points, relative change, share of above-chance ability lost.
 
-The scales can disagree about who was hit harder, so all are reported. Near the floor only points
+The scales can disagree about who was harmed more, so all are reported. Near the floor only points
 are defined: a language with nothing to lose cannot show harm. Undefined is None with the reason.
 """
 

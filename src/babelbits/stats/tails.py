@@ -44,12 +44,12 @@ def sign_sum_p(values: ArrayLike) -> float:
         more the relative error is some per cent, and up to a half where no more than a handful of
         all sign patterns lie as far out (see the tests).
     """
-    found = np.ravel(np.asarray(values, float))
-    sizes = np.abs(found[found != 0])
+    terms = np.ravel(np.asarray(values, float))
+    sizes = np.abs(terms[terms != 0])
     if not sizes.size:
         return 1.0
     sizes = sizes / sizes.max()
-    total, reached = abs(float(np.sum(found))) / float(np.abs(found).max()), float(sizes.sum())
+    total, reached = abs(float(np.sum(terms))) / float(np.abs(terms).max()), float(sizes.sum())
     least = (1 - sizes.size) * math.log(2)
     if total >= reached * (1 - _ROUNDING):
         return max(_SMALLEST, math.exp(max(least, -700.0)))
@@ -161,8 +161,8 @@ def gaffke_lower(values: ArrayLike, *, worst: float, alpha: float) -> float:
         return worst
     if np.ptp(shifted[:-1]) <= 1e-12 * scale:  # the chance is exactly (1 - share)^n
         return worst + scale * math.exp(math.log(alpha) / seen.size)
-    found = _spacing_quantile(shifted / scale, alpha)
-    return worst + scale * found
+    quantile = _spacing_quantile(shifted / scale, alpha)
+    return worst + scale * quantile
 
 
 def _spacing_quantile(x: FloatArray, alpha: float) -> float:

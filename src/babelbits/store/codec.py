@@ -87,8 +87,8 @@ def rows_to_columns(rows: Sequence[ItemRow]) -> dict[str, list[Any]]:
     for name in metrics:
         columns[_SCORE + name] = [row.scores.get(name) for row in rows]
     for name in corpora:
-        found = [row.statistics.get(name) for row in rows]
-        columns[_STATISTICS + name] = [None if one is None else list(one) for one in found]
+        values = [row.statistics.get(name) for row in rows]
+        columns[_STATISTICS + name] = [None if one is None else list(one) for one in values]
     columns[_ANSWERS] = [[to_json(one) for one in row.answers] for row in rows]
     columns["failure_kind"] = [row.failure.kind if row.failure else None for row in rows]
     columns["failure_message"] = [row.failure.message if row.failure else None for row in rows]

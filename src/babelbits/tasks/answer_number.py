@@ -85,11 +85,11 @@ def answer_number(text: str, language: str) -> Decimal | None:
     plain = _LATEX_MARK.sub(_typeset, unicodedata.normalize("NFC", text).casefold())
     for match in reversed(list(_pattern(language).finditer(plain))):
         line = plain[match.end() :].partition("\n")[0]
-        found = first_number(line.rpartition("=")[2], language)
-        if found is None:
-            found = first_number(line, language)
-        if found is not None:
-            return found
+        number = first_number(line.rpartition("=")[2], language)
+        if number is None:
+            number = first_number(line, language)
+        if number is not None:
+            return number
     numbers = all_numbers(plain, language)
     return numbers[-1] if numbers else None
 

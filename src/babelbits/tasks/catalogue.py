@@ -92,13 +92,13 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
         If it needs lm-eval and lm-eval is not installed.
     """
     code = canonical(language)
-    found = info(suite, include_path=options.include_path, data=options.data)
-    if code not in found.languages and not found.any_language:
+    suite_info = info(suite, include_path=options.include_path, data=options.data)
+    if code not in suite_info.languages and not suite_info.any_language:
         raise UnknownNameError(
             f"suite '{suite}' is not in language '{code}'",
-            hint=f"it is in {', '.join(found.languages)}",
+            hint=f"it is in {', '.join(suite_info.languages)}",
         )
-    task = families().get(suite, _LM_EVAL).load(found, code, options)
+    task = families().get(suite, _LM_EVAL).load(suite_info, code, options)
     return asked(task, options, renders=isinstance(task, ChatRenderer))
 
 

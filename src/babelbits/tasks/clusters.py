@@ -51,10 +51,10 @@ def cluster_ids(
         What the suite knows; () says that its items share nothing. None: look at the documents.
     """
     repeated = {name for name, count in Counter(names).items() if count > 1 and name is not None}
-    found = _by_columns(docs, columns) if columns is not None else _looked_up(docs, names)
+    ids = _by_columns(docs, columns) if columns is not None else _looked_up(docs, names)
     return [
         _said(doc) or cluster or (name if name in repeated else None)
-        for doc, cluster, name in zip(docs, found, names, strict=True)
+        for doc, cluster, name in zip(docs, ids, names, strict=True)
     ]
 
 

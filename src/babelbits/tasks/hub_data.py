@@ -141,9 +141,9 @@ def fetch(wanted: HubDataset, folder: Path | None = None) -> Copy:
         _write(splits, wanted, commit, home / commit / _name(wanted.config or NO_CONFIG))
         if wanted.revision != commit:
             _point(home, wanted.revision or _MAIN, commit)
-    found = find(wanted, place)
-    assert found is not None  # noqa: S101  it was written above
-    return found
+    copy = find(wanted, place)
+    assert copy is not None  # noqa: S101  it was written above
+    return copy
 
 
 def read(copy: Copy) -> dict[str, Any]:

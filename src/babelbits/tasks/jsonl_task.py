@@ -200,12 +200,12 @@ def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
     place = subfolder if subfolder.is_dir() else folder
     if not place.is_dir():
         raise TaskError("no such folder of data", where=str(place))
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(place.iterdir()):
         code = language_of(path)
         if code is not None:
-            found.setdefault(code, path)
-    return found
+            files.setdefault(code, path)
+    return files
 
 
 def expected_file(suite: str, language: str, folder: Path) -> Path:

@@ -48,20 +48,20 @@ def cut(
         Tokens of a piece.
     """
     seen = said_before(ids)
-    found = []
+    pieces = []
     for number, start in enumerate(range(0, max(len(ids), 1), size)):
         end = min(start + size, len(ids))
         if number and end - start < size / 2:
             break
         first = spans[start][0] if ids else 0
-        found.append(
+        pieces.append(
             AnswerPiece(
                 number=number,
                 text=text[first : spans[end - 1][1]] if ids else text,
                 repeated=share(seen[max(start - NGRAM + 1, 0) : max(end - NGRAM + 1, 0)]),
             )
         )
-    return found
+    return pieces
 
 
 def said_before(ids: Sequence[int]) -> list[bool]:

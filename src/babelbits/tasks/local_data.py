@@ -54,10 +54,10 @@ def read_local(dataset: str, config: str | None, folder: Path) -> LocalData:
         raise TaskError("no such folder of data", where=str(folder))
     layout = _LAYOUTS.get(dataset)
     if layout is not None and config is not None and layout.applies(config, folder):
-        found = layout.read(config, folder)
-        if not any(found.splits.values()):
+        splits = layout.read(config, folder)
+        if not any(splits.splits.values()):
             raise nothing(dataset, config, folder)
-        return found
+        return splits
     return _read_generic(dataset, config, folder)
 
 

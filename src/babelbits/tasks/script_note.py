@@ -31,13 +31,13 @@ def script_note(items: Sequence[Item], language: str) -> tuple[str, ...]:
     texts = [_own_words(item) for item in items[:_LOOKED_AT]]
     whole = "\n".join(texts)
     declared = resolve(language)
-    share, found = share_in(whole, declared.script), main_script(whole)
-    if share is None or share >= _LITTLE or found is None:
+    share, script = share_in(whole, declared.script), main_script(whole)
+    if share is None or share >= _LITTLE or script is None:
         return ()
-    example = next((text for text in texts if main_script(text) == found), whole)
+    example = next((text for text in texts if main_script(text) == script), whole)
     shown = " ".join(example.split())[:_EXAMPLE]
     note = f"{declared.name} ({language}) {MARK} {declared.script}, but {1 - share:.0%} of the"
-    return (f"{note} letters of these items are not ({found} mostly): '{shown}'",)
+    return (f"{note} letters of these items are not ({script} mostly): '{shown}'",)
 
 
 def _own_words(item: Item) -> str:

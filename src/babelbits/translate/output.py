@@ -119,7 +119,7 @@ def _summary(
     checked_by: str | None,
 ) -> dict[str, Any]:
     translated = [result for result in results if isinstance(result, Translation)]
-    found = Counter(
+    failures = Counter(
         name for result in translated for name in {finding.check for finding in result.findings}
     )
     unanswered = Counter(result.kind for result in results if isinstance(result, Unanswered))
@@ -138,7 +138,7 @@ def _summary(
         "passed": sum(result.passed for result in translated),
         "passed_second_time": sum(result.passed and result.attempts > 1 for result in translated),
         "failed_checks": sum(not result.passed for result in translated),
-        "findings": {name: found[name] for name in CHECKS if found[name]},
+        "findings": {name: failures[name] for name in CHECKS if failures[name]},
         "unanswered": dict(sorted(unanswered.items())),
         "back_translation": {
             "least_chrf": job.back_translation,

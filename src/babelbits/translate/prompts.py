@@ -104,15 +104,15 @@ def read_reply(reply: str, names: Sequence[str]) -> dict[str, str] | str:
         return {names[0]: answer}
     fenced = _FENCE.match(answer)
     try:
-        found = json.loads(fenced[1] if fenced else answer, strict=False)
+        parsed = json.loads(fenced[1] if fenced else answer, strict=False)
     except (ValueError, RecursionError) as error:
         return f"the reply is not a JSON object and nothing else ({error})"
-    if not isinstance(found, dict) or set(found) != set(names):
-        got = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
+    if not isinstance(parsed, dict) or set(parsed) != set(names):
+        got = ", ".join(map(str, parsed)) if isinstance(parsed, dict) else type(parsed).__name__
         return f"the reply must have the keys {', '.join(names)}; it has {got:.200}"
-    if not all(isinstance(value, str) for value in found.values()):
+    if not all(isinstance(value, str) for value in parsed.values()):
         return "every value of the reply must be a text"
-    return {name: found[name].strip() for name in names}
+    return {name: parsed[name].strip() for name in names}
 
 
 def _sent(texts: Mapping[str, str]) -> str:

@@ -131,7 +131,7 @@ def _check_columns(columns: tuple[str, ...], rows: list[Row], where: str) -> Non
             raise StudyError(
                 f"no row has the column {column!r}",
                 where=where,
-                hint=near or f"there is: {', '.join(known)}",
+                hint=near or f"available: {', '.join(known)}",
             )
 
 

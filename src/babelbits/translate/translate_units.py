@@ -123,21 +123,21 @@ class Translator:
             After Ctrl-C; finished units are in the journal, answers in the model's cache.
         """
         self._job.work.mkdir(parents=True, exist_ok=True)
-        found: dict[str, Result] = {}
+        results: dict[str, Result] = {}
         with Journal(self._job.work / JOURNAL) as journal:
             known = self.finished()
             for unit in units:
                 if self._key(unit) in known:
-                    found[unit.unit_id] = known[self._key(unit)]
-                    self._on_result(found[unit.unit_id])
-            todo = [unit for unit in units if unit.unit_id not in found]
+                    results[unit.unit_id] = known[self._key(unit)]
+                    self._on_result(results[unit.unit_id])
+            todo = [unit for unit in units if unit.unit_id not in results]
             for start in range(0, len(todo), CHUNK):
                 for unit, result in self._chunk(todo[start : start + CHUNK]):
                     if isinstance(result, Translation):
                         journal.append({"key": self._key(unit), **asdict(result)})
-                    found[unit.unit_id] = result
+                    results[unit.unit_id] = result
                     self._on_result(result)
-        return [found[unit.unit_id] for unit in units]
+        return [results[unit.unit_id] for unit in units]
 
     def finished(self) -> dict[str, Translation]:
         """What the journal has for this recipe, by key."""
@@ -248,12 +248,12 @@ class Translator:
             if isinstance(answer, ChatFailure):
                 one.fault = one.fault or answer
                 continue
-            found = read_reply(answer.text, names)
-            if isinstance(found, str):
-                message = f"the back-translation cannot be read: {found}"
+            reply = read_reply(answer.text, names)
+            if isinstance(reply, str):
+                message = f"the back-translation cannot be read: {reply}"
                 one.findings.append(TranslationProblem(check="back_translation", message=message))
             else:
-                backs.setdefault(one.unit.unit_id, {}).update(found)
+                backs.setdefault(one.unit.unit_id, {}).update(reply)
         for one in attempts:
             if one.fault is None and not one.findings:
                 back = backs.get(one.unit.unit_id, {})

@@ -63,14 +63,14 @@ def check(unit: Unit, translated: Mapping[str, str]) -> list[TranslationProblem]
     translated : mapping
         Name to translation, of every piece of the unit.
     """
-    found = [
+    failures = [
         TranslationProblem(
             check=name, message=f"{piece}: {message}" if len(unit.texts) > 1 else message
         )
         for piece, source in unit.texts.items()
         for name, message in _of_piece(source, translated[piece])
     ]
-    return found + list(_of_unit(unit, translated))
+    return failures + list(_of_unit(unit, translated))
 
 
 def _of_piece(source: str, text: str) -> Iterator[tuple[str, str]]:

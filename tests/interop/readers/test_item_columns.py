@@ -7,7 +7,7 @@ from babelbits.interop.readers.detect import read_run
 from babelbits.interop.readers.item_columns import ByName, ItemColumns
 from babelbits.interop.readers.naming import place_tasks
 from babelbits.interop.readers.record import ForeignItem
-from babelbits.interop.run_index import shelve
+from babelbits.interop.run_index import index_run
 
 TEXT = """item_id,language,metric,score,output,target,source_id,passage
 a,de,acc,1,yes,A,s1,
@@ -87,7 +87,7 @@ def test_a_shelf_of_a_table_makes_no_items(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(TEXT)
     tasks = read_run(path).tasks
-    [book] = shelve(tasks, place_tasks(tasks, {})).values()
+    [book] = index_run(tasks, place_tasks(tasks, {})).values()
     assert isinstance(book.items, ByName)
     assert list(book.scores("acc")) == [1.0, 0.0, None]
     assert book.repeated == 0

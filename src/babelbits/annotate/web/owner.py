@@ -12,7 +12,7 @@ from babelbits.annotate import auth
 from babelbits.annotate.auth import Visitor
 from babelbits.annotate.interface import FALLBACK, interface
 from babelbits.annotate.models import event
-from babelbits.annotate.progress import Progress, progress
+from babelbits.annotate.progress import Progress, measure_progress
 from babelbits.annotate.web.site import OWNER, AppContext, TheSite, address, maybe_owner
 from babelbits.languages import resolve
 
@@ -36,7 +36,7 @@ class Standing:
                 latest = connection.scalar(select(func.max(event.c.id))) or 0
             state = (latest, int(now // 60))
             if self._found is None or state != self._for:
-                self._found = progress(site.campaign, now=now, rng=np.random.default_rng(0))
+                self._found = measure_progress(site.campaign, now=now, rng=np.random.default_rng(0))
                 self._for = state
             return self._found
 

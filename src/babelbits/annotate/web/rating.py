@@ -96,21 +96,21 @@ def rate(request: Request, site: TheSite, rater: Reader) -> Response:
     rater_id = _id(rater)
     with site.campaign.database.reading() as connection:
         closed = frozen_at(connection) is not None
-        found: Showing | Nothing | None = None if closed else open_showing(connection, rater_id)
+        showing: Showing | Nothing | None = None if closed else open_showing(connection, rater_id)
     if closed:
         return _message(request, site, rater, "closed")
-    if found is None:
+    if showing is None:
         with site.campaign.database.writing() as connection:
-            found = next_showing(
+            showing = next_showing(
                 connection,
                 rater_id,
                 site.campaign.settings,
                 secret=site.campaign.secret,
                 now=site.clock(),
             )
-    if isinstance(found, Nothing):
-        return _message(request, site, rater, found.reason)
-    return _pair_page(request, site, rater, found)
+    if isinstance(showing, Nothing):
+        return _message(request, site, rater, showing.reason)
+    return _pair_page(request, site, rater, showing)
 
 
 @router.get("/rate/{pair}")

@@ -118,13 +118,13 @@ def _error_of(body: bytes) -> tuple[str, str]:
     if is_html(text):
         return "", f"an HTML page ({html_title(text)})"
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return "", quoted(text)
-    if isinstance(found, dict):
-        inner = found.get("error", found)
+    if isinstance(parsed, dict):
+        inner = parsed.get("error", parsed)
         if isinstance(inner, dict):
-            message = inner.get("message") or inner.get("detail") or found.get("detail") or inner
+            message = inner.get("message") or inner.get("detail") or parsed.get("detail") or inner
             codes = [str(inner.get(name) or "") for name in ("code", "type")]
             return " ".join(codes).strip(), quoted(str(message))
         return "", quoted(str(inner))

@@ -120,12 +120,12 @@ class EndpointModel:
             After Ctrl-C, when what was under way is kept. An exception of `on_answer` ends the
             same way.
         """
-        found: list[ChatAnswer | None] = [None] * len(requests)
+        answers: list[ChatAnswer | None] = [None] * len(requests)
         waiting: dict[str, list[int]] = {}
         run = _Run(todo=queue.SimpleQueue(), done=queue.SimpleQueue())
 
         def tell(place: int, answer: ChatAnswer) -> None:
-            found[place] = answer
+            answers[place] = answer
             if on_answer is not None:
                 on_answer(place, answer)
 
@@ -143,7 +143,7 @@ class EndpointModel:
                 waiting[key] = [place]
                 run.todo.put((key, request))
         self._collect(run, waiting, tell)
-        return [answer for answer in found if answer is not None]
+        return [answer for answer in answers if answer is not None]
 
     def close(self) -> None:
         """Close connections and the file of answers."""

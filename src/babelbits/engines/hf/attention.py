@@ -87,7 +87,9 @@ def using(model: Any, name: str, attend: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionFound) -> str | None:
+def choose(
+    model: Any, tokens: list[int], *, tolerance: float, attention_found: AttentionFound
+) -> str | None:
     """Keep the default implementation where it is right, else set the model's own code.
 
     Parameters
@@ -107,7 +109,7 @@ def choose(model: Any, tokens: list[int], *, tolerance: float, found: AttentionF
     default = model.config._attn_implementation
     if default == EAGER:
         return None
-    dropped = _dropped(model, found) if default == "sdpa" else []
+    dropped = _dropped(model, attention_found) if default == "sdpa" else []
     before = _run(model, tokens)
     if not _set(model, EAGER):
         return None

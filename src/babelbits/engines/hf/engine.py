@@ -73,14 +73,16 @@ class TransformersEngine(LocalEngine):
     def _prepare(self, loaded: LoadedModel, settings: EngineSettings) -> None:
         """Choose how attention is computed, then find out which paths are exact."""
         tokens = probe_tokens(loaded)
-        found = attention.look(loaded.model, tokens)
+        attention_found = attention.look(loaded.model, tokens)
         tolerance = Tolerance.of(loaded).mean
-        why = attention.choose(loaded.model, tokens, tolerance=tolerance, found=found)
+        why = attention.choose(
+            loaded.model, tokens, tolerance=tolerance, attention_found=attention_found
+        )
         self._shortcuts = find_shortcuts(
             loaded,
             sharing=settings.sharing,
             together=not self._asked_alone(),
-            found=found,
+            attention_found=attention_found,
             pack=max(self._pack, self._longest),
         )
         self._batching = Batching(

@@ -68,7 +68,12 @@ class Shortcuts:
 
 
 def find_shortcuts(
-    loaded: LoadedModel, *, sharing: bool, together: bool, found: AttentionFound, pack: int
+    loaded: LoadedModel,
+    *,
+    sharing: bool,
+    together: bool,
+    attention_found: AttentionFound,
+    pack: int,
 ) -> Shortcuts:
     """Find out by running a few tokens through the model.
 
@@ -96,7 +101,7 @@ def find_shortcuts(
     decoding = limit if limit and probe.agrees(lambda: probe.tree_differs(cascade=False)) else 0
     if limit and not decoding:
         notes.append("prompts are not shared in generation on this model: it gave other numbers")
-    may_cascade = decoding > 0 and found.functional and not found.unknown
+    may_cascade = decoding > 0 and attention_found.functional and not attention_found.unknown
     cache = probe.cache_use(together=together)
     if cache in _CACHE_NOTES:
         notes.append(_CACHE_NOTES[cache])
@@ -227,11 +232,11 @@ class _Probe:
             for i, token, logits in zip(held, tokens, rows.step(tokens), strict=True):
                 grown[i].append(token)
                 seen[i].append(logits)
-        found = [
+        differences = [
             _differences(torch.stack(steps), self._whole(tokens, last=len(steps)))
             for tokens, steps in zip(grown, seen, strict=True)
         ]
-        return np.concatenate(found)
+        return np.concatenate(differences)
 
     def _whole(self, tokens: list[int], *, last: int) -> torch.Tensor:
         """Logits of the last positions of one sequence, from one forward pass."""

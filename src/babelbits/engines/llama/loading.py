@@ -123,8 +123,8 @@ def gguf_file(folder: Path) -> Path:
         raise ModelError(
             "there is no such folder", where=str(folder), hint="check the model's path"
         )
-    found = [p for p in sorted(folder.glob("*.gguf")) if not p.name.startswith(_MATRIX)]
-    whole = [path for path in found if "-of-" not in path.name or _FIRST_PART in path.name]
+    files = [p for p in sorted(folder.glob("*.gguf")) if not p.name.startswith(_MATRIX)]
+    whole = [path for path in files if "-of-" not in path.name or _FIRST_PART in path.name]
     if len(whole) != 1:
         names = ", ".join(path.name for path in whole) or "none"
         raise ModelError(

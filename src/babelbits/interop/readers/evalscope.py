@@ -59,8 +59,8 @@ def _folders(path: Path) -> list[Path]:
 
 def read(path: Path) -> ForeignRun:
     """All subsets of a run."""
-    found = [path] if path.is_file() else list(_reviews(path))
-    models = sorted({file.parent for file in found})
+    review_files = [path] if path.is_file() else list(_reviews(path))
+    models = sorted({file.parent for file in review_files})
     if len(models) > 1:
         raise TaskError(
             f"the folder holds the reviews of {plural(len(models), 'model')}",
@@ -73,7 +73,7 @@ def read(path: Path) -> ForeignRun:
         notes.append(
             f"{plural(len(runs) - 1, 'older run')} left out; the newest is read ({models[0]})"
         )
-    tasks = {file: _task(file) for file in found}
+    tasks = {file: _task(file) for file in review_files}
     kept = [task for task in tasks.values() if task is not None]
     if not kept:
         raise TaskError("no reviews", where=str(next(iter(tasks), path)))

@@ -77,13 +77,13 @@ class _Log:
 def read(path: Path) -> ForeignRun:
     """All logs of a folder; of several logs of a task the newest."""
     inside = None if path.is_file() else files.below(path, _LOGS, deep=False)
-    found = [path] if inside is None else [one for one in inside.files if looks_like(one)]
+    logs = [path] if inside is None else [one for one in inside.files if looks_like(one)]
     notes = list(inside.notes) if inside else []
     newest: dict[str, _Log] = {}
-    for log in (_Log(path=one, header=_header(one)) for one in found):
+    for log in (_Log(path=one, header=_header(one)) for one in logs):
         if log.task not in newest or newest[log.task].created <= log.created:
             newest[log.task] = log
-    if older := len(found) - len(newest):
+    if older := len(logs) - len(newest):
         notes.append(f"{plural(older, 'older log')} left out; the newest is read")
     tasks, versions, empty = [], set(), []
     for log in newest.values():

@@ -39,13 +39,13 @@ def looks_like(path: Path) -> bool:
 
 def read(path: Path) -> ForeignRun:
     """All tasks below a folder, the newest file of each."""
-    found: dict[str, list[tuple[str, Path]]] = {}
+    files_by_task: dict[str, list[tuple[str, Path]]] = {}
     inside = None if path.is_file() else files.below(path, _DETAILS)
     for file in [path] if inside is None else inside.files:
         match = _DETAILS.fullmatch(file.name)
         if match:
-            found.setdefault(match["task"], []).append((match["time"], file))
-    models = {file.parent.parent for versions in found.values() for _, file in versions}
+            files_by_task.setdefault(match["task"], []).append((match["time"], file))
+    models = {file.parent.parent for versions in files_by_task.values() for _, file in versions}
     if len(models) > 1:
         names = ", ".join(sorted(map(str, models))[:4])
         raise TaskError(
@@ -53,11 +53,11 @@ def read(path: Path) -> ForeignRun:
             where=str(path),
             hint=f"name one of them: {names}",
         )
-    older = sum(len(versions) - 1 for versions in found.values())
+    older = sum(len(versions) - 1 for versions in files_by_task.values())
     notes = [f"{plural(older, 'older file')} left out; the newest is read"] if older else []
     notes += inside.notes if inside else ()
     tasks, empty = [], []
-    for name, versions in found.items():
+    for name, versions in files_by_task.items():
         time, file = max(versions)
         task = _task(name, file, _circumstances(file, time))
         if task is None:

@@ -102,14 +102,14 @@ def read(path: Path) -> ForeignRun:
     """Every log of a folder, or one; logs of choice tests are left out by name."""
     inside = None if path.is_file() else files.below(path, _LOG, deep=False)
     logs = [path] if inside is None else [file for file in inside.files if looks_like(file)]
-    found, choices = [], []
+    summaries, choices = [], []
     for log in logs:
         text = _text(log)
         if any(sign in text for sign in _SIGNS):
-            found.append(_divergence(log, text))
+            summaries.append(_divergence(log, text))
         else:
             choices.append((log, _choice_test(text)))
-    if not found:
+    if not summaries:
         log, option = choices[0]
         raise TaskError(
             f"a log of llama-perplexity {option}: a total over all questions, with nothing to pair",
@@ -121,7 +121,7 @@ def read(path: Path) -> ForeignRun:
     return ForeignRun(
         path=path,
         tool="llama-perplexity",
-        divergences=tuple(found),
+        divergences=tuple(summaries),
         notes=(*notes, *(inside.notes if inside else ())),
     )
 
@@ -145,23 +145,23 @@ def _choice_test(text: str) -> str | None:
 
 def _divergence(log: Path, text: str) -> DivergenceLog:
     lines = [line.strip() for line in text.split("\n") if len(line) <= _LONGEST_LINE]
-    found = dict(_quantities(lines, QUANTITIES))
+    quantities = dict(_quantities(lines, QUANTITIES))
     if _EARLY_SUMMARY in text:
-        found = {**dict(_last_chunk(lines)), **dict(_quantities(lines, _EARLY))}
+        quantities = {**dict(_last_chunk(lines)), **dict(_quantities(lines, _EARLY))}
     final = _FINAL.search(text)
-    if "PPL" not in found and final:
+    if "PPL" not in quantities and final:
         quantity = _quantity(final[1], final[2])
-        found |= {"PPL": quantity} if quantity else {}
-    if any(sign in text for sign in (_SUMMARY, _EARLY_SUMMARY)) and "mean KLD" not in found:
+        quantities |= {"PPL": quantity} if quantity else {}
+    if any(sign in text for sign in (_SUMMARY, _EARLY_SUMMARY)) and "mean KLD" not in quantities:
         raise TaskError(
             "the log ends before its KL divergence statistics, or they are no numbers",
             where=str(log),
             hint="run llama-perplexity to its end; NaN says that the two models' logits differ "
             "in kind",
         )
-    if not found:
+    if not quantities:
         raise TaskError("no perplexity in the log: it was stopped, or gave NaN", where=str(log))
-    ordered = {name: found[name] for name, _ in QUANTITIES if name in found}
+    ordered = {name: quantities[name] for name, _ in QUANTITIES if name in quantities}
     windows = _WINDOWS.search(text)
     return DivergenceLog(
         name=log.stem,

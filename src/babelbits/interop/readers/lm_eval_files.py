@@ -84,8 +84,8 @@ def newest(path: Path) -> tuple[list[Samples], list[str]]:
     TaskError
         If the folder holds the output of several models.
     """
-    found = list(_found(path))
-    models = _models(found)
+    result_files = list(_found(path))
+    models = _models(result_files)
     if len(models) > 1:
         raise TaskError(
             f"the folder holds the output of {plural(len(models), 'model')}",
@@ -93,7 +93,7 @@ def newest(path: Path) -> tuple[list[Samples], list[str]]:
             hint=f"name one of them: {', '.join(sorted(map(str, models.values()))[:4])}",
         )
     by_task: dict[str, list[Samples]] = {}
-    for one in found:
+    for one in result_files:
         by_task.setdefault(one.task, []).append(one)
     kept = [
         max(versions, key=lambda one: (one.time, str(one.path))) for versions in by_task.values()

@@ -60,7 +60,7 @@ def circumstances_of(config: Mapping[str, Any], results: files.Row) -> dict[str,
     given = arguments_of(whole.get("model_args"))
     seeds = [whole.get(name) for name in ("random_seed", "numpy_seed", "torch_seed")]
     samples = files.mapping(config.get("generation_kwargs")).get("do_sample") is True
-    found: dict[str, object] = {
+    circumstances: dict[str, object] = {
         **{name: given.get(name, "not given") for name in _ASKED_OTHERWISE},
         "backend": whole.get("model"),
         "limit": "none" if "limit" in whole and whole["limit"] is None else whole.get("limit"),
@@ -73,8 +73,8 @@ def circumstances_of(config: Mapping[str, Any], results: files.Row) -> dict[str,
         "seeds": seeds if samples and any(one is not None for one in seeds) else None,
     }
     if _BATCHED.search(files.text([whole.get("model"), whole.get("model_args")])):
-        found["batch size"] = whole.get("batch_size")
-    return {key: files.text(value) for key, value in found.items() if value is not None}
+        circumstances["batch size"] = whole.get("batch_size")
+    return {key: files.text(value) for key, value in circumstances.items() if value is not None}
 
 
 def _token(said: object) -> str | None:

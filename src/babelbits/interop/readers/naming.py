@@ -79,13 +79,13 @@ def _entry(name: str, value: object, path: Path) -> TaskPlace:
     if "language" not in words or len(words) < len(table):
         raise StudyError(f"'{name}' needs a language, as text", where=str(path))
     code = resolve(words["language"]).code
-    found = by_name(name)
-    suite = words.get("suite") or (found.suite if found else _without(name, words["language"]))
+    place = by_name(name)
+    suite = words.get("suite") or (place.suite if place else _without(name, words["language"]))
     return TaskPlace(
         suite=suite,
         language=code,
-        part=words.get("part", found.part if found else ""),
-        source_columns=found.source_columns if found else None,
+        part=words.get("part", place.part if place else ""),
+        source_columns=place.source_columns if place else None,
     )
 
 
@@ -197,16 +197,16 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
     StudyError
         If some cannot be placed; all of them are named, with the lines that would map them.
     """
-    found: dict[str, TaskPlace] = {}
+    places: dict[str, TaskPlace] = {}
     left: dict[str, ForeignTask] = {}
     for task in tasks:
         place = mapped.get(task.name) or _said(task) or by_name(task.name) or _hinted(task)
         if place is None:
             left[task.name] = task
         else:
-            found[task.name] = place
-    found |= _by_ending(list(left))
-    unknown = [name for name in left if name not in found]
+            places[task.name] = place
+    places |= _by_ending(list(left))
+    unknown = [name for name in left if name not in places]
     if unknown:
         raise StudyError(
             f"the language of {plural(len(unknown), 'task')} is not known: {', '.join(unknown[:8])}"
@@ -214,7 +214,7 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
             hint="say it in a file for --languages:\n    [tasks]\n"
             + "\n".join(f'    "{name}" = "de"' for name in unknown[:3]),
         )
-    return found
+    return places
 
 
 def _said(task: ForeignTask) -> TaskPlace | None:

@@ -38,7 +38,7 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
         cells.setdefault(label, []).append(under_its_own_name(CellResult(meta=meta, rows=rows)))
     if not cells:
         raise NothingThereError("no cell is finished yet", where=str(path))
-    return {label: _run(path, found) for label, found in cells.items()}
+    return {label: _run(path, cells_of_one) for label, cells_of_one in cells.items()}
 
 
 def pick(path: Path, label: str) -> ForeignRun:
@@ -51,7 +51,7 @@ def pick(path: Path, label: str) -> ForeignRun:
     """
     found = variants(path)
     if label not in found:
-        near = did_you_mean(label, found) or f"there is: {', '.join(found)}"
+        near = did_you_mean(label, found) or f"available: {', '.join(found)}"
         raise UnknownNameError(f"no finished variant '{label}'", where=str(path), hint=near)
     return found[label]
 

@@ -197,10 +197,10 @@ def _score(cell: object, where: str) -> float | None:
         If it says anything else.
     """
     if not isinstance(cell, str):
-        found = files.score(cell)
-        if found is None and cell is not None and not isinstance(cell, float | int):
+        score = files.score(cell)
+        if score is None and cell is not None and not isinstance(cell, float | int):
             raise _no_number(cell, where)
-        return found
+        return score
     word = cell.strip().lower()
     if word in _NO_SCORE:
         return None
@@ -268,10 +268,10 @@ def _named(
             if delimiter == "," and len(cells) > len(names)
             else "every row has a field for every column, empty or not",
         )
-    found: files.Row = dict(zip(names, cells, strict=True))
-    if delimiter != "," and _DECIMAL_COMMA.fullmatch(found["score"].strip()):
-        found["score"] = found["score"].replace(",", ".")
-    return found
+    by_name: files.Row = dict(zip(names, cells, strict=True))
+    if delimiter != "," and _DECIMAL_COMMA.fullmatch(by_name["score"].strip()):
+        by_name["score"] = by_name["score"].replace(",", ".")
+    return by_name
 
 
 def _task(suite: str, language: str, draft: _Draft, path: Path, *, named: bool) -> ForeignTask:

@@ -129,21 +129,21 @@ def _suites(
                 hint="MixEval's choices are written with: mode = 'written'",
             )
     check_known(named, list(written), "task with answers")
-    found = tuple(named or (suite for suite in written if suite in SPLITS))
-    if not found:
+    suites = tuple(named or (suite for suite in written if suite in SPLITS))
+    if not suites:
         there = ", ".join(written) or "none"
         raise UnknownNameError(
             "no answers to MixEval are here",
-            hint=f"choose what to grade with --suite; there is: {there}",
+            hint=f"choose what to grade with --suite; available: {there}",
         )
-    for suite in found:
+    for suite in suites:
         info = all_suites().get(suite)
         if isinstance(info, TranslationSuite):
             raise UnknownNameError(
                 f"'{suite}' has reference translations, which are no gold answers",
                 hint=f"let a judge compare its answers: babelbits judge ... --suite {suite}",
             )
-    return found
+    return suites
 
 
 def _is_chosen(meta: CellMeta, wanted: PairQuery) -> bool:

@@ -56,11 +56,11 @@ def graded_effects(
         variant and suite is a family of its own.
     """
     settings = replace(settings, confirmatory=None)
-    found = analyse(graded(cells, grades), settings)
-    problems = tuple(_told(one) for one in found.problems if one.kind != "failed_items")
+    analysis = analyse(graded(cells, grades), settings)
+    problems = tuple(_told(one) for one in analysis.problems if one.kind != "failed_items")
     missing = ungraded(cells, grades)
     if not any(missing.values()):
-        whole = [GradedEffect(effect=one, n_ungraded=0, bounds=None) for one in _all(found)]
+        whole = [GradedEffect(effect=one, n_ungraded=0, bounds=None) for one in _all(analysis)]
         return GradedAnalysis(effects=tuple(whole), problems=problems)
     worst, best = (
         _by_key(analyse(taken(cells, grades, side=side), settings)) for side in ("worst", "best")
@@ -69,7 +69,7 @@ def graded_effects(
         _bounded(
             one, worst.get(_key(one)), best.get(_key(one)), n_ungraded=_count(one, cells, missing)
         )
-        for one in _all(found)
+        for one in _all(analysis)
     ]
     return GradedAnalysis(effects=tuple(effects), problems=problems)
 

@@ -48,8 +48,8 @@ def read_grades(parent: Path, *, cells: Collection[str]) -> tuple[GradeBook, ...
     if not parent.is_dir():
         return ()
     folders = [folder for folder in sorted(parent.iterdir()) if (folder / SUMMARY).is_file()]
-    found = [book for folder in folders if (book := _read(folder, cells)) is not None]
-    return tuple(sorted(found, key=lambda book: book.name))
+    books = [book for folder in folders if (book := _read(folder, cells)) is not None]
+    return tuple(sorted(books, key=lambda book: book.name))
 
 
 def _read(folder: Path, cells: Collection[str]) -> GradeBook | None:

@@ -84,12 +84,12 @@ def grade_answers(
     questions = [_question(one, grader) for one in written]
     requests = [chat_request(question, grader.settings) for question in questions]
     replies = ask_all(requests, grader.model, ledger, progress=progress)
-    found = {
+    grades = {
         one: _grade(read(reply, nonce=question.nonce, mode=one.kind))
         for one, question, reply in zip(written, questions, replies, strict=True)
     }
     nothing = Grade(outcome="empty", grade=0.0)
-    return {one: found.get(one, nothing) for one in distinct}
+    return {one: grades.get(one, nothing) for one in distinct}
 
 
 def _question(asked: AskedItem, grader: Grader) -> JudgeQuestion:

@@ -26,7 +26,12 @@ from babelbits.judge.grading.grade_effects import GradedEffect, graded_effects
 from babelbits.judge.grading.grade_store import EFFECTS
 from babelbits.judge.grading.graded import value_of
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
-from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement, accords, coverage
+from babelbits.judge.grading.rule_agreement import (
+    Coverage,
+    RuleAgreement,
+    coverage,
+    measure_agreement,
+)
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
 from babelbits.store.atomic import write_atomically
@@ -87,7 +92,7 @@ def run_grading(
             folder=folder,
             effects=analysis.effects,
             coverage=coverage(cells, grades),
-            accords=accords(cells, grades),
+            accords=measure_agreement(cells, grades),
             problems=analysis.problems,
             reasons=Counter(one.reason for one in grades.values() if not one.is_graded),
             n_errors=sum(one.outcome == "error" for one in grades.values()),

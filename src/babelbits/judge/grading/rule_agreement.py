@@ -96,7 +96,7 @@ def _coverage(
     )
 
 
-def accords(
+def measure_agreement(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
 ) -> tuple[RuleAgreement, ...]:
     """A row a suite and language with a binary rule score and grades, in the order of the cells.
@@ -119,7 +119,7 @@ def accords(
                 place = task.suite, task.language, task.primary
                 # Two options questions that read the same may have other gold letters.
                 pairs[place][answers[0], row.target] = rule >= _RIGHT, value >= _RIGHT
-    return tuple(_accord(*place, list(found.values())) for place, found in pairs.items())
+    return tuple(_accord(*place, list(by_answer.values())) for place, by_answer in pairs.items())
 
 
 def _accord(

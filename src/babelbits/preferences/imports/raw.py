@@ -160,16 +160,16 @@ def choice_of(
     Raises
     ------
     TaskError
-        If nobody says what it means.
+        If its meaning is not declared.
     """
     plain = word.strip().lower().replace("_", " ").replace("-", " ")
     plain = plain if plain in _WORDS or plain in means else plain.replace(" ", "")
     own = {key.lower(): value for key, value in means.items()}
-    found = own.get(word.strip().lower()) or own.get(plain) or _WORDS.get(plain)
-    if found is None:
+    choice = own.get(word.strip().lower()) or own.get(plain) or _WORDS.get(plain)
+    if choice is None:
         raise TaskError(
-            f"nobody says what the answer {word!r:.60} means",
+            f"the meaning of the answer {word!r:.60} is not declared",
             where=where,
             hint=did_you_mean(plain, _WORDS) or f'say it: --means "{word:.40}=left"',
         )
-    return found
+    return choice

@@ -164,7 +164,7 @@ def _read(path: Path, options: ImportOptions) -> tuple[str, list[Row]]:
     raise TaskError(
         f"neither {', nor '.join(signs)}",
         where=str(path),
-        hint="export JSON there, or write a table: see docs/voices.md",
+        hint="export JSON there, or write a table: see docs/preferences.md",
     )
 
 

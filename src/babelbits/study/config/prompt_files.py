@@ -76,7 +76,7 @@ def read_prompts(path: Path) -> Prompts:
             where=str(path),
             hint='a line is {"id": "1", "language": "nb", "prompt": "..."}',
         )
-    return Prompts(rows={code: tuple(found.values()) for code, found in rows.items()})
+    return Prompts(rows={code: tuple(by_id.values()) for code, by_id in rows.items()})
 
 
 def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None) -> Study:

@@ -65,8 +65,8 @@ def _replies(requests: Sequence[Request], engine: Engine) -> list[Reply]:
     texts = [(n, r) for n, r in enumerate(requests) if isinstance(r, TextRequest)]
     prompts = [(n, r) for n, r in enumerate(requests) if isinstance(r, GenerateRequest)]
     if scores:
-        found = engine.score([request for _, request in scores])
-        replies.update(zip((n for n, _ in scores), found, strict=True))
+        scored = engine.score([request for _, request in scores])
+        replies.update(zip((n for n, _ in scores), scored, strict=True))
     if texts:
         measured = engine.score_text([request for _, request in texts])
         replies.update(zip((n for n, _ in texts), measured, strict=True))

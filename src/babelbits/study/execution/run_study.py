@@ -23,7 +23,7 @@ from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.plan import make_plan
 from babelbits.study.planning.plan_types import Plan
-from babelbits.study.planning.plan_warnings import notices
+from babelbits.study.planning.plan_warnings import list_warnings
 from babelbits.study.planning.preflight import check
 from babelbits.study.rehearsal.studies import marked, refuse, rehearse
 from babelbits.tasks import catalogue
@@ -140,7 +140,7 @@ def _checked_plan(study: Study, store: Store, *, tell: Progress, verify: bool) -
         note(line, "asked")
     if warning := unused_template(plan.study, base.folder):
         note(warning, "warning")
-    for line in notices(plan):
+    for line in list_warnings(plan):
         note(line, "note")
     if study.smoke:
         note(f"SMOKE run: {plural(study.limit or 0, 'item')} a task, stored apart from results")

@@ -90,7 +90,7 @@ class _Member:
         self.process.join()
         why = f"its worker process ended with exit code {self.process.exitcode}"
         if self.process.exitcode == -signal.SIGKILL:
-            why += " (killed, perhaps for want of memory: try --workers 1)"
+            why += " (killed, perhaps out of memory: try --workers 1)"
         if isinstance(self.job, RunCell):
             return CellFailed(cell=self.job.number, reason=why)
         assert self.job is not None  # noqa: S101  only busy members are listened to
@@ -217,8 +217,8 @@ class _Tasks:
         TaskError
             If its items are not the ones that the plan was made with.
         """
-        task, found = self._load(cell.suite, cell.language)
-        if cell.meta is not None and found != cell.meta.identity["task"]:
+        task, identity = self._load(cell.suite, cell.language)
+        if cell.meta is not None and identity != cell.meta.identity["task"]:
             raise TaskError(
                 "the task's data changed while the study was running",
                 where=f"{cell.suite} · {cell.language}",

@@ -136,11 +136,11 @@ def _hub_folder(spec: ModelSpec, *, download: bool) -> Path:
             "hub models need huggingface_hub", hint="pip install 'babelbits[run]'"
         ) from error
     try:
-        found = snapshot_download(spec.path, revision=spec.revision, local_files_only=not download)
+        folder = snapshot_download(spec.path, revision=spec.revision, local_files_only=not download)
     except (OSError, ValueError) as error:  # the library's errors are one of the two
         raise ModelError(
             f"the model '{spec.path}' (revision '{spec.revision}') is not on this machine",
             hint=f"download it: hf download {spec.path} --revision {spec.revision}; or name a "
             "local folder",
         ) from error
-    return Path(found)
+    return Path(folder)

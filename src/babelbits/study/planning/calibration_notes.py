@@ -56,9 +56,9 @@ def calibration_notes(spec: CalibrationSpec | None) -> tuple[str, ...]:
     where = f"the calibration text {local_file(spec).name}"
     as_declared = f"is declared as {declared.name} ({declared.code})"
     text = "\n".join(sample)
-    share, found = share_in(text, declared.script), main_script(text)
-    if share is not None and share < 0.5 and found is not None and len(text) >= _PASSAGE:
-        mostly = f"{share:.0%} of its letters are in the script {declared.script} (most: {found})"
+    share, script = share_in(text, declared.script), main_script(text)
+    if share is not None and share < 0.5 and script is not None and len(text) >= _PASSAGE:
+        mostly = f"{share:.0%} of its letters are in the script {declared.script} (most: {script})"
         return (f"{where} {as_declared}, and {mostly}",)
     told = _another_language(sample, declared.code)
     return (f"{where} {as_declared}, and {told}",) if told else ()

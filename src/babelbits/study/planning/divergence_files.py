@@ -89,13 +89,13 @@ def recorded(store: Store) -> tuple[RecordedDivergence, ...]:
     baselines = {meta.task.name: meta for meta in texts if meta.variant == BASELINE}
     there = {path.name: read(path) for path in sorted(folder_of(store).glob("*.json"))}
     sizes = sorted({one.k for one in there.values()})
-    found = (
+    files = (
         _of_cells(there, store, meta, baselines[meta.task.name], k=k)
         for meta in texts
         if meta.variant != BASELINE and meta.task.name in baselines
         for k in sizes
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(one for one in files if one is not None)
 
 
 def _of_cells(

@@ -48,14 +48,14 @@ class FileHashes:
         """
         key = _key(file)
         if key not in self._known:
-            found = sha256(file)
+            digest = sha256(file)
             if _key(file) != key:
                 raise ModelError(
                     "the file is being written while it is read",
                     where=str(file),
                     hint="wait until it is complete, then run the same command again",
                 )
-            self._known[key] = found
+            self._known[key] = digest
             self._write()
         return self._known[key]
 

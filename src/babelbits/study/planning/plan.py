@@ -305,8 +305,8 @@ def _as_recorded(step: CellStep, variant: VariantStep, context: _Context) -> Cel
     base = context.base.config
     if former_identity(meta.identity, base=base) != former_identity(expected, base=base):
         return None
-    found = context.store.status(meta)
-    state, reason = _state(found, meta, variant, context)
+    status = context.store.status(meta)
+    state, reason = _state(status, meta, variant, context)
     if state != "done":
         return None
     told = f"{reason}; --build looks whether the task has changed"

@@ -13,7 +13,7 @@ from babelbits.study.planning import estimate
 from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.identity import couples_rows
 from babelbits.study.planning.plan_types import Plan
-from babelbits.study.planning.planned_comparisons import outline
+from babelbits.study.planning.planned_comparisons import list_planned_comparisons
 from babelbits.words import plural
 
 _WHY = "LLM.int8 looks for outlier columns in all sequences of a batch"
@@ -30,7 +30,7 @@ _COUPLED = {
 }
 
 
-def notices(plan: Plan) -> tuple[str, ...]:
+def list_warnings(plan: Plan) -> tuple[str, ...]:
     """One sentence each.
 
     A base model that is quantized itself, rows that do not fit blocks, calibration text that does
@@ -62,8 +62,8 @@ def too_small(study: Study) -> list[str]:
     """Tasks whose items cannot show their margin even if no score changes, and what would."""
     from babelbits.stats.detectable import fewest_items
 
-    found: dict[str, None] = {}
-    for one in outline(study):
+    sentences: dict[str, None] = {}
+    for one in list_planned_comparisons(study):
         if one.margin is None or one.n_items is None:
             continue
         cap = study.analysis.loss_caps.get(one.unit)
@@ -72,7 +72,7 @@ def too_small(study: Study) -> list[str]:
         )
         margin = shown.size(one.margin, one.unit)
         if fewest is None:
-            found[
+            sentences[
                 f"{one.suite}: a margin of {margin} cannot be shown: [analysis] loss_caps names no "
                 f"cap on the loss of one item in {one.unit}"
             ] = None
@@ -82,8 +82,8 @@ def too_small(study: Study) -> list[str]:
                 if one.binary or cap is None
                 else (f" (one item is taken to lose at most {shown.size(cap, one.unit)})")
             )
-            found[
+            sentences[
                 f"{one.suite}: {plural(one.n_items, 'item')} a language; below {fewest:,} a margin "
                 f"of {margin} cannot be shown{why}"
             ] = None
-    return list(found)
+    return list(sentences)

@@ -33,7 +33,7 @@ class PlannedTask:
     margin: float | None
 
 
-def outline(study: Study) -> tuple[PlannedTask, ...]:
+def list_planned_comparisons(study: Study) -> tuple[PlannedTask, ...]:
     """Every task of a study, with its margin and the size of its family.
 
     Raises
@@ -42,7 +42,7 @@ def outline(study: Study) -> tuple[PlannedTask, ...]:
         If the data of one of our own tasks cannot be read.
     """
     return tuple(
-        planned(
+        plan_comparison(
             suite.suite,
             language,
             options=suite.options,
@@ -54,7 +54,7 @@ def outline(study: Study) -> tuple[PlannedTask, ...]:
     )
 
 
-def planned(
+def plan_comparison(
     suite: str,
     language: str,
     *,
@@ -65,11 +65,11 @@ def planned(
     """One task, by its suite's name and its language's canonical code."""
     task = build_light(suite, language, options)
     if task is None:
-        found = catalogue.info(suite, include_path=options.include_path, data=options.data)
+        suite_info = catalogue.info(suite, include_path=options.include_path, data=options.data)
         size, limit = published_size(suite, language), options.limit
         n_items = size if size is None or limit is None else min(size, limit)
         # The primary metrics of lm-eval's tasks here: exact match and accuracy.
-        unit, binary, parallel = "fraction", True, found.parallel
+        unit, binary, parallel = "fraction", True, suite_info.parallel
     else:
         info: TaskInfo = task.info
         primary = info.metric(info.primary)

@@ -85,13 +85,13 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     folder = plan.study.folder
     there = next((path for path in (folder, *folder.parents) if path.exists()), None)
     if there is not None and not there.is_dir():
-        found.append(f"the run folder cannot be made: a file of that name is there: {there}")
+        lacks.append(f"the run folder cannot be made: a file of that name is there: {there}")
     elif there is not None and not os.access(there, os.W_OK | os.X_OK):
-        found.append(f"the run folder cannot be written: {there}")
+        lacks.append(f"the run folder cannot be written: {there}")
     for step in plan.variants:
         if step.to_make and (problem := _obvious_problem(step, plan)):
-            found.append(problem)
-    return tuple(found)
+            lacks.append(problem)
+    return tuple(lacks)
 
 
 def _engines(plan: Plan) -> list[EngineKind]:

@@ -31,8 +31,10 @@ def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
         _core(variant_identity(spec, base_hash="", seed=study.seed)): spec.label
         for spec in study.variants
     }
-    found = {meta.variant_id: labels.get(_core(meta.identity["variant"])) for meta in planned}
-    return {variant_id: label for variant_id, label in found.items() if label is not None}
+    labels_by_id = {
+        meta.variant_id: labels.get(_core(meta.identity["variant"])) for meta in planned
+    }
+    return {variant_id: label for variant_id, label in labels_by_id.items() if label is not None}
 
 
 def _core(identity: Mapping[str, Any]) -> str:

@@ -243,8 +243,8 @@ def layer_differences(
         arithmetic, and that from inputs left as they are.
     """
     return {
-        name: _differences(model.get_submodule(name), given, found, kind=kind)
-        for name, (given, found) in _calls(model, names, windows[:1]).items()
+        name: _differences(model.get_submodule(name), given, after, kind=kind)
+        for name, (given, after) in _calls(model, names, windows[:1]).items()
     }
 
 
@@ -273,8 +273,8 @@ def weight_differences(
     modules = dict(twin.named_modules())
     known = [name for name in names if isinstance(modules.get(name), torch.nn.Linear)]
     return {
-        name: _difference(modules[name], given, found)
-        for name, (given, found) in _calls(model, known, windows).items()
+        name: _difference(modules[name], given, after)
+        for name, (given, after) in _calls(model, known, windows).items()
     }
 
 
@@ -301,7 +301,7 @@ def _calls(
     return {
         name: (
             torch.cat([given.reshape(-1, given.shape[-1]) for given, _ in calls]).float(),
-            torch.cat([found.reshape(-1, found.shape[-1]) for _, found in calls]).float(),
+            torch.cat([outputs.reshape(-1, outputs.shape[-1]) for _, outputs in calls]).float(),
         )
         for name, calls in seen.items()
         if any(given.numel() for given, _ in calls)

@@ -36,11 +36,11 @@ def read_plain(folder: Path) -> tuple[dict[str, Any], frozenset[str]]:
         module = name.rpartition(".")[0]
         if name.endswith(_SIDES) or _STATE in name:
             continue
-        found = _dequantized(module, name, tensor, stored, settings)
-        if found is None:
+        weights = _dequantized(module, name, tensor, stored, settings)
+        if weights is None:
             plain[name] = tensor
         else:
-            plain[f"{module}.weight"] = found
+            plain[f"{module}.weight"] = weights
             quantized.add(f"{module}.weight")
     return plain, frozenset(quantized)
 

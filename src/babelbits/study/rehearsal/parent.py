@@ -89,7 +89,7 @@ def rehearse_variants(
         base=base,
         engine=EngineSettings() if engine is None else engine,
         seed=seed,
-        texts={language: tuple(found) for language, found in texts.items()},
+        texts={language: tuple(passages) for language, passages in texts.items()},
         chat=chat,
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,

@@ -37,7 +37,7 @@ def examine(
     stage = Stage(
         base=base,
         engine=engine,
-        texts={language: tuple(found) for language, found in texts.items()},
+        texts={language: tuple(passages) for language, passages in texts.items()},
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
         made=folder.resolve(),

@@ -105,13 +105,13 @@ def fewer_heads(real: Heads, *, keep_width: bool) -> Heads:
         Whether a head must stay as wide as it is, because lists in the config are as long.
     """
     tied = real.hidden == real.queries * real.width
-    found = [
+    candidates = [
         small
         for width in _head_widths(real.width, keep=keep_width)
         for keys, queries in _head_counts(real)
         if (small := _with_hidden(real, queries, keys, width, tied=tied)) is not None
     ]
-    return min(found, key=lambda h: (h.hidden, h.queries * h.width, -h.width), default=real)
+    return min(candidates, key=lambda h: (h.hidden, h.queries * h.width, -h.width), default=real)
 
 
 def _head_widths(width: int, *, keep: bool) -> Iterator[int]:

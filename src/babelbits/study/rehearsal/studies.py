@@ -32,7 +32,7 @@ def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[Re
     if study.model.is_gguf:
         return ()
     steps = [step for step in plan.variants if step.needed and _has_open(plan, step.label)]
-    found = []
+    results = []
     for result in rehearse_variants(
         plan.base.folder,
         [step.spec for step in steps],
@@ -45,8 +45,8 @@ def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[Re
         allow_token_differences=study.model.allow_token_differences,
     ):
         tell(result)
-        found.append(result)
-    return tuple(found)
+        results.append(result)
+    return tuple(results)
 
 
 def _has_open(plan: Plan, label: str) -> bool:

@@ -398,8 +398,8 @@ class Rehearsal:
             self._layers(engine.loaded.model, twin, names, bound=_ROUGH_LAYER[variant.info.method])
         del twin
         with comparing.inputs_as_computed(engine.loaded.model):
-            found = comparing.logits_of(engine.loaded.model, self._windows)
-        difference = comparing.relative_difference(found, expected)
+            logits = comparing.logits_of(engine.loaded.model, self._windows)
+        difference = comparing.relative_difference(logits, expected)
         tolerance = self._tolerance(_EXACT, engine)
         if variant.info.method in _ROUGH:
             rough = _REACTIONS * self._reaction().relative  # each layer was looked at by itself
@@ -653,9 +653,9 @@ def _scores_of(replies: Sequence[Any]) -> list[float]:
     return [reply.logprob for reply in replies]
 
 
-def _same_modules(meant: scope.Scope, found: frozenset[str], what: str) -> None:
+def _same_modules(meant: scope.Scope, names: frozenset[str], what: str) -> None:
     """Raise unless exactly the layers that are meant are quantized."""
-    missing = [name for name in meant.quantized if name not in found]
+    missing = [name for name in meant.quantized if name not in names]
     if missing:
         total = sum(map(meant.n_weights, meant.quantized))
         share = sum(map(meant.n_weights, missing)) / total
@@ -663,7 +663,7 @@ def _same_modules(meant: scope.Scope, found: frozenset[str], what: str) -> None:
             f"the {what} of {len(missing)} of {len(meant.quantized)} layers ({share:.0%} of the "
             f"recipe's weights) are not quantized, '{missing[0]}' first"
         )
-    extra = sorted(found - set(meant.quantized))
+    extra = sorted(names - set(meant.quantized))
     if extra:
         reason = meant.left.get(extra[0])
         raise Failed(

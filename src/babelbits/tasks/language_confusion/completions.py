@@ -95,11 +95,11 @@ def read_completions(path: Path) -> tuple[str, tuple[Response, ...]]:
             hint=f"a file of responses has the columns {', '.join(_REQUIRED)}",
         )
     seen: dict[tuple[str, str, str], int] = defaultdict(int)
-    found = []
+    completions = []
     for number, row in enumerate(rows, start=1):
-        found.append(_response(row, seen, where=f"{path}: row {number}"))
+        completions.append(_response(row, seen, where=f"{path}: row {number}"))
     stem = path.name.removesuffix(".xz").removesuffix(".csv")
-    return rows[0].get("model") or stem, tuple(found)
+    return rows[0].get("model") or stem, tuple(completions)
 
 
 def _response(
@@ -203,12 +203,12 @@ def _rate(
     value: Callable[[Verdict], bool | None],
 ) -> Rate | None:
     """None where no response has a verdict."""
-    known = [(one.response, found) for one in judged if (found := value(one.verdict)) is not None]
+    known = [(one.response, rated) for one in judged if (rated := value(one.verdict)) is not None]
     if not known:
         return None
     responses = [response for response, _ in known]
     scores = cluster_scores(
-        [float(found) for _, found in known],
+        [float(rated) for _, rated in known],
         clusters=_numbers([_unit(one) for one in responses]),
         strata=_numbers([(one.language, one.source) for one in responses]),
         layers=_numbers([one.language for one in responses]),

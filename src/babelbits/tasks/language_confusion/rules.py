@@ -98,8 +98,8 @@ def judge(
     english : frozenset of str, optional
         English words; without them, and in languages not in `WORD_LANGUAGES`, words are not judged.
     """
-    found = [(line, tokenize(line)) for line in normalize(response).split("\n")]
-    kept = [(line, tokens) for line, tokens in found if len(tokens) >= SHORTEST_LINE]
+    tokenized = [(line, tokenize(line)) for line in normalize(response).split("\n")]
+    kept = [(line, tokens) for line, tokens in tokenized if len(tokens) >= SHORTEST_LINE]
     lines = tuple(_line(text, language, identifier) for text, _ in kept)
     words = None
     if english is not None and has_word_rate(language) and _all_pass(lines):

@@ -168,8 +168,8 @@ class LmEvalTask:
                 scores, totals = scores_of(built.task, built.metrics, answered)
                 output = output_of(built.task, answered[0].doc, replies)
             if self.suite.native_numbers:
-                found = native_match(output, item.target, self.language)
-                scores[NATIVE_MATCH.name] = found
+                match = native_match(output, item.target, self.language)
+                scores[NATIVE_MATCH.name] = match
         except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
             message = f"{type(error).__name__}: {error}"
             return failed(

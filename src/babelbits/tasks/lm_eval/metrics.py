@@ -60,7 +60,7 @@ def item_metrics(
     names = list(task.aggregation())
     left_out = [name for name in names if name in _CORPUS_ONLY and not has_own_scorer]
     better = task.higher_is_better()
-    found = [
+    metrics = [
         _item_metric(
             name,
             filter_name=filter_name,
@@ -74,7 +74,7 @@ def item_metrics(
         for name in names
         if name not in left_out
     ]
-    return found, left_out
+    return metrics, left_out
 
 
 def primary(metrics: list[ItemMetric]) -> ItemMetric:

@@ -26,12 +26,12 @@ def digest_of_sources(yaml_file: Path) -> str:
     """
     home = yaml_file.resolve().parent
     try:
-        found = [
+        hashes = [
             (os.path.relpath(path, home), path.read_bytes().hex()) for path in sources_of(yaml_file)
         ]
     except OSError as error:
         raise TaskError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    return digest(found)
+    return digest(hashes)
 
 
 def sources_of(yaml_file: Path) -> tuple[Path, ...]:
@@ -44,16 +44,16 @@ def sources_of(yaml_file: Path) -> tuple[Path, ...]:
     OSError
         If one cannot be read.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     waiting = [yaml_file.resolve()]
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in files:
             continue
-        found[path] = None
+        files[path] = None
         next_to = _imported_beside(path) if path.suffix == ".py" else _named_in(path)
         waiting.extend(sorted((one.resolve() for one in next_to), reverse=True))
-    return tuple(found)
+    return tuple(files)
 
 
 def _named_in(yaml_file: Path) -> Iterator[Path]:

@@ -53,7 +53,7 @@ def languages_of(suite: str, folder: Path) -> Mapping[str, Path]:
     """
     if not folder.is_dir():
         raise TaskError("no such folder of data", where=str(folder))
-    found = dict(_translations(suite, folder))
+    translations = dict(_translations(suite, folder))
     upstream = list(_upstream(suite, folder))
     if len(upstream) > 1:
         releases = ", ".join(str(path.relative_to(folder)) for path in upstream)
@@ -62,9 +62,9 @@ def languages_of(suite: str, folder: Path) -> Mapping[str, Path]:
             where=str(folder),
             hint="name the folder of one release under [data]",
         )
-    if upstream and "en" not in found:
-        found["en"] = upstream[0]
-    return found
+    if upstream and "en" not in translations:
+        translations["en"] = upstream[0]
+    return translations
 
 
 def read_release(suite: str, language: str, folder: Path) -> MixEvalRelease:

@@ -133,12 +133,12 @@ def _split_files(folder: Path, split: str) -> Mapping[str, Path]:
             where=str(folder),
             hint=f"expected {split}/eng_Latn.{split} or {split}/eng_Latn.jsonl in it",
         )
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(place.iterdir()):
         code = _code(path, split)
         if code is not None:
-            found.setdefault(code, path)
-    return found
+            files.setdefault(code, path)
+    return files
 
 
 def _code(path: Path, split: str) -> str | None:

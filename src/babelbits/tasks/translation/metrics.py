@@ -65,13 +65,13 @@ def segment_metrics(language: str) -> tuple[SegmentMetric, ...]:
         ) from error
     chrf = CHRF(word_order=2)
     tokenizer = bleu_tokenizer(language)
-    found = [_segment_metric("chrf++", "chrf", chrf, chrf)]
+    metrics = [_segment_metric("chrf++", "chrf", chrf, chrf)]
     for name, tokenize in (("bleu", tokenizer), *((("spbleu", SPM),) if has_spm() else ())):
         tool = BLEU(tokenize=tokenize)
-        found.append(
+        metrics.append(
             _segment_metric(name, "bleu", tool, BLEU(tokenize=tokenize, effective_order=True))
         )
-    return tuple(found)
+    return tuple(metrics)
 
 
 def _segment_metric(name: str, corpus: Any, tool: Any, sentence_tool: Any) -> SegmentMetric:
