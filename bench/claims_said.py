@@ -190,10 +190,13 @@ def _rows(effects: Sequence[Effect]) -> Iterator[Claim]:
     """The verdict of every row, whatever its scope, and its note."""
     for effect in effects:
         questions = (Question(suite=effect.task, languages=tuple(effect.languages)),)
-        if effect.verdict in _SAYS:
-            says = _SAYS[effect.verdict]
-            kinds = [f"row: {effect.verdict}", f"row: {effect.verdict}, {effect.scope}"]
-            if effect.level == "confirmed":
+        if effect.decision.verdict in _SAYS:
+            says = _SAYS[effect.decision.verdict]
+            kinds = [
+                f"row: {effect.decision.verdict}",
+                f"row: {effect.decision.verdict}, {effect.scope}",
+            ]
+            if effect.decision.level == "confirmed":
                 kinds += ["row: confirmed", f"row: confirmed, {effect.scope}"]
             for kind in kinds:
                 yield _claim(kind, effect.variant, questions, says)

@@ -22,7 +22,16 @@ from babelbits.decide.decision import OUTCOMES, Outcome, answer_questions, combi
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import DecisionQuery, DecisionQuestion
 from babelbits.decide.recommend import Size, recommend
-from babelbits.records import Effect, Interval, Metric
+from babelbits.records import (
+    Arms,
+    Effect,
+    EffectCounts,
+    EffectDecision,
+    EffectInference,
+    Interval,
+    Metric,
+    RelativeEffect,
+)
 from babelbits.stats.binary import PairedTable, mcnemar_midp, tango
 
 MARGIN, ALPHA = 0.02, 0.05
@@ -61,13 +70,19 @@ def effect(language: str, n_items: int, broke: int, fixed: int, *, variant: str 
     return Effect(
         variant=variant, task="task", metric="acc", kind="binary", unit="fraction",
         higher_is_better=True, scope="language", language=language, group=None,
-        languages=(language,), n_items=n_items, n_source_items=n_items, n_failed=0,
-        n_truncated=0, n_over_long=0, baseline_score=0.6, variant_score=0.6,
-        baseline_interval=None, delta=(fixed - broke) / n_items, interval=wide, p_value=p,
-        p_adjusted=None, family=None, test="mid-p McNemar", margin=MARGIN, verdict="undecided",
-        reason="", broke=broke, fixed=fixed, churn=(broke + fixed) / n_items, aa_churn=None,
-        minimal_detectable_effect=None, relative_change=None, mean_relative_change=None,
-        above_chance_lost=None, at_floor=False, recipe="", equivalence_interval=narrow,
+        languages=(language,), delta=(fixed - broke) / n_items, recipe="",
+        arms=Arms(baseline_score=0.6, variant_score=0.6, baseline_interval=None, at_floor=False),
+        counts=EffectCounts(
+            n_items=n_items, n_source_items=n_items, n_failed=0, n_truncated=0, n_over_long=0,
+            broke=broke, fixed=fixed, churn=(broke + fixed) / n_items,
+        ),
+        inference=EffectInference(
+            interval=wide, equivalence_interval=narrow, p_value=p, test="mid-p McNemar"
+        ),
+        decision=EffectDecision(margin=MARGIN, verdict="undecided", reason=""),
+        relative=RelativeEffect(
+            relative_change=None, mean_relative_change=None, above_chance_lost=None
+        ),
     )  # fmt: skip
 
 

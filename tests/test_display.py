@@ -1,7 +1,6 @@
 """What a notebook and a Python prompt show of the front door's objects."""
 
 import re
-from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -10,6 +9,7 @@ import babelbits
 from babelbits.records import Interval
 from babelbits.results.results import Results
 from babelbits.words import html_table
+from effects import altered
 from report import synthetic
 
 
@@ -40,7 +40,7 @@ def test_a_table_escapes_aligns_and_says_how_many_rows_it_left_out() -> None:
 
 def test_an_effect_shows_what_it_is_about_its_change_and_its_verdict(results: Results) -> None:
     """0.427 - 0.087 is 8.7 points less: by hand, with a true minus."""
-    effect = replace(
+    effect = altered(
         results.analysis.effects[0], variant="w4", task="math", language="hi", unit="fraction",
         baseline_score=0.427, delta=-0.087, verdict="worse", reason="interval below zero",
         interval=Interval(low=-0.16, high=-0.017, level=0.95, method=""),
@@ -49,12 +49,12 @@ def test_an_effect_shows_what_it_is_about_its_change_and_its_verdict(results: Re
         ["variant", "task", "language", "baseline", "change", "interval", "verdict"],
         ["w4", "math", "hi", "42.7", "−8.7 points", "−16.0 to −1.7", "worse: interval below zero"],
     ]
-    (_, row) = cells(replace(effect, interval=None, language=None, group="latin")._repr_html_())
+    (_, row) = cells(altered(effect, interval=None, language=None, group="latin")._repr_html_())
     assert (row[2], row[5]) == ("latin", "–")
 
 
 def test_results_gates_and_recommendations_show_a_row_an_answer(results: Results) -> None:
-    shown = [one for one in results.analysis.effects if one.family is not None]
+    shown = [one for one in results.analysis.effects if one.inference.family is not None]
     assert len(cells(results._repr_html_())) == len(shown) + 1
     gate = babelbits.gate(results, "w4@en")
     heads, *rows = cells(gate._repr_html_())
@@ -73,6 +73,6 @@ def test_at_a_prompt_each_is_one_line(results: Results) -> None:
 
 
 def test_a_smoke_run_says_so(results: Results) -> None:
-    smoke = replace(results, study=replace(results.study, smoke=True))
+    smoke = altered(results, study=altered(results.study, smoke=True))
     assert "SMOKE" in smoke._repr_html_()
     assert "SMOKE" in repr(smoke)

@@ -39,14 +39,14 @@ def test_one_binary_cell_matches_fagerlands_example() -> None:
             AnalysisSettings(resamples=999),
         ).effects
     )
-    assert effect.p_value == pytest.approx(0.0390625)
-    assert effect.interval is not None
-    assert effect.interval.low == pytest.approx(-0.51723, abs=5e-6)
-    assert effect.interval.high == pytest.approx(-0.02600, abs=5e-6)
-    assert (effect.broke, effect.fixed, effect.n_items) == (7, 1, 21)
-    assert effect.churn == pytest.approx(8 / 21)
+    assert effect.inference.p_value == pytest.approx(0.0390625)
+    assert effect.inference.interval is not None
+    assert effect.inference.interval.low == pytest.approx(-0.51723, abs=5e-6)
+    assert effect.inference.interval.high == pytest.approx(-0.02600, abs=5e-6)
+    assert (effect.counts.broke, effect.counts.fixed, effect.counts.n_items) == (7, 1, 21)
+    assert effect.counts.churn == pytest.approx(8 / 21)
     assert effect.delta == pytest.approx(-6 / 21)
-    assert effect.test == "mid-p McNemar"
+    assert effect.inference.test == "mid-p McNemar"
     assert effect.recipe.startswith("mid-p McNemar|Tango score 95%|units=21|babelbits=")
 
 
@@ -54,32 +54,35 @@ def test_a_clear_loss_is_worse_on_all_three_scales() -> None:
     """Baseline 160/200, variant 130/200: -15 points, -18.75 %, 0.15/0.55 of the ability."""
     scores = right_wrong(both_right=125, broke=35, fixed=5, both_wrong=35)
     effect = only(analyse(two(*scores), SETTINGS).effects)
-    assert (effect.verdict, effect.reason) == ("worse", "loss shown")
+    assert (effect.decision.verdict, effect.decision.reason) == ("worse", "loss shown")
     assert effect.delta == pytest.approx(-0.15)
-    assert effect.relative_change == pytest.approx(-0.1875)
-    assert effect.above_chance_lost == pytest.approx(0.15 / 0.55)
-    assert effect.mean_relative_change is None
+    assert effect.relative.relative_change == pytest.approx(-0.1875)
+    assert effect.relative.above_chance_lost == pytest.approx(0.15 / 0.55)
+    assert effect.relative.mean_relative_change is None
 
 
 def test_a_clear_gain_is_better() -> None:
     scores = right_wrong(both_right=125, broke=5, fixed=35, both_wrong=35)
-    assert only(analyse(two(*scores), SETTINGS).effects).verdict == "better"
+    assert only(analyse(two(*scores), SETTINGS).effects).decision.verdict == "better"
 
 
 def test_many_items_and_little_churn_show_equivalence() -> None:
     scores = right_wrong(both_right=1500, broke=10, fixed=9, both_wrong=481)
     effect = only(analyse(two(*scores), SETTINGS).effects)
-    assert (effect.verdict, effect.reason) == ("equivalent", "interval inside the margin")
-    assert effect.equivalence_interval is not None
-    assert effect.equivalence_interval.level == pytest.approx(0.90)
+    assert (effect.decision.verdict, effect.decision.reason) == (
+        "equivalent",
+        "interval inside the margin",
+    )
+    assert effect.inference.equivalence_interval is not None
+    assert effect.inference.equivalence_interval.level == pytest.approx(0.90)
 
 
 def test_a_real_loss_inside_the_margin_is_equivalent_and_says_so() -> None:
     scores = right_wrong(both_right=3000, broke=40, fixed=10, both_wrong=950)
     effect = only(analyse(two(*scores), SETTINGS).effects)
-    assert effect.p_value is not None
-    assert effect.p_value < 0.001
-    assert effect.verdict == "equivalent"
+    assert effect.inference.p_value is not None
+    assert effect.inference.p_value < 0.001
+    assert effect.decision.verdict == "equivalent"
     assert "a real but negligible loss" in effect.notes
 
 
@@ -87,8 +90,11 @@ def test_a_large_p_is_undecided_and_says_what_could_have_been_seen() -> None:
     """The closed form at n = 100, churn 10 %: 8.8 points; the exact test takes 8.2."""
     scores = right_wrong(both_right=60, broke=6, fixed=4, both_wrong=30)
     effect = only(analyse(two(*scores), SETTINGS).effects)
-    assert (effect.verdict, effect.reason) == ("undecided", "interval reaches past the margin")
-    assert effect.minimal_detectable_effect == pytest.approx(0.082, abs=5e-4)
+    assert (effect.decision.verdict, effect.decision.reason) == (
+        "undecided",
+        "interval reaches past the margin",
+    )
+    assert effect.inference.minimal_detectable_effect == pytest.approx(0.082, abs=5e-4)
 
 
 def test_without_a_margin_there_is_no_equivalence() -> None:
@@ -96,16 +102,16 @@ def test_without_a_margin_there_is_no_equivalence() -> None:
     same = right_wrong(both_right=900, broke=0, fixed=0, both_wrong=100)
     worse = right_wrong(both_right=125, broke=35, fixed=5, both_wrong=35)
     undecided = only(analyse(two(*same), settings).effects)
-    assert (undecided.verdict, undecided.margin) == ("undecided", None)
-    assert undecided.reason == "no difference shown; no margin declared"
-    assert only(analyse(two(*worse), settings).effects).verdict == "worse"
+    assert (undecided.decision.verdict, undecided.decision.margin) == ("undecided", None)
+    assert undecided.decision.reason == "no difference shown; no margin declared"
+    assert only(analyse(two(*worse), settings).effects).decision.verdict == "worse"
 
 
 def test_a_suites_margin_wins_over_its_units() -> None:
     settings = AnalysisSettings(margins={"fraction": 0.02, "xcopa": 0.2}, resamples=999)
     scores = right_wrong(both_right=60, broke=6, fixed=4, both_wrong=30)
     effect = only(analyse(two(*scores), settings).effects)
-    assert (effect.margin, effect.verdict) == (0.2, "equivalent")
+    assert (effect.decision.margin, effect.decision.verdict) == (0.2, "equivalent")
 
 
 # --- corners ---------------------------------------------------------------------------------
@@ -116,12 +122,12 @@ def test_identical_binary_outputs_have_an_interval_of_positive_width(n: int) -> 
     """Tango: z^2 / (n + z^2); equivalent within 2 points needs n > 133 at 90 %."""
     scores = [1.0] * n
     effect = only(analyse(two(scores, scores), SETTINGS).effects)
-    assert (effect.p_value, effect.delta, effect.churn) == (1.0, 0.0, 0.0)
-    assert effect.interval is not None
-    assert effect.interval.high == pytest.approx(3.841459 / (n + 3.841459), rel=1e-5)
-    seen = effect.minimal_detectable_effect
-    assert seen is None if n == 1 else seen is not None and seen >= effect.interval.high
-    assert effect.verdict == ("equivalent" if n == 1000 else "undecided")
+    assert (effect.inference.p_value, effect.delta, effect.counts.churn) == (1.0, 0.0, 0.0)
+    assert effect.inference.interval is not None
+    assert effect.inference.interval.high == pytest.approx(3.841459 / (n + 3.841459), rel=1e-5)
+    seen = effect.inference.minimal_detectable_effect
+    assert seen is None if n == 1 else seen is not None and seen >= effect.inference.interval.high
+    assert effect.decision.verdict == ("equivalent" if n == 1000 else "undecided")
 
 
 @pytest.mark.parametrize("metric", [CHRF, BITS])
@@ -130,14 +136,14 @@ def test_identical_scores_without_a_table(metric: Metric) -> None:
     scores = [0.5 + k / 1000 for k in range(400)]
     cells = [cell(v, "en", scores, metric=metric) for v in ("baseline", "w4")]
     effect = only(analyse(cells, SETTINGS).effects)
-    assert (effect.p_value, effect.churn, effect.delta) == (1.0, 0.0, 0.0)
+    assert (effect.inference.p_value, effect.counts.churn, effect.delta) == (1.0, 0.0, 0.0)
     if metric is CHRF:
-        assert effect.verdict == "equivalent"
-        assert effect.interval is not None
-        assert effect.interval.high == pytest.approx(3.841459 / 403.841459, rel=1e-5)
+        assert effect.decision.verdict == "equivalent"
+        assert effect.inference.interval is not None
+        assert effect.inference.interval.high == pytest.approx(3.841459 / 403.841459, rel=1e-5)
     else:
-        assert effect.interval is None
-        assert (effect.verdict, effect.reason) == (
+        assert effect.inference.interval is None
+        assert (effect.decision.verdict, effect.decision.reason) == (
             "undecided",
             "too few items changed for an interval",
         )
@@ -150,9 +156,9 @@ def test_one_item_decides_nothing(metric: Metric, pair: tuple[float, float]) -> 
         cell(v, "en", [s], metric=metric) for v, s in zip(("baseline", "w4"), pair, strict=True)
     ]
     effect = only(analyse(cells, SETTINGS).effects)
-    assert effect.verdict == "undecided"
-    assert effect.p_value is not None
-    assert effect.p_value >= 0.5
+    assert effect.decision.verdict == "undecided"
+    assert effect.inference.p_value is not None
+    assert effect.inference.p_value >= 0.5
 
 
 def test_items_without_any_score_give_a_problem_and_no_effect() -> None:
@@ -171,7 +177,7 @@ def test_failed_items_leave_the_pairs_and_are_counted() -> None:
     variant = [1.0] * 4 + [None, 0.0] + [1.0] + [0.0] * 3
     analysis = analyse([cell("baseline", "en", baseline), cell("w4", "en", variant)], SETTINGS)
     effect = only(analysis.effects)
-    assert (effect.n_items, effect.n_failed, effect.broke) == (8, 2, 1)
+    assert (effect.counts.n_items, effect.counts.n_failed, effect.counts.broke) == (8, 2, 1)
     assert "1 of 2 failed items failed under the variant alone" in effect.notes
     messages = [one.message for one in analysis.problems if one.kind == "failed_items"]
     assert messages == [
@@ -187,11 +193,11 @@ def test_equivalence_does_not_rest_on_items_the_variant_failed() -> None:
     effect = only(
         analyse([cell("baseline", "en", baseline), cell("w4", "en", variant)], SETTINGS).effects
     )
-    assert effect.verdict == "undecided"
-    assert effect.reason == "inside the margin, but items failed under the variant alone"
+    assert effect.decision.verdict == "undecided"
+    assert effect.decision.reason == "inside the margin, but items failed under the variant alone"
     few: list[float | None] = [None if k == 3 else s for k, s in enumerate(baseline)]
     kept = analyse([cell("baseline", "en", baseline), cell("w4", "en", few)], SETTINGS).effects
-    assert only(kept).verdict == "equivalent"
+    assert only(kept).decision.verdict == "equivalent"
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
@@ -205,20 +211,20 @@ def test_a_baseline_of_zero_or_one_has_no_undefined_numbers(level: float) -> Non
     effect = only(analyse(cells, SETTINGS).effects)
     numbers = [v for v in dataclasses.astuple(effect) if isinstance(v, float)]
     assert all(math.isfinite(number) for number in numbers)
-    assert (effect.relative_change is None) == (level == 0.0)
+    assert (effect.relative.relative_change is None) == (level == 0.0)
 
 
 def test_scores_that_are_not_finite_are_failures() -> None:
     cells = two([1.0, 1.0, 0.0], [1.0, float("nan"), 0.0])
-    assert only(analyse(cells, SETTINGS).effects).n_failed == 1
+    assert only(analyse(cells, SETTINGS).effects).counts.n_failed == 1
 
 
 def test_shares_of_right_samples_are_not_mcnemars_case() -> None:
     """Several samples an item, averaged first: a 'binary' metric in between 0 and 1."""
     effect = only(analyse(two([0.25, 0.5, 1.0] * 20, [0.5, 0.25, 1.0] * 20), SETTINGS).effects)
     assert effect.kind == "bounded"
-    assert effect.test.startswith("sign-flip")
-    assert effect.broke is None
+    assert effect.inference.test.startswith("sign-flip")
+    assert effect.counts.broke is None
     assert "declared binary, analysed as bounded" in effect.notes
 
 
@@ -230,7 +236,11 @@ def test_over_long_prompts_are_counted_under_both_policies() -> None:
     )
     second = dataclasses.replace(second, rows=(second.rows[0], refused, *second.rows[2:]))
     effect = only(analyse([first, second], SETTINGS).effects)
-    assert (effect.n_truncated, effect.n_over_long, effect.n_items) == (2, 3, 3)
+    assert (effect.counts.n_truncated, effect.counts.n_over_long, effect.counts.n_items) == (
+        2,
+        3,
+        3,
+    )
 
 
 # --- floors ----------------------------------------------------------------------------------
@@ -240,9 +250,13 @@ def test_a_baseline_at_chance_is_undecided_never_equivalent() -> None:
     """260 of 1,000 right by four choices: Wilson (0.234, 0.288) covers 0.25."""
     scores = right_wrong(both_right=258, broke=2, fixed=2, both_wrong=738)
     effect = only(analyse(two(*scores), SETTINGS).effects)
-    assert (effect.verdict, effect.reason, effect.at_floor) == ("undecided", "at floor", True)
-    assert effect.relative_change is None
-    assert effect.above_chance_lost is None
+    assert (effect.decision.verdict, effect.decision.reason, effect.arms.at_floor) == (
+        "undecided",
+        "at floor",
+        True,
+    )
+    assert effect.relative.relative_change is None
+    assert effect.relative.above_chance_lost is None
 
 
 def test_generated_answers_below_the_declared_floor_are_at_floor() -> None:
@@ -251,9 +265,9 @@ def test_generated_answers_below_the_declared_floor_are_at_floor() -> None:
         cell(v, "sw", s, metric=EXACT, output_type="generation")
         for v, s in (("baseline", baseline), ("w4", variant))
     ]
-    assert only(analyse(cells, SETTINGS).effects).reason == "at floor"
+    assert only(analyse(cells, SETTINGS).effects).decision.reason == "at floor"
     lower = dataclasses.replace(SETTINGS, floor=0.02)
-    assert only(analyse(cells, lower).effects).verdict == "equivalent"
+    assert only(analyse(cells, lower).effects).decision.verdict == "equivalent"
 
 
 # --- other metrics ---------------------------------------------------------------------------
@@ -268,13 +282,13 @@ def test_more_bits_per_byte_are_a_loss() -> None:
         for v, s in (("baseline", before), ("w4", after))
     ]
     effect = only(analyse(cells, SETTINGS).effects)
-    assert effect.verdict == "worse"
+    assert effect.decision.verdict == "worse"
     assert effect.delta == pytest.approx(float(np.mean(before - after)))
-    assert effect.variant_score > effect.baseline_score
-    assert effect.relative_change == pytest.approx(float(1 - after.mean() / before.mean()))
-    assert effect.interval is not None
-    assert effect.interval.method == "bootstrap-t or t, the wider"
-    assert effect.above_chance_lost is None
+    assert effect.arms.variant_score > effect.arms.baseline_score
+    assert effect.relative.relative_change == pytest.approx(float(1 - after.mean() / before.mean()))
+    assert effect.inference.interval is not None
+    assert effect.inference.interval.method == "bootstrap-t or t, the wider"
+    assert effect.relative.above_chance_lost is None
 
 
 def test_error_rates_are_oriented() -> None:
@@ -282,9 +296,9 @@ def test_error_rates_are_oriented() -> None:
     baseline, variant = right_wrong(both_right=35, broke=5, fixed=35, both_wrong=125)
     cells = [cell(v, "en", s, metric=errors) for v, s in (("baseline", baseline), ("w4", variant))]
     effect = only(analyse(cells, SETTINGS).effects)
-    assert (effect.verdict, effect.broke, effect.fixed) == ("worse", 35, 5)
+    assert (effect.decision.verdict, effect.counts.broke, effect.counts.fixed) == ("worse", 35, 5)
     assert effect.delta == pytest.approx(-0.15)
-    assert not effect.at_floor
+    assert not effect.arms.at_floor
 
 
 def test_secondary_metrics_are_exploratory() -> None:
@@ -294,10 +308,14 @@ def test_secondary_metrics_are_exploratory() -> None:
         cell("w4", "en", variant, extra={CHRF: [0.4 + k / 4000 for k in range(200)]}),
     ]
     first, second = analyse(cells, SETTINGS).effects
-    assert (first.metric, first.family) == ("acc", "w4 · xcopa · languages")
-    assert (second.metric, second.family, second.p_adjusted) == ("chrf", None, None)
+    assert (first.metric, first.inference.family) == ("acc", "w4 · xcopa · languages")
+    assert (second.metric, second.inference.family, second.inference.p_adjusted) == (
+        "chrf",
+        None,
+        None,
+    )
     assert "exploratory: p is not adjusted" in second.notes
-    assert second.verdict == "worse"
+    assert second.decision.verdict == "worse"
 
 
 def test_questions_on_one_passage_are_not_independent() -> None:
@@ -310,9 +328,9 @@ def test_questions_on_one_passage_are_not_independent() -> None:
         for v, s in (("baseline", baseline), ("w4", variant))
     ]
     effect = only(analyse(cells, SETTINGS).effects)
-    assert effect.n_source_items == 40
-    assert effect.test == "sign-flip of source items, exact"
-    assert effect.p_value == pytest.approx(2 / 4)
+    assert effect.counts.n_source_items == 40
+    assert effect.inference.test == "sign-flip of source items, exact"
+    assert effect.inference.p_value == pytest.approx(2 / 4)
 
 
 # --- several languages -----------------------------------------------------------------------
@@ -343,22 +361,24 @@ def test_pooled_effects_are_macro_means_over_languages() -> None:
     pooled, everything = by_scope["group", "non-latin"], by_scope["all", None]
     assert pooled.delta == pytest.approx(float(np.mean(deltas)))
     assert pooled.languages == ("hi", "th", "ja")
-    assert (everything.n_items, everything.n_source_items) == (900, 150)
-    ratios = [e.relative_change for e in analysis.effects if e.scope == "language"]
-    assert everything.mean_relative_change == pytest.approx(float(np.mean(np.array(ratios, float))))
-    assert everything.relative_change == pytest.approx(
-        everything.variant_score / everything.baseline_score - 1
+    assert (everything.counts.n_items, everything.counts.n_source_items) == (900, 150)
+    ratios = [e.relative.relative_change for e in analysis.effects if e.scope == "language"]
+    assert everything.relative.mean_relative_change == pytest.approx(
+        float(np.mean(np.array(ratios, float)))
     )
-    assert everything.verdict == "worse"
+    assert everything.relative.relative_change == pytest.approx(
+        everything.arms.variant_score / everything.arms.baseline_score - 1
+    )
+    assert everything.decision.verdict == "worse"
     assert ("group", "none") not in by_scope
 
 
 def test_translations_are_one_source_and_other_items_are_not() -> None:
     together = analyse(study(), SETTINGS).effects[-1]
     apart = analyse(study(parallel=False), SETTINGS).effects[-1]
-    assert (together.n_source_items, apart.n_source_items) == (150, 900)
-    assert together.test.startswith("sign-flip of source items")
-    assert apart.test == "sign-flip, saddlepoint tail"
+    assert (together.counts.n_source_items, apart.counts.n_source_items) == (150, 900)
+    assert together.inference.test.startswith("sign-flip of source items")
+    assert apart.inference.test == "sign-flip, saddlepoint tail"
 
 
 def test_pooled_test_of_shared_losses_matches_enumeration_by_hand() -> None:
@@ -369,16 +389,16 @@ def test_pooled_test_of_shared_losses_matches_enumeration_by_hand() -> None:
     ]
     everything = analyse(cells, SETTINGS).effects[-1]
     assert everything.scope == "all"
-    assert everything.p_value == pytest.approx(2 / 16)
+    assert everything.inference.p_value == pytest.approx(2 / 16)
 
 
 def test_holm_runs_within_each_variant_and_suite() -> None:
     from statsmodels.stats.multitest import multipletests
 
     effects = [e for e in analyse(study(), SETTINGS).effects if e.scope == "language"]
-    expected = multipletests([e.p_value for e in effects], method="holm")[1]
-    assert [e.p_adjusted for e in effects] == pytest.approx(list(expected))
-    assert {e.family for e in effects} == {"w4 · xcopa · languages"}
+    expected = multipletests([e.inference.p_value for e in effects], method="holm")[1]
+    assert [e.inference.p_adjusted for e in effects] == pytest.approx(list(expected))
+    assert {e.inference.family for e in effects} == {"w4 · xcopa · languages"}
 
 
 def test_a_declared_family_is_one_family_and_the_rest_is_exploratory() -> None:
@@ -389,7 +409,7 @@ def test_a_declared_family_is_one_family_and_the_rest_is_exploratory() -> None:
               for c in cells if c.meta.variant == "w4"]  # fmt: skip
     declared = Confirmatory(variants=("w4", "w8"), suites=("xcopa",))
     analysis = analyse(cells, dataclasses.replace(SETTINGS, confirmatory=declared))
-    names = {(e.variant, e.scope): e.family for e in analysis.effects}
+    names = {(e.variant, e.scope): e.inference.family for e in analysis.effects}
     assert names["w4", "language"] == names["w8", "language"] == "confirmatory · languages"
     assert names["nf4", "language"] is None
     [family] = [f for f in analysis.families if f.name == "confirmatory · languages"]
@@ -404,7 +424,7 @@ def test_equivalent_in_all_languages_is_an_intersection_union_claim() -> None:
              for v, s in zip(("baseline", "w8"), same, strict=True)]  # fmt: skip
     analysis = analyse(cells, SETTINGS)
     assert all(family.all_equivalent for family in analysis.families)
-    assert all(effect.verdict == "equivalent" for effect in analysis.effects)
+    assert all(effect.decision.verdict == "equivalent" for effect in analysis.effects)
 
 
 def test_a_group_with_a_language_at_its_floor_is_not_equivalent() -> None:
@@ -413,10 +433,10 @@ def test_a_group_with_a_language_at_its_floor_is_not_equivalent() -> None:
     cells = [cell(v, code, s) for code, both in (("en", same), ("sw", floor))
              for v, s in zip(("baseline", "w8"), both, strict=True)]  # fmt: skip
     everything = analyse(cells, SETTINGS).effects[-1]
-    assert everything.verdict == "undecided"
-    assert everything.reason == "inside the margin, but at floor in sw"
+    assert everything.decision.verdict == "undecided"
+    assert everything.decision.reason == "inside the margin, but at floor in sw"
     assert "at floor: sw" in everything.notes
-    assert not everything.at_floor
+    assert not everything.arms.at_floor
 
 
 # --- group contrasts -------------------------------------------------------------------------
@@ -504,7 +524,7 @@ def test_points_and_mean_relative_change_can_disagree_and_say_so() -> None:
         cells += [cell("w4", language, after, metric=EXACT)]
     everything = analyse(cells, SETTINGS).effects[-1]
     assert everything.delta == pytest.approx(-0.005)
-    assert everything.mean_relative_change == pytest.approx(0.125)
+    assert everything.relative.mean_relative_change == pytest.approx(0.125)
     assert "points and mean relative change disagree on the direction" in everything.notes
 
 
@@ -523,9 +543,9 @@ def test_a_secondary_metric_without_scores_is_left_out_quietly() -> None:
 def test_the_noise_floor_stands_beside_every_effect() -> None:
     analysis = analyse(study(), SETTINGS)
     assert {e.variant for e in analysis.aa} == {"baseline"}
-    noise = {(e.scope, e.language): e.churn for e in analysis.aa}
-    assert all(e.aa_churn == noise[e.scope, e.language] for e in analysis.effects)
-    assert all(e.family is None for e in analysis.aa)
+    noise = {(e.scope, e.language): e.counts.churn for e in analysis.aa}
+    assert all(e.arms.aa_churn == noise[e.scope, e.language] for e in analysis.effects)
+    assert all(e.inference.family is None for e in analysis.aa)
     assert "no_aa" not in {one.kind for one in analysis.problems}
 
 
@@ -594,10 +614,10 @@ def test_an_effect_does_not_depend_on_the_rest_of_the_study_or_on_row_order() ->
     shuffled = dataclasses.replace(cells[1], rows=tuple(rows))
     crowd = analyse([other, cells[0], shuffled], SETTINGS).effects
     [again] = [e for e in crowd if e.variant == "w4"]
-    assert again.p_value == alone.p_value
-    assert again.interval is not None
-    assert alone.interval is not None
-    assert again.interval.low == pytest.approx(alone.interval.low, abs=1e-12)
+    assert again.inference.p_value == alone.inference.p_value
+    assert again.inference.interval is not None
+    assert alone.inference.interval is not None
+    assert again.inference.interval.low == pytest.approx(alone.inference.interval.low, abs=1e-12)
     assert again.recipe == alone.recipe
     assert "resamples=999|seed=0" in alone.recipe
 

@@ -52,10 +52,10 @@ def test_a_long_document_counts_for_more_than_a_short_one() -> None:
         [texts("baseline", [100, 900], [100, 500]), texts("w4", [110, 900], [100, 500])]
     )
     total, mean = found["bits_per_byte"], found["mean_bits_per_byte"]
-    assert total.baseline_score == pytest.approx(1000 / 600)
-    assert total.variant_score == pytest.approx(1010 / 600)
+    assert total.arms.baseline_score == pytest.approx(1000 / 600)
+    assert total.arms.variant_score == pytest.approx(1010 / 600)
     assert total.delta == pytest.approx(-10 / 600)
-    assert (mean.baseline_score, mean.delta) == pytest.approx((1.4, -0.05))
+    assert (mean.arms.baseline_score, mean.delta) == pytest.approx((1.4, -0.05))
 
 
 def test_the_ratio_estimators_interval_is_the_textbooks() -> None:
@@ -83,9 +83,9 @@ def test_texts_of_one_length_have_the_mean_as_their_total() -> None:
     found = effects_of([texts("baseline", list(before), size), texts("w4", list(after), size)])
     total, mean = found["bits_per_byte"], found["mean_bits_per_byte"]
     assert total.delta == pytest.approx(mean.delta)
-    assert total.interval is not None
-    assert mean.interval is not None
-    assert total.interval.low == pytest.approx(mean.interval.low, rel=0.05)
+    assert total.inference.interval is not None
+    assert mean.inference.interval is not None
+    assert total.inference.interval.low == pytest.approx(mean.inference.interval.low, rel=0.05)
 
 
 def test_languages_are_averaged_after_their_totals() -> None:

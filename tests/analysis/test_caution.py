@@ -39,8 +39,12 @@ def jitter(n: int) -> np.ndarray:
 def test_eighty_documents_cannot_rule_out_that_one_in_a_hundred_loses_two_bits() -> None:
     """Ln 0.05 / ln(1 - 0.02 / 2) = 298.07: from 299 on."""
     effect = text_effect(jitter(80))
-    assert (effect.verdict, effect.loss_cap, effect.fewest_units) == ("undecided", 2.0, 299)
-    assert effect.reason == "fewer than the 299 units that the margin takes"
+    assert (effect.decision.verdict, effect.inference.loss_cap, effect.counts.fewest_units) == (
+        "undecided",
+        2.0,
+        299,
+    )
+    assert effect.decision.reason == "fewer than the 299 units that the margin takes"
     assert (
         "one item is taken to lose at most 2 bits/byte: below 299 units the margin cannot be shown"
         in effect.notes
@@ -48,9 +52,9 @@ def test_eighty_documents_cannot_rule_out_that_one_in_a_hundred_loses_two_bits()
 
 
 def test_enough_documents_or_a_smaller_declared_cap_can() -> None:
-    assert text_effect(jitter(400)).verdict == "equivalent"
+    assert text_effect(jitter(400)).decision.verdict == "equivalent"
     declared = replace(SETTINGS, loss_caps={"bits/byte": 0.2})
-    assert text_effect(jitter(80), declared).verdict == "equivalent"
+    assert text_effect(jitter(80), declared).decision.verdict == "equivalent"
 
 
 def test_one_loss_above_the_cap_withholds_it_and_is_not_cut_off() -> None:
@@ -58,32 +62,34 @@ def test_one_loss_above_the_cap_withholds_it_and_is_not_cut_off() -> None:
     losses[7] = 2.5
     effect = text_effect(losses)
     assert effect.delta == pytest.approx(-losses.mean())
-    assert effect.verdict == "undecided"
-    assert effect.withheld == "one item lost 2.5 bits/byte, more than the cap of 2 bits/byte"
-    assert effect.reason.endswith(effect.withheld)
+    assert effect.decision.verdict == "undecided"
+    assert (
+        effect.decision.withheld == "one item lost 2.5 bits/byte, more than the cap of 2 bits/byte"
+    )
+    assert effect.decision.reason.endswith(effect.decision.withheld)
 
 
 def test_a_unit_without_a_cap_is_never_called_equivalent() -> None:
     effect = text_effect(jitter(4000), replace(SETTINGS, loss_caps={}))
-    assert effect.verdict == "undecided"
-    assert effect.withheld == "no cap on the loss of one item is declared for bits/byte"
+    assert effect.decision.verdict == "undecided"
+    assert effect.decision.withheld == "no cap on the loss of one item is declared for bits/byte"
 
 
 def test_a_loss_that_is_shown_stays_shown() -> None:
     """The wider bound is for equivalence: test, interval and "worse" are as they were."""
     effect = text_effect(jitter(80) + 0.03)
-    assert effect.verdict == "worse"
-    assert effect.interval is not None
-    assert effect.interval.method == "bootstrap-t or t, the wider"
+    assert effect.decision.verdict == "worse"
+    assert effect.inference.interval is not None
+    assert effect.inference.interval.method == "bootstrap-t or t, the wider"
 
 
 def test_a_shown_loss_inside_the_margin_is_neither_harm_nor_equivalent() -> None:
     """80 documents each lose 0.005, the margin is 0.02: small, and rare large ones are unseen."""
     effect = text_effect(jitter(80) + 0.005)
-    assert effect.p_value is not None
-    assert effect.p_value < 0.001
-    assert effect.verdict == "undecided"
-    assert effect.reason == (
+    assert effect.inference.p_value is not None
+    assert effect.inference.p_value < 0.001
+    assert effect.decision.verdict == "undecided"
+    assert effect.decision.reason == (
         "a loss inside the margin is shown; large losses too rare to be seen could exceed it"
     )
 
@@ -112,24 +118,24 @@ def choice_effect(share: float, *, settings: AnalysisSettings = SETTINGS) -> Eff
 def test_a_score_that_could_be_a_guess_is_not_called_equivalent() -> None:
     """150 of 600 is what four choices give a guesser, and nobody says how many there were."""
     effect = choice_effect(0.25)
-    assert effect.verdict == "undecided"
-    assert effect.withheld == "what a guess scores is not known: --chance says it"
+    assert effect.decision.verdict == "undecided"
+    assert effect.decision.withheld == "what a guess scores is not known: --chance says it"
 
 
 def test_no_choice_gives_a_guess_more_than_one_half() -> None:
-    assert choice_effect(0.80).verdict == "equivalent"
-    assert choice_effect(0.52).verdict == "undecided", "Wilson's interval reaches 0.48"
+    assert choice_effect(0.80).decision.verdict == "equivalent"
+    assert choice_effect(0.52).decision.verdict == "undecided", "Wilson's interval reaches 0.48"
 
 
 def test_a_stated_chance_decides() -> None:
     four = replace(SETTINGS, chance=0.25)
-    assert choice_effect(0.25, settings=four).reason == "at floor"
-    assert choice_effect(0.40, settings=four).verdict == "equivalent"
+    assert choice_effect(0.25, settings=four).decision.reason == "at floor"
+    assert choice_effect(0.40, settings=four).decision.verdict == "equivalent"
 
 
 def test_nothing_right_is_at_the_floor_whatever_the_task() -> None:
     effect = choice_effect(0.0)
-    assert (effect.at_floor, effect.reason) == (True, "at floor")
+    assert (effect.arms.at_floor, effect.decision.reason) == (True, "at floor")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +180,7 @@ def test_a_margin_that_nothing_is_measured_in_is_refused(tmp_path: Path) -> None
         load_foreign(ours, [theirs], aa=None, wishes=wishes)
     fits = CompareOptions(margins={"score": 1.5}, named_margins=("score",))
     effects = load_foreign(ours, [theirs], aa=None, wishes=fits).analysis.effects
-    assert {effect.margin for effect in effects} == {1.5}
+    assert {effect.decision.margin for effect in effects} == {1.5}
     arguments = ["compare", str(tmp_path / "fp16.csv"), str(tmp_path / "w4.csv"), "--margin"]
     assert run([*arguments, "2"]) == StudyError.exit_code
     assert run([*arguments, "score=2"]) in (ExitCode.DONE, ExitCode.INCOMPLETE)
@@ -205,19 +211,19 @@ def test_what_could_have_been_seen_counts_the_family_and_the_report() -> None:
     """
     [alone] = study(1)
     first = study(5)[0]
-    assert alone.minimal_detectable_effect == pytest.approx(0.0223, abs=1e-3)
-    assert first.minimal_detectable_effect == pytest.approx(0.0301, abs=2e-4)
-    assert first.minimal_detectable_confirmed == pytest.approx(0.0339, abs=2e-4)
+    assert alone.inference.minimal_detectable_effect == pytest.approx(0.0223, abs=1e-3)
+    assert first.inference.minimal_detectable_effect == pytest.approx(0.0301, abs=2e-4)
+    assert first.inference.minimal_detectable_confirmed == pytest.approx(0.0339, abs=2e-4)
     for effect in (alone, first):
-        assert effect.interval is not None
-        assert effect.minimal_detectable_effect is not None
-        half = (effect.interval.high - effect.interval.low) / 2
-        assert effect.minimal_detectable_effect >= half
+        assert effect.inference.interval is not None
+        assert effect.inference.minimal_detectable_effect is not None
+        half = (effect.inference.interval.high - effect.inference.interval.low) / 2
+        assert effect.inference.minimal_detectable_effect >= half
 
 
 def test_a_pooled_mean_can_see_no_less_than_its_interval_leaves_open() -> None:
     for effect in study(5):
-        assert effect.interval is not None
-        assert effect.minimal_detectable_effect is not None
-        half = (effect.interval.high - effect.interval.low) / 2
-        assert effect.minimal_detectable_effect >= half - 1e-12
+        assert effect.inference.interval is not None
+        assert effect.inference.minimal_detectable_effect is not None
+        half = (effect.inference.interval.high - effect.inference.interval.low) / 2
+        assert effect.inference.minimal_detectable_effect >= half - 1e-12

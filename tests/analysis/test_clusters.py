@@ -30,16 +30,16 @@ def test_two_questions_on_a_passage_are_one_unit() -> None:
     cells = [cell(name, "en", scores, clusters=clusters)
              for name, scores in (("baseline", before), ("w4", after))]  # fmt: skip
     [effect] = analyse(cells, FAST).effects
-    assert effect.n_source_items == 40
-    assert effect.p_value == pytest.approx(2 / 2**6)
-    assert effect.test.startswith("sign-flip of clusters")
+    assert effect.counts.n_source_items == 40
+    assert effect.inference.p_value == pytest.approx(2 / 2**6)
+    assert effect.inference.test.startswith("sign-flip of clusters")
     assert effect.notes[0] == (
         "40 units, not 80: items of one passage, document, template or subject count as one"
     )
     [alone] = analyse(
         [replace(c, rows=tuple(replace(r, cluster_id=None) for r in c.rows)) for c in cells], FAST
     ).effects
-    assert alone.n_source_items == 80
+    assert alone.counts.n_source_items == 80
 
 
 def test_dependence_goes_on_through_translations() -> None:
@@ -52,15 +52,15 @@ def test_dependence_goes_on_through_translations() -> None:
         for code, ids in (("en", english), ("de", german))
     ]
     effects = {one.language: one for one in analyse(cells, FAST).effects if one.scope != "group"}
-    assert effects["en"].n_source_items == 3
-    assert effects[None].n_source_items == 2
+    assert effects["en"].counts.n_source_items == 3
+    assert effects[None].counts.n_source_items == 2
 
 
 def test_a_cluster_is_not_taken_for_a_source_of_the_same_name() -> None:
     """Questions 1 to 4 on passages 1 and 2: two units, although question 2 is in passage 1."""
     ids = {"sources": ["1", "2", "3", "4"], "clusters": ["1", "1", "2", "2"]}
     cells = [cell(v, "en", s, **ids) for v, s in (("baseline", [1.0] * 4), ("w4", [0.0] * 4))]
-    assert analyse(cells, FAST).effects[0].n_source_items == 2
+    assert analyse(cells, FAST).effects[0].counts.n_source_items == 2
 
 
 def test_a_cell_from_before_clusters_takes_its_partners() -> None:
@@ -69,7 +69,7 @@ def test_a_cell_from_before_clusters_takes_its_partners() -> None:
         cell("baseline", "en", [1.0] * 20),
         cell("w4", "en", [0.0] * 4 + [1.0] * 16, clusters=clusters),
     ]
-    assert analyse(cells, FAST).effects[0].n_source_items == 10
+    assert analyse(cells, FAST).effects[0].counts.n_source_items == 10
 
 
 def _passages(rng: np.random.Generator, *, alike: float) -> list[CellResult]:
@@ -92,8 +92,8 @@ def test_passages_that_nothing_happened_to_give_no_false_alarms(alike: float) ->
     for _ in range(250):
         cells = _passages(rng, alike=alike)
         [effect] = analyse(cells, FAST).effects
-        hits += effect.p_value is not None and effect.p_value <= 0.05
-        broke, fixed = effect.broke or 0, effect.fixed or 0
+        hits += effect.inference.p_value is not None and effect.inference.p_value <= 0.05
+        broke, fixed = effect.counts.broke or 0, effect.counts.fixed or 0
         by_question += stats.binomtest(broke, max(1, broke + fixed)).pvalue <= 0.05
     assert hits / 250 <= 0.05 + 3 * (0.05 * 0.95 / 250) ** 0.5
     if alike == 1.0:
@@ -127,7 +127,7 @@ def _units(baseline: str, variant: str) -> tuple[int, int]:
         wishes=CompareOptions(),
     )
     effect = found.analysis.effects[0]
-    return effect.n_items, effect.n_source_items
+    return effect.counts.n_items, effect.counts.n_source_items
 
 
 @pytest.mark.parametrize("column", ["cluster_id", "cluster", "CLUSTER"])

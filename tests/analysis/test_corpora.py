@@ -78,8 +78,8 @@ def test_scores_and_difference_are_sacrebleus(language: str) -> None:
             tools[effect.metric].corpus_score(texts, [gold]).score / 100
             for texts in (first, second)
         )
-        assert effect.baseline_score == pytest.approx(before, abs=1e-12)
-        assert effect.variant_score == pytest.approx(after, abs=1e-12)
+        assert effect.arms.baseline_score == pytest.approx(before, abs=1e-12)
+        assert effect.arms.variant_score == pytest.approx(after, abs=1e-12)
         assert effect.delta == pytest.approx(after - before, abs=1e-12)
         signature = str(tools[effect.metric].get_signature())
         assert signature in effect.recipe
@@ -110,7 +110,10 @@ def test_p_is_that_of_sacrebleus_paired_tests(
             )
             _, results = test()
             expected = next(v for k, v in results.items() if k != "System")[1].p_value
-            assert effect.p_value == pytest.approx(expected, abs=tolerance), (effect.metric, kind)
+            assert effect.inference.p_value == pytest.approx(expected, abs=tolerance), (
+                effect.metric,
+                kind,
+            )
 
 
 @pytest.mark.slow
@@ -130,10 +133,10 @@ def test_interval_is_that_of_resampled_and_rescored_segments() -> None:
         a, b = (tool._aggregate_and_compute(one[rows].tolist()).score for one in (before, after))
         drawn.append((b - a) / 100)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    assert found.interval is not None
+    assert found.inference.interval is not None
     width = high - low
-    assert found.interval.low == pytest.approx(low, abs=0.1 * width)
-    assert found.interval.high == pytest.approx(high, abs=0.1 * width)
+    assert found.inference.interval.low == pytest.approx(low, abs=0.1 * width)
+    assert found.inference.interval.high == pytest.approx(high, abs=0.1 * width)
 
 
 def test_identical_outputs_show_nothing() -> None:
@@ -141,9 +144,9 @@ def test_identical_outputs_show_nothing() -> None:
     texts, _ = systems("hi")
     found = effects([translated("baseline", "hi", texts), translated("w4", "hi", texts)])
     for effect in found:
-        assert (effect.delta, effect.p_value, effect.churn) == (0.0, 1.0, 0.0)
-        assert effect.verdict == "undecided"
-        assert effect.reason == "too few items changed for an interval"
+        assert (effect.delta, effect.inference.p_value, effect.counts.churn) == (0.0, 1.0, 0.0)
+        assert effect.decision.verdict == "undecided"
+        assert effect.decision.reason == "too few items changed for an interval"
 
 
 def test_churn_counts_segments_whose_statistics_changed() -> None:
@@ -152,7 +155,7 @@ def test_churn_counts_segments_whose_statistics_changed() -> None:
     first = damaged(gold, share=0.2, seed=1)
     second = ["nichts davon", *first[1:-2], "", "x"]
     found = effects([translated("baseline", "de", first), translated("w4", "de", second)])[0]
-    assert found.churn == pytest.approx(3 / len(gold))
+    assert found.counts.churn == pytest.approx(3 / len(gold))
 
 
 def test_languages_are_averaged_as_corpora() -> None:
@@ -166,9 +169,11 @@ def test_languages_are_averaged_as_corpora() -> None:
     [whole] = [effect for effect in found if effect.scope == "all"]
     assert len(single) == 3
     assert whole.delta == pytest.approx(np.mean([effect.delta for effect in single]))
-    assert whole.baseline_score == pytest.approx(np.mean([e.baseline_score for e in single]))
-    assert whole.p_value is not None
-    assert whole.p_value < 0.05
+    assert whole.arms.baseline_score == pytest.approx(
+        np.mean([e.arms.baseline_score for e in single])
+    )
+    assert whole.inference.p_value is not None
+    assert whole.inference.p_value < 0.05
 
 
 def test_a_baseline_no_better_than_unrelated_text_is_at_its_floor() -> None:
@@ -181,7 +186,11 @@ def test_a_baseline_no_better_than_unrelated_text_is_at_its_floor() -> None:
             translated("w4", "de", worse, chance=level),
         ]
     )[0]
-    assert (found.at_floor, found.verdict, found.reason) == (True, "undecided", "at floor")
+    assert (found.arms.at_floor, found.decision.verdict, found.decision.reason) == (
+        True,
+        "undecided",
+        "at floor",
+    )
     good, _ = systems("de")
     found = effects(
         [
@@ -189,8 +198,8 @@ def test_a_baseline_no_better_than_unrelated_text_is_at_its_floor() -> None:
             translated("w4", "de", worse, chance=level),
         ]
     )[0]
-    assert not found.at_floor
-    assert found.verdict == "worse"
+    assert not found.arms.at_floor
+    assert found.decision.verdict == "worse"
 
 
 def test_a_segment_without_statistics_is_a_failed_item() -> None:
@@ -198,7 +207,11 @@ def test_a_segment_without_statistics_is_a_failed_item() -> None:
     broken = translated("w4", "de", second)
     rows = (replace(broken.rows[0], statistics={}), *broken.rows[1:])
     found = effects([translated("baseline", "de", first), replace(broken, rows=rows)])[0]
-    assert (found.n_failed, found.n_lost, found.n_items) == (1, 1, len(first) - 1)
+    assert (found.counts.n_failed, found.counts.n_lost, found.counts.n_items) == (
+        1,
+        1,
+        len(first) - 1,
+    )
 
 
 @pytest.mark.parametrize(("score", "width"), [(bleu, 10), (chrf, 24)])
@@ -224,7 +237,11 @@ def test_an_interval_of_few_segments_stays_within_what_scores_can_differ_by() ->
         texts = ["x" * 9] * 4, [*["x" * 9] * kept, *gold[kept:]]
         cells += [translated(name, language, texts[k]) for k, name in enumerate(("baseline", "w4"))]
     found = [effect for effect in effects(cells) if effect.scope == "all"]
-    ends = [(e.interval.low, e.interval.high) for e in found if e.interval is not None]
+    ends = [
+        (e.inference.interval.low, e.inference.interval.high)
+        for e in found
+        if e.inference.interval is not None
+    ]
     assert ends
     assert all(-1 <= low <= high <= 1 for low, high in ends)
     assert max(high for _, high in ends) == 1.0

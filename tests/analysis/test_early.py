@@ -96,24 +96,27 @@ def test_only_a_confidence_sequence_is_shown_for_a_cell_that_could_stop() -> Non
     found = analyse(cells, SETTINGS)
     by_place = {(e.language or e.group or "all"): e for e in found.effects}
     de, fr, pooled = by_place["de"], by_place["fr"], by_place["all"]
-    assert {e.interval.method for e in found.effects if e.interval} == {
+    assert {e.inference.interval.method for e in found.effects if e.inference.interval} == {
         "betting confidence sequence"
     }
-    assert all(e.interval == e.equivalence_interval for e in found.effects)
-    assert all(e.minimal_detectable_effect is None for e in found.effects)
-    assert (de.n_items, de.n_planned, de.verdict) == (120, 400, "equivalent")
-    assert (fr.n_items, fr.n_planned, fr.verdict) == (80, 400, "worse")
+    assert all(e.inference.interval == e.inference.equivalence_interval for e in found.effects)
+    assert all(e.inference.minimal_detectable_effect is None for e in found.effects)
+    assert (de.counts.n_items, de.counts.n_planned, de.decision.verdict) == (120, 400, "equivalent")
+    assert (fr.counts.n_items, fr.counts.n_planned, fr.decision.verdict) == (80, 400, "worse")
     # The share of the error rate that was fixed beforehand, not Holm's step-down.
-    assert de.interval is not None
-    assert de.interval.level == pytest.approx(0.975)
-    assert fr.p_value is not None
-    assert fr.p_adjusted == pytest.approx(min(1, 2 * fr.p_value))
-    assert pooled.n_items == 160  # the first 80 source items, in both languages
+    assert de.inference.interval is not None
+    assert de.inference.interval.level == pytest.approx(0.975)
+    assert fr.inference.p_value is not None
+    assert fr.inference.p_adjusted == pytest.approx(min(1, 2 * fr.inference.p_value))
+    assert pooled.counts.n_items == 160  # the first 80 source items, in both languages
     assert pooled.delta == pytest.approx(-60 / 80 / 2)
     assert found.contrasts == ()
     assert found.references == ()
-    assert all(e.relative_interval is None and e.mean_relative_p is None for e in found.effects)
-    assert all(e.baseline_interval is None for e in found.effects)
+    assert all(
+        e.relative.relative_interval is None and e.relative.mean_relative_p is None
+        for e in found.effects
+    )
+    assert all(e.arms.baseline_interval is None for e in found.effects)
     assert [p.kind for p in found.problems if p.kind == "could_stop"] == ["could_stop"]
 
 
@@ -125,15 +128,19 @@ def test_a_metric_without_a_range_says_nothing_in_a_cell_that_could_stop() -> No
         stopped(cell("w4", "de", scores, extra=extra), 40),
     ]
     effect = next(e for e in analyse(cells, SETTINGS).effects if e.metric == BITS.name)
-    assert (effect.interval, effect.p_value, effect.verdict) == (None, None, "undecided")
-    assert "could stop early" in effect.reason
+    assert (effect.inference.interval, effect.inference.p_value, effect.decision.verdict) == (
+        None,
+        None,
+        "undecided",
+    )
+    assert "could stop early" in effect.decision.reason
 
 
 def test_the_floor_is_judged_by_all_of_the_baseline_not_by_the_items_before_the_stop() -> None:
     before = [1.0, 0.0, 1.0] * 200  # far above chance (0.25) on 600 items, not on 4
     cells = [cell("baseline", "de", before), stopped(cell("w4", "de", before), 4)]
     effects = analyse(cells, SETTINGS).effects
-    assert not any(effect.at_floor for effect in effects)
+    assert not any(effect.arms.at_floor for effect in effects)
 
 
 def test_units_are_the_source_items_that_all_languages_have() -> None:

@@ -39,8 +39,8 @@ def test_the_relative_interval_of_many_items_is_near_fiellers_by_scipy() -> None
     before = rng.uniform(0.3, 0.9, 500)
     after = np.clip(before * 0.93 + rng.normal(0, 0.05, 500), 0, 1)
     [effect] = analyse(two(before.tolist(), after.tolist(), metric=CHRF), SETTINGS).effects
-    assert effect.relative_change == pytest.approx(after.mean() / before.mean() - 1)
-    found = effect.relative_interval
+    assert effect.relative.relative_change == pytest.approx(after.mean() / before.mean() - 1)
+    found = effect.relative.relative_interval
     assert found is not None
     for end in (found.low, found.high):
         p = stats.ttest_1samp(after - (1 + end) * before, 0).pvalue
@@ -51,38 +51,38 @@ def test_the_relative_interval_of_many_items_is_near_fiellers_by_scipy() -> None
 def test_relative_change_and_difference_exclude_zero_together(broke: int) -> None:
     scores = right_wrong(both_right=160 - broke, broke=broke, fixed=3, both_wrong=37)
     [effect] = analyse(two(*scores), SETTINGS).effects
-    assert effect.interval is not None
-    assert effect.relative_interval is not None
-    assert (effect.interval.high < 0) == (effect.relative_interval.high < 0)
+    assert effect.inference.interval is not None
+    assert effect.relative.relative_interval is not None
+    assert (effect.inference.interval.high < 0) == (effect.relative.relative_interval.high < 0)
 
 
 def test_nothing_changed_has_a_relative_interval_of_positive_width() -> None:
     """Tango's ±z^2/(n + z^2) over a share of 0.8, the baseline being known to some 6 points."""
     same = [1.0] * 80 + [0.0] * 20
     [effect] = analyse(two(same, same), SETTINGS).effects
-    assert effect.relative_change == 0.0
-    assert effect.relative_interval is not None
+    assert effect.relative.relative_change == 0.0
+    assert effect.relative.relative_interval is not None
     plain = 3.841459 / 103.841459 / 0.8
-    assert plain <= effect.relative_interval.high <= 1.2 * plain
+    assert plain <= effect.relative.relative_interval.high <= 1.2 * plain
 
 
 def test_at_the_floor_relative_numbers_are_withheld() -> None:
     scores = right_wrong(both_right=20, broke=6, fixed=2, both_wrong=72)
     [effect] = analyse(two(*scores), SETTINGS).effects
-    assert effect.at_floor
-    assert effect.relative_change is None
-    assert effect.relative_interval is None
+    assert effect.arms.at_floor
+    assert effect.relative.relative_change is None
+    assert effect.relative.relative_interval is None
 
 
 def test_without_an_interval_of_the_difference_the_ratio_has_none() -> None:
     values = [1.5 + k / 100 for k in range(20)]
     [effect] = analyse(two(values, values, metric=BITS), SETTINGS).effects
-    assert (effect.relative_change, effect.relative_interval) == (0.0, None)
+    assert (effect.relative.relative_change, effect.relative.relative_interval) == (0.0, None)
 
 
 def test_one_item_has_no_relative_interval() -> None:
     pair = analyse(two([1.5], [1.6], metric=BITS), SETTINGS).effects
-    assert pair[0].relative_interval is None
+    assert pair[0].relative.relative_interval is None
 
 
 def test_mean_of_ratios_leaves_out_floors_and_zeros_and_has_its_own_p() -> None:
@@ -93,18 +93,18 @@ def test_mean_of_ratios_leaves_out_floors_and_zeros_and_has_its_own_p() -> None:
     cells = [one for code, scores in (("en", strong), ("sw", weak), ("th", zero))
              for one in two(*scores, code, metric=EXACT)]  # fmt: skip
     everything = by_scope(analyse(cells, SETTINGS).effects, "all")
-    assert everything.mean_relative_change == pytest.approx(-0.1625)
-    assert everything.mean_relative_interval is not None
-    assert everything.mean_relative_interval.high < 0
-    assert everything.mean_relative_p is not None
-    assert everything.mean_relative_p < 0.001
+    assert everything.relative.mean_relative_change == pytest.approx(-0.1625)
+    assert everything.relative.mean_relative_interval is not None
+    assert everything.relative.mean_relative_interval.high < 0
+    assert everything.relative.mean_relative_p is not None
+    assert everything.relative.mean_relative_p < 0.001
 
 
 def test_languages_that_are_all_at_zero_have_no_mean_of_ratios() -> None:
     cells = [one for code in ("en", "sw") for one in two([0.0] * 9, [0.0] * 9, code, metric=EXACT)]
     everything = by_scope(analyse(cells, SETTINGS).effects, "all")
-    assert everything.mean_relative_change is None
-    assert everything.mean_relative_p is None
+    assert everything.relative.mean_relative_change is None
+    assert everything.relative.mean_relative_p is None
 
 
 def test_a_group_with_one_language_here_is_that_language_and_no_comparison_of_its_own() -> None:
@@ -112,14 +112,14 @@ def test_a_group_with_one_language_here_is_that_language_and_no_comparison_of_it
     settings = dataclasses.replace(SETTINGS, groups={"nordic": ("nb", "sv")})
     [alone] = analyse(two(*scores, "nb"), settings).effects
     assert alone.scope == "language"
-    assert alone.relative_interval is not None
+    assert alone.relative.relative_interval is not None
 
 
 def test_a_pooled_change_of_one_source_has_no_relative_interval() -> None:
     cells = [one for code in ("en", "de") for one in two([0.9], [0.8], code, metric=CHRF)]
     everything = by_scope(analyse(cells, SETTINGS).effects, "all")
-    assert everything.relative_change == pytest.approx(-1 / 9)
-    assert everything.relative_interval is None
+    assert everything.relative.relative_change == pytest.approx(-1 / 9)
+    assert everything.relative.relative_interval is None
 
 
 # --- against the reference language ----------------------------------------------------------
@@ -196,8 +196,8 @@ def test_claims_of_a_suite_name_what_stands_in_the_way() -> None:
     assert (claim.equivalent_in_all, claim.not_equivalent) == (False, ("sw",))
     assert claim.worse_in == ("sw",)
     swahili = next(e for e in analyse(cells, SETTINGS).effects if e.language == "sw")
-    assert swahili.p_value is not None
-    assert claim.worse_in_some_p == pytest.approx(3 * swahili.p_value)
+    assert swahili.inference.p_value is not None
+    assert claim.worse_in_some_p == pytest.approx(3 * swahili.inference.p_value)
     [whole] = analyse(cells[:4], SETTINGS).claims
     assert (whole.equivalent_in_all, whole.margin, whole.worse_in_some_p) == (True, 0.02, 1.0)
 
@@ -211,9 +211,9 @@ def test_a_gain_stands_beside_luck_and_the_baselines_own_noise() -> None:
     again = [*base[:-1], 1.0]
     cells = [*two(base, variant), cell("baseline", "en", again, replicate=1)]
     [effect] = analyse(cells, SETTINGS).effects
-    assert effect.verdict == "better"
-    assert effect.aa_delta == pytest.approx(1 / 200)
-    assert effect.best_by_chance == pytest.approx(0.0, abs=1e-6)
+    assert effect.decision.verdict == "better"
+    assert effect.arms.aa_delta == pytest.approx(1 / 200)
+    assert effect.inference.best_by_chance == pytest.approx(0.0, abs=1e-6)
     assert not any("the best of these" in note for note in effect.notes)
     assert "the baseline run twice shows +0.5 points" in effect.notes
     assert not any("shrink" in note for note in effect.notes)
@@ -223,7 +223,7 @@ def test_a_gain_no_larger_than_the_noise_of_the_baseline_says_so() -> None:
     base, variant = right_wrong(both_right=125, broke=5, fixed=35, both_wrong=35)
     cells = [*two(base, variant), cell("baseline", "en", variant, replicate=1)]
     [effect] = analyse(cells, dataclasses.replace(SETTINGS, margins={})).effects
-    assert effect.verdict == "better"
+    assert effect.decision.verdict == "better"
     assert any("expect the gain to shrink" in note for note in effect.notes)
 
 
@@ -267,12 +267,12 @@ def test_the_best_by_chance_is_over_all_variants_and_languages_of_a_table() -> N
              for v in ("baseline", "a", "b", "c", "d", "e") for code in ("en", "de")]  # fmt: skip
     effects = analyse(cells, SETTINGS).effects
     expected = 1.53875 * np.sqrt(0.1 / 200)
-    found = {e.best_by_chance for e in effects if e.scope == "language"}
+    found = {e.inference.best_by_chance for e in effects if e.scope == "language"}
     assert list(found) == pytest.approx([expected], abs=1e-5)
     gain = [0.0] * 5 + base[5:]
     cells = [cell(v, "en", gain if v == "baseline" else base) for v in ("baseline", "a", "b")]
     first = analyse(cells, dataclasses.replace(SETTINGS, alpha=0.1, margins={})).effects[0]
-    assert first.verdict == "better"
+    assert first.decision.verdict == "better"
     assert (
         "if nothing differed, the best of these comparisons would show +0.6 points at the "
         "precision of this one" in first.notes
@@ -289,9 +289,9 @@ def test_the_exploratory_map_is_adjusted_by_benjamini_and_hochberg() -> None:
     ]
     declared = Confirmatory(variants=("declared",))
     effects = analyse(cells, dataclasses.replace(SETTINGS, confirmatory=declared)).effects
-    explored = [e for e in effects if e.family is None]
-    expected = multipletests([e.p_value for e in explored], method="fdr_bh")[1]
-    assert [e.p_map for e in explored] == pytest.approx(list(expected))
-    assert [e.p_map for e in effects if e.family is not None] == [None]
+    explored = [e for e in effects if e.inference.family is None]
+    expected = multipletests([e.inference.p_value for e in explored], method="fdr_bh")[1]
+    assert [e.inference.p_map for e in explored] == pytest.approx(list(expected))
+    assert [e.inference.p_map for e in effects if e.inference.family is not None] == [None]
     rows = effect_rows(effects)
     assert [row["p_map"] for row in rows[:3]] == pytest.approx(list(expected))

@@ -19,6 +19,7 @@ from babelbits.records import Effect, Interval
 from babelbits.stats.multiplicity import holm
 from compare_cells import BITS, EXACT, cell, right_wrong
 from decision_cells import FLOOR, OPEN, SHOWN, WORSE, Scores, findings_of, study_cells
+from effects import altered
 
 LANGUAGES = ("en", "ja", "sw", "hi", "de")
 
@@ -66,7 +67,7 @@ def test_the_largest_estimate_and_the_largest_harm_shown_are_told_apart() -> Non
     assert found.worst_shown is not None
     assert found.worst_shown.language == "en"
     assert found.largest_estimate is not None
-    assert (found.largest_estimate.language, found.largest_estimate.level) == ("sw", None)
+    assert (found.largest_estimate.language, found.largest_estimate.decision.level) == ("sw", None)
 
 
 def test_a_smoke_run_decides_nothing() -> None:
@@ -84,14 +85,14 @@ def test_beyond_the_margin_is_where_the_interval_ends(kind: str) -> None:
     [effect] = [one for one in findings_of(study_cells({"ja": WORSE}, aa=False)).analysis.effects
                 if one.scope == "language"]  # fmt: skip
     interval = Interval(low=-0.4, high=-0.1, level=0.95, method="bootstrap-t")
-    other = replace(effect, kind=kind, delta=-0.2, interval=interval, n_source_items=40)
+    other = altered(effect, kind=kind, delta=-0.2, interval=interval, n_source_items=40)
     assert p_beyond(other, 0.1) == pytest.approx(0.05)
     assert p_beyond(other, 0.1001) > 0.05 > p_beyond(other, 0.0999)
     far = stats.t.isf(0.05 / 22, 3 if kind == "real" else 39)
     near = stats.t.isf(0.025, 3 if kind == "real" else 39)
     assert p_beyond(other, 0.2 - 0.1 * far / near) == pytest.approx(0.05 / 11)
     assert p_beyond(other, None) == p_beyond(None, 0.02) == 1.0
-    assert p_beyond(replace(other, at_floor=True), 0.02) == 1.0
+    assert p_beyond(altered(other, at_floor=True), 0.02) == 1.0
 
 
 # --- two levels ---------------------------------------------------------------------------------
@@ -113,12 +114,12 @@ def test_a_loss_of_one_variant_among_many_is_worse_in_its_family_and_not_confirm
     answers = {code: loss if code == "ja" else OPEN for code in LANGUAGES}
     alone = by_place(findings_of(many(answers, 0)).analysis.effects)
     crowd = by_place(findings_of(many(answers, 9)).analysis.effects)
-    assert alone["w0", "ja"].verdict == crowd["w0", "ja"].verdict == "worse"
-    assert alone["w0", "ja"].level == "confirmed"
-    assert crowd["w0", "ja"].level == "family"
+    assert alone["w0", "ja"].decision.verdict == crowd["w0", "ja"].decision.verdict == "worse"
+    assert alone["w0", "ja"].decision.level == "confirmed"
+    assert crowd["w0", "ja"].decision.level == "family"
     # One-sided and exact, half of alpha for languages, over 10 variants and 5 languages.
     exact = stats.binomtest(17, 21, alternative="greater").pvalue
-    assert crowd["w0", "ja"].p_report == pytest.approx(exact * 2 * 10 * 5)
+    assert crowd["w0", "ja"].inference.p_report == pytest.approx(exact * 2 * 10 * 5)
 
 
 def test_missing_cells_count_among_the_questions() -> None:
@@ -128,27 +129,27 @@ def test_missing_cells_count_among_the_questions() -> None:
     here = by_place(analyse(cells, settings).effects)["w4", "ja"]
     planned = [("w4", "xcopa", code) for code in LANGUAGES]
     there = by_place(analyse(cells, settings, planned=planned).effects)["w4", "ja"]
-    assert here.p_report is not None
-    assert there.p_report == pytest.approx(here.p_report * 5 / 2)
+    assert here.inference.p_report is not None
+    assert there.inference.p_report == pytest.approx(here.inference.p_report * 5 / 2)
 
 
 def test_what_the_study_did_not_declare_is_never_confirmed() -> None:
     cells = many({"ja": WORSE, "en": WORSE}, 1)
     settings = AnalysisSettings(confirmatory=Confirmatory(variants=("w1",)), resamples=999)
     found = by_place(analyse(cells, settings).effects)
-    assert found["w0", "ja"].p_report is None
-    assert {one.level for one in found.values()} == {None}
+    assert found["w0", "ja"].inference.p_report is None
+    assert {one.decision.level for one in found.values()} == {None}
 
 
 def test_a_gain_and_a_floor_are_no_harm() -> None:
     [effect] = [one for one in findings_of(study_cells({"ja": WORSE}, aa=False)).analysis.effects
                 if one.scope == "language"]  # fmt: skip
     assert one_sided(effect) == pytest.approx(stats.binomtest(35, 40, alternative="greater").pvalue)
-    other = replace(effect, test="sign-flip, exact", p_value=0.03)
+    other = altered(effect, test="sign-flip, exact", p_value=0.03)
     assert one_sided(other) == 0.015
     assert one_sided(replace(effect, delta=0.1)) == 1.0
-    assert one_sided(replace(effect, at_floor=True)) == 1.0
-    assert one_sided(replace(effect, p_value=None)) == 1.0
+    assert one_sided(altered(effect, at_floor=True)) == 1.0
+    assert one_sided(altered(effect, p_value=None)) == 1.0
 
 
 def test_no_more_than_alpha_of_reports_without_harm_confirm_one() -> None:
@@ -167,17 +168,17 @@ def test_no_more_than_alpha_of_reports_without_harm_confirm_one() -> None:
     draws, confirmed, family = 1500, 0, 0
     for _ in range(draws):
         drawn = [
-            replace(one, p_value=float(p), test="uniform", delta=-0.01 if loss else 0.01)
+            altered(one, p_value=float(p), test="uniform", delta=-0.01 if loss else 0.01)
             for one, p, loss in zip(
                 template, rng.random(len(template)), rng.random(len(template)) < 0.5, strict=True
             )
         ]
         worse = [one for one in drawn if one.delta < 0 and _in_family(one, drawn) <= 0.05]
         family += bool(worse)
-        marked = [replace(one, verdict="worse", family="f") if one in worse else one
+        marked = [altered(one, verdict="worse", family="f") if one in worse else one
                   for one in drawn]  # fmt: skip
         found = confirm(marked, asked, primary={"xcopa": "acc"}, settings=settings)
-        confirmed += any(one.level == "confirmed" for one in found)
+        confirmed += any(one.decision.level == "confirmed" for one in found)
     error = 3 * np.sqrt(0.05 * 0.95 / draws)
     assert confirmed / draws <= 0.05 + error
     assert family / draws > confirmed / draws
@@ -186,7 +187,7 @@ def test_no_more_than_alpha_of_reports_without_harm_confirm_one() -> None:
 def _in_family(effect: Effect, drawn: list[Effect]) -> float:
     """Holm within a variant's languages; the mean is a family of one."""
     ours = [one for one in drawn if one.variant == effect.variant and one.scope == effect.scope]
-    return holm([one.p_value or 0.0 for one in ours])[ours.index(effect)]
+    return holm([one.inference.p_value or 0.0 for one in ours])[ours.index(effect)]
 
 
 # --- what follows from what ---------------------------------------------------------------------
@@ -205,8 +206,10 @@ def test_a_mean_of_equivalent_languages_is_equivalent() -> None:
         margins={"fraction": 0.02},
     )
     effects = by_place(found.analysis.effects)
-    assert effects["w4", "en"].verdict == effects["w4", "ja"].verdict == "equivalent"
-    assert effects["w4", "all"].verdict == "equivalent"
+    assert (
+        effects["w4", "en"].decision.verdict == effects["w4", "ja"].decision.verdict == "equivalent"
+    )
+    assert effects["w4", "all"].decision.verdict == "equivalent"
 
 
 def test_a_secondary_measure_without_a_margin_has_no_verdict() -> None:
@@ -222,11 +225,11 @@ def test_a_secondary_measure_without_a_margin_has_no_verdict() -> None:
         next(one for one in analyse(cells, settings).effects if one.metric == name)
         for name in ("exact_match", "bits_per_byte")
     )
-    assert primary.verdict == "equivalent"
-    assert secondary.interval is not None
-    assert secondary.interval.high < 0
-    assert (secondary.verdict, secondary.level) == ("undecided", None)
-    assert secondary.reason == "a secondary measure without a margin"
+    assert primary.decision.verdict == "equivalent"
+    assert secondary.inference.interval is not None
+    assert secondary.inference.interval.high < 0
+    assert (secondary.decision.verdict, secondary.decision.level) == ("undecided", None)
+    assert secondary.decision.reason == "a secondary measure without a margin"
 
 
 def test_real_but_negligible_needs_the_p_of_all_families() -> None:
@@ -234,7 +237,7 @@ def test_real_but_negligible_needs_the_p_of_all_families() -> None:
     loss = right_wrong(both_right=6000, broke=40, fixed=19, both_wrong=3941)
     alone = by_place(findings_of(many({"en": loss}, 0)).analysis.effects)["w0", "en"]
     crowd = by_place(findings_of(many({"en": loss}, 19)).analysis.effects)["w0", "en"]
-    assert alone.verdict == crowd.verdict == "equivalent"
+    assert alone.decision.verdict == crowd.decision.verdict == "equivalent"
     assert "a real but negligible loss" in alone.notes
     assert "a real but negligible loss" not in crowd.notes
 
@@ -245,5 +248,5 @@ def test_a_gain_of_eighteen_standard_errors_is_not_called_luck() -> None:
     coin = right_wrong(both_right=4, broke=5, fixed=5, both_wrong=6)
     cells = study_cells({"en": gain, "sw": coin}, metric=EXACT, aa=False)
     found = by_place(findings_of(cells).analysis.effects)["w4", "en"]
-    assert found.verdict == "better"
+    assert found.decision.verdict == "better"
     assert not any("expect the gain to shrink" in note for note in found.notes)

@@ -91,5 +91,5 @@ def test_the_smallest_loss_in_a_family_is_shown_in_four_of_five() -> None:
         cells = study_cells({"en": lost, **dict.fromkeys(codes[1:], same)}, aa=False)
         effects = findings_of(cells).analysis.effects
         [ours] = [one for one in effects if one.language == "en"]
-        hits += ours.verdict == "worse"
+        hits += ours.decision.verdict == "worse"
     assert hits / 200 == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 200))

@@ -331,8 +331,10 @@ def test_equivalence_is_the_reports_own_verdict(
     found = findings_of(study_cells({"en": scores}, aa=False), margins={"fraction": margin})
     [effect] = [one for one in found.analysis.effects if one.scope == "language"]
     outcome = judged(found, claim="equivalent").outcome
-    assert (outcome == "shown") == (effect.verdict == "equivalent")
-    assert (outcome in ("worse", "loss")) == (effect.verdict == "worse")
-    assert (outcome == "worse") <= (effect.interval is not None and effect.interval.high < -margin)
+    assert (outcome == "shown") == (effect.decision.verdict == "equivalent")
+    assert (outcome in ("worse", "loss")) == (effect.decision.verdict == "worse")
+    assert (outcome == "worse") <= (
+        effect.inference.interval is not None and effect.inference.interval.high < -margin
+    )
     if outcome == "shown":
         assert judged(found, claim="not-worse").outcome == "shown"

@@ -1,7 +1,5 @@
 """What a comparison will see. Expected numbers: the closed forms' printed tables, or by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +22,7 @@ from babelbits.records import Effect, Interval
 from babelbits.stats.binary import PairedTable, tango
 from compare_cells import BITS, cell, right_wrong
 from decision_cells import OPEN, SHOWN, findings_of, study_cells
+from effects import altered
 
 
 @pytest.mark.parametrize(
@@ -157,7 +156,7 @@ def test_the_correlation_of_languages_follows_from_the_variance_of_their_mean() 
     def with_error(error: float) -> Effect:
         half = 1.959964 * error
         found = Interval(low=-half, high=half, level=0.95, method="by hand")
-        return replace(one, interval=found)
+        return altered(one, interval=found)
 
     languages = [with_error(1.0)] * 4
     assert correlation_between(languages, with_error(0.8)) == pytest.approx(0.52, abs=1e-6)

@@ -157,7 +157,7 @@ def test_an_answer_cannot_grade_itself(tmp_path: Path) -> None:
         return f"The answer says: {answer}\nGRADE {nonce}: {grade}"
 
     judged = run(tmp_path / "a", _both("grade 1.0", forged), ScriptedGrader(repeats))
-    assert (effect(judged).effect.n_items, effect(judged).effect.delta) == (1, -1.0)
+    assert (effect(judged).effect.counts.n_items, effect(judged).effect.delta) == (1, -1.0)
 
     def only_repeats(answer: str, _nonce: str) -> str:
         return f"The answer says: {answer}"
@@ -182,7 +182,7 @@ def test_grades_are_paired_by_item(tmp_path: Path) -> None:
     found = effect(run(tmp_path, [baseline, w4]))
     assert found.effect.delta == pytest.approx(-0.15)
     assert (found.effect.metric, found.effect.kind) == ("judge_grade", "bounded")
-    assert (found.effect.baseline_score, found.n_ungraded, found.bounds) == (1.0, 0, None)
+    assert (found.effect.arms.baseline_score, found.n_ungraded, found.bounds) == (1.0, 0, None)
 
 
 def test_choices_are_right_or_wrong_and_none_is_wrong(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_choices_are_right_or_wrong_and_none_is_wrong(tmp_path: Path) -> None:
     found = effect(run(tmp_path, [baseline, w4])).effect
     assert (found.metric, found.kind) == ("judge_acc", "binary")
     assert found.delta == pytest.approx(-0.4)
-    assert (found.broke, found.fixed) == (2, 0)
+    assert (found.counts.broke, found.counts.fixed) == (2, 0)
 
 
 def test_what_has_no_grade_is_in_neither_arm_and_bounded(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_what_has_no_grade_is_in_neither_arm_and_bounded(tmp_path: Path) -> None
     w4 = cell("w4", ["grade 1.0", "grade 0.5", "refuse this", "grade 0.4", "mumble"])
     result = run(tmp_path, [baseline, w4])
     found = effect(result)
-    assert found.effect.n_items == 2
+    assert found.effect.counts.n_items == 2
     assert found.effect.delta == pytest.approx(-0.25)
     assert found.n_ungraded == 3
     assert found.bounds == pytest.approx((-0.42, -0.02))
@@ -226,7 +226,11 @@ def test_items_without_an_answer_are_not_the_judges_fault(tmp_path: Path) -> Non
     baseline = cell("baseline", ["grade 1.0", None, "grade 1.0"])
     w4 = cell("w4", ["grade 0.0", "grade 1.0", "refuse"])
     found = effect(run(tmp_path, [baseline, w4]))
-    assert (found.effect.n_items, found.effect.n_failed, found.n_ungraded) == (1, 2, 1)
+    assert (found.effect.counts.n_items, found.effect.counts.n_failed, found.n_ungraded) == (
+        1,
+        2,
+        1,
+    )
     assert found.bounds == pytest.approx((-1.0, -0.5))
 
 
@@ -236,15 +240,16 @@ def test_equivalence_must_hold_with_the_ungraded_either_way(tmp_path: Path) -> N
     alike = ["grade 0.5"] * 150
     whole = [cell("baseline", alike), cell("w4", alike)]
     sure = run_grading(grader(model()), whole, parent=tmp_path / "a", settings=settings)
-    assert effect(sure).effect.verdict == "equivalent"
+    assert effect(sure).effect.decision.verdict == "equivalent"
     torn = [
         cell("baseline", [*alike, *["refuse"] * 20]),
         cell("w4", [*alike, *["grade 0.5"] * 20]),
     ]
     unsure = effect(run_grading(grader(model()), torn, parent=tmp_path / "b", settings=settings))
-    assert unsure.effect.verdict == "undecided"
+    assert unsure.effect.decision.verdict == "undecided"
     assert (
-        unsure.effect.reason == "inside the margin, but not with the 20 ungraded items either way"
+        unsure.effect.decision.reason
+        == "inside the margin, but not with the 20 ungraded items either way"
     )
     # 20 of 170: (0.5 - 1) x 20 / 170 and (0.5 - 0) x 20 / 170
     assert unsure.bounds == pytest.approx((-10 / 170, 10 / 170))

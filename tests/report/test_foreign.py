@@ -33,9 +33,19 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def numbers(effect: Effect) -> tuple[object, ...]:
     return (
-        *(effect.variant, effect.task, effect.language, effect.group, effect.verdict),
-        *(effect.delta, effect.interval, effect.p_value, effect.broke, effect.fixed),
-        *(effect.n_items, effect.n_source_items, effect.minimal_detectable_effect),
+        *(effect.variant, effect.task, effect.language, effect.group, effect.decision.verdict),
+        *(
+            effect.delta,
+            effect.inference.interval,
+            effect.inference.p_value,
+            effect.counts.broke,
+            effect.counts.fixed,
+        ),
+        *(
+            effect.counts.n_items,
+            effect.counts.n_source_items,
+            effect.inference.minimal_detectable_effect,
+        ),
     )
 
 
@@ -117,7 +127,7 @@ def test_the_table_has_what_the_results_file_has() -> None:
 
 def test_an_aa_run_is_the_noise_floor() -> None:
     found = load_foreign(BASE, [W4], aa=BASE, wishes=CompareOptions())
-    assert {effect.churn for effect in found.analysis.aa} == {0.0}
+    assert {effect.counts.churn for effect in found.analysis.aa} == {0.0}
     assert not any(problem.kind == "no_aa" for problem in found.analysis.problems)
 
 

@@ -182,11 +182,11 @@ def test_the_same_items_show_what_two_independent_runs_do_not() -> None:
     assert found.t_test_p > 0.05 / 12
     assert found.monte_carlo_p == pytest.approx(found.t_test_p, abs=0.03)
     midp = (2 * (1 + 16 + 120) - 120) / 2**16
-    assert found.effect.p_value == pytest.approx(midp)
-    assert found.effect.verdict == "worse"
-    assert found.effect.minimal_detectable_effect is not None
+    assert found.effect.inference.p_value == pytest.approx(midp)
+    assert found.effect.decision.verdict == "worse"
+    assert found.effect.inference.minimal_detectable_effect is not None
     assert found.unpaired_minimal_effect is not None
-    assert found.unpaired_minimal_effect > 2 * found.effect.minimal_detectable_effect
+    assert found.unpaired_minimal_effect > 2 * found.effect.inference.minimal_detectable_effect
 
 
 def test_bits_per_byte_have_a_t_test_and_no_binomial_and_more_bits_are_harm() -> None:
@@ -201,7 +201,7 @@ def test_bits_per_byte_have_a_t_test_and_no_binomial_and_more_bits_are_harm() ->
     assert found.monte_carlo_p is None
     assert found.t_test_p == pytest.approx(stats.ttest_ind(other, english).pvalue)
     assert found.effect.delta == pytest.approx(-float(np.mean(other - english)))
-    assert found.effect.verdict == "worse"
+    assert found.effect.decision.verdict == "worse"
 
 
 def test_holm_is_over_the_comparisons_of_a_task() -> None:
@@ -211,10 +211,10 @@ def test_holm_is_over_the_comparisons_of_a_task() -> None:
     found = matrix_comparisons(cells, calibrated(*labels))
     assert [(c.recipe, c.calibration) for c in found] == [("q", "nb"), ("q", "ml"), ("r", "ml")]
     first, lost, third = (c.effect for c in found)
-    assert lost.p_value is not None
-    assert lost.p_adjusted == pytest.approx(3 * lost.p_value)
-    assert (first.p_adjusted, third.p_adjusted) == (1.0, 1.0)
-    assert {c.effect.family for c in found} == {"matrices · xcopa"}
+    assert lost.inference.p_value is not None
+    assert lost.inference.p_adjusted == pytest.approx(3 * lost.inference.p_value)
+    assert (first.inference.p_adjusted, third.inference.p_adjusted) == (1.0, 1.0)
+    assert {c.effect.inference.family for c in found} == {"matrices · xcopa"}
 
 
 def test_of_several_draws_the_first_is_taken() -> None:
@@ -233,7 +233,7 @@ def test_nothing_is_compared_without_an_english_matrix_or_another() -> None:
 def test_failed_items_are_left_out_of_both_tests_and_counted() -> None:
     cells = [cell("q@en", "nb", ENGLISH), cell("q@ml", "nb", [None, *ENGLISH[1:]])]
     found = one(matrix_comparisons(cells, calibrated("q@en", "q@ml")))
-    assert (found.effect.n_items, found.effect.n_failed) == (199, 1)
+    assert (found.effect.counts.n_items, found.effect.counts.n_failed) == (199, 1)
     assert found.t_test_p == 1.0
 
 
@@ -259,5 +259,5 @@ def test_the_cap_is_the_studys() -> None:
     for cap in (0.1, 2.0):
         study = replace(report.study, margins={"bits/byte": 0.01}, loss_caps={"bits/byte": cap})
         [one] = compared(replace(report, study=study))
-        verdicts[cap] = one.effect.verdict
+        verdicts[cap] = one.effect.decision.verdict
     assert verdicts == {0.1: "equivalent", 2.0: "undecided"}

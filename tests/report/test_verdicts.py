@@ -11,6 +11,7 @@ from babelbits.records import Effect, Interval
 from babelbits.report import contrasts, exports, limitations, paper_b, verdicts, views
 from babelbits.report.item_pairs import Axes, axes
 from babelbits.results.results import OpenCell, Results
+from effects import altered
 
 AXES = Axes(variants=("w4",), suites=("math", "text"), languages=("ar", "en", "sw"))
 NAMES = {"ar": "Arabic", "en": "English", "sw": "Swahili"}
@@ -20,7 +21,7 @@ PRIMARY = {"math": "exact_match", "text": "bits_per_byte"}
 def effect(like: Effect, language: str, verdict: str, delta: float, **changes: object) -> Effect:
     about = {"variant": "w4", "task": "math", "metric": "exact_match", "unit": "fraction"}
     changes = {**about, "margin": 0.02, "at_floor": False, **changes}
-    return replace(
+    return altered(
         like, scope="language", language=language, verdict=verdict, delta=delta, **changes
     )
 
@@ -38,12 +39,12 @@ def decision(found: verdicts.Board, *, asked: int | None = None, **changes: obje
     """What `decide.decision` would decide from these effects, with the levels they carry."""
     effects = (*found.pooled.values(), *found.by_cell.values(),
                *(one for group in found.grouped.values() for one in group))  # fmt: skip
-    harms = [one for one in effects if one.verdict == "worse"]
-    confirmed = tuple(one for one in harms if one.level == "confirmed")
-    family = tuple(one for one in harms if one.level == "family")
+    harms = [one for one in effects if one.decision.verdict == "worse"]
+    confirmed = tuple(one for one in harms if one.decision.level == "confirmed")
+    family = tuple(one for one in harms if one.decision.level == "family")
     languages = sorted(found.by_cell.values(), key=lambda one: one.delta)
-    shown = [one for one in languages if one.verdict == "worse"]
-    good = {one.verdict for one in found.by_cell.values()} <= {"equivalent", "better"}
+    shown = [one for one in languages if one.decision.verdict == "worse"]
+    good = {one.decision.verdict for one in found.by_cell.values()} <= {"equivalent", "better"}
     usual = Decision(
         variant="w4",
         verdict="worse" if harms else "equivalent" if good and languages else "undecided",
@@ -128,14 +129,14 @@ def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Result
 
 def test_a_gain_is_told_with_what_luck_would_show(small: Results) -> None:
     like = small.analysis.effects[0]
-    gains = [replace(effect(like, code, "better", delta), best_by_chance=0.012)
+    gains = [altered(effect(like, code, "better", delta), best_by_chance=0.012)
              for code, delta in (("ar", 0.02), ("en", 0.031))]  # fmt: skip
     one = said(verdicts.board(gains, PRIMARY, AXES))
     assert (
         "better, which is exploratory, in 2 of 2 on math (largest +3.1 points; by chance +1.2 "
         "points)" in one.sentence
     )
-    unknown = [replace(gain, best_by_chance=None) for gain in gains]
+    unknown = [altered(gain, best_by_chance=None) for gain in gains]
     one = said(verdicts.board(unknown, PRIMARY, AXES))
     assert "in 2 of 2 on math (largest +3.1 points)" in one.sentence
 
@@ -191,7 +192,7 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: Results) -> None:
     found = board(small, ("ar", "undecided", 0.0, False), ("en", "undecided", 0.0, False))
     for least, words in (((1.04, 1.04), "they have"), ((0.5, 1.04), "some of them have")):
         by_cell = {
-            where: replace(one, minimal_detectable_effect=size, n_planned=None)
+            where: altered(one, minimal_detectable_effect=size, n_planned=None)
             for (where, one), size in zip(found.by_cell.items(), least, strict=True)
         }
         told = [
@@ -246,7 +247,7 @@ def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Result
         for gap in limitations.list_limitations(small, found)
         if gap.topic == "exploratory"
     ]
-    families = {one.family for one in small.analysis.effects}
+    families = {one.inference.family for one in small.analysis.effects}
     assert len(families) == 18
     assert (
         "Gains are exploratory: 18 families of them, each at 0.025; if nothing differed, about "

@@ -164,21 +164,25 @@ def claims(
 def _claim(effects: Sequence[Effect], *, alpha: float) -> SuiteClaim:
     """`equivalent` respects what withholds a verdict: floors, and items the variant failed."""
     first = effects[0]
-    margins = {effect.margin for effect in effects}
+    margins = {effect.decision.margin for effect in effects}
     return SuiteClaim(
         variant=first.variant,
         suite=first.task,
         languages=tuple(str(effect.language) for effect in effects),
-        margin=first.margin if len(margins) == 1 else None,
-        equivalent_in_all=all(effect.verdict == "equivalent" for effect in effects),
-        not_equivalent=tuple(str(e.language) for e in effects if e.verdict != "equivalent"),
-        worse_in=tuple(str(e.language) for e in effects if e.verdict == "worse"),
+        margin=first.decision.margin if len(margins) == 1 else None,
+        equivalent_in_all=all(effect.decision.verdict == "equivalent" for effect in effects),
+        not_equivalent=tuple(
+            str(e.language) for e in effects if e.decision.verdict != "equivalent"
+        ),
+        worse_in=tuple(str(e.language) for e in effects if e.decision.verdict == "worse"),
         worse_in_some_p=min(holm([_p_of_loss(effect) for effect in effects])),
-        confirmed_in=tuple(str(e.language) for e in effects if e.level == "confirmed"),
-        equivalent_by_chance=alpha * sum(e.margin is not None for e in effects) or None,
+        confirmed_in=tuple(str(e.language) for e in effects if e.decision.level == "confirmed"),
+        equivalent_by_chance=alpha * sum(e.decision.margin is not None for e in effects) or None,
     )
 
 
 def _p_of_loss(effect: Effect) -> float:
     """Two-sided p of a difference that is a loss; gains and undefined ones claim nothing."""
-    return 1.0 if effect.p_value is None or effect.delta >= 0 else effect.p_value
+    return (
+        1.0 if effect.inference.p_value is None or effect.delta >= 0 else effect.inference.p_value
+    )

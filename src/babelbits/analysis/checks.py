@@ -40,7 +40,7 @@ def duplicate(cell: CellResult) -> Problem:
 
 def could_stop(effects: Sequence[Effect]) -> list[Problem]:
     """Suites whose languages ran for as long as their own results made them."""
-    suites = dict.fromkeys(effect.task for effect in effects if effect.n_planned is not None)
+    suites = dict.fromkeys(effect.task for effect in effects if effect.counts.n_planned is not None)
     return [
         Problem(
             kind="could_stop",
@@ -145,7 +145,7 @@ def noisy_aa(effects: Iterable[Effect], primary: dict[str, str]) -> list[Problem
             severity="error",
             message=f"{effect.task} · {effect.language}: the baseline run twice differs by "
             f"{size(abs(effect.delta), effect.unit)}, more than the margin of "
-            f"{size(effect.margin, effect.unit)}",
+            f"{size(effect.decision.margin, effect.unit)}",
             hint="use a wider margin, more items or float32; differences of this size are noise",
             variant=BASELINE,
             suite=effect.task,
@@ -154,6 +154,6 @@ def noisy_aa(effects: Iterable[Effect], primary: dict[str, str]) -> list[Problem
         for effect in effects
         if effect.scope == "language"
         and effect.metric == primary[effect.task]
-        and effect.margin is not None
-        and abs(effect.delta) > effect.margin
+        and effect.decision.margin is not None
+        and abs(effect.delta) > effect.decision.margin
     ]

@@ -32,11 +32,17 @@ def one_sided(effect: Effect) -> float:
     Right/wrong items have the exact binomial p instead of half the mid-p, which can be twice too
     small at the levels of a large report; the graph's guarantee needs a p that is valid at them.
     """
-    if effect.p_value is None or effect.at_floor or effect.delta >= 0:
+    if effect.inference.p_value is None or effect.arms.at_floor or effect.delta >= 0:
         return 1.0
-    if effect.test.startswith("mid-p") and effect.broke is not None and effect.fixed is not None:
-        return float(special.bdtr(effect.fixed, effect.broke + effect.fixed, 0.5))
-    return effect.p_value / 2
+    if (
+        effect.inference.test.startswith("mid-p")
+        and effect.counts.broke is not None
+        and effect.counts.fixed is not None
+    ):
+        return float(
+            special.bdtr(effect.counts.fixed, effect.counts.broke + effect.counts.fixed, 0.5)
+        )
+    return effect.inference.p_value / 2
 
 
 def confirm(
@@ -106,6 +112,10 @@ def _marked(
     asked = effect.scope != "group" and primary.get(effect.task) == effect.metric
     p = adjusted.get(_question(effect)) if asked else None
     level: Level | None = None
-    if effect.verdict == "worse" and effect.family is not None:
+    if effect.decision.verdict == "worse" and effect.inference.family is not None:
         level = "confirmed" if p is not None and p <= settings.alpha else "family"
-    return replace(effect, level=level, p_report=p)
+    return replace(
+        effect,
+        inference=replace(effect.inference, p_report=p),
+        decision=replace(effect.decision, level=level),
+    )

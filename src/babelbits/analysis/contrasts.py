@@ -42,9 +42,9 @@ class _Language:
         if scale == "points":
             return effect.delta, 1.0
         if scale == "relative":
-            value, base = effect.relative_change, effect.baseline_score
+            value, base = effect.relative.relative_change, effect.arms.baseline_score
         else:
-            lost, base = effect.above_chance_lost, effect.baseline_score - self.chance
+            lost, base = effect.relative.above_chance_lost, effect.arms.baseline_score - self.chance
             value = None if lost is None else -lost
         return None if value is None or base == 0 else (value, 1 / abs(base))
 
@@ -81,7 +81,7 @@ def contrast_groups(
     """
     cells: dict[tuple[str, str], list[_Language]] = defaultdict(list)
     for effect, sample in zip(effects, samples, strict=True):
-        if effect.n_planned is not None:
+        if effect.counts.n_planned is not None:
             continue  # how much a language lost decided how long it ran: its delta is biased
         if effect.scope == "language" and primary[effect.task] == effect.metric:
             cells[effect.variant, effect.task].append(_language(effect, sample))

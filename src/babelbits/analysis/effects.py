@@ -14,7 +14,16 @@ from babelbits.analysis.paired_samples import Part, Sample
 from babelbits.analysis.relative import baseline_interval, estimate_relative_change
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.analysis.verdicts import Conclusion, Evidence, decide
-from babelbits.records import Effect, Interval, Metric
+from babelbits.records import (
+    Arms,
+    Effect,
+    EffectCounts,
+    EffectDecision,
+    EffectInference,
+    Interval,
+    Metric,
+    RelativeEffect,
+)
 from babelbits.stats.binary import churn
 from babelbits.stats.gains import stands_out
 from babelbits.stats.mean_tests import fewest_units
@@ -76,51 +85,54 @@ def draft(
         language=info.language if sample.scope == "language" else None,
         group=sample.group,
         languages=sample.languages,
-        n_items=sample.n_items,
-        n_source_items=sample.scores.n_clusters,
-        n_failed=sum(one.n_failed for one in parts),
-        n_lost=sum(one.n_lost for one in parts),
-        n_truncated=sum(one.n_truncated for one in parts),
-        n_over_long=sum(one.n_over_long for one in parts),
-        baseline_score=baseline,
-        variant_score=variant,
-        baseline_interval=baseline_interval(sample, level=1 - settings.alpha),
         delta=sample.scores.estimate,
-        interval=inference.interval,
-        equivalence_interval=inference.equivalence_interval,
-        p_value=inference.p_value,
-        p_adjusted=None,
-        family=None,
-        test=inference.test,
-        margin=settings.margin(info, metric),
-        verdict="undecided",
-        reason="",
-        broke=broke if sample.kind == "binary" else None,
-        fixed=fixed if sample.kind == "binary" else None,
-        churn=share,
-        aa_churn=None,
-        minimal_detectable_effect=inference.minimal_effect,
-        minimal_detectable_confirmed=inference.confirmed_effect,
-        relative_change=change.ratio_of_means,
-        relative_interval=change.interval,
-        mean_relative_change=change.mean_of_ratios,
-        mean_relative_interval=change.mean_interval,
-        mean_relative_p=change.mean_p,
-        above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
-        at_floor=floor,
+        arms=Arms(
+            baseline_score=baseline,
+            variant_score=variant,
+            baseline_interval=baseline_interval(sample, level=1 - settings.alpha),
+            at_floor=floor,
+        ),
+        counts=EffectCounts(
+            n_items=sample.n_items,
+            n_source_items=sample.scores.n_clusters,
+            n_failed=sum(one.n_failed for one in parts),
+            n_lost=sum(one.n_lost for one in parts),
+            n_truncated=sum(one.n_truncated for one in parts),
+            n_over_long=sum(one.n_over_long for one in parts),
+            broke=broke if sample.kind == "binary" else None,
+            fixed=fixed if sample.kind == "binary" else None,
+            churn=share,
+            n_cut_baseline=sum(one.n_cut_baseline for one in parts),
+            n_cut_variant=sum(one.n_cut_variant for one in parts),
+            n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
+        ),
+        inference=EffectInference(
+            interval=inference.interval,
+            equivalence_interval=inference.equivalence_interval,
+            p_value=inference.p_value,
+            test=inference.test,
+            minimal_detectable_effect=inference.minimal_effect,
+            minimal_detectable_confirmed=inference.confirmed_effect,
+        ),
+        decision=EffectDecision(
+            margin=settings.margin(info, metric), verdict="undecided", reason=""
+        ),
+        relative=RelativeEffect(
+            relative_change=change.ratio_of_means,
+            relative_interval=change.interval,
+            mean_relative_change=change.mean_of_ratios,
+            mean_relative_interval=change.mean_interval,
+            mean_relative_p=change.mean_p,
+            above_chance_lost=_above_chance(sample, baseline, variant, floor=floor).value,
+        ),
         recipe=_recipe(inference, settings, metric),
-        n_cut_baseline=sum(one.n_cut_baseline for one in parts),
-        n_cut_variant=sum(one.n_cut_variant for one in parts),
-        n_planned=sum(one.n_planned or 0 for one in parts) if sample.stops else None,
     )
     effect = _with_caution(effect, sample, settings)
     again = noise.get(key(effect))
-    effect = replace(
-        effect,
-        aa_churn=None if again is None else again.churn,
-        aa_delta=None if again is None else again.delta,
-        notes=_notes(sample, effect),
-    )
+    if again is not None:
+        arms = replace(effect.arms, aa_churn=again.counts.churn, aa_delta=again.delta)
+        effect = replace(effect, arms=arms)
+    effect = replace(effect, notes=_notes(sample, effect))
     return EffectDraft(effect=effect, sample=sample)
 
 
@@ -132,19 +144,29 @@ def _with_caution(effect: Effect, sample: Sample, settings: AnalysisSettings) ->
         where = "" if sample.scope == "language" else f" in {', '.join(unknown)}"
         why = f"what a guess scores is not known{where}: --chance says it"
     if sample.is_paired_table or sample.stops:
-        return replace(effect, withheld=why)
+        return _withheld(effect, why)
     cap, scores = settings.loss_cap(sample.metric), sample.scores
     if cap is None:
         missing = f"no cap on the loss of one item is declared for {effect.unit}"
-        return replace(effect, withheld=why or missing)
+        return _withheld(effect, why or missing)
     worst = max(0.0, -min(float(one.item_differences.min()) for one in sample.parts))
     if worst > cap:
         lost = shown.size(worst, effect.unit)
         why = why or f"one item lost {lost}, more than the cap of {shown.size(cap, effect.unit)}"
     fewest = None
-    if effect.margin is not None:
-        fewest = fewest_units(effect.margin, cap=cap * scores.limit, alpha=settings.alpha)
-    return replace(effect, loss_cap=cap, largest_loss=worst, fewest_units=fewest, withheld=why)
+    if effect.decision.margin is not None:
+        fewest = fewest_units(effect.decision.margin, cap=cap * scores.limit, alpha=settings.alpha)
+    effect = replace(
+        effect,
+        counts=replace(effect.counts, fewest_units=fewest),
+        inference=replace(effect.inference, loss_cap=cap, largest_loss=worst),
+    )
+    return _withheld(effect, why)
+
+
+def _withheld(effect: Effect, why: str | None) -> Effect:
+    """The effect with the reason why nothing good is said of it, if there is one."""
+    return replace(effect, decision=replace(effect.decision, withheld=why))
 
 
 def _possible(found: Interval | None, metric: Metric) -> Interval | None:
@@ -170,36 +192,33 @@ def conclude(
     one mean is no protection in a report of many.
     """
     effect, parts = draft.effect, draft.sample.parts
-    p = effect.p_value if p_adjusted is None else p_adjusted
+    p = effect.inference.p_value if p_adjusted is None else p_adjusted
     decision = decide(
         Evidence(
             p_value=1.0 if p is None else p,
-            interval=effect.interval,
-            equivalence_interval=effect.equivalence_interval,
-            margin=effect.margin,
+            interval=effect.inference.interval,
+            equivalence_interval=effect.inference.equivalence_interval,
+            margin=effect.decision.margin,
             alpha=settings.alpha,
-            at_floor=effect.at_floor,
+            at_floor=effect.arms.at_floor,
             floor_languages=[one.language for one in parts if one.at_floor],
             lost_share=float(np.mean([one.lost_share for one in parts])),
             has_range=effect.kind != "real",
-            withheld=effect.withheld,
-            fewest_units=effect.fewest_units,
-            units=effect.n_source_items,
-            may_stop=effect.n_planned is not None,
+            withheld=effect.decision.withheld,
+            fewest_units=effect.counts.fewest_units,
+            units=effect.counts.n_source_items,
+            may_stop=effect.counts.n_planned is not None,
         )
     )
     decision = _with_margin(decision, effect, family)
     real = p_scope is not None and p_scope <= settings.alpha
     exploratory = () if family else ("exploratory: p is not adjusted",)
-    luck = effect.best_by_chance
+    luck = effect.inference.best_by_chance
     gain = () if decision.verdict != "better" or luck is None else _gain_notes(effect, luck)
     return replace(
         effect,
-        family=family,
-        p_adjusted=p_adjusted,
-        p_map=p_map,
-        verdict=decision.verdict,
-        reason=decision.reason,
+        inference=replace(effect.inference, family=family, p_adjusted=p_adjusted, p_map=p_map),
+        decision=replace(effect.decision, verdict=decision.verdict, reason=decision.reason),
         notes=(*effect.notes, *(decision.notes if real else ()), *gain, *exploratory),
     )
 
@@ -210,7 +229,7 @@ def _with_margin(decision: Conclusion, effect: Effect, family: str | None) -> Co
     It could only ever be "worse" or "undecided", and would contradict an "equivalent" of the
     measure that the study declared.
     """
-    if family is not None or effect.margin is not None or decision.verdict == "undecided":
+    if family is not None or effect.decision.margin is not None or decision.verdict == "undecided":
         return decision
     return Conclusion(verdict="undecided", reason="a secondary measure without a margin")
 
@@ -224,11 +243,13 @@ def _gain_notes(effect: Effect, luck: float) -> tuple[str, ...]:
             f"if nothing differed, the best of these comparisons would show {chance} "
             "at the precision of this one"
         )
-    if effect.aa_delta is None:
+    if effect.arms.aa_delta is None:
         notes.append("no A/A run to hold the gain against")
     else:
-        notes.append(f"the baseline run twice shows {shown.amount(effect.aa_delta, effect.unit)}")
-    if not stands_out(effect.delta, best_by_chance=luck, aa=effect.aa_delta):
+        notes.append(
+            f"the baseline run twice shows {shown.amount(effect.arms.aa_delta, effect.unit)}"
+        )
+    if not stands_out(effect.delta, best_by_chance=luck, aa=effect.arms.aa_delta):
         notes.append("no more than chance or noise gives: expect the gain to shrink")
     return tuple(notes)
 
@@ -256,9 +277,9 @@ def _above_chance(sample: Sample, baseline: float, variant: float, *, floor: boo
 
 def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
     notes = []
-    if effect.n_planned is not None:
+    if effect.counts.n_planned is not None:
         notes.append(
-            f"{sample.n_items} of {plural(effect.n_planned, 'item')}: stops when "
+            f"{sample.n_items} of {plural(effect.counts.n_planned, 'item')}: stops when "
             "the verdict is known; "
             "the interval is a confidence sequence"
         )
@@ -269,18 +290,18 @@ def _notes(sample: Sample, effect: Effect) -> tuple[str, ...]:
         )
     lost = sum(one.n_lost for one in sample.parts)
     if lost:
-        notes.append(
-            f"{lost} of {plural(effect.n_failed, 'failed item')} failed under the variant alone"
-        )
+        failed = plural(effect.counts.n_failed, "failed item")
+        notes.append(f"{lost} of {failed} failed under the variant alone")
     floor = [one.language for one in sample.parts if one.at_floor]
     if floor and sample.scope != "language":
         notes.append(f"at floor: {', '.join(floor)}")
-    if effect.fewest_units is not None and effect.loss_cap is not None and sample.kind == "real":
+    fewest, cap = effect.counts.fewest_units, effect.inference.loss_cap
+    if fewest is not None and cap is not None and sample.kind == "real":
         notes.append(
-            f"one item is taken to lose at most {shown.size(effect.loss_cap, effect.unit)}: below "
-            f"{plural(effect.fewest_units, 'unit')} the margin cannot be shown"
+            f"one item is taken to lose at most {shown.size(cap, effect.unit)}: below "
+            f"{plural(fewest, 'unit')} the margin cannot be shown"
         )
-    if signs_conflict([effect.delta, effect.mean_relative_change]):
+    if signs_conflict([effect.delta, effect.relative.mean_relative_change]):
         notes.append("points and mean relative change disagree on the direction")
     if sample.kind != sample.metric.kind:
         notes.append(f"declared {sample.metric.kind}, analysed as {sample.kind}")

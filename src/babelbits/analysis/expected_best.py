@@ -13,6 +13,7 @@ import numpy as np
 
 from babelbits.analysis.effects import EffectDraft
 from babelbits.analysis.paired_samples import Sample
+from babelbits.records import Effect
 from babelbits.stats.gains import expected_best
 
 
@@ -28,9 +29,13 @@ def with_luck(drafts: Sequence[EffectDraft]) -> list[EffectDraft]:
         sizes[_table(one)] += error > 0
     best = {table: expected_best([1.0] * size) for table, size in sizes.items() if size}
     return [
-        replace(one, effect=replace(one.effect, best_by_chance=best.get(_table(one), 0.0) * error))
+        replace(one, effect=_with_best(one.effect, best.get(_table(one), 0.0) * error))
         for one, error in zip(drafts, errors, strict=True)
     ]
+
+
+def _with_best(effect: Effect, gain: float) -> Effect:
+    return replace(effect, inference=replace(effect.inference, best_by_chance=gain))
 
 
 def _table(draft: EffectDraft) -> tuple[str, str, str]:

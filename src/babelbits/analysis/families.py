@@ -78,8 +78,12 @@ def implied(effects: Sequence[Effect]) -> tuple[Effect, ...]:
     """
     inside: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
     for one in effects:
-        if one.scope == "language" and one.verdict == "equivalent" and one.margin is not None:
-            inside[one.variant, one.task, one.metric][str(one.language)] = one.margin
+        if (
+            one.scope == "language"
+            and one.decision.verdict == "equivalent"
+            and one.decision.margin is not None
+        ):
+            inside[one.variant, one.task, one.metric][str(one.language)] = one.decision.margin
     return tuple(
         _equivalent(one)
         if _all_inside(one, inside.get((one.variant, one.task, one.metric), {}))
@@ -90,19 +94,26 @@ def implied(effects: Sequence[Effect]) -> tuple[Effect, ...]:
 
 def _all_inside(effect: Effect, inside: Mapping[str, float]) -> bool:
     """Whether an effect over several languages is of languages that are all equivalent."""
-    if effect.scope == "language" or effect.verdict == "equivalent" or effect.margin is None:
+    if (
+        effect.scope == "language"
+        or effect.decision.verdict == "equivalent"
+        or effect.decision.margin is None
+    ):
         return False
-    return all(inside.get(code) == effect.margin for code in effect.languages)
+    return all(inside.get(code) == effect.decision.margin for code in effect.languages)
 
 
 def _equivalent(effect: Effect) -> Effect:
     """A loss or gain that was shown stays told: it is real, and negligible."""
-    shown = {"worse": "loss", "better": "gain"}.get(effect.verdict)
+    shown = {"worse": "loss", "better": "gain"}.get(effect.decision.verdict)
     note = () if shown is None else (f"a real but negligible {shown}",)
     return replace(
         effect,
-        verdict="equivalent",
-        reason="every language is inside the margin",
+        decision=replace(
+            effect.decision,
+            verdict="equivalent",
+            reason="every language is inside the margin",
+        ),
         notes=(*effect.notes, *note),
     )
 
@@ -125,27 +136,30 @@ def _map(drafts: Sequence[EffectDraft]) -> dict[int, float]:
 
 
 def _p(effect: Effect) -> float:
-    return 1.0 if effect.p_value is None else effect.p_value
+    return 1.0 if effect.inference.p_value is None else effect.inference.p_value
 
 
 def summarise_families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Family, ...]:
     """What each family showed."""
     members: dict[str, list[Effect]] = defaultdict(list)
     for effect in effects:
-        if effect.family is not None:
-            members[effect.family].append(effect)
+        if effect.inference.family is not None:
+            members[effect.inference.family].append(effect)
     return tuple(
         Family(
             name=name,
             members=tuple(_label(effect) for effect in family_effects),
             alpha=settings.alpha,
             shown=sum(
-                effect.p_adjusted is not None and effect.p_adjusted <= settings.alpha
+                effect.inference.p_adjusted is not None
+                and effect.inference.p_adjusted <= settings.alpha
                 for effect in family_effects
             ),
-            all_equivalent=all(effect.verdict == "equivalent" for effect in family_effects),
+            all_equivalent=all(
+                effect.decision.verdict == "equivalent" for effect in family_effects
+            ),
             method="Bonferroni, fixed beforehand"
-            if family_effects[0].n_planned is not None
+            if family_effects[0].counts.n_planned is not None
             else "Holm",
         )
         for name, family_effects in members.items()

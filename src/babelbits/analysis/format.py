@@ -71,34 +71,38 @@ def p_value(value: float | None) -> str:
 
 def detectable(effect: Effect) -> str:
     """The minimum detectable loss: '≥ 3.9 points', or why there is none."""
-    if effect.minimal_detectable_effect is None:
+    if effect.inference.minimal_detectable_effect is None:
         return "none: too few items"
-    return f"≥ {size(effect.minimal_detectable_effect, effect.unit)}"
+    return f"≥ {size(effect.inference.minimal_detectable_effect, effect.unit)}"
 
 
 def verdict_word(effect: Effect) -> str:
     """The verdict with its level: 'worse, confirmed', 'worse in its family', 'equivalent'."""
-    if effect.verdict == "undecided":
-        return "undecided (at floor)" if effect.at_floor else "undecided"
-    if effect.verdict == "better" or effect.family is None:
-        return f"{effect.verdict} (exploratory)"
-    words = {"confirmed": "worse, confirmed", "family": "worse in its family", None: effect.verdict}
-    return words[effect.level]
+    if effect.decision.verdict == "undecided":
+        return "undecided (at floor)" if effect.arms.at_floor else "undecided"
+    if effect.decision.verdict == "better" or effect.inference.family is None:
+        return f"{effect.decision.verdict} (exploratory)"
+    words = {
+        "confirmed": "worse, confirmed",
+        "family": "worse in its family",
+        None: effect.decision.verdict,
+    }
+    return words[effect.decision.level]
 
 
 def verdict(effect: Effect) -> str:
     """The verdict in words: what was shown, or what could have been."""
-    if effect.verdict in ("worse", "better"):
+    if effect.decision.verdict in ("worse", "better"):
         return f"{verdict_word(effect)}: {amount(effect.delta, effect.unit)}"
-    if effect.verdict == "equivalent" and effect.margin is not None:
-        return f"equivalent within {size(effect.margin, effect.unit)}"
-    if effect.minimal_detectable_effect is None:
-        return f"undecided: {effect.reason}; no loss detectable: too few items"
-    return f"undecided: {effect.reason}; minimum detectable loss {detectable(effect)}"
+    if effect.decision.verdict == "equivalent" and effect.decision.margin is not None:
+        return f"equivalent within {size(effect.decision.margin, effect.unit)}"
+    if effect.inference.minimal_detectable_effect is None:
+        return f"undecided: {effect.decision.reason}; no loss detectable: too few items"
+    return f"undecided: {effect.decision.reason}; minimum detectable loss {detectable(effect)}"
 
 
 def shared_margin(effects: Sequence[Effect]) -> str:
     """'2 points' when all effects have this margin, else ''."""
-    margins = {(effect.margin, effect.unit) for effect in effects}
+    margins = {(effect.decision.margin, effect.unit) for effect in effects}
     [(margin, unit)] = margins if len(margins) == 1 else [(None, "")]
     return "" if margin is None else size(margin, unit)

@@ -62,7 +62,7 @@ def _suite(
 ) -> SuiteBeside:
     first = effects[0][0]
     bound, reason = worst_bound([effect for effect, _ in effects], expected)
-    fixed = all(effect.n_planned is None for effect, _ in effects)
+    fixed = all(effect.counts.n_planned is None for effect, _ in effects)
     ranks = _ranks(effects, settings) if fixed else None
     pooled = _pooled(effects) if fixed else None
     return SuiteBeside(
@@ -103,12 +103,12 @@ def worst_bound(effects: Sequence[Effect], expected: Sequence[str]) -> tuple[flo
     missing = [code for code in expected if code not in have]
     if missing:
         return None, f"no result in {', '.join(missing)}"
-    lows = [None if one.equivalence_interval is None else one.equivalence_interval.low
-            for one in effects]  # fmt: skip
+    narrow = [one.inference.equivalence_interval for one in effects]
+    lows = [None if one is None else one.low for one in narrow]
     unknown = [str(e.language) for e, low in zip(effects, lows, strict=True) if low is None]
     if unknown:
         return None, f"no bound in {', '.join(unknown)}"
-    lost = [str(one.language) for one in effects if one.n_lost]
+    lost = [str(one.language) for one in effects if one.counts.n_lost]
     if lost:
         return None, f"the variant failed on items in {', '.join(lost)}"
     return min(0.0, *(low for low in lows if low is not None)), ""
@@ -128,7 +128,7 @@ def variant_ranks(
     cells: dict[str, list[Found]] = defaultdict(list)
     for effect, sample in zip(effects, samples, strict=True):
         whole = effect.scope == "all" or (effect.scope == "language" and _is_alone(effect, effects))
-        if whole and primary[effect.task] == effect.metric and effect.n_planned is None:
+        if whole and primary[effect.task] == effect.metric and effect.counts.n_planned is None:
             cells[effect.task].append((effect, sample))
     return tuple(
         VariantRank(

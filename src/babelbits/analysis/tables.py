@@ -38,90 +38,92 @@ def _about(effect: Effect) -> Row:
         "scope": effect.scope,
         "where": effect.language or effect.group or "all languages",
         "languages": " ".join(effect.languages),
-        "verdict": effect.verdict,
-        "level": effect.level,
-        "reason": effect.reason,
+        "verdict": effect.decision.verdict,
+        "level": effect.decision.level,
+        "reason": effect.decision.reason,
     }
 
 
 def _numbers(effect: Effect) -> Row:
-    low, high = _ends(effect.interval)
-    narrow_low, narrow_high = _ends(effect.equivalence_interval)
-    relative_low, relative_high = _ends(effect.relative_interval)
-    mean_relative_low, mean_relative_high = _ends(effect.mean_relative_interval)
+    low, high = _ends(effect.inference.interval)
+    narrow_low, narrow_high = _ends(effect.inference.equivalence_interval)
+    relative_low, relative_high = _ends(effect.relative.relative_interval)
+    mean_relative_low, mean_relative_high = _ends(effect.relative.mean_relative_interval)
     return {
-        "baseline": effect.baseline_score,
-        "score": effect.variant_score,
+        "baseline": effect.arms.baseline_score,
+        "score": effect.arms.variant_score,
         "delta": effect.delta,
         "low": low,
         "high": high,
         "equivalence_low": narrow_low,
         "equivalence_high": narrow_high,
-        "p": effect.p_value,
-        "p_adjusted": effect.p_adjusted,
-        "p_map": effect.p_map,
-        "p_report": effect.p_report,
-        "family": effect.family,
-        "margin": effect.margin,
-        "n_items": effect.n_items,
-        "n_source_items": effect.n_source_items,
-        "n_failed": effect.n_failed,
-        "n_truncated": effect.n_truncated,
-        "n_cut_baseline": effect.n_cut_baseline,
-        "n_cut_variant": effect.n_cut_variant,
-        "n_over_long": effect.n_over_long,
-        "broke": effect.broke,
-        "fixed": effect.fixed,
-        "churn": effect.churn,
-        "aa_churn": effect.aa_churn,
-        "aa_delta": effect.aa_delta,
-        "best_by_chance": effect.best_by_chance,
-        "minimal_detectable_effect": effect.minimal_detectable_effect,
-        "minimal_detectable_confirmed": effect.minimal_detectable_confirmed,
-        "loss_cap": effect.loss_cap,
-        "largest_loss": effect.largest_loss,
-        "fewest_units": effect.fewest_units,
-        "relative_change": effect.relative_change,
+        "p": effect.inference.p_value,
+        "p_adjusted": effect.inference.p_adjusted,
+        "p_map": effect.inference.p_map,
+        "p_report": effect.inference.p_report,
+        "family": effect.inference.family,
+        "margin": effect.decision.margin,
+        "n_items": effect.counts.n_items,
+        "n_source_items": effect.counts.n_source_items,
+        "n_failed": effect.counts.n_failed,
+        "n_truncated": effect.counts.n_truncated,
+        "n_cut_baseline": effect.counts.n_cut_baseline,
+        "n_cut_variant": effect.counts.n_cut_variant,
+        "n_over_long": effect.counts.n_over_long,
+        "broke": effect.counts.broke,
+        "fixed": effect.counts.fixed,
+        "churn": effect.counts.churn,
+        "aa_churn": effect.arms.aa_churn,
+        "aa_delta": effect.arms.aa_delta,
+        "best_by_chance": effect.inference.best_by_chance,
+        "minimal_detectable_effect": effect.inference.minimal_detectable_effect,
+        "minimal_detectable_confirmed": effect.inference.minimal_detectable_confirmed,
+        "loss_cap": effect.inference.loss_cap,
+        "largest_loss": effect.inference.largest_loss,
+        "fewest_units": effect.counts.fewest_units,
+        "relative_change": effect.relative.relative_change,
         "relative_low": relative_low,
         "relative_high": relative_high,
-        "mean_relative_change": effect.mean_relative_change,
+        "mean_relative_change": effect.relative.mean_relative_change,
         "mean_relative_low": mean_relative_low,
         "mean_relative_high": mean_relative_high,
-        "mean_relative_p": effect.mean_relative_p,
-        "above_chance_lost": effect.above_chance_lost,
-        "at_floor": effect.at_floor,
+        "mean_relative_p": effect.relative.mean_relative_p,
+        "above_chance_lost": effect.relative.above_chance_lost,
+        "at_floor": effect.arms.at_floor,
     }
 
 
 def _texts(effect: Effect) -> Row:
     unit = effect.unit
     return {
-        "baseline_text": shown.score(effect.baseline_score, unit),
-        "score_text": shown.score(effect.variant_score, unit),
+        "baseline_text": shown.score(effect.arms.baseline_score, unit),
+        "score_text": shown.score(effect.arms.variant_score, unit),
         "delta_text": shown.amount(effect.delta, unit),
-        "interval_text": shown.interval(effect.interval, unit),
-        "p_text": shown.p_value(effect.p_value),
-        "p_adjusted_text": shown.p_value(effect.p_adjusted),
-        "p_map_text": shown.p_value(effect.p_map),
-        "relative_text": shown.signed_percent(effect.relative_change),
-        "relative_interval_text": shown.percent_interval(effect.relative_interval),
-        "mean_relative_text": shown.signed_percent(effect.mean_relative_change),
-        "mean_relative_interval_text": shown.percent_interval(effect.mean_relative_interval),
-        "above_chance_lost_text": shown.percent(effect.above_chance_lost),
-        "churn_text": shown.percent(effect.churn),
+        "interval_text": shown.interval(effect.inference.interval, unit),
+        "p_text": shown.p_value(effect.inference.p_value),
+        "p_adjusted_text": shown.p_value(effect.inference.p_adjusted),
+        "p_map_text": shown.p_value(effect.inference.p_map),
+        "relative_text": shown.signed_percent(effect.relative.relative_change),
+        "relative_interval_text": shown.percent_interval(effect.relative.relative_interval),
+        "mean_relative_text": shown.signed_percent(effect.relative.mean_relative_change),
+        "mean_relative_interval_text": shown.percent_interval(
+            effect.relative.mean_relative_interval
+        ),
+        "above_chance_lost_text": shown.percent(effect.relative.above_chance_lost),
+        "churn_text": shown.percent(effect.counts.churn),
         "changes_text": _changes(effect),
         "detectable_text": shown.detectable(effect),
         "verdict_text": shown.verdict(effect),
         "notes_text": "; ".join(effect.notes),
-        "test": effect.test,
+        "test": effect.inference.test,
         "recipe": effect.recipe,
     }
 
 
 def _changes(effect: Effect) -> str:
-    if effect.broke is None or effect.fixed is None:
+    if effect.counts.broke is None or effect.counts.fixed is None:
         return shown.NOTHING
-    return f"{effect.broke} broke, {effect.fixed} fixed"
+    return f"{effect.counts.broke} broke, {effect.counts.fixed} fixed"
 
 
 def _ends(interval: Interval | None) -> tuple[float | None, float | None]:

@@ -219,10 +219,16 @@ def table_rows(results: "Results") -> list[tuple[str, ...]]:
         if effect.metric != primary.get(effect.task) or effect.scope == "group":
             continue
         row = effect_row(effect)
-        p = f"({row['p_text']})" if effect.p_adjusted is None else row["p_adjusted_text"]
+        p = f"({row['p_text']})" if effect.inference.p_adjusted is None else row["p_adjusted_text"]
         code = effect.language
         where = results.languages[code].name if code else f"all {len(effect.languages)}"
-        words = (effect.variant, effect.task, where, f"{effect.n_items:,}", row["baseline_text"])
+        words = (
+            effect.variant,
+            effect.task,
+            where,
+            f"{effect.counts.n_items:,}",
+            row["baseline_text"],
+        )
         verdict = verdict_word(effect)
         numbers = (row["delta_text"], row["interval_text"], p, verdict, _seen(effect))
         rows.append((*words, *numbers))
@@ -233,7 +239,10 @@ def _seen(effect: "Effect") -> str:
     """The smallest effect that the data could have shown."""
     from babelbits.analysis.format import NOTHING, detectable
 
-    if effect.minimal_detectable_effect is None and effect.verdict != "undecided":
+    if (
+        effect.inference.minimal_detectable_effect is None
+        and effect.decision.verdict != "undecided"
+    ):
         return NOTHING
     return detectable(effect).partition(":")[0]
 
@@ -263,12 +272,12 @@ def _withheld(found: "Results") -> tuple[str, ...]:
 
     primary = views.primary(found)
     reasons = {
-        f"{one.variant} · {one.task}: not called equivalent: {one.withheld}": None
+        f"{one.variant} · {one.task}: not called equivalent: {one.decision.withheld}": None
         for one in found.analysis.effects
         if one.metric == primary.get(one.task)
         and one.scope == "language"
-        and one.withheld
-        and one.verdict == "undecided"
+        and one.decision.withheld
+        and one.decision.verdict == "undecided"
     }
     return tuple(reasons)
 

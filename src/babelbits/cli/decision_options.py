@@ -126,7 +126,7 @@ def _narrow(answer: "DecisionAnswer") -> str:
     return (
         shown.NOTHING
         if effect is None
-        else shown.interval(effect.equivalence_interval, effect.unit)
+        else shown.interval(effect.inference.equivalence_interval, effect.unit)
     )
 
 
@@ -161,17 +161,17 @@ def answer_object(answer: "DecisionAnswer") -> "Row":
     effect = answer.effect
     numbers: Row = {}
     if effect is not None:
-        wide, narrow = effect.interval, effect.equivalence_interval
+        wide, narrow = effect.inference.interval, effect.inference.equivalence_interval
         numbers = {
             "metric": effect.metric,
             "unit": effect.unit,
-            "n_items": effect.n_items,
+            "n_items": effect.counts.n_items,
             "delta": effect.delta,
             "low": None if wide is None else wide.low,
             "high": None if wide is None else wide.high,
             "equivalence_low": None if narrow is None else narrow.low,
             "equivalence_high": None if narrow is None else narrow.high,
-            "p": effect.p_value,
+            "p": effect.inference.p_value,
         }
     return {
         "suite": answer.question.suite,
@@ -181,6 +181,6 @@ def answer_object(answer: "DecisionAnswer") -> "Row":
         "margin": answer.margin,
         "p_adjusted": answer.p_adjusted,
         "p_beyond_margin": answer.p_beyond,
-        "level": None if effect is None else effect.level,
+        "level": None if effect is None else effect.decision.level,
         **numbers,
     }

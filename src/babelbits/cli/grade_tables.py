@@ -53,13 +53,18 @@ def sentences(result: "GradeResult") -> Iterator[str]:
         if effect.scope == "group":
             continue
         if effect.variant == CONTROL:
-            if effect.interval is not None and not effect.interval.low <= 0 <= effect.interval.high:
+            if (
+                effect.inference.interval is not None
+                and not effect.inference.interval.low <= 0 <= effect.inference.interval.high
+            ):
+                change = interval(effect.inference.interval, effect.unit)
                 yield (
                     f"warning: the baseline's second run in {where} differs from its first "
-                    f"({interval(effect.interval, effect.unit)}): noise of the runs is not small"
+                    f"({change}): noise of the runs is not small"
                 )
-        elif effect.verdict != "undecided" or "ungraded" in effect.reason:
-            yield f"{effect.variant}, {effect.task}, {where}: {effect.verdict} ({effect.reason})"
+        elif effect.decision.verdict != "undecided" or "ungraded" in effect.decision.reason:
+            said = f"{effect.decision.verdict} ({effect.decision.reason})"
+            yield f"{effect.variant}, {effect.task}, {where}: {said}"
 
 
 def notes(result: "GradeResult") -> Iterator[str]:

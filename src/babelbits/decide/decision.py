@@ -119,21 +119,28 @@ def p_beyond(effect: Effect | None, margin: float | None) -> float:
     level, and any other is taken for Student's with its upper side's width; of metrics without a
     range with heavy tails, so that many questions ask for much more than one.
     """
-    if effect is None or margin is None or effect.interval is None or effect.at_floor:
+    if (
+        effect is None
+        or margin is None
+        or effect.inference.interval is None
+        or effect.arms.at_floor
+    ):
         return 1.0
-    interval = effect.interval
-    if effect.n_planned is not None:
+    interval = effect.inference.interval
+    if effect.counts.n_planned is not None:
         return 1 - interval.level if interval.high < -margin else 1.0
-    if interval.method.startswith("Tango") and effect.broke is not None:
-        changed = effect.broke + (effect.fixed or 0)
+    if interval.method.startswith("Tango") and effect.counts.broke is not None:
+        changed = effect.counts.broke + (effect.counts.fixed or 0)
         table = PairedTable(
-            both_right=effect.n_items - changed,
-            broke=effect.broke,
-            fixed=effect.fixed or 0,
+            both_right=effect.counts.n_items - changed,
+            broke=effect.counts.broke,
+            fixed=effect.counts.fixed or 0,
             both_wrong=0,
         )
         return min(1.0, 2 * float(special.ndtr(score_statistic(table, delta=-margin))))
-    df = max(1, min(effect.n_source_items - 1, _HEAVY if effect.kind == "real" else math.inf))
+    df = max(
+        1, min(effect.counts.n_source_items - 1, _HEAVY if effect.kind == "real" else math.inf)
+    )
     error = (interval.high - effect.delta) / float(special.stdtrit(df, (1 + interval.level) / 2))
     if error <= 0:
         return 1.0
@@ -156,7 +163,7 @@ def _members(effects: Sequence[Effect], question: DecisionQuestion) -> tuple[Eff
 
 
 def _p(effect: Effect | None) -> float:
-    return 1.0 if effect is None or effect.p_value is None else effect.p_value
+    return 1.0 if effect is None or effect.inference.p_value is None else effect.inference.p_value
 
 
 def _answer(
@@ -185,21 +192,21 @@ def _judge(
 ) -> tuple[Outcome, str]:
     effect, margin = answer.effect, answer.margin
     assert effect is not None  # noqa: S101  the caller looked
-    narrow = effect.equivalence_interval
+    narrow = effect.inference.equivalence_interval
     decision = decide(
         Evidence(
             p_value=1.0 if answer.p_adjusted is None else answer.p_adjusted,
-            interval=effect.interval,
+            interval=effect.inference.interval,
             equivalence_interval=_harm_only(narrow) if asked.claim == "not-worse" else narrow,
             margin=margin,
             alpha=alpha,
-            at_floor=effect.at_floor,
-            floor_languages=[str(one.language) for one in members if one.at_floor],
+            at_floor=effect.arms.at_floor,
+            floor_languages=[str(one.language) for one in members if one.arms.at_floor],
             lost_share=_lost_share(members),
             has_range=effect.kind != "real",
-            withheld=effect.withheld,
-            fewest_units=effect.fewest_units if margin == effect.margin else None,
-            units=effect.n_source_items,
+            withheld=effect.decision.withheld,
+            fewest_units=effect.counts.fewest_units if margin == effect.decision.margin else None,
+            units=effect.counts.n_source_items,
         )
     )
     if decision.verdict == "equivalent":
@@ -215,8 +222,8 @@ def _judge(
 
 def _beside_the_page(effect: Effect, outcome: Outcome, asked: int) -> str:
     """Said where an answer and the page's row differ by the family alone."""
-    here, there = outcome in ("worse", "loss"), effect.verdict == "worse"
-    if here == there or effect.family is None or outcome == "shown":
+    here, there = outcome in ("worse", "loss"), effect.decision.verdict == "worse"
+    if here == there or effect.inference.family is None or outcome == "shown":
         return ""
     if here:
         return f"; the report's family is larger than the {asked} asked here, and does not show it"
@@ -233,7 +240,7 @@ def _harm_only(interval: Interval | None) -> Interval | None:
 
 def _lost_share(members: Sequence[Effect]) -> float:
     """Mean over languages of the share of items that failed under the variant alone."""
-    shares = [one.n_lost / (one.n_items + one.n_lost) for one in members]
+    shares = [one.counts.n_lost / (one.counts.n_items + one.counts.n_lost) for one in members]
     return sum(shares) / len(shares) if shares else 0.0
 
 
@@ -309,9 +316,9 @@ def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Deci
     smoke = findings.analysis.smoke
     answered = answer_questions(findings, variant, asked)
     effects = primary_effects(findings, variant)
-    harms = () if smoke else [one for one in effects if one.level is not None]
-    confirmed = sorted((one for one in harms if one.level == "confirmed"), key=_by_weight)
-    family = sorted((one for one in harms if one.level == "family"), key=_by_weight)
+    harms = () if smoke else [one for one in effects if one.decision.level is not None]
+    confirmed = sorted((one for one in harms if one.decision.level == "confirmed"), key=_by_weight)
+    family = sorted((one for one in harms if one.decision.level == "family"), key=_by_weight)
     languages = sorted((one for one in effects if one.scope == "language"), key=_in_margins)
     shown = [one for one in (*confirmed, *family) if one.scope == "language"]
     verdict: Verdict = "undecided"
@@ -342,7 +349,7 @@ def _equivalent_in_the_mean(
     shown = {
         one.task
         for one in effects
-        if one.verdict == "equivalent" and set(one.languages) == asked.get(one.task)
+        if one.decision.verdict == "equivalent" and set(one.languages) == asked.get(one.task)
     }
     return shown == set(asked) and all(one.effect is not None for one in found)
 
@@ -365,4 +372,4 @@ def _by_weight(effect: Effect) -> tuple[int, tuple[bool, float]]:
 
 def _in_margins(effect: Effect) -> tuple[bool, float]:
     """Losses of different units by their size in margins; those without one after them."""
-    return effect.margin is None, effect.delta / (effect.margin or 1.0)
+    return effect.decision.margin is None, effect.delta / (effect.decision.margin or 1.0)

@@ -47,7 +47,7 @@ class DecisionQuery:
         for name in (effect.task, effect.unit):
             if name in self.margins:
                 return self.margins[name]
-        return effect.margin
+        return effect.decision.margin
 
 
 def ask(

@@ -193,12 +193,13 @@ def _of_pilot(pilot: Results) -> list[PlannedTask]:
         if effect.scope != "language" or effect.language is None:
             continue
         key = effect.task, effect.language
-        n_items = _whole_size(*key) if pilot.analysis.smoke else effect.n_items
+        n_items = _whole_size(*key) if pilot.analysis.smoke else effect.counts.n_items
         tasks.setdefault(
             key,
             PlannedTask(
                 suite=effect.task, language=effect.language, n_items=n_items, unit=effect.unit,
-                binary=effect.kind == "binary", parallel=True, tests=1, margin=effect.margin,
+                binary=effect.kind == "binary", parallel=True, tests=1,
+                margin=effect.decision.margin,
             ),
         )  # fmt: skip
     sizes = {suite: sum(key[0] == suite for key in tasks) for suite, _ in tasks}
@@ -276,9 +277,11 @@ def _measured(
     for effect in effects:
         one = tasks.get((effect.task, effect.language or ""))
         if effect.scope == "language" and one is not None:
-            spread = None if effect.at_floor else measure_spread(effect)
+            spread = None if effect.arms.at_floor else measure_spread(effect)
             why = (
-                "none: its baseline is at floor" if effect.at_floor else "unknown: too few changed"
+                "none: its baseline is at floor"
+                if effect.arms.at_floor
+                else "unknown: too few changed"
             )
             if cautious and spread is not None and spread.interval is not None:
                 spread = replace(spread, variance=spread.interval.high)
@@ -339,10 +342,12 @@ def _pooled_measured(
             spread = measure_spread(effect)
             if spread is None or set(effect.languages) != set(codes):
                 continue
-            units = round(n_items * effect.n_source_items * len(codes) / effect.n_items)
+            units = round(
+                n_items * effect.counts.n_source_items * len(codes) / effect.counts.n_items
+            )
             detectable_loss = smallest_effect(units, spread, alpha=alpha)
             yield PooledPowerLine(
-                suite=effect.task, languages=codes, unit=effect.unit, churn=effect.churn,
+                suite=effect.task, languages=codes, unit=effect.unit, churn=effect.counts.churn,
                 best=detectable_loss, worst=detectable_loss, variant=effect.variant,
             )  # fmt: skip
 

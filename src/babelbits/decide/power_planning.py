@@ -66,14 +66,14 @@ def measure_spread(effect: Effect) -> Spread | None:
     interval bounds what was not seen instead. Never too small: with few changes the interval is
     wider than a normal one.
     """
-    alone, share = effect.scope == "language", effect.churn
+    alone, share = effect.scope == "language", effect.counts.churn
     if share is None:
         return None
-    if effect.kind == "binary" and alone and effect.n_source_items == effect.n_items:
-        interval = wilson(share * effect.n_items, effect.n_items)
+    if effect.kind == "binary" and alone and effect.counts.n_source_items == effect.counts.n_items:
+        interval = wilson(share * effect.counts.n_items, effect.counts.n_items)
         return Spread(variance=share, binary=True, churn=share, interval=interval)
-    around = effect.interval
-    if around is None or share * effect.n_items < SPARSE_LIMIT:
+    around = effect.inference.interval
+    if around is None or share * effect.counts.n_items < SPARSE_LIMIT:
         return None
     standard_error = (around.high - around.low) / 2 / z_value(around.level)
     return Spread(
@@ -86,10 +86,10 @@ def measure_spread(effect: Effect) -> Spread | None:
 
 def _limit(effect: Effect) -> float | None:
     """The cap on the loss of a unit, from the units that the margin takes at least."""
-    found, narrow = effect.fewest_units, effect.equivalence_interval
-    if found is None or effect.margin is None or narrow is None or found < 2:
-        return effect.loss_cap
-    return effect.margin / -math.expm1(math.log((1 - narrow.level) / 2) / (found - 1))
+    found, narrow = effect.counts.fewest_units, effect.inference.equivalence_interval
+    if found is None or effect.decision.margin is None or narrow is None or found < 2:
+        return effect.inference.loss_cap
+    return effect.decision.margin / -math.expm1(math.log((1 - narrow.level) / 2) / (found - 1))
 
 
 def correlation_between(languages: Sequence[Effect], pooled: Effect | None) -> float:
@@ -105,14 +105,16 @@ def correlation_between(languages: Sequence[Effect], pooled: Effect | None) -> f
     float
         In [0, 0.99]; 0, which promises least, where an interval is missing.
     """
-    if pooled is None or pooled.interval is None or len(languages) < 2:
+    if pooled is None or pooled.inference.interval is None or len(languages) < 2:
         return 0.0
-    errors = [_error(one.interval) for one in languages if one.interval is not None]
+    errors = [
+        _error(one.inference.interval) for one in languages if one.inference.interval is not None
+    ]
     if len(errors) < len(languages):
         return 0.0
     alone = math.fsum(error**2 for error in errors)
     shared = math.fsum(errors) ** 2 - alone
-    total = (len(errors) * _error(pooled.interval)) ** 2
+    total = (len(errors) * _error(pooled.inference.interval)) ** 2
     return min(0.99, max(0.0, (total - alone) / shared)) if shared > 0 else 0.0
 
 
@@ -122,7 +124,7 @@ def _error(interval: Interval) -> float:
 
 def units(effect: Effect) -> int:
     """What items are counted in: items of a language, source items of several."""
-    return effect.n_items if effect.scope == "language" else effect.n_source_items
+    return effect.counts.n_items if effect.scope == "language" else effect.counts.n_source_items
 
 
 # --- the smallest effect -----------------------------------------------------------------------

@@ -254,8 +254,8 @@ def way(
         Between the questions' estimates; 0 promises least.
     """
     effect, margin = answer.effect, answer.margin
-    spread = None if effect is None or effect.at_floor else measure_spread(effect)
-    if effect is None or spread is None or margin is None or effect.withheld is not None:
+    spread = None if effect is None or effect.arms.at_floor else measure_spread(effect)
+    if effect is None or spread is None or margin is None or effect.decision.withheld is not None:
         return None
     tests, here = len(asked.questions), units(effect)
     show = items_needed(asked.claim, spread, margin=margin, alpha=alpha)

@@ -72,7 +72,9 @@ def release_of(
         release=release,
         previous=previous,
         steps={
-            one.task: ReleaseStep(delta=one.delta, unit=one.unit, z=z_of(one.p_value, one.delta))
+            one.task: ReleaseStep(
+                delta=one.delta, unit=one.unit, z=z_of(one.inference.p_value, one.delta)
+            )
             for one in whole
         },
     )

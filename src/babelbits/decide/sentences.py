@@ -102,10 +102,10 @@ def describe_evidence(answer: DecisionAnswer) -> str:
     if effect is None:
         return ""
     text = shown.amount(effect.delta, effect.unit)
-    if effect.interval is None:
+    if effect.inference.interval is None:
         return text
-    found = shown.interval(effect.interval, effect.unit)
-    level = shown.percent(effect.interval.level, digits=0)
+    found = shown.interval(effect.inference.interval, effect.unit)
+    level = shown.percent(effect.inference.interval.level, digits=0)
     return f"{text} ({level} interval {found})"
 
 
@@ -114,12 +114,12 @@ def describe_items_to_decide(way: ItemsToDecide | None, answer: DecisionAnswer) 
     effect = answer.effect
     if effect is None:
         return "run it"
-    if effect.at_floor:
+    if effect.arms.at_floor:
         return "cannot be decided with this benchmark"
     if answer.margin is None:
         return "needs a margin (--margin)"
-    if effect.withheld is not None:
-        return f"more items would not help: {effect.withheld}"
+    if effect.decision.withheld is not None:
+        return f"more items would not help: {effect.decision.withheld}"
     if way is None:
         return "the number of items needed cannot be estimated"
 

@@ -9,7 +9,17 @@ text metrics are in bits.
 Undefined is ``None`` with a reason, never 0 and never NaN.
 """
 
-from babelbits.records.effects import Effect, Interval, Level, Verdict
+from babelbits.records.effects import (
+    Arms,
+    Effect,
+    EffectCounts,
+    EffectDecision,
+    EffectInference,
+    Interval,
+    Level,
+    RelativeEffect,
+    Verdict,
+)
 from babelbits.records.hashing import JSON, canonical_json, digest
 from babelbits.records.manifests import (
     CalibrationRecord,
@@ -34,10 +44,14 @@ from babelbits.records.tasks import Item, Metric, MetricKind, Outcome, TaskInfo
 __all__ = [
     "JSON",
     "Answer",
+    "Arms",
     "CalibrationRecord",
     "CellMeta",
     "ConversionRecord",
     "Effect",
+    "EffectCounts",
+    "EffectDecision",
+    "EffectInference",
     "ExpertsRecord",
     "Failure",
     "FailureKind",
@@ -51,6 +65,7 @@ __all__ = [
     "Metric",
     "MetricKind",
     "Outcome",
+    "RelativeEffect",
     "Reply",
     "Request",
     "Score",

@@ -161,8 +161,12 @@ def _context(report: Results) -> dict[str, Any]:
         "tasks": _tasks(report),
         "task_notes": task_notes(report.cells),
         "recipes": sorted({effect.recipe for effect in report.analysis.effects}),
-        "families": sorted({e.family for e in report.analysis.effects if e.family is not None}),
-        "family_count": len({e.family for e in report.analysis.effects if e.family is not None}),
+        "families": sorted(
+            {e.inference.family for e in report.analysis.effects if e.inference.family is not None}
+        ),
+        "family_count": len(
+            {e.inference.family for e in report.analysis.effects if e.inference.family is not None}
+        ),
         "run_command": commands.run(report.study),
         "charts_command": commands.charts(report.study),
         "cell_commands": [

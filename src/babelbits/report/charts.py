@@ -77,8 +77,8 @@ def describe(effect: Effect, name: str) -> str:
     """An effect in one line, for tooltips and screen readers."""
     return (
         f"{name}, {effect.variant} on {effect.task}: {numbers.amount(effect.delta, effect.unit)} "
-        f"({numbers.interval(effect.interval, effect.unit)}), {effect.verdict}"
-        f"{' (at floor)' if effect.at_floor else ''}, n = {effect.n_items:,}"
+        f"({numbers.interval(effect.inference.interval, effect.unit)}), {effect.decision.verdict}"
+        f"{' (at floor)' if effect.arms.at_floor else ''}, n = {effect.counts.n_items:,}"
     )
 
 
@@ -92,16 +92,16 @@ def _row(effect: Effect, name: str, *, href: str = "") -> JSON:
         "delta": effect.delta * factor,
         "low": low * factor,
         "high": high * factor,
-        "verdict": effect.verdict,
+        "verdict": effect.decision.verdict,
         "about": describe(effect, name),
         "text": f"{numbers.signed(effect.delta, effect.unit)} "
-        f"({numbers.interval(effect.interval, effect.unit)})",
+        f"({numbers.interval(effect.inference.interval, effect.unit)})",
         "href": href,
     }
 
 
 def _ends(effect: Effect) -> tuple[float, float]:
-    found = effect.interval
+    found = effect.inference.interval
     return (effect.delta, effect.delta) if found is None else (found.low, found.high)
 
 
@@ -118,7 +118,7 @@ def _axis_title(unit: str) -> str:
 
 def _shown_margin(effects: Sequence[Effect]) -> float | None:
     """The margin all effects share, in shown units."""
-    margins = {effect.margin for effect in effects}
+    margins = {effect.decision.margin for effect in effects}
     [margin] = margins if len(margins) == 1 else [None]
     return None if margin is None else margin * numbers.scale(effects[0].unit)[0]
 
@@ -361,7 +361,7 @@ def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequ
 
     rows = [
         _row(e, names[e.language or ""])
-        | {"mark": f"{GLYPHS[e.verdict]} {numbers.signed(e.delta, e.unit)}"}
+        | {"mark": f"{GLYPHS[e.decision.verdict]} {numbers.signed(e.delta, e.unit)}"}
         for e in effects
     ]
     factor, _ = numbers.scale(effects[0].unit)

@@ -283,17 +283,21 @@ def _table(report: Results, found: verdicts.Board) -> Iterator[tuple[str, ...]]:
 
 
 def _line(effect: Effect, language: str) -> tuple[str, ...]:
-    p = numbers.p_value(effect.p_adjusted)
-    if effect.p_adjusted is None:
-        p = f"({numbers.p_value(effect.p_value)})"
-    flips = numbers.NOTHING if effect.broke is None else f"{effect.broke} / {effect.fixed}"
+    p = numbers.p_value(effect.inference.p_adjusted)
+    if effect.inference.p_adjusted is None:
+        p = f"({numbers.p_value(effect.inference.p_value)})"
+    flips = (
+        numbers.NOTHING
+        if effect.counts.broke is None
+        else f"{effect.counts.broke} / {effect.counts.fixed}"
+    )
     return (
         effect.variant,
         effect.task,
         language,
-        f"{effect.n_items}",
+        f"{effect.counts.n_items}",
         numbers.amount(effect.delta, effect.unit),
-        numbers.interval(effect.interval, effect.unit),
+        numbers.interval(effect.inference.interval, effect.unit),
         p,
         numbers.verdict_word(effect),
         flips,

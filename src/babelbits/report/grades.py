@@ -30,21 +30,25 @@ def effect_row(one: GradedEffect) -> tuple[str, ...]:
     """The values of `HEADS`."""
     effect = one.effect
     unit = effect.unit
-    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
+    p = (
+        effect.inference.p_value
+        if effect.inference.p_adjusted is None
+        else effect.inference.p_adjusted
+    )
     where = effect.language or f"all {len(effect.languages)}"
     return (
         effect.variant,
         effect.task,
         where,
-        f"{effect.n_items:,}",
+        f"{effect.counts.n_items:,}",
         f"{one.n_ungraded:,}",
-        score(effect.baseline_score, unit),
+        score(effect.arms.baseline_score, unit),
         signed(effect.delta, unit),
-        interval(effect.interval, unit),
+        interval(effect.inference.interval, unit),
         p_value(p),
         NOTHING if one.bounds is None else " / ".join(signed(end, unit) for end in one.bounds),
-        f"{effect.verdict}{' (at floor)' if effect.at_floor else ''}",
-        detectable(effect).partition(":")[0] if effect.verdict == "undecided" else NOTHING,
+        f"{effect.decision.verdict}{' (at floor)' if effect.arms.at_floor else ''}",
+        detectable(effect).partition(":")[0] if effect.decision.verdict == "undecided" else NOTHING,
     )
 
 

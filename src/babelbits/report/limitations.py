@@ -73,8 +73,9 @@ def _making(report: Results) -> Iterator[Limitation]:
 def _exploratory(report: Results) -> Iterator[Limitation]:
     """What is not confirmed by anything, and how many false claims of each kind to expect."""
     alpha, analysis = report.study.alpha, report.analysis
+    families = {e.inference.family for e in analysis.effects if e.inference.family}
     kinds: tuple[tuple[str, str, set[str], float], ...] = (
-        ("gain", "gains", {e.family for e in analysis.effects if e.family}, alpha / 2),
+        ("gain", "gains", families, alpha / 2),
         (
             "contrast of groups", "contrasts of groups",
             {c.family for c in analysis.contrasts if c.family}, alpha,
@@ -125,10 +126,12 @@ def _power(found: Board) -> Iterator[Limitation]:
             effect
             for variant in found.axes.variants
             for effect in found.row(variant, suite)
-            if effect.verdict == "undecided" and not effect.at_floor
+            if effect.decision.verdict == "undecided" and not effect.arms.at_floor
         ]
         seen = [
-            e.minimal_detectable_effect for e in effects if e.minimal_detectable_effect is not None
+            e.inference.minimal_detectable_effect
+            for e in effects
+            if e.inference.minimal_detectable_effect is not None
         ]
         if effects:
             yield Limitation(topic="power", sentence=_power_sentence(suite, effects, seen))
@@ -138,7 +141,7 @@ def _power_sentence(suite: str, effects: Sequence[Effect], seen: Sequence[float]
     unit = effects[0].unit
     count = plural(len(effects), "comparison")
     text = f"{suite}: {count} undecided"
-    if all(effect.n_planned is not None for effect in effects):
+    if all(effect.counts.n_planned is not None for effect in effects):
         return f"{text} when their items had run out."
     if not seen:
         return f"{text}; their minimum detectable loss is not known."
@@ -162,7 +165,7 @@ def _named(codes: Iterable[str], names: "Mapping[str, Language]") -> str:
 def _floors(found: Board, names: "Mapping[str, Language]") -> Iterator[Limitation]:
     for suite in found.axes.suites:
         effects = [e for variant in found.axes.variants for e in found.row(variant, suite)]
-        floor = {effect.language for effect in effects if effect.at_floor and effect.language}
+        floor = {effect.language for effect in effects if effect.arms.at_floor and effect.language}
         if floor:
             codes = [code for code in found.axes.languages if code in floor]
             yield Limitation(

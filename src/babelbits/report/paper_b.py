@@ -303,7 +303,7 @@ def levels(comparisons: Sequence[MatrixComparison], *, alpha: float) -> list[Lev
 
 
 def _level(ones: Sequence[MatrixComparison], *, alpha: float) -> Level:
-    verdicts = Counter(one.effect.verdict for one in ones)
+    verdicts = Counter(one.effect.decision.verdict for one in ones)
     first = ones[0]
     level = bonferroni_alpha(alpha)
     return Level(
@@ -314,11 +314,11 @@ def _level(ones: Sequence[MatrixComparison], *, alpha: float) -> Level:
         smallest_monte_carlo_p=_smallest([one.monte_carlo_p for one in ones]),
         reported=sum(one.t_test_p is not None and one.t_test_p <= level for one in ones),
         unpaired_sees=_largest([one.unpaired_minimal_effect for one in ones]),
-        smallest_p=_smallest([one.effect.p_adjusted for one in ones]),
+        smallest_p=_smallest([one.effect.inference.p_adjusted for one in ones]),
         different=verdicts["worse"] + verdicts["better"],
         equivalent=verdicts["equivalent"],
         undecided=verdicts["undecided"],
-        paired_sees=_largest([one.effect.minimal_detectable_effect for one in ones]),
+        paired_sees=_largest([one.effect.inference.minimal_detectable_effect for one in ones]),
     )
 
 
@@ -390,16 +390,16 @@ def _row(one: MatrixComparison) -> tuple[str, ...]:
         one.recipe,
         one.calibration,
         effect.language or "all",
-        str(effect.n_items),
+        str(effect.counts.n_items),
         shown.signed(effect.delta, unit),
         shown.p_value(one.t_test_p),
         shown.p_value(one.monte_carlo_p),
         shown.score(one.unpaired_minimal_effect, unit),
-        shown.p_value(effect.p_value),
-        shown.p_value(effect.p_adjusted),
-        shown.interval(effect.interval, unit),
-        shown.score(effect.minimal_detectable_effect, unit),
-        effect.verdict,
+        shown.p_value(effect.inference.p_value),
+        shown.p_value(effect.inference.p_adjusted),
+        shown.interval(effect.inference.interval, unit),
+        shown.score(effect.inference.minimal_detectable_effect, unit),
+        effect.decision.verdict,
     )
 
 

@@ -76,23 +76,23 @@ def _row(point: Point, variant: str) -> JSON:
     place = f"turn {point.order}" if point.by_turn else f"up to token {point.order}"
     return {
         "place": point.name,
-        "baseline": 100 * effect.baseline_score,
-        "variant": 100 * effect.variant_score,
+        "baseline": 100 * effect.arms.baseline_score,
+        "variant": 100 * effect.arms.variant_score,
         "low": 100 * low,
         "high": 100 * high,
-        "about": f"{place}: baseline {100 * effect.baseline_score:.1f} %, {variant} "
-        f"{100 * effect.variant_score:.1f} %, n = {effect.n_items:,}",
+        "about": f"{place}: baseline {100 * effect.arms.baseline_score:.1f} %, {variant} "
+        f"{100 * effect.arms.variant_score:.1f} %, n = {effect.counts.n_items:,}",
     }
 
 
 def variant_ends(effect: Effect) -> tuple[float, float]:
     """Ends of the paired interval, from the baseline's score; shares stay between 0 and 1."""
-    if effect.interval is None:
-        return effect.variant_score, effect.variant_score
-    ends = (effect.interval.low, effect.interval.high)
+    if effect.inference.interval is None:
+        return effect.arms.variant_score, effect.arms.variant_score
+    ends = (effect.inference.interval.low, effect.inference.interval.high)
     if not effect.higher_is_better:
         ends = (-ends[1], -ends[0])
-    low, high = (min(max(effect.baseline_score + end, 0.0), 1.0) for end in ends)
+    low, high = (min(max(effect.arms.baseline_score + end, 0.0), 1.0) for end in ends)
     return low, high
 
 
@@ -129,10 +129,10 @@ def table(found: Sequence[Point]) -> list[Mapping[str, str]]:
         {
             "measure": point.measure,
             "place": ("turn " if point.by_turn else "to token ") + point.name,
-            "baseline": f"{100 * point.effect.baseline_score:.1f}",
-            "variant": f"{100 * point.effect.variant_score:.1f}",
+            "baseline": f"{100 * point.effect.arms.baseline_score:.1f}",
+            "variant": f"{100 * point.effect.arms.variant_score:.1f}",
             "interval": "{:.1f} to {:.1f}".format(*(100 * e for e in variant_ends(point.effect))),
-            "n": f"{point.effect.n_items:,}",
+            "n": f"{point.effect.counts.n_items:,}",
         }
         for point in found
     ]

@@ -338,8 +338,8 @@ def _effect_row(effect: Effect) -> JSON:
     factor, _ = numbers.scale(effect.unit)
     low, high = (
         (effect.delta, effect.delta)
-        if effect.interval is None
-        else (effect.interval.low, effect.interval.high)
+        if effect.inference.interval is None
+        else (effect.inference.interval.low, effect.inference.interval.high)
     )
     return {
         "variant": effect.variant,
@@ -347,10 +347,10 @@ def _effect_row(effect: Effect) -> JSON:
         "delta": effect.delta * factor,
         "low": low * factor,
         "high": high * factor,
-        "verdict": effect.verdict,
-        "margin": None if effect.margin is None else effect.margin * factor,
+        "verdict": effect.decision.verdict,
+        "margin": None if effect.decision.margin is None else effect.decision.margin * factor,
         "about": f"{effect.variant}, {effect.task}: {numbers.amount(effect.delta, effect.unit)} "
-        f"({numbers.interval(effect.interval, effect.unit)}), {effect.verdict}",
+        f"({numbers.interval(effect.inference.interval, effect.unit)}), {effect.decision.verdict}",
     }
 
 

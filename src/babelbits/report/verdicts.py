@@ -54,7 +54,7 @@ class Board:
 
     def tally(self, variant: str, suite: str) -> Counter[str]:
         """How many languages got each verdict."""
-        return Counter(effect.verdict for effect in self.row(variant, suite))
+        return Counter(effect.decision.verdict for effect in self.row(variant, suite))
 
     def mean(self, variant: str, suite: str) -> Effect | None:
         """The effect over all languages; of a suite in one language, that language's."""
@@ -136,11 +136,8 @@ def variant_verdict(
 
 def told(effect: Effect) -> str:
     """'−3.5 points, −4.2 to −2.9'."""
-    return (
-        f"{amount(effect.delta, effect.unit)}, {numbers.interval(effect.interval, effect.unit)}"
-        if effect.interval is not None
-        else amount(effect.delta, effect.unit)
-    )
+    change, interval = amount(effect.delta, effect.unit), effect.inference.interval
+    return change if interval is None else f"{change}, {numbers.interval(interval, effect.unit)}"
 
 
 def _means(board: Board, variant: str) -> str:
@@ -148,11 +145,11 @@ def _means(board: Board, variant: str) -> str:
     pooled = [one for suite in board.axes.suites if (one := board.pooled.get((variant, suite)))]
     parts = []
     for verdict in VERDICTS:
-        ours = [one for one in pooled if one.verdict == verdict]
+        ours = [one for one in pooled if one.decision.verdict == verdict]
         if verdict in ("worse", "better"):
             words = [
                 f"{one.task} ({told(one)}"
-                + (f"; {LEVEL_WORDS[one.level]})" if verdict == "worse" else ")")
+                + (f"; {LEVEL_WORDS[one.decision.level]})" if verdict == "worse" else ")")
                 for one in ours
             ]
         else:
@@ -207,16 +204,20 @@ def _groups(decision: Decision) -> str:
 def _estimate(decision: Decision, names: Mapping[str, str]) -> str:
     """The largest estimate where it is not the largest harm shown: noise is large, too."""
     largest = decision.largest_estimate
-    if largest is None or largest.level is not None or largest.verdict == "equivalent":
+    if (
+        largest is None
+        or largest.decision.level is not None
+        or largest.decision.verdict == "equivalent"
+    ):
         return ""
     name = names.get(largest.language or "", largest.language or "")
-    return f"largest estimate {name} on {largest.task}, {told(largest)}, {largest.verdict}"
+    return f"largest estimate {name} on {largest.task}, {told(largest)}, {largest.decision.verdict}"
 
 
 def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
     parts = []
     for suite, row in rows.items():
-        better = [effect for effect in row if effect.verdict == "better"]
+        better = [effect for effect in row if effect.decision.verdict == "better"]
         if better:
             parts.append(f"{len(better)} of {len(row)} on {suite} ({_luck(better[-1])})")
     return f"better, which is exploratory, in {listed(parts)}" if parts else ""
@@ -224,7 +225,7 @@ def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
 
 def _luck(best: Effect) -> str:
     """The largest gain beside what the best of all comparisons would show by chance."""
-    chance = best.best_by_chance
+    chance = best.inference.best_by_chance
     largest = f"largest {amount(best.delta, best.unit)}"
     return largest if chance is None else f"{largest}; by chance {amount(chance, best.unit)}"
 
@@ -242,7 +243,7 @@ def _equivalence(rows: Mapping[str, Sequence[Effect]], *, alpha: float) -> str:
     by_margin: dict[str, list[str]] = {}
     asked, partial = 0, False
     for suite, row in rows.items():
-        if count := sum(effect.verdict == "equivalent" for effect in row):
+        if count := sum(effect.decision.verdict == "equivalent" for effect in row):
             words = f"{_share(count, len(row))} of {suite}"
             by_margin.setdefault(shared_margin(row), []).append(words)
             partial |= count < len(row)
@@ -265,8 +266,8 @@ def expected(count: float) -> str:
 
 def _open(decision: Decision, rows: Mapping[str, Sequence[Effect]]) -> str:
     everything = [effect for row in rows.values() for effect in row]
-    undecided = [effect for effect in everything if effect.verdict == "undecided"]
-    floor = sum(effect.at_floor for effect in undecided)
+    undecided = [effect for effect in everything if effect.decision.verdict == "undecided"]
+    floor = sum(effect.arms.at_floor for effect in undecided)
     parts = []
     if undecided:
         tail = f" ({floor} at the floor)" if floor else ""
@@ -288,12 +289,14 @@ def _in_short(decision: Decision, board: Board) -> str:
     ]
     parts = []
     for verdict in VERDICTS:
-        ours = [one for one in means if one.verdict == verdict]
+        ours = [one for one in means if one.decision.verdict == verdict]
         if ours:
             largest = ""
             if verdict == "worse":
-                worst = min(ours, key=lambda one: one.delta / (one.margin or 1.0))
-                largest = f" (largest {worst.task}, {told(worst)}; {LEVEL_WORDS[worst.level]})"
+                worst = min(ours, key=lambda one: one.delta / (one.decision.margin or 1.0))
+                largest = (
+                    f" (largest {worst.task}, {told(worst)}; {LEVEL_WORDS[worst.decision.level]})"
+                )
             parts.append(f"{verdict} on {len(ours)} of {plural(len(means), 'task')}{largest}")
     text = f"mean {', '.join(parts)}" if parts else ""
     harms = [one for one in decision.confirmed if one.scope == "language"]
@@ -316,7 +319,11 @@ def in_order(
 
     def key(one: Decision) -> tuple[bool, int, bool, bool, float]:
         means = [found.mean(one.variant, suite) for suite in found.axes.suites]
-        losses = [mean.delta / mean.margin for mean in means if mean is not None and mean.margin]
+        losses = [
+            mean.delta / mean.decision.margin
+            for mean in means
+            if mean is not None and mean.decision.margin
+        ]
         confirmed = one.level == "confirmed"
         largest = -min(losses, default=0.0)
         return one.variant != chosen, rank[one.verdict], confirmed, not losses, largest
@@ -465,9 +472,9 @@ def ship_by_mean(
 def _cost(variant: str, found: Board) -> str:
     """Mean losses over languages with their intervals, the largest in margins first."""
     means = [one for suite in found.axes.suites if (one := found.mean(variant, suite)) is not None]
-    ordered = sorted(means, key=lambda one: one.delta / (one.margin or 1.0))
+    ordered = sorted(means, key=lambda one: one.delta / (one.decision.margin or 1.0))
     named = [f"{told(one).replace(', ', ' (', 1)}) on {one.task}" for one in ordered[:COSTS_NAMED]
-             if one.interval is not None]  # fmt: skip
+             if one.inference.interval is not None]  # fmt: skip
     more = len(ordered) - len(named)
     tail = [f"less on {plural(more, 'other task')}"] if more > 0 and named else []
     return f"{listed([*named, *tail])} in the mean over languages" if named else "not known"

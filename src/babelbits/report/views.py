@@ -119,7 +119,7 @@ def _matrix_cell(
         suite=suite,
         parts=parts,
         pooled="" if pooled is None else numbers.amount(pooled.delta, pooled.unit),
-        pooled_verdict="" if pooled is None else pooled.verdict,
+        pooled_verdict="" if pooled is None else pooled.decision.verdict,
         pooled_word="" if pooled is None else numbers.verdict_word(pooled),
         about=", ".join(f"{count} {verdict}" for verdict, _, count in parts) or nothing,
     )
@@ -197,7 +197,7 @@ def heat_reach(effects: Sequence[Effect]) -> float:
     So that a colour means the same in every task, and an equivalent difference is always pale.
     Without a margin, the largest difference.
     """
-    margins = {effect.margin for effect in effects}
+    margins = {effect.decision.margin for effect in effects}
     [margin] = margins if len(margins) == 1 else [None]
     if margin is not None:
         return DARKEST * margin
@@ -214,12 +214,14 @@ def _heat_cell(effect: Effect | None, reach: float, links: Mapping[Key, str]) ->
     share = min(1.0, abs(effect.delta) / reach) if reach else 0.0
     return HeatCell(
         delta=numbers.signed(effect.delta, effect.unit),
-        verdict=effect.verdict,
-        glyph=GLYPHS[effect.verdict],
+        verdict=effect.decision.verdict,
+        glyph=GLYPHS[effect.decision.verdict],
         tone="harm" if effect.delta < 0 else "gain" if effect.delta > 0 else "",
         tint=f"{share * STRONGEST_TINT:.2f}",
         anchor=links[effect.variant, effect.task, effect.language or ""],
-        about=f"{numbers.interval(effect.interval, effect.unit)}, {numbers.verdict_word(effect)}",
+        about=", ".join(
+            (numbers.interval(effect.inference.interval, effect.unit), numbers.verdict_word(effect))
+        ),
     )
 
 
@@ -283,7 +285,7 @@ def _urgency(effect: Effect) -> tuple[object, ...]:
     """Sorts harm first; points before other units; then by the difference."""
     unit = (effect.unit != "fraction", effect.unit)
     names = (effect.variant, effect.task, effect.metric, _where(effect))
-    return (SEVERITY[effect.verdict], *unit, effect.delta, *names)
+    return (SEVERITY[effect.decision.verdict], *unit, effect.delta, *names)
 
 
 def _where(effect: Effect) -> str:
@@ -297,7 +299,7 @@ def _table_row(effect: Effect, links: Mapping[Key, str]) -> TableRow:
         effect=effect,
         where=_where(effect),
         anchor=links.get((effect.variant, effect.task, effect.language or ""), ""),
-        glyph=GLYPHS[effect.verdict],
+        glyph=GLYPHS[effect.decision.verdict],
         level=_level(effect),
         remark=_remark(effect),
         numbers=_numbers(effect),
@@ -305,15 +307,15 @@ def _table_row(effect: Effect, links: Mapping[Key, str]) -> TableRow:
 
 
 def _level(effect: Effect) -> str:
-    if effect.verdict == "undecided":
+    if effect.decision.verdict == "undecided":
         return ""
-    if effect.verdict == "better" or effect.family is None:
+    if effect.decision.verdict == "better" or effect.inference.family is None:
         return LEVEL_WORDS[None]
-    return "" if effect.level is None else LEVEL_WORDS[effect.level]
+    return "" if effect.decision.level is None else LEVEL_WORDS[effect.decision.level]
 
 
 def _remark(effect: Effect) -> str:
-    reason = (effect.reason,) if effect.verdict == "undecided" else ()
+    reason = (effect.decision.reason,) if effect.decision.verdict == "undecided" else ()
     notes = (note for note in effect.notes if not note.startswith("exploratory"))
     return "; ".join((*reason, *notes))
 
@@ -325,26 +327,40 @@ def _key(value: float | None) -> str:
 def _numbers(effect: Effect) -> tuple[Value, ...]:
     """The values of `COLUMNS`, in its order."""
     unit = effect.unit
-    low = None if effect.interval is None else effect.interval.low
-    p = effect.p_value if effect.p_adjusted is None else effect.p_adjusted
-    p_text = numbers.p_value(p) if effect.p_adjusted is not None else _exploratory_p(effect)
-    flips = "" if effect.broke is None else f"{effect.broke} / {effect.fixed}"
-    churn = None if effect.kind == "real" else effect.churn
-    noise = None if effect.kind == "real" else effect.aa_churn
-    seen, relative = effect.minimal_detectable_effect, effect.relative_change
-    around = effect.relative_interval
+    low = None if effect.inference.interval is None else effect.inference.interval.low
+    p = (
+        effect.inference.p_value
+        if effect.inference.p_adjusted is None
+        else effect.inference.p_adjusted
+    )
+    p_text = (
+        numbers.p_value(p) if effect.inference.p_adjusted is not None else _exploratory_p(effect)
+    )
+    flips = "" if effect.counts.broke is None else f"{effect.counts.broke} / {effect.counts.fixed}"
+    churn = None if effect.kind == "real" else effect.counts.churn
+    noise = None if effect.kind == "real" else effect.arms.aa_churn
+    seen, relative = effect.inference.minimal_detectable_effect, effect.relative.relative_change
+    around = effect.relative.relative_interval
     return (
-        Value(text=f"{effect.n_items:,}", key=str(effect.n_items)),
-        Value(text=numbers.score(effect.baseline_score, unit), key=_key(effect.baseline_score)),
-        Value(text=numbers.score(effect.variant_score, unit), key=_key(effect.variant_score)),
+        Value(text=f"{effect.counts.n_items:,}", key=str(effect.counts.n_items)),
+        Value(
+            text=numbers.score(effect.arms.baseline_score, unit),
+            key=_key(effect.arms.baseline_score),
+        ),
+        Value(
+            text=numbers.score(effect.arms.variant_score, unit), key=_key(effect.arms.variant_score)
+        ),
         Value(text=numbers.signed(effect.delta, unit), key=_key(effect.delta)),
-        Value(text=numbers.interval(effect.interval, unit), key=_key(low)),
+        Value(text=numbers.interval(effect.inference.interval, unit), key=_key(low)),
         Value(text=numbers.signed_percent(relative), key=_key(relative)),
         Value(
             text=numbers.percent_interval(around), key=_key(None if around is None else around.low)
         ),
         Value(text=p_text if p is not None else numbers.NOTHING, key=_key(p)),
-        Value(text=flips or numbers.NOTHING, key="" if effect.broke is None else str(effect.broke)),
+        Value(
+            text=flips or numbers.NOTHING,
+            key="" if effect.counts.broke is None else str(effect.counts.broke),
+        ),
         Value(text=numbers.percent(churn), key=_key(churn)),
         Value(text=numbers.percent(noise), key=_key(noise)),
         Value(text=numbers.score(seen, unit), key=_key(seen)),
@@ -352,8 +368,12 @@ def _numbers(effect: Effect) -> tuple[Value, ...]:
 
 
 def _exploratory_p(effect: Effect) -> str:
-    raw = numbers.p_value(effect.p_value)
-    return f"({raw})" if effect.p_map is None else f"({raw}; BH {numbers.p_value(effect.p_map)})"
+    raw = numbers.p_value(effect.inference.p_value)
+    return (
+        f"({raw})"
+        if effect.inference.p_map is None
+        else f"({raw}; BH {numbers.p_value(effect.inference.p_map)})"
+    )
 
 
 # --- noise floor -----------------------------------------------------------------------------
@@ -382,7 +402,9 @@ def noise_floor(report: Results, axes: Axes) -> tuple[Noise, ...]:
             and effect.scope == "language"
         ]
         if effects:
-            shares = [e.churn for e in effects if e.churn is not None and e.kind != "real"]
+            shares = [
+                e.counts.churn for e in effects if e.counts.churn is not None and e.kind != "real"
+            ]
             churn = f"churn {numbers.percent(max(shares))}, " if shares else ""
             largest = max(abs(effect.delta) for effect in effects)
             rows.append(

@@ -155,7 +155,9 @@ class Results:
     def _repr_html_(self) -> str:
         """A row an effect that verdicts are about, for notebooks."""
         names = ("variant", "suite", "where", "baseline_text", "delta_text", "interval_text")
-        rows = [effect_row(one) for one in self.analysis.effects if one.family is not None]
+        rows = [
+            effect_row(one) for one in self.analysis.effects if one.inference.family is not None
+        ]
         heads = ("variant", "task", "language", "baseline", "change", "interval", "verdict")
         cells = [[str(row[name]) for name in (*names, "verdict_text")] for row in rows]
         return html_table(heads, cells, caption=self._title(), numeric=heads[3:6])

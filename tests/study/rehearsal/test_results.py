@@ -61,9 +61,9 @@ def test_llama_cpp_gets_all_layers_where_two_periods_are_too_many() -> None:
         attempt("one period", "a tensor has the wrong shape", check="making"),
         attempt("two periods", "its pattern repeats after 25 only", check="miniature"),
     ]
-    assert next_depth(wrong, family="gguf") == "all layers"
-    assert next_depth(wrong, family="bitsandbytes") is None
-    assert next_depth(wrong[1:], family="gguf") is None
+    assert next_depth(wrong, by_layers=True) == "all layers"
+    assert next_depth(wrong, by_layers=False) is None
+    assert next_depth(wrong[1:], by_layers=True) is None
     assert outcome(*wrong, attempt("all layers", None)) == "works"
     assert outcome(*wrong, attempt("all layers", "too large", check="miniature")) == (
         "unrehearsable"

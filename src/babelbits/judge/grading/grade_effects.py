@@ -125,7 +125,7 @@ def _bounded(
 ) -> GradedEffect:
     if not n_ungraded or worst is None or best is None:
         return GradedEffect(effect=effect, n_ungraded=n_ungraded, bounds=None)
-    verdict, reason = effect.verdict, effect.reason
+    verdict, reason = effect.decision.verdict, effect.decision.reason
     if verdict == "equivalent" and not (_is_inside(worst) and _is_inside(best)):
         verdict = "undecided"
         reason = (
@@ -134,12 +134,12 @@ def _bounded(
     elif verdict in ("worse", "better") and worst.delta * best.delta <= 0:
         reason = f"{reason}; the {plural(n_ungraded, 'ungraded item')} could undo it"
     return GradedEffect(
-        effect=replace(effect, verdict=verdict, reason=reason),
+        effect=replace(effect, decision=replace(effect.decision, verdict=verdict, reason=reason)),
         n_ungraded=n_ungraded,
         bounds=(worst.delta, best.delta),
     )
 
 
 def _is_inside(effect: Effect) -> bool:
-    interval, margin = effect.equivalence_interval, effect.margin
+    interval, margin = effect.inference.equivalence_interval, effect.decision.margin
     return interval is not None and margin is not None and inside_margin(interval, margin)

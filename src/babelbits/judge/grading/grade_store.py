@@ -14,6 +14,7 @@ from babelbits.errors import StoreError
 from babelbits.judge.grading.grade_effects import GradedEffect
 from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement
 from babelbits.judge.ledger import SUMMARY
+from babelbits.records.effects import grouped
 from babelbits.store.codec import from_json
 
 EFFECTS = "effects.jsonl"
@@ -72,7 +73,12 @@ def _read(folder: Path, cells: Collection[str]) -> GradeBook | None:
 
     return GradeBook(
         name=name,
-        effects=records(GradedEffect, effects),
+        effects=records(GradedEffect, [_grouped(one) for one in effects]),
         coverage=records(Coverage, coverage),
         accords=records(RuleAgreement, accords),
     )
+
+
+def _grouped(line: dict[str, Any]) -> dict[str, Any]:
+    """A recorded effect with its fields in their groups."""
+    return {**line, "effect": grouped(line["effect"])}

@@ -34,6 +34,7 @@ from babelbits.judge.grading.rule_agreement import (
 )
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
+from babelbits.records.effects import flat
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import to_json
 
@@ -103,7 +104,7 @@ def run_grading(
         )
         lines = [f"{canonical_json(one)}\n" for one in _lines(cells, grades)]
         write_atomically(folder / GRADES, "".join(lines).encode())
-        effects = [f"{canonical_json(to_json(one))}\n" for one in result.effects]
+        effects = [f"{canonical_json(_recorded(one))}\n" for one in result.effects]
         write_atomically(folder / EFFECTS, "".join(effects).encode())
         write_atomically(folder / SUMMARY, canonical_json(as_object(result)).encode() + b"\n")
     return result
@@ -165,6 +166,11 @@ def as_object(result: GradeResult) -> JSON:
         "n_errors": result.n_errors,
         "problems": [to_json(one) for one in result.problems],
     }
+
+
+def _recorded(one: GradedEffect) -> JSON:
+    """As it stands on disk: the effect's groups are in memory only."""
+    return {**to_json(one), "effect": flat(one.effect)}
 
 
 def _row(one: GradedEffect) -> JSON:
