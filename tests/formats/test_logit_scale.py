@@ -51,10 +51,11 @@ def test_aya_vision_gives_the_logits_of_its_text_model_alone(
 @pytest.mark.parametrize("name", ["aya-vision", "cohere2", "gemma3-mm"])
 def test_only_numbers_that_changed_have_another_engine(name: str, zoo: Callable[..., Path]) -> None:
     """What the plan says of the engine is what the loaded engine says."""
-    engine = open_engine.load(zoo(name), family="none", settings=SETTINGS)
+    engine = open_engine.load(zoo(name), engine="transformers", settings=SETTINGS)
     try:
-        scaled = is_left_out(engine.loaded.model.config.to_dict())  # type: ignore[attr-defined]
-        planned = engine_identity(SETTINGS, scaled=scaled)
+        config = engine.loaded.model.config.to_dict()  # type: ignore[attr-defined]
+        scaled = is_left_out(config)
+        planned = engine_identity(SETTINGS, config=config)
         assert engine.identity == replace(planned, batch=engine.identity.batch)
         assert (engine.identity.version == engine_identity(SETTINGS).version) == (not scaled)
         assert scaled == (name == "aya-vision")

@@ -74,7 +74,7 @@ def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt
     assert list(found) == ["hi"]
     with pytest.raises(
         RecipeError,
-        match=r"in Hindi otherwise .*: 'मेरा नाम', from token 1 on\n"
+        match=r"in Hindi differently .*: 'मेरा नाम', from token 1 on\n"
         r"  tokenizer: \[.*\n  llama.cpp: \[",
     ) as caught:
         refuse(found, where=as_gpt2)

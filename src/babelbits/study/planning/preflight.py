@@ -74,14 +74,14 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     if plan.complete:
         return ()
     devices.check_device(plan.study.engine.device)
-    found = [
+    lacks = [
         f"{name} is not installed, and `babelbits run` needs it: pip install 'babelbits[run]'"
         for name in RUN
         if version_of(name) is None
     ]
-    lacks = [told for engine in _engines(plan) for told in engine.lacks()]
-    lacks += [told for family in _families(plan) for told in family.lacks(plan.base.folder)]
-    found += dict.fromkeys(lacks)
+    parts = [told for engine in _engines(plan) for told in engine.lacks()]
+    parts += [told for family in _families(plan) for told in family.lacks(plan.base.folder)]
+    lacks += dict.fromkeys(parts)
     folder = plan.study.folder
     there = next((path for path in (folder, *folder.parents) if path.exists()), None)
     if there is not None and not there.is_dir():
