@@ -105,16 +105,16 @@ def _ratios(b: Scores, v: Scores) -> Outcome:
 
 PAIRED_TESTS: dict[str, PairedTest] = {
     "binary.mcnemar_midp": _midp,
-    "bounded.sign_flip": _flip,
+    "mean_tests.sign_flip": _flip,
     "cluster.cluster_sign_flip": _cluster_flip,
     "cluster.cluster_t": _cluster_t,
     "student.t_of_changed": _changed_t,
     "corpus.approximate_randomisation": _corpus,
-    "double.double_difference": _double,
+    "difference_in_differences.double_difference": _double,
     "relative.mean_of_ratios": _ratios,
 }
 NOT_PAIRED = {
-    "bounded.sign_flip_columns": "sign_flip, a column a comparison",
+    "mean_tests.sign_flip_columns": "sign_flip, a column a comparison",
     "student.mean_test": "t_of_changed, from its parts",
 }
 
@@ -123,19 +123,19 @@ SWAP_CHANGES_P = {"relative.mean_of_ratios"}
 """Relative to the other side."""
 DISCORDANT_ONLY = {
     "binary.mcnemar_midp",
-    "bounded.sign_flip",
+    "mean_tests.sign_flip",
     "cluster.cluster_sign_flip",
     "corpus.approximate_randomisation",
 }
 ALL_ITEMS = {
     "cluster.cluster_t",
     "student.t_of_changed",
-    "double.double_difference",
+    "difference_in_differences.double_difference",
     "relative.mean_of_ratios",
 }
 """An untouched item is evidence that little happens."""
 EXACT = {
-    "bounded.sign_flip",
+    "mean_tests.sign_flip",
     "cluster.cluster_sign_flip",
     "corpus.approximate_randomisation",
 }
@@ -144,7 +144,7 @@ APPROXIMATE = {
     "binary.mcnemar_midp",
     "cluster.cluster_t",
     "student.t_of_changed",
-    "double.double_difference",
+    "difference_in_differences.double_difference",
     "relative.mean_of_ratios",
 }
 LAWS = {
@@ -153,8 +153,8 @@ LAWS = {
     "exact or approximate": (EXACT, APPROXIMATE),
 }
 MODULES = (
-    "binary", "bounded", "cluster", "corpus", "detectable", "double", "equivalence",
-    "gains", "multiplicity", "pairs", "relative", "resampling", "scales", "student",
+    "binary", "mean_tests", "cluster", "corpus", "detectable", "difference_in_differences", "equivalence",
+    "gains", "multiplicity", "paired_scores", "relative", "resampling", "scales", "student",
 )  # fmt: skip
 
 
