@@ -153,8 +153,9 @@ LAWS = {
     "exact or approximate": (EXACT, APPROXIMATE),
 }
 MODULES = (
-    "binary", "mean_tests", "cluster", "corpus", "detectable", "difference_in_differences", "equivalence",
-    "gains", "multiplicity", "paired_scores", "relative", "resampling", "scales", "student",
+    "binary", "mean_tests", "cluster", "corpus", "detectable", "difference_in_differences",
+    "equivalence", "gains", "multiplicity", "paired_scores", "relative", "resampling", "scales",
+    "student",
 )  # fmt: skip
 
 

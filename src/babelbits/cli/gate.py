@@ -127,7 +127,8 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
     from rich import box
     from rich.table import Table
 
-    from babelbits.decide.sentences import family_words, gate_sentence
+    from babelbits.decide.gate import gate_sentence
+    from babelbits.decide.sentences import family_words
 
     data(gate_sentence(gate, asked))
     open_answers = [one for one in gate.answers if one.outcome != "shown"]
@@ -143,7 +144,8 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
 
 def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
     """The sentence and all answers as GitHub-flavoured Markdown."""
-    from babelbits.decide.sentences import family_words, gate_sentence
+    from babelbits.decide.gate import gate_sentence
+    from babelbits.decide.sentences import family_words
 
     glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
@@ -179,7 +181,8 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
     """
     from xml.etree import ElementTree as ET
 
-    from babelbits.decide.sentences import WORDS, describe_evidence, gate_sentence, place
+    from babelbits.decide.gate import gate_sentence
+    from babelbits.decide.sentences import WORDS, describe_evidence, place
 
     bad = [one for one in gate.answers if one.outcome != "shown" or gate.smoke]
     suite = ET.Element(
@@ -224,7 +227,8 @@ def as_object(
     gate: "Gate", asked: "DecisionQuery", *, alpha: float, code: ExitCode | None = None
 ) -> dict[str, Any]:
     """The gate as JSON."""
-    from babelbits.decide.sentences import family_words, gate_sentence
+    from babelbits.decide.gate import gate_sentence
+    from babelbits.decide.sentences import family_words
 
     return {
         "schema": SCHEMA,

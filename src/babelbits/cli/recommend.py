@@ -84,7 +84,8 @@ def render(
     from rich import box
     from rich.table import Table
 
-    from babelbits.decide.sentences import WORDS, recommendation_sentence
+    from babelbits.decide.recommend import recommendation_sentence
+    from babelbits.decide.sentences import WORDS
 
     data(recommendation_sentence(choice, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -124,7 +125,7 @@ def _explain(
     limit: int | None,
 ) -> None:
     """What stands against a variant: losses first, most harmed first; then doubts."""
-    from babelbits.decide.sentences import list_reasons
+    from babelbits.decide.recommend import list_reasons
 
     lines = list_reasons(one, asked, alpha=alpha)
     passed = "passes, and is larger"
@@ -164,7 +165,7 @@ def _asides(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -
 
 def as_object(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
     """The recommendation as JSON."""
-    from babelbits.decide.sentences import recommendation_sentence
+    from babelbits.decide.recommend import recommendation_sentence
 
     return {
         "schema": SCHEMA,
@@ -183,8 +184,7 @@ def as_object(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float)
 
 
 def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
-    from babelbits.decide.recommend import count_items_to_decide
-    from babelbits.decide.sentences import describe_items_to_decide
+    from babelbits.decide.recommend import count_items_to_decide, describe_items_to_decide
 
     judged = gate_object(one.gate)
     for index, way in count_items_to_decide(

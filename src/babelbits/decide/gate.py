@@ -23,9 +23,19 @@ from babelbits.decide.decision import (
 )
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import DecisionQuery
+from babelbits.decide.sentences import (
+    GLYPHS,
+    NAMED,
+    WORDS,
+    claim_words,
+    describe_evidence,
+    describe_open_questions,
+    place,
+    scope_words,
+)
 from babelbits.words import html_table
 
-__all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "gate"]
+__all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "gate", "gate_sentence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +51,6 @@ class Gate:
 
     def __str__(self) -> str:
         """The sentence that the command prints."""
-        from babelbits.decide.sentences import gate_sentence
-
         return self.variant if self.query is None else gate_sentence(self, self.query)
 
     def __repr__(self) -> str:
@@ -51,8 +59,6 @@ class Gate:
 
     def _repr_html_(self) -> str:
         """The sentence and every answer, for notebooks."""
-        from babelbits.decide.sentences import GLYPHS, WORDS, describe_evidence, place
-
         rows = [
             (
                 f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}",
@@ -86,4 +92,29 @@ def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
         answers=answered,
         smoke=smoke,
         query=asked,
+    )
+
+
+def gate_sentence(gate: Gate, asked: DecisionQuery) -> str:
+    """The verdict of a gate."""
+    head = f"{WORDS[gate.outcome]}: {gate.variant}"
+    if gate.smoke:
+        return f"{head}: {SMOKE}"
+    total = len(gate.answers)
+    if gate.outcome == "shown":
+        return f"{head} is shown to be {claim_words(gate.answers, asked)}: {scope_words(asked)}"
+    if gate.outcome in ("worse", "loss"):
+        losses = sorted(
+            gate.of(gate.outcome), key=lambda one: one.effect.delta if one.effect else 0.0
+        )
+        named = "; ".join(f"{place(one)} {describe_evidence(one)}" for one in losses[:NAMED])
+        more = f"; and {len(losses) - NAMED} more" if len(losses) > NAMED else ""
+        what = "loses more than the margin" if gate.outcome == "worse" else "loses something"
+        return f"{head} {what} in {len(losses)} of {total}: {named}{more}"
+    open_ones = describe_open_questions(gate.of("undecided"), limit=NAMED)
+    if not gate.of("shown"):
+        return f"{head} is shown nowhere to be {claim_words(gate.answers, asked)}: {open_ones}"
+    where = f"in {len(gate.of('shown'))} of {total}"
+    return (
+        f"{head} is shown to be {claim_words(gate.answers, asked)} {where} only; open: {open_ones}"
     )

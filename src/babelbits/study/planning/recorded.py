@@ -7,11 +7,12 @@ following its paths.
 from dataclasses import replace
 from pathlib import Path
 
-from babelbits.errors import StoreError
+from babelbits.errors import StoreError, UnknownNameError
 from babelbits.store.codec import from_json
 from babelbits.study.config.reading import load, load_lenient
-from babelbits.study.config.spec import Study
+from babelbits.study.config.spec import Study, SuiteSpec
 from babelbits.study.planning.plan_types import PlanStore
+from babelbits.tasks import catalogue
 
 
 def study_of_run(store: PlanStore) -> Study:
@@ -25,11 +26,21 @@ def study_of_run(store: PlanStore) -> Study:
     text, recorded = store.study_text(), store.study()
     if recorded is not None:
         try:
-            return from_json(Study, recorded, where=str(store.root / "study.json"))
-        except StoreError:  # of another release: the text is there
+            found = from_json(Study, recorded, where=str(store.root / "study.json"))
+            return replace(found, suites=tuple(map(_with_own_options, found.suites)))
+        except (StoreError, UnknownNameError):  # of another release or machine: the text is there
             pass
     home = store.root.resolve()
     return load_lenient(text, file=home.parent / f"{home.name.removesuffix('.run')}.toml")
+
+
+def _with_own_options(suite: SuiteSpec) -> SuiteSpec:
+    """A recorded suite with the options that it alone has as its own class, not as plain JSON."""
+    options = suite.options
+    if not isinstance(options.own, dict):
+        return suite
+    info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
+    return replace(suite, options=replace(options, own=info.own(options.own)))
 
 
 def study_now(store: PlanStore, study_file: Path | None) -> Study:
