@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from babelbits.engines.chat import ChatRequest
 from babelbits.errors import StudyError, TaskError
-from babelbits.translate.job import Job
+from babelbits.translate.job import TranslationJob
 from babelbits.translate.prompts import first_request, read_reply
 from babelbits.translate.source import read_source
 from babelbits.translate.units import LONG, LONGEST_REQUEST, unit_of_row, unit_of_text
@@ -89,11 +89,11 @@ def test_replies_of_several_pieces_must_be_their_object(
 # --- files ---------------------------------------------------------------------------------------
 
 
-def job(path: object, **more: object) -> Job:
+def job(path: object, **more: object) -> TranslationJob:
     from pathlib import Path
 
     options = {"source": Path(str(path)), "output": Path("out"), "target_language": "nb"}
-    return Job(**(options | more))  # type: ignore[arg-type]
+    return TranslationJob(**(options | more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

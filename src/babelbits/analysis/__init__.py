@@ -30,11 +30,11 @@ from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.analysis.results import (
     Analysis,
     CalibrationContrast,
-    Family,
     GroupContrast,
     Problem,
     ReferenceContrast,
     SuiteClaim,
+    TestFamily,
 )
 from babelbits.analysis.settings import AnalysisSettings, CalibrationOf, Confirmatory
 
@@ -46,9 +46,9 @@ __all__ = [
     "CalibrationOf",
     "CellResult",
     "Confirmatory",
-    "Family",
     "GroupContrast",
     "Problem",
     "ReferenceContrast",
     "SuiteClaim",
+    "TestFamily",
 ]

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from babelbits.analysis.alpha_allocation import error_shares, family_name
 from babelbits.analysis.effects import EffectDraft, conclude
-from babelbits.analysis.results import Family
+from babelbits.analysis.results import TestFamily
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Effect
 from babelbits.stats.multiplicity import benjamini_hochberg, holm
@@ -139,14 +139,16 @@ def _p(effect: Effect) -> float:
     return 1.0 if effect.inference.p_value is None else effect.inference.p_value
 
 
-def summarise_families(effects: Sequence[Effect], settings: AnalysisSettings) -> tuple[Family, ...]:
+def summarise_families(
+    effects: Sequence[Effect], settings: AnalysisSettings
+) -> tuple[TestFamily, ...]:
     """What each family showed."""
     members: dict[str, list[Effect]] = defaultdict(list)
     for effect in effects:
         if effect.inference.family is not None:
             members[effect.inference.family].append(effect)
     return tuple(
-        Family(
+        TestFamily(
             name=name,
             members=tuple(_label(effect) for effect in family_effects),
             alpha=settings.alpha,

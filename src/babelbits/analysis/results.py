@@ -38,7 +38,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class TestFamily:
     """Tests whose p-values were adjusted together."""
 
     name: str
@@ -244,7 +244,7 @@ class Analysis:
     aa: tuple[Effect, ...]
     """The same for the A/A cells; their churn is the study's noise floor."""
     contrasts: tuple[GroupContrast, ...]
-    families: tuple[Family, ...]
+    families: tuple[TestFamily, ...]
     problems: tuple[Problem, ...]
     smoke: bool
     """Some cell was limited in items: nothing here is a result."""

@@ -85,7 +85,7 @@ class Reporter:
                 self._begin(plan, workers)
             case events.Making(variant=label):
                 self._tell(f"making {label} …")
-            case events.Made(variant=label, manifest=manifest):
+            case events.VariantMade(variant=label, manifest=manifest):
                 self._made(label, manifest)
             case events.Loading(variant=label):
                 self._tell(f"loading {label} …")

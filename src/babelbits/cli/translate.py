@@ -134,7 +134,7 @@ def _order(
     """The order that the options make."""
     from babelbits.engines.endpoint import EndpointSettings
     from babelbits.languages import resolve
-    from babelbits.translate.job import BACK_TRANSLATION, Job
+    from babelbits.translate.job import BACK_TRANSLATION, TranslationJob
     from babelbits.translate.translate_file import ANSWERS, Order
 
     for name, value in (("--to", target), ("--output", output)):
@@ -147,7 +147,7 @@ def _order(
             hint="name one: --endpoint URL --model NAME, or --local FOLDER",
         )
     least = BACK_TRANSLATION if back_translation is None else back_translation
-    job = Job(
+    job = TranslationJob(
         source=source,
         output=output or Path(),
         target_language=resolve(target or "").code,

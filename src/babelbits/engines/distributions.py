@@ -29,7 +29,7 @@ _CHUNK_ELEMENTS = 2**22
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
 
 
-class Reader(Protocol[ReplyT_co]):
+class DistributionReader(Protocol[ReplyT_co]):
     """Told the logits of all slots, it answers for ranges of them."""
 
     def read(self, slots: NDArray[np.intp], logits: NDArray[np.float32]) -> None:
@@ -155,8 +155,8 @@ def divide(queries: Sequence[Query]) -> list[slice]:
 
 def ask(
     encoded: Sequence[list[Query] | Failure],
-    reader: Reader[ReplyT_co],
-    run: Callable[[Sequence[Query], Reader[ReplyT_co]], None],
+    reader: DistributionReader[ReplyT_co],
+    run: Callable[[Sequence[Query], DistributionReader[ReplyT_co]], None],
 ) -> list[ReplyT_co | Failure]:
     """Run the windows of texts past a reader, and give each text its reply.
 

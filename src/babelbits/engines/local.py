@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.distributions import (
     Compared,
+    DistributionReader,
     KeptDistributions,
-    Reader,
     ask,
     flatten,
     matching,
@@ -118,7 +118,7 @@ class LocalEngine(ABC):
         """Log-probabilities of every query's targets, in order; NaN where the logits were."""
 
     @abstractmethod
-    def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+    def _show(self, queries: Sequence[Query], reader: DistributionReader[object]) -> None:
         """Show the reader the logits of every target of the queries."""
 
     @abstractmethod

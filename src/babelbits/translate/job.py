@@ -17,7 +17,7 @@ SHORTEST_BACK = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TranslationJob:
     """One file into one language.
 
     Raises

@@ -19,7 +19,7 @@ from typing import Any
 
 from babelbits.store.atomic import write_atomically
 from babelbits.translate import backward
-from babelbits.translate.job import CHECKS_VERSION, Job
+from babelbits.translate.job import CHECKS_VERSION, TranslationJob
 from babelbits.translate.prompts import PROMPT_HASH
 from babelbits.translate.source import PROVENANCE, TranslationSource
 from babelbits.translate.translate_units import Result, Translation, Unanswered
@@ -30,7 +30,7 @@ SCHEMA = "babelbits.translate/1"
 
 
 def write(
-    job: Job,
+    job: TranslationJob,
     source: TranslationSource,
     results: Sequence[Result],
     *,
@@ -73,7 +73,7 @@ def write(
 
 
 def provenance(
-    job: Job, unit: Unit, result: Translation, *, model: Mapping[str, Any]
+    job: TranslationJob, unit: Unit, result: Translation, *, model: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Where a row comes from, as it stands in the row."""
     return {
@@ -111,7 +111,7 @@ def _failed(unit: Unit, result: Result) -> dict[str, Any]:
 
 
 def _summary(
-    job: Job,
+    job: TranslationJob,
     source: TranslationSource,
     results: Sequence[Result],
     *,

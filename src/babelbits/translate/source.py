@@ -14,7 +14,7 @@ from pathlib import Path
 from babelbits.errors import StudyError, TaskError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import Row, read_jsonl, read_text
-from babelbits.translate.job import Job
+from babelbits.translate.job import TranslationJob
 from babelbits.translate.units import Unit, unit_of_row, unit_of_text
 from babelbits.words import agreeing, plural
 
@@ -49,7 +49,7 @@ class TranslationSource:
     """Between the paragraphs of a text."""
 
 
-def read_source(job: Job) -> TranslationSource:
+def read_source(job: TranslationJob) -> TranslationSource:
     """Read and divide a job's file.
 
     Raises
@@ -75,7 +75,7 @@ def read_source(job: Job) -> TranslationSource:
     return _of_rows(rows, job)
 
 
-def _of_rows(rows: list[Row], job: Job) -> TranslationSource:
+def _of_rows(rows: list[Row], job: TranslationJob) -> TranslationSource:
     where = str(job.source)
     if not rows:
         raise TaskError("the file has no rows", where=where)
@@ -149,7 +149,7 @@ def _read_release(path: Path) -> list[Row]:
     return rows
 
 
-def _read_texts(job: Job) -> TranslationSource:
+def _read_texts(job: TranslationJob) -> TranslationSource:
     if job.columns:
         raise StudyError("a text has no columns", where="--columns", hint="leave the option out")
     text = read_text(job.source).replace("\r\n", "\n").strip()

@@ -20,7 +20,7 @@ from babelbits.study.config.toml_reading import (
     parse,
     read_text,
 )
-from babelbits.translate.job import BACK_TRANSLATION, Job
+from babelbits.translate.job import BACK_TRANSLATION, TranslationJob
 
 ANSWERS = "answers.sqlite"
 """In a job's work folder."""
@@ -30,7 +30,7 @@ ANSWERS = "answers.sqlite"
 class Order:
     """A job, and which model does it: one of the two is there."""
 
-    job: Job
+    job: TranslationJob
     endpoint: EndpointSettings | None = None
     folder: str | None = None
     """A local checkpoint, or 'bundled'."""
@@ -43,7 +43,7 @@ def _back(value: Any) -> str | None:
 
 
 class TranslateTable(TomlTable):
-    """As `Job`, which says what each is."""
+    """As `TranslationJob`, which says what each is."""
 
     source: Text | None = Field(examples=["items.jsonl"])
     to: Code | None = Field(examples=["nb"])
@@ -109,11 +109,11 @@ def _order(tables: TranslateFile, found: Findings, home: Path) -> Order | None:
     return Order(job=job, endpoint=endpoint, folder=folder)
 
 
-def _job(table: TranslateTable, found: Findings, home: Path) -> Job | None:
+def _job(table: TranslateTable, found: Findings, home: Path) -> TranslationJob | None:
     if table.source is None or table.to is None or table.output is None:
         return None
     try:
-        return Job(
+        return TranslationJob(
             source=home / Path(table.source).expanduser(),
             output=home / Path(table.output).expanduser(),
             target_language=table.to,

@@ -16,7 +16,7 @@ from babelbits.records import digest
 from babelbits.store.journal import Journal, read
 from babelbits.tasks.language_id import Identifier
 from babelbits.translate import backward
-from babelbits.translate.job import Job
+from babelbits.translate.job import TranslationJob
 from babelbits.translate.language import check_language
 from babelbits.translate.prompts import (
     PROMPT_HASH,
@@ -97,7 +97,7 @@ class Translator:
 
     def __init__(
         self,
-        job: Job,
+        job: TranslationJob,
         model: ChatModel,
         *,
         identifier: Identifier | None,

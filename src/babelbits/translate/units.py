@@ -14,7 +14,7 @@ from babelbits.engines.endpoint import Price
 from babelbits.errors import TaskError
 from babelbits.records import digest
 from babelbits.tasks.reading import Row
-from babelbits.translate.job import Job
+from babelbits.translate.job import TranslationJob
 from babelbits.translate.prompts import SEVERAL
 
 LONG = 1500
@@ -213,7 +213,7 @@ class Estimate:
     """None where no price is known."""
 
 
-def estimate(units: Sequence[Unit], job: Job, *, price: Price | None) -> Estimate:
+def estimate(units: Sequence[Unit], job: TranslationJob, *, price: Price | None) -> Estimate:
     """About what `units` take, the back-translations included."""
     n_requests = sum(len(unit.requests()) for unit in units)
     text = (

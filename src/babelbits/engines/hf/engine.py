@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from babelbits.engines.base import EngineIdentity, EngineSettings
-from babelbits.engines.distributions import Reader, divide
+from babelbits.engines.distributions import DistributionReader, divide
 from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.hf import attention
 from babelbits.engines.hf.exactness import find_shortcuts, probe_tokens
@@ -162,7 +162,7 @@ class TransformersEngine(LocalEngine):
         return score_shared(self._runner, queries, steps)
 
     @torch.inference_mode()
-    def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+    def _show(self, queries: Sequence[Query], reader: DistributionReader[object]) -> None:
         """Show a reader the logits of every target; whole texts share nothing, so plainly."""
         slots = divide(queries)
         batching = replace(self._batching, token_budget=self._longest)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from babelbits.engines.base import EngineIdentity, EngineSettings, LongPrompts
-from babelbits.engines.distributions import Chosen, Reader, divide, targets_of
+from babelbits.engines.distributions import Chosen, DistributionReader, divide, targets_of
 from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.llama.generation import generate_plain, generate_shared
 from babelbits.engines.llama.loading import LoadedGguf
@@ -222,7 +222,7 @@ class LlamaEngine(LocalEngine):
         self._show(queries, reader)
         return [reader.reply(slots) for slots in divide(queries)]
 
-    def _show(self, queries: Sequence[Query], reader: Reader[object]) -> None:
+    def _show(self, queries: Sequence[Query], reader: DistributionReader[object]) -> None:
         """Show the reader the logits of every target of the queries.
 
         What sharing spoiled with a neighbour's NaN is computed again, alone.
@@ -241,7 +241,7 @@ class LlamaEngine(LocalEngine):
                 self._tree.wipe()
 
     def _show_shared(
-        self, queries: Sequence[Query], slots: Sequence[slice], reader: Reader[object]
+        self, queries: Sequence[Query], slots: Sequence[slice], reader: DistributionReader[object]
     ) -> None:
         numbers = np.concatenate([np.arange(one.start, one.stop) for one in slots])
         run_shared(

@@ -52,7 +52,7 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class VariantMade:
     """A variant is on disk."""
 
     variant: str
@@ -127,7 +127,7 @@ class CellFailed:
 
 WorkerEvent = (
     Making
-    | Made
+    | VariantMade
     | Ready
     | Loading
     | Loaded

@@ -34,12 +34,12 @@ from babelbits.study.execution.events import (
     Finished,
     Loaded,
     Loading,
-    Made,
     Making,
     Ready,
     Recorded,
     Running,
     VariantFailed,
+    VariantMade,
     WorkerEvent,
 )
 from babelbits.study.planning.base_model import BaseModel, hash_of
@@ -165,7 +165,7 @@ class Worker:
             self.close()  # two models at once may not fit
             self._emit(Making(variant=step.label))
             manifest = self._make(job)
-            self._emit(Made(variant=step.label, manifest=manifest))
+            self._emit(VariantMade(variant=step.label, manifest=manifest))
         else:
             verify(self._folder(step), hash_file=self._hashes.of)
         if step.unrehearsed is not None:
