@@ -25,7 +25,7 @@ from babelbits.recipes import gguf_base
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.recipes.catalogue import find, settle
+from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED
 from babelbits.recipes.family import Job, Made, family_of
 from babelbits.recipes.fit import check, check_shapes
@@ -117,18 +117,7 @@ def make(
     """
     started = time.perf_counter()
     info = find(recipe)
-    if info.method == "none":
-        raise RecipeError("the baseline is not made: `describe_base` gives its manifest")
-    if info.needs_calibration and calibration is None:
-        raise CalibrationError(
-            f"the recipe '{info.name}' needs calibration text",
-            hint='give the variant a `calibration`, e.g. calibration = "en"',
-        )
-    from_file = gguf_base.is_gguf(base)
-    config = gguf_base.read_config(base) if from_file else read_config(base)
-    if not from_file:
-        refuse_quantized(base, config)
-    check(config, info.name, parameters)
+    config = _checked_base(base, info, parameters, calibration, allow_pickle=allow_pickle)
     job = Job(
         base=base,
         info=info,
@@ -139,14 +128,12 @@ def make(
         seed=seed,
         texts=texts,
         notes=notes,
-        trust_remote_code=trust_remote_code and not from_file and brings_code(base),
+        trust_remote_code=trust_remote_code and not gguf_base.is_gguf(base) and brings_code(base),
         allow_pickle=allow_pickle,
         allow_token_differences=allow_token_differences,
         most_unrouted=most_unrouted,
         most_left=most_left,
     )
-    if not (allow_pickle or from_file):
-        refuse_pickle(base)
     family = family_of(info.name)
     need(family.libraries(base), what=f"the recipe '{info.name}'")
     with _whole_folder(out) as folder:
@@ -166,6 +153,32 @@ def make(
         )
         write_manifest(folder, manifest)
     return manifest
+
+
+def _checked_base(
+    base: Path,
+    info: RecipeInfo,
+    parameters: Mapping[str, Any],
+    calibration: CalibrationSpec | None,
+    *,
+    allow_pickle: bool,
+) -> JSON:
+    """The base's config, once nothing speaks against making the variant from it."""
+    if info.method == "none":
+        raise RecipeError("the baseline is not made: `describe_base` gives its manifest")
+    if info.needs_calibration and calibration is None:
+        raise CalibrationError(
+            f"the recipe '{info.name}' needs calibration text",
+            hint='give the variant a `calibration`, e.g. calibration = "en"',
+        )
+    from_file = gguf_base.is_gguf(base)
+    config = gguf_base.read_config(base) if from_file else read_config(base)
+    if not from_file:
+        refuse_quantized(base, config)
+    check(config, info.name, parameters)
+    if not (allow_pickle or from_file):
+        refuse_pickle(base)
+    return config
 
 
 # --- the folder --------------------------------------------------------------------------------
