@@ -39,7 +39,7 @@ from babelbits.recipes.manifests import (
     write_manifest,
 )
 from babelbits.recipes.scope import check_promise
-from babelbits.records import Manifest
+from babelbits.records import JSON, Manifest
 from babelbits.store.atomic import store_errors, sync_folder
 
 __all__ = ["check", "describe_base", "make", "read_manifest", "verify"]
@@ -137,22 +137,22 @@ def make(
     family = family_of(info.name)
     need(family.libraries(base), what=f"the recipe '{info.name}'")
     with _whole_folder(out) as folder:
-        if checkpoint.weight_files(base):
-            tensors = checkpoint.read_tensors(base)
-            check_shapes(tensors, info.name, job.parameters, most_left=most_left)
+        _check_stored_shapes(job)
         with quiet(), _write_errors():
             made = family.make(job, folder)
         manifest = _describe(
-            folder,
-            job=job,
-            made=made,
-            variant_id=variant_id,
-            base_label=base_label,
-            base_hash=base_hash,
-            seconds=time.perf_counter() - started,
-        )
+            folder, job=job, made=made, variant_id=variant_id, base_label=base_label,
+            base_hash=base_hash, seconds=time.perf_counter() - started,
+        )  # fmt: skip
         write_manifest(folder, manifest)
     return manifest
+
+
+def _check_stored_shapes(job: Job) -> None:
+    """Refuse a group size that the stored weights' shapes do not allow."""
+    if checkpoint.weight_files(job.base):
+        tensors = checkpoint.read_tensors(job.base)
+        check_shapes(tensors, job.info.name, job.parameters, most_left=job.most_left)
 
 
 def _checked_base(
