@@ -79,15 +79,13 @@ def make(
         Needed by recipes that see text; ignored, and recorded as none, by the others.
     out : Path
         Folder to make; must not exist (an empty one may).
-    variant_id, base_label, base_hash : str
-        Recorded as given.
+    variant_id, base_label, base_hash, notes
+        Recorded as given; the notes before those of what is found here.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
     texts : mapping
         What the model will be asked, by language: where a format brings its own tokenizer and its
         own computation, it must read these as the base model does, and give the same numbers.
-    notes : sequence of str
-        For the manifest, as given, before what is found here.
     trust_remote_code, allow_pickle : bool
         Allow the model's own code, and pickled weights. Both can run anything.
     allow_token_differences : bool
