@@ -44,7 +44,7 @@ def test_over_long_prompts_lose_their_beginning_and_are_counted(
     ]
     assert all(row.failure is None for rows in cells for row in rows)
     effects = [e for e in load_run(tmp_path / "run").analysis.effects if e.scope == "language"]
-    assert [e.n_truncated for e in effects if e.metric in ("acc", "exact_match")] == [1, 1]
+    assert [e.counts.n_truncated for e in effects if e.metric in ("acc", "exact_match")] == [1, 1]
     page = command("report", study, "--format", "md").out
     assert "2 of 6 prompts were longer than the context" in page
 

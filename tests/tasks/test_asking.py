@@ -59,8 +59,8 @@ def test_mcnemar_is_never_used_on_averages(
 
     effects = analyse(cells_of_zeros_and_ones, AnalysisSettings()).effects
     assert effects
-    assert all("McNemar" not in effect.test for effect in effects)
-    assert all(effect.broke is None for effect in effects)
+    assert all("McNemar" not in effect.inference.test for effect in effects)
+    assert all(effect.counts.broke is None for effect in effects)
 
 
 @pytest.fixture
