@@ -1,6 +1,7 @@
 """What a notebook and a Python prompt show of the front door's objects."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -73,6 +74,6 @@ def test_at_a_prompt_each_is_one_line(results: Results) -> None:
 
 
 def test_a_smoke_run_says_so(results: Results) -> None:
-    smoke = altered(results, study=altered(results.study, smoke=True))
+    smoke = replace(results, study=replace(results.study, smoke=True))
     assert "SMOKE" in smoke._repr_html_()
     assert "SMOKE" in repr(smoke)
