@@ -430,5 +430,8 @@ def test_a_fresh_run_writes_the_same_fields(tmp_path: Path) -> None:
     scripted.do(tmp_path, *scripted.RUN, "--limit", "4")
     scripted.do(tmp_path, "kl", "study.toml", "--limit", "4", "--json")
     scripted.generate(tmp_path)
-    for under in ("run/cells", "run/plan.json", "run/variants", "run/divergence", "run/answers"):
+    for under in (
+        *("run/cells", "run/plan.json", "run/study.json"),
+        *("run/variants", "run/divergence", "run/answers"),
+    ):
         assert_same_fields(tmp_path, under=under)
