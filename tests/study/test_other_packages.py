@@ -89,6 +89,9 @@ def test_an_engine_that_cannot_run_a_format_is_told_with_those_that_can(
 
 @pytest.mark.slow
 def test_its_variant_is_rehearsed_in_its_engine(place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    pytest.importorskip("lm_eval")
     file = tmp_path / "toy.toml"
     file.write_text(STUDY.format(engine='name = "toy"'), "utf-8")
     said = babelbits("plan", str(file), "--rehearse", "--json", place=place)
@@ -100,6 +103,9 @@ def test_its_variant_is_rehearsed_in_its_engine(place: Path, tmp_path: Path) -> 
 
 def test_run_makes_its_variant_and_runs_it_in_its_engine(place: Path, tmp_path: Path) -> None:
     """In worker processes, which find the package by themselves."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    pytest.importorskip("lm_eval")
     file = tmp_path / "toy.toml"
     file.write_text(STUDY.format(engine='name = "toy"'), "utf-8")
     babelbits("run", str(file), "--workers", "2", "--no-report", place=place)

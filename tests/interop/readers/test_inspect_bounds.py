@@ -49,17 +49,17 @@ def at_most(megabytes: int) -> Iterator[None]:
 
 
 def test_the_time_grows_as_the_samples_do(tmp_path: Path) -> None:
-    """Eight times the samples in less than twenty times the time: quadratic would be 64."""
+    """Eight times the samples in less than thirty times the CPU time: quadratic would be 64."""
     _, sample = parts()
     seconds = []
     for count in (500, 4000):
         rows = {str(k): json.dumps({**sample, "id": str(k)}).encode() for k in range(count)}
         path = written(tmp_path / f"{count}.eval", rows)
-        started = time.perf_counter()
+        started = time.process_time()
         [task] = read_run(path).tasks
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         assert len(task.items) == count
-    assert seconds[1] < 20 * max(seconds[0], 0.02)
+    assert seconds[1] < 30 * max(seconds[0], 0.02)
 
 
 def claiming(path: Path, size: int) -> Path:
