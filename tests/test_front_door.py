@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import babelbits
+from babelbits.engines import open_engine
 
 NAMES = [
     "BabelbitsError", "Plan", "Results", "Study", "__version__", "compare_logs", "gate",
@@ -40,6 +42,35 @@ def test_importing_it_loads_none_of_the_libraries() -> None:
     assert "babelbits" in loaded
     assert not loaded & heavy
     assert not [name for name in loaded if name.startswith("babelbits.")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "nothing is named"),
+        ({"items": 0}, "items must be at least 1, not 0"),
+        ({"items": 250, "churns": (2.0,)}, "a churn is a share above 0 and at most 1, not 2"),
+        ({"items": 250, "alpha": 0.7}, "alpha must lie between 0 and 0.5, not 0.7"),
+        ({"items": 250, "margin": -2.0}, "a margin is a loss above 0 points, not -2"),
+    ],
+)
+def test_power_refuses_what_it_cannot_mean(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(babelbits.BabelbitsError, match=said):
+        babelbits.power(**wrong)
+
+
+def test_a_comparison_needs_a_variant(tmp_path: Path) -> None:
+    with pytest.raises(babelbits.BabelbitsError, match="no variant is named"):
+        babelbits.compare_logs(tmp_path, [])
+
+
+def test_a_format_that_no_engine_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the package that made a variant is gone."""
+    monkeypatch.setattr(open_engine, "that_run", lambda _format: ())
+    with pytest.raises(babelbits.BabelbitsError, match="no engine here runs the format 'hf'"):
+        babelbits.open_engine(tmp_path)
 
 
 USE = """

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from babelbits.engines.base import Engine, EngineSettings
-from babelbits.errors import ModelError
+from babelbits.errors import ModelError, StudyError
 from babelbits.records import Manifest
 from babelbits.results.results import Results
 from babelbits.study.config.reading import load as load_study
@@ -143,6 +143,8 @@ def compare_logs(
         If a source cannot be read.
     UnpairedItemsError
         If the runs are not about the same items, asked in the same way.
+    StudyError
+        If there is no variant, two have one name, or a task's language is unknown.
     """
     from dataclasses import replace
 
@@ -155,6 +157,8 @@ def compare_logs(
         ]
     else:
         sources = [parse_source(str(path)) for path in variants]
+    if not sources:
+        raise StudyError("no variant is named", hint="name at least one run beside the baseline")
     options = CompareOptions(
         margins={**AnalysisSpec().margins, **margins},
         named_margins=tuple(margins),
@@ -191,7 +195,7 @@ def power(
     items : int, optional
         Items a language, instead of those the tasks have.
     churns : sequence of float
-        Assumed shares of items whose answer changes, in (0, 1); of no account with a pilot.
+        Assumed shares of items whose answer changes, in (0, 1]; of no account with a pilot.
     pilot : Results, optional
         Measures the churn.
     cautious : bool
@@ -204,10 +208,21 @@ def power(
     Raises
     ------
     StudyError
-        If nothing is named, or the pilot has nothing that is planned.
+        If nothing is named, a number is out of its range, or the pilot has nothing that is planned.
     """
     from babelbits.decide.power_analysis import analyse_power
 
+    if study is None and pilot is None and items is None and not suites:
+        raise StudyError("nothing is named", hint="give a study, suites, a pilot or items")
+    if items is not None and items < 1:
+        raise StudyError(f"items must be at least 1, not {items}")
+    for churn in churns:
+        if not 0 < churn <= 1:
+            raise StudyError(f"a churn is a share above 0 and at most 1, not {churn:g}")
+    if alpha is not None and not 0 < alpha < 0.5:
+        raise StudyError(f"alpha must lie between 0 and 0.5, not {alpha:g}")
+    if margin is not None and margin <= 0:
+        raise StudyError(f"a margin is a loss above 0 points, not {margin:g}")
     return analyse_power(
         study, items=items, suites=suites, languages=languages, churns=churns, pilot=pilot,
         cautious=cautious, margin=margin, alpha=alpha,
@@ -365,8 +380,15 @@ def open_engine(
         raise ModelError("there is no such folder", where=str(there))
     manifest = read_manifest(there)
     kept = "gguf" if any(there.glob("*.gguf")) else "hf"
-    name = engine or that_run(kept if manifest is None else manifest.format)[0]
-    return load(there, engine=name, settings=settings or EngineSettings())
+    kind = kept if manifest is None else manifest.format
+    able = (engine,) if engine else that_run(kind)
+    if not able:
+        raise ModelError(
+            f"no engine here runs the format '{kind}'",
+            where=str(there),
+            hint="install the package that made the variant",
+        )
+    return load(there, engine=able[0], settings=settings or EngineSettings())
 
 
 def make_variant(
