@@ -72,23 +72,23 @@ def execute(
     """
     text = plan.study.file.read_text("utf-8-sig")
     store.save_plan(text, plan.metas, study=plan.study.as_object())
-    agenda = Scheduler(plan.variants, plan.cells, base=plan.base)
-    ledger = _Ledger(plan, agenda, progress)
+    scheduler = Scheduler(plan.variants, plan.cells, base=plan.base)
+    ledger = _Ledger(plan, scheduler, progress)
     site = RunContext(study=plan.study, base=plan.base, verify=verify)
     if workers > 1:
-        work_together(site, agenda, workers=workers, emit=ledger.note, stop=stop)
+        work_together(site, scheduler, workers=workers, emit=ledger.note, stop=stop)
     else:
-        _work_alone(site, agenda, ledger, stop)
+        _work_alone(site, scheduler, ledger, stop)
     return ledger.outcome(interrupted=stop.is_requested())
 
 
-def _work_alone(site: RunContext, agenda: Scheduler, ledger: "_Ledger", stop: Stop) -> None:
+def _work_alone(site: RunContext, scheduler: Scheduler, ledger: "_Ledger", stop: Stop) -> None:
     """Every job in this process, in the plan's order."""
     worker = Worker(site, find_task=_built, emit=ledger.note, stopping=stop.is_requested)
     loaded: str | None = None
     try:
         while not stop.is_requested():
-            job = agenda.next(loaded=loaded)
+            job = scheduler.next(loaded=loaded)
             if job is None:
                 break
             loaded = job.step.label if isinstance(job, RunCell) else None
@@ -104,13 +104,13 @@ def _built(cell: CellStep) -> Task:
 
 
 class _Ledger:
-    """Counts what happens, tells who asked, and keeps the agenda up to date."""
+    """Counts what happens, tells who asked, and keeps the scheduler up to date."""
 
     def __init__(
-        self, plan: Plan, agenda: Scheduler, progress: Callable[[events.Event], None]
+        self, plan: Plan, scheduler: Scheduler, progress: Callable[[events.Event], None]
     ) -> None:
         self._cells = plan.cells
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._progress = progress
         self._n_items = 0
         self._n_cells = 0
@@ -124,15 +124,15 @@ class _Ledger:
         """Take notice of what a worker did."""
         match event:
             case events.Ready(variant=label, weights_hash=weights_hash):
-                self._agenda.ready(label, weights_hash)
+                self._scheduler.ready(label, weights_hash)
             case events.Recorded(n_items=n_items):
                 self._n_items += n_items
             case events.Finished(cell=number, n_skipped=n_skipped):
                 self._n_cells += 1
                 self._n_skipped += n_skipped
-                self._agenda.finished(number)
+                self._scheduler.finished(number)
             case events.VariantFailed(variant=label, reason=reason):
-                if not self._agenda.drop(label):
+                if not self._scheduler.drop(label):
                     return  # known from another worker
                 self._failures.append(f"{label}: {reason}")
             case events.CellFailed(cell=number, reason=reason):
@@ -141,7 +141,7 @@ class _Ledger:
 
     def outcome(self, *, interrupted: bool) -> RunOutcome:
         """What was done."""
-        for number in () if interrupted else self._agenda.waiting():
+        for number in () if interrupted else self._scheduler.waiting():
             reason = "its baseline's answers are not there"
             self.note(events.CellFailed(cell=number, reason=reason))
         return RunOutcome(

@@ -38,13 +38,13 @@ _FAREWELL = 5.0
 
 def work_together(
     site: RunContext,
-    agenda: Scheduler,
+    scheduler: Scheduler,
     *,
     workers: int,
     emit: Callable[[WorkerEvent], None],
     stop: Stop,
 ) -> None:
-    """Do all jobs of an agenda with several processes.
+    """Do all jobs of an scheduler with several processes.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def work_together(
     """
     with _Crew(site, workers) as crew:
         while not stop.is_requested():
-            crew.hand_out(agenda)
+            crew.hand_out(scheduler)
             if not crew.busy:
                 return
             crew.listen(emit)
@@ -138,11 +138,11 @@ class _Crew:
             with suppress(OSError):  # a dead one is heard of when we listen
                 member.pipe.send(None)
 
-    def hand_out(self, agenda: Scheduler) -> None:
+    def hand_out(self, scheduler: Scheduler) -> None:
         """Give every idle worker a job, while there are any."""
         for member in self._members:
             if member.job is None:
-                job = agenda.next(loaded=member.loaded)
+                job = scheduler.next(loaded=member.loaded)
                 if job is not None:
                     member.give(job)
 
