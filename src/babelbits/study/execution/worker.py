@@ -296,7 +296,7 @@ def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
 
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
     """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
-    engine = engine_name(study.engine, study.model, step.spec.recipe)
+    engine = engine_name(study.engine, study.model, step.spec)
     settings = replace(
         study.engine,
         device=device_of(study.engine, engine=engine),
