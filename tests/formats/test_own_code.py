@@ -13,6 +13,7 @@ from babelbits.formats.own_code import (
     refuse_code,
     tokenizer_brings_code,
 )
+from babelbits.formats.trust import UNTRUSTED, Trust
 
 
 def folder_of(
@@ -77,8 +78,8 @@ def test_a_tokenizers_code_counts_as_well(tmp_path: Path) -> None:
     assert tokenizer_brings_code(folder)
     assert brings_code(folder)
     with pytest.raises(ModelError, match=r"tokenizer_config\.json: the model brings"):
-        refuse_code(folder, trusted=False)
-    refuse_code(folder, trusted=True)
+        refuse_code(folder, trust=UNTRUSTED)
+    refuse_code(folder, trust=Trust(remote_code=True))
     (folder / "tokenizer.json").write_text("{}", "utf-8")
     assert not tokenizer_brings_code(folder)
 
@@ -103,7 +104,7 @@ def test_trust_does_not_run_an_old_copy(tmp_path: Path) -> None:
     (folder / "old.py").write_text("raise SystemExit('ran')\n", "utf-8")
     for trusted in (False, True):
         load(folder, settings=EngineSettings(device="cpu", trust_remote_code=trusted)).close()
-        model = load_model(folder, trust_remote_code=trusted, allow_pickle=False)
+        model = load_model(folder, trust=Trust(remote_code=trusted))
         assert type(model).__module__.startswith("transformers.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from babelbits.errors import RecipeError
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes import compressed, smoothing
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.calibration import Calibration, CalibrationSpec, draw, read_documents
@@ -92,13 +93,13 @@ def prepare(base: Path, text: Path) -> tuple[Any, Any, Calibration]:
     """A model whose norms are no longer all ones, its tokenizer, and two windows of text."""
     import torch
 
-    model = load_model(base, trust_remote_code=False, allow_pickle=False)
+    model = load_model(base, trust=UNTRUSTED)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 1 and "norm" in name:
                 weight += 0.3 * torch.rand(weight.shape, generator=generator)
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     spec = CalibrationSpec(language="en", source=str(text), samples=2, tokens=64)
     return model, tokenizer, draw(spec, read_documents(spec), tokenizer=tokenizer, context=256)
 
@@ -122,7 +123,7 @@ def test_smoothing_without_quantization_is_the_identity(
         before = model(tokens).logits
     smooth = compressed._smoothers("smoothquant", {"smoothing_strength": 0.8}, model)
     with compressed._on("cpu"), compressed._session(0):
-        compressed._oneshot(model, smooth, calibration, tokenizer, trust_remote_code=False)
+        compressed._oneshot(model, smooth, calibration, tokenizer, trust=UNTRUSTED)
     with torch.no_grad():
         after = model(tokens).logits
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)

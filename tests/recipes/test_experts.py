@@ -17,6 +17,7 @@ from babelbits.engines.hf.loading import load_model
 from babelbits.errors import CalibrationError
 from babelbits.formats import linear
 from babelbits.formats.text_model import auto_class
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import find, settle
@@ -123,7 +124,7 @@ def test_a_variant_holds_quantized_what_the_recipe_means_and_no_other(
     """What is meant is read from the base's own modules, on the meta device."""
     manifest = variant(zoo(name), tmp_path / "v", recipe)
     scope = intended(
-        skeleton(zoo(name), trust_remote_code=False), recipe=recipe, settled=settle(recipe, {})
+        skeleton(zoo(name), trust=UNTRUSTED), recipe=recipe, settled=settle(recipe, {})
     )
     weights, inputs = quantized_modules(load(tmp_path / "v"))
     assert weights == set(scope.quantized)
@@ -185,7 +186,7 @@ def test_counts_are_those_of_the_router_in_a_plain_pass(zoo: Zoo, tmp_path: Path
     experts = manifest.calibration.experts
     assert experts is not None
     assert experts.n_experts == (8, 8)
-    tokenizer = load_tokenizer(zoo("mixtral"), trust_remote_code=False)
+    tokenizer = load_tokenizer(zoo("mixtral"), trust=UNTRUSTED)
     windows = draw(TEXT, read_documents(TEXT), tokenizer=tokenizer, context=2048).windows
     model, counts = load_fused(zoo("mixtral")), torch.zeros(8, dtype=torch.long)
     first = next(m for n, m in model.named_modules() if n.endswith("0.mlp.experts"))

@@ -20,6 +20,7 @@ from babelbits.errors import (
     RecipeError,
     StoreError,
 )
+from babelbits.formats.trust import Trust
 from babelbits.recipes import compressed
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.make import describe_base, make, read_manifest, verify
@@ -291,7 +292,7 @@ def test_pickled_weights_are_refused_unless_allowed(tiny_model: Tiny, tmp_path: 
     (base / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="a pickle can run code"):
         quick(base, tmp_path / "variant")
-    allowed = quick(base, tmp_path / "variant", allow_pickle=True)
+    allowed = quick(base, tmp_path / "variant", trust=Trust(pickle=True))
     plain = describe_base(tiny_model("llama"))
     assert allowed.n_weights == plain.n_weights
     assert describe_base(base).tensors == plain.tensors

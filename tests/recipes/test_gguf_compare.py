@@ -11,6 +11,7 @@ import pytest
 
 from babelbits.bundled import model_folder
 from babelbits.errors import RecipeError
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes import gguf_compare
 from babelbits.recipes.base_loading import load_tokenizer, read_config
 from babelbits.recipes.gguf_checked import convert
@@ -26,7 +27,7 @@ Maker = Callable[..., tuple[Path, Manifest]]
 
 
 def windows(base: Path, *languages: str) -> dict[str, list[int]]:
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     return windows_of(known_texts(languages), tokenizer, opening=(), context=512)
 
 
@@ -40,8 +41,7 @@ def held_against(
         windows=windows(base, "nb", "hi") if words is None else words,
         threads=1,
         config=read_config(base),
-        trust_remote_code=False,
-        allow_pickle=False,
+        trust=UNTRUSTED,
     )
 
 
@@ -202,7 +202,7 @@ def test_a_model_that_does_not_fit_is_not_compared_and_that_is_said(
 
 def test_many_languages_share_the_tokens_and_each_has_some() -> None:
     base = model_folder()
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     some = known_texts(("nb",))["nb"]
     many = windows_of({f"x{n}": some for n in range(40)}, tokenizer, opening=(7, 8), context=512)
     assert {len(window) for window in many.values()} == {2048 // 40}

@@ -16,6 +16,7 @@ from babelbits.errors import (
     ModelError,
     RecipeError,
 )
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.llamacpp.gguf_file import open_gguf
 from babelbits.llamacpp.imatrix_file import ImportanceMatrix, read_imatrix, write_imatrix
 from babelbits.recipes import gguf_imatrix
@@ -35,7 +36,7 @@ Maker = Callable[..., tuple[Path, Manifest]]
 
 def windows_in(language: str) -> tuple[tuple[int, ...], ...]:
     spec = CalibrationSpec(language=language, **SHORT)
-    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
     return draw(spec, read_documents(spec), tokenizer=tokenizer, context=1024).windows
 
 
@@ -127,7 +128,7 @@ def test_matrix_equals_that_of_llama_imatrix_on_the_same_text(
     size = 128
     text = "\n".join(read_documents(CalibrationSpec(language=language)))
     theirs = llama_imatrix(converted, text, tmp_path, size=size)
-    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
     ids, bos = tokenizer(text)["input_ids"], tokenizer.bos_token_id
     chunks = range(len(ids) // size)
     windows = [(bos, *ids[number * size + 1 : (number + 1) * size]) for number in chunks]
@@ -141,7 +142,7 @@ def test_matrix_of_a_mixture_of_experts_equals_that_of_llama_imatrix(tmp_path: P
     convert(base, tmp_path / "model.gguf")
     text = "\n".join(read_documents(CalibrationSpec(language="nb"))[:20])
     theirs = llama_imatrix(tmp_path / "model.gguf", text, tmp_path, size=size)
-    ids = load_tokenizer(base, trust_remote_code=False)(text)["input_ids"]
+    ids = load_tokenizer(base, trust=UNTRUSTED)(text)["input_ids"]
     windows = [ids[start : start + size] for start in range(0, len(ids) - size + 1, size)]
     ours = compute_imatrix(tmp_path / "model.gguf", windows)
     assert ours.sums["blk.0.ffn_down_exps.weight"].shape == (8, 256)
@@ -211,7 +212,7 @@ def test_experts_of_a_mix_of_languages_are_counted_as_torch_routes_them(tmp_path
 
     base = make_mixture(tmp_path / "base")
     convert(base, tmp_path / "model.gguf", kind="f32")
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     spec = CalibrationSpec(language="nb+ml", samples=3, tokens=64)
     calibration = draw(spec, read_documents(spec), tokenizer=tokenizer, context=512)
     matrix = compute_imatrix(

@@ -9,6 +9,7 @@ import pytest
 
 from babelbits.bundled import model_folder
 from babelbits.errors import RecipeError
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
 from babelbits.recipes import gguf_checked, gguf_tokens
 from babelbits.recipes.base_loading import load_tokenizer
@@ -67,7 +68,7 @@ def as_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt2: Path) -> None:
-    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
     english = {"en": ("All is well in English.",)}
     assert find_token_differences(as_gpt2, tokenizer=tokenizer, texts=english) == {}
     found = find_token_differences(as_gpt2, tokenizer=tokenizer, texts={**english, **HINDI})
@@ -85,7 +86,7 @@ def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt
 
 def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_gpt2: Path) -> None:
     """llama.cpp has it as it is; the tokenizer is made to read it as text."""
-    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
     name = tokenizer.eos_token
 
     class Blind:
@@ -106,7 +107,7 @@ def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_g
 @pytest.mark.slow
 def test_the_name_that_reads_everything_is_found_by_trying(as_gpt2: Path) -> None:
     """The bundled tokenizer's own: every other one of the list splits some text otherwise."""
-    tokenizer = load_tokenizer(model_folder(), trust_remote_code=False)
+    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
     assert better_name(as_gpt2, tokenizer=tokenizer, texts=HINDI, guessed=True) == "qwen35"
 
 
@@ -122,7 +123,7 @@ def test_a_name_that_keeps_marks_is_taken_for_one_that_lost_them(
     base = zoo(name)
     assert pre_tokenizer(base) == lost
     convert(base, tmp_path / "as-derived.gguf")
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     found = find_token_differences(
         tmp_path / "as-derived.gguf", tokenizer=tokenizer, texts=known_texts()
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from babelbits.errors import RecipeError
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes import compressed
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.make import make
@@ -76,7 +77,7 @@ def test_experts_are_counted_one_by_one_and_routers_are_not_meant() -> None:
 def test_towers_are_outside_and_no_recipe_means_them(zoo: Zoo) -> None:
     from babelbits.recipes.scope import skeleton
 
-    model = skeleton(zoo("gemma3-mm"), trust_remote_code=False)
+    model = skeleton(zoo("gemma3-mm"), trust=UNTRUSTED)
     scope = intended(model, recipe="w4-g-rtn", settled={"group_size": 128})
     towers = [name for name in scope.shapes if "vision_tower" in name]
     assert towers

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import RecipeError
+from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes import compressed
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
@@ -44,14 +45,14 @@ def test_a_layer_that_no_text_calls_is_rounded_to_nearest_and_said(
     from zoo.rounding import round_linear
 
     base = zoo("llama3")
-    model = load_model(base, trust_remote_code=False, allow_pickle=False)
+    model = load_model(base, trust=UNTRUSTED)
     torch.manual_seed(0)
     idle = torch.nn.Linear(256, 32, bias=False)
     model.model.layers[0].idle = idle.requires_grad_(requires_grad=False)
     by_hand = torch.nn.Sequential(torch.nn.Linear(256, 32, bias=False))
     by_hand[0].weight.data = idle.weight.data.clone()
     round_linear(by_hand, bits=4, group=128)
-    tokenizer = load_tokenizer(base, trust_remote_code=False)
+    tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     info = find("w4-g")
     scope, _experts = compressed.save_compressed(
         model,

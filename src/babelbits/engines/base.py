@@ -6,10 +6,11 @@ Log-probabilities are in nats.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
+from babelbits.formats.trust import Trust
 from babelbits.libraries import install, need, version_of
 from babelbits.records import (
     JSON,
@@ -59,6 +60,15 @@ class EngineSettings:
     allow_pickle: bool = False
     allow_token_differences: bool = False
     """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
+
+    @property
+    def trust(self) -> Trust:
+        """What the model may run while it is loaded."""
+        return Trust(remote_code=self.trust_remote_code, pickle=self.allow_pickle)
+
+    def trusting(self, trust: Trust) -> "EngineSettings":
+        """The same settings with another answer to what the model may run."""
+        return replace(self, trust_remote_code=trust.remote_code, allow_pickle=trust.pickle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -213,9 +213,7 @@ def load(
         dtype=base.dtype,
         long_prompts="fail",
         token_budget=base.token_budget,
-        trust_remote_code=base.trust_remote_code,
-        allow_pickle=base.allow_pickle,
-    )
+    ).trusting(base.trust)
     is_gguf = any(folder.glob("*.gguf"))
     (name, *_) = open_engine.that_run("gguf" if is_gguf else "hf")
     weights = _hash(folder)

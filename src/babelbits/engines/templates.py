@@ -17,6 +17,7 @@ from typing import Any
 from babelbits.engines.content import Shape, check_shown, find_shape
 from babelbits.errors import ModelError
 from babelbits.formats.own_code import brings_code
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.quiet import quiet
 
 Message = Mapping[str, str]
@@ -136,7 +137,7 @@ class ChatTemplate:
 
 
 def load_template(
-    folder: Path, *, options: Mapping[str, Any], trust_remote_code: bool = False
+    folder: Path, *, options: Mapping[str, Any], trust: Trust = UNTRUSTED
 ) -> ChatTemplate:
     """The template of the checkpoint in `folder`; loads transformers.
 
@@ -152,13 +153,13 @@ def load_template(
             where=str(folder),
             hint="set template = false in [chat], or take the instruction-tuned checkpoint",
         )
-    tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
+    tokenizer = load_tokenizer(folder, trust=trust)
     tokenizer.chat_template = text
     clock = {_CLOCK: TODAY.strftime} if _CLOCK in text else {}
     return ChatTemplate(tokenizer=tokenizer, options={**clock, **options})
 
 
-def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
+def load_tokenizer(folder: Path, *, trust: Trust = UNTRUSTED) -> Any:
     """The tokenizer of the checkpoint in `folder`; loads transformers.
 
     Raises
@@ -173,7 +174,7 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
             return AutoTokenizer.from_pretrained(
                 folder,
                 local_files_only=True,
-                trust_remote_code=trust_remote_code and brings_code(folder),
+                trust_remote_code=trust.remote_code and brings_code(folder),
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError
+from babelbits.formats.trust import Trust
 
 
 def brings_code(folder: Path) -> bool:
@@ -39,7 +40,7 @@ def tokenizer_brings_code(folder: Path) -> bool:
     return not {name, f"{name}Fast", name.removesuffix("Fast")} & _names() - {"", "Fast"}
 
 
-def refuse_code(folder: Path, *, trusted: bool) -> None:
+def refuse_code(folder: Path, *, trust: Trust) -> None:
     """Raise if the checkpoint brings its own code and the study does not allow it.
 
     Raises
@@ -47,7 +48,7 @@ def refuse_code(folder: Path, *, trusted: bool) -> None:
     ModelError
         Names the file that names the code.
     """
-    if trusted:
+    if trust.remote_code:
         return
     for name, brings in (
         ("config.json", model_brings_code),

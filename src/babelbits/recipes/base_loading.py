@@ -14,6 +14,7 @@ from babelbits.errors import MissingExtraError, ModelError
 from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code
 from babelbits.formats.text_model import auto_class, text_config
+from babelbits.formats.trust import Trust
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.manifests import pickle_files
 from babelbits.records import JSON
@@ -94,7 +95,7 @@ def _with_defaults(config: JSON) -> Mapping[str, Any]:
     return text_config(known.get_text_config().to_dict())
 
 
-def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
+def load_tokenizer(base: Path, *, trust: Trust) -> Any:
     """The base model's tokenizer.
 
     Raises
@@ -106,7 +107,7 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(
-            base, trust_remote_code=trust_remote_code and brings_code(base)
+            base, trust_remote_code=trust.remote_code and brings_code(base)
         )
     except (OSError, ValueError, ImportError) as error:
         raise not_loadable(base, "tokenizer", error) from error
@@ -115,8 +116,7 @@ def load_tokenizer(base: Path, *, trust_remote_code: bool) -> Any:
 def load_model(
     base: Path,
     *,
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
     quantization: Any = None,
     device: str = "cpu",
     dtype: str = "auto",
@@ -125,8 +125,8 @@ def load_model(
 
     Parameters
     ----------
-    trust_remote_code, allow_pickle : bool
-        As in the study; both are off unless it says so.
+    trust : Trust
+        What the study allows.
     quantization : transformers quantization config, optional
         For libraries that quantize while loading.
     dtype : str
@@ -140,7 +140,7 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
-    own_code = trust_remote_code and model_brings_code(base)
+    own_code = trust.remote_code and model_brings_code(base)
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         model, loading = auto_class(config).from_pretrained(
@@ -150,7 +150,7 @@ def load_model(
             device_map={"": device},
             quantization_config=quantization,
             trust_remote_code=own_code,
-            use_safetensors=None if allow_pickle else True,
+            use_safetensors=None if trust.pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise not_loadable(base, "causal language model", error) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.formats import linear
+from babelbits.formats.trust import Trust
 from babelbits.recipes.base_loading import load_model
 from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.scope import Scope, intended, patterns, skeleton
@@ -28,8 +29,7 @@ def save_bitsandbytes(
     parameters: Mapping[str, Value],
     config: JSON,
     device: str,
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
 ) -> Scope:
     """Quantize the model in `base` and save it to `folder`.
 
@@ -38,7 +38,7 @@ def save_bitsandbytes(
     Scope
         What the recipe means on this model.
     """
-    empty = skeleton(base, trust_remote_code=trust_remote_code)
+    empty = skeleton(base, trust=trust)
     scope = intended(empty, recipe=info.name, settled=parameters)
     skip = [pattern.removeprefix("re:") for pattern in patterns(scope)]
     settings = _settings(info.method, parameters, config, skip)
@@ -48,8 +48,7 @@ def save_bitsandbytes(
             base,
             quantization=None if has_experts else settings,
             device="cpu" if has_experts else device,
-            trust_remote_code=trust_remote_code,
-            allow_pickle=allow_pickle,
+            trust=trust,
         )
     if has_experts:
         linear.unfuse(model)

@@ -24,6 +24,7 @@ from typing import Any
 from babelbits.errors import BabelbitsError, RecipeError
 from babelbits.formats import linear
 from babelbits.formats.outside_text import is_outside_text
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.quiet import no_loguru, replaced
 from babelbits.recipes import smoothing
 from babelbits.recipes.calibration import Calibration
@@ -56,7 +57,7 @@ def save_compressed(
     tokenizer: Any,
     device: str,
     seed: int,
-    trust_remote_code: bool = False,
+    trust: Trust = UNTRUSTED,
     most_unrouted: float = MOST_UNROUTED,
     most_left: float = SMALL_SHARE,
 ) -> tuple[Scope, ExpertsRecord | None]:
@@ -95,9 +96,7 @@ def save_compressed(
                 masks_untraced(),
                 shared_states_traced(),
             ):
-                _oneshot(
-                    model, modifiers, calibration, tokenizer, trust_remote_code=trust_remote_code
-                )
+                _oneshot(model, modifiers, calibration, tokenizer, trust=trust)
         first.refuse_change(model)
         _refuse_fallback(modifiers)
         if probe is not None:
@@ -235,7 +234,7 @@ def _oneshot(
     calibration: Calibration | None,
     tokenizer: Any,
     *,
-    trust_remote_code: bool,
+    trust: Trust,
 ) -> None:
     from llmcompressor import oneshot
 
@@ -246,7 +245,7 @@ def _oneshot(
             processor=tokenizer,
             dataset=None if calibration is None else _loader(calibration),
             shuffle_calibration_samples=False,
-            trust_remote_code_model=trust_remote_code,
+            trust_remote_code_model=trust.remote_code,
         )
     except BabelbitsError:
         raise

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from babelbits.formats import parts
+from babelbits.formats.trust import Trust
 from babelbits.libraries import RUN, install, need, version_of
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import context_length
@@ -63,9 +64,8 @@ class Job:
     """What the model will be asked, by language."""
     notes: Sequence[str]
     """For the manifest, of the caller."""
-    trust_remote_code: bool
-    """Allowed, and the model brings code."""
-    allow_pickle: bool
+    trust: Trust
+    """What the study allows; code only where the model brings any."""
     allow_token_differences: bool
     most_unrouted: float
     """Share of a layer's experts that calibration text may leave without a token, in [0, 1]."""

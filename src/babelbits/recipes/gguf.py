@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from babelbits.formats.trust import Trust
 from babelbits.llamacpp import library
 from babelbits.llamacpp.gguf_file import IMATRIX, MODEL, read_tensors
 from babelbits.llamacpp.imatrix_file import (
@@ -72,8 +73,7 @@ def save_gguf(
     tokenizer: Any,
     texts: Texts,
     config: Mapping[str, Any],
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
     allow_token_differences: bool,
     most_unrouted: float,
 ) -> MadeGguf:
@@ -130,8 +130,7 @@ def save_gguf(
                 tokenizer=tokenizer,
                 texts=texts,
                 config=config,
-                trust_remote_code=trust_remote_code,
-                allow_pickle=allow_pickle,
+                trust=trust,
                 allow_token_differences=allow_token_differences,
             )
         if calibration is not None:

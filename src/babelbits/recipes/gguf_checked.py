@@ -17,6 +17,7 @@ from typing import Any
 from babelbits.children import lifeline
 from babelbits.errors import RecipeError
 from babelbits.formats.own_code import brings_code, refuse_code
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.llamacpp import converter, library
 from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
 from babelbits.recipes.base_loading import context_length
@@ -42,7 +43,7 @@ def convert(
     *,
     kind: str = "f16",
     name: str | None = None,
-    trust_remote_code: bool = False,
+    trust: Trust = UNTRUSTED,
 ) -> None:
     """Write the checkpoint in `base` to the GGUF file `out`, by llama.cpp's converter in a child.
 
@@ -58,8 +59,8 @@ def convert(
         'f16', 'bf16' or 'f32'; the norms are always f32.
     name : str, optional
         Of the pre-tokenizer, in place of the one that the converter or `gguf_tokens` finds.
-    trust_remote_code : bool
-        Allow the model's own code, which the converter would run without asking.
+    trust : Trust
+        Whether the model's own code may run, which the converter would not ask.
 
     Raises
     ------
@@ -72,12 +73,12 @@ def convert(
     MissingExtraError, StoreError
         If the converter is not there and cannot be got, or not be kept.
     """
-    refuse_code(base, trusted=trust_remote_code)
+    refuse_code(base, trust=trust)
     folder = converter.need()
     command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
     fallback = pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
-    trust = "trusted" if trust_remote_code and brings_code(base) else ""
-    what = [fallback, name or "", trust, str(base), "--outfile", str(out), "--outtype", kind]
+    word = "trusted" if trust.remote_code and brings_code(base) else ""
+    what = [fallback, name or "", word, str(base), "--outfile", str(out), "--outtype", kind]
     with lifeline() as alive:
         child = subprocess.run(
             [*command, *what], stdin=alive, capture_output=True, text=True, check=False
@@ -121,8 +122,7 @@ def checked_conversion(
     tokenizer: Any,
     texts: Texts,
     config: Mapping[str, Any],
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
     allow_token_differences: bool,
 ) -> ConversionRecord:
     """Have the checkpoint in `base` as the GGUF file `model`, made now or there already.
@@ -159,11 +159,11 @@ def checked_conversion(
     if not allow_token_differences:
         refuse(_refused_before(model, asked), where=base)
     with whole_file(model) as partial:
-        convert(base, partial, kind=kind, trust_remote_code=trust_remote_code)
+        convert(base, partial, kind=kind, trust=trust)
         mismatches = find_token_differences(partial, tokenizer=tokenizer, texts=compared)
         name = _better(base, partial, tokenizer, compared) if mismatches else None
         if name is not None:
-            convert(base, partial, kind=kind, name=name, trust_remote_code=trust_remote_code)
+            convert(base, partial, kind=kind, name=name, trust=trust)
             mismatches = find_token_differences(partial, tokenizer=tokenizer, texts=compared)
         if not allow_token_differences:
             _remember_refusal(model, asked, mismatches)
@@ -180,8 +180,7 @@ def checked_conversion(
             ),
             threads=library.n_threads(),
             config=config,
-            trust_remote_code=trust_remote_code,
-            allow_pickle=allow_pickle,
+            trust=trust,
         )
         _write(_record_of(model), record)
     return replace(record, other_tokens=tuple(mismatches))

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from babelbits.errors import RecipeError
 from babelbits.formats.text_model import text_config
+from babelbits.formats.trust import Trust
 from babelbits.llamacpp.forward import chosen_logprobs, next_logprobs
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import load_model
@@ -106,8 +107,7 @@ def compare(
     windows: Mapping[str, Sequence[int]],
     threads: int,
     config: Mapping[str, Any],
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
 ) -> ConversionRecord:
     """Hold a converted file against its checkpoint.
 
@@ -137,7 +137,7 @@ def compare(
     if lacking:
         return ConversionRecord(not_compared=lacking)
     logprobs = list(next_logprobs(file, list(windows.values()), threads=threads))
-    with _opened(base, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle) as model:
+    with _opened(base, trust=trust) as model:
         reference = _reference(model, list(windows.values()), kind=kind)
         table = _TABLE if _has_hidden_gelu(model) else 0.0
     record = ConversionRecord(
@@ -233,13 +233,12 @@ def _quartiles(
 
 
 @contextmanager
-def _opened(base: Path, *, trust_remote_code: bool, allow_pickle: bool) -> Iterator[Any]:
+def _opened(base: Path, *, trust: Trust) -> Iterator[Any]:
     """The checkpoint in transformers, which computes in float32, as exactly as it can."""
     whole = _float32_bytes(base) * _SPARE <= _free_memory()
     model = load_model(
         base,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
+        trust=trust,
         dtype="float32" if whole else "auto",
     )
     if model._can_set_attn_implementation():

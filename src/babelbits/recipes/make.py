@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from typing import Any
 from babelbits.errors import CalibrationError, RecipeError, StoreError
 from babelbits.formats.own_code import brings_code
 from babelbits.formats.quantized import refuse_quantized
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.libraries import need
 from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base
@@ -58,8 +60,7 @@ def make(
     seed: int,
     texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     notes: Sequence[str] = (),
-    trust_remote_code: bool = False,
-    allow_pickle: bool = False,
+    trust: Trust = UNTRUSTED,
     allow_token_differences: bool = False,
     device: str = "auto",
     most_unrouted: float = MOST_UNROUTED,
@@ -86,8 +87,8 @@ def make(
     texts : mapping
         What the model will be asked, by language: where a format brings its own tokenizer and its
         own computation, it must read these as the base model does, and give the same numbers.
-    trust_remote_code, allow_pickle : bool
-        Allow the model's own code, and pickled weights. Both can run anything.
+    trust : Trust
+        Whether the model's own code and pickled weights are allowed. Both can run anything.
     allow_token_differences : bool
         Allow a format whose own tokenizer reads some of these languages otherwise; engines give it
         the base model's tokens, and the manifest's notes name the languages.
@@ -115,7 +116,8 @@ def make(
     """
     started = time.perf_counter()
     info = find(recipe)
-    config = _checked_base(base, info, parameters, calibration, allow_pickle=allow_pickle)
+    config = _checked_base(base, info, parameters, calibration, trust=trust)
+    own_code = trust.remote_code and not gguf_base.is_gguf(base) and brings_code(base)
     job = Job(
         base=base,
         info=info,
@@ -126,8 +128,7 @@ def make(
         seed=seed,
         texts=texts,
         notes=notes,
-        trust_remote_code=trust_remote_code and not gguf_base.is_gguf(base) and brings_code(base),
-        allow_pickle=allow_pickle,
+        trust=replace(trust, remote_code=own_code),
         allow_token_differences=allow_token_differences,
         most_unrouted=most_unrouted,
         most_left=most_left,
@@ -159,7 +160,7 @@ def _checked_base(
     parameters: Mapping[str, Any],
     calibration: CalibrationSpec | None,
     *,
-    allow_pickle: bool,
+    trust: Trust,
 ) -> JSON:
     """The base's config, once nothing speaks against making the variant from it."""
     if info.method == "none":
@@ -174,7 +175,7 @@ def _checked_base(
     if not from_file:
         refuse_quantized(base, config)
     check(config, info.name, parameters)
-    if not (allow_pickle or from_file):
+    if not (trust.pickle or from_file):
         refuse_pickle(base)
     return config
 

@@ -21,6 +21,7 @@ from babelbits.formats.linear import linear_names
 from babelbits.formats.outside_text import IGNORE, is_outside_text
 from babelbits.formats.own_code import model_brings_code
 from babelbits.formats.text_model import auto_class
+from babelbits.formats.trust import Trust
 from babelbits.recipes.base_loading import not_loadable
 from babelbits.recipes.catalogue import Value, find
 from babelbits.recipes.linear_weights import SMALL_SHARE, unfit
@@ -103,7 +104,7 @@ def intended(
     return Scope(quantized=tuple(meant), left=left, shapes=shapes)
 
 
-def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
+def skeleton(base: Path, *, trust: Trust) -> Any:
     """The model in a folder without its weights, on the meta device.
 
     Raises
@@ -114,7 +115,7 @@ def skeleton(base: Path, *, trust_remote_code: bool) -> Any:
     import torch
     from transformers import AutoConfig
 
-    own_code = trust_remote_code and model_brings_code(base)
+    own_code = trust.remote_code and model_brings_code(base)
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         with torch.device("meta"):

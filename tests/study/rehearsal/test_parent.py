@@ -3,16 +3,20 @@
 The stand-in `rehearsal_children` is that process here; the rest is real.
 """
 
+import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
+from babelbits.formats.trust import Trust
 from babelbits.recipes.catalogue import settle
 from babelbits.study.config.spec import VariantSpec
-from babelbits.study.rehearsal import RehearsalResult, parent, rehearse_variants
+from babelbits.study.rehearsal import RehearsalResult, child, parent, rehearse_variants
+from babelbits.study.rehearsal.outcomes import Stage
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -182,3 +186,13 @@ def test_what_cannot_be_rehearsed_is_checked_when_it_is_made(
     attempts = log.read_text().splitlines()
     assert attempts.count("fp8 one period") == 2
     assert attempts.count("w8 one period") == 1
+
+
+@pytest.mark.parametrize(("code", "pickle"), [*product((False, True), repeat=2)])
+def test_the_child_trusts_a_model_as_far_as_its_parent_does(
+    tmp_path: Path, *, code: bool, pickle: bool
+) -> None:
+    trust = Trust(remote_code=code, pickle=pickle)
+    asked = parent._job(Stage(base=tmp_path, trust=trust), {}, {}, tmp_path)
+    made = child._rehearsal(json.loads(json.dumps(asked)), "one period", lambda _line: None)
+    assert made._settings.trust == trust

@@ -138,7 +138,7 @@ def _check_files(folder: Path, settings: EngineSettings) -> None:
     pickles = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
     if not pickles:
         raise ModelError("no weights (*.safetensors) here", where=str(folder))
-    if not settings.allow_pickle:
+    if not settings.trust.pickle:
         raise ModelError(
             f"the weights are pickle files ({pickles[0]}), which can run code when they are read",
             where=str(folder),
@@ -152,11 +152,11 @@ def _config(folder: Path, settings: EngineSettings) -> Any:
 
     raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     check_text_model(raw, where=str(folder))
-    refuse_code(folder, trusted=settings.trust_remote_code)
+    refuse_code(folder, trust=settings.trust)
     config = AutoConfig.from_pretrained(
         folder,
         local_files_only=True,
-        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
+        trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
     )
     check_text_model(config.to_dict(), where=str(folder))
     return config
@@ -168,7 +168,7 @@ def _tokenizer(folder: Path, settings: EngineSettings) -> Any:
     return AutoTokenizer.from_pretrained(
         folder,
         local_files_only=True,
-        trust_remote_code=settings.trust_remote_code and brings_code(folder),
+        trust_remote_code=settings.trust.remote_code and brings_code(folder),
     )
 
 
@@ -187,8 +187,8 @@ def _model(
         folder,
         dtype=dtype,
         local_files_only=True,
-        use_safetensors=None if settings.allow_pickle else True,
-        trust_remote_code=settings.trust_remote_code and model_brings_code(folder),
+        use_safetensors=None if settings.trust.pickle else True,
+        trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
         output_loading_info=True,
         **placed,
     )

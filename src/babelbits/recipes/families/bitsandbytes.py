@@ -71,7 +71,7 @@ class BitsAndBytes(Family):
 
     def make(self, job: Job, folder: Path) -> Made:
         """Quantize while loading; see `recipes.bnb`."""
-        tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+        tokenizer = load_tokenizer(job.base, trust=job.trust)
         calibration = draw_text(job, tokenizer)
         device = devices.of_torch(job.device)
         scope = bnb.save_bitsandbytes(
@@ -81,8 +81,7 @@ class BitsAndBytes(Family):
             parameters=job.parameters,
             config=job.config,
             device=device,
-            trust_remote_code=job.trust_remote_code,
-            allow_pickle=job.allow_pickle,
+            trust=job.trust,
         )
         tokenizer.save_pretrained(folder)
         record = None if calibration is None else calibration.record

@@ -171,16 +171,14 @@ class CompressedTensors(Family):
         """Quantize block by block on the device; see `recipes.compressed`."""
         from babelbits.recipes.compressed import save_compressed
 
-        tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+        tokenizer = load_tokenizer(job.base, trust=job.trust)
         calibration = draw_text(job, tokenizer)
         device = devices.of_torch(job.device)
-        empty = skeleton(job.base, trust_remote_code=job.trust_remote_code)
+        empty = skeleton(job.base, trust=job.trust)
         recipe, left = job.info.name, job.most_left
         intended(empty, recipe=recipe, settled=job.parameters, most_left=left)  # which may refuse
         # llm-compressor moves one block at a time to the device: the model stays in main memory.
-        model = load_model(
-            job.base, trust_remote_code=job.trust_remote_code, allow_pickle=job.allow_pickle
-        )
+        model = load_model(job.base, trust=job.trust)
         scope, experts = save_compressed(
             model,
             folder,
@@ -190,7 +188,7 @@ class CompressedTensors(Family):
             tokenizer=tokenizer,
             device=device,
             seed=job.seed,
-            trust_remote_code=job.trust_remote_code,
+            trust=job.trust,
             most_unrouted=job.most_unrouted,
             most_left=left,
         )

@@ -155,7 +155,7 @@ class Gguf(Family):
         if gguf_base.is_gguf(job.base):
             with open_vocabulary(job.base) as vocabulary:
                 return _make(job, folder, tokenizer=vocabulary)
-        tokenizer = load_tokenizer(job.base, trust_remote_code=job.trust_remote_code)
+        tokenizer = load_tokenizer(job.base, trust=job.trust)
         tokenizer.save_pretrained(folder)
         return _make(job, folder, tokenizer=tokenizer)
 
@@ -225,8 +225,7 @@ def _make(job: Job, folder: Path, *, tokenizer: Any) -> Made:
         tokenizer=tokenizer,
         texts=job.texts,
         config=job.config,
-        trust_remote_code=job.trust_remote_code,
-        allow_pickle=job.allow_pickle,
+        trust=job.trust,
         allow_token_differences=job.allow_token_differences,
         most_unrouted=job.most_unrouted,
     )

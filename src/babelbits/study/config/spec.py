@@ -13,6 +13,7 @@ from typing import Any, Literal
 from babelbits.analysis.settings import LOSS_CAPS, Confirmatory
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint import EndpointSettings
+from babelbits.formats.trust import Trust
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.tasks.base import TaskOptions
 
@@ -37,6 +38,11 @@ class ModelSpec:
     allow_pickle: bool = False
     allow_token_differences: bool = False
     """Take a GGUF file whose text llama.cpp by itself splits into other tokens than the model."""
+
+    @property
+    def trust(self) -> Trust:
+        """What the model may run while it is loaded."""
+        return Trust(remote_code=self.trust_remote_code, pickle=self.allow_pickle)
 
     @property
     def is_gguf(self) -> bool:

@@ -186,8 +186,7 @@ class Worker:
             base_hash=base.hash,
             seed=study.seed,
             texts=job.texts,
-            trust_remote_code=study.model.trust_remote_code,
-            allow_pickle=study.model.allow_pickle,
+            trust=study.model.trust,
             allow_token_differences=study.model.allow_token_differences,
             device=devices.resolve(study.engine.device),
             notes=calibration_notes(step.spec.calibration),
@@ -205,8 +204,7 @@ class Worker:
             weights_hash=manifest.weights_hash,
             engine=study.engine,
             texts=texts,
-            trust_remote_code=study.model.trust_remote_code,
-            allow_pickle=study.model.allow_pickle,
+            trust=study.model.trust,
         )
 
     def _folder(self, step: VariantStep) -> Path:
@@ -301,9 +299,7 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
         study.engine,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
-        trust_remote_code=study.model.trust_remote_code,
-        allow_pickle=study.model.allow_pickle,
-    )
+    ).trusting(study.model.trust)
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
         return engines.load(folder, engine=engine, settings=settings)
 

@@ -69,9 +69,9 @@ def locate(
     check_text_model(config, where=str(folder))
     check_quantization(config, where=str(folder / "config.json"))
     check_tokenizer(folder)
-    refuse_code(folder, trusted=spec.trust_remote_code)
+    refuse_code(folder, trust=spec.trust)
     refuse_unreadable(folder, config)
-    if not spec.allow_pickle:
+    if not spec.trust.pickle:
         refuse_pickle(folder)
     check_tokens(folder, config, read_tensors(folder) if weight_files(folder) else None)
     known = FileHashes() if hashes is None else hashes

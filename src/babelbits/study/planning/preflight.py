@@ -129,9 +129,7 @@ def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
             yield vocabulary
         return
     with quiet():
-        loaded = recipes.load_tokenizer(
-            plan.base.folder, trust_remote_code=plan.study.model.trust_remote_code
-        )
+        loaded = recipes.load_tokenizer(plan.base.folder, trust=plan.study.model.trust)
     yield loaded
 
 

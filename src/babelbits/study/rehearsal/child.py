@@ -19,6 +19,7 @@ from typing import Any
 
 from babelbits.children import end_with_parent
 from babelbits.engines.base import EngineSettings
+from babelbits.formats.trust import Trust
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.family import family_of
@@ -70,8 +71,7 @@ def _rehearsal(asked: JSON, depth: Depth, say: Callable[[JSON], None]) -> Rehear
         seed=int(asked["seed"]),
         texts=asked["texts"],
         chat=bool(asked["chat"]),
-        trust_remote_code=bool(asked["trust_remote_code"]),
-        allow_pickle=bool(asked["allow_pickle"]),
+        trust=Trust(**asked["trust"]),
         allow_token_differences=bool(asked["allow_token_differences"]),
         at=lambda check: say({"at": check}),
         real=asked["made"] is not None,

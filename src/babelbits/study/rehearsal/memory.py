@@ -54,7 +54,7 @@ def key(stage: Stage, variant: VariantSpec) -> str:
             "texts": dict(stage.texts) if family_of(variant.recipe).has_own_tokenizer else {},
             "engine": [engine.device, engine.dtype, engine.token_budget, engine.sharing, *named],
             "chat": stage.chat,
-            "trust": [stage.trust_remote_code, stage.allow_pickle, stage.allow_token_differences],
+            "trust": [stage.trust.remote_code, stage.trust.pickle, stage.allow_token_differences],
             "libraries": _libraries(stage.base),
         },
         length=32,

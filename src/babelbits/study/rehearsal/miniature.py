@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.formats.logit_scale import scale_logits
+from babelbits.formats.trust import Trust
 from babelbits.recipes.manifests import MANIFEST
 from babelbits.records import JSON
 from babelbits.study.rehearsal.outcomes import Depth
@@ -70,7 +71,7 @@ class Pattern:
         return wanted
 
 
-def build(base: Path, place: Path, *, depth: Depth, trust_remote_code: bool) -> Miniature:
+def build(base: Path, place: Path, *, depth: Depth, trust: Trust) -> Miniature:
     """Have the miniature of a depth in `place`; built if it is not there.
 
     Raises
@@ -82,8 +83,8 @@ def build(base: Path, place: Path, *, depth: Depth, trust_remote_code: bool) -> 
     if (folder / "config.json").is_file():
         count = json.loads((folder / "config.json").read_text("utf-8"))["babelbits_layers"]
         return Miniature(folder=folder, layers=int(count))
-    config = read_config(base, trust_remote_code=trust_remote_code)
-    layers = pattern(base, trust_remote_code=trust_remote_code).layers(depth)
+    config = read_config(base, trust=trust)
+    layers = pattern(base, trust=trust).layers(depth)
     raw: JSON = json.loads((base / "config.json").read_text("utf-8"))
     reasons: list[str] = []
     for bold in (True, False):
@@ -92,7 +93,7 @@ def build(base: Path, place: Path, *, depth: Depth, trust_remote_code: bool) -> 
         partial.mkdir(parents=True)
         try:
             shrunk = shrink(raw, config, layers=layers, bold=bold)
-            _write(base, partial, shrunk, layers=layers, trust_remote_code=trust_remote_code)
+            _write(base, partial, shrunk, layers=layers, trust=trust)
         except NotSmall as error:
             reasons.append(str(error))
         except Exception as error:  # noqa: BLE001  whatever a model's own code says to odd widths
@@ -109,16 +110,16 @@ def build(base: Path, place: Path, *, depth: Depth, trust_remote_code: bool) -> 
 # --- the base ------------------------------------------------------------------------------------
 
 
-def read_config(base: Path, *, trust_remote_code: bool) -> Any:
+def read_config(base: Path, *, trust: Trust) -> Any:
     """What transformers reads from the base's config."""
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(
-        base, local_files_only=True, trust_remote_code=trust_remote_code
+        base, local_files_only=True, trust_remote_code=trust.remote_code
     )
 
 
-def pattern(base: Path, *, trust_remote_code: bool) -> Pattern:
+def pattern(base: Path, *, trust: Trust) -> Pattern:
     """How the base's layers repeat, seen on its modules and its config.
 
     Raises
@@ -126,7 +127,7 @@ def pattern(base: Path, *, trust_remote_code: bool) -> Pattern:
     NotSmall
         If its layers cannot be found.
     """
-    config = read_config(base, trust_remote_code=trust_remote_code)
+    config = read_config(base, trust=trust)
     text, _ = sections({}, config)
     real = n_layers(text)
     one_dense(text)
@@ -137,7 +138,7 @@ def pattern(base: Path, *, trust_remote_code: bool) -> Pattern:
 
     try:
         with torch.device("meta"):
-            model = _new(config, trust_remote_code=trust_remote_code)
+            model = _new(config, trust=trust)
     except Exception as error:
         raise NotSmall(f"its modules cannot be laid out: {error}") from error
     lists = [
@@ -177,7 +178,7 @@ def _switches(module: Any) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def _new(config: Any, *, trust_remote_code: bool) -> Any:
+def _new(config: Any, *, trust: Trust) -> Any:
     """A model of the class that the checkpoint names, without its weights."""
     import transformers
 
@@ -186,21 +187,21 @@ def _new(config: Any, *, trust_remote_code: bool) -> Any:
     if cls is not None and type(config) is cls.config_class:
         return cls._from_config(config)
     return transformers.AutoModelForCausalLM.from_config(
-        config, trust_remote_code=trust_remote_code
+        config, trust_remote_code=trust.remote_code
     )
 
 
 # --- the files -----------------------------------------------------------------------------------
 
 
-def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust_remote_code: bool) -> None:
+def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust: Trust) -> None:
     """Config, weights and tokenizer files."""
     import torch
 
     text = json.dumps({**config, "babelbits_layers": layers}, ensure_ascii=False, indent=1)
     _copy(base, folder)
     (folder / "config.json").write_text(text, "utf-8")
-    read = read_config(folder, trust_remote_code=trust_remote_code)
+    read = read_config(folder, trust=trust)
     section, _ = sections({}, read)
     if n_layers(section) != layers:
         raise NotSmall("its config does not say the number of its layers in a way that is known")
@@ -208,14 +209,12 @@ def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust_remote_
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point or dtype.itemsize < 2:
         dtype = torch.float32
     with torch.device("meta"):
-        weights = sum(
-            w.numel() for w in _new(read, trust_remote_code=trust_remote_code).parameters()
-        )
+        weights = sum(w.numel() for w in _new(read, trust=trust).parameters())
     if weights > MOST_WEIGHTS:
         raise NotSmall(f"its smallest form has {weights:,} weights")
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        model = _new(read, trust_remote_code=trust_remote_code).eval()
+        model = _new(read, trust=trust).eval()
         _draw(model)
         scale_logits(model)
         _spread(model)

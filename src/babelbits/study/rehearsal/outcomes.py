@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from babelbits.engines.base import EngineSettings
+from babelbits.formats.trust import UNTRUSTED, Trust
 
 Outcome = Literal["works", "fails", "unrehearsable"]
 
@@ -49,8 +50,7 @@ class Stage:
     """What the study asks, some of it in every language."""
     chat: bool = False
     """Whether the study asks through the chat template."""
-    trust_remote_code: bool = False
-    allow_pickle: bool = False
+    trust: Trust = UNTRUSTED
     allow_token_differences: bool = False
     made: Path | None = None
     """A variant of the base itself that is to be checked in place of one of a miniature."""

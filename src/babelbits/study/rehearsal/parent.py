@@ -21,6 +21,7 @@ from typing import Any
 
 from babelbits.children import lifeline
 from babelbits.engines.base import EngineSettings
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.libraries import version_of
 from babelbits.recipes.family import family_of
 from babelbits.records import JSON
@@ -59,8 +60,7 @@ def rehearse_variants(
     seed: int = 0,
     texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     chat: bool = False,
-    trust_remote_code: bool = False,
-    allow_pickle: bool = False,
+    trust: Trust = UNTRUSTED,
     allow_token_differences: bool = False,
     remember: bool = True,
 ) -> Iterator[RehearsalResult]:
@@ -91,8 +91,7 @@ def rehearse_variants(
         seed=seed,
         texts={language: tuple(passages) for language, passages in texts.items()},
         chat=chat,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
+        trust=trust,
         allow_token_differences=allow_token_differences,
     )
     architecture = memory.architecture(base)
@@ -244,6 +243,7 @@ def _job(
     return {
         **{name: getattr(stage, name) for name in stage.__dataclass_fields__},
         "engine": asdict(stage.engine),
+        "trust": asdict(stage.trust),
         "base": str(stage.base.resolve()),
         "place": str(place),
         "made": None if stage.made is None else str(stage.made),

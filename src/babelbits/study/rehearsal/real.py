@@ -9,6 +9,7 @@ from pathlib import Path
 
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError
+from babelbits.formats.trust import Trust
 from babelbits.records import digest
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.rehearsal import memory
@@ -24,8 +25,7 @@ def examine(
     weights_hash: str,
     engine: EngineSettings,
     texts: Mapping[str, Sequence[str]],
-    trust_remote_code: bool,
-    allow_pickle: bool,
+    trust: Trust,
 ) -> None:
     """Check the variant in `folder` against what its recipe says.
 
@@ -38,8 +38,7 @@ def examine(
         base=base,
         engine=engine,
         texts={language: tuple(passages) for language, passages in texts.items()},
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
+        trust=trust,
         made=folder.resolve(),
     )
     key = digest([memory.key(stage, variant), weights_hash], length=32)

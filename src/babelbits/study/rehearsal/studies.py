@@ -40,8 +40,7 @@ def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[Re
         seed=study.seed,
         texts=sample_texts(plan.cells),
         chat=any(suite.options.chat.template == "on" for suite in study.suites),
-        trust_remote_code=study.model.trust_remote_code,
-        allow_pickle=study.model.allow_pickle,
+        trust=study.model.trust,
         allow_token_differences=study.model.allow_token_differences,
     ):
         tell(result)

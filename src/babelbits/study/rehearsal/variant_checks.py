@@ -24,6 +24,7 @@ from babelbits.engines import open_engine as engines
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.templates import find_template, load_template
 from babelbits.errors import BabelbitsError, RecipeError, StoreError
+from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes import scope
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
@@ -115,16 +116,13 @@ class Rehearsal:
         seed: int = 0,
         texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
         chat: bool = False,
-        trust_remote_code: bool = False,
-        allow_pickle: bool = False,
+        trust: Trust = UNTRUSTED,
         allow_token_differences: bool = False,
         at: Callable[[Check], None] = lambda _check: None,
         real: bool = False,
     ) -> None:
         self.base, self._place, self._depth = base, place, depth
-        self._settings = replace(
-            settings, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
-        )
+        self._settings = settings.trusting(trust)
         self._seed, self._asked, self._chat = seed, texts, chat
         self._allow_token_differences = allow_token_differences
         self._tell = at
@@ -213,7 +211,7 @@ class Rehearsal:
             return
         self._begin("shapes")
         try:
-            real = scope.skeleton(self.base, trust_remote_code=self._settings.trust_remote_code)
+            real = scope.skeleton(self.base, trust=self._settings.trust)
         except Exception:  # noqa: BLE001  a model that cannot be laid out is found out elsewhere
             return
         try:
@@ -237,8 +235,7 @@ class Rehearsal:
                 base_hash="",
                 seed=self._seed,
                 texts=self._asked,
-                trust_remote_code=self._settings.trust_remote_code,
-                allow_pickle=self._settings.allow_pickle,
+                trust=self._settings.trust,
                 allow_token_differences=self._allow_token_differences,
                 device=self._settings.device,
                 most_unrouted=1.0,  # of the few samples here
@@ -284,7 +281,7 @@ class Rehearsal:
                 self.base,
                 self._place,
                 depth=self._depth,
-                trust_remote_code=self._settings.trust_remote_code,
+                trust=self._settings.trust,
             )
             self._begin(before)
         return self._built
@@ -353,9 +350,7 @@ class Rehearsal:
         """Check 6."""
         if find_template(self.base) is None:
             return
-        template = load_template(
-            self.base, options={}, trust_remote_code=self._settings.trust_remote_code
-        )
+        template = load_template(self.base, options={}, trust=self._settings.trust)
         for text in self._texts:
             rendered = template.render([{"role": "user", "content": text}])
             if text.strip() not in rendered:
