@@ -9,6 +9,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
 from babelbits.cli.early_stopping import early_stopping_option
+from babelbits.cli.machine_estimate import print_estimate
 from babelbits.words import agreeing, bytes_size, duration, every, plural
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ REHEARSAL_SCHEMA = "babelbits.rehearsal/1"
 @click.option("--build", is_flag=True, help="Count the items of lm-eval's tasks too (slower).")
 @click.option("--all", "every", is_flag=True, help="One line a cell.")
 @click.option("--rehearse", is_flag=True, help="Try the variants on a miniature of the model.")
+@click.option(
+    "--machine",
+    metavar="8xH100-80GB",
+    help="Estimate time, memory and disk on such a machine; the model's config.json is enough.",
+)
+@click.option(
+    "--price", type=click.FloatRange(min=0), help="Of an accelerator's hour, for --machine."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(
     study: Path,
@@ -34,6 +43,8 @@ def plan(
     build: bool,
     every: bool,
     rehearse: bool,
+    machine: str | None,
+    price: float | None,
     as_json: bool,
 ) -> None:
     """Say what STUDY (study.toml) will run, why, what is done, how much disk and time it needs.
@@ -44,6 +55,10 @@ def plan(
     from babelbits import load_study
     from babelbits import plan as plan_study
 
+    if machine is not None:
+        loaded = load_study(study, limit=limit, stop=early_stopping)
+        print_estimate(loaded, machine, price=price, as_json=as_json)
+        return
     made = plan_study(load_study(study, limit=limit, stop=early_stopping), count_items=build)
     lacks = _checked(made, build=build)
     if rehearse:

@@ -57,7 +57,7 @@ def locate(
         model, has no tokenizer or one of another model, is quantized in a format that nobody here
         reads, has pickled weights only, or needs its own code, and the study does not allow that.
     """
-    folder = _folder(spec, download=download)
+    folder = model_folder(spec, download=download)
     if spec.is_gguf:
         return _file(spec, folder, hashes=hashes)
     if not folder.is_dir():
@@ -117,7 +117,14 @@ def _label(spec: ModelSpec) -> str:
     return f"{spec.path}@{spec.revision}"
 
 
-def _folder(spec: ModelSpec, *, download: bool) -> Path:
+def model_folder(spec: ModelSpec, *, download: bool = False) -> Path:
+    """Where the model lies: a folder or a GGUF file, of which nothing is read.
+
+    Raises
+    ------
+    ModelError
+        If a hub model is not on this machine.
+    """
     if spec.path == BUNDLED:
         from babelbits.bundled import model_folder
 
