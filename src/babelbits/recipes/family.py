@@ -71,6 +71,8 @@ class Job:
     """Share of a layer's experts that calibration text may leave without a token, in [0, 1]."""
     most_left: float
     """Share of the weights that may stay in layers that a group size does not divide."""
+    drawn: Calibration | None = None
+    """The text of `calibration`, where somebody has drawn it already; `draw_text` gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,8 +269,8 @@ def linear_bytes(shape: Sequence[int], *, bits: float, group_size: int | None) -
 
 def draw_text(job: Job, tokenizer: Tokenizer) -> Calibration | None:
     """The windows of calibration text that a job asks for; None where it asks for none."""
-    if job.calibration is None:
-        return None
+    if job.calibration is None or job.drawn is not None:
+        return job.drawn
     documents = read_documents(job.calibration)
     context = context_length(job.config)
     return draw(job.calibration, documents, tokenizer=tokenizer, context=context)
