@@ -34,7 +34,7 @@ LEFT_AS_THEY_ARE = {
     ("formats/parts.py", "before.total()"),
     ("llamacpp/forward.py", "length"),
     ("recipes/scope.py", "scope.n_quantized"),
-    ("study/rehearsal/variant_checks.py", "len(meant.quantized)"),
+    ("study/rehearsal/quantized_layers.py", "len(meant.quantized)"),
     ("study/rehearsal/variant_checks.py", "len(asked)"),
     ("study/rehearsal/miniature.py", "real"),
     ("study/rehearsal/miniature.py", "weights"),

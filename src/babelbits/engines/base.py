@@ -154,7 +154,7 @@ class EngineKind(ABC):
         own = () if version_of(owner) is None or owner == "babelbits" else (owner,)
         return with_libraries(self.revision, (*self.libraries, *own))
 
-    def device(self, resolved: str, *, asked: str) -> str:  # noqa: ARG002
+    def device(self, resolved: str, *, asked: str) -> str:
         """The device that it computes on.
 
         Parameters
@@ -176,7 +176,7 @@ class EngineKind(ABC):
         self,
         settings: EngineSettings,
         *,
-        config: JSON | None = None,  # noqa: ARG002
+        config: JSON | None = None,
     ) -> EngineIdentity:
         """What the loaded engine will say it is.
 
@@ -205,7 +205,7 @@ class EngineKind(ABC):
             if version_of(name) is None
         )
 
-    def prepare(self, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def prepare(self, *, tell: Callable[[str], None]) -> None:
         """Load what loading models needs, before anything expensive; `tell` what takes a while.
 
         Raises

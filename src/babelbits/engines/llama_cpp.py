@@ -89,7 +89,7 @@ class LlamaCpp(EngineKind):
         problem = library.lacks()
         return () if problem is None else (problem,)
 
-    def prepare(self, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def prepare(self, *, tell: Callable[[str], None]) -> None:
         """Load the library."""
         library.load()
 

@@ -71,6 +71,8 @@ class Job:
     """Share of a layer's experts that calibration text may leave without a token, in [0, 1]."""
     most_left: float
     """Share of the weights that may stay in layers that a group size does not divide."""
+    drawn: Calibration | None = None
+    """The text of `calibration`, where somebody has drawn it already; `draw_text` gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class Family(ABC):
     """Whether the library knows some architectures by their number of layers."""
     rehearsal: ClassVar[Rehearsal] = "answers"
 
-    def libraries(self, base: Path) -> tuple[str, ...]:  # noqa: ARG002  for those that differ
+    def libraries(self, base: Path) -> tuple[str, ...]:
         """Distributions that must be installed to make a variant of `base`, for the manifest."""
         return self.decisive
 
@@ -133,7 +135,7 @@ class Family(ABC):
             if name not in RUN and version_of(name) is None
         )
 
-    def prepare(self, base: Path, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def prepare(self, base: Path, *, tell: Callable[[str], None]) -> None:
         """Get or load what making needs, before anything expensive; `tell` what takes a while.
 
         Raises
@@ -169,7 +171,7 @@ class Family(ABC):
         owner = FAMILIES.owner(self.name)
         return () if version_of(owner) is None or owner == "babelbits" else (owner,)
 
-    def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:  # noqa: ARG002
+    def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """Which making of a recipe a model gets: raised where the code makes other weights."""
         return 1
 
@@ -194,7 +196,7 @@ class Family(ABC):
         found = checkpoint.read_tensors(folder)
         return found, tuple(filter(checkpoint.is_quantized, found))
 
-    def quantizes(self, info: RecipeInfo) -> bool:  # noqa: ARG002
+    def quantizes(self, info: RecipeInfo) -> bool:
         """Whether a variant must hold tensors of fewer bits, or making it has failed.
 
         Not by default: rounded weights may be stored as the base model's were.
@@ -221,8 +223,8 @@ class Family(ABC):
 
     def expects(
         self,
-        tensors: Sequence[TensorRecord],  # noqa: ARG002
-        info: RecipeInfo,  # noqa: ARG002
+        tensors: Sequence[TensorRecord],
+        info: RecipeInfo,
     ) -> str | None:
         """What to know of a recipe on a base model of these weights before it is made."""
         return None
@@ -253,7 +255,7 @@ class Family(ABC):
             if parts.is_kept(one.name, config, text_model_only=self.text_model_only)
         ]
 
-    def couples_rows(self, info: RecipeInfo, settled: Mapping[str, Any]) -> bool:  # noqa: ARG002
+    def couples_rows(self, info: RecipeInfo, settled: Mapping[str, Any]) -> bool:
         """Whether a sequence's numbers depend on the others in its batch."""
         return False
 
@@ -267,8 +269,8 @@ def linear_bytes(shape: Sequence[int], *, bits: float, group_size: int | None) -
 
 def draw_text(job: Job, tokenizer: Tokenizer) -> Calibration | None:
     """The windows of calibration text that a job asks for; None where it asks for none."""
-    if job.calibration is None:
-        return None
+    if job.calibration is None or job.drawn is not None:
+        return job.drawn
     documents = read_documents(job.calibration)
     context = context_length(job.config)
     return draw(job.calibration, documents, tokenizer=tokenizer, context=context)

@@ -26,7 +26,7 @@ from babelbits.quiet import quiet
 from babelbits.recipes import gguf_base
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import read_config, refuse_pickle
-from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED
 from babelbits.recipes.family import Job, Made, family_of
@@ -58,6 +58,7 @@ def make(
     base_label: str,
     base_hash: str,
     seed: int,
+    drawn: Calibration | None = None,
     texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     notes: Sequence[str] = (),
     trust: Trust = UNTRUSTED,
@@ -84,6 +85,8 @@ def make(
         Recorded as given; the notes before those of what is found here.
     seed : int
         Of the libraries' own randomness; the draw of the text has its own in `calibration`.
+    drawn : Calibration, optional
+        The text of `calibration` as windows of this model's tokens, if it was drawn before.
     texts : mapping
         What the model will be asked, by language: where a format brings its own tokenizer and its
         own computation, it must read these as the base model does, and give the same numbers.
@@ -132,6 +135,7 @@ def make(
         allow_token_differences=allow_token_differences,
         most_unrouted=most_unrouted,
         most_left=most_left,
+        drawn=drawn if info.sees_text else None,
     )
     family = family_of(info.name)
     need(family.libraries(base), what=f"the recipe '{info.name}'")

@@ -27,7 +27,7 @@ class Baseline(Family):
         ),
     )
 
-    def make(self, job: Job, folder: Path) -> Made:  # noqa: ARG002
+    def make(self, job: Job, folder: Path) -> Made:
         """Never: the baseline lies where it lies.
 
         Raises
@@ -40,10 +40,10 @@ class Baseline(Family):
     def size(
         self,
         tensors: Sequence[TensorRecord],
-        info: RecipeInfo,  # noqa: ARG002
-        settled: Mapping[str, Any],  # noqa: ARG002
+        info: RecipeInfo,
+        settled: Mapping[str, Any],
         *,
-        config: Mapping[str, Any],  # noqa: ARG002
+        config: Mapping[str, Any],
     ) -> int:
         """All of its weights."""
         return sum(tensor.bytes for tensor in tensors)

@@ -158,7 +158,7 @@ class CompressedTensors(Family):
         self,
         config: Mapping[str, Any],
         info: RecipeInfo,
-        settled: Mapping[str, Any],  # noqa: ARG002
+        settled: Mapping[str, Any],
     ) -> None:
         """Refuse to smooth models of which nobody knows what reads what."""
         refuse_smoothing(config, info)

@@ -6,9 +6,11 @@ told by events. One worker does the jobs in this process; several are processes 
 (`worker_pool`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
@@ -48,6 +50,7 @@ def execute(
     stop: Stop,
     workers: int = 1,
     verify: bool = False,
+    drawn: Mapping[str, Calibration] = MappingProxyType({}),
 ) -> RunOutcome:
     """Do what the plan says is left to do.
 
@@ -64,6 +67,9 @@ def execute(
         Processes that run cells at the same time; 1: this one.
     verify : bool
         Read the files of variants anew, whatever is remembered of them.
+    drawn : mapping
+        Calibration text by the variant's label, as `preflight.check` gave it; a variant without
+        one draws its own.
 
     Raises
     ------
@@ -72,7 +78,7 @@ def execute(
     """
     text = plan.study.file.read_text("utf-8-sig")
     store.save_plan(text, plan.metas, study=plan.study.as_object())
-    scheduler = Scheduler(plan.variants, plan.cells, base=plan.base)
+    scheduler = Scheduler(plan.variants, plan.cells, base=plan.base, drawn=drawn)
     ledger = _Ledger(plan, scheduler, progress)
     site = RunContext(study=plan.study, base=plan.base, verify=verify)
     if workers > 1:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from babelbits.errors import MissingExtraError
 from babelbits.libraries import RUN, version_of
+from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
 from babelbits.store.counts import Thoughts
 from babelbits.study.config.chat_settings import in_words, unused_template
@@ -118,24 +119,28 @@ def run_study(
     stop = stop or Stop()
     store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     with store.writing():  # first of all: it also shows that the folder can be written
-        plan = _checked_plan(study, store, tell=tell, verify=verify)
+        plan, drawn = _checked_plan(study, store, tell=tell, verify=verify)
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
         number = suggest_workers(plan) if workers is None else workers
         tell(events.Started(plan=plan, workers=number))
-        outcome = execute(plan, store, progress=tell, stop=stop, workers=number, verify=verify)
+        outcome = execute(
+            plan, store, progress=tell, stop=stop, workers=number, verify=verify, drawn=drawn
+        )
     return RunSummary(plan=plan, outcome=outcome, lost=_lost(plan, store))
 
 
-def _checked_plan(study: Study, store: Store, *, tell: Progress, verify: bool) -> Plan:
-    """The plan, with everything checked that would be a pity to learn later."""
+def _checked_plan(
+    study: Study, store: Store, *, tell: Progress, verify: bool
+) -> tuple[Plan, Mapping[str, Calibration]]:
+    """The plan, with everything checked that would be a pity to learn later, and the text drawn."""
 
     def note(text: str, kind: events.NoticeKind = "info") -> None:
         tell(events.Notice(kind=kind, text=text))
 
     base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
-    check(plan, tell=note)
+    drawn = check(plan, tell=note)
     for line in in_words(plan.study):
         note(line, "asked")
     if warning := unused_template(plan.study, base.folder):
@@ -146,7 +151,7 @@ def _checked_plan(study: Study, store: Store, *, tell: Progress, verify: bool) -
         note(f"SMOKE run: {plural(study.limit or 0, 'item')} a task, stored apart from results")
     if study.stop:
         note("cells stop when their verdict is known; stored apart from runs of all items")
-    return plan
+    return plan, drawn
 
 
 def _rehearsed(plan: Plan, *, tell: Progress) -> Plan:

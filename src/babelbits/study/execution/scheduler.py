@@ -5,8 +5,10 @@ variant is prepared while the last cells of the one before still run.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from babelbits.recipes.calibration import Calibration
 from babelbits.store import same_weights
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.worker import Job, Prepare, RunCell
@@ -24,15 +26,24 @@ class Scheduler:
         Of the plan; cells that are done or damaged are left alone.
     base : BaseModel
         Its hash is that of the baseline's weights.
+    drawn : mapping
+        Calibration text that is drawn already, by the variant's label: it goes to the worker that
+        makes the variant, and to no other.
     """
 
     def __init__(
-        self, variants: Sequence[VariantStep], cells: Sequence[CellStep], *, base: BaseModel
+        self,
+        variants: Sequence[VariantStep],
+        cells: Sequence[CellStep],
+        *,
+        base: BaseModel,
+        drawn: Mapping[str, Calibration] = MappingProxyType({}),
     ) -> None:
         self._steps = {step.label: step for step in variants}
         self._open: dict[str, deque[int]] = {step.label: deque() for step in variants}
         self._cells = cells
         self._texts = sample_texts(cells)
+        self._drawn = drawn
         for number, cell in enumerate(cells):
             if cell.state not in ("done", "damaged"):
                 self._open[cell.variant].append(number)
@@ -60,7 +71,9 @@ class Scheduler:
                 return job
             if numbers and label not in self._begun | self._weights.keys():
                 self._begun.add(label)
-                return Prepare(step=self._steps[label], texts=self._texts)
+                return Prepare(
+                    step=self._steps[label], texts=self._texts, drawn=self._drawn.get(label)
+                )
         return None
 
     def _cell(self, label: str) -> RunCell | None:

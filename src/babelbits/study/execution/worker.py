@@ -20,6 +20,7 @@ from babelbits.engines.base import Engine
 from babelbits.errors import BabelbitsError, ModelError, StoreError
 from babelbits.libraries import version_of
 from babelbits.quiet import quiet
+from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.make import make
 from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
 from babelbits.records import CellMeta, Manifest
@@ -64,6 +65,8 @@ class Prepare:
     step: VariantStep
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the study asks, some of it in every language: to compare tokens and numbers on."""
+    drawn: Calibration | None = None
+    """The variant's calibration text, where the plan's check has drawn it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +188,7 @@ class Worker:
             base_label=base.label,
             base_hash=base.hash,
             seed=study.seed,
+            drawn=job.drawn,
             texts=job.texts,
             trust=study.model.trust,
             allow_token_differences=study.model.allow_token_differences,

@@ -1,7 +1,7 @@
 """What a run would otherwise find out hours later: a missing device, calibration text too short.
 
 Needs torch and the model's tokenizer, which a plan does not: `check_light` is the part that a plan
-does. Computes nothing that is kept.
+does. Computes nothing but the calibration text, which it must draw to know that there is enough.
 """
 
 import os
@@ -16,15 +16,28 @@ from babelbits.libraries import RUN, version_of
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import base_loading as recipes
-from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_documents
+from babelbits.recipes.calibration import (
+    Calibration,
+    CalibrationSpec,
+    Tokenizer,
+    draw,
+    matrix_file,
+    read_documents,
+)
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import Family, families
+from babelbits.registry import RECIPES as FAMILIES
 from babelbits.study.config.engines import engine_name
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
 
+_OURS = "babelbits"
+"""The distribution whose families read calibration text with the base model's tokenizer."""
 
-def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> None:
+
+def check(
+    plan: Plan, *, tell: Callable[[str], None] = lambda _line: None
+) -> dict[str, Calibration]:
     """Raise what would stop the plan's variants from being made or run.
 
     Parameters
@@ -33,6 +46,13 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
         What the run will do.
     tell : callable
         Told what takes a while.
+
+    Returns
+    -------
+    dict
+        Calibration text by the label of the variant that is to be made with it; variants that see
+        the same text share one draw. Families of other packages may read it with a tokenizer of
+        their own, and draw it themselves.
 
     Raises
     ------
@@ -44,23 +64,29 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
         If a variant's calibration text is too short or its windows do not fit; names the variant.
     """
     if plan.complete:
-        return
+        return {}
     devices.of_torch(devices.resolve(plan.study.engine.device))
     for engine in _engines(plan):
         engine.prepare(tell=tell)
     for family in _families(plan):
         family.prepare(plan.base.folder, tell=tell)
     to_draw = [
-        step
+        (step, spec)
         for step in plan.variants
-        if step.to_make and step.spec.calibration and matrix_file(step.spec.calibration) is None
+        if step.to_make and (spec := step.spec.calibration) and matrix_file(spec) is None
     ]
     if not to_draw:
-        return
+        return {}
     context = recipes.context_length(plan.base.config)
+    drawn: dict[CalibrationSpec, Calibration] = {}
+    kept: dict[str, Calibration] = {}
     with _tokenizer(plan) as tokenizer:
-        for step in to_draw:
-            _check_text(step, tokenizer=tokenizer, context=context)
+        for step, spec in to_draw:
+            if spec not in drawn:
+                drawn[spec] = _draw(spec, step.label, tokenizer=tokenizer, context=context)
+            if FAMILIES.owner(RECIPES[step.spec.recipe].family) == _OURS:
+                kept[step.label] = drawn[spec]
+    return kept
 
 
 def check_light(plan: Plan) -> tuple[str, ...]:
@@ -133,12 +159,10 @@ def _tokenizer(plan: Plan) -> Iterator[Tokenizer]:
     yield loaded
 
 
-def _check_text(step: VariantStep, *, tokenizer: Tokenizer, context: int) -> None:
-    """Draw the text that the variant would see, and throw it away."""
-    spec = step.spec.calibration
-    assert spec is not None  # noqa: S101  the caller's condition
+def _draw(spec: CalibrationSpec, label: str, *, tokenizer: Tokenizer, context: int) -> Calibration:
+    """The text that a variant will see."""
     try:
-        draw(spec, read_documents(spec), tokenizer=tokenizer, context=context)
+        return draw(spec, read_documents(spec), tokenizer=tokenizer, context=context)
     except CalibrationError as error:
-        where = f"variant '{step.label}'" + (f", {error.where}" if error.where else "")
+        where = f"variant '{label}'" + (f", {error.where}" if error.where else "")
         raise CalibrationError(error.what, where=where, hint=error.hint) from error

@@ -12,6 +12,8 @@ different times, that the default attention is exact, and that a chat prompt hol
     samples     short texts and prompts to rehearse with
     dequantize  the weights that a variant's files hold, unpacked here and not by its loader
     comparing   logits against logits, module by module where activations are quantized
+    quantized_layers  whether what is quantized is what the recipe means
+    engine_replies  the answers of an engine, or the check that failed
     variant_checks  the checks of one variant, in order
     child       the process in which all that happens: a crash there is the variant's fault
     parent      starts it, again after a crash; `rehearse_variants` and `rehearse_variant`

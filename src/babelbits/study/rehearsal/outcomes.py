@@ -75,6 +75,16 @@ class RehearsalFault:
         return self.check, re.sub(r"\b(N\s*)+\b", "N", words)[:120]
 
 
+class Failed(Exception):  # noqa: N818  it is a verdict
+    """A check that failed."""
+
+    def __init__(self, what: str, *, hint: str | None = None, known: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.known = known
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """A variant's rehearsal on one miniature."""

@@ -38,9 +38,16 @@ from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
+from babelbits.study.rehearsal.engine_replies import (
+    logprobs_of,
+    mean_difference,
+    scores_of,
+    texts_of,
+    unshared,
+)
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
-from babelbits.study.rehearsal.outcomes import NO_ROOM, Check, Depth, RehearsalFault
-from babelbits.words import agreeing, plural
+from babelbits.study.rehearsal.outcomes import NO_ROOM, Check, Depth, Failed, RehearsalFault
+from babelbits.study.rehearsal.quantized_layers import check_blocks, check_modules
 
 _REFERENCE = "transformers"
 """The engine whose logits variants are compared with."""
@@ -61,22 +68,11 @@ float32; in llama.cpp, whose products depend on the number of rows; and where in
 _REACTIONS, _REACTIONS_OF_SCORE = 4, 20
 """How many times a model's own reaction to 8-bit inputs may be seen where kernels round."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-_LEAST_GGUF = 0.99
 _MOST_LEFT = 0.5
 """Share of a miniature's weights in layers that a group size does not fit, where it fits the real
 ones."""
 _SAMPLES, _TOKENS = 8, 128
 """Of calibration text."""
-
-
-class Failed(Exception):  # noqa: N818  it is a verdict
-    """A check that failed."""
-
-    def __init__(self, what: str, *, hint: str | None = None, known: bool = False) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
-        self.known = known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,11 +368,11 @@ class Rehearsal:
             most_left=self._most_left,
         )
         weights, inputs = scope.quantized_modules(model)
-        _same_modules(meant, weights, "weights")
+        check_modules(meant, weights, "weights")
         if variant.info.activation_bits is None:
-            _same_modules(replace(meant, quantized=()), inputs, "inputs")
+            check_modules(replace(meant, quantized=()), inputs, "inputs")
         else:
-            _same_modules(meant, inputs, "inputs")
+            check_modules(meant, inputs, "inputs")
         self._begin("weights")
         self._weights(engine, folder, variant, names=sorted(weights))
         if variant.info.activation_bits is not None and variant.info.method != "llm.int8":
@@ -440,24 +436,13 @@ class Rehearsal:
         self._begin("modules")
         file = folder / gguf_file.MODEL
         if variant.info.method == "k-quant":
-            self._blocks(file)
+            check_blocks(file)
         if not self._real:  # which is part of making a real one
             self._begin("conversion")
             self._conversion()
         if variant.info.method == "k-quant":
             self._begin("weights")
             self._gguf_weights(engine, folder)
-
-    def _blocks(self, file: Path) -> None:
-        """Of the blocks' matrices all but small ones have one of llama.cpp's block types."""
-        tensors = [t for t in gguf_file.read_tensors(file) if _is_matrix(t.name, t.shape)]
-        total = sum(_count(t.shape) for t in tensors)
-        plain = [t for t in tensors if not gguf_file.is_quantized(t)]
-        left = sum(_count(t.shape) for t in plain)
-        if total == 0 or left / total > 1 - _LEAST_GGUF:
-            share = left / total if total else 1.0
-            first = plain[0].name if plain else "none"
-            raise Failed(f"{share:.0%} of the blocks' weights are not quantized, '{first}' first")
 
     def _conversion(self) -> None:
         """Check 3, once a miniature."""
@@ -492,8 +477,8 @@ class Rehearsal:
                 return f"a text cannot be scored by both engines: {failed.message}"
             if len(one.logprobs) != len(other.logprobs):
                 return f"llama.cpp reads {text[:40]!r} as other tokens"
-        read = _logprobs(theirs)
-        mean = _mean_difference(_logprobs(ours), read)
+        read = logprobs_of(theirs)
+        mean = mean_difference(logprobs_of(ours), read)
         dtype = str(self.baseline().loaded.dtype).removeprefix("torch.")
         exact = dtype == engine.identity.dtype == "float32"
         gelu = has_gelu(self.baseline().loaded.model)
@@ -519,10 +504,10 @@ class Rehearsal:
         """
         model = self.baseline().loaded.model
         with gelu_from_table(model):
-            table = _logprobs(self.baseline().score_text(requests))
+            table = logprobs_of(self.baseline().score_text(requests))
             with comparing.shaken(model):
-                shaken = _logprobs(self.baseline().score_text(requests))
-        rest, floor = _mean_difference(table, read), _mean_difference(table, shaken)
+                shaken = logprobs_of(self.baseline().score_text(requests))
+        rest, floor = mean_difference(table, read), mean_difference(table, shaken)
         return rest <= _SAME_NATS + _REACTIONS * floor, (
             f"; by {rest:.1e} from it with GELU from a table in half precision, as llama.cpp has "
             f"it, which makes {floor:.1e} of a millionth in the embeddings"
@@ -540,7 +525,7 @@ class Rehearsal:
             twin = engines.load(target, engine=engine.identity.name, settings=self._settings)
             try:
                 requests = samples.whole(self._texts)
-                ours, theirs = (_logprobs(one.score_text(requests)) for one in (engine, twin))
+                ours, theirs = (logprobs_of(one.score_text(requests)) for one in (engine, twin))
             finally:
                 twin.close()
         finally:
@@ -556,11 +541,11 @@ class Rehearsal:
     def _generation(self, engine: Any, *, exact: bool) -> None:
         """Check 4."""
         self._begin("generation")
-        plain = _unshared(engine)
+        plain = unshared(engine)
         asked = samples.prompts(self._texts)
-        texts = [_texts_of(one.generate(asked)) for one in (engine, plain)]
+        texts = [texts_of(one.generate(asked)) for one in (engine, plain)]
         questions = samples.questions(self._texts)
-        scores = [_scores_of(one.score(questions)) for one in (engine, plain)]
+        scores = [scores_of(one.score(questions)) for one in (engine, plain)]
         apart = max(abs(a - b) for a, b in zip(*scores, strict=True))
         roughly = max(_SHARED_ROUGHLY, _REACTIONS_OF_SCORE * self._reaction().nats)
         finely = _SHARED_LLAMA if type(engine).__name__ == "LlamaEngine" else _SHARED_NATS
@@ -579,9 +564,9 @@ class Rehearsal:
     def _answers(self, engine: Any) -> None:
         """Whatever the format and the engine: it generates, and scores continuations and texts."""
         self._begin("generation")
-        _texts_of(engine.generate(samples.prompts(self._texts)))
-        _scores_of(engine.score(samples.questions(self._texts)))
-        _logprobs(engine.score_text(samples.whole(self._texts)))
+        texts_of(engine.generate(samples.prompts(self._texts)))
+        scores_of(engine.score(samples.questions(self._texts)))
+        logprobs_of(engine.score_text(samples.whole(self._texts)))
 
     def _tolerance(self, table: Mapping[str, float], engine: Any) -> float:
         return table[str(engine.loaded.dtype).removeprefix("torch.")]
@@ -616,69 +601,3 @@ def _is_exact(variant: Variant, engine: Any) -> bool:
         return whole and engine.identity.dtype == "float32"
     rounds = info.activation_bits is not None or info.method == "nf4"
     return not rounds and engine.identity.dtype == "float32"
-
-
-def _unshared(engine: Any) -> Any:
-    """The same loaded model in an engine that shares nothing."""
-    settings = replace(engine.settings, sharing=False)
-    if type(engine).__name__ == "LlamaEngine":
-        return type(engine)(replace(engine.loaded, sharing_limit=0), settings=settings)
-    return type(engine)(engine.loaded, settings=settings)
-
-
-def _texts_of(replies: Sequence[Any]) -> list[str]:
-    for reply in replies:
-        if isinstance(reply, Failure):
-            raise Failed(f"a generation failed: {reply.message}")
-    return [reply.texts[0] for reply in replies]
-
-
-def _logprobs(replies: Sequence[Any]) -> list[float]:
-    """Of all tokens of all texts."""
-    for reply in replies:
-        if isinstance(reply, Failure):
-            raise Failed(f"a text could not be scored: {reply.message}")
-    return [value for reply in replies for value in reply.logprobs]
-
-
-def _mean_difference(some: Sequence[float], others: Sequence[float]) -> float:
-    return sum(abs(a - b) for a, b in zip(some, others, strict=True)) / len(some)
-
-
-def _scores_of(replies: Sequence[Any]) -> list[float]:
-    for reply in replies:
-        if isinstance(reply, Failure):
-            raise Failed(f"a continuation could not be scored: {reply.message}")
-    return [reply.logprob for reply in replies]
-
-
-def _same_modules(meant: scope.Scope, names: frozenset[str], what: str) -> None:
-    """Raise unless exactly the layers that are meant are quantized."""
-    missing = [name for name in meant.quantized if name not in names]
-    if missing:
-        total = sum(map(meant.n_weights, meant.quantized))
-        share = sum(map(meant.n_weights, missing)) / total
-        raise Failed(
-            f"the {what} of {len(missing)} of {len(meant.quantized)} layers ({share:.0%} of the "
-            f"recipe's weights) are not quantized, '{missing[0]}' first"
-        )
-    extra = sorted(names - set(meant.quantized))
-    if extra:
-        reason = meant.left.get(extra[0])
-        raise Failed(
-            f"the {what} of {plural(len(extra), 'layer')} {agreeing(len(extra), 'is', 'are')} "
-            f"quantized that the recipe leaves, '{extra[0]}' first"
-            + (f" ({reason})" if reason else "")
-        )
-
-
-def _is_matrix(name: str, shape: Sequence[int]) -> bool:
-    small = any(word in name for word in ("norm", "conv", "_a.", "ssm_a", "ssm_d", "gate_inp"))
-    return name.startswith("blk.") and len(shape) >= 2 and not small
-
-
-def _count(shape: Sequence[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
