@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     UNDECIDED = 5
     LOSS_SHOWN = 6
     INTERRUPTED = 130
+    TERMINATED = 143
+    """SIGTERM, which schedulers send before they kill: the batch was finished and recorded."""
 
 
 class BabelbitsError(Exception):

@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
         "pull": ("babelbits.cli.pull:pull", "Get a study's datasets and model, for runs offline."),
         "run": ("babelbits.cli.run:run", "Make the variants and run the cells that are missing."),
+        "status": ("babelbits.cli.status:status", "Say how far a run is, from any machine."),
         "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
@@ -81,7 +82,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _EXIT_CODES = """\b
 Exit codes: 0 done; 1 a gate failed; 2 usage or study; 3 finished with cells missing or failed
 (run the same command again); 4 the run folder is damaged or cannot be written; 5 undecided;
-6 a gate saw a loss whose size is open; 130 interrupted."""
+6 a gate saw a loss whose size is open; 130 interrupted; 143 ended by SIGTERM."""
 
 
 class LazyGroup(click.Group):
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that `errors.ExitCode` documents."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     code = run(given)
-    if code == ExitCode.INTERRUPTED:
+    if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         # A KeyboardInterrupt that passed through `exec` of a string (dataclasses are
         # made by one) makes CPython end itself with SIGINT whatever the exit status.
         sys.stdout.flush()

@@ -34,6 +34,11 @@ REHEARSAL_SCHEMA = "babelbits.rehearsal/1"
 @click.option(
     "--price", type=click.FloatRange(min=0), help="Of an accelerator's hour, for --machine."
 )
+@click.option(
+    "--sbatch",
+    metavar="NODESxGPUS",
+    help="Print a Slurm script that runs the study on Ray, e.g. for 2x8.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def plan(
     study: Path,
@@ -45,6 +50,7 @@ def plan(
     rehearse: bool,
     machine: str | None,
     price: float | None,
+    sbatch: str | None,
     as_json: bool,
 ) -> None:
     """Say what STUDY (study.toml) will run, why, what is done, how much disk and time it needs.
@@ -55,6 +61,13 @@ def plan(
     from babelbits import load_study
     from babelbits import plan as plan_study
 
+    if sbatch is not None:
+        from babelbits.study.planning.sbatch import parse_allocation, sbatch_script
+
+        loaded = load_study(study)
+        allocation = parse_allocation(sbatch)
+        data(sbatch_script(str(loaded.file), name=loaded.name, allocation=allocation).rstrip())
+        return
     if machine is not None:
         loaded = load_study(study, limit=limit, stop=early_stopping)
         print_estimate(loaded, machine, price=price, as_json=as_json)

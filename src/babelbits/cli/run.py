@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Processes that run cells at the same time; default: what suits model and machine.",
 )
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="Compute on a Ray cluster; the run folder must be on storage that its nodes share.",
+)
 @click.option("--offline", is_flag=True, help="Use what `babelbits pull` got; no network.")
 @click.option(
     "--no-rehearse",
@@ -47,6 +52,7 @@ def run(
     early_stopping: bool,
     no_report: bool,
     workers: int | None,
+    ray: str | None,
     offline: bool,
     no_rehearse: bool,
     verify: bool,
@@ -64,6 +70,7 @@ def run(
         load_study(study, limit=limit, stop=early_stopping),
         report=not no_report,
         workers=workers,
+        ray=ray,
         rehearsed=not no_rehearse,
         verify=verify,
     )
@@ -79,6 +86,7 @@ def run_with_progress(
     *,
     report: bool,
     workers: int | None = None,
+    ray: str | None = None,
     rehearsed: bool = False,
     verify: bool = False,
 ) -> int:
@@ -90,15 +98,17 @@ def run_with_progress(
         with Reporter(debug=debugging()) as reporter:
             done = run_study(
                 study, progress=reporter, stop=reporter.stop, workers=workers,
-                rehearsed=rehearsed, verify=verify,
+                ray=ray, rehearsed=rehearsed, verify=verify,
             )  # fmt: skip
+            terminated = reporter.stop.terminated
         _summarise(done)
         outcome = done.outcome
         if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
             _report(study)
     except KeyboardInterrupt:
         raise Interrupted("what is recorded is kept", hint=_how_to_go_on(study)) from None
-    return int(_exit_code(done))
+    code = _exit_code(done)
+    return int(ExitCode.TERMINATED if terminated and code == ExitCode.INTERRUPTED else code)
 
 
 def _how_to_go_on(study: "Study") -> str:

@@ -15,6 +15,8 @@ class Stop:
 
     def __init__(self) -> None:
         self._requested = False
+        self.terminated = False
+        """Whether it was SIGTERM that asked."""
 
     def request(self) -> None:
         """Ask to stop after the batch in flight."""
@@ -36,9 +38,10 @@ def stop_on_interrupt(tell: Callable[[], None], stop: Stop | None = None) -> Ite
     """
     stop = stop or Stop()
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if stop.is_requested():
             raise KeyboardInterrupt
+        stop.terminated = number == signal.SIGTERM
         stop.request()
         with suppress(RuntimeError):  # a write to the same stream may be what we interrupted
             tell()

@@ -14,7 +14,9 @@ from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
+from babelbits.study.execution.ray_cluster import ray_pool
 from babelbits.study.execution.scheduler import Scheduler
+from babelbits.study.execution.shards import work_in_shards
 from babelbits.study.execution.worker import RunCell, RunContext, Worker
 from babelbits.study.execution.worker_pool import work_together
 from babelbits.study.planning.plan_types import CellStep, Plan
@@ -48,7 +50,8 @@ def execute(
     *,
     progress: Callable[[events.Event], None],
     stop: Stop,
-    workers: int = 1,
+    workers: int | None = 1,
+    ray: str | None = None,
     verify: bool = False,
     drawn: Mapping[str, Calibration] = MappingProxyType({}),
 ) -> RunOutcome:
@@ -63,8 +66,11 @@ def execute(
         would be computed again.
     progress : callable
         Told every event.
-    workers : int
-        Processes that run cells at the same time; 1: this one.
+    workers : int, optional
+        Processes that run cells at the same time; 1: this one. None, with `ray` alone: as many as
+        the cluster has room for.
+    ray : str, optional
+        Address of the Ray cluster whose actors do the work; None: this machine.
     verify : bool
         Read the files of variants anew, whatever is remembered of them.
     drawn : mapping
@@ -81,7 +87,10 @@ def execute(
     scheduler = Scheduler(plan.variants, plan.cells, base=plan.base, drawn=drawn)
     ledger = _Ledger(plan, scheduler, progress)
     site = RunContext(study=plan.study, base=plan.base, verify=verify)
-    if workers > 1:
+    if ray is not None:
+        with ray_pool(site, address=ray, workers=workers) as pool:
+            work_in_shards(pool, scheduler, store, emit=ledger.note, stop=stop)
+    elif workers is not None and workers > 1:
         work_together(site, scheduler, workers=workers, emit=ledger.note, stop=stop)
     else:
         _work_alone(site, scheduler, ledger, stop)

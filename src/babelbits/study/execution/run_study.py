@@ -84,6 +84,7 @@ def run_study(
     progress: Progress | None = None,
     stop: Stop | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     rehearsed: bool = True,
     verify: bool = False,
 ) -> RunSummary:
@@ -100,6 +101,9 @@ def run_study(
     workers : int, optional
         Processes that run cells at the same time; None: what suits the model and the machine.
         Several are started by 'spawn', so that a program must be importable without side effects.
+    ray : str, optional
+        'auto', or the address of a Ray cluster that computes in place of this machine; `workers`
+        is then the most actors to start. The run folder must be on storage that its nodes share.
     rehearsed : bool
         Try every variant on a miniature of the model before the first is made.
     verify : bool
@@ -122,11 +126,12 @@ def run_study(
         plan, drawn = _checked_plan(study, store, tell=tell, verify=verify)
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
-        number = suggest_workers(plan) if workers is None else workers
-        tell(events.Started(plan=plan, workers=number))
+        number = suggest_workers(plan) if workers is None and ray is None else workers
+        tell(events.Started(plan=plan, workers=number or 1))
         outcome = execute(
-            plan, store, progress=tell, stop=stop, workers=number, verify=verify, drawn=drawn
-        )
+            plan, store, progress=tell, stop=stop, workers=number, ray=ray, verify=verify,
+            drawn=drawn,
+        )  # fmt: skip
     return RunSummary(plan=plan, outcome=outcome, lost=_lost(plan, store))
 
 

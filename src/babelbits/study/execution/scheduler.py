@@ -122,6 +122,10 @@ class Scheduler:
                 self._done.discard(number)
                 self._open[label].append(number)
 
+    def again(self, label: str) -> None:
+        """Who prepared a variant is gone: somebody else may."""
+        self._begun.discard(label)
+
     def drop(self, label: str) -> bool:
         """A variant failed: none of its cells can run; False if that was known."""
         self._begun.add(label)

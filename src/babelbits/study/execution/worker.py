@@ -138,8 +138,12 @@ class Worker:
         """
         if isinstance(job, Prepare):
             self._try_variant(job.step, lambda: self._prepare(job))
-        elif self._try_variant(job.step, lambda: self._load(job)):
+        elif self.load(job) is not None:
             self._try_cell(job)
+
+    def load(self, job: RunCell) -> Engine | None:
+        """The engine of a cell's variant, loaded; None, and told, where that fails."""
+        return self._engine if self._try_variant(job.step, lambda: self._load(job)) else None
 
     def close(self) -> None:
         """Free the loaded engine."""
@@ -276,7 +280,7 @@ class Worker:
             skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
                 machine=platform.node(),
-                library_versions=_versions(),
+                library_versions=library_versions(),
                 early=watch.known,
             )
         self._emit(Finished(cell=job.number, n_skipped=skipped))
@@ -308,7 +312,7 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
         return engines.load(folder, engine=engine, settings=settings)
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of what computes and scores, of all engines that are installed."""
     of_engines = (name for engine in ENGINES for name in engines.kind(engine).libraries)
     names = dict.fromkeys((*_SCORING, *of_engines))

@@ -178,7 +178,7 @@ def _serve(pipe: Any, site: RunContext) -> None:
         signal.signal(number, signal.SIG_IGN)
     tqdm.set_lock(threading.RLock())  # its own lock would outlive a killed process, with a warning
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    worker = Worker(site, find_task=_Tasks(site).find, emit=pipe.send, stopping=pipe.poll)
+    worker = Worker(site, find_task=Tasks(site).find, emit=pipe.send, stopping=pipe.poll)
     with suppress(EOFError, BrokenPipeError):  # the process that started us is gone
         while (job := pipe.recv()) is not None:
             try:
@@ -201,7 +201,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class _Tasks:
+class Tasks:
     """The tasks of a study, built again in this process, as the plan knows them."""
 
     def __init__(self, site: RunContext) -> None:
