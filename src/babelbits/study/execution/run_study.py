@@ -123,7 +123,9 @@ def run_study(
     stop = stop or Stop()
     store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     with store.writing():  # first of all: it also shows that the folder can be written
-        plan, drawn = _checked_plan(study, store, tell=tell, verify=verify)
+        plan, drawn = _checked_plan(
+            study, store, tell=tell, verify=verify, elsewhere=ray is not None
+        )
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
         number = suggest_workers(plan) if workers is None and ray is None else workers
@@ -136,7 +138,7 @@ def run_study(
 
 
 def _checked_plan(
-    study: Study, store: Store, *, tell: Progress, verify: bool
+    study: Study, store: Store, *, tell: Progress, verify: bool, elsewhere: bool
 ) -> tuple[Plan, Mapping[str, Calibration]]:
     """The plan, with everything checked that would be a pity to learn later, and the text drawn."""
 
@@ -145,7 +147,7 @@ def _checked_plan(
 
     base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
-    drawn = check(plan, tell=note)
+    drawn = check(plan, tell=note, elsewhere=elsewhere)
     for line in in_words(plan.study):
         note(line, "asked")
     if warning := unused_template(plan.study, base.folder):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from babelbits import devices
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineKind
-from babelbits.errors import CalibrationError
+from babelbits.errors import CalibrationError, ModelError
 from babelbits.libraries import RUN, version_of
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
@@ -28,6 +28,7 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import Family, families
 from babelbits.registry import RECIPES as FAMILIES
 from babelbits.study.config.engines import engine_name
+from babelbits.study.planning.memory import check_memory
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
 
@@ -36,7 +37,10 @@ _OURS = "babelbits"
 
 
 def check(
-    plan: Plan, *, tell: Callable[[str], None] = lambda _line: None
+    plan: Plan,
+    *,
+    tell: Callable[[str], None] = lambda _line: None,
+    elsewhere: bool = False,
 ) -> dict[str, Calibration]:
     """Raise what would stop the plan's variants from being made or run.
 
@@ -46,6 +50,8 @@ def check(
         What the run will do.
     tell : callable
         Told what takes a while.
+    elsewhere : bool
+        Other machines compute: device and memory of this one do not matter.
 
     Returns
     -------
@@ -57,7 +63,8 @@ def check(
     Raises
     ------
     ModelError
-        If the device is not there, or the model's tokenizer cannot be loaded.
+        If the device is not there, the weights are more than the memory, or the model's tokenizer
+        cannot be loaded.
     MissingExtraError, EngineError
         If llama.cpp or its converter is needed, and is not there or does not run here.
     CalibrationError
@@ -65,7 +72,9 @@ def check(
     """
     if plan.complete:
         return {}
-    devices.of_torch(devices.resolve(plan.study.engine.device))
+    if not elsewhere:
+        devices.of_torch(devices.resolve(plan.study.engine.device))
+        check_memory(plan)
     for engine in _engines(plan):
         engine.prepare(tell=tell)
     for family in _families(plan):
@@ -105,6 +114,10 @@ def check_light(plan: Plan) -> tuple[str, ...]:
         for name in RUN
         if version_of(name) is None
     ]
+    try:
+        check_memory(plan)
+    except ModelError as error:
+        lacks.append(f"{error.what}; {error.hint}")
     parts = [told for engine in _engines(plan) for told in engine.lacks()]
     parts += [told for family in _families(plan) for told in family.lacks(plan.base.folder)]
     lacks += dict.fromkeys(parts)
