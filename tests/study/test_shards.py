@@ -128,7 +128,7 @@ def test_shards_record_what_whole_cells_record(
     pool, events = work(plan, store)
     assert results(store.root, smoke=True) == expected
     shards = [job for one in pool.members for job in one.done if isinstance(job, RunShard)]
-    assert max(len(shard.batches) for shard in shards) == BATCHES
+    assert max(len(shard.batches) for shard in shards) <= BATCHES
     assert len(shards) > len(plan.cells)  # a cell fills several workers
     assert sum(isinstance(event, Finished) for event in events) == len(plan.cells)
     assert sum(e.n_items for e in events if isinstance(e, Recorded)) == 24 * len(plan.cells)

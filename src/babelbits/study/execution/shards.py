@@ -28,7 +28,8 @@ from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare, RunCell, library_versions
 
 BATCHES = 4
-"""Of a shard: what at most is computed again where a worker dies."""
+"""Most batches of a shard: what at most is computed again where a worker dies. Towards the end of
+the open cells shards get smaller, so that no worker is left with the last of them."""
 DEATHS = 3
 """So many workers that die over one cell or variant, and it has failed."""
 
@@ -121,13 +122,21 @@ class Shards:
 
     Parameters
     ----------
+    workers : int
+        That ask for work.
     emit : callable
         Told what happens, as by a local worker.
     """
 
     def __init__(
-        self, scheduler: Scheduler, store: Store, *, emit: Callable[[WorkerEvent], None]
+        self,
+        scheduler: Scheduler,
+        store: Store,
+        *,
+        workers: int,
+        emit: Callable[[WorkerEvent], None],
     ) -> None:
+        self._workers = workers
         self._scheduler = scheduler
         self._store = store
         self._emit = emit
@@ -170,7 +179,9 @@ class Shards:
         if not able:
             return None
         cell = max(able, key=lambda one: len(one.left))
-        number = 1 if cell.watch.active else BATCHES
+        left = sum(len(one.left) for one in self._cells.values())
+        fair = max(1, left // (2 * self._workers))
+        number = 1 if cell.watch.active else min(BATCHES, fair)
         taken, cell.left = cell.left[:number], cell.left[number:]
         cell.in_hand.update(batch for batch, _items in taken)
         return RunShard(cell=cell.job, batches=tuple(taken))
@@ -275,7 +286,7 @@ def work_in_shards(
     StoreError
         If the run folder cannot be written; what was recorded is kept.
     """
-    shards = Shards(scheduler, store, emit=emit)
+    shards = Shards(scheduler, store, workers=len(pool.members), emit=emit)
     try:
         while not stop.is_requested():
             _hand_out(pool, shards)
