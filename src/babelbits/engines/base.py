@@ -133,10 +133,17 @@ class EngineKind(ABC):
     """Counts changes of the engine itself that may change its numbers."""
     runs_alone: ClassVar[bool] = False
     """Whether it heeds the setting `batch = 'single'`."""
+    emulated: ClassVar[tuple[str, ...]] = ()
+    """Of its formats those whose arithmetic it imitates: the numbers are those of a kernel that
+    serves the format, speed and memory are not."""
 
     def runs(self, format: str) -> bool:  # noqa: A002  the word of manifests
         """Whether it runs checkpoints of a format."""
         return format in self.formats
+
+    def emulates(self, format: str) -> bool:  # noqa: A002  the word of manifests
+        """Whether its speed and memory on a format say nothing about serving it."""
+        return format in self.emulated
 
     def version(self) -> str:
         """Version of the engine with those of its libraries and of the package that it is from."""
