@@ -18,7 +18,7 @@ from babelbits.engines.open_engine import load
 from babelbits.errors import BabelbitsError
 from babelbits.recipes.make import make
 from babelbits.records import ScoreRequest, TextRequest
-from zoo.build import ZOO, tested
+from zoo.build import tested
 from zoo.matrix import PAGE
 from zoo.oracle import Oracle
 from zoo.page import read_marks

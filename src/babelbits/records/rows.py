@@ -98,3 +98,5 @@ class CellMeta:
     """True for runs with a limit on the number of items."""
     stop: StopPlan | None = None
     """None: all items are run."""
+    baseline: str = "baseline"
+    """Label of what the cell is compared with: the baseline as the cell's engine runs it."""

@@ -17,27 +17,44 @@ class PriceTable(TomlTable):
     """As `engines.endpoint.Price`."""
 
     input: _Amount | None = Field(examples=[0.15])
+    """Of a million tokens of prompts."""
     output: _Amount | None = Field(examples=[0.6])
+    """Of a million tokens of answers."""
 
 
 class EndpointTable(TomlTable):
-    """As `engines.endpoint.EndpointSettings`, which says what each is and has the defaults."""
+    """As `engines.endpoint.EndpointSettings`, which has the defaults."""
 
     url: Text | None = Field(examples=["http://127.0.0.1:8080/v1"])
+    """Base URL of an OpenAI-compatible server."""
     model: Text | None = Field(examples=["local"])
+    """The name that the server knows the model by."""
     label: Text | None = None
+    """Tells servers apart that answer to one URL and name."""
     key_variable: Text | None = None
+    """Environment variable that holds the API key; BABELBITS_API_KEY if left out."""
     answers_as: Text | None = None
+    """What the server calls the model in its replies, where that does not resemble `model`."""
     price: PriceTable | None = None
+    """What a million tokens cost."""
     max_cost: _Amount | None = None
+    """No request is sent that could take the spending beyond this."""
     requests_per_minute: Count | None = None
+    """Most requests begun in a minute."""
     tokens_per_minute: Count | None = None
+    """Most tokens asked for in a minute."""
     concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Requests under way at the same time; 4 if left out."""
     timeout: Annotated[float, Field(gt=0, lt=86_400)] | None = None
+    """Seconds of one attempt; 120 if left out."""
     attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Tries of a request; 6 if left out."""
     token_parameter: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """What the server calls the limit on new tokens; 'max_tokens' if left out."""
     omit: Annotated[list[Text], Field(min_length=1)] | None = None
+    """Parameters that the server does not take, e.g. ["temperature"]."""
     extra: dict[str, Any] | None = None
+    """More parameters of every request's body."""
 
 
 def endpoint_settings(

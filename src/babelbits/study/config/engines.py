@@ -7,22 +7,26 @@ from babelbits.engines.base import EngineSettings
 from babelbits.errors import StudyError
 from babelbits.recipes.family import family_of
 from babelbits.recipes.gguf_base import GGUF
-from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
+from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.suggest import one_of
 
 
-def format_of(model: ModelSpec, recipe: str) -> str:
-    """Format of a recipe's variants; the baseline of a GGUF file is one itself."""
-    return GGUF if recipe == BASELINE and model.is_gguf else family_of(recipe).format
+def format_of(model: ModelSpec, variant: VariantSpec) -> str:
+    """Format of a variant's files; the baseline of a GGUF file is one itself."""
+    if variant.origin == "baseline":
+        return GGUF if model.is_gguf else family_of(variant.recipe).format
+    return family_of(variant.recipe).format
 
 
-def engine_name(settings: EngineSettings, model: ModelSpec, recipe: str) -> str:
-    """Name of the engine that runs a recipe's variants: the study's, or that of their format."""
+def engine_name(settings: EngineSettings, model: ModelSpec, variant: VariantSpec) -> str:
+    """Name of the engine that runs a variant: its own, the study's, or that of its format."""
+    if variant.engine is not None:
+        return variant.engine
     if settings.name != "auto":
         return settings.name
-    if recipe == BASELINE and model.is_gguf:
+    if variant.origin == "baseline" and model.is_gguf:
         return open_engine.that_run(GGUF)[0]
-    return family_of(recipe).default_engine
+    return family_of(variant.recipe).default_engine
 
 
 def format_problem(
@@ -41,7 +45,7 @@ def format_problem(
     """
     if engine == "auto":
         return None
-    formats = {one.label: format_of(model, one.recipe) for one in variants}
+    formats = {one.label: format_of(model, one) for one in variants}
     kind = open_engine.kind(engine)
     for label, format_ in formats.items():
         if not kind.runs(format_):

@@ -15,6 +15,7 @@ from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
 from babelbits.registry import ENGINES
+from babelbits.study.config.endpoint import EndpointTable
 from babelbits.study.config.labels import NAME
 from babelbits.study.config.spec import BASELINE, BUNDLED
 from babelbits.study.config.toml_reading import (
@@ -177,14 +178,23 @@ class CalibrationTable(TomlTable):
 
 
 class VariantTable(TomlTable):
-    """A recipe, its parameters, and the text that it sees; `babelbits recipes` lists all."""
+    """What is compared: a recipe with its parameters, files that somebody made, or an endpoint."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-kind": "variant"})
 
     recipe: Annotated[Text, AfterValidator(_recipe)] | None = Field(
-        examples=["w4-g"], json_schema_extra={"x-kind": "recipe"}
+        default=None, examples=["w4-g"], json_schema_extra={"x-kind": "recipe"}
     )
-    """How to quantize."""
+    """How to quantize; `babelbits recipes` lists all."""
+    path: Text | None = Field(default=None, examples=["model-Q4_K_M.gguf"])
+    """Of a variant that somebody made: a folder, a GGUF file, or on the hub 'owner/model',
+    'owner/model:Q4_K_M' or 'hub:owner/model/file.gguf'."""
+    revision: Text | None = None
+    """Branch, tag or commit of a `path` on the hub; 'main' if left out."""
+    endpoint: EndpointTable | None = None
+    """An OpenAI-compatible server that runs the variant."""
+    kv_cache: Text | None = Field(default=None, examples=["q8_0"])
+    """Type of the keys and values that the engine keeps, where it has several."""
     name: Annotated[Text, AfterValidator(_name)] | None = None
     """A label of your own; the recipe with its language and parameters if left out."""
     calibration: (

@@ -16,6 +16,7 @@ from babelbits.languages import GROUP_NAMES, known_codes
 from babelbits.recipes.catalogue import RECIPES, ParameterInfo
 from babelbits.registry import ENGINES
 from babelbits.study.config.file_model import UNITS, StudyFile
+from babelbits.study.config.variants import SOURCES
 from babelbits.tasks import catalogue
 
 NAME = "babelbits.schema.json"
@@ -82,7 +83,11 @@ def _offers() -> dict[str, dict[str, Any]]:
         "engine": {"enum": ["auto", *ENGINES]},
         "margins": {"properties": units},
         "tasks": {"minItems": 1},
-        "variant": {"properties": _parameters(), "additionalProperties": False},
+        "variant": {
+            "properties": _parameters(),
+            "additionalProperties": False,
+            "oneOf": [{"required": [source]} for source in SOURCES],
+        },
     }
 
 

@@ -41,6 +41,16 @@ def label_of(
     return recipe + place + (f"[{','.join(special)}]" if special else "") + number
 
 
+def label_of_path(path: str) -> str:
+    """The label of a variant that somebody made or serves: the last part of its path or name.
+
+    Characters that no label has become '-'.
+    """
+    last = path.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".gguf")
+    plain = re.sub(r"[^\w.@#=,+\[\]()-]+", "-", last)[:64]
+    return plain if NAME.fullmatch(plain) else "variant"
+
+
 def _short(value: object) -> str:
     """A parameter's value as TOML writes it, without quotes."""
     if isinstance(value, bool):

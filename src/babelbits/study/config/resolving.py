@@ -5,7 +5,6 @@ and suites are known by their catalogues. What is wrong is noted and kept, so th
 copy of a study can be read where its paths lead nowhere.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +13,12 @@ from babelbits.analysis.settings import Confirmatory
 from babelbits.bundled import MODEL_LANGUAGES
 from babelbits.engines.base import EngineSettings
 from babelbits.study.config.engines import format_problem
+from babelbits.study.config.model_paths import absolute, resolve_model
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
     BASELINE,
     BUNDLED,
     AnalysisSpec,
-    ModelSpec,
     Study,
     SuiteSpec,
     VariantSpec,
@@ -32,9 +31,7 @@ from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 
 if TYPE_CHECKING:
-    from babelbits.study.config.file_model import AnalysisTable, EngineTable, ModelTable, StudyFile
-
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+    from babelbits.study.config.file_model import AnalysisTable, EngineTable, StudyFile
 
 
 def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
@@ -50,7 +47,7 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
         Absolute; relative paths start at its folder.
     """
     home, seed, limit = file.parent, tables.study.seed, tables.limits.items
-    model = _model(tables.model, found.at("model"), home)
+    model = resolve_model(tables.model, found.at("model"), home=home)
     groups = {name: tuple(dict.fromkeys(codes)) for name, codes in tables.groups.items()}
     declared = tables.languages.claimed
     claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
@@ -71,7 +68,7 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     return Study(
         name=tables.study.name or file.stem,
         file=file,
-        folder=_path(tables.study.folder or f"{file.stem}.run", home),
+        folder=absolute(tables.study.folder or f"{file.stem}.run", home),
         seed=seed,
         model=model,
         engine=EngineSettings(
@@ -97,34 +94,6 @@ def claimed_by(model: str) -> tuple[str, ...] | None:
     return MODEL_LANGUAGES if model == BUNDLED else None
 
 
-def _path(written: str, home: Path) -> Path:
-    """A path of the study, absolute."""
-    return (home / Path(written).expanduser()).resolve()
-
-
-def _model(table: "ModelTable", found: Findings, home: Path) -> ModelSpec:
-    path, folder = table.path, None
-    if path != BUNDLED:
-        local = _path(path, home)
-        looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
-        if path.endswith(".gguf") and not local.is_dir():
-            looks_local = True
-            if not local.is_file():
-                found.note(f"there is no GGUF file {str(local)!r}", "path")
-        elif looks_local and not local.is_dir():
-            found.note(f"there is no model folder {str(local)!r}", "path")
-        elif not looks_local and not _HUB_ID.fullmatch(path):
-            found.note(
-                f"{path!r} is neither a folder nor a hub id",
-                "path",
-                hint="a hub id looks like 'owner/model'",
-            )
-        folder = local if looks_local else None
-    if "revision" in table.model_fields_set and (path == BUNDLED or folder is not None):
-        found.note("only a hub model has a revision", "revision", hint="leave it out", part="key")
-    return ModelSpec(**{**table.given(), "path": path, "folder": folder})
-
-
 def _batch_items(table: "EngineTable", found: Findings) -> int:
     if table.chunk is None:
         return table.batch_items
@@ -139,7 +108,7 @@ def _data(tables: "StudyFile", found: Findings, home: Path) -> dict[str, Path]:
     asked = [table.suite for table in tables.tasks]
     folders = {}
     for name, written in tables.data.items():
-        folder = _path(written, home)
+        folder = absolute(written, home)
         if name not in asked and not catalogue.is_known(name):
             near = did_you_mean(name, catalogue.suites())
             found.note(f"unknown task {name!r}", name, hint=near, part="key")

@@ -8,15 +8,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from babelbits.analysis.settings import LOSS_CAPS, Confirmatory
 from babelbits.engines.base import EngineSettings
+from babelbits.engines.endpoint import EndpointSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.tasks.base import TaskOptions
 
 BUNDLED = "bundled"
 BASELINE = "baseline"
+FOUND, SERVED = "found", "served"
+"""In place of a recipe's name, where nothing is made here."""
+Origin = Literal["baseline", "made", "found", "served"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +46,36 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantSpec:
-    """A recipe with its parameters and calibration text."""
+    """What is compared: made here by a recipe, found where somebody put it, or served by somebody.
+
+    The model that it is compared with is one too (`origin` 'baseline').
+    """
 
     label: str
     """What people call it, unique in the study, e.g. 'w4-g@en[group_size=64]'."""
     recipe: str
+    """Canonical name; 'baseline', 'found' or 'served' where nothing is made."""
     parameters: Mapping[str, int | float | str | bool] = field(default_factory=dict)
     """All parameters of the recipe, defaults included."""
     calibration: CalibrationSpec | None = None
+    source: ModelSpec | None = None
+    """Where a found variant lies."""
+    endpoint: EndpointSettings | None = None
+    """Who serves a served variant."""
+    engine: str | None = None
+    """Name of the engine that runs it; None: the study's, or that of its format."""
+    kv_cache: str | None = None
+    """Type of the keys and values that the engine keeps, e.g. 'q8_0'; None: the engine's own."""
+    baseline: str = BASELINE
+    """Label of what it is compared with: the baseline as its own engine runs it."""
+
+    @property
+    def origin(self) -> Origin:
+        """Who made it."""
+        match self.recipe:
+            case "baseline" | "found" | "served" as origin:
+                return origin
+        return "made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

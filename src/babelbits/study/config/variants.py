@@ -1,4 +1,4 @@
-"""`[[variants]]` of a study file to `VariantSpec`s: recipes, parameters, calibration, labels."""
+"""`[[variants]]` of a study file to `VariantSpec`s: made by recipes, found, or served; labels."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, parameter_problem
-from babelbits.study.config.labels import label_of
+from babelbits.study.config.endpoint import endpoint_settings
+from babelbits.study.config.labels import label_of, label_of_path
+from babelbits.study.config.model_paths import resolve_path
 from babelbits.study.config.problems import Findings
-from babelbits.study.config.spec import BASELINE, VariantSpec
-from babelbits.suggest import did_you_mean
+from babelbits.study.config.spec import BASELINE, FOUND, SERVED, ModelSpec, VariantSpec
+from babelbits.suggest import did_you_mean, one_of
 from babelbits.words import agreeing
 
 if TYPE_CHECKING:
     from babelbits.study.config.file_model import CalibrationTable, VariantTable
 
-_OWN_KEYS = ("recipe", "name", "calibration")
+SOURCES = ("recipe", "path", "endpoint")
+"""Keys of which a variant has one: how it came to be."""
+_OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "kv_cache")
 
 
 def resolve_variants(
@@ -44,7 +48,7 @@ def resolve_variants(
             if any(other.label == variant.label for other in variants):
                 here.note(
                     f"two variants are called {variant.label!r}",
-                    "recipe" if table.name is None else "name",
+                    _source_of(table) if table.name is None else "name",
                     hint='give one of them another name: name = "..."',
                 )
             variants.append(variant)
@@ -55,6 +59,72 @@ def _variants(
     table: "VariantTable", found: Findings, *, home: Path, seed: int
 ) -> list[VariantSpec]:
     """The variant of a table, or one for each draw of its calibration text."""
+    given = [key for key in SOURCES if key in table.model_fields_set]
+    if len(given) > 1:
+        found.note(
+            f"a variant has either {one_of(given)}",
+            given[1],
+            hint="write two [[variants]]",
+            part="key",
+        )
+        return []
+    if not given:
+        found.note("'recipe' is missing", "recipe", hint='for example: recipe = "w4-g"')
+    if "path" in given:
+        return _found(table, found, home=home)
+    if "endpoint" in given:
+        return _served(table, found)
+    if table.revision is not None:
+        found.note("only a hub model has a revision", "revision", hint="leave it out", part="key")
+    return _made(table, found, home=home, seed=seed)
+
+
+def _source_of(table: "VariantTable") -> str:
+    return next((key for key in SOURCES if key in table.model_fields_set), "recipe")
+
+
+def _found(table: "VariantTable", found: Findings, *, home: Path) -> list[VariantSpec]:
+    """A variant that somebody made."""
+    _refuse_recipe_keys(table, found, "the files say how they were made")
+    path = table.path or ""
+    folder = resolve_path(path, found, home=home)
+    if table.revision is not None and folder is not None:
+        found.note("only a hub model has a revision", "revision", hint="leave it out", part="key")
+    source = ModelSpec(path=path, folder=folder, revision=table.revision or "main")
+    return [
+        VariantSpec(
+            label=table.name or label_of_path(path),
+            recipe=FOUND,
+            source=source,
+            kv_cache=table.kv_cache,
+        )
+    ]
+
+
+def _served(table: "VariantTable", found: Findings) -> list[VariantSpec]:
+    """A variant that somebody serves."""
+    _refuse_recipe_keys(table, found, "the server says how it was made")
+    assert table.endpoint is not None  # noqa: S101  the caller's condition
+    settings = endpoint_settings(table.endpoint, found.at("endpoint"), cache=None)
+    if settings is None:
+        return []
+    label = table.name or label_of_path(settings.label or settings.model)
+    return [VariantSpec(label=label, recipe=SERVED, endpoint=settings)]
+
+
+def _refuse_recipe_keys(table: "VariantTable", found: Findings, reason: str) -> None:
+    """Note what only a recipe has."""
+    extra = [*(table.model_extra or {})]
+    if "calibration" in table.model_fields_set:
+        extra.append("calibration")
+    for key in extra:
+        near = did_you_mean(key, _OWN_KEYS)
+        what = f"{key!r} is a key of recipes"
+        found.note(what, key, hint=near or f"leave it out: {reason}", part="key")
+
+
+def _made(table: "VariantTable", found: Findings, *, home: Path, seed: int) -> list[VariantSpec]:
+    """The variant of a recipe, or one for each draw of its calibration text."""
     calibrations = _calibrations(table.calibration, found, home=home, seed=seed)
     if table.recipe is None:
         _check_for_any(table.model_extra or {}, found)
@@ -86,6 +156,7 @@ def _variants(
             recipe=recipe.name,
             parameters=parameters,
             calibration=calibration,
+            kv_cache=table.kv_cache,
         )
         for calibration in calibrations or (None,)
     ]

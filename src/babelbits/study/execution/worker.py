@@ -303,7 +303,7 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
 
 def engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSettings]:
     """Name of the engine that runs a variant, and how: nothing of it is 'auto' but the batch."""
-    engine = engine_name(study.engine, study.model, step.spec.recipe)
+    engine = engine_name(study.engine, study.model, step.spec)
     return engine, replace(
         study.engine,
         device=device_of(study.engine, engine=engine),

@@ -99,7 +99,7 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         base=base,
         engine=engine_identity(
             study.engine,
-            engine=engine_name(study.engine, study.model, BASELINE),
+            engine=engine_name(study.engine, study.model, study.variants[0]),
             config=base.config,
         ),
         chats=identities(study, base.folder),
@@ -418,7 +418,7 @@ def _identity(
         scorer_version=info.scorer_version,
         engine=engine_identity(
             context.study.engine,
-            engine=engine_name(context.study.engine, context.study.model, variant.spec.recipe),
+            engine=engine_name(context.study.engine, context.study.model, variant.spec),
             coupled=couples_rows(variant.spec),
             config=context.base.config,
         ),
@@ -443,6 +443,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
         chunk=_chunk(context.study.batch_items, replicate=replicate, n_items=built.n_items),
         smoke=context.study.smoke,
         stop=stop_plan(context.study, info, variant=variant.label, replicate=replicate),
+        baseline=variant.spec.baseline,
     )
 
 

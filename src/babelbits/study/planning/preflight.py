@@ -97,9 +97,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
 def _engines(plan: Plan) -> list[EngineKind]:
     """Those that run what is left."""
     study = plan.study
-    names = (
-        engine_name(study.engine, study.model, s.spec.recipe) for s in plan.variants if s.needed
-    )
+    names = (engine_name(study.engine, study.model, s.spec) for s in plan.variants if s.needed)
     return [open_engine.kind(name) for name in dict.fromkeys(names)]
 
 

@@ -34,7 +34,7 @@ from babelbits.recipes.linear_weights import SMALL_SHARE
 from babelbits.recipes.make import make
 from babelbits.records import Failure
 from babelbits.study.config.engines import engine_name
-from babelbits.study.config.spec import ModelSpec
+from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.dequantize import read_plain, write_plain_gguf
 from babelbits.study.rehearsal.miniature import Miniature, NotSmall, build
@@ -251,7 +251,11 @@ class Rehearsal:
 
     def _examine(self, folder: Path, variant: Variant) -> None:
         self._begin("loading")
-        name = engine_name(self._settings, ModelSpec(), variant.recipe)
+        name = engine_name(
+            self._settings,
+            ModelSpec(),
+            VariantSpec(label=variant.recipe, recipe=variant.recipe),
+        )
         engine = engines.load(folder, engine=name, settings=self._settings)
         family = family_of(variant.recipe)
         known = family.rehearsal if name == family.default_engine else "answers"

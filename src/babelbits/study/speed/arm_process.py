@@ -18,8 +18,8 @@ from types import TracebackType
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError
 from babelbits.records import JSON
-from babelbits.study.speed.speed_records import BatchTimes
 from babelbits.store.codec import from_json
+from babelbits.study.speed.speed_records import BatchTimes
 
 _MODULE = "babelbits.study.speed.measuring_child"
 _PATIENCE = 5.0

@@ -16,7 +16,7 @@ _SECONDS = 10
 
 
 def describe_host() -> Host:
-    """This machine."""
+    """Processor, memory and system of the machine that runs this."""
     return Host(
         node=platform.node(),
         system=platform.platform(terse=True),

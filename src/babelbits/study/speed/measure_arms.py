@@ -1,9 +1,9 @@
 """All arms of a study, measured in turn, and recorded round by round.
 
-First three cold starts of each arm, a process each. Then rounds: in each every arm is timed once, in
-an order drawn anew, so that what the machine does meanwhile meets all of them. The baseline is in it
-twice: the difference between the two is the noise. Engines stay loaded through all rounds where the
-memory holds them together; else each is loaded for its turn.
+First three cold starts of each arm, a process each. Then rounds: in each every arm is timed once,
+in an order drawn anew, so that what the machine does meanwhile meets all of them. The baseline is
+in it twice: the difference between the two is the noise. Engines stay loaded through all rounds
+where the memory holds them together; else each is loaded for its turn.
 
 A variant whose format its engine emulates has no times and no memory here. Killed at any moment, a
 measurement loses the turn in flight; the same command goes on where it stopped.
@@ -192,7 +192,7 @@ def _for_speed(loading: EngineSettings, settings: SpeedSettings) -> EngineSettin
 def _plain_arm(plan: Plan, step: VariantStep, weights: str) -> SpeedArm:
     """An arm before it is measured."""
     name, loading = engine_settings(plan.study, step)
-    kind, format_ = open_engine.kind(name), format_of(plan.study.model, step.spec.recipe)
+    kind, format_ = open_engine.kind(name), format_of(plan.study.model, step.spec)
     why = None
     if kind.emulates(format_):
         why = (
@@ -398,6 +398,7 @@ class _Measurement:
         """One pass without a record; the first one of an arm says what memory each batch takes."""
         asked, found = self._session.settings, []
         is_known = bool(self._now(key).memory)
+        new_tokens = min(_WARM_TOKENS, asked.new_tokens) if is_known else asked.new_tokens
         for batch in asked.batches:
             if str(batch) in self._now(key).failed:
                 break

@@ -1,4 +1,4 @@
-"""The process in which one arm is loaded and timed: `python -m babelbits.study.speed.measuring_child`.
+"""The process in which one arm is loaded and timed.
 
 It reads JSON lines from its standard input and answers each on what was its standard output; what
 libraries print goes to standard error. It ends with its parent.

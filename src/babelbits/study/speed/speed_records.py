@@ -1,8 +1,8 @@
 """What is kept of a measurement: a file a session, `speed/ID.json` in the run folder.
 
-A session is a set of arms that were measured in turn on one machine, under the same settings. Its id
-is a hash of all that, weights included: the same command finds it again and resumes, other weights
-or another machine are another session. The file is written anew after every round of every arm.
+A session is a set of arms that were measured in turn on one machine, under the same settings. Its
+id is a hash of all that, weights included: the same command finds it again and resumes, other
+weights or another machine are another session. The file is written after every turn of an arm.
 
 Seconds, bytes and tokens. Undefined is None with a reason.
 """

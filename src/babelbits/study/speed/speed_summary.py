@@ -1,8 +1,8 @@
 """Measured times to what is told of them: medians, quartiles, ratios, and the noise floor.
 
-A ratio is of an arm to the baseline in the same round: above 1 the arm is faster. The noise floor is
-the same ratio of the baseline to itself. An arm is told apart from the baseline only where its median
-ratio is further from 1 than any ratio of the floor; else the machine's noise may be all there is.
+A ratio is of an arm to the baseline in the same round: above 1 the arm is faster. The noise floor
+is the same ratio of the baseline to itself. An arm is told apart from the baseline only where its
+median ratio is further from 1 than any ratio of the floor; else noise may be all there is.
 Quartiles are those of numpy and R (type 7). Undefined is None.
 """
 

@@ -1,9 +1,9 @@
 """One loaded engine, timed through what every engine offers: `generate` and `count_tokens`.
 
 What is timed is a whole call, text in and text out: tokenization, the forward passes, choosing
-tokens, and the engine's own bookkeeping. The first token is a call that asks for one token; decoding
-is what a call for many tokens takes longer than that. Both are greedy, ignore the end of the text,
-and never see a prompt twice, so that nothing is remembered.
+tokens, and the engine's own bookkeeping. The first token is a call that asks for one token;
+decoding is what a call for many tokens takes longer than that. Both are greedy, ignore the end of
+the text, and see new prompts, so that nothing is remembered.
 
 Seconds; memory in bytes, of the whole process.
 """
