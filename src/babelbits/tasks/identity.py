@@ -77,7 +77,7 @@ def _plain(request: Request) -> list[Any]:
 
 
 def request_fields(request: Request) -> dict[str, Any]:
-    """A request's fields as JSON. Later ones are left out where empty: ids from before them hold."""
+    """A request's fields as JSON. Later ones are left out where empty: older ids hold."""
     fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
     for name in ("thinking", "ignore_end"):
         if not fields.get(name, True):

@@ -129,7 +129,7 @@ def measure_arms(
             say(f"going on: {done} of {plural(rounds, 'round')} recorded")
         else:
             say(f"{plural(done, 'round')} recorded already; --again measures anew")
-    return _Measurement(session, store, how, rounds=rounds, say=say, stop=stop).run()
+    return Measurement(session, store, how, rounds=rounds, say=say, stop=stop).run()
 
 
 def left_out(plan: Plan) -> list[str]:
@@ -225,7 +225,7 @@ def _also(format_: str) -> tuple[str, ...]:
 # --- measuring -----------------------------------------------------------------------------------
 
 
-class _Measurement:
+class Measurement:
     """A session while it grows."""
 
     def __init__(
@@ -406,9 +406,7 @@ class _Measurement:
                 _, said = self._loaded[key].time(
                     batch=batch,
                     prompt_tokens=asked.prompt_tokens,
-                    new_tokens=min(_WARM_TOKENS, asked.new_tokens)
-                    if is_known
-                    else asked.new_tokens,
+                    new_tokens=new_tokens,
                 )
             except EngineError as error:
                 if batch == min(asked.batches):

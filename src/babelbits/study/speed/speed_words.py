@@ -7,12 +7,16 @@ from collections.abc import Sequence
 
 from babelbits.languages import resolve
 from babelbits.study.speed.speed_summary import ArmSpeed, BatchSpeed, Quartiles, SpeedTable
-from babelbits.words import bytes_size, listed, plural
+from babelbits.words import bytes_size, plural
 
 Rows = tuple[list[str], list[list[str]], int]
 """Heads, rows, and how many columns are names."""
 
 NOTHING = "–"
+HOW = (
+    "first token: a call for one token, from text to text; decode: what a longer call takes beyond "
+    "it, all rows together"
+)
 
 
 def number(value: float) -> str:
@@ -180,26 +184,23 @@ def describe_host(table: SpeedTable) -> str:
 
 def notes(table: SpeedTable) -> list[str]:
     """What limits the numbers, a sentence each."""
-    lines = [
-        f"prompts of {plural(table.prompt_tokens, 'token')}, {table.new_tokens} written after "
-        f"each, {plural(table.rounds, 'round')}; medians with quartiles",
-        "first token: a call for one token, from text to text; decode: what a longer call takes "
-        "beyond it, all rows together",
-    ]
+    asked = f"{plural(table.prompt_tokens, 'token')}, {table.new_tokens} written after each"
+    lines = [f"prompts of {asked}, {plural(table.rounds, 'round')}; medians with quartiles", HOW]
     load = table.load_average
     if load is not None and load.median > table.host.cores:
         lines.append(
             "the machine was busy with other work: times are longer and more scattered than on "
             "one that is free; ratios to the baseline suffer less"
         )
-    for arm in table.arms:
-        if arm.not_measured is not None and not arm.again:
-            lines.append(f"{arm.label}: {arm.not_measured}")
-    engines = _engines(table.arms)
-    if len(engines) > 1:
+    lines += [
+        f"{arm.label}: {arm.not_measured}"
+        for arm in table.arms
+        if arm.not_measured is not None and not arm.again
+    ]
+    if len(_engines(table.arms)) > 1:
         lines.append(
-            f"the ratio of a variant in another engine than the baseline's ({table.arms[0].engine}) "
-            "is of engine and format together"
+            "the ratio of a variant in another engine than the baseline's "
+            f"({table.arms[0].engine}) is of engine and format together"
         )
     if table.kept_loaded is False:
         lines.append("engines were loaded anew for each turn: memory might not have held them all")
@@ -221,8 +222,3 @@ def one_line(arm: ArmSpeed, base: str) -> str | None:
         f"{arm.label} decodes {alone.ratio.median:.2f} × as fast as {base} "
         f"({alone.ratio.low:.2f} to {alone.ratio.high:.2f})"
     )
-
-
-def all_languages(codes: Sequence[str]) -> str:
-    """Names of languages in a sentence."""
-    return listed([resolve(code).name for code in codes])

@@ -11,7 +11,7 @@ Seconds; memory in bytes, of the whole process.
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,12 @@ _KILOBYTE = 1024
 
 
 def time_batch(
-    engine: Engine, prompts: Iterator[str], *, batch: int, new_tokens: int
+    engine: Engine,
+    prompts: Iterator[str],
+    *,
+    batch: int,
+    new_tokens: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> BatchTimes:
     """Time a batch's first tokens, then the same size of batch to `new_tokens` each.
 
@@ -32,14 +37,18 @@ def time_batch(
     ----------
     prompts : iterator of str
         Prompts of one length; two batches are taken.
+    clock : callable
+        Seconds.
 
     Raises
     ------
     EngineError
         If a prompt gets no answer.
     """
-    first, asked, _ = _timed(engine, list(islice(prompts, batch)), new_tokens=1)
-    whole, _, written = _timed(engine, list(islice(prompts, batch)), new_tokens=new_tokens)
+    first, asked, _ = _timed(engine, list(islice(prompts, batch)), new_tokens=1, clock=clock)
+    whole, _, written = _timed(
+        engine, list(islice(prompts, batch)), new_tokens=new_tokens, clock=clock
+    )
     return BatchTimes(
         batch=batch,
         first_seconds=first,
@@ -49,14 +58,16 @@ def time_batch(
     )
 
 
-def _timed(engine: Engine, texts: Sequence[str], *, new_tokens: int) -> tuple[float, int, int]:
+def _timed(
+    engine: Engine, texts: Sequence[str], *, new_tokens: int, clock: Callable[[], float]
+) -> tuple[float, int, int]:
     """Seconds of a call, tokens of its prompts, tokens that were written."""
     requests = [
         GenerateRequest(prompt=text, max_new_tokens=new_tokens, ignore_end=True) for text in texts
     ]
-    started = time.perf_counter()
+    started = clock()
     replies = engine.generate(requests)
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     done: list[Generation] = []
     for one in replies:
         if isinstance(one, Failure):
