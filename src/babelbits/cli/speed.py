@@ -192,6 +192,6 @@ def _print(
     make: "Callable[[SpeedTable], tuple[list[str], list[list[str]], int]]", table: "SpeedTable"
 ) -> None:
     heads, rows, n_names = make(table)
-    if rows:
+    if rows:  # a table of languages: '/s' are sentences a second, one reader alone
         plain_table(heads, rows, numeric=range(n_names, len(heads)))
         console().print()

@@ -28,6 +28,7 @@ from babelbits.study.config.spec import BUNDLED, default_reference
 from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
 from babelbits.study.planning.recorded import study_now, study_of_run
 from babelbits.study.planning.relabel import labels_now
+from babelbits.study.speed.recorded_speed import RecordedSpeed, recorded_speed
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
@@ -81,6 +82,7 @@ def load_run(
         divergences=_divergences(store),
         voices=voices,
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
+        speed=_speed(store, planned, manifests),
     )
 
 
@@ -251,6 +253,15 @@ def _divergences(store: Store) -> tuple[RecordedDivergence, ...]:
     with suppress(StoreError):
         return recorded(store)
     return ()
+
+
+def _speed(
+    store: Store, planned: tuple[CellMeta, ...], manifests: Mapping[str, Manifest]
+) -> RecordedSpeed | None:
+    """What was measured; a damaged file is no reason for no report, `babelbits speed` names it."""
+    with suppress(StoreError):
+        return recorded_speed(store, planned, manifests)
+    return None
 
 
 def _open_cells(store: Store) -> tuple[OpenCell, ...]:

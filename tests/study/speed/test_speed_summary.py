@@ -138,6 +138,16 @@ def test_an_imitation_has_no_numbers(tmp_path: Path) -> None:
     assert not any("w8a8" in line for line in language_sentences(found))
 
 
+def test_few_rounds_tell_nothing_apart(tmp_path: Path) -> None:
+    world = FakeWorld(decode=lambda n, _: 250.0 if n == "fast" else 100.0)
+    found = table(tmp_path, world, "fast", rounds=4)
+    alone = found.arms[2].at(1)
+    assert alone is not None
+    assert alone.told == "not told apart"
+    assert floor_sentence(found).endswith("fewer than 5 rounds tell nothing apart")
+    assert one_line(found.arms[2], "baseline") is None
+
+
 def test_nothing_measured_yet_says_so() -> None:
     empty = summarise_session(session("a"))
     assert floor_sentence(empty).startswith("noise floor: not measured yet")

@@ -16,6 +16,9 @@ import numpy as np
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.speed.speed_records import BatchTimes, Host, SpeedArm, SpeedSession
 
+FEWEST_ROUNDS = 5
+"""That show how far the baseline is from itself."""
+
 Told = Literal["faster", "slower", "not told apart"]
 
 
@@ -158,7 +161,7 @@ def summarise_session(session: SpeedSession) -> SpeedTable:
     """What a session says, arm by arm."""
     floor = next((arm for arm in session.arms if arm.replicate), None)
     noise = {
-        batch: None if floor is None else _largest_log(_ratios(floor, session.baseline, batch))
+        batch: None if floor is None else noise_floor(_ratios(floor, session.baseline, batch))
         for batch in session.settings.batches
     }
     measured = [arm for arm in session.arms if arm.not_measured is None]
@@ -237,8 +240,7 @@ def tell_apart(ratio: float, noise: float | None) -> Told:
     ratio : float
         Above 1: faster than the baseline.
     noise : float or None
-        The largest |log ratio| of the baseline to itself; None where that was not measured, and
-        nothing is told apart.
+        `noise_floor`; where it is None nothing is told apart.
     """
     if noise is None or abs(math.log(ratio)) <= noise:
         return "not told apart"
@@ -257,5 +259,6 @@ def _ratios(arm: SpeedArm, base: SpeedArm, batch: int) -> list[float]:
     return [mine / other for mine, other in pairs if mine is not None and other is not None]
 
 
-def _largest_log(ratios: Sequence[float]) -> float | None:
-    return max((abs(math.log(one)) for one in ratios), default=None)
+def noise_floor(ratios: Sequence[float]) -> float | None:
+    """The largest |log ratio| of the baseline to itself; None of fewer than five rounds."""
+    return max(abs(math.log(one)) for one in ratios) if len(ratios) >= FEWEST_ROUNDS else None

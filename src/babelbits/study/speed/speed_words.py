@@ -6,7 +6,13 @@ Numbers are medians with their quartiles in brackets. Pure: nothing is measured 
 from collections.abc import Sequence
 
 from babelbits.languages import resolve
-from babelbits.study.speed.speed_summary import ArmSpeed, BatchSpeed, Quartiles, SpeedTable
+from babelbits.study.speed.speed_summary import (
+    FEWEST_ROUNDS,
+    ArmSpeed,
+    BatchSpeed,
+    Quartiles,
+    SpeedTable,
+)
 from babelbits.words import bytes_size, plural
 
 Rows = tuple[list[str], list[list[str]], int]
@@ -43,8 +49,13 @@ def floor_sentence(table: SpeedTable) -> str:
     return (
         f"noise floor: the baseline against itself decodes {alone.ratio.median:.2f} × as fast "
         f"at batch {alone.batch} (quartiles {alone.ratio.low:.2f} to {alone.ratio.high:.2f}, "
-        f"{plural(alone.ratio.n, 'round')}); a variant is told apart only where its median is "
-        "further from 1 than every round of this"
+        f"{plural(alone.ratio.n, 'round')}); "
+        + (
+            "a variant is told apart only where its median is further from 1 than every round "
+            "of this"
+            if alone.ratio.n >= FEWEST_ROUNDS
+            else f"fewer than {FEWEST_ROUNDS} rounds tell nothing apart"
+        )
     )
 
 
@@ -109,7 +120,7 @@ def _short_reason(arm: ArmSpeed) -> str:
 
 
 def language_rows(table: SpeedTable) -> Rows:
-    """Tokens a parallel sentence by language, and what that makes of each arm's speed."""
+    """Tokens a parallel sentence by language, and each arm's sentences a second at batch 1."""
     base = table.arms[0].fertility if table.arms else None
     if base is None:
         return [], [], 1
@@ -117,7 +128,7 @@ def language_rows(table: SpeedTable) -> Rows:
     others = _other_tokenizers(table)
     heads = ["language", "tokens a sentence", "× English", "sentences in the context"]
     heads += [f"tokens, {arm.label}" for arm in others]
-    heads += [f"{arm.label}, sentences/s" for arm in shown]
+    heads += [f"{arm.label}, /s" for arm in shown]
     rows = []
     for code in sorted(base.tokens, key=lambda one: base.tokens[one]):
         tokens, relative = base.tokens[code], base.relative(code)
@@ -215,6 +226,8 @@ def one_line(arm: ArmSpeed, base: str) -> str | None:
     """An arm's decoding against the baseline in a sentence; None where nothing is told."""
     alone = arm.at(1)
     if arm.not_measured is not None or alone is None or alone.ratio is None or alone.told is None:
+        return None
+    if alone.ratio.n < FEWEST_ROUNDS:
         return None
     if alone.told == "not told apart":
         return f"{arm.label} is not told apart from {base} in speed: inside the noise floor"
