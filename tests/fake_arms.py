@@ -1,7 +1,7 @@
 """Engines and processes whose speed is known, in place of real ones."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from babelbits.errors import EngineError
 from babelbits.records import GenerateRequest, Generation
 from babelbits.study.speed.arm_process import NoMemoryError
 from babelbits.study.speed.speed_records import (
+    ArmRound,
+    BatchMemory,
     BatchTimes,
     Host,
     SpeedArm,
@@ -150,4 +152,22 @@ def session(*labels: str, batches: tuple[int, ...] = (1,)) -> SpeedSession:
         host=HOST,
         seed=0,
         arms=arms,
+    )
+
+
+def measured(label: str, *, speed: float, memory: int, replicate: int = 0) -> SpeedArm:
+    """Decodes at `speed` in each of five rounds: 10 tokens after the first in 10 / speed s."""
+    times = BatchTimes(
+        batch=1, first_seconds=0.5, whole_seconds=0.5 + 10 / speed, prompt_tokens=8,
+        output_tokens=11,
+    )  # fmt: skip
+    rounds = tuple(
+        ArmRound(number=n, started=0.0, load_average=0.1, times=(times,)) for n in range(5)
+    )
+    return replace(
+        arm(label, replicate=replicate),
+        rounds=rounds,
+        memory=(BatchMemory(batch=1, peak=memory),),
+        tokens={"en": 200, "ml": 800},
+        sentences=20,
     )

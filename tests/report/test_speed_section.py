@@ -9,28 +9,9 @@ from babelbits.report import speed_section
 from babelbits.report.build import build
 from babelbits.results.results import Results
 from babelbits.study.speed.recorded_speed import RecordedSpeed
-from babelbits.study.speed.speed_records import ArmRound, BatchMemory, BatchTimes, SpeedArm
 from babelbits.study.speed.speed_summary import summarise_session
-from fake_arms import arm, session
+from fake_arms import arm, measured, session
 from report.browser import Browser
-
-
-def measured(label: str, *, speed: float, memory: int, replicate: int = 0) -> SpeedArm:
-    """Decodes at `speed` in each of five rounds: 10 tokens after the first in 10 / speed s."""
-    times = BatchTimes(
-        batch=1, first_seconds=0.5, whole_seconds=0.5 + 10 / speed, prompt_tokens=8,
-        output_tokens=11,
-    )  # fmt: skip
-    rounds = tuple(
-        ArmRound(number=n, started=0.0, load_average=0.1, times=(times,)) for n in range(5)
-    )
-    return replace(
-        arm(label, replicate=replicate),
-        rounds=rounds,
-        memory=(BatchMemory(batch=1, peak=memory),),
-        tokens={"en": 200, "ml": 800},
-        sentences=20,
-    )
 
 
 @pytest.fixture
