@@ -265,8 +265,8 @@ def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
     ends += [] if costs.baseline is None else [costs.baseline]
     room = max((max(ends) - min(ends)) * 0.1, 0.5 if costs.key == "bits" else max(ends) * 0.02)
     scale = alt.Scale(domain=[min(ends) - room, max(ends) + 4 * room], zero=False, nice=False)
-    many = max(ends) >= _THOUSANDS
-    axis = alt.Axis(grid=False, tickCount=5, **({"format": "~s"} if many else {}))
+    shown_as = "~s" if max(ends) >= _THOUSANDS else alt.Undefined
+    axis = alt.Axis(grid=False, tickCount=5, format=shown_as)
     unit = numbers.unit_word(effects[0].unit)
     ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
     x = alt.X("cost:Q", title=costs.title, axis=axis, scale=scale)

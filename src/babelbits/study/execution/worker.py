@@ -304,8 +304,12 @@ def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
 def engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSettings]:
     """Name of the engine that runs a variant, and how: nothing of it is 'auto' but the batch."""
     engine = engine_name(study.engine, study.model, step.spec)
+    problem = engines.kind(engine).kv_cache_problem(step.spec.kv_cache)
+    if problem is not None:
+        raise ModelError(problem, where=f"variant '{step.label}'", hint="leave kv_cache out")
     return engine, replace(
         study.engine,
+        kv_cache=step.spec.kv_cache,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
         trust_remote_code=study.model.trust_remote_code,
