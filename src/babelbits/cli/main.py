@@ -28,7 +28,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
-        "speed": ("babelbits.cli.speed:speed", "Measure memory, speed, and tokens by language."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
         "schema": (
             "babelbits.cli.schema:schema",
@@ -46,6 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "babelbits.cli.recommend:recommend",
             "Recommend a variant, with reasons against the others.",
         ),
+        "speed": ("babelbits.cli.speed:speed", "Measure memory, speed, and tokens by language."),
     },
     "Judges and people": {
         "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),
