@@ -84,7 +84,7 @@ def test_speeds_are_read() -> None:
     for text in ("fast", "0", "20 in ml", "5 words/s", ""):
         with pytest.raises(StudyError, match="is no speed"):
             read(text)
-    with pytest.raises(StudyError, match="no parallel sentences in Finnish"):
+    with pytest.raises(StudyError, match="no parallel sentences in Finnish are bundled"):
         read("5 sentences/s in fi")
 
 

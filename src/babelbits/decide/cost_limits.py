@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from babelbits.errors import StudyError
 from babelbits.languages import resolve
-from babelbits.words import bytes_size, listed
+from babelbits.words import agreeing, bytes_size, listed
 
 if TYPE_CHECKING:
     from babelbits.study.speed.recorded_speed import RecordedSpeed
@@ -51,10 +51,12 @@ class CostLimits:
         if self.memory is not None:
             parts.append(f"at most {bytes_size(self.memory)} of memory")
         if self.tokens is not None:
-            parts.append(f"at least {self.tokens:g} tokens a second")
+            unit = agreeing(self.tokens, "token", "tokens")
+            parts.append(f"at least {self.tokens:g} {unit} a second")
         if self.sentences is not None:
             where = listed([resolve(code).name for code in self.languages])
-            parts.append(f"at least {self.sentences:g} sentences a second in {where}")
+            unit = agreeing(self.sentences, "sentence", "sentences")
+            parts.append(f"at least {self.sentences:g} {unit} a second in {where}")
         return " and ".join(parts)
 
 
@@ -115,8 +117,8 @@ def _check_languages(codes: Sequence[str]) -> None:
     for code in codes:
         if code not in there:
             raise StudyError(
-                f"there are no parallel sentences in {resolve(code).name} to count tokens of",
-                hint=f"there are some in {', '.join(there)}; or say tokens: --min-speed 20",
+                f"no parallel sentences in {resolve(code).name} are bundled",
+                hint=f"they are in {', '.join(there)}; or ask for tokens: --min-speed 20",
             )
 
 

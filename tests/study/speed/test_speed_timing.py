@@ -82,6 +82,7 @@ def test_ids_of_requests_are_what_they_were() -> None:
 
 def test_a_real_process_writes_all_that_is_asked() -> None:
     """The bundled model ends most texts after a sentence; here every row goes to its limit."""
+    pytest.importorskip("torch")
     from babelbits.bundled import model_folder
 
     settings = EngineSettings(device="cpu", dtype="float32", batch="many")
@@ -97,6 +98,7 @@ def test_a_real_process_writes_all_that_is_asked() -> None:
 
 
 def test_a_process_that_cannot_load_says_why(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     with pytest.raises(EngineError, match=r"config|folder|model"):
         ArmProcess(tmp_path, engine="transformers", settings=EngineSettings(device="cpu"))
 
