@@ -1,17 +1,23 @@
 """Rounds, resuming, and what goes wrong, with processes whose speed is known."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from babelbits.errors import EngineError, StoreError
+from babelbits.errors import EngineError, StoreError, StudyError
 from babelbits.store import Store
+from babelbits.study import load
+from babelbits.study.config.spec import VariantSpec
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.speed.measure_arms import Measurement
+from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.plan import build_light, make_plan
+from babelbits.study.speed.measure_arms import Measurement, left_out, measure_arms
 from babelbits.study.speed.speed_records import (
     SpeedSession,
+    SpeedSettings,
     read_session,
     read_sessions,
     session_id,
@@ -131,8 +137,6 @@ def test_other_weights_are_another_session() -> None:
 
 
 def reweighed(label: str, weights: str) -> Any:
-    from dataclasses import replace
-
     return replace(arm(label), weights_hash=weights)
 
 
@@ -143,3 +147,55 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StoreError, match="cannot be read"):
         read_sessions(store)
+
+
+# --- from a plan to arms -------------------------------------------------------------------------
+
+STUDY = """\
+[study]
+name = "arms"
+folder = "run"
+[model]
+path = "bundled"
+[[variants]]
+recipe = "q8_0"
+[[variants]]
+recipe = "w8a8"
+[[tasks]]
+suite = "pairs"
+languages = ["nb"]
+"""
+
+
+def test_arms_of_a_plan_are_the_baseline_twice_and_what_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """q8_0 is not made; w8a8 is, and transformers imitates it; a stranger serves the third."""
+    import babelbits.study.speed.measure_arms as module
+
+    (tmp_path / "study.toml").write_text(STUDY, "utf-8")
+    study, store = load(tmp_path / "study.toml"), Store(tmp_path / "run")
+    plan = make_plan(study, store, base=locate(study.model), build=build_light)
+    base, q8, w8 = plan.variants
+    served = replace(
+        w8, spec=VariantSpec(label="theirs", recipe="served"), state="done", variant_id="s"
+    )
+    plan = replace(plan, variants=(base, q8, replace(w8, state="done"), served))
+    monkeypatch.setattr(module, "weights_in", lambda *_args, **_kwargs: "w")
+    stop = Stop()
+    stop.request()  # before the first cold start
+    said: list[str] = []
+    found = measure_arms(
+        plan, store, settings=SpeedSettings(), rounds=1, say=said.append, stop=stop
+    )
+    assert [one.title for one in found.arms] == ["baseline", "baseline again", "w8a8", "theirs"]
+    assert [one.not_measured is None for one in found.arms] == [True, True, False, False]
+    assert (found.arms[2].not_measured or "").startswith(
+        "quality only: the engine 'transformers' imitates compressed-tensors kernels"
+    )
+    assert left_out(plan) == ["q8_0"]
+    with pytest.raises(StudyError, match="no variant 'q8'"):
+        measure_arms(
+            plan, store, settings=SpeedSettings(), rounds=1, variants=["q8"], say=said.append,
+            stop=stop,
+        )  # fmt: skip

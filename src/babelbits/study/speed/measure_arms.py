@@ -134,7 +134,7 @@ def measure_arms(
 
 def left_out(plan: Plan) -> list[str]:
     """Labels of variants that are not made yet."""
-    return [s.label for s in plan.variants if s.label != BASELINE and s.manifest is None]
+    return [s.label for s in plan.variants if s.label != BASELINE and s.state != "done"]
 
 
 def _chosen(plan: Plan, variants: Sequence[str]) -> list[VariantStep]:
@@ -148,7 +148,7 @@ def _chosen(plan: Plan, variants: Sequence[str]) -> list[VariantStep]:
         step
         for step in plan.variants
         if step.label == BASELINE
-        or (step.manifest is not None and (not variants or step.label in variants))
+        or (step.state == "done" and (not variants or step.label in variants))
     ]
 
 
@@ -171,8 +171,12 @@ def _arms(
     """The arms with nothing measured, and how each is loaded; the baseline twice at the front."""
     hashes, arms, how = FileHashes(), [], {}
     for step in steps:
+        if step.spec.origin == "served":
+            arms.append(_served_arm(step))
+            continue
         is_base = step.label == BASELINE
-        folder = plan.base.folder if is_base else store.variant_folder(step.variant_id)
+        at_base = step.spec.origin == "baseline"
+        folder = plan.base.folder if at_base else store.variant_folder(step.variant_id)
         plain = _plain_arm(plan, step, weights_in(folder, step=step, hash_file=hashes.of))
         engine, loading = engine_settings(plan.study, step)
         loading = _for_speed(loading, settings)
@@ -180,6 +184,20 @@ def _arms(
             arms.append(arm)
             how[arm.key] = ArmPlan(folder=folder, engine=engine, settings=loading)
     return arms, how
+
+
+def _served_arm(step: VariantStep) -> SpeedArm:
+    """A variant that somebody serves: its process is not here."""
+    return SpeedArm(
+        label=step.label,
+        variant_id=step.variant_id,
+        weights_hash="",
+        recipe=step.spec.recipe,
+        format=step.spec.recipe,
+        engine={"name": step.spec.recipe},
+        bytes_on_disk=None,
+        not_measured="quality only: its memory and speed are its server's, and not measured here",
+    )
 
 
 def _for_speed(loading: EngineSettings, settings: SpeedSettings) -> EngineSettings:
