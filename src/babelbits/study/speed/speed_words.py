@@ -21,7 +21,7 @@ Rows = tuple[list[str], list[list[str]], int]
 NOTHING = "–"
 HOW = (
     "first token: a call for one token, from text to text; decode: what a longer call takes beyond "
-    "it, all rows together"
+    "it, all rows together; /s beside a language: sentences a second at batch 1"
 )
 
 
