@@ -2,14 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from babelbits.store import Store
-from babelbits.study.execution.interrupt import Stop
-from babelbits.study.speed.measure_arms import Measurement
+from babelbits.study.speed.speed_records import ArmRound, SpeedArm
 from babelbits.study.speed.speed_summary import (
     SpeedTable,
     quartiles,
@@ -30,14 +27,25 @@ from fake_arms import FakePlan, FakeWorld, arm, session
 
 
 def table(folder: Path, world: FakeWorld, *labels: str, rounds: int = 15) -> SpeedTable:
+    """As `Measurement` would record it, without a file."""
     asked = session(*labels)
-    asked = replace(asked, arms=(*asked.arms, arm("w8a8", not_measured="quality only: no kernel")))
-    store = Store(folder)
-    how = {one.key: FakePlan(one.title, world, store.root) for one in asked.arms}
-    measured = Measurement(
-        asked, store, cast("Any", how), rounds=rounds, say=lambda _line: None, stop=Stop()
-    ).run()
-    return summarise_session(measured)
+    arms = [_measured(one, world, folder, rounds=rounds) for one in asked.arms]
+    imitated = arm("w8a8", not_measured="quality only: no kernel")
+    return summarise_session(replace(asked, arms=(*arms, imitated)))
+
+
+def _measured(one: SpeedArm, world: FakeWorld, folder: Path, *, rounds: int) -> SpeedArm:
+    process = FakePlan(one.title, world, folder).start()
+    turns = [process.time(batch=1, prompt_tokens=8, new_tokens=11)[0] for _ in range(rounds)]
+    return replace(
+        one,
+        rounds=tuple(
+            ArmRound(number=number, started=0.0, load_average=0.1, times=(times,))
+            for number, times in enumerate(turns)
+        ),
+        context_length=1024,
+        **process.count(),
+    )
 
 
 def noisy(truth: dict[str, float], *, seed: int, spread: float = 0.1) -> FakeWorld:
