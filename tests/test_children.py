@@ -54,3 +54,29 @@ def test_a_child_works_to_its_end_while_the_parent_lives() -> None:
         assert parent.stdout is not None
         assert parent.stdout.readline()
         assert parent.stdout.readline() == "0\n"
+
+
+LINES = """
+import sys, time
+from babelbits.children import commands
+for line in commands():
+    print(line.decode().upper(), flush=True)
+    if line == b"busy":
+        time.sleep(600)
+"""
+
+
+def test_a_child_answers_lines_and_ends_with_its_pipe_even_when_busy() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LINES], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"first\nsec")
+        child.stdin.flush()
+        assert child.stdout.readline() == b"FIRST\n"
+        child.stdin.write(b"ond\nbusy\n")
+        child.stdin.flush()
+        assert [child.stdout.readline() for _ in range(2)] == [b"SECOND\n", b"BUSY\n"]
+        child.stdin.close()
+        assert child.wait(20) == 1

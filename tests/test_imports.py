@@ -52,7 +52,7 @@ STRANGERS = {("engines", "recipes"), ("stats", "languages")}
 """Pairs that do not know each other although the order would allow it."""
 
 ORDER_WITHIN = {
-    "study": ("config", "planning", "rehearsal", "execution"),
+    "study": ("config", "planning", "rehearsal", "execution", "speed"),
 }
 """Of a room made of rooms, the same rule."""
 

@@ -293,6 +293,8 @@ def recommend(
     claim: "Claim" = "not-worse",
     pooled: bool = False,
     any_passing: bool = False,
+    max_memory: str | None = None,
+    min_speed: str | None = None,
 ) -> "Recommendation":
     """The variant to ship, by a rule fixed beforehand: most bits first, up to the first no pass.
 
@@ -302,6 +304,11 @@ def recommend(
         As in `gate`.
     any_passing : bool
         Take the smallest that passes, whatever stands before it: wrong more often.
+    max_memory : str, optional
+        Only variants that `babelbits speed` measured to hold no more at batch 1, e.g. '8GB'.
+    min_speed : str, optional
+        Only variants that it measured to write as much alone: '20' tokens a second,
+        '5 sentences/s' in every language asked, or '5 sentences/s in ml'.
 
     Returns
     -------
@@ -312,8 +319,11 @@ def recommend(
     ------
     UnknownNameError
         If the results have no such suite, language or group.
+    StudyError
+        If `max_memory` or `min_speed` is no limit.
     """
     from babelbits.analysis import BASELINE
+    from babelbits.decide.cost_limits import read_limits
     from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import ask
     from babelbits.decide.recommend import recommend as choose
@@ -324,7 +334,12 @@ def recommend(
         facts, languages=languages, group=group, suites=suites, pooled=pooled, claim=claim,
         margins=margins,
     )  # fmt: skip
-    return choose(facts, query, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing)
+    codes = [code for one in query.questions for code in one.languages]
+    limits = read_limits(max_memory=max_memory, min_speed=min_speed, languages=codes)
+    return choose(
+        facts, query, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing,
+        limits=limits, speed=results.speed,
+    )  # fmt: skip
 
 
 def write_report(results: Results, path: Path | str) -> Path:

@@ -5,6 +5,7 @@ its other side is gone. Works wherever pipes do; no polling, no process groups.
 """
 
 import os
+import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,26 @@ def lifeline() -> Iterator[int]:
 def end_with_parent() -> None:
     """In a child started with `stdin=` a `lifeline`: end when it ends, whatever runs just then."""
     threading.Thread(target=_wait, daemon=True).start()
+
+
+def commands() -> Iterator[bytes]:
+    """In a child started with a pipe for `stdin`: the lines that its parent writes there.
+
+    As `end_with_parent` does, it ends the process when the pipe ends, whatever runs just then.
+    """
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+    while True:
+        yield lines.get()
+
+
+def _read_lines(lines: "queue.SimpleQueue[bytes]") -> None:
+    left = b""
+    while read := os.read(_STDIN, 1 << 16):
+        *whole, left = (left + read).split(b"\n")
+        for line in whole:
+            lines.put(line)
+    os._exit(_ORPHANED)
 
 
 def _wait() -> None:

@@ -250,7 +250,7 @@ def test_the_smallest_that_is_shown(folder: Path, capsys: pytest.CaptureFixture[
     )
     assert "fail: xcopa in sw −11.6 points" in out
     assert "← stops here" in out
-    assert "speed is not measured" in err
+    assert "memory and speed are not measured" in err
     assert "wrong in at most 5 % of reports" in err
     assert run(["recommend", str(folder), "--any"]) == ExitCode.DONE
     out, err = capsys.readouterr()

@@ -8,6 +8,7 @@ import pytest
 
 from babelbits.records import Effect
 from babelbits.report import charts, svg
+from babelbits.report.speed_section import Cost, CostAxis, cost_axes
 from babelbits.results.results import Results
 
 
@@ -59,8 +60,9 @@ def test_the_same_chart_gives_the_same_bytes(small: Results, effects: list[Effec
 def test_labels_of_variants_of_one_size_are_spread(small: Results) -> None:
     pooled = [e for e in small.analysis.effects if (e.scope, e.task) == ("all", "math")]
     twins = [replace(pooled[0], variant=f"v{n}", delta=0.0) for n in range(4)]
-    manifests = {one.variant: small.manifests["w8"] for one in twins}
-    rows = charts.size_quality(twins, manifests).to_dict()["datasets"]["rows"]
+    costs = {one.variant: Cost(value=8.1, low=8.1, high=8.1) for one in twins}
+    axis = CostAxis(key="bits", title="bits per weight", name="bits per weight", values=costs)
+    rows = charts.cost_quality(twins, axis).to_dict()["datasets"]["rows"]
     heights = sorted(row["label"] for row in rows)
     gaps = [after - before for before, after in pairwise(heights)]
     assert min(gaps) > 0
@@ -72,4 +74,5 @@ def test_every_chart_is_valid_vega_lite(small: Results) -> None:
     charts.heat_map(languages, names(small), ("w8", "w4@en")).to_dict()
     charts.groups([e for e in math if e.scope == "group"], ("w8", "w4@en")).to_dict()
     pooled = [e for e in math if e.scope == "all"]
-    charts.size_quality(pooled, small.manifests).to_dict()
+    for axis in cost_axes(small):
+        charts.cost_quality(pooled, axis).to_dict()

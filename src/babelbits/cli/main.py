@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "babelbits.cli.recommend:recommend",
             "Recommend a variant, with reasons against the others.",
         ),
+        "speed": ("babelbits.cli.speed:speed", "Measure memory, speed, and tokens by language."),
     },
     "Judges and people": {
         "generate": ("babelbits.cli.generate:generate", "Let all variants answer open prompts."),

@@ -13,6 +13,7 @@ from babelbits.words import bytes_size
 if TYPE_CHECKING:
     from babelbits.decide.decision_query import DecisionQuery
     from babelbits.decide.recommend import Candidate, Recommendation
+    from babelbits.study.speed.recorded_speed import RecordedSpeed
 
 SCHEMA = "babelbits.recommend/1"
 
@@ -26,6 +27,17 @@ SCHEMA = "babelbits.recommend/1"
     is_flag=True,
     help="The smallest that passes, whatever stands before it; wrong more often.",
 )
+@click.option(
+    "--max-memory",
+    metavar="SIZE",
+    help="Only what `babelbits speed` measured to hold no more at batch 1, e.g. 8GB.",
+)
+@click.option(
+    "--min-speed",
+    metavar="SPEED",
+    help="Only what it measured to write as many tokens a second alone, or e.g. '5 sentences/s' "
+    "in every language asked, '5 sentences/s in ml' in one.",
+)
 @click.option("--all", "every", is_flag=True, help="Every reason, not the three weightiest each.")
 def recommend(
     source: Path,
@@ -34,6 +46,8 @@ def recommend(
     early_stopping: bool,
     as_json: bool,
     any_passing: bool,
+    max_memory: str | None,
+    min_speed: str | None,
     every: bool,
     **scope: Any,
 ) -> int:
@@ -43,6 +57,7 @@ def recommend(
     babelbits recommend study.toml --languages ja,sw,en
     babelbits recommend my-study.run --group non-latin --suite mgsm --margin 2
     babelbits recommend my-study.run --languages nb --claim equivalent --json
+    babelbits recommend study.toml -l nb,hi --max-memory 8GB --min-speed 20
 
     Variants are gated in an order that no result changes, most bits per weight first; the walk
     stops at the first that does not pass, and the last that passed is recommended: wrong in at
@@ -52,6 +67,7 @@ def recommend(
     """
     from babelbits.analysis import BASELINE
     from babelbits.cli.report import tell_names
+    from babelbits.decide.cost_limits import close_calls, read_limits
     from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.recommend import recommend as choose
     from babelbits.decide.recommend import sizes
@@ -62,13 +78,19 @@ def recommend(
     decision_input = collect_decision_input(loaded)
     question = read_query(decision_input, **scope)
     known = sizes(loaded)
+    codes = dict.fromkeys(code for one in question.questions for code in one.languages)
+    limits = read_limits(max_memory=max_memory, min_speed=min_speed, languages=list(codes))
     result = choose(
-        decision_input, question, sizes=known, baseline=known.get(BASELINE), any_passing=any_passing
-    )
+        decision_input, question, sizes=known, baseline=known.get(BASELINE),
+        any_passing=any_passing, limits=limits, speed=loaded.speed,
+    )  # fmt: skip
     if as_json:
-        data_json(as_object(result, question, alpha=decision_input.alpha))
+        found = as_object(result, question, alpha=decision_input.alpha, speed=loaded.speed)
+        data_json(found)
     else:
-        render(result, question, alpha=decision_input.alpha, every=every)
+        render(result, question, alpha=decision_input.alpha, every=every, speed=loaded.speed)
+        for line in close_calls(limits, loaded.speed, decision_input.variants):
+            say(line)
     return int(ExitCode.UNDECIDED if result.chosen is None else ExitCode.DONE)
 
 
@@ -78,7 +100,12 @@ REASONS = 3
 
 
 def render(
-    choice: "Recommendation", asked: "DecisionQuery", *, alpha: float, every: bool = False
+    choice: "Recommendation",
+    asked: "DecisionQuery",
+    *,
+    alpha: float,
+    every: bool = False,
+    speed: "RecordedSpeed | None" = None,
 ) -> None:
     """Print the sentence, a table of all variants, and what stands against the others."""
     from rich import box
@@ -90,26 +117,34 @@ def render(
     data(recommendation_sentence(choice, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant")
-    for name in ("size", "bits/weight", *WORDS.values()):
+    measured = () if speed is None else ("memory", "tokens/s")
+    for name in ("size", "bits/weight", *measured, *WORDS.values()):
         table.add_column(name, justify="right")
     table.add_column("")
     for one in choice.candidates:
-        table.add_row(*map(cell, _row(one, choice)))
+        table.add_row(*map(cell, _row(one, choice, speed)))
     console().print(table)
     for one in choice.candidates:
         if one is not choice.chosen:
             _explain(one, choice, asked, alpha=alpha, limit=None if every else REASONS)
-    _asides(choice, asked, alpha=alpha)
+    _asides(choice, asked, alpha=alpha, speed=speed)
 
 
-def _row(one: "Candidate", found: "Recommendation") -> tuple[str, ...]:
+def _row(
+    one: "Candidate", found: "Recommendation", speed: "RecordedSpeed | None"
+) -> tuple[str, ...]:
     from babelbits.decide.sentences import WORDS
+    from babelbits.study.speed.speed_words import NOTHING, number
 
     bits = "?" if one.size is None else f"{one.size.bits_per_weight:.2f}"
+    arm = None if speed is None else speed.arms.get(one.variant)
+    held = NOTHING if arm is None or arm.memory_alone is None else bytes_size(arm.memory_alone)
+    fast = NOTHING if arm is None or arm.decode is None else number(arm.decode.median)
+    measured = () if speed is None else (held, fast)
     counts = (str(one.count(outcome)) for outcome in WORDS)
     stop = "← stops here" if one is found.stopped_at and not found.any_passing else ""
     last = "← recommended" if one is found.chosen else stop
-    return (one.variant, _size(one), bits, *counts, last)
+    return (one.variant, _size(one), bits, *measured, *counts, last)
 
 
 def _size(one: "Candidate") -> str:
@@ -138,7 +173,13 @@ def _explain(
         data(f"  and {len(lines) - limit} more (--all)")
 
 
-def _asides(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> None:
+def _asides(
+    choice: "Recommendation",
+    asked: "DecisionQuery",
+    *,
+    alpha: float,
+    speed: "RecordedSpeed | None",
+) -> None:
     """What limits the claim."""
     from babelbits.analysis.format import percent
 
@@ -155,7 +196,11 @@ def _asides(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -
             f"gated in a fixed order, most bits per weight first, up to the first that does not "
             f"pass: the recommendation is wrong in at most {level} of reports"
         )
-    say("numbers of items assume no true loss; speed is not measured")
+    say("numbers of items assume no true loss")
+    if speed is None:
+        say("memory and speed are not measured: babelbits speed measures them")
+    else:
+        say("memory and tokens a second are of one reader alone (batch 1), medians")
     for one in asked.not_there:
         say(f"not tested, the study does not have it: {one}")
 
@@ -163,7 +208,13 @@ def _asides(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -
 # --- for machines ------------------------------------------------------------------------------
 
 
-def as_object(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
+def as_object(
+    choice: "Recommendation",
+    asked: "DecisionQuery",
+    *,
+    alpha: float,
+    speed: "RecordedSpeed | None" = None,
+) -> dict[str, Any]:
     """The recommendation as JSON."""
     from babelbits.decide.recommend import recommendation_sentence
 
@@ -179,14 +230,28 @@ def as_object(choice: "Recommendation", asked: "DecisionQuery", *, alpha: float)
         "rule": "any passing" if choice.any_passing else "fixed order",
         "order": [one.variant for one in choice.candidates if one.in_order],
         "stopped_at": None if choice.stopped_at is None else choice.stopped_at.variant,
-        "variants": [_object(one, asked, alpha=alpha) for one in choice.candidates],
+        "limits": {
+            "memory": choice.limits.memory,
+            "tokens_per_second": choice.limits.tokens,
+            "sentences_per_second": choice.limits.sentences,
+            "languages": list(choice.limits.languages),
+        },
+        "variants": [_object(one, asked, alpha=alpha, speed=speed) for one in choice.candidates],
     }
 
 
-def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[str, Any]:
+def _object(
+    one: "Candidate",
+    asked: "DecisionQuery",
+    *,
+    alpha: float,
+    speed: "RecordedSpeed | None",
+) -> dict[str, Any]:
     from babelbits.decide.recommend import count_items_to_decide, describe_items_to_decide
 
     judged = gate_object(one.gate)
+    arm = None if speed is None else speed.arms.get(one.variant)
+    decode = None if arm is None else arm.decode
     for index, way in count_items_to_decide(
         one.gate, asked, alpha=alpha, correlation=one.correlation
     ).items():
@@ -202,4 +267,7 @@ def _object(one: "Candidate", asked: "DecisionQuery", *, alpha: float) -> dict[s
         "qualifies": one.qualifies,
         "bytes_on_disk": None if one.size is None else one.size.bytes_on_disk,
         "bits_per_weight": None if one.size is None else one.size.bits_per_weight,
+        "peak_memory": None if arm is None else arm.memory_alone,
+        "tokens_per_second": None if decode is None else decode.median,
+        "exceeds": list(one.exceeds),
     }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     "Stop a cell when its verdict is known; the report then shows confidence sequences."
 )
 @click.option("--no-report", is_flag=True, help="Only run; build the report later.")
+@click.option("--speed", is_flag=True, help="Then measure memory and speed, as `babelbits speed`.")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -51,6 +52,7 @@ def run(
     limit: int | None,
     early_stopping: bool,
     no_report: bool,
+    speed: bool,
     workers: int | None,
     ray: str | None,
     offline: bool,
@@ -69,6 +71,7 @@ def run(
     return run_with_progress(
         load_study(study, limit=limit, stop=early_stopping),
         report=not no_report,
+        speed=speed,
         workers=workers,
         ray=ray,
         rehearsed=not no_rehearse,
@@ -85,6 +88,7 @@ def run_with_progress(
     study: "Study",
     *,
     report: bool,
+    speed: bool = False,
     workers: int | None = None,
     ray: str | None = None,
     rehearsed: bool = False,
@@ -102,13 +106,25 @@ def run_with_progress(
             )  # fmt: skip
             terminated = reporter.stop.terminated
         _summarise(done)
-        outcome = done.outcome
+        outcome, measured = done.outcome, ExitCode.DONE
+        if speed and not outcome.interrupted:
+            measured = _measure_speed(study)
         if report and not outcome.interrupted and (outcome.complete or outcome.n_cells):
             _report(study)
     except KeyboardInterrupt:
         raise Interrupted("what is recorded is kept", hint=_how_to_go_on(study)) from None
     code = _exit_code(done)
-    return int(ExitCode.TERMINATED if terminated and code == ExitCode.INTERRUPTED else code)
+    if terminated and code is ExitCode.INTERRUPTED:
+        code = ExitCode.TERMINATED
+    return int(measured if code is ExitCode.DONE else code)
+
+
+def _measure_speed(study: "Study") -> ExitCode:
+    """Measure what `babelbits speed` does by default, and print it."""
+    from babelbits.cli.speed import measure_and_print
+    from babelbits.study.speed.speed_records import ROUNDS, SpeedSettings
+
+    return ExitCode(measure_and_print(study, SpeedSettings(), rounds=ROUNDS))
 
 
 def _how_to_go_on(study: "Study") -> str:

@@ -8,13 +8,16 @@ recommendation is wrong in at most alpha of reports (a fixed sequence; Maurer, H
 1995). No variant is recommended for want of evidence, and none whose size is unknown.
 
 `any_passing` takes the smallest that passes instead, in whatever order: with k variants the chance
-that it loses the margin somewhere is at most k alpha. Speed is not known here.
+that it loses the margin somewhere is at most k alpha. Limits of memory and speed (`cost_limits`)
+take variants out of the order before the walk; no result of quality decides which.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from babelbits.analysis import format as shown
+from babelbits.decide.cost_limits import NO_LIMITS, CostLimits, exceeded
 from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome
 from babelbits.decide.decision_input import DecisionInput, primary_effects
 from babelbits.decide.decision_query import DecisionQuery
@@ -30,6 +33,9 @@ from babelbits.decide.power_planning import (
 from babelbits.decide.sentences import WORDS, claim_words, describe_evidence, place, scope_words
 from babelbits.results.results import Results
 from babelbits.words import bytes_size, html_table
+
+if TYPE_CHECKING:
+    from babelbits.study.speed.recorded_speed import RecordedSpeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,8 @@ class Candidate:
     """Whether the walk came to it."""
     correlation: float = 0.0
     """Between the estimates of its questions; 0 where unknown, which promises least."""
+    exceeds: tuple[str, ...] = ()
+    """Why it does not keep to the limits of memory and speed that were asked."""
 
     @property
     def variant(self) -> str:
@@ -74,8 +82,8 @@ class Candidate:
 
     @property
     def in_order(self) -> bool:
-        """Of known size and smaller than the baseline: what the walk goes through."""
-        return self.size is not None and not self.larger
+        """Of known size, smaller than the baseline, within the limits: what is walked through."""
+        return self.size is not None and not self.larger and not self.exceeds
 
     @property
     def passes(self) -> bool:
@@ -109,6 +117,8 @@ class Recommendation:
     """The smallest that passes was taken, not the last of the walk."""
     query: DecisionQuery | None = None
     """What was asked."""
+    limits: CostLimits = NO_LIMITS
+    """What memory and speed had to keep to."""
 
     def __str__(self) -> str:
         """The sentence that the command prints."""
@@ -139,6 +149,8 @@ def recommend(
     sizes: Mapping[str, Size],
     baseline: Size | None,
     any_passing: bool = False,
+    limits: CostLimits = NO_LIMITS,
+    speed: "RecordedSpeed | None" = None,
 ) -> Recommendation:
     """Gate variants in the fixed order and take the last that passes before one does not.
 
@@ -150,7 +162,12 @@ def recommend(
         The unquantized model's.
     any_passing : bool
         Take the smallest that passes, whatever stands before it.
+    limits : CostLimits
+        Of memory and speed: a variant that is not shown to keep to them cannot be chosen.
+    speed : RecordedSpeed, optional
+        What was measured.
     """
+    over = exceeded(limits, speed, findings.variants)
     order = sorted(findings.variants, key=lambda name: _place(name, sizes.get(name), baseline))
     candidates: list[Candidate] = []
     stopped: Candidate | None = None
@@ -162,6 +179,7 @@ def recommend(
             larger=_larger(size, baseline),
             reached=stopped is None,
             correlation=_correlation(findings, asked, name),
+            exceeds=over.get(name, ()),
         )
         candidates.append(one)
         if one.in_order and not one.passes and stopped is None:
@@ -170,12 +188,13 @@ def recommend(
     return Recommendation(
         chosen=None if findings.analysis.smoke else chosen,
         stopped_at=stopped,
-        nearest=min(candidates, key=_by_distance) if candidates else None,
+        nearest=min((one for one in candidates if not one.exceeds), key=_by_distance, default=None),
         candidates=tuple(candidates),
         baseline=baseline,
         smoke=findings.analysis.smoke,
         any_passing=any_passing,
         query=asked,
+        limits=limits,
     )
 
 
@@ -294,10 +313,13 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
             ratio = choice.chosen.size.bytes_on_disk / choice.baseline.bytes_on_disk
             share = f", {shown.percent(ratio, digits=0)} of the baseline"
         which = "the smallest variant" if choice.any_passing else "the last variant in order"
+        within = f" with {choice.limits}" if choice.limits else ""
         return (
-            f"{choice.chosen.variant} ({_size(choice.chosen)}{share}): {which} that is "
+            f"{choice.chosen.variant} ({_size(choice.chosen)}{share}): {which}{within} that is "
             f"shown to be {claim_words(choice.chosen.gate.answers, asked)}: {scope_words(asked)}"
         )
+    if choice.nearest is None and choice.candidates:
+        return f"none: no variant is shown to run with {choice.limits}{_why_none(choice)}"
     if choice.nearest is None:
         return "none: the study has no variant beside its baseline"
     near = choice.nearest
@@ -318,6 +340,12 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
     )
 
 
+def _why_none(choice: Recommendation) -> str:
+    """The one reason of all variants, where they have one; else each has its own below."""
+    reasons = {one.exceeds for one in choice.candidates}
+    return f": {reasons.pop()[0]}" if len(reasons) == 1 else ""
+
+
 def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[str]:
     """Every reason against a variant, weightiest first."""
     lines = []
@@ -325,6 +353,7 @@ def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[
         lines.append("not smaller than the baseline")
     if one.size is None:
         lines.append("its size is unknown: no manifest")
+    lines += one.exceeds
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
     lines += [f"fail: {place(answer)} {describe_evidence(answer)}" for answer in worse]
     answers, open_ways = (

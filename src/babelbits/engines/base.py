@@ -58,6 +58,9 @@ class EngineSettings:
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    kv_cache: str | None = None
+    """Type of the keys and values that the engine keeps, of `EngineKind.kv_caches`; None: its own.
+    It changes results; a variant's, never a study's."""
     allow_token_differences: bool = False
     """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
 
@@ -83,6 +86,8 @@ class EngineIdentity:
     long_prompts: LongPrompts
     batch: Literal["single", "many"] = "many"
     """'single' where every row is alone in its forward passes."""
+    kv_cache: str | None = None
+    """Type of kept keys and values where a variant names one."""
 
 
 class Engine(Protocol):
@@ -143,10 +148,27 @@ class EngineKind(ABC):
     """Counts changes of the engine itself that may change its numbers."""
     runs_alone: ClassVar[bool] = False
     """Whether it heeds the setting `batch = 'single'`."""
+    kv_caches: ClassVar[tuple[str, ...]] = ()
+    """Types in which it can keep keys and values, for `kv_cache` of a variant."""
+    emulated: ClassVar[tuple[str, ...]] = ()
+    """Of its formats those whose arithmetic it imitates: the numbers are those of a kernel that
+    serves the format, speed and memory are not."""
 
     def runs(self, format: str) -> bool:  # noqa: A002  the word of manifests
         """Whether it runs checkpoints of a format."""
         return format in self.formats
+
+    def emulates(self, format: str) -> bool:  # noqa: A002  the word of manifests
+        """Whether its speed and memory on a format say nothing about serving it."""
+        return format in self.emulated
+
+    def kv_cache_problem(self, asked: str | None) -> str | None:
+        """Why it cannot keep keys and values in a type; None where it can, or none is asked."""
+        if asked is None or asked in self.kv_caches:
+            return None
+        if not self.kv_caches:
+            return f"the engine '{self.name}' has no choice of types for its KV cache"
+        return f"the engine '{self.name}' has no KV cache of the type {asked!r}"
 
     def version(self) -> str:
         """Version of the engine with those of its libraries and of the package that it is from."""
@@ -195,6 +217,7 @@ class EngineKind(ABC):
             dtype=self.dtype(settings.dtype, device_kind=device_kind),
             long_prompts=settings.long_prompts,
             batch="single" if settings.batch == "single" and self.runs_alone else "many",
+            kv_cache=settings.kv_cache,
         )
 
     def lacks(self) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class LlamaCpp(EngineKind):
     formats = ("gguf",)
     libraries = (library.DISTRIBUTION,)
     revision = version.REVISION
+    kv_caches = version.KV_CACHES
 
     def version(self) -> str:
         """Version of the engine with that of its library; loads nothing."""

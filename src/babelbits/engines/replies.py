@@ -76,7 +76,9 @@ def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation
 def ending_of(request: GenerateRequest) -> Ending:
     """What ends the continuations of a request."""
     opened = opened_by(request.prompt, request.thinking)
-    return Ending(stop=request.stop, thinking=request.thinking, opened=opened)
+    return Ending(
+        stop=request.stop, thinking=request.thinking, opened=opened, ignored=request.ignore_end
+    )
 
 
 def append(

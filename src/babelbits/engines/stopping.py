@@ -30,6 +30,8 @@ class Ending:
     thinking: tuple[Tags, ...] = ()
     opened: Tags | None = None
     """The block of thinking in which the prompt ends."""
+    ignored: bool = False
+    """Nothing but the limit ends it."""
 
 
 class Stopping:
@@ -110,6 +112,8 @@ class Stopping:
     def _reason(
         self, tokens: Sequence[int], tail: str, ending: Ending, limit: int
     ) -> FinishReason | None:
+        if ending.ignored:
+            return "length" if len(tokens) >= limit else None
         if tokens[-1] in self._eos:
             return "eos"
         if any(term in tail for term in self._terms(ending.stop)) and self._counts(tokens, ending):

@@ -64,6 +64,7 @@ class Transformers(EngineKind):
     libraries = version.LIBRARIES
     revision = version.REVISION
     runs_alone = True
+    emulated = ("compressed-tensors",)
 
     def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
         """What the loaded engine will say it is."""

@@ -33,6 +33,8 @@ class GenerateRequest:
     """With `samples`, fixes the draw of each continuation whatever the batch."""
     thinking: tuple[tuple[str, str], ...] = ()
     """Opening and closing tags of what the model thinks first: taken out of the texts, counted."""
+    ignore_end: bool = False
+    """Go on to `max_new_tokens` whatever the model writes, as is done to measure speed."""
 
 
 Request = ScoreRequest | TextRequest | GenerateRequest

@@ -8,7 +8,7 @@ text. Nothing here reads a run folder or a clock.
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from babelbits.report import (
     perplexity_logs,
     positions,
     preference_section,
+    speed_section,
     svg,
     verdicts,
     views,
@@ -181,6 +182,9 @@ def _context(report: Results) -> dict[str, Any]:
         "kept": kl_section.section(report),
         "kept_heads": kl_section.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
+        "speed": speed_section.shown_sessions(report.speed),
+        "speed_stale": speed_section.stale_sentence(report.speed),
+        "speed_command": commands.speed(report.study),
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
         "beside": joint_estimates_section.section(report),
@@ -321,6 +325,8 @@ class Figure:
     suite: str
     markup: Any
     """A `markupsafe.Markup`: the template must not escape it again."""
+    cost: str = ""
+    """What is along x, of a picture of quality against a cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,7 +351,10 @@ class _Figures:
         self.left_out = 0
         self.forests = self._make_forests(found, names, links)
         self.anchors = {(one.variant, one.suite): one.anchor for one in self.forests}
-        self.size = self._make_size(found, report)
+        axes_of_costs = speed_section.cost_axes(report)
+        self.size = self._make_size(found, axes_of_costs)
+        drawn = {one.cost for one in self.size}
+        self.costs = [costs for costs in axes_of_costs if costs.key in drawn]
         self.groups = self._make_groups(found)
         self.positions = self._make_positions(found, report)
 
@@ -371,15 +380,17 @@ class _Figures:
             figures.append(figure)
         return sorted(figures, key=lambda one: pairs.index((one.variant, one.suite)))
 
-    def _make_size(self, found: verdicts.Board, report: Results) -> list[Figure]:
+    def _make_size(
+        self, found: verdicts.Board, axes_of_costs: Sequence[speed_section.CostAxis]
+    ) -> list[Figure]:
         figures = []
-        for suite in found.axes.suites:
-            effects = views.sized(report, found, suite)
-            if effects:
-                chart = charts.size_quality(effects, report.manifests)
-                figures.append(
-                    _figure(chart, "", suite, f"{suite}: bits per weight and difference")
-                )
+        for costs in axes_of_costs:
+            for suite in found.axes.suites:
+                effects = views.costed(found, suite, costs)
+                if effects:
+                    chart = charts.cost_quality(effects, costs)
+                    drawn = _figure(chart, "", suite, f"{suite}: {costs.name} and difference")
+                    figures.append(replace(drawn, cost=costs.key))
         return figures
 
     def _make_groups(self, found: verdicts.Board) -> list[Figure]:

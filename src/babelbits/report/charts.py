@@ -1,4 +1,4 @@
-"""The charts, as Altair objects: forest, size against quality, language groups, heat map.
+"""The charts, as Altair objects: forest, cost against quality, language groups, heat map.
 
 The same chart goes on the page (`svg.for_page`) and into files (`svg.write`). Nothing is written
 here, and Altair is imported only when a chart is made. Differences of fractions are in points.
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import format as numbers
-from babelbits.records import JSON, Effect, Manifest
+from babelbits.records import JSON, Effect
 from babelbits.report import palette
+from babelbits.report.speed_section import CostAxis
 from babelbits.report.verdicts import VERDICTS
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ PANEL_WIDTH = 180
 PANEL_HEIGHT = 210
 BAR_WIDTH = 150
 COLUMNS = 4
+_THOUSANDS = 1000
+"""Of a cost, from which on an axis writes 1k."""
 LABEL_GAP = 0.075
 """Least distance of two labels in a panel, as a share of its height."""
 
@@ -235,37 +238,47 @@ def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
     ]
 
 
-# --- size against quality --------------------------------------------------------------------
+# --- cost against quality --------------------------------------------------------------------
 
 
-def size_quality(effects: Sequence[Effect], manifests: Mapping[str, Manifest]) -> Any:
-    """Bits per weight against the difference over all languages, for one suite.
+def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
+    """What variants cost against the difference over all languages, for one suite.
 
     Parameters
     ----------
     effects : sequence of Effect
-        One suite, one effect a variant; each variant has a manifest.
+        One suite, one effect a variant; the cost of each variant is known.
+    costs : CostAxis
+        Along x, with quartiles; the baseline's is a dashed line.
     """
     import altair as alt
 
     rows = [
-        _row(effect, "all languages") | {"bits": manifests[effect.variant].bits_per_weight}
+        _row(effect, "all languages") | {"cost": one.value, "least": one.low, "most": one.high}
         for effect in effects
+        for one in (costs.values[effect.variant],)
     ]
     margin = _shown_margin(effects)
     domain = _domain(rows, margin)
     rows = _spread(rows, domain)
-    ends = [row["bits"] for row in rows]
-    room = max((max(ends) - min(ends)) * 0.1, 0.5)
-    x = alt.X(
-        "bits:Q",
-        title="bits per weight",
-        axis=alt.Axis(grid=False, tickCount=5),
-        scale=alt.Scale(domain=[min(ends) - room, max(ends) + 4 * room], zero=False, nice=False),
-    )
+    ends = [row[name] for row in rows for name in ("least", "most")]
+    ends += [] if costs.baseline is None else [costs.baseline]
+    room = max((max(ends) - min(ends)) * 0.1, 0.5 if costs.key == "bits" else max(ends) * 0.02)
+    scale = alt.Scale(domain=[min(ends) - room, max(ends) + 4 * room], zero=False, nice=False)
+    shown_as = "~s" if max(ends) >= _THOUSANDS else alt.Undefined
+    axis = alt.Axis(grid=False, tickCount=5, format=shown_as)
     unit = numbers.unit_word(effects[0].unit)
     ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
+    x = alt.X("cost:Q", title=costs.title, axis=axis, scale=scale)
     layers = [*backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
+    least = alt.X("least:Q", title=costs.title, axis=axis, scale=scale)
+    spread = alt.Chart(named("rows")).mark_rule(color=palette.SOFT, aria=False)
+    layers.append(spread.encode(x=least, x2=alt.X2("most:Q"), y=ruler.y("delta")))
+    if costs.baseline is not None:
+        line = alt.Chart(_single({"cost": costs.baseline, "name": "baseline"}))
+        layers.append(line.mark_rule(color=palette.SOFT, strokeDash=[3, 3], aria=False).encode(x=x))
+        word = line.mark_text(align="left", dx=4, fontSize=10, color=palette.SOFT, aria=False)
+        layers.append(word.encode(x=x, y=alt.value(6), text=alt.Text("name:N")))
     chart = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
     return styled(chart, rows=rows)
 

@@ -19,6 +19,11 @@ def divergence(study: StudySummary, *, top: int | None = None) -> str:
     return shlex.join(["babelbits", "kl", study.study_file, *limit, *kept])
 
 
+def speed(study: StudySummary) -> str:
+    """Measure memory and speed of the variants that are made."""
+    return shlex.join(["babelbits", "speed", study.study_file])
+
+
 def _kind(study: StudySummary) -> list[str]:
     """Which of the results that a run folder keeps apart."""
     return (["--smoke"] if study.smoke else []) + (["--early-stopping"] if study.early else [])

@@ -17,7 +17,16 @@ from babelbits.analysis import tables
 from babelbits.decide.decision import OUTCOMES, Decision
 from babelbits.errors import StoreError, StudyError
 from babelbits.records import Effect
-from babelbits.report import charts, commands, limitations, perplexity_logs, svg, verdicts, views
+from babelbits.report import (
+    charts,
+    commands,
+    limitations,
+    perplexity_logs,
+    speed_section,
+    svg,
+    verdicts,
+    views,
+)
 from babelbits.report.first_screen import FirstScreen, first_screen, sentences
 from babelbits.report.item_pairs import axes
 from babelbits.results.results import Results
@@ -337,10 +346,12 @@ def _charts(report: Results) -> Iterator[tuple[str, Any]]:
 
 def _pooled_charts(report: Results, found: verdicts.Board, suite: str) -> Iterator[tuple[str, Any]]:
     variants = found.axes.variants
-    pooled = views.sized(report, found, suite)
     grouped = [e for variant in variants for e in found.grouped.get((variant, suite), ())]
-    if pooled:
-        yield _stem("size", suite), charts.size_quality(pooled, report.manifests)
+    for costs in speed_section.cost_axes(report):
+        effects = views.costed(found, suite, costs)
+        if effects:
+            stem = "size" if costs.key == "bits" else f"size-{costs.key}"
+            yield _stem(stem, suite), charts.cost_quality(effects, costs)
     if grouped:
         yield _stem("groups", suite), charts.groups(grouped, variants)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from babelbits.analysis import format as numbers
 from babelbits.records import Effect, Manifest, digest
 from babelbits.report.item_pairs import Axes
+from babelbits.report.speed_section import CostAxis
 from babelbits.report.verdicts import GLYPHS, LEVEL_WORDS, VERDICTS, Board
 from babelbits.results.results import Results
 from babelbits.words import bytes_size, plural
@@ -34,12 +35,12 @@ def primary(report: Results) -> dict[str, str]:
     return {cell.meta.task.suite: cell.meta.task.primary for cell in report.cells}
 
 
-def sized(report: Results, found: Board, suite: str) -> list[Effect]:
-    """Effects over all languages of variants whose size is known."""
+def costed(found: Board, suite: str, costs: CostAxis) -> list[Effect]:
+    """Effects over all languages of variants whose cost is known."""
     return [
         found.pooled[variant, suite]
         for variant in found.axes.variants
-        if (variant, suite) in found.pooled and variant in report.manifests
+        if (variant, suite) in found.pooled and variant in costs.values
     ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.calibrations import calibrations_of
 from babelbits.analysis.cells import under_its_own_name
+from babelbits.analysis.settings import CalibrationOf
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
 from babelbits.languages import groups, resolve
@@ -28,6 +29,7 @@ from babelbits.study.config.spec import BUNDLED, default_reference
 from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
 from babelbits.study.planning.recorded import study_now, study_of_run
 from babelbits.study.planning.relabel import labels_now
+from babelbits.study.speed.recorded_speed import RecordedSpeed, recorded_speed
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
@@ -61,7 +63,8 @@ def load_run(
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     planned = store.planned()
     manifests = _manifests(store, planned)
-    settings = replace(settings_of(study, codes), calibrations=calibrations_of(manifests))
+    calibrations = _apart_by_cache(calibrations_of(manifests), planned)
+    settings = replace(settings_of(study, codes), calibrations=calibrations)
     voices = _voices(store, settings, renamed=_renamed(store))
     return Results(
         study=replace(
@@ -81,6 +84,7 @@ def load_run(
         divergences=_divergences(store),
         voices=voices,
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
+        speed=_speed(store, planned, manifests),
     )
 
 
@@ -251,6 +255,34 @@ def _divergences(store: Store) -> tuple[RecordedDivergence, ...]:
     with suppress(StoreError):
         return recorded(store)
     return ()
+
+
+def _apart_by_cache(
+    calibrations: Mapping[str, CalibrationOf], planned: Sequence[CellMeta]
+) -> dict[str, CalibrationOf]:
+    """Variants of other KV caches as other recipes: they are no draws of the same text."""
+    caches = {meta.variant: _cache_of(meta) for meta in planned}
+    return {
+        label: replace(one, recipe=f"{one.recipe}[kv_cache={caches[label]}]")
+        if caches.get(label)
+        else one
+        for label, one in calibrations.items()
+    }
+
+
+def _cache_of(meta: CellMeta) -> str | None:
+    identity = meta.identity.get("variant")
+    found = identity.get("kv_cache") if isinstance(identity, Mapping) else None
+    return None if found is None else str(found)
+
+
+def _speed(
+    store: Store, planned: tuple[CellMeta, ...], manifests: Mapping[str, Manifest]
+) -> RecordedSpeed | None:
+    """What was measured; a damaged file is no reason for no report, `babelbits speed` names it."""
+    with suppress(StoreError):
+        return recorded_speed(store, planned, manifests)
+    return None
 
 
 def _open_cells(store: Store) -> tuple[OpenCell, ...]:

@@ -18,6 +18,7 @@ from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
 from babelbits.results.item_table import items_table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
+from babelbits.study.speed.recorded_speed import RecordedSpeed
 from babelbits.words import html_table, plural
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class Results:
     """What judges and people said; None where nobody was asked."""
     grades: tuple[GradeBook, ...] = ()
     """What judges graded of these cells."""
+    speed: RecordedSpeed | None = None
+    """What `babelbits speed` measured; None where nobody did."""
 
     @property
     def effects(self) -> "pa.Table":

@@ -8,6 +8,7 @@
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
       early/              the same of runs whose cells stop when their verdict is known
       answers/            the same of answers to open prompts, which judges and people compare
+      speed/              what `babelbits speed` measured, a file a session
       failures/           tracebacks of cells and variants that failed
       judgments/ID/       what a judge said of them: answers.sqlite, votes.jsonl, ...
       grades/ID/          what a judge gave recorded answers: answers.sqlite, grades.jsonl, ...

@@ -77,8 +77,9 @@ def _plain(request: Request) -> list[Any]:
 
 
 def request_fields(request: Request) -> dict[str, Any]:
-    """A request's fields as JSON. An empty `thinking` is left out: ids from before it hold."""
+    """A request's fields as JSON. Later ones are left out where empty: older ids hold."""
     fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
-    if not fields.get("thinking", True):
-        del fields["thinking"]
+    for name in ("thinking", "ignore_end"):
+        if not fields.get(name, True):
+            del fields[name]
     return fields

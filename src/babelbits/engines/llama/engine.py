@@ -138,6 +138,7 @@ class LlamaEngine(LocalEngine):
             device_kind=self.loaded.device_kind,
             dtype=self._dtype,
             long_prompts=self.settings.long_prompts,
+            kv_cache=self.settings.kv_cache,
         )
 
     @property
@@ -161,6 +162,7 @@ class LlamaEngine(LocalEngine):
             sequences=_SEQUENCES,
             threads=self.loaded.threads,
             dtype=self._dtype,
+            kv_cache=self.settings.kv_cache,
         )
         self._tree = Tree(self._session)
 

@@ -7,7 +7,7 @@ no memory.
 
 With a float32 cache flash attention is off: it would round keys and values to 16 bits. Then a
 float32 model gives the numbers of any other float32 implementation, to about 1e-5 nats. With a
-float16 cache llama.cpp chooses, as its own tools do.
+float16 cache llama.cpp chooses, as its own tools do. A quantized cache needs flash attention.
 
 Lengths, depths and positions are in tokens. Nothing here knows what is asked.
 """
@@ -55,6 +55,8 @@ class Session:
         Sequences that can be told apart, numbered from 0; at most `llama_max_parallel_sequences`.
     dtype : str
         Of cached keys and values: 'float32' or 'float16'.
+    kv_cache : str, optional
+        Their type by llama.cpp's name, in place of `dtype`.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class Session:
         sequences: int,
         threads: int,
         dtype: str,
+        kv_cache: str | None = None,
     ) -> None:
         settings = api.llama_context_default_params()
         settings.n_ctx = cells
@@ -80,7 +83,11 @@ class Session:
         settings.n_threads = settings.n_threads_batch = threads
         settings.kv_unified = True
         settings.swa_full = True
-        if dtype == "float32":
+        if kv_cache not in (None, "f32"):
+            settings.type_k = settings.type_v = getattr(api, f"GGML_TYPE_{kv_cache.upper()}")
+            if kv_cache != "f16":
+                settings.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        elif dtype == "float32" or kv_cache == "f32":
             settings.type_k = settings.type_v = api.GGML_TYPE_F32
             settings.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         with library.complaints() as said:

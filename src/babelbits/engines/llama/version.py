@@ -3,6 +3,8 @@
 from babelbits.llamacpp import library
 
 NAME = "llama.cpp"
+KV_CACHES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+"""What `-ctk` and `-ctv` of llama.cpp's own tools take, but for bf16: the binding names none."""
 REVISION = 2
 """Counts changes of this engine that may change its numbers."""
 

@@ -15,7 +15,12 @@ NAME = re.compile(r"[\w.][\w.@#=,+\[\]()-]{0,63}")
 
 
 def label_of(
-    recipe: str, parameters: Mapping[str, object], *, language: str | None, draw: int | None = None
+    recipe: str,
+    parameters: Mapping[str, object],
+    *,
+    language: str | None,
+    draw: int | None = None,
+    kv_cache: str | None = None,
 ) -> str:
     """The label of a recipe with its calibration language and the parameters that are not default.
 
@@ -29,6 +34,8 @@ def label_of(
         Language of the calibration text, if the recipe sees one.
     draw : int, optional
         Which of several draws of that text it sees, from 1.
+    kv_cache : str, optional
+        Type of the engine's KV cache, if the variant names one.
     """
     info = RECIPES[recipe].parameters
     special = [
@@ -36,19 +43,21 @@ def label_of(
         for name, value in sorted(parameters.items())
         if value != info[name].default
     ]
+    special += [f"kv_cache={kv_cache}"] if kv_cache is not None else []
     place = f"@{language}" if language else ""
     number = f"#{draw}" if draw is not None else ""
     return recipe + place + (f"[{','.join(special)}]" if special else "") + number
 
 
-def label_of_path(path: str) -> str:
+def label_of_path(path: str, *, kv_cache: str | None = None) -> str:
     """The label of a variant that somebody made or serves: the last part of its path or name.
 
     Characters that no label has become '-'.
     """
     last = path.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".gguf")
-    plain = re.sub(r"[^\w.@#=,+\[\]()-]+", "-", last)[:64]
-    return plain if NAME.fullmatch(plain) else "variant"
+    cache = "" if kv_cache is None else f"[kv_cache={kv_cache}]"
+    plain = re.sub(r"[^\w.@#=,+\[\]()-]+", "-", last)[: 64 - len(cache)]
+    return (plain if NAME.fullmatch(plain) else "variant") + cache
 
 
 def _short(value: object) -> str:

@@ -52,7 +52,9 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     declared = tables.languages.claimed
     claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
     data = _data(tables, found.at("data"), home)
-    variants = resolve_variants(tables.variants, found, home=home, seed=seed)
+    variants = resolve_variants(
+        tables.variants, found, home=home, seed=seed, engine=tables.engine.name
+    )
     chat = chat_options(tables.chat, found.at("chat"))
     around = Surroundings(
         home=home,

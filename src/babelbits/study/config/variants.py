@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babelbits.engines import open_engine
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, parameter_problem
+from babelbits.recipes.family import family_of
 from babelbits.study.config.endpoint import endpoint_settings
 from babelbits.study.config.labels import label_of, label_of_path
 from babelbits.study.config.model_paths import resolve_path
@@ -24,7 +26,12 @@ _OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "kv_cache")
 
 
 def resolve_variants(
-    tables: "Sequence[VariantTable]", found: Findings, *, home: Path, seed: int
+    tables: "Sequence[VariantTable]",
+    found: Findings,
+    *,
+    home: Path,
+    seed: int,
+    engine: str = "auto",
 ) -> tuple[VariantSpec, ...]:
     """All variants of a study, the baseline first whether it is written down or not.
 
@@ -38,11 +45,14 @@ def resolve_variants(
         Folder where relative paths start.
     seed : int
         Seed of a calibration draw that names none.
+    engine : str
+        As in `[engine] name`.
     """
     variants = [VariantSpec(label=BASELINE, recipe=BASELINE)]
     for number, table in enumerate(tables):
         here = found.at("variants", number)
         for variant in _variants(table, here, home=home, seed=seed):
+            _check_cache(variant, here, engine=engine)
             if variant == variants[0]:
                 continue
             if any(other.label == variant.label for other in variants):
@@ -79,6 +89,22 @@ def _variants(
     return _made(table, found, home=home, seed=seed)
 
 
+def _check_cache(variant: VariantSpec, found: Findings, *, engine: str) -> None:
+    """Note a type of KV cache that the variant's engine does not have.
+
+    Of files that somebody made the engine is known when they are read (`worker.engine_settings`).
+    """
+    if variant.kv_cache is None or (engine == "auto" and variant.origin != "made"):
+        return
+    name = engine if engine != "auto" else family_of(variant.recipe).default_engine
+    kind = open_engine.kind(name)
+    problem = kind.kv_cache_problem(variant.kv_cache)
+    if problem is not None:
+        near = did_you_mean(variant.kv_cache, kind.kv_caches)
+        types = f"it has {', '.join(kind.kv_caches)}" if kind.kv_caches else "leave it out"
+        found.note(problem, "kv_cache", hint=near or types)
+
+
 def _source_of(table: "VariantTable") -> str:
     return next((key for key in SOURCES if key in table.model_fields_set), "recipe")
 
@@ -93,7 +119,7 @@ def _found(table: "VariantTable", found: Findings, *, home: Path) -> list[Varian
     source = ModelSpec(path=path, folder=folder, revision=table.revision or "main")
     return [
         VariantSpec(
-            label=table.name or label_of_path(path),
+            label=table.name or label_of_path(path, kv_cache=table.kv_cache),
             recipe=FOUND,
             source=source,
             kv_cache=table.kv_cache,
@@ -105,6 +131,13 @@ def _served(table: "VariantTable", found: Findings) -> list[VariantSpec]:
     """A variant that somebody serves."""
     _refuse_recipe_keys(table, found, "the server says how it was made")
     assert table.endpoint is not None  # noqa: S101  the caller's condition
+    if table.kv_cache is not None:
+        found.note(
+            "the KV cache of a served variant is its server's",
+            "kv_cache",
+            hint="leave it out, and set it where the server is started",
+            part="key",
+        )
     settings = endpoint_settings(table.endpoint, found.at("endpoint"), cache=None)
     if settings is None:
         return []
@@ -152,7 +185,7 @@ def _made(table: "VariantTable", found: Findings, *, home: Path, seed: int) -> l
         )
     return [
         VariantSpec(
-            label=_label(table.name, recipe, parameters, calibration),
+            label=_label(table.name, recipe, parameters, calibration, kv_cache=table.kv_cache),
             recipe=recipe.name,
             parameters=parameters,
             calibration=calibration,
@@ -167,13 +200,15 @@ def _label(
     recipe: RecipeInfo,
     parameters: Mapping[str, object],
     calibration: CalibrationSpec | None,
+    *,
+    kv_cache: str | None,
 ) -> str:
     draws = calibration is not None and calibration.part[1] > 1
     draw = calibration.part[0] if calibration is not None and draws else None
     if name is not None:
         return name if draw is None else f"{name}#{draw}"
     language = calibration.language if calibration else None
-    return label_of(recipe.name, parameters, language=language, draw=draw)
+    return label_of(recipe.name, parameters, language=language, draw=draw, kv_cache=kv_cache)
 
 
 def _parameters(

@@ -16,7 +16,7 @@ from pathlib import Path
 from babelbits import devices
 from babelbits.analysis.early_stopping import Watch
 from babelbits.engines import open_engine as engines
-from babelbits.engines.base import Engine
+from babelbits.engines.base import Engine, EngineSettings
 from babelbits.errors import BabelbitsError, ModelError, StoreError
 from babelbits.libraries import version_of
 from babelbits.quiet import quiet
@@ -302,14 +302,23 @@ def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
 
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
     """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
+    engine, settings = engine_settings(study, step)
+    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+        return engines.load(folder, engine=engine, settings=settings)
+
+
+def engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSettings]:
+    """Name of the engine that runs a variant, and how: nothing of it is 'auto' but the batch."""
     engine = engine_name(study.engine, study.model, step.spec)
-    settings = replace(
+    problem = engines.kind(engine).kv_cache_problem(step.spec.kv_cache)
+    if problem is not None:
+        raise ModelError(problem, where=f"variant '{step.label}'", hint="leave kv_cache out")
+    return engine, replace(
         study.engine,
+        kv_cache=step.spec.kv_cache,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
     ).trusting(study.model.trust)
-    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return engines.load(folder, engine=engine, settings=settings)
 
 
 def library_versions() -> dict[str, str]:

@@ -70,7 +70,9 @@ def variant_identity(
     """
     if variant.recipe == BASELINE:
         return {"base": base_hash, "recipe": BASELINE}
+    cache = {} if variant.kv_cache is None else {"kv_cache": variant.kv_cache}
     return {
+        **cache,
         "base": base_hash,
         "recipe": variant.recipe,
         "recipe_version": recipe_version(variant.recipe, config or {}),
@@ -213,10 +215,12 @@ def cell_identity(
 
 
 def _engine(engine: EngineIdentity) -> dict[str, Any]:
-    """The engine's part; rows that share forward passes are the rule, which is not written."""
+    """The engine's part; rows that share forward passes, and no type of cache, are not written."""
     found = {name: getattr(engine, name) for name in engine.__slots__}
     if engine.batch == "many":
         del found["batch"]
+    if engine.kv_cache is None:
+        del found["kv_cache"]
     return found
 
 

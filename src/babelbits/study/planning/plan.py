@@ -417,7 +417,7 @@ def _identity(
         task_fingerprint=fingerprint,
         scorer_version=info.scorer_version,
         engine=engine_identity(
-            context.study.engine,
+            replace(context.study.engine, kv_cache=variant.spec.kv_cache),
             engine=engine_name(context.study.engine, context.study.model, variant.spec),
             coupled=couples_rows(variant.spec),
             config=context.base.config,
