@@ -49,7 +49,7 @@ def check_memory(plan: Plan, *, total: float | None = None) -> None:
         needed = weight_memory(step, plan, tensors) if step.needed else None
         if needed is not None and needed > there:
             raise ModelError(
-                f"'{step.label}' needs {bytes_size(needed)} for its weights in "
+                f"the weights of '{step.label}' take {bytes_size(needed)} in "
                 f"{plan.engine.dtype}, and this machine has {bytes_size(round(there))} of memory",
                 where=str(plan.base.folder),
                 hint=_what_fits(plan, tensors, there),
