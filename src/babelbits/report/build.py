@@ -8,7 +8,7 @@ text. Nothing here reads a run folder or a clock.
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from babelbits.preferences.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
+    collapse_section,
     commands,
     contrasts,
     grades,
@@ -34,6 +35,7 @@ from babelbits.report import (
 )
 from babelbits.report.first_screen import first_screen
 from babelbits.report.item_pairs import axes, compare_items
+from babelbits.report.plain_text import one_line
 from babelbits.results.results import Results
 from babelbits.words import plural
 
@@ -183,6 +185,7 @@ def _context(report: Results) -> dict[str, Any]:
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
+        "collapse": _collapse(report),
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,
@@ -239,6 +242,28 @@ def _grades(report: Results) -> dict[str, Any] | None:
                 "accords": [grades.accord_row(one) for one in book.accords],
             }
             for book in report.grades
+        ],
+    }
+
+
+def _collapse(report: Results) -> dict[str, Any] | None:
+    """What the section on collapsed answers shows; None where there are none to look at."""
+    found = collapse_section.section(report)
+    if found is None:
+        return None
+    return {
+        "lead": collapse_section.LEAD,
+        "heads": collapse_section.HEADS,
+        "numeric": collapse_section.NUMERIC,
+        "rows": found.rows,
+        "quiet": found.quiet,
+        "off": found.off,
+        "loss_heads": collapse_section.LOSS_HEADS,
+        "loss_numeric": collapse_section.LOSS_NUMERIC,
+        "losses": found.losses,
+        "examples": [
+            replace(one, text=one_line(one.text), baseline_text=one_line(one.baseline_text))
+            for one in found.examples
         ],
     }
 
