@@ -184,7 +184,7 @@ def _off(found: Collapses, languages: Mapping[str, Language]) -> Iterator[str]:
 
 
 def _spread(found: Collapses) -> list[CollapsedAnswer]:
-    """The first example of every place, then the second, until there are enough; empty ones last."""
+    """The first example of every place, then the second, up to a limit; empty answers last."""
     places: dict[tuple[str, str, str], list[CollapsedAnswer]] = {}
     for one in found.examples:
         places.setdefault((one.variant, one.suite, one.language), []).append(one)
