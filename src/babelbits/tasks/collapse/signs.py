@@ -16,7 +16,7 @@ An n-gram is of four words, or of eight characters where words are not set apart
 Positions, counts and shares only: no model, no tokenizer, no randomness. Texts are hostile.
 """
 
-import unicodedata
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,11 +53,16 @@ LONGEST = 20_000
 """Characters of an answer that are looked at, from its beginning."""
 
 _WORD_GRAM, _CHARACTER_GRAM = 4, 8
+_PIECE, _PRIME = 16, 1_099_511_628_211
+_FEWEST_RETURNS = LOOP_LENGTH - LOOP_LENGTH // TIMES - _PIECE + 1
+"""Pieces of 16 characters that return in the shortest loop of its longest period: 15."""
 _NO_SPACES = (
-    *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF)),
-    *((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
+    r"\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
+    r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Thai and Lao, Tibetan, Burmese, Khmer; kana and Han: words are not set apart by spaces."""
+_ALONE = re.compile(f"[{_NO_SPACES}]")
+_UNIT = re.compile(rf"[{_NO_SPACES}]|[^\s{_NO_SPACES}]+")
 
 
 def is_empty(text: str) -> bool:
@@ -82,7 +87,7 @@ def has_cycle(text: str) -> bool:
     people draw lines.
     """
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    for period in range(1, min(LONGEST_PIECE, codes.size // TIMES) + 1):
+    for period in _periods(codes):
         needed = max(TIMES * period, LOOP_LENGTH) - period
         for start, length in _runs(codes[period:] == codes[:-period]):
             if length < needed:
@@ -91,6 +96,24 @@ def has_cycle(text: str) -> bool:
             if not is_empty(row) or 2 * len(row) >= len(text):
                 return True
     return False
+
+
+def _periods(codes: np.ndarray) -> list[int]:
+    """The periods that a row of repetitions can have: no other has enough pieces that return so.
+
+    Pieces of 16 characters are compared by their hash, which can only propose too many.
+    """
+    count = codes.size - _PIECE + 1
+    if count < _FEWEST_RETURNS:
+        return []
+    hashes = np.zeros(count, np.uint64)
+    for place in range(_PIECE):
+        hashes = hashes * np.uint64(_PRIME) + codes[place : place + count]
+    order = np.argsort(hashes, kind="stable")
+    again = np.diff(order)[np.diff(hashes[order]) == 0]
+    longest = min(LONGEST_PIECE, codes.size // TIMES)
+    counts = np.bincount(again[again <= longest], minlength=1)
+    return [int(period) for period in np.flatnonzero(counts >= _FEWEST_RETURNS)]
 
 
 def _runs(equal: np.ndarray) -> list[tuple[int, int]]:
@@ -112,24 +135,14 @@ def is_copy(text: str, prompt: str) -> bool:
 
 def _grams(text: str) -> tuple[Sequence[str], int]:
     """The units of a text, and how many of them make an n-gram."""
-    units: list[str] = []
-    single = 0
-    for word in text.split():
-        if any(_stands_alone(character) for character in word):
-            units += word
-            single += len(word)
-        else:
-            units.append(word)
+    units = _UNIT.findall(text)
+    single = len(_ALONE.findall(text))
     return units, _CHARACTER_GRAM if 2 * single > len(units) else _WORD_GRAM
-
-
-def _stands_alone(character: str) -> bool:
-    return any(low <= ord(character) <= high for low, high in _NO_SPACES)
 
 
 def n_letters(text: str) -> int:
     """Letters of a text, marks that belong to them left out."""
-    return sum(unicodedata.category(character)[0] == "L" for character in text)
+    return sum(map(str.isalpha, text))
 
 
 def is_other_script(text: str, script: str) -> bool:
