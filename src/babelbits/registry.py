@@ -146,6 +146,7 @@ TASKS = Registry(
         "mmlu": "babelbits.tasks.suites.mmlu:FAMILY",
         "choices": "babelbits.tasks.suites.choices:FAMILY",
         "sib200": "babelbits.tasks.suites.topics:FAMILY",
+        "newer": "babelbits.tasks.suites.newer:FAMILY",
         "mixeval": "babelbits.tasks.suites.mixeval:FAMILY",
         "language-confusion": "babelbits.tasks.suites.language_confusion:FAMILY",
     },

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.analysis import AnalysisSettings, CellResult
+from babelbits.cli.grade_tables import notes
 from babelbits.engines.chat import ChatFailure, ChatReply
 from babelbits.errors import StoreError, UnknownNameError
 from babelbits.judge.grading.answers import collect_answers
@@ -412,3 +413,14 @@ def test_without_mixeval_the_suite_must_be_named(tmp_path: Path) -> None:
 def test_a_baseline_alone_is_nothing_to_compare(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no answers of a baseline and a variant"):
         collect_answers(run_folder(tmp_path, [cell("baseline", ["a"])]), PairQuery())
+
+
+def test_a_grade_of_a_loop_is_counted_and_stands(tmp_path: Path) -> None:
+    """Of three distinct answers one loops; an empty one is counted as empty."""
+    loop = "grade 1.0 " + "Mars and " * 20
+    baseline = cell("baseline", ["grade 1.0", "grade 0.5", "grade 0.0"])
+    w4 = cell("w4", [loop, "grade 0.5", " "])
+    result = run(tmp_path, [baseline, w4], model())
+    [one] = result.coverage
+    assert (one.n_distinct, one.n_empty, one.n_collapsed) == (5, 1, 1)
+    assert "1 distinct graded answer collapsed" in "\n".join(notes(result))

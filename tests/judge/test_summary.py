@@ -233,3 +233,19 @@ def test_unknown_raters_are_said_to_be_unknown() -> None:
     votes = [vote(n, -1.0, kind="human", judge=UNKNOWN) for n in range(40)]
     [row] = summarise(votes, FAST)
     assert "who judged is not known" in row.reason
+
+
+def test_pairs_with_a_loop_are_counted_and_nothing_is_said_without_one() -> None:
+    from babelbits.cli.judge_tables import degenerate_notes
+    from babelbits.preferences.answer_pairs import AnswerPair
+
+    def pair(baseline: str, variant: str) -> AnswerPair:
+        return AnswerPair(
+            source_id="s", item_id="i", task="t", language="en", variant="w4", prompt="p",
+            baseline_answer=baseline, variant_answer=variant,
+        )  # fmt: skip
+
+    loops = [pair("A fine answer.", "and so on " * 12), pair("...", ""), pair("Yes.", "No.")]
+    (note,) = degenerate_notes(loops)
+    assert note.startswith("in 3 pairs 1 of the baseline's answers and 2 of the variants' are")
+    assert list(degenerate_notes([pair("Yes.", "No.")])) == []

@@ -16,7 +16,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "all_benchmarks.toml"
 CUT = ("sib200", "mixeval", "mixeval-hard", "xwinograd", "ntrex-translation-from")
 ON_THE_HUB_ONLY = {
     *("flores", "flores-from", "mgsm-en-cot", "m_mmlu", "global-mmlu", "global-mmlu-lite"),
-    *("xstorycloze", "belebele"),
+    *("xstorycloze", "belebele", "include", "global-piqa", "global-piqa-parallel", "multiblimp"),
+    "mmlu-prox-lite",
 }
 
 pytestmark = pytest.mark.shared_data

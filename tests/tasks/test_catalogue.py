@@ -25,9 +25,12 @@ def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
         assert len(set(suite.languages)) == len(suite.languages)
         assert all(resolve(code).code == code for code in suite.languages)
         if isinstance(suite, LmEvalSuite) and suite.packaged is None:
-            names = suite.parts or (suite.lm_eval_task,)
-            codes = suite.upstream.values()
-            assert {name.format(code) for name in names for code in codes} <= set(installed)
+            asked = {
+                name.format(upstream)
+                for code, upstream in suite.upstream.items()
+                for name in suite.parts_in(code) or (suite.lm_eval_task,)
+            }
+            assert asked <= set(installed)
 
 
 def test_the_catalogue_says_of_every_suite_what_its_number_is() -> None:

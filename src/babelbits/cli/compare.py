@@ -259,11 +259,38 @@ def print_table(results: "Results") -> None:
         data("")
         for sentence in (*_sentences(results), *bounds(results)):
             data(sentence)
+    print_collapses(results)
     logs = results.foreign.logs if results.foreign else ()
     if logs:
         data(perplexity_logs.CAPTION)
         shown = perplexity_logs.rows(logs, results.languages)
         plain_table(perplexity_logs.HEADS, shown, numeric=range(3, len(perplexity_logs.HEADS)))
+
+
+def print_collapses(results: "Results") -> None:
+    """Degenerate answers where something was written; nothing where nothing was."""
+    from babelbits.report import collapse_section
+
+    collapses = results.collapses
+    found = collapse_section.section(results, collapses)
+    if found is None:
+        return
+    if found.rows:
+        data("")
+        data("collapsed answers (exploratory: no part of the verdicts above)")
+        plain_table(collapse_section.HEADS, found.rows, numeric=collapse_section.NUMERIC)
+        for sentence in collapse_section.sentences(collapses):
+            data(sentence)
+    if found.quiet:
+        data(found.quiet)
+    for line in found.off if found.rows else ():
+        say(f"note: {line}")
+    if found.losses:
+        data("")
+        data("what the worst items carry of a loss, gains left out")
+        plain_table(
+            collapse_section.LOSS_HEADS, found.losses, numeric=collapse_section.LOSS_NUMERIC
+        )
 
 
 def _withheld(found: "Results") -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from babelbits.analysis.format import interval, percent
 from babelbits.cli.console import data, plain_table, say
 from babelbits.cli.judge_tables import again_notes, folded, overflow_notes, overflowing
 from babelbits.report import grades
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.grading.grading_run import GradeResult
@@ -30,7 +31,7 @@ def print_result(result: "GradeResult") -> None:
     plain_table(
         grades.COVERAGE_HEADS,
         [grades.coverage_row(one) for one in result.coverage],
-        numeric=range(2, 6),
+        numeric=range(2, 7),
     )
     if result.accords:
         data("")
@@ -80,6 +81,12 @@ def notes(result: "GradeResult") -> Iterator[str]:
         yield (
             "items without a grade are in neither arm: a claim of equivalence must hold with them "
             "either way"
+        )
+    if any(one.n_collapsed for one in result.coverage):
+        count = sum(one.n_collapsed or 0 for one in result.coverage)
+        yield (
+            f"{plural(count, 'distinct graded answer')} collapsed (loops and the like, under "
+            "'collapsed'): what a judge made of them says nothing about what the model knows"
         )
     if result.accords:
         yield "rule against judge: distinct answers; a grade of 0.5 or more counts as right"

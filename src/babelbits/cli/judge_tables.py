@@ -5,7 +5,7 @@ Net preference is in points: wins less losses of the variant, so harm is negativ
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from babelbits.analysis.format import NOTHING, interval, p_value, percent, score, signed
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from babelbits.judge.bias import JudgeBias
     from babelbits.judge.scores import ScoreSummary
     from babelbits.judge.session import JudgeResult
+    from babelbits.preferences.answer_pairs import AnswerPair
     from babelbits.preferences.summary import VoteSummary
     from babelbits.records import Interval
 
@@ -204,6 +205,23 @@ def again_notes(n_errors: int, *, what: str) -> Iterator[str]:
         yield f"{plural(n_errors, what)} could not be asked about: run the same command again"
 
 
+def degenerate_notes(pairs: "Sequence[AnswerPair]") -> Iterator[str]:
+    """How many answers of each arm are empty or a loop; nothing where none is."""
+    from babelbits.tasks.collapse import signs
+
+    def count(texts: Iterable[str]) -> int:
+        return sum(signs.is_empty(text) or signs.is_loop(text) for text in texts)
+
+    before = count(pair.baseline_answer for pair in pairs)
+    after = count(pair.variant_answer for pair in pairs)
+    if before or after:
+        yield (
+            f"in {plural(len(pairs), 'pair')} {before} of the baseline's answers and {after} of "
+            "the variants' are empty or a repetition loop: a verdict on these is about the "
+            "collapse alone"
+        )
+
+
 def notes(result: "JudgeResult") -> Iterator[str]:
     """How to read the table, what was dropped and why, what it cost, where it lies."""
     first = next((one for one in result.summaries if one.preference is not None), None)
@@ -217,6 +235,7 @@ def notes(result: "JudgeResult") -> Iterator[str]:
         )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
+    yield from degenerate_notes(result.pairs)
     reasons, shown, n_long = overflowing(result.reasons)
     yield from overflow_notes(shown, n_long, what="pair")
     for reason, count in folded(reasons)[:_REASONS_SHOWN]:

@@ -8,14 +8,18 @@ Weights stay as they are. What is mended, each in the versions that the package 
 - bitsandbytes 0.50, 4 bits on a CPU: an input that is not contiguous (a transposed view, as in
   Mamba) gives a wrong result; layers whose outputs are no multiple of 32 fail; layers whose inputs
   are none of 64 fail or are dequantized with the scales of other blocks.
+- compressed-tensors 0.19 unpacks 4-bit floats into bfloat16, in which a product of an NVFP4 code
+  and its scales does not fit, whatever the model computes in.
 - LLM.int8 fails on a CPU where the input has four axes.
 
 Torch is imported inside the functions.
 """
 
-from functools import wraps
+from functools import partial, wraps
 from types import MethodType
 from typing import Any
+
+from babelbits.quiet import replaced
 
 _OUTPUTS = 32
 """Outputs that bitsandbytes' packed CPU kernel for 4 bits takes at once."""
@@ -23,6 +27,7 @@ _OUTPUTS = 32
 
 def prepare_forward(model: Any) -> None:
     """Make every quantized layer of a loaded model compute what its format says."""
+    _unpack_floats_whole(model)
     for module in model.modules():
         kinds = {base.__name__ for base in type(module).__mro__}
         if "Linear4bit" in kinds:
@@ -30,6 +35,32 @@ def prepare_forward(model: Any) -> None:
         scheme = getattr(module, "quantization_scheme", None)
         if scheme is not None or kinds & {"Linear4bit", "Linear8bitLt"}:
             _give_three_axes(module)
+
+
+def _unpack_floats_whole(model: Any) -> None:
+    """Have the library unpack 4-bit floats in float32, and cast them to the model's own type.
+
+    It unpacks all layers before the first forward pass, by a hook on the model.
+    """
+    hook = getattr(model, "ct_decompress_hook", None)
+    if hook is None:
+        return
+    import torch
+    from compressed_tensors.compressors.nvfp4 import base
+
+    inner = hook.hooks_dict_ref()[hook.id]
+    dtype = model.dtype
+
+    def unpack(given: Any, arguments: Any) -> None:
+        whole = partial(base.unpack_fp4_from_uint8, dtype=torch.float32)
+        with replaced(base, "unpack_fp4_from_uint8", whole):
+            inner(given, arguments)
+        for module in given.modules():
+            weight = getattr(module, "weight", None)
+            if getattr(module, "quantization_scheme", None) is not None and weight is not None:
+                weight.data = weight.data.to(dtype)
+
+    hook.hooks_dict_ref()[hook.id] = unpack
 
 
 def _give_three_axes(module: Any) -> None:

@@ -50,9 +50,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def letters_by_script(text: str) -> Mapping[str, int]:
     """First word of the Unicode name to the number of letters, e.g. {'LATIN': 12, 'THAI': 3}."""
-    return Counter(
-        unicodedata.name(char, "UNNAMED").partition(" ")[0] for char in text if char.isalpha()
-    )
+    found: Counter[str] = Counter()
+    for char, count in Counter(text).items():
+        if char.isalpha():
+            found[unicodedata.name(char, "UNNAMED").partition(" ")[0]] += count
+    return found
 
 
 def share_in(text: str, script: str) -> float | None:

@@ -31,6 +31,7 @@ from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.linear_weights import SMALL_SHARE
+from babelbits.recipes.schemes import scheme_of
 from babelbits.recipes.scope import Scope, intended, patterns
 from babelbits.recipes.tracing import masks_untraced, shared_states_traced
 from babelbits.recipes.unreached import Rounded, every_weight_rounded
@@ -102,6 +103,7 @@ def save_compressed(
         if probe is not None:
             probe.refuse_change(model)
         _refuse_non_finite(model)
+        _refuse_uncalibrated(model)
         model.save_pretrained(folder, save_compressed=True)
     if ignore != _HEAD_ALONE:
         _write_ignore(folder, ignore)
@@ -138,7 +140,7 @@ def _modifiers(
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
 
-    groups = {"group_0": _scheme(info, parameters)}
+    groups = {"group_0": scheme_of(info, parameters)}
     if info.method == "gptq":
         order = parameters["actorder"]
         gptq = GPTQModifier(
@@ -151,31 +153,6 @@ def _modifiers(
         return [gptq]
     rounding = QuantizationModifier(config_groups=groups, ignore=list(ignore))
     return [*_smoothers(info.method, parameters, model), rounding]
-
-
-def _scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
-    """The quantization scheme of all linear layers."""
-    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
-
-    kind = "float" if info.name == "fp8" else "int"
-    group = parameters.get("group_size")
-    weights = QuantizationArgs(
-        num_bits=int(info.weight_bits),
-        type=kind,
-        symmetric=parameters.get("symmetric", True),
-        strategy="channel" if group is None else "group",
-        group_size=group,
-    )
-    inputs = None
-    if info.activation_bits is not None:
-        inputs = QuantizationArgs(
-            num_bits=info.activation_bits,
-            type=kind,
-            symmetric=True,
-            strategy="token",
-            dynamic=True,
-        )
-    return QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
 
 
 def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list[Any]:
@@ -423,6 +400,19 @@ def _refuse_fallback(modifiers: list[Any]) -> None:
             f"{plural(len(layers), 'layer')}, '{layers[0]}' first",
             hint="raise `dampening` (e.g. 0.1) or give more calibration text",
         )
+
+
+def _refuse_uncalibrated(model: Any) -> None:
+    """Raise if a scale of inputs that the text should have fixed was never fixed."""
+    for name, module in model.named_modules():
+        for kind in ("input_scale", "input_global_scale"):
+            scale = getattr(module, kind, None)
+            if scale is not None and not (scale.float().isfinite() & (scale.float() > 0)).all():
+                raise RecipeError(
+                    f"the calibration text gives no range to the inputs of '{name}'",
+                    hint="give more text, or use a recipe that scales inputs as they come, e.g. "
+                    "'w8a8' or 'mxfp4'",
+                )
 
 
 def _refuse_non_finite(model: Any) -> None:

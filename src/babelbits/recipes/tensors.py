@@ -5,7 +5,8 @@ names every tensor's type, shape and place. One `TensorRecord` stands for one we
 codes, scales, zero points and codebooks that were stored apart are counted with the weight they
 belong to, so that bytes over weights is the truth about its size.
 
-Formats: plain, compressed-tensors (pack-quantized int4, int8, fp8), bitsandbytes (LLM.int8, NF4).
+Formats: plain, compressed-tensors (pack-quantized int4, int8, fp8, fp4), bitsandbytes (LLM.int8,
+NF4).
 """
 
 import json
@@ -30,7 +31,10 @@ _DTYPES = {
     "I8": "int8",
     "U8": "uint8",
 }
-_SIDE = (".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx")
+_SIDE = (
+    *(".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"),
+    *(".weight_global_scale", ".input_global_scale", ".input_scale"),
+)
 """What compressed-tensors stores beside '<module>.weight' or '<module>.weight_packed'."""
 _SIDE_INT8 = (".SCB", ".weight_format")
 """What bitsandbytes stores beside an int8 '<module>.weight'."""
@@ -177,6 +181,9 @@ def _shape_and_dtype(parts: Sequence[StoredTensor], weights: JSON) -> tuple[tupl
     state = next((part for part in parts if _QUANT_STATE in part.name), None)
     if packed is not None:
         shape = by_suffix.get("weight_shape")
+        if shape is None and weights.get("type") == "float":
+            rows, octets = packed.shape
+            return (rows, 2 * octets), f"fp4 g{weights.get('group_size', '?')}"
         if shape is None:
             raise ModelError(f"'{packed.name}' is packed, and its shape is not stored")
         rows_columns = struct.unpack("<2q", shape.read())

@@ -18,6 +18,7 @@ from babelbits.preferences.summary import ALL
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
+    collapse_section,
     commands,
     contrasts,
     grades,
@@ -35,6 +36,7 @@ from babelbits.report import (
 )
 from babelbits.report.first_screen import first_screen
 from babelbits.report.item_pairs import axes, compare_items
+from babelbits.report.plain_text import one_line
 from babelbits.results.results import Results
 from babelbits.words import plural
 
@@ -187,6 +189,7 @@ def _context(report: Results) -> dict[str, Any]:
         "speed_command": commands.speed(report.study),
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
+        "collapse": _collapse(report),
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,
@@ -243,6 +246,28 @@ def _grades(report: Results) -> dict[str, Any] | None:
                 "accords": [grades.accord_row(one) for one in book.accords],
             }
             for book in report.grades
+        ],
+    }
+
+
+def _collapse(report: Results) -> dict[str, Any] | None:
+    """What the section on collapsed answers shows; None where there are none to look at."""
+    found = collapse_section.section(report)
+    if found is None:
+        return None
+    return {
+        "lead": collapse_section.LEAD,
+        "heads": collapse_section.HEADS,
+        "numeric": collapse_section.NUMERIC,
+        "rows": found.rows,
+        "quiet": found.quiet,
+        "off": found.off,
+        "loss_heads": collapse_section.LOSS_HEADS,
+        "loss_numeric": collapse_section.LOSS_NUMERIC,
+        "losses": found.losses,
+        "examples": [
+            replace(one, text=one_line(one.text), baseline_text=one_line(one.baseline_text))
+            for one in found.examples
         ],
     }
 

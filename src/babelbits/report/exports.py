@@ -19,6 +19,7 @@ from babelbits.errors import StoreError, StudyError
 from babelbits.records import Effect
 from babelbits.report import (
     charts,
+    collapse_section,
     commands,
     limitations,
     perplexity_logs,
@@ -29,6 +30,7 @@ from babelbits.report import (
 )
 from babelbits.report.first_screen import FirstScreen, first_screen, sentences
 from babelbits.report.item_pairs import axes
+from babelbits.report.plain_text import one_line
 from babelbits.results.results import Results
 from babelbits.store.atomic import write_atomically
 from babelbits.words import plural
@@ -86,9 +88,29 @@ def to_json(report: Results) -> str:
         "problems": [tables.problem_row(one) for one in report.analysis.problems],
         "open_cells": [asdict(one) for one in report.open_cells],
     }
+    value["collapses"] = _collapses(report)
     if report.foreign is not None:
         value |= {"schema": COMPARE_SCHEMA, **asdict(report.foreign)}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1) + "\n"
+
+
+def _collapses(report: Results) -> dict[str, Any]:
+    """Degenerate answers as rows; the signs that are off; what the worst items carry."""
+    found = report.collapses
+    return {
+        "effects": [
+            {
+                **tables.effect_row(one.effect),
+                "signs": dict(one.variant),
+                "baseline_signs": dict(one.baseline),
+                "lost": None if one.lost is None else asdict(one.lost),
+            }
+            for one in found.effects
+        ],
+        "off": [asdict(one) for one in found.off],
+        "not_told_apart": {code: list(others) for code, others in found.not_told_apart.items()},
+        "concentration": [asdict(one) for one in found.concentration],
+    }
 
 
 def _decision(one: Decision) -> dict[str, Any]:
@@ -191,6 +213,7 @@ def to_markdown(report: Results) -> str:
     ] or ["Every cell is complete and every comparison was decided."]
     if report.cells:
         lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, board))]
+        lines += _markdown_collapse(report)
     lines += _markdown_foreign(report)
     return "\n".join(lines) + "\n"
 
@@ -208,6 +231,24 @@ def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iter
     yield _markdown_row(heads)
     yield _markdown_row(["---"] * len(heads))
     yield from (_markdown_row(map(markdown, row)) for row in rows)
+
+
+def _markdown_collapse(report: Results) -> Iterator[str]:
+    """Degenerate answers, and what the worst items carry of each loss."""
+    collapses = report.collapses
+    found = collapse_section.section(report, collapses)
+    if found is None:
+        return
+    if found.rows or found.quiet:
+        yield from ("", "## Collapsed answers", "", markdown(collapse_section.LEAD), "")
+        yield from (f"- {markdown(one)}" for one in collapse_section.sentences(collapses))
+        if found.rows:
+            yield ""
+            yield from _markdown_table(collapse_section.HEADS, found.rows)
+        yield from ("", *(f"- {markdown(one)}" for one in (found.quiet, *found.off) if one))
+    if found.losses:
+        yield from ("", "## What the worst items carry of a loss", "")
+        yield from _markdown_table(collapse_section.LOSS_HEADS, found.losses)
 
 
 def _markdown_foreign(report: Results) -> Iterator[str]:
@@ -248,11 +289,6 @@ LATEX_SPECIALS = str.maketrans(
         "×": r"$\times$",
     }
 )
-
-
-def one_line(text: str) -> str:
-    """`text` without control characters, line breaks and overrides of direction."""
-    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text)
 
 
 def markdown(text: str) -> str:

@@ -14,7 +14,16 @@ HEADS = (
     *("variant", "suite", "language", "n", "ungraded", "baseline", "Δ", "interval", "p"),
     *("if ungraded worst/best", "verdict", "min. detectable loss"),
 )
-COVERAGE_HEADS = ("suite", "language", "answers", "distinct", "empty", "no grade", "why")
+COVERAGE_HEADS = (
+    "suite",
+    "language",
+    "answers",
+    "distinct",
+    "empty",
+    "collapsed",
+    "no grade",
+    "why",
+)
 ACCORD_HEADS = (
     *("suite", "language", "distinct", "both right", "rule only", "judge only", "both wrong"),
     *("same", "κ"),
@@ -61,6 +70,7 @@ def coverage_row(one: Coverage) -> tuple[str, ...]:
         f"{one.n_answers:,}",
         f"{one.n_distinct:,}",
         f"{one.n_empty:,}",
+        NOTHING if one.n_collapsed is None else f"{one.n_collapsed:,}",
         f"{one.n_ungraded:,} ({percent(one.ungraded_share)})",
         kinds or NOTHING,
     )

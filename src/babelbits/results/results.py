@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from babelbits.analysis import Analysis, CellResult
+from babelbits.analysis import Analysis, AnalysisSettings, CellResult
 from babelbits.analysis.tables import effect_row, effect_rows
 from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
@@ -23,6 +23,8 @@ from babelbits.words import html_table, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from babelbits.results.collapses import Collapses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,24 @@ class Results:
         import pyarrow as pa
 
         return pa.Table.from_pylist(effect_rows(self.analysis.effects))
+
+    @property
+    def collapses(self) -> "Collapses":
+        """Degenerate answers of every suite that writes, judged anew each time it is asked for.
+
+        See `results.collapses`: paired rates by language, which signs are off, and what the worst
+        items carry of each loss that is shown.
+        """
+        from babelbits.results.collapses import find_collapses
+
+        study = self.study
+        settings = AnalysisSettings(
+            alpha=study.alpha,
+            margins=study.margins,
+            seed=study.seed,
+            loss_caps=study.loss_caps,
+        )
+        return find_collapses(self.cells, self.analysis.effects, settings)
 
     @property
     def items(self) -> "pa.Table":

@@ -4,7 +4,7 @@ Positions are in tokens of the base model's tokenizer, counted from 1. A share i
 where there is nothing to take a share of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 NGRAM = 4
@@ -64,12 +64,12 @@ def cut(
     return pieces
 
 
-def said_before(ids: Sequence[int]) -> list[bool]:
+def said_before(ids: Sequence[Hashable], *, size: int = NGRAM) -> list[bool]:
     """Of every n-gram of tokens, in order: whether it stands earlier in the sequence."""
-    seen: set[tuple[int, ...]] = set()
+    seen: set[tuple[Hashable, ...]] = set()
     found = []
-    for start in range(len(ids) - NGRAM + 1):
-        gram = tuple(ids[start : start + NGRAM])
+    for start in range(len(ids) - size + 1):
+        gram = tuple(ids[start : start + size])
         found.append(gram in seen)
         seen.add(gram)
     return found

@@ -5,13 +5,15 @@ Neither is the truth: where they disagree, one of them misreads the language.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.analysis import CellResult
 from babelbits.judge.grading.answers import AskedItem, asked_of
 from babelbits.judge.grading.grader import Grade
+from babelbits.records import ItemRow
 from babelbits.stats.agreement import cohen_kappa
+from babelbits.tasks.collapse.rule import CollapseRule, rule_for, usual_identifier
 
 _RIGHT = 0.5
 
@@ -31,6 +33,10 @@ class Coverage:
     """Distinct answers without a grade."""
     ungraded: Mapping[str, int]
     """The same by kind: refused, unparsed, error."""
+    n_collapsed: int | None = None
+    """Distinct graded answers, empty ones apart, that show a sign of collapse (`tasks.collapse`): a
+    grade read from a loop says nothing about what the model knows. None: from before they were
+    counted."""
 
     @property
     def ungraded_share(self) -> float:
@@ -70,20 +76,43 @@ def coverage(
 ) -> tuple[Coverage, ...]:
     """A row a suite and language that has answers, in the order of the cells."""
     asked: dict[tuple[str, str], list[AskedItem]] = defaultdict(list)
+    collapsed: set[AskedItem] = set()
+    identifier = usual_identifier()
     for cell in cells:
         task = cell.meta.task
+        rule = rule_for(task, identifier)
         for row in cell.rows:
             if row.failure is None:
-                asked[task.suite, task.language] += asked_of(row, suite=task.suite)
+                ours = asked_of(row, suite=task.suite)
+                asked[task.suite, task.language] += ours
+                collapsed.update(_collapsed(ours, rule, row))
     return tuple(
-        _coverage(suite, language, answers, grades) for (suite, language), answers in asked.items()
+        _coverage(suite, language, answers, grades, collapsed)
+        for (suite, language), answers in asked.items()
     )
 
 
+def _collapsed(
+    asked: Sequence[AskedItem], rule: CollapseRule | None, row: ItemRow
+) -> Sequence[AskedItem]:
+    """Those of a row's answers that show a sign of collapse."""
+    found = None if rule is None else rule.judge(row)
+    if found is None:
+        return ()
+    if len(found) != len(asked):  # a conversation is graded as one text
+        return asked if any(found) else ()
+    return [one for one, shown in zip(asked, found, strict=True) if shown]
+
+
 def _coverage(
-    suite: str, language: str, answers: Sequence[AskedItem], grades: Mapping[AskedItem, Grade]
+    suite: str,
+    language: str,
+    answers: Sequence[AskedItem],
+    grades: Mapping[AskedItem, Grade],
+    collapsed: Collection[AskedItem],
 ) -> Coverage:
-    found = [grades[one] for one in dict.fromkeys(answers)]
+    distinct = dict.fromkeys(answers)
+    found = [grades[one] for one in distinct]
     kinds = Counter(str(one.outcome) for one in found if not one.is_graded)
     return Coverage(
         suite=suite,
@@ -93,6 +122,10 @@ def _coverage(
         n_empty=sum(one.outcome == "empty" for one in found),
         n_ungraded=sum(kinds.values()),
         ungraded=dict(sorted(kinds.items())),
+        n_collapsed=sum(
+            one in collapsed and grades[one].is_graded and grades[one].outcome != "empty"
+            for one in distinct
+        ),
     )
 
 

@@ -23,6 +23,14 @@ _GROUP_SIZE = ParameterInfo(
     minimum=8,
     help="input columns that share a scale; must divide every quantized layer's input size",
 )
+
+
+def _fixed(size: int) -> Mapping[str, ParameterInfo]:
+    """The group size of a format that has only one: every layer must have so many inputs."""
+    about = "numbers that share a scale; the format has no other"
+    return {"group_size": ParameterInfo(type=int, default=size, choices=(size,), help=about)}
+
+
 _SYMMETRIC = ParameterInfo(
     type=bool, default=True, help="int codes around zero (true), or with a zero point (false)"
 )
@@ -138,6 +146,77 @@ _RECIPES = (
         weight_bits=8.0,
         activation_bits=8,
         aliases=("FP8", "FP8-dynamic", "W8A8-FP8"),
+    ),
+    RecipeInfo(
+        name="w8a8-static",
+        summary="int8 weights as in w8, and int8 activations with one scale a layer, calibrated",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        activation_bits=8,
+        needs_calibration=True,
+        aliases=("W8A8-static",),
+    ),
+    RecipeInfo(
+        name="fp8-block",
+        summary="E4M3, weights in blocks of 128 x 128, activations in groups of 128",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        activation_bits=8,
+        parameters=_fixed(128),
+        aliases=("FP8_BLOCK",),
+    ),
+    RecipeInfo(
+        name="mxfp8",
+        summary="E4M3 weights and activations, a power of two for 32 of them (OCP MX)",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=8.0,
+        activation_bits=8,
+        parameters=_fixed(32),
+        aliases=("MXFP8",),
+    ),
+    RecipeInfo(
+        name="w4a8",
+        summary="int4 weights in groups as in w4-g-rtn, and int8 activations scaled a token at a "
+        "time; stored a byte a weight",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+        activation_bits=8,
+        parameters={"group_size": _GROUP_SIZE},
+        aliases=("W4A8",),
+    ),
+    RecipeInfo(
+        name="nvfp4a16",
+        summary="4-bit float (E2M1) weights, an E4M3 scale for 16 of them",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+        parameters=_fixed(16),
+        aliases=("NVFP4A16",),
+    ),
+    RecipeInfo(
+        name="nvfp4",
+        summary="E2M1 weights as in nvfp4a16, and activations alike, their range calibrated",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+        activation_bits=4,
+        needs_calibration=True,
+        parameters=_fixed(16),
+        aliases=("NVFP4",),
+    ),
+    RecipeInfo(
+        name="mxfp4",
+        summary="E2M1 weights and activations, a power of two for 32 of them (OCP MX)",
+        family="compressed-tensors",
+        method="rtn",
+        weight_bits=4.0,
+        activation_bits=4,
+        parameters=_fixed(32),
+        aliases=("MXFP4",),
     ),
 )
 

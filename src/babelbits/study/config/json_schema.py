@@ -124,7 +124,10 @@ def _parameters() -> dict[str, Any]:
             if here not in found.setdefault(name, []):
                 found[name].append(here)
     return {
-        name: forms[0] if len(forms) == 1 else {"anyOf": forms} for name, forms in found.items()
+        name: forms[0]
+        if len(forms) == 1
+        else {"anyOf": forms, "description": forms[0]["description"]}
+        for name, forms in found.items()
     }
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import ModelError
+from babelbits.formats import small_floats
 
 _SHAKE = 1e-6
 _NOT_IN_PLAIN = ("*.safetensors", "*.index.json", "manifest.json")
@@ -75,7 +77,7 @@ def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[A
 
     handles = [
         module.register_forward_pre_hook(
-            lambda _module, given: (_fake(given[0].float(), kind="int8").to(given[0].dtype),)
+            lambda module, given: (_fake(given[0].float(), module, kind="int8").to(given[0].dtype),)
         )
         for module in model.modules()
         if isinstance(module, torch.nn.Linear)
@@ -234,7 +236,7 @@ def layer_differences(
     names : sequence of str
         Layers whose inputs should be quantized.
     kind : str
-        'int8' or 'fp8': a scale a token.
+        One of `INPUTS`' values, or 'int8': a scale a token.
 
     Returns
     -------
@@ -324,19 +326,40 @@ def _differences(layer: Any, given: Any, found: Any, *, kind: str) -> tuple[floa
     with torch.inference_mode():
         weight = layer.weight.float()
         bias = 0 if layer.bias is None else layer.bias.float()
-        quantized = _fake(given, kind=kind) @ weight.T + bias
+        quantized = _fake(given, layer, kind=kind) @ weight.T + bias
         as_is = given @ weight.T + bias
     size = found.norm()
     return float((found - quantized).norm() / size), float((found - as_is).norm() / size)
 
 
-def _fake(states: Any, *, kind: str) -> Any:
-    """Inputs rounded to int8 or E4M3 with a scale a token, as compressed-tensors defines them."""
-    import torch
+INPUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "fp8": "fp8",
+        "fp8-block": "fp8 in groups",
+        "w8a8-static": "int8, one scale",
+        "mxfp8": "mxfp8",
+        "mxfp4": "mxfp4",
+        "nvfp4": "nvfp4",
+    }
+)
+"""Recipe to how it rounds inputs, where that is not int8 with a scale a token."""
 
-    largest = states.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12)
+
+def _fake(states: Any, layer: Any, *, kind: str) -> Any:
+    """Inputs rounded as compressed-tensors defines it, by our own arithmetic.
+
+    What the calibration text fixed is read from the layer.
+    """
     if kind == "fp8":
-        scale = largest / torch.finfo(torch.float8_e4m3fn).max
-        return (states / scale).to(torch.float8_e4m3fn).float() * scale
-    scale = largest / 127.5
+        return small_floats.fp8_rounded(states)
+    if kind == "fp8 in groups":
+        return small_floats.fp8_rounded(states, group=128)
+    if kind in ("mxfp8", "mxfp4"):
+        return small_floats.mx_rounded(states, bits=int(kind[-1]))
+    if kind == "nvfp4":
+        return small_floats.nvfp4_rounded(states, global_scale=layer.input_global_scale.float())
+    if kind == "int8, one scale":
+        scale = layer.input_scale.float()
+    else:
+        scale = states.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127.5
     return (states / scale).round().clamp(-128, 127) * scale

@@ -1,8 +1,9 @@
 """The weights that a variant's files hold, as plain numbers, unpacked here and by no library.
 
 What a loader makes of the files is compared with this. Formats: compressed-tensors (packed int4 and
-int8, int8, fp8), bitsandbytes (LLM.int8, NF4 with and without double quantization), and GGUF
-through the `gguf` package's own reference code, which llama.cpp does not use.
+int8, int8, fp8 and fp4 with all their scales), bitsandbytes (LLM.int8, NF4 with and without double
+quantization), and GGUF through the `gguf` package's own reference code, which llama.cpp does not
+use.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from babelbits.formats import small_floats
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes.tensors import weight_files
 from babelbits.records import JSON
@@ -18,7 +20,7 @@ _STATE = ".weight.quant_state.bitsandbytes__"
 _SIDES = (
     ".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx", ".SCB",
     ".weight_format", ".weight.absmax", ".weight.quant_map", ".weight.nested_absmax",
-    ".weight.nested_quant_map",
+    ".weight.nested_quant_map", ".weight_global_scale", ".input_global_scale", ".input_scale",
 )  # fmt: skip
 
 
@@ -59,6 +61,8 @@ def _dequantized(
 ) -> Any:
     """The numbers of a quantized weight; None if it is stored plainly."""
     if name.endswith(".weight_packed"):
+        if _weights(settings).get("type") == "float":
+            return _four_bit_floats(module, tensor, stored)
         return _packed(module, tensor, stored, settings)
     if not name.endswith(".weight"):
         return None
@@ -68,15 +72,33 @@ def _dequantized(
     if f"{module}.SCB" in stored:
         return tensor.float() * stored[f"{module}.SCB"].float()[:, None] / 127
     if f"{module}.weight_scale" in stored:
-        scale = stored[f"{module}.weight_scale"].float()
+        scale = stored[f"{module}.weight_scale"]
+        if _weights(settings).get("strategy") == "block":
+            return tensor.float() * small_floats.spread_blocks(scale.float(), tensor.shape)
+        is_exponent = str(scale.dtype) == "torch.uint8"
+        scale = small_floats.mx_scale(scale) if is_exponent else scale.float()
         return _scaled(tensor.float(), scale, None)
     return None
 
 
+def _weights(settings: JSON) -> JSON:
+    """How compressed-tensors quantized the weights; {} for another library."""
+    groups = settings.get("config_groups") or {}
+    found: JSON = next((one["weights"] for one in groups.values() if one.get("weights")), {})
+    return found
+
+
+def _four_bit_floats(module: str, octets: Any, stored: Mapping[str, Any]) -> Any:
+    """E2M1 numbers times their groups' scales: powers of two, or E4M3 over one for the tensor."""
+    scale = stored[f"{module}.weight_scale"]
+    whole = stored.get(f"{module}.weight_global_scale")
+    each = small_floats.mx_scale(scale) if whole is None else scale.float() / whole.float()
+    return _scaled(small_floats.unpack_e2m1(octets), each, None)
+
+
 def _packed(module: str, words: Any, stored: Mapping[str, Any], settings: JSON) -> Any:
     """Integer codes in consecutive bits of 32-bit words, lowest first, shifted to be positive."""
-    group = next(iter(settings["config_groups"].values()))["weights"]
-    bits = int(group["num_bits"])
+    bits = int(_weights(settings)["num_bits"])
     rows, columns = (int(size) for size in stored[f"{module}.weight_shape"])
     codes = _unpack(words, bits, columns)
     zero = stored.get(f"{module}.weight_zero_point")

@@ -421,7 +421,7 @@ class Rehearsal:
 
     def _activations(self, model: Any, names: Sequence[str], variant: Variant) -> None:
         """Check 2, layer by layer: outputs are those of quantized inputs."""
-        kind = "fp8" if variant.recipe == "fp8" else "int8"
+        kind = comparing.INPUTS.get(variant.recipe, "int8")
         exact = str(model.dtype) == "torch.float32"
         found = comparing.layer_differences(model, names, self._windows, kind=kind)
         for name, (ours, none) in found.items():

@@ -51,11 +51,13 @@ class LmEvalGroup:
         self.options = options
         upstream = suite.upstream.get(language, language)
         self.name = suite.lm_eval_task.format(upstream)
-        limit = options.limit
-        each = replace(options, limit=None if limit is None else -(-limit // len(suite.parts)))
+        limit, parts = options.limit, suite.parts_in(language)
+        each = replace(options, limit=None if limit is None else -(-limit // len(parts)))
         self._tasks = [
-            LmEvalTask(replace(suite, lm_eval_task=part, parts=()), language, each)
-            for part in suite.parts[:limit]
+            LmEvalTask(
+                replace(suite, lm_eval_task=part, parts=(), parts_by_language={}), language, each
+            )
+            for part in parts[:limit]
         ]
 
     @property

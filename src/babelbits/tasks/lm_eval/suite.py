@@ -1,6 +1,7 @@
 """What a suite is that lm-eval asks. A table: lm-eval is not loaded."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from babelbits.tasks.suites.info import SuiteInfo
 
@@ -13,6 +14,8 @@ class LmEvalSuite(SuiteInfo):
     """Name of the lm-eval task with `{}` for upstream's language."""
     parts: tuple[str, ...] = ()
     """Names of the lm-eval tasks, with `{}`, that one language consists of: MMLU's subjects."""
+    parts_by_language: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same by canonical code, where languages have other parts: INCLUDE's domains."""
     packaged: str | None = None
     """YAML file of the task in this package, where lm-eval does not have it."""
     source_columns: tuple[str, ...] | None = None
@@ -21,6 +24,10 @@ class LmEvalSuite(SuiteInfo):
     """True where lm-eval reads ASCII digits only: `native_match` is scored beside its metrics."""
     most_shots: int | None = None
     loads_library: bool = True
+
+    def parts_in(self, language: str) -> tuple[str, ...]:
+        """Names of the lm-eval tasks, with `{}`, that a language consists of; () for one alone."""
+        return self.parts_by_language.get(language, self.parts)
 
     @property
     def downloads(self) -> bool:

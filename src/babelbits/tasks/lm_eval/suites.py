@@ -35,7 +35,7 @@ class LmEvalSuites:
         """
         if not isinstance(suite, LmEvalSuite):
             raise TypeError(f"'{suite.name}' is no suite of lm-eval's")
-        if suite.parts:
+        if suite.parts_in(language):
             from babelbits.tasks.lm_eval.group import LmEvalGroup
 
             return LmEvalGroup(suite, language, options)
