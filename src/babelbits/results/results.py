@@ -6,7 +6,7 @@ folder; `build.build` turns it into a page, `exports` into tables. Equal inputs 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import Analysis, CellResult
 from babelbits.analysis.tables import effect_row, effect_rows
@@ -16,7 +16,7 @@ from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
-from babelbits.results.item_table import items_table
+from babelbits.results.item_table import items_table, table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
 from babelbits.words import html_table, plural
 
@@ -127,10 +127,11 @@ class Results:
 
     @property
     def effects(self) -> "pa.Table":
-        """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has."""
-        import pyarrow as pa
+        """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has.
 
-        return pa.Table.from_pylist(effect_rows(self.analysis.effects))
+        Without pyarrow it is a plain list a column, which pandas and Polars take as well.
+        """
+        return table(effect_rows(self.analysis.effects))
 
     @property
     def items(self) -> "pa.Table":
@@ -140,13 +141,11 @@ class Results:
     @property
     def votes(self) -> "pa.Table":
         """A row a vote of every judge and panel, with its name; no rows where nobody was asked."""
-        import pyarrow as pa
-
         voters = () if self.voices is None else self.voices.voices
         rows = [
             {"voter": one.book.name, **asdict(vote)} for one in voters for vote in one.book.votes
         ]
-        return pa.Table.from_pylist(rows)
+        return table(rows)
 
     def __repr__(self) -> str:
         """In one line: every item would fill screens."""
