@@ -6,7 +6,7 @@ folder; `build.build` turns it into a page, `exports` into tables. Equal inputs 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from babelbits.analysis import Analysis, CellResult
 from babelbits.analysis.tables import effect_row, effect_rows
