@@ -15,6 +15,7 @@ from babelbits.languages import GROUP_NAMES, resolve
 from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
 from babelbits.registry import ENGINES
+from babelbits.study.config.gate_table import GateTable
 from babelbits.study.config.labels import NAME
 from babelbits.study.config.spec import BASELINE, BUNDLED
 from babelbits.study.config.toml_reading import (
@@ -343,3 +344,4 @@ class StudyFile(TomlTable):
     languages: LanguagesTable = LanguagesTable()
     analysis: AnalysisTable = AnalysisTable()
     limits: LimitsTable = LimitsTable()
+    gate: GateTable | None = None
