@@ -28,7 +28,7 @@ from babelbits.store.codec import dumps
 from babelbits.study.config.spec import BASELINE, BUNDLED, ModelSpec
 from babelbits.study.planning.recorded import study_of_run
 from babelbits.suggest import did_you_mean
-from babelbits.words import bytes_size
+from babelbits.words import bytes_size, plural
 
 ROOM = 4_000_000
 """Bytes kept for card, study and comparisons."""
@@ -276,7 +276,7 @@ def _note(effect: Effect) -> str:
 
     row = effect_row(effect)
     return (
-        f"{effect.metric} on {effect.counts.n_items} items; change to the unquantized model "
+        f"{effect.metric} on {plural(effect.counts.n_items, 'item')}; change to the unquantized model "
         f"{row['delta_text']} ({row['interval_text']}), {row['verdict_text']}"
     )
 
