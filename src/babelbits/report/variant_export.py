@@ -276,8 +276,8 @@ def _note(effect: Effect) -> str:
 
     row = effect_row(effect)
     return (
-        f"{effect.metric} on {plural(effect.counts.n_items, 'item')}; change to the unquantized model "
-        f"{row['delta_text']} ({row['interval_text']}), {row['verdict_text']}"
+        f"{effect.metric} on {plural(effect.counts.n_items, 'item')}; change to the unquantized "
+        f"model {row['delta_text']} ({row['interval_text']}), {row['verdict_text']}"
     )
 
 
