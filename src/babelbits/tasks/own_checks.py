@@ -141,7 +141,7 @@ def _together(files: Mapping[str, Path], found: Sequence[OwnFileCheck]) -> tuple
         notes.append("the files have different ids: only the shared ones are translations")
     counts = {one.items for one in right}
     if len(counts) > 1:
-        notes.append(f"from {min(counts)} to {max(counts)} items a language")
+        notes.append(f"from {min(counts)} to {plural(max(counts), 'item')} a language")
     return tuple(notes)
 
 

@@ -195,9 +195,7 @@ def choices_of(row: Row, where: str) -> list[str]:
         raise TaskError("'choices' is no list of texts", where=where, hint='e.g. "red|green"')
     found = [str(one).strip() for one in given]
     if not 2 <= len(found) <= len(LETTERS) or not all(found) or len(set(found)) < len(found):
-        raise TaskError(
-            f"'choices' must be 2 to {len(LETTERS)} different texts: {found}", where=where
-        )
+        raise TaskError(f"'choices' must be 2 to 26 different texts: {found}", where=where)
     return found
 
 
