@@ -1,9 +1,12 @@
-"""A hub over HTTP that speaks as much of the real one's language as its libraries need for data.
+"""A hub over HTTP that speaks as much of the real one's language as its libraries need.
+
+Datasets are served; models that are uploaded are written to `models/<owner>/<name>/<files>`.
 
 Run as a program: `python fake_hub.py FOLDER PORT_FILE`. FOLDER holds `<owner>/<name>/<files>`, at
 the commit in `<owner>/<name>.commit`. Everything else is answered with 404.
 """
 
+import base64
 import hashlib
 import json
 import sys
@@ -35,6 +38,12 @@ class Hub(BaseHTTPRequestHandler):
         match parts:
             case ["api", "datasets", owner, name, *rest]:
                 self.api(f"{owner}/{name}", rest, body)
+            case ["api", "repos", "create"]:
+                self.create(json.loads(body))
+            case ["api", "validate-yaml"]:
+                self.json({"errors": [], "warnings": []})
+            case ["api", "models", owner, name, *rest]:
+                self.model(f"{owner}/{name}", rest, body)
             case ["datasets", owner, name, "resolve", _, *path]:
                 self.file(f"{owner}/{name}", "/".join(path))
             case _:
@@ -59,6 +68,39 @@ class Hub(BaseHTTPRequestHandler):
                 self.json([entry for entry in entries if entry["path"] in asked])
             case _:
                 self.send(404, b"{}")
+
+    # --- uploads: `api/models/*/preupload` and `commit`, as huggingface_hub sends them ---
+
+    def create(self, asked: Mapping[str, Any]) -> None:
+        if self.headers.get("Authorization") != "Bearer hf_right":
+            self.send(401, b'{"error": "Invalid username or password."}')
+            return
+        name = "/".join(one for one in (asked.get("organization"), asked["name"]) if one)
+        (self.root / "models" / name).mkdir(parents=True, exist_ok=True)
+        self.json({"url": f"http://{self.headers['Host']}/{name}", "name": name, "id": "0"})
+
+    def model(self, name: str, rest: list[str], body: bytes) -> None:
+        folder = self.root / "models" / name
+        match rest:
+            case ["preupload", _]:
+                asked = json.loads(body)["files"]
+                modes = [{"path": one["path"], "uploadMode": "regular"} for one in asked]
+                self.json({"files": [{**one, "shouldIgnore": False} for one in modes]})
+            case ["commit", _]:
+                for line in body.decode().splitlines():
+                    self.written(folder, json.loads(line))
+                where = f"http://{self.headers['Host']}/{name}/commit/{'0' * 40}"
+                self.json({"commitUrl": where, "commitOid": "0" * 40, "success": True})
+            case _ if folder.is_dir():
+                self.json({"id": name, "sha": "0" * 40, "siblings": [], "private": False})
+            case _:
+                self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def written(self, folder: Path, line: Mapping[str, Any]) -> None:
+        if line["key"] == "file":
+            place = folder / line["value"]["path"]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(base64.b64decode(line["value"]["content"]))
 
     def asked(self, body: bytes) -> list[str]:
         text = body.decode()

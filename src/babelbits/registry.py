@@ -161,8 +161,10 @@ READERS = Registry(
         "lighteval": "babelbits.interop.readers.lighteval:READER",
         "Inspect": "babelbits.interop.readers.inspect_log:READER",
         "EvalScope": "babelbits.interop.readers.evalscope:READER",
+        "NeMo Evaluator": "babelbits.interop.readers.nemo:READER",
         "table": "babelbits.interop.readers.table:READER",
         "llama-perplexity": "babelbits.interop.readers.llama_perplexity:READER",
+        "hub totals": "babelbits.interop.readers.hub_results:READER",
     },
 )
 """Name of a tool to an `interop.readers.record.Reader`, in the order in which they are tried:

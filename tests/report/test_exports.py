@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,9 +93,28 @@ def test_markdown_shows_hostile_text_as_it_stands(text: str) -> None:
 
 def test_markdown_opens_with_the_verdict_and_then_what_was_not_shown(small: Results) -> None:
     text = exports.to_markdown(small)
-    assert (
-        text.index("Harm is confirmed") < text.index("What was not shown") < text.index("| variant")
-    )
+    places = [
+        text.index(one)
+        for one in (
+            "Harm is confirmed",
+            "| variant | bits per weight | math |",
+            "<details><summary>What was not shown</summary>\n\n",
+            "<details><summary>All comparisons</summary>\n\n",
+            "| variant | task | language |",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_markdown_shows_a_pull_request_only_what_fits_a_screen(small: Results) -> None:
+    """What stands outside of the folded parts, of 2 variants on 3 tasks in 5 languages."""
+    text = exports.to_markdown(small)
+    assert text.count("<details>") == text.count("</details>") == 3
+    shown = re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+    assert len([line for line in shown.splitlines() if line]) < 20
+    row = next(line for line in shown.splitlines() if line.startswith("| w4@en"))
+    assert "mean −" in row
+    assert "worse" in row
 
 
 def test_latex_specials_by_hand() -> None:

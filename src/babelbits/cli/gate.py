@@ -18,10 +18,15 @@ from babelbits.cli.decision_options import (
 from babelbits.errors import ExitCode, StoreError
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from babelbits.decide.decision_input import DecisionInput
     from babelbits.decide.decision_query import DecisionQuery
     from babelbits.decide.gate import Gate
+    from babelbits.decide.policy import GatePolicy
 
 SCHEMA = "babelbits.gate/1"
+ADVISORY = "advisory, counts for nothing"
 EXIT_CODES = {
     "shown": ExitCode.DONE,
     "worse": ExitCode.GATE_FAILED,
@@ -42,10 +47,15 @@ EXIT_CODES = {
 @click.option(
     "--fail-on",
     type=click.Choice(["margin", "loss"]),
-    default="margin",
-    show_default=True,
-    help="margin: fail where a loss beyond the margin is shown. loss: fail on any loss shown.",
+    help="margin: fail where a loss beyond the margin is shown. loss: fail on any loss shown."
+    "  [default: the policy's, else margin]",
 )
+@click.option(
+    "--policy", "policy_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with a table [gate]: what is required and advisory, margins, claim; else [gate] "
+    "in the study, else babelbits.toml beside it. Options about what is asked take its place.",
+)  # fmt: skip
 @click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -65,7 +75,8 @@ def gate(
     smoke: bool,
     early_stopping: bool,
     as_json: bool,
-    fail_on: str,
+    fail_on: str | None,
+    policy_file: Path | None,
     junit: Path | None,
     summary: Path | None,
     **scope: Any,
@@ -97,19 +108,58 @@ def gate(
         loaded = load_pair(baseline, str(source), label=variant, chance=share)
     decision_input = collect_decision_input(loaded)
     check_variant(decision_input, variant)
-    question = read_query(decision_input, **scope)
+    policy = _policy(source, policy_file, loaded.study.text)
+    question, advisory = _questions(decision_input, policy, scope)
     result = judge(decision_input, variant, question)
-    code = exit_code(result, fail_on)
+    told = None if advisory is None else judge(decision_input, variant, advisory)
+    code = exit_code(result, fail_on or ("margin" if policy is None else policy.fail_on))
+    alpha = decision_input.alpha
     if as_json:
-        data_json(as_object(result, question, alpha=decision_input.alpha, code=code))
+        more = {} if told is None else {"advisory": gate_object(told)}
+        data_json({**as_object(result, question, alpha=alpha, code=code), **more})
     else:
-        render(result, question, alpha=decision_input.alpha)
+        if policy is not None:
+            say(f"policy: {policy.where}")
+        render(result, question, alpha=alpha)
+        if told is not None and advisory is not None:
+            data(f"\n{ADVISORY}:")
+            render(told, advisory, alpha=alpha)
     target = summary or _github_summary()
     if target is not None:
-        _put(target, markdown(result, question, alpha=decision_input.alpha), mode="a")
+        text = markdown(result, question, alpha=alpha)
+        if told is not None and advisory is not None:
+            text += markdown(told, advisory, alpha=alpha, head=f"{ADVISORY}: {told.variant}")
+        _put(target, text, mode="a")
     if junit is not None:
-        _put(junit, as_junit(result, question), mode="w")
+        _put(junit, as_junit(result, question, advisory=told), mode="w")
     return int(code)
+
+
+def _policy(source: Path, file: Path | None, study_text: str) -> "GatePolicy | None":
+    from babelbits.decide.policy import find_policy, read_policy
+
+    return find_policy(source, study_text=study_text) if file is None else read_policy(file)
+
+
+def _questions(
+    findings: "DecisionInput", policy: "GatePolicy | None", scope: dict[str, Any]
+) -> "tuple[DecisionQuery, DecisionQuery | None]":
+    """What is asked: by the command line where it says what, else by the policy."""
+    from babelbits.decide.decision_query import read_margins
+    from babelbits.decide.policy import policy_queries, within
+
+    named = any(scope[name] for name in ("languages", "group", "suites", "pooled"))
+    given = click.get_current_context().get_parameter_source("claim")
+    is_default = given is click.core.ParameterSource.DEFAULT
+    if policy is None:
+        return read_query(findings, **scope), None
+    margins = read_margins(scope["margins"], findings)
+    if named:
+        chosen = {**scope, "claim": policy.claim} if is_default else scope
+        query = read_query(findings, **chosen)
+        return (query if margins else within(policy.margins, query, findings)), None
+    claim = None if is_default else scope["claim"]
+    return policy_queries(policy, findings, claim=claim, margins=margins or None)
 
 
 def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
@@ -142,15 +192,15 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
         say(f"not tested, the study does not have it: {place_}")
 
 
-def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> str:
-    """The sentence and all answers as GitHub-flavoured Markdown."""
+def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float, head: str = "") -> str:
+    """The sentence and all answers as GitHub-flavoured Markdown; `head` in place of the usual."""
     from babelbits.decide.gate import gate_sentence
     from babelbits.decide.sentences import family_words
 
     glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
     lines = [
-        f"### {glyph} babelbits gate: {_escaped(gate.variant)}",
+        f"### {glyph} {_escaped(head or f'babelbits gate: {gate.variant}')}",
         "",
         _escaped(gate_sentence(gate, asked)),
         "",
@@ -174,10 +224,11 @@ def _tally(gate: "Gate") -> str:
     return f"passed {passed} of {len(gate.answers)}" + (f"; not passed: {rest}" if rest else "")
 
 
-def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
+def as_junit(gate: "Gate", asked: "DecisionQuery", *, advisory: "Gate | None" = None) -> str:
     """One test case a question. A fail is a failure; a loss or a doubt is one too, of its own type.
 
-    JUnit readers count what is skipped as no failure, so nothing is.
+    JUnit readers count what is skipped as no failure, so nothing is. What is advisory is a suite of
+    its own whose cases say their outcome and never fail.
     """
     from xml.etree import ElementTree as ET
 
@@ -195,7 +246,28 @@ def as_junit(gate: "Gate", asked: "DecisionQuery") -> str:
             why = f"{one.reason} {describe_evidence(one)}".strip()
             message = safe(gate_sentence(gate, asked) if gate.smoke else why, one_line=True)
             ET.SubElement(case, "failure", type=WORDS[one.outcome], message=message)
-    return ET.tostring(suite, encoding="unicode") + "\n"
+    if advisory is None:
+        return ET.tostring(suite, encoding="unicode") + "\n"
+    root = ET.Element("testsuites")
+    root.append(suite)
+    root.append(_advisory_suite(advisory))
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _advisory_suite(gate: "Gate") -> "Element":
+    from xml.etree import ElementTree as ET
+
+    from babelbits.decide.sentences import WORDS, describe_evidence, place
+
+    suite = ET.Element(
+        "testsuite", name=f"{ADVISORY}: {safe(gate.variant, one_line=True)}",
+        tests=str(len(gate.answers)), failures="0", errors="0", skipped="0",
+    )  # fmt: skip
+    for one in gate.answers:
+        case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
+        said = f"{WORDS[one.outcome]}: {one.reason} {describe_evidence(one)}".strip()
+        ET.SubElement(case, "system-out").text = safe(said, one_line=True)
+    return suite
 
 
 def _escaped(text: str) -> str:

@@ -28,6 +28,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("babelbits.cli.status:status", "Say how far a run is, from any machine."),
         "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
+        "export": (
+            "babelbits.cli.export:export",
+            "Write a variant as a folder for others, with a model card.",
+        ),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
         "schema": (
@@ -71,6 +75,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "This machine": {
         "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),
+        "prune": (
+            "babelbits.cli.prune:prune",
+            "Say what a run folder holds; free what can be made again.",
+        ),
+        "completion": (
+            "babelbits.cli.completion:completion",
+            "Print a script that lets a shell complete commands.",
+        ),
     },
 }
 """Section of `--help`, then name to 'module:command' and the line that is shown."""

@@ -39,13 +39,18 @@ def choice_options(function: _Function) -> _Function:
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|STUDY")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), required=True,
-    help="File to write.",
+    help="File to write; of pearmut one a language where there are several.",
+)  # fmt: skip
+@click.option(
+    "--format", "kind", type=click.Choice(["jsonl", "pearmut"]), default="jsonl",
+    show_default=True, help="pearmut: campaigns of Pearmut, with the models' names hidden.",
 )  # fmt: skip
 @choice_options
 def pairs(
     source: Path,
     *,
     output: Path,
+    kind: str,
     suites: tuple[str, ...],
     variants: tuple[str, ...],
     languages: tuple[str, ...],
@@ -59,6 +64,7 @@ def pairs(
     \b
     babelbits pairs study.toml -o pairs.jsonl
     babelbits pairs my-study.run --suite confusion -l ja,sw -o pairs.jsonl
+    babelbits pairs my-study.run --format pearmut -o campaign.json   then: pearmut add campaign.json
     """
     from babelbits.results.sources import locate
 
@@ -68,6 +74,7 @@ def pairs(
         output,
         wanted=choice(suites, variants, languages, limit=limit),
         smoke=is_smoke,
+        kind=kind,
     )
 
 
@@ -97,13 +104,26 @@ def choice(
     )
 
 
-def write(folder: Path, output: Path, *, wanted: "PairQuery | None" = None, smoke: bool) -> None:
+def write(
+    folder: Path,
+    output: Path,
+    *,
+    wanted: "PairQuery | None" = None,
+    smoke: bool,
+    kind: str = "jsonl",
+) -> None:
     """Collect the pairs of a run folder and write them."""
     from babelbits.preferences.collect import PairQuery, collect
     from babelbits.preferences.pair_files import write_pairs
 
     found = collect(folder, wanted or PairQuery(), smoke=smoke)
     tell(found)
+    if kind == "pearmut":
+        from babelbits.preferences.pearmut import write_campaigns
+
+        for file in write_campaigns(output, found.pairs, name=folder.resolve().stem):
+            say(f"written: {file}")
+        return
     write_pairs(output, found.pairs)
     say(f"written: {output}")
 

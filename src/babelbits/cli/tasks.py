@@ -9,6 +9,7 @@ import click
 
 from babelbits.cli.console import cell, console, data, data_json, say
 from babelbits.cli.identifier import identifier
+from babelbits.cli.tasks_check import check
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def show(
 
 
 tasks.add_command(identifier)
+tasks.add_command(check)
 
 
 # --- the list --------------------------------------------------------------------------------

@@ -343,7 +343,7 @@ def _tasks(report: Results) -> list[TaskLine]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A chart on the page; `markup` is SVG made by vl-convert from escaped values."""
+    """A chart on the page; `markup` is SVG of escaped values."""
 
     anchor: str
     variant: str

@@ -191,7 +191,7 @@ def _csv_cell(value: object) -> object:
 
 
 def to_markdown(report: Results) -> str:
-    """Verdicts, what was not shown, and the table of single languages (GitHub's Markdown)."""
+    """Verdicts and a small table, and the rest folded: GitHub's Markdown, for a pull request."""
     board = _board(report)
     said = first_screen(report, board)
     lines = [f"# {markdown(report.study.name)}", ""]
@@ -205,17 +205,41 @@ def to_markdown(report: Results) -> str:
     if report.cells:
         lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
     lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
-    lines += ["", markdown(_legend(report.study.alpha))]
-    lines += ["", "## What was not shown", ""]
-    lines += [
+    if report.cells:
+        lines += ["", *_overview(report, board, said.variants)]
+    gaps = [
         f"- {markdown(gap.topic)}: {markdown(gap.sentence)}"
         for gap in limitations.list_limitations(report, board)
     ] or ["Every cell is complete and every comparison was decided."]
+    lines += ["", *_details("What was not shown", gaps)]
     if report.cells:
-        lines += ["", "## Comparisons", "", *_markdown_table(HEADS, _table(report, board))]
-        lines += _markdown_collapse(report)
-    lines += _markdown_foreign(report)
+        table = [markdown(_legend(report.study.alpha)), ""]
+        table += _markdown_table(HEADS, _table(report, board))
+        lines += ["", *_details("All comparisons", table)]
+        if collapsed := list(_markdown_collapse(report)):
+            lines += ["", *_details("Collapsed answers", collapsed)]
+    lines += ["", *_details("Where it comes from", _markdown_foreign(report))]
     return "\n".join(lines) + "\n"
+
+
+def _overview(report: Results, board: verdicts.Board, order: Sequence[str]) -> Iterator[str]:
+    """A row a variant: its size, and on each suite the mean and its languages by verdict."""
+    rows = views.matrix(report, board, order)
+    suites = board.axes.suites
+    yield from _markdown_table(
+        ("variant", "bits per weight", *suites),
+        ((row.variant, row.bits, *map(_overview_cell, row.cells)) for row in rows),
+    )
+
+
+def _overview_cell(cell: views.MatrixCell) -> str:
+    mean = f"mean {cell.pooled} {cell.pooled_word}; " if cell.pooled else ""
+    return f"{mean}{cell.about}"
+
+
+def _details(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Lines that a reader opens: GitHub's Markdown shows them folded."""
+    yield from (f"<details><summary>{title}</summary>", "", *lines, "", "</details>")
 
 
 def _legend(alpha: float) -> str:
@@ -240,27 +264,27 @@ def _markdown_collapse(report: Results) -> Iterator[str]:
     if found is None:
         return
     if found.rows or found.quiet:
-        yield from ("", "## Collapsed answers", "", markdown(collapse_section.LEAD), "")
+        yield from (markdown(collapse_section.LEAD), "")
         yield from (f"- {markdown(one)}" for one in collapse_section.sentences(collapses))
         if found.rows:
             yield ""
             yield from _markdown_table(collapse_section.HEADS, found.rows)
         yield from ("", *(f"- {markdown(one)}" for one in (found.quiet, *found.off) if one))
     if found.losses:
-        yield from ("", "## What the worst items carry of a loss", "")
+        yield from ("", "What the worst items carry of a loss:", "")
         yield from _markdown_table(collapse_section.LOSS_HEADS, found.losses)
 
 
 def _markdown_foreign(report: Results) -> Iterator[str]:
     """Where the numbers came from: the command of a study, or the sources of a comparison."""
     if report.foreign is None:
-        yield from ("", f"Made by `{commands.run(report.study)}`.")
+        yield f"Made by `{commands.run(report.study)}`."
         return
     if report.foreign.logs:
-        yield from ("", "## Divergence", "", perplexity_logs.CAPTION, "")
+        yield from (perplexity_logs.CAPTION, "")
         shown = perplexity_logs.rows(report.foreign.logs, report.languages)
         yield from _markdown_table(perplexity_logs.HEADS, shown)
-    yield from ("", "## Sources", "")
+        yield ""
     for one in report.foreign.sources:
         yield f"- **{markdown(one.label)}**: {markdown(one.tool)}, {markdown(one.path)}"
     for label in dict.fromkeys(one.label for one in report.foreign.matches):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from babelbits.report import palette
+from babelbits.errors import MissingExtraError
+from babelbits.libraries import load
+from babelbits.report import palette, plain_svg
 
 PNG_SCALE = 2.0
 DROPPED = frozenset(
@@ -31,10 +33,22 @@ def specification(chart: Any) -> dict[str, Any]:
     return made
 
 
+def can_draw() -> bool:
+    """Whether vl-convert is installed."""
+    try:
+        _converter()
+    except MissingExtraError:
+        return False
+    return True
+
+
+def _converter() -> Any:
+    return load("vl_convert", of="vl-convert-python", what="a chart as a file")
+
+
 def to_svg(chart: Any) -> str:
     """The chart as a stand-alone SVG document."""
-    import vl_convert
-
+    vl_convert = _converter()
     svg: str = vl_convert.vegalite_to_svg(specification(chart))
     return svg
 
@@ -43,8 +57,10 @@ def for_page(chart: Any, label: str) -> str:
     """The chart as an element of an HTML page; `label` says what it shows.
 
     Marks that cannot be seen are dropped, and each colour of the palette becomes a custom property.
+    Without vl-convert the chart is drawn by `plain_svg`.
     """
-    root = ET.fromstring(to_svg(chart))  # noqa: S314  our own text, written a line before
+    text = to_svg(chart) if can_draw() else None
+    root = plain_svg.draw(specification(chart)) if text is None else ET.fromstring(text)  # noqa: S314  our own
     _prune(root)
     for element in root.iter():
         _simplify(element)
@@ -89,8 +105,7 @@ def _local(name: str) -> str:
 
 def write(chart: Any, stem: Path) -> tuple[Path, Path]:
     """Write `stem`.svg and `stem`.png; returns the two paths."""
-    import vl_convert
-
+    vl_convert = _converter()
     svg, png = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png"))
     svg.write_text(to_svg(chart), encoding="utf-8")
     png.write_bytes(vl_convert.vegalite_to_png(specification(chart), scale=PNG_SCALE))

@@ -1,22 +1,37 @@
-"""The item rows of finished cells as one Arrow table. Undefined is null, never NaN."""
+"""Rows as one Arrow table, those of items above all. Undefined is null, never NaN."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import CellResult
+from babelbits.errors import MissingExtraError
+from babelbits.libraries import load
 from babelbits.store.codec import rows_to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows of the same fields as an Arrow table; without pyarrow, a list a column."""
+    try:
+        arrow = load("pyarrow", of="pyarrow", what="a table")
+    except MissingExtraError:
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    return arrow.Table.from_pylist(list(rows))
+
+
 def items_table(cells: Sequence[CellResult]) -> "pa.Table":
     """Rows of all cells, with the names of variant, suite and task before those of the item.
 
     Columns that a cell's task does not have (another metric's score) are null in its rows.
-    """
-    import pyarrow as pa
 
+    Raises
+    ------
+    MissingExtraError
+        If pyarrow is not installed.
+    """
+    pa = load("pyarrow", of="pyarrow", what="the table of items")
     tables = []
     for cell in cells:
         table, n_rows = rows_to_table(cell.rows), len(cell.rows)

@@ -244,7 +244,7 @@ def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]
     found = {}
     for label, variant_id in {meta.variant: meta.variant_id for meta in planned}.items():
         with suppress(StoreError):
-            manifest = store.manifest(variant_id)
+            manifest = store.last_manifest(variant_id)
             if manifest is not None:
                 found[label] = manifest
     return found

@@ -16,7 +16,7 @@ from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
-from babelbits.results.item_table import items_table
+from babelbits.results.item_table import items_table, table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
 from babelbits.study.speed.recorded_speed import RecordedSpeed
 from babelbits.words import html_table, plural
@@ -132,10 +132,11 @@ class Results:
 
     @property
     def effects(self) -> "pa.Table":
-        """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has."""
-        import pyarrow as pa
+        """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has.
 
-        return pa.Table.from_pylist(effect_rows(self.analysis.effects))
+        Without pyarrow it is a plain list a column, which pandas and Polars take as well.
+        """
+        return table(effect_rows(self.analysis.effects))
 
     @property
     def collapses(self) -> "Collapses":
@@ -163,13 +164,11 @@ class Results:
     @property
     def votes(self) -> "pa.Table":
         """A row a vote of every judge and panel, with its name; no rows where nobody was asked."""
-        import pyarrow as pa
-
         voters = () if self.voices is None else self.voices.voices
         rows = [
             {"voter": one.book.name, **asdict(vote)} for one in voters for vote in one.book.votes
         ]
-        return pa.Table.from_pylist(rows)
+        return table(rows)
 
     def __repr__(self) -> str:
         """In one line: every item would fill screens."""

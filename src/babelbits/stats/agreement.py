@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from babelbits.libraries import load
 from babelbits.records import Interval
 from babelbits.stats.paired_scores import FloatArray
 from babelbits.stats.resampling import bootstrap_counts, percentile_interval
@@ -73,8 +74,8 @@ def alpha_interval(
 
 
 def _alpha(table: FloatArray, measurement: Measurement) -> float:
-    import evalica  # late: both load pandas
-    import pandas as pd
+    evalica = load("evalica", of="evalica", what="agreement of raters")  # late: both load pandas
+    pd = load("pandas", of="evalica", what="agreement of raters")
 
     return float(evalica.alpha(pd.DataFrame(table), distance=measurement).alpha)
 
@@ -124,8 +125,9 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
     ValueError
         If the shapes differ or there are no items.
     """
-    from statsmodels.stats.inter_rater import cohens_kappa  # late: it loads pandas
-
+    raters = load(  # late: it loads pandas
+        "statsmodels.stats.inter_rater", of="statsmodels", what="agreement of raters"
+    )
     a, b = np.asarray(first), np.asarray(second)
     if a.shape != b.shape or a.ndim != 1 or a.size == 0:
         raise ValueError(f"two ratings an item, in one order; got shapes {a.shape} and {b.shape}")
@@ -134,7 +136,7 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
         return None
     table = np.zeros((categories.size, categories.size))
     np.add.at(table, (codes[: a.size], codes[a.size :]), 1)
-    return float(cohens_kappa(table, return_results=False))
+    return float(raters.cohens_kappa(table, return_results=False))
 
 
 def plurality(ratings: ArrayLike, *, otherwise: float) -> FloatArray:

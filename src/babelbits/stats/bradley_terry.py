@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
 from babelbits.errors import UnpairedItemsError
+from babelbits.libraries import load
 from babelbits.records import Interval
 from babelbits.stats.paired_scores import FloatArray, IntArray
 from babelbits.stats.ranks import RankInterval, rank_intervals
@@ -175,8 +176,7 @@ def _fit(counted: _Votes, weights: FloatArray, *, base: int) -> FloatArray | Non
     """Log-strengths relative to variant `base`; None where no finite maximum exists."""
     if connected_components(_wins(counted, weights), connection="strong")[0] > 1:
         return None
-    import evalica  # late: it loads pandas
-
+    evalica = load("evalica", of="evalica", what="strength from votes")  # late: it loads pandas
     outcome = {1: evalica.Winner.X, 0: evalica.Winner.Draw, -1: evalica.Winner.Y}
     fit = evalica.bradley_terry(
         counted.left.tolist(),

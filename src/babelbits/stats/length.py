@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from babelbits.libraries import load
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
 from babelbits.stats.paired_scores import FloatArray, paired_differences
@@ -109,15 +110,15 @@ def _aligned(votes: ArrayLike, length_differences: ArrayLike) -> tuple[FloatArra
 
 def _logistic(design: FloatArray, wins: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     """Coefficients and their sandwich covariance; None without a finite fit."""
-    import statsmodels.api as sm  # late: it loads pandas
-    from statsmodels.tools.sm_exceptions import PerfectSeparationError
-
+    what = "the share of length in votes"
+    sm = load("statsmodels.api", of="statsmodels", what=what)  # late: it loads pandas
+    faults = load("statsmodels.tools.sm_exceptions", of="statsmodels", what=what)
     model = sm.GLM(wins, design, family=sm.families.Binomial())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # separation and no convergence are looked for below
             fit = model.fit(maxiter=_STEPS, cov_type="HC0")
-    except (PerfectSeparationError, np.linalg.LinAlgError):
+    except (faults.PerfectSeparationError, np.linalg.LinAlgError):
         return None
     coefficients, covariance = np.asarray(fit.params), np.asarray(fit.cov_params())
     finite = np.isfinite(coefficients).all() and np.isfinite(covariance).all()

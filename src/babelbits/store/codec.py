@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from babelbits import libraries
 from babelbits.errors import StoreError
 from babelbits.records import Failure, ItemRow, canonical_json
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _OTHER_VERSION = "the file may come from another version of Babelbits, or be damaged"
 _SCORE, _STATISTICS = "score:", "statistics:"
 _ANSWERS = "answers"
+_WHAT = "a run folder, which has Parquet files,"
 
 
 @cache
@@ -117,9 +119,17 @@ def columns_to_rows(columns: Mapping[str, Sequence[Any]], *, where: str) -> tupl
     return tuple(rows)
 
 
+def _arrow() -> Any:
+    return libraries.load("pyarrow", of="pyarrow", what=_WHAT)
+
+
+def _parquet() -> Any:
+    return libraries.load("pyarrow.parquet", of="pyarrow", what=_WHAT)
+
+
 def rows_to_table(rows: Sequence[ItemRow]) -> "pa.Table":
     """An Arrow table with the columns of `rows_to_columns`."""
-    import pyarrow as pa
+    pa = _arrow()
 
     columns = rows_to_columns(rows)
     column_types = _nullable_types()
@@ -134,8 +144,7 @@ def rows_to_table(rows: Sequence[ItemRow]) -> "pa.Table":
 
 def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> bytes:
     """The bytes of a Parquet file that pandas, DuckDB and Polars open."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    pa, pq = _arrow(), _parquet()
 
     table = rows_to_table(rows).replace_schema_metadata(dict(metadata))
     sink = pa.BufferOutputStream()
@@ -146,7 +155,7 @@ def write_parquet(rows: Sequence[ItemRow], *, metadata: Mapping[str, str]) -> by
 
 def _nullable_types() -> dict[str, Any]:
     """Types of columns that may hold nothing but None, which Arrow cannot guess."""
-    import pyarrow as pa
+    pa = _arrow()
 
     text = pa.string()
     return {
@@ -161,7 +170,7 @@ def _nullable_types() -> dict[str, Any]:
 
 def _answer_type(rows: Sequence[ItemRow]) -> Any:
     """Type of the answers' column; their scores are a struct with a field a metric."""
-    import pyarrow as pa
+    pa = _arrow()
 
     metrics = sorted({name for row in rows for one in row.answers for name in one.scores})
     text, count = pa.string(), pa.int64()
@@ -185,8 +194,7 @@ def read_parquet(path: Path) -> tuple[ItemRow, ...]:
     StoreError
         If the file is not a Parquet file of item rows.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    pa, pq = _arrow(), _parquet()
 
     try:
         columns = pq.read_table(path).to_pydict()

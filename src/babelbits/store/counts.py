@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from babelbits.libraries import load
 from babelbits.records import Answer
 from babelbits.words import plural
 
@@ -79,7 +80,9 @@ class Counts:
 
 def count(path: Path) -> Counts:
     """Counts of the Parquet file of a finished cell."""
-    import pyarrow.parquet as pq
+    pq = load(
+        "pyarrow.parquet", of="pyarrow", what="a run folder, whose results are Parquet files,"
+    )
 
     there = set(pq.read_schema(path).names)  # older files have no answers
     wanted = [name for name in (*_COLUMNS, _ANSWERS) if name in there]

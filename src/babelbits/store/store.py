@@ -3,7 +3,7 @@
     FOLDER/
       study.toml          the study as it was last run, and study.json as it was understood
       plan.json           the cells of that study, with their labels
-      variants/ID/        checkpoints, each with manifest.json
+      variants/LABEL--ID/ checkpoints, each with manifest.json; of older runs variants/ID/
       cells/ID/           meta.json; journal.jsonl while it grows; then items.parquet, DONE
       smoke/              plan.json and cells/ of runs with a limit: never mixed with results
       early/              the same of runs whose cells stop when their verdict is known
@@ -20,6 +20,7 @@ Never repairs silently: damage is named, contained to its cell, and set aside on
 
 import dataclasses
 import fcntl
+import glob
 import json
 import os
 import tomllib
@@ -45,6 +46,18 @@ _PLAN_HINT = (
 _MANIFEST_HINT = (
     "`babelbits doctor FOLDER --fix` sets the variant aside; the next run makes it again"
 )
+
+
+_BEFORE_ID = "--"
+"""Between label and id in the name of a variant's folder."""
+_LONGEST = 60
+"""Characters of a label in the name of a folder."""
+
+
+def _readable(label: str) -> str:
+    """A label as part of a file's name on every system: letters, digits, and . _ @ + = - only."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._@+=-") else "-" for c in label)
+    return kept.strip(".-")[:_LONGEST].rstrip(".-") or "variant"
 
 
 _META_FIELDS = frozenset(field.name for field in dataclasses.fields(CellMeta))
@@ -128,15 +141,40 @@ class Store:
 
     # --- variants ---
 
-    def variant_folder(self, variant_id: str) -> Path:
-        """Where the checkpoint of a variant is, or will be."""
-        return self.root / "variants" / variant_id
+    def variant_folder(self, variant_id: str, *, label: str = "") -> Path:
+        """Where the checkpoint of a variant is, or will be.
+
+        Parameters
+        ----------
+        label : str
+            What a folder that is not there yet is called after; one that is keeps its name.
+        """
+        plain = self.root / "variants" / variant_id
+        if plain.is_dir():
+            return plain
+        there = sorted(plain.parent.glob(f"[!.]*{_BEFORE_ID}{glob.escape(variant_id)}"))
+        if there:
+            return there[0]
+        return plain.with_name(f"{_readable(label)}{_BEFORE_ID}{variant_id}") if label else plain
 
     def manifest(self, variant_id: str) -> Manifest | None:
         """The manifest of a finished variant; None if it was not made yet."""
         path = self.variant_folder(variant_id) / "manifest.json"
         if not path.exists():
             return None
+        fields = _read_json(path, hint=_MANIFEST_HINT)
+        return from_json(Manifest, fields, where=str(path), hint=_MANIFEST_HINT)
+
+    def freed_manifest_file(self, variant_id: str) -> Path:
+        """Where the manifest of a variant is kept whose checkpoint was freed."""
+        return self.root / "variants" / ".freed" / f"{variant_id}.json"
+
+    def last_manifest(self, variant_id: str) -> Manifest | None:
+        """The manifest of a variant that is there, or was before its checkpoint was freed."""
+        path = self.freed_manifest_file(variant_id)
+        made = self.manifest(variant_id)
+        if made is not None or not path.is_file():
+            return made
         fields = _read_json(path, hint=_MANIFEST_HINT)
         return from_json(Manifest, fields, where=str(path), hint=_MANIFEST_HINT)
 

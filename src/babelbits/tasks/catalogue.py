@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from babelbits.errors import UnknownNameError
+from babelbits.errors import TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
+from babelbits.tasks import own_files
 from babelbits.tasks.base import ChatRenderer, Downloads, SuiteFamily, Task, TaskOptions
 from babelbits.tasks.chat_wrapper import asked
 from babelbits.tasks.folder_suites import babelmini_folder
@@ -40,7 +41,11 @@ def suites() -> Mapping[str, SuiteInfo]:
 
 def is_known(name: str, *, include_path: Path | None = None) -> bool:
     """Whether `name` is a suite, or a task of the installed lm-eval or of `include_path`."""
-    return name in all_suites() or index.find(name, include_path) is not None
+    return (
+        name in all_suites()
+        or index.find(name, include_path) is not None
+        or index.find_group(name, include_path) is not None
+    )
 
 
 def info(name: str, *, include_path: Path | None = None, data: Path | None = None) -> SuiteInfo:
@@ -62,6 +67,8 @@ def info(name: str, *, include_path: Path | None = None, data: Path | None = Non
     UnknownNameError
         If nothing is called `name`.
     """
+    if data is not None and own_files.is_template(data):
+        return own_files.suite_of(name, data)
     suite = suites().get(name)
     if suite is None:
         return _lm_eval_info(name, include_path)
@@ -98,7 +105,10 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             f"suite '{suite}' is not in language '{code}'",
             hint=f"it is in {', '.join(suite_info.languages)}",
         )
-    task = families().get(suite, _LM_EVAL).load(suite_info, code, options)
+    if options.data is not None and own_files.is_template(options.data):
+        task = own_files.load(suite_info, code, options)
+    else:
+        task = families().get(suite, _LM_EVAL).load(suite_info, code, options)
     return asked(task, options, renders=isinstance(task, ChatRenderer))
 
 
@@ -135,6 +145,9 @@ def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
 
 def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
     if index.find(name, include_path) is None:
+        group = index.find_group(name, include_path)
+        if group is not None:
+            return _group_info(name, group, include_path)
         raise _unknown_suite(name, include_path)
     language = _language_in_name(name)
     return LmEvalSuite(
@@ -147,6 +160,40 @@ def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
         lm_eval_task=name,
         shots=None,
         any_language=True,
+    )
+
+
+def _group_info(name: str, file: Path, include_path: Path | None) -> SuiteInfo:
+    """A group of lm-eval as one suite: each task is one language, by the end of its name."""
+    tasks: dict[str, str] = {}
+    for task in index.tasks_of_group(file):
+        code = _language_in_name(task)
+        if code is None or index.find(task, include_path) is None:
+            what = "is no task" if code else "does not end in a language's code"
+            raise TaskError(
+                f"the group '{name}' is no benchmark over languages: '{task}' {what}",
+                where=str(file),
+                hint="a suite of ours is one task a language, e.g. quiz_nb, quiz_sw",
+            )
+        if code in tasks:
+            raise TaskError(
+                f"the group '{name}' has two tasks in {code}: {tasks[code]} and {task}",
+                where=str(file),
+                hint="make a group of each benchmark",
+            )
+        tasks[code] = task
+    if not tasks:
+        raise TaskError(f"the group '{name}' names no task", where=str(file))
+    return LmEvalSuite(
+        name=name,
+        languages=tuple(tasks),
+        summary="a group of lm-eval",
+        generates=False,
+        licence="unknown",
+        parallel=False,
+        lm_eval_task="{}",
+        upstream=tasks,
+        shots=None,
     )
 
 

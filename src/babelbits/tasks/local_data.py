@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError
+from babelbits.libraries import load
 from babelbits.tasks import local_tables
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, read_text
 from babelbits.words import plural
@@ -268,11 +269,11 @@ def read_parquet(path: Path) -> list[Row]:
     TaskError
         If it cannot be read.
     """
-    from pyarrow import ArrowException, parquet
-
+    parquet = load("pyarrow.parquet", of="pyarrow", what="a Parquet file")
+    damage = load("pyarrow", of="pyarrow", what="a Parquet file").ArrowException
     try:
         rows: list[Row] = parquet.read_table(path).to_pylist()
-    except (OSError, ArrowException) as error:
+    except (OSError, damage) as error:
         raise TaskError(f"data cannot be read: {error}", where=str(path)) from error
     return rows
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from babelbits.errors import TaskError
+from babelbits.libraries import load
 
 Row = dict[str, Any]
 
@@ -215,8 +216,8 @@ def _raw_lines(stream: BinaryIO, where: str) -> Iterator[bytes]:
 
 def read_parquet(path: Path) -> Iterator[Row]:
     """Rows of a Parquet file, a few at a time in memory."""
-    from pyarrow import ArrowException, parquet
-
+    parquet = load("pyarrow.parquet", of="pyarrow", what="a Parquet file")
+    damage = load("pyarrow", of="pyarrow", what="a Parquet file").ArrowException
     total = 0
     try:
         with parquet.ParquetFile(path, memory_map=False) as file:
@@ -227,7 +228,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
                 if total > LARGEST_FILE:
                     raise _too_large(str(path), LARGEST_FILE)
                 yield from batch.to_pylist()
-    except (OSError, ArrowException, ValueError) as error:
+    except (OSError, damage, ValueError) as error:
         raise TaskError(f"no readable Parquet file: {error}", where=str(path)) from error
 
 

@@ -28,6 +28,7 @@ from babelbits.interop.readers.record import (
     ForeignTask,
     Reader,
 )
+from babelbits.libraries import load
 from babelbits.records import digest
 from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
 from babelbits.words import plural
@@ -210,8 +211,7 @@ def _decompressed(stream: BinaryIO, info: zipfile.ZipInfo) -> bytes:
     elif info.compress_type == zipfile.ZIP_DEFLATED:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, info.file_size + 1)
     elif info.compress_type == _ZSTANDARD:
-        import pyarrow as pa
-
+        pa = load("pyarrow", of="pyarrow", what="a compressed Inspect log")
         size = info.file_size
         data = pa.decompress(packed, decompressed_size=size, codec="zstd", asbytes=True)
     else:

@@ -10,6 +10,9 @@
     prompt_hash   compared between the two runs; of `prompt` if there is none
     higher_is_better   true or false; true if there is no such column
 
+A table of `prompt_id` and `score`, as routers and serving logs write, is read too: `prompt_id` is
+the item's id, and where no column says the language, the file's name does (`quiz_nb.csv`).
+
 One row an item and metric: an item with several metrics has several rows. Columns are parted by
 commas, semicolons or tabs, whichever gives the required ones; UTF-8 or, with a byte-order mark,
 UTF-16, as spreadsheets write. A decimal comma is read where commas do not part columns, and '85 %'
@@ -41,6 +44,8 @@ from babelbits.records import digest
 from babelbits.words import plural
 
 REQUIRED = ("item_id", "language", "score")
+_BY_PROMPT = frozenset(("prompt_id", "score"))
+"""The columns of a table whose language may stand in the file's name."""
 _ENDINGS = (".csv", ".tsv", ".txt", ".jsonl")
 _DELIMITERS = (",", ";", "\t")
 _NO_SCORE = frozenset(("", "nan", "null", "none", "na", "n/a", "#n/a", "#nv"))
@@ -65,6 +70,7 @@ _FALSE = frozenset(
 )
 """What spreadsheets write in their user's language."""
 _DECIMAL_COMMA = re.compile(r"[-+\u2212]?\d+,\d+(?:[eE][-+]?\d+)?\s*%?")
+_CODED = re.compile(r"(?P<name>.+)[_.-](?P<code>[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?)")
 _LONGEST_CELL = 1 << 24
 
 
@@ -73,7 +79,8 @@ def looks_like(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() not in _ENDINGS:
         return False
     try:
-        return set(REQUIRED) <= set(_columns(path))
+        columns = set(_columns(path))
+        return set(REQUIRED) <= columns or columns >= _BY_PROMPT
     except TaskError:
         return False
 
@@ -95,7 +102,7 @@ def _head(text: str) -> tuple[list[str], str, str]:
     first = re.split(r"[\r\n]", body, maxsplit=1)[0]
     for delimiter in (said[1],) if said else _DELIMITERS:
         names = _names(first, delimiter)
-        if set(REQUIRED) <= set(names):
+        if set(REQUIRED) <= set(names) or set(names) >= _BY_PROMPT:
             return names, delimiter, body
     return _names(first, ","), ",", body
 
@@ -127,14 +134,19 @@ def read(path: Path) -> ForeignRun:
     """One task for each benchmark and language of the file; no row is kept once it is read."""
     drafts: dict[tuple[str, str], _Draft] = {}
     named, file = False, str(path)
+    stem, in_name = _language_in_name(path)
     for line, row in _rows(path):
         where = f"{file}:{line}"
-        lacking = [name for name in REQUIRED if name not in row]
+        by_prompt = "prompt_id" in row and "item_id" not in row
+        if by_prompt:
+            row = {**row, "item_id": row["prompt_id"]}
+        needed = [one for one in REQUIRED if not (by_prompt and one == "language")]
+        lacking = [name for name in needed if name not in row]
         if lacking:
             raise TaskError(f"no column {', '.join(lacking)}", where=where)
-        language = _language(row, where)
+        language = _language(row, where) if "language" in row else in_name
         named = named or bool(row.get("task"))
-        suite = files.text(row.get("task")) or path.stem
+        suite = files.text(row.get("task")) or (path.stem if "language" in row else stem)
         draft = drafts.get((suite, language))
         if draft is None:
             draft = drafts[suite, language] = _Draft(ItemColumns(file))
@@ -186,6 +198,22 @@ def _language(row: files.Row, where: str) -> str:
         return resolve(files.text(row["language"]).strip()).code
     except UnknownNameError as error:
         raise TaskError(error.what, where=where, hint=error.hint) from error
+
+
+def _language_in_name(path: Path) -> tuple[str, str]:
+    """What a file is called and the language that its name ends in; '' where it ends in none.
+
+    Three letters that stand for no language of two are no code: 'scores_dev.csv' is not in Domung.
+    """
+    match = _CODED.fullmatch(path.stem)
+    if match is None:
+        return path.stem, ""
+    try:
+        code = resolve(match["code"]).code
+    except UnknownNameError:
+        return path.stem, ""
+    is_usual = len(match["code"]) != 3 or len(code) == 2
+    return (match["name"], code) if is_usual else (path.stem, "")
 
 
 def _score(cell: object, where: str) -> float | None:
@@ -285,16 +313,16 @@ def _task(suite: str, language: str, draft: _Draft, path: Path, *, named: bool) 
     # A table that does not say is taken for log-likelihoods.
     output_type = cast(OutputType, said.get(("output_type", ""), "loglikelihood"))
     return ForeignTask(
-        name=f"{suite}_{language}",
+        name=f"{suite}_{language}" if language else suite,
         items=draft.items,
         metrics=tuple(draft.metrics),
         output_type=output_type,
         origin=f"table {path.name}",
         higher_is_better=directions,
         chances=chances,
-        suite=suite,
+        suite=suite if language else None,
         suite_is_file=not named,
-        language=language,
+        language=language or None,
     )
 
 
@@ -352,7 +380,8 @@ def _texts(row: files.Row) -> TextColumn:
 
 READER = Reader(
     name="table",
-    sign="a .csv, .tsv, .txt or .jsonl with the columns item_id, language and score",
+    sign="a .csv, .tsv, .txt or .jsonl with the columns item_id, language and score, or prompt_id "
+    "and score",
     looks_like=looks_like,
     read=read,
 )

@@ -16,6 +16,7 @@ from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
 from babelbits.registry import ENGINES
 from babelbits.study.config.endpoint import EndpointTable
+from babelbits.study.config.gate_table import GateTable
 from babelbits.study.config.labels import NAME
 from babelbits.study.config.spec import BASELINE, BUNDLED
 from babelbits.study.config.toml_reading import (
@@ -353,3 +354,4 @@ class StudyFile(TomlTable):
     languages: LanguagesTable = LanguagesTable()
     analysis: AnalysisTable = AnalysisTable()
     limits: LimitsTable = LimitsTable()
+    gate: GateTable | None = None

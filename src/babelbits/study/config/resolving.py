@@ -29,6 +29,7 @@ from babelbits.study.config.variants import resolve_variants
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
+from babelbits.tasks.own_files import is_template
 
 if TYPE_CHECKING:
     from babelbits.study.config.file_model import AnalysisTable, EngineTable, StudyFile
@@ -111,7 +112,13 @@ def _data(tables: "StudyFile", found: Findings, home: Path) -> dict[str, Path]:
     folders = {}
     for name, written in tables.data.items():
         folder = absolute(written, home)
-        if name not in asked and not catalogue.is_known(name):
+        if is_template(folder):
+            if catalogue.is_known(name):
+                what = f"{name!r} is a task already, and this is a benchmark of your own"
+                found.note(what, name, hint="give it another name", part="key")
+            else:
+                folders[name] = folder
+        elif name not in asked and not catalogue.is_known(name):
             near = did_you_mean(name, catalogue.suites())
             found.note(f"unknown task {name!r}", name, hint=near, part="key")
         elif not folder.is_dir():

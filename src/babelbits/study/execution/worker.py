@@ -218,7 +218,7 @@ class Worker:
     def _folder(self, step: VariantStep) -> Path:
         if step.spec.recipe == BASELINE:
             return self._site.base.folder
-        return self._store.variant_folder(step.variant_id)
+        return self._store.variant_folder(step.variant_id, label=step.label)
 
     def _load(self, job: RunCell) -> None:
         """Have the variant's engine loaded, with the weights that the job names."""

@@ -12,10 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from babelbits.errors import TaskError
+from babelbits.libraries import load
+
 _TASK_LINE = re.compile(
     rb"""^["']?task["']?:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
 _GROUP_LINE = re.compile(rb"""^["']?group["']?:""", re.MULTILINE)
+_GROUP_NAME = re.compile(
+    rb"""^["']?group["']?:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE
+)
 _CLASS_LINE = re.compile(rb"""^["']?class["']?:""", re.MULTILINE)
 _IGNORED = {"__pycache__", ".ipynb_checkpoints"}
 
@@ -56,6 +62,49 @@ def find(name: str, include_path: Path | None = None) -> Path | None:
     if include_path is not None and name in (own := tasks_in(include_path.resolve())):
         return own[name]
     return installed_tasks().get(name)
+
+
+def find_group(name: str, include_path: Path | None = None) -> Path | None:
+    """YAML file of the user's own group `name`; lm-eval's own groups are suites of ours."""
+    return None if include_path is None else _groups_in(include_path.resolve()).get(name)
+
+
+@cache
+def _groups_in(folder: Path) -> Mapping[str, Path]:
+    """Group name to YAML file, for every group below `folder`; the first file of a name wins."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.yaml"), key=Path.as_posix):
+        if _IGNORED.isdisjoint(path.parts):
+            match = _GROUP_NAME.search(path.read_bytes())
+            if match is not None:
+                found.setdefault(match[1].decode("utf-8", errors="replace"), path)
+    return MappingProxyType(found)
+
+
+def tasks_of_group(file: Path) -> tuple[str, ...]:
+    """Names of the tasks that a group lists; needs lm-eval's YAML reader.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    TaskError
+        If a part is no name: a group inside the group, or a task with changes of its own.
+    """
+    yaml = load("yaml", of="lm-eval", what="a group of lm-eval's tasks")
+    try:
+        parsed = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise TaskError(f"this is no YAML: {error}", where=str(file)) from error
+    named = parsed.get("task") if isinstance(parsed, dict) else None
+    parts = [named] if isinstance(named, str) else named or []
+    if not all(isinstance(one, str) for one in parts):
+        raise TaskError(
+            "a part of the group is no name of a task",
+            where=str(file),
+            hint="list the names of tasks; changes stand in their own files",
+        )
+    return tuple(parts)
 
 
 def _task_name(text: bytes) -> str | None:

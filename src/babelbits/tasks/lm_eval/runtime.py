@@ -89,6 +89,8 @@ def load_task(
     manager = _manager(name, yaml_file)
     with quiet():
         config = {**manager.task_index[name].cfg, **changes}
+        changes = {**changes, **beside_the_file(config, yaml_file.parent)}
+        config = {**config, **changes}
         changed, dataset = dict(changes), _dataset(config)
         commit: str | None = None
         notes: tuple[str, ...] = ()
@@ -129,6 +131,35 @@ def _manager(name: str, yaml_file: Path) -> Any:
         ) from error
     with quiet():
         return TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
+
+
+def beside_the_file(config: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """What of a task's configuration names data by a path from its file's folder, made absolute.
+
+    lm-eval takes such paths from the folder that it is started in. A path that is there from that
+    folder alone stays as it is.
+    """
+    found: dict[str, Any] = {}
+    dataset = config.get("dataset_path")
+    if isinstance(dataset, str) and dataset not in _LOADERS and (home / dataset).is_dir():
+        found["dataset_path"] = str((home / dataset).resolve())
+    options = config.get("dataset_kwargs")
+    if isinstance(options, Mapping):
+        names = [one for one in ("data_files", "data_dir") if one in options]
+        moved = {one: _from(home, options[one]) for one in names}
+        if any(moved[one] != options[one] for one in names):
+            found["dataset_kwargs"] = {**options, **moved}
+    return found
+
+
+def _from(home: Path, value: Any) -> Any:
+    """Paths in a value that are there from `home`, made absolute."""
+    if isinstance(value, Mapping):
+        return {name: _from(home, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_from(home, one) for one in value]
+    there = isinstance(value, str) and "://" not in value and (home / value).exists()
+    return str((home / value).resolve()) if there else value
 
 
 def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.HubDataset | None:
