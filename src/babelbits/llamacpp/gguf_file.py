@@ -6,11 +6,14 @@ for one tensor, scales included, so bytes over weights is the truth about its si
 
 import math
 import struct
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.llamacpp.gguf_header import HeaderError, check_header
+from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.llamacpp.library import INSTALL
 from babelbits.records import TensorRecord
 
@@ -77,13 +80,23 @@ def open_gguf(file: Path) -> Any:
 def read_tensors(file: Path) -> tuple[TensorRecord, ...]:
     """One record a tensor, by name; shapes are (rows, columns) as in the checkpoint it came from.
 
+    Of a model in several files those of all its parts.
+
     Raises
     ------
     ModelError, MissingExtraError
-        As `open_gguf`.
+        As `open_gguf`; if a part is missing.
     """
-    found = (_record(tensor) for tensor in open_gguf(file).tensors)
+    found = (_record(tensor) for part in parts_of(file) for tensor in open_gguf(part).tensors)
     return tuple(sorted(found, key=lambda record: record.name))
+
+
+def main_type(tensors: Iterable[TensorRecord]) -> str:
+    """The type of most weights, e.g. 'fp16' or 'q8_0'."""
+    weights: Counter[str] = Counter()
+    for tensor in tensors:
+        weights[tensor.dtype] += math.prod(tensor.shape)
+    return weights.most_common(1)[0][0] if weights else "none"
 
 
 def _record(tensor: Any) -> TensorRecord:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("recipe", "path", "endpoint")
 """Keys of which a variant has one: how it came to be."""
-_OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "kv_cache")
+_OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "chat_template", "kv_cache")
 
 
 def resolve_variants(
@@ -72,6 +72,13 @@ def _variants(
         found.note("'recipe' is missing", "recipe", hint='for example: recipe = "w4-g"')
     if "path" in given:
         return _found(table, found, home=home)
+    if table.chat_template is not None:
+        found.note(
+            "only files of somebody else's have a chat template of their own",
+            "chat_template",
+            hint="leave it out",
+            part="key",
+        )
     if "endpoint" in given:
         return _served(table, found)
     if table.revision is not None:
@@ -96,6 +103,7 @@ def _found(table: "VariantTable", found: Findings, *, home: Path) -> list[Varian
             label=table.name or label_of_path(path),
             recipe=FOUND,
             source=source,
+            chat_template=table.chat_template,
             kv_cache=table.kv_cache,
         )
     ]

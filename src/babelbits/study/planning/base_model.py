@@ -15,6 +15,7 @@ from babelbits.formats.quantized import refuse_unreadable
 from babelbits.formats.text_model import check_text_model
 from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
+from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.recipes import gguf_base
 from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
@@ -98,15 +99,32 @@ def hash_of(model: Path, *, hash_file: HashFile) -> str:
     Parameters
     ----------
     model : Path
-        Folder of a checkpoint; or a GGUF file, whose name is not part of its hash.
+        Folder of a checkpoint; or a GGUF file, the first of its parts, whose name is not part of
+        its hash.
     hash_file : callable
         Hex SHA-256 of a file.
     """
-    if model.is_file():
-        return weights_hash({gguf_file.MODEL: hash_file(model)})
+    files = files_of(model, hash_file=hash_file)
+    if model.is_dir():
+        return weights_hash(files)
+    if len(files) == 1:
+        return weights_hash({gguf_file.MODEL: files[model.name]})
+    return weights_hash({str(number): files[name] for number, name in enumerate(files)})
+
+
+def files_of(model: Path, *, hash_file: HashFile) -> dict[str, str]:
+    """Names of the files of a model that matter, to their SHA-256; of a GGUF model all parts.
+
+    Parameters
+    ----------
+    model : Path
+        As in `hash_of`.
+    """
+    if not model.is_dir():
+        return {part.name: hash_file(part) for part in parts_of(model)}
     pickles = () if weight_files(model) else pickle_files(model)
     files = model_files(model, pickles=pickles)
-    return weights_hash({file.relative_to(model).as_posix(): hash_file(file) for file in files})
+    return {file.relative_to(model).as_posix(): hash_file(file) for file in files}
 
 
 def _label(spec: ModelSpec) -> str:

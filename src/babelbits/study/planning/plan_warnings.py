@@ -41,6 +41,8 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
     tensors = estimate.base_tensors(plan.base.folder) or ()
     labels: dict[str, list[str]] = {}
     for step in plan.variants:
+        for told in () if step.found is None else step.found.notes[1:]:
+            labels.setdefault(told, []).append(step.label)
         if not step.to_make:
             continue
         recipe = step.spec.recipe
