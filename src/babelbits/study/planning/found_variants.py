@@ -13,6 +13,8 @@ from typing import Any
 from babelbits.engines.templates import find_template
 from babelbits.errors import BabelbitsError, StudyError
 from babelbits.formats.description import ModelDescription, describe
+from babelbits.formats.quantization_methods import METHODS, Method
+from babelbits.formats.quantized import method_of
 from babelbits.llamacpp import gguf_file
 from babelbits.records import Manifest
 from babelbits.study.config.spec import FOUND, Study, VariantSpec
@@ -253,7 +255,15 @@ def _common(one: str, other: str) -> str:
 # --- what a run would stop at ------------------------------------------------------------------
 
 
-def library_problems(description: ModelDescription, *, device: str) -> tuple[str, ...]:
+def needs_of(config: Mapping[str, Any], folder: Path) -> Method:
+    """What it takes to run a checkpoint in the format that its config names."""
+    word = method_of(config, folder=folder)
+    return METHODS.get(word or "", Method(title=word or "a plain checkpoint"))
+
+
+def library_problems(
+    description: ModelDescription | Method, *, device: str
+) -> tuple[str, ...]:
     """What is missing on this machine to run a model's format, one sentence each.
 
     Parameters
