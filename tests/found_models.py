@@ -24,7 +24,8 @@ Written = dict[str, torch.Tensor]
 def copy_model(folder: Path, **config: Any) -> Path:
     """The bundled model under another path, with more keys in its config."""
     shutil.copytree(model_folder(), folder)
-    change_config(folder, **config)
+    if config:
+        change_config(folder, **config)
     return folder
 
 

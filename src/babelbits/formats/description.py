@@ -257,7 +257,9 @@ def type_in_name(name: str) -> str | None:
     'Q4_K_XL'
     """
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.rpartition("/")[2].removesuffix(".gguf"))
-    found = re.search(r"(?:^|[-._])((?:IQ|Q|TQ)\d\w*|BF16|F16|F32|FP16|MXFP4\w*|NVFP4)$", stem, re.I)
+    found = re.search(
+        r"(?:^|[-._])((?:IQ|Q|TQ)\d\w*|BF16|F16|F32|FP16|MXFP4\w*|NVFP4)$", stem, re.I
+    )
     return None if found is None else found[1].upper()
 
 
@@ -269,5 +271,7 @@ def _matrix(reader: Any) -> dict[str, Setting]:
 
 def _matrix_unknown(reader: Any) -> tuple[str, ...]:
     if gguf_file.metadata_value(reader, "quantize.imatrix.file"):
-        return ("it was made with an importance matrix, of which the files hold no more than names",)
+        return (
+            "it was made with an importance matrix, of which the files hold no more than names",
+        )
     return ("the file does not say whether an importance matrix was used",)

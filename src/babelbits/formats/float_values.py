@@ -1,4 +1,4 @@
-"""Numbers of stored tensors that are plain floating point, without torch, to compare checkpoints."""
+"""Numbers of stored tensors in plain floating point, without torch, to compare checkpoints."""
 
 from typing import Any
 

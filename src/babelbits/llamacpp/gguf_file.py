@@ -5,9 +5,11 @@ for one tensor, scales included, so bytes over weights is the truth about its si
 """
 
 import math
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ MODEL = "model.gguf"
 IMATRIX = "imatrix.gguf"
 """The importance matrix that they were quantized with, if there was one."""
 _MAGIC = b"GGUF"
+_NEWER = re.compile(r"is not a valid (GGMLQuantizationType|GGUFValueType)|cannot handle")
+"""What the package says of types and versions that it does not know."""
 _WORDS = {"F32": "fp32", "F16": "fp16", "F64": "fp64"}
 """Types that the rest of the package calls by other names; all others are llama.cpp's, in small."""
 
@@ -51,13 +55,14 @@ def open_gguf(file: Path) -> Any:
     MissingExtraError
         If the package is not installed.
     """
-    gguf = package()
+    package()
     try:
         with file.open("rb") as stream:
             begins = stream.read(len(_MAGIC))
         if begins == _MAGIC:
-            check_header(file)
-            return gguf.GGUFReader(file)
+            found = file.stat()
+            key = (found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
+            return _reader(file.resolve(), key)
     except OSError as error:
         raise ModelError(
             f"the GGUF file cannot be read: {error.strerror}", where=str(file)
@@ -67,6 +72,13 @@ def open_gguf(file: Path) -> Any:
             f"the GGUF file is damaged or cut short: {error}", where=str(file), hint="get it again"
         ) from error
     except (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error) as error:
+        if _NEWER.search(str(error)):
+            raise ModelError(
+                f"the GGUF file is of a newer llama.cpp than the one here ({error})",
+                where=str(file),
+                hint=f"get an older conversion of it; or a newer llama.cpp, once Babelbits knows it "
+                f"(here: {INSTALL})",
+            ) from error
         raise ModelError(
             "the GGUF file is damaged or cut short", where=str(file), hint="get it again"
         ) from error
@@ -75,6 +87,13 @@ def open_gguf(file: Path) -> Any:
         where=str(file),
         hint="name a file that llama.cpp's converter or quantizer wrote",
     )
+
+
+@lru_cache(maxsize=8)
+def _reader(file: Path, key: tuple[int, ...]) -> Any:  # noqa: ARG001  the file as it is now
+    """A reader, kept: a vocabulary of 150,000 tokens takes seconds to read."""
+    check_header(file)
+    return package().GGUFReader(file)
 
 
 def read_tensors(file: Path) -> tuple[TensorRecord, ...]:

@@ -1,4 +1,4 @@
-"""A GGUF model in several files, as `llama-gguf-split` writes them: which there are, and are missing.
+"""A GGUF model in several files, as `llama-gguf-split` writes them: which there are or are missing.
 
 Knows names only; llama.cpp itself loads the other parts where it is given the first. Never writes.
 

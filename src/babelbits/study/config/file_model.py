@@ -194,7 +194,7 @@ class VariantTable(TomlTable):
     endpoint: EndpointTable | None = None
     """An OpenAI-compatible server that runs the variant."""
     chat_template: Literal["baseline", "own"] | None = None
-    """Which chat template the files in `path` are asked with, where theirs is not the baseline's."""
+    """Which chat template the files in `path` are asked with, where theirs is another."""
     kv_cache: Text | None = Field(default=None, examples=["q8_0"])
     """Type of the keys and values that the engine keeps, where it has several."""
     name: Annotated[Text, AfterValidator(_name)] | None = None

@@ -7,7 +7,7 @@ Reads `config.json`, or a GGUF file's header, and file hashes only: no torch, an
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelbits.errors import MissingExtraError, ModelError
+from babelbits.errors import ModelError
 from babelbits.formats.folders import check_folder, check_tokenizer
 from babelbits.formats.own_code import refuse_code
 from babelbits.formats.quantization_config import check_quantization
@@ -21,8 +21,10 @@ from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import JSON
+from babelbits.study.config import hub_names
 from babelbits.study.config.spec import BUNDLED, ModelSpec
 from babelbits.study.planning.hashes import FileHashes
+from babelbits.study.planning.hub_models import find_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,23 +144,9 @@ def _folder(spec: ModelSpec, *, download: bool) -> Path:
         return model_folder()
     if spec.folder is not None:
         return spec.folder
-    return _hub_folder(spec, download=download)
-
-
-def _hub_folder(spec: ModelSpec, *, download: bool) -> Path:
-    """Where the hub's cache keeps the model."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtraError(
-            "hub models need huggingface_hub", hint="pip install 'babelbits[run]'"
-        ) from error
-    try:
-        folder = snapshot_download(spec.path, revision=spec.revision, local_files_only=not download)
-    except (OSError, ValueError) as error:  # the library's errors are one of the two
+    name = hub_names.parse(spec.path)
+    if name is None:
         raise ModelError(
-            f"the model '{spec.path}' (revision '{spec.revision}') is not on this machine",
-            hint=f"download it: hf download {spec.path} --revision {spec.revision}; or name a "
-            "local folder",
-        ) from error
-    return Path(folder)
+            f"{spec.path!r} is no name of a model", hint=f"on the hub a model is {hub_names.WAYS}"
+        )
+    return find_model(name, revision=spec.revision, download=download)

@@ -17,10 +17,12 @@ from babelbits.formats.quantization_methods import METHODS, Method
 from babelbits.formats.quantized import method_of
 from babelbits.llamacpp import gguf_file
 from babelbits.records import Manifest
+from babelbits.study.config.chat_settings import settled
 from babelbits.study.config.spec import FOUND, Study, VariantSpec
 from babelbits.study.planning.base_model import BaseModel, files_of, locate
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.same_model import OTHER_TRAINING, compare
+from babelbits.words import agreeing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +112,15 @@ def locate_found(
         say which to use; names the variant.
     """
     known = FileHashes() if hashes is None else hashes
-    chat = any(suite.options.chat.template != "off" for suite in study.suites)
+    suites = settled(study, base.folder).suites
+    chat = any(suite.options.chat.template == "on" for suite in suites)
+    ours = files_of(base.folder, hash_file=known.of)
     found: dict[str, FoundModel] = {}
     for spec in study.variants:
         if spec.source is None:
             continue
         try:
-            one = _locate(spec, study, base, hashes=known, download=download, chat=chat)
+            one = _locate(spec, study, base, ours, hashes=known, download=download, chat=chat)
         except BabelbitsError as error:
             raise _about(spec, error) from error
         _refuse_equal(one, found.values(), base)
@@ -126,9 +130,7 @@ def locate_found(
 
 def resolved(study: Study, found: Mapping[str, FoundModel]) -> Study:
     """The study whose found variants say what their files are."""
-    variants = tuple(
-        found[one.label].spec if one.label in found else one for one in study.variants
-    )
+    variants = tuple(found[one.label].spec if one.label in found else one for one in study.variants)
     return replace(study, variants=variants)
 
 
@@ -147,6 +149,7 @@ def _locate(
     spec: VariantSpec,
     study: Study,
     base: BaseModel,
+    ours: Mapping[str, str],
     *,
     hashes: FileHashes,
     download: bool,
@@ -167,6 +170,8 @@ def _locate(
         if compared.other_training is not None:
             notes.append(f"{OTHER_TRAINING}: {compared.other_training}")
         notes += compared.notes
+    files = files_of(model.folder, hash_file=hashes.of)
+    notes += _same_weights(ours, files)
     template, told = _template(spec, base.folder, model.folder, chat=chat)
     notes += [told] if told else []
     return FoundModel(
@@ -175,10 +180,20 @@ def _locate(
         ),
         model=model,
         description=description,
-        files=files_of(model.folder, hash_file=hashes.of),
+        files=files,
         template=template,
         notes=tuple(notes),
     )
+
+
+def _same_weights(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """What to say of files whose weights are the baseline's and whose configs are not."""
+    weights = [name for name in ours if name.endswith((".safetensors", ".bin", ".gguf"))]
+    if ours == theirs or any(theirs.get(name) != ours[name] for name in weights):
+        return []
+    other = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    are = agreeing(len(other), "is another", "are others")
+    return [f"its weights are the baseline's, byte for byte: only {', '.join(other)} {are}"]
 
 
 def _refuse_equal(one: FoundModel, others: Iterable[FoundModel], base: BaseModel) -> None:
@@ -261,9 +276,7 @@ def needs_of(config: Mapping[str, Any], folder: Path) -> Method:
     return METHODS.get(word or "", Method(title=word or "a plain checkpoint"))
 
 
-def library_problems(
-    description: ModelDescription | Method, *, device: str
-) -> tuple[str, ...]:
+def library_problems(description: ModelDescription | Method, *, device: str) -> tuple[str, ...]:
     """What is missing on this machine to run a model's format, one sentence each.
 
     Parameters

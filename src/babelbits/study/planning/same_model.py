@@ -1,4 +1,4 @@
-"""Whether files that somebody made are a variant of the study's model, told from headers and configs.
+"""Whether files that somebody made are a variant of the study's model, told without loading them.
 
 Another architecture, other shapes or another vocabulary is another model: an error. Weights that no
 quantization changes and that differ all the same (norms, embeddings) are other training: allowed,
@@ -47,7 +47,9 @@ _SMOOTHED = re.compile(
     r"pre_feedforward_layernorm|attn_norm|ffn_norm)"
 )
 """Norms that AWQ and SmoothQuant divide by the scales that they move into the weights behind."""
-_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|word_embeddings|embed_in|tok_embeddings)\.weight$")
+_EMBEDDING = re.compile(
+    r"(^|\.)(embed_tokens|wte|word_embeddings|embed_in|tok_embeddings)\.weight$"
+)
 _ROWS = 512
 """Of embeddings and plain matrices that are compared."""
 _MATRICES = 6
@@ -279,9 +281,8 @@ def _training(
             "trained further cannot be told"
         )
     count = f"{len(changed)} of {plural(len(pairs), 'unquantized weight')} compared"
-    return f"{count} {agreeing(len(changed), 'is', 'are')} not the baseline's, e.g. '{changed[0]}'", (
-        None
-    )
+    are = agreeing(len(changed), "is", "are")
+    return f"{count} {are} not the baseline's, e.g. '{changed[0]}'", None
 
 
 def _same(name: str, one: _Values, other: _Values) -> bool:
