@@ -1,4 +1,4 @@
-"""Variants that somebody else made: what they are, whether they fit, and that numbers are the same."""
+"""Variants that somebody else made: what they are, and whether they fit."""
 
 import json
 import shutil

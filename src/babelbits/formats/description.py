@@ -164,8 +164,10 @@ def _settings(method: str, said: Mapping[str, Any]) -> dict[str, Setting]:
 def _of_groups(said: Mapping[str, Any]) -> dict[str, Any]:
     """Of compressed-tensors: the weights of its first group, and whether activations are too."""
     groups = (said.get("config_groups") or {}).values()
-    weights = next((one["weights"] for one in groups if one.get("weights")), {})
-    inputs = next((one["input_activations"] for one in groups if one.get("input_activations")), {})
+    weights, inputs = (
+        next((dict(one[part]) for one in groups if one.get(part)), dict[str, Any]())
+        for part in ("weights", "input_activations")
+    )
     return {
         "bits": weights.get("num_bits"),
         "type": weights.get("type"),

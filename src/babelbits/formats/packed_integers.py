@@ -30,7 +30,8 @@ def unpack_rows(words: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
     """
     shifts = np.arange(0, _WORD, bits, dtype=np.uint32)
     found = (words.view(np.uint32)[:, None, :] >> shifts[None, :, None]) & (2**bits - 1)
-    return found.reshape(-1, words.shape[1]).astype(np.int32)
+    unpacked: NDArray[np.int32] = found.reshape(-1, words.shape[1]).astype(np.int32)
+    return unpacked
 
 
 def unpack_columns(words: NDArray[np.int32], bits: int) -> NDArray[np.int32]:

@@ -76,8 +76,7 @@ def open_gguf(file: Path) -> Any:
             raise ModelError(
                 f"the GGUF file is of a newer llama.cpp than the one here ({error})",
                 where=str(file),
-                hint=f"get an older conversion of it; or a newer llama.cpp, once Babelbits knows it "
-                f"(here: {INSTALL})",
+                hint=f"get an older conversion of it, or a newer Babelbits: {INSTALL} --upgrade",
             ) from error
         raise ModelError(
             "the GGUF file is damaged or cut short", where=str(file), hint="get it again"

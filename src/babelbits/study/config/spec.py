@@ -66,8 +66,9 @@ class VariantSpec:
     """Where a found variant lies."""
     format: str | None = None
     """Of a found variant's files, as engines know it; None until they were looked at."""
-    chat_template: Literal["baseline", "own"] | None = None
-    """Which template a found variant is asked with, where it brings another; None: nobody says."""
+    chat_template: Literal["baseline"] | None = None
+    """The template that a found variant is asked with, where it brings another; None: nobody says,
+    and that is an error."""
     endpoint: EndpointSettings | None = None
     """Who serves a served variant."""
     engine: str | None = None

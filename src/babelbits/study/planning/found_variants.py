@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from babelbits import devices
 from babelbits.engines.templates import find_template
 from babelbits.errors import BabelbitsError, StudyError
 from babelbits.formats.description import ModelDescription, describe
@@ -24,6 +25,8 @@ from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.same_model import OTHER_TRAINING, compare
 from babelbits.words import agreeing
 
+_FP8 = ("fp8", "mxfp8")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
@@ -36,21 +39,17 @@ class FoundModel:
     description: ModelDescription
     files: Mapping[str, str]
     """Names of the files that count to their SHA-256."""
-    template: str | None
-    """Its chat template, where it is asked with that and not with the baseline's."""
     notes: tuple[str, ...]
     """What a reader of its numbers should know, one sentence each."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides its numbers, beside engine and items."""
-        own = {} if self.template is None else {"chat_template": "own"}
         cache = {} if self.spec.kv_cache is None else {"kv_cache": self.spec.kv_cache}
         return {
             "recipe": FOUND,
             "content": self.model.hash,
             "libraries": {one.name: one.installed for one in self.description.needs},
-            **own,
             **cache,
         }
 
@@ -165,6 +164,7 @@ def _locate(
     description = describe(model.folder, config=model.config)
     notes = [f"made by somebody else: {description.in_words()}"]
     notes += description.unknown
+    notes += _emulation_notes(description, device=devices.resolve(study.engine.device))
     if model.hash != base.hash:
         compared = compare(base, model, description)
         if compared.other_training is not None:
@@ -172,8 +172,7 @@ def _locate(
         notes += compared.notes
     files = files_of(model.folder, hash_file=hashes.of)
     notes += _same_weights(ours, files)
-    template, told = _template(spec, base.folder, model.folder, chat=chat)
-    notes += [told] if told else []
+    notes += _template_notes(spec, base.folder, model.folder, chat=chat)
     return FoundModel(
         spec=replace(
             spec, source=source, format=description.format, parameters=description.settings
@@ -181,9 +180,16 @@ def _locate(
         model=model,
         description=description,
         files=files,
-        template=template,
         notes=tuple(notes),
     )
+
+
+def _emulation_notes(description: ModelDescription, *, device: str) -> list[str]:
+    """Where the numbers are not those of the kernels that would serve the format."""
+    if description.format in _FP8 and device == "cpu":
+        told = "on a CPU its weights are widened, and its activations not quantized as on a GPU"
+        return [told]
+    return []
 
 
 def _same_weights(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
@@ -199,7 +205,7 @@ def _same_weights(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[st
 def _refuse_equal(one: FoundModel, others: Iterable[FoundModel], base: BaseModel) -> None:
     """Refuse files that would be measured twice."""
     label, own = one.spec.label, one.identity
-    if one.model.hash == base.hash and one.spec.kv_cache is None and one.template is None:
+    if one.model.hash == base.hash and one.spec.kv_cache is None:
         raise StudyError(
             "its files are the baseline's, byte for byte: there is nothing to compare",
             where=f"variant '{label}', {one.model.folder}",
@@ -226,23 +232,19 @@ def template_of(place: Path) -> str | None:
     return None if found is None else str(found)
 
 
-def _template(
-    spec: VariantSpec, base: Path, place: Path, *, chat: bool
-) -> tuple[str | None, str | None]:
-    """The template that the variant is asked with if not the baseline's, and what to say of it."""
+def _template_notes(spec: VariantSpec, base: Path, place: Path, *, chat: bool) -> list[str]:
+    """What to say of a template that is not the baseline's; an error until the study says it."""
     ours, theirs = template_of(base), template_of(place)
     if not chat or ours is None or theirs is None or ours.strip() == theirs.strip():
-        return None, None
+        return []
     line = _first_difference(ours, theirs)
-    match spec.chat_template:
-        case "baseline":
-            return None, f"asked with the baseline's chat template; its own differs: {line}"
-        case "own":
-            return theirs, f"asked with its own chat template, which differs: {line}"
+    if spec.chat_template == "baseline":
+        return [f"asked with the baseline's chat template; its own differs: {line}"]
     raise StudyError(
         f"its chat template is not the baseline's: {line}",
-        hint='say which to use: chat_template = "baseline" shows both the same prompts, '
-        'chat_template = "own" asks the variant as its files say',
+        hint='say which to use: chat_template = "baseline" on the variant shows both the same '
+        "prompts; to ask both with the variant's, write that into chat_template.jinja in a copy of "
+        "the baseline. Each with its own would compare prompts, not models",
     )
 
 

@@ -40,8 +40,8 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     ModelError
         If the device is not there, or the model's tokenizer cannot be loaded.
     MissingExtraError, EngineError
-        If the library of a checkpoint's format is not there or too old; if llama.cpp or its converter
-        is needed, and is not there or does not run here.
+        If the library of a checkpoint's format is not there or too old; if llama.cpp or its
+        converter is needed, and is not there or does not run here.
     CalibrationError
         If a variant's calibration text is too short or its windows do not fit; names the variant.
     """

@@ -2,8 +2,8 @@
 
 A variant is known by its recipe, parameters, calibration and seed, not by its label. Versions of
 libraries do not count here: a result that was made with older ones is still that variant's. One
-that somebody else made is known by its label alone: its files are not read again for a report, and where
-its name in the study has changed, the next run finds its results by their content.
+that somebody else made is known by its label alone: its files are not read again for a report, and
+where its name in the study has changed, the next run finds its results by their content.
 """
 
 from collections.abc import Iterable, Mapping
