@@ -12,6 +12,8 @@ from babelbits import devices
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineKind
 from babelbits.errors import CalibrationError, MissingExtraError
+from babelbits.formats.description import ModelDescription
+from babelbits.formats.quantization_methods import Method
 from babelbits.libraries import RUN, version_of
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
@@ -106,6 +108,7 @@ def _format_problems(plan: Plan) -> list[str]:
     for step in plan.variants:
         if not step.needed:
             continue
+        about: ModelDescription | Method
         if step.found is not None:
             about = step.found.description
         elif step.spec.origin == "baseline" and not plan.study.model.is_gguf:
