@@ -42,10 +42,10 @@ def scores(rows: list[ItemRow]) -> list[dict[str, float | None]]:
     return [dict(row.scores) for row in rows]
 
 
-def as_a_stranger_would(recipe: str, folder: Path) -> Path:
+def as_a_stranger_would(recipe: str, calibration: str | None, folder: Path) -> Path:
     """A variant's files under another path, without what Babelbits says of them."""
     made = folder / "made"
-    make_variant("bundled", recipe, made)
+    make_variant("bundled", recipe, made, calibration=calibration)
     files = [*made.glob("*.gguf")] or [*made.glob("*")]
     found = folder / f"stranger-{recipe}"
     found.mkdir()
@@ -57,20 +57,33 @@ def as_a_stranger_would(recipe: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "calibration"),
     [
-        "nf4",
-        *(pytest.param(one, marks=pytest.mark.slow) for one in ("w8", "w4-rtn", "fp8", "llm-int8")),
-        *(pytest.param(one, marks=pytest.mark.slow) for one in ("q4_k_m", "q2_k_s")),
+        ("nf4", None),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (
+                ("w8a8", None),
+                ("w4-g", "nb"),
+                ("fp8", None),
+                ("llm-int8", None),
+                ("q4_k_m", None),
+                ("q2_k_s", "nb"),
+            )
+        ),
     ],
 )
-def test_found_and_made_variants_are_equal_number_by_number(recipe: str, tmp_path: Path) -> None:
-    found = as_a_stranger_would(recipe, tmp_path)
+def test_found_and_made_variants_are_equal_number_by_number(
+    recipe: str, calibration: str | None, tmp_path: Path
+) -> None:
+    found = as_a_stranger_would(recipe, calibration, tmp_path)
+    text = f'calibration = "{calibration}"\n' if calibration else ""
     rows = rows_of(
         tmp_path,
-        f'[[variants]]\nrecipe = "{recipe}"\n[[variants]]\npath = "{found}"\nname = "found"',
+        f'[[variants]]\nrecipe = "{recipe}"\nname = "made"\n{text}'
+        f'[[variants]]\npath = "{found}"\nname = "found"',
     )
-    assert scores(rows["found"]) == scores(rows[recipe])
+    assert scores(rows["found"]) == scores(rows["made"])
     assert scores(rows["found"]) != scores(rows["baseline"])
     store = Store(load(tmp_path / "study.toml").folder, smoke=True)
     folders = [one for one in (store.root / "variants").iterdir() if len(list(one.iterdir())) == 1]

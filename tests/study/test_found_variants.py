@@ -165,7 +165,7 @@ def test_another_architecture_shape_or_vocabulary_is_another_model(
     names, numbers = list(vocabulary), list(vocabulary.values())
     tokens["model"]["vocab"] = dict(zip(names, numbers[1:] + numbers[:1], strict=True))
     (other / "tokenizer.json").write_text(json.dumps(tokens), "utf-8")
-    assert "tokens of the vocabulary are others, e.g. token" in refused(tmp_path, other).what
+    assert "tokens are not in its place, e.g. token" in refused(tmp_path, other).what
 
 
 def test_a_gguf_file_of_another_model_is_refused_by_its_header(

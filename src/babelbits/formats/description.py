@@ -19,6 +19,7 @@ from babelbits.formats.quantized import method_of
 from babelbits.llamacpp import gguf_file
 from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.records import JSON, TensorRecord
+from babelbits.words import plural
 
 GGUF, PLAIN = "gguf", "hf"
 _UNDERSTOOD = ("gptq", "awq", "auto-round", "bitsandbytes", "compressed-tensors", "fp8", "mxfp4")
@@ -216,7 +217,7 @@ def _gguf(file: Path) -> ModelDescription:
     announced = gguf_file.metadata_value(reader, "split.tensors.count")
     if announced is not None and int(announced) != len(tensors):
         raise ModelError(
-            f"the GGUF parts hold {len(tensors)} tensors, and {announced} are announced",
+            f"the GGUF parts hold {plural(len(tensors), 'tensor')}, and {announced} are announced",
             where=str(parts[0]),
             hint="get all parts of one model again",
         )

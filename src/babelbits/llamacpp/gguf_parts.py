@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from babelbits.errors import ModelError
+from babelbits.words import plural
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 _BESIDE = ("mmproj", "imatrix")
@@ -58,7 +59,7 @@ def parts_of(file: Path) -> tuple[Path, ...]:
         raise ModelError(
             f"a part of the GGUF model is missing: {missing[0]}{more}",
             where=str(file.parent),
-            hint=f"put all {len(files)} parts into this folder",
+            hint=f"put all {plural(len(files), 'part')} into this folder",
         )
     return files
 

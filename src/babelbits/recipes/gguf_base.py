@@ -20,6 +20,7 @@ from babelbits.llamacpp.gguf_parts import part_names, parts_of
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.info import RecipeInfo
 from babelbits.records import JSON, TensorRecord
+from babelbits.words import plural
 
 SUFFIX = ".gguf"
 GGUF = "gguf"
@@ -116,8 +117,8 @@ def check(config: Mapping[str, Any], info: RecipeInfo, settled: Mapping[str, Any
         )
     if config.get(PARTS, 1) > 1:
         raise RecipeError(
-            f"the base model is a GGUF file in {config[PARTS]} parts, and variants are made of "
-            "one file",
+            f"the base model is a GGUF file in {plural(config[PARTS], 'part')}, and variants are "
+            "made of one file",
             hint="put them together: llama-gguf-split --merge FIRST_PART WHOLE",
         )
     usual = info.parameters["source_type"].default

@@ -212,8 +212,9 @@ def _vocabulary_notes(base: Path, variant: Path) -> Iterable[str]:
     if len(other) + lacking > _ANOTHER * len(old):
         example = f", e.g. token {other[0]}: {new[other[0]]!r}, {old[other[0]]!r}" if other else ""
         raise ModelError(
-            f"this is another model than the baseline: {len(other) + lacking:,} of "
-            f"{len(old):,} tokens of the vocabulary are others{example}",
+            f"this is another model than the baseline: {len(other) + lacking:,} of the vocabulary's "
+            f"{plural(len(old), 'token')} {agreeing(len(other) + lacking, 'is', 'are')} not in "
+            f"its place{example}",
             where=str(variant),
             hint="name a variant of the model in [model]",
         )
