@@ -153,7 +153,7 @@ def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
 
 def _verify_place(place: Path, manifest: Manifest, *, hash_file: HashFile) -> None:
     """Compare somebody else's files, where they lie, with what was measured."""
-    home = place if place.is_dir() else place.parent
+    home = place.parent if place.suffix == ".gguf" else place
     for name, expected in manifest.files.items():
         file = home / name
         if not file.is_file():

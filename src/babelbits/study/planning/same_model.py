@@ -211,10 +211,10 @@ def _vocabulary_notes(base: Path, variant: Path) -> Iterable[str]:
     lacking = len(old.keys() - new.keys())
     if len(other) + lacking > _ANOTHER * len(old):
         example = f", e.g. token {other[0]}: {new[other[0]]!r}, {old[other[0]]!r}" if other else ""
+        count = len(other) + lacking
         raise ModelError(
-            f"this is another model than the baseline: {len(other) + lacking:,} of the vocabulary's "
-            f"{plural(len(old), 'token')} {agreeing(len(other) + lacking, 'is', 'are')} not in "
-            f"its place{example}",
+            f"this is another model than the baseline: {count:,} of its "
+            f"{plural(len(old), 'token')} {agreeing(count, 'is', 'are')} not in its place{example}",
             where=str(variant),
             hint="name a variant of the model in [model]",
         )
