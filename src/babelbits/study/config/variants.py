@@ -126,7 +126,7 @@ def _refuse_recipe_keys(table: "VariantTable", found: Findings, reason: str) -> 
     if "calibration" in table.model_fields_set:
         extra.append("calibration")
     for key in extra:
-        near = did_you_mean(key, _OWN_KEYS)
+        near = None if key in _OWN_KEYS else did_you_mean(key, _OWN_KEYS)
         what = f"{key!r} is a key of recipes"
         found.note(what, key, hint=near or f"leave it out: {reason}", part="key")
 
