@@ -21,6 +21,7 @@ from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.study.planning.same_model import OTHER_TRAINING
+from babelbits.study.planning.task_builder import token_counter
 from babelbits.study.planning.token_check import check_tokens_of_found
 from found_models import copy_model, write_awq, write_fp8, write_gptq
 from gguf_models import write_llama
@@ -388,3 +389,10 @@ def test_the_manifest_points_to_the_files_and_verify_reads_them_there(
     (tuned / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="not there any more"):
         verify(folder)
+
+
+def test_a_gguf_file_counts_tokens_as_its_checkpoint_does(gguf: Path) -> None:
+    """Token limits are scaled with it where there is no checkpoint."""
+    pytest.importorskip("llama_cpp")
+    text = "Vårt møte begynner klokka tre. ഞങ്ങളുടെ യോഗം."
+    assert token_counter(gguf)(text) == token_counter(model_folder())(text) > 0
