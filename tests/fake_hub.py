@@ -3,7 +3,8 @@
 Datasets are served; models that are uploaded are written to `models/<owner>/<name>/<files>`.
 
 Run as a program: `python fake_hub.py FOLDER PORT_FILE`. FOLDER holds `<owner>/<name>/<files>`, at
-the commit in `<owner>/<name>.commit`. Everything else is answered with 404.
+the commit in `<owner>/<name>.commit`, be it a data set or a model; a file `<owner>/<name>.gated`
+closes it to those who have not accepted a licence. Everything else is answered with 404.
 """
 
 import base64
@@ -46,11 +47,18 @@ class Hub(BaseHTTPRequestHandler):
                 self.model(f"{owner}/{name}", rest, body)
             case ["datasets", owner, name, "resolve", _, *path]:
                 self.file(f"{owner}/{name}", "/".join(path))
+            case ["api", "models", owner, name, *rest]:
+                self.api(f"{owner}/{name}", rest, body)
+            case [owner, name, "resolve", _, *path]:
+                self.file(f"{owner}/{name}", "/".join(path))
             case _:
                 self.send(404, b"{}")
 
     def api(self, dataset: str, rest: list[str], body: bytes) -> None:
         commit = self.root / f"{dataset}.commit"
+        if (self.root / f"{dataset}.gated").is_file():
+            self.send(403, b"{}", {"X-Error-Code": "GatedRepo"})
+            return
         if not commit.is_file():
             self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
             return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from babelbits.cli.console import data, data_json, say
-from babelbits.errors import BabelbitsError, ExitCode
+from babelbits.errors import BabelbitsError, ExitCode, ModelError, StoreError
 from babelbits.libraries import EXTRAS, install, version_of
 from babelbits.words import bytes_size
 
@@ -83,7 +83,8 @@ def _set_aside(folder: Path) -> None:
     """Move damaged variants, and damaged cells of the study and its smoke runs, out of the way."""
     from babelbits.store import Store
 
-    if damaged := list(_damaged_variants(folder)):
+    damaged = [one for one in _damaged_variants(folder) if isinstance(one[1], StoreError)]
+    if damaged:
         store = Store(folder)
         with store.writing():
             for variant, _ in damaged:
@@ -210,7 +211,10 @@ def _writing(folder: Path) -> Diagnosis:
 
 
 def _damaged_variants(folder: Path) -> Iterator[tuple[Path, BabelbitsError]]:
-    """Variant folders whose files are not the ones that were written, and what is wrong."""
+    """Variant folders whose files are not the ones that were written, and what is wrong.
+
+    A `ModelError` is about files of somebody else's, which lie elsewhere: nothing to set aside.
+    """
     from babelbits.recipes.manifests import verify
 
     for variant in sorted((folder / "variants").glob("[!.]*")):
@@ -222,6 +226,10 @@ def _damaged_variants(folder: Path) -> Iterator[tuple[Path, BabelbitsError]]:
 
 def _variants(folder: Path) -> Iterator[Diagnosis]:
     for _, error in _damaged_variants(folder):
+        if isinstance(error, ModelError):
+            detail = f"{error.where}: {error.what}"
+            yield Diagnosis(what="variant", state="warn", detail=detail, fix=error.hint)
+            continue
         yield Diagnosis(
             what="variant",
             state="fail",

@@ -88,11 +88,12 @@ def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
     With `build` all that a run checks is checked, where the libraries for it are installed.
     """
     from babelbits.libraries import RUN, version_of
-    from babelbits.study.planning import preflight
+    from babelbits.study.planning import preflight, token_check
 
     lacks = preflight.check_light(plan)
     if build and all(map(version_of, RUN)):
         preflight.check(plan, tell=say)
+        token_check.check_tokens_of_found(plan, tell=say)
     return lacks
 
 

@@ -40,13 +40,18 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
     from babelbits.study.execution.pull import pull as get
 
     loaded = load(study)
-    model = None if no_model else _model(loaded)
+    model, found = (None, []) if no_model else _models(loaded)
     copies: list[tuple[DatasetNeed, Copy]] = []
     for need in needs(loaded):
         copy, fetched = get(need, folder=folder, again=again)
         say(f"{'got' if fetched else 'here already'}: {need.wanted}")
         copies.append((need, copy))
-    pulled = {"schema": SCHEMA, "model": model, "datasets": [_object(*pair) for pair in copies]}
+    pulled = {
+        "schema": SCHEMA,
+        "model": model,
+        "variants": found,
+        "datasets": [_object(*pair) for pair in copies],
+    }
     _record(loaded, pulled)
     if as_json:
         data_json(pulled)
@@ -56,13 +61,20 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
         _print_data_lines(copies, folder)
 
 
-def _model(study: "Study") -> dict[str, Any]:
-    """Where the model is; a hub id is downloaded."""
+def _models(study: "Study") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Where the model is, and the variants that somebody made; hub names are downloaded."""
     from babelbits.study.planning.base_model import locate
+    from babelbits.study.planning.found_variants import locate_found
 
-    found = locate(study.model, download=True)
-    say(f"model: {found.label}")
-    return {"label": found.label, "hash": found.hash, "revision": study.model.revision}
+    base = locate(study.model, download=True)
+    say(f"model: {base.label}")
+    model = {"label": base.label, "hash": base.hash, "revision": study.model.revision}
+    variants = []
+    for label, one in locate_found(study, base, download=True).items():
+        say(f"variant {label}: {one.model.label}")
+        revision = None if one.spec.source is None else one.spec.source.revision
+        variants.append({"label": label, "hash": one.model.hash, "revision": revision})
+    return model, variants
 
 
 def _record(study: "Study", found: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
 from babelbits.engines.hf import version
 from babelbits.formats.logit_scale import is_left_out
+from babelbits.formats.quantization_methods import METHODS
 from babelbits.records import JSON
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def load(folder: Path, *, settings: EngineSettings) -> "TransformersEngine":
-    """Load the checkpoint in `folder`: plain, compressed-tensors or bitsandbytes.
+    """Load the checkpoint in `folder`: plain, or quantized by one of `METHODS`.
 
     Raises
     ------
@@ -60,7 +61,7 @@ class Transformers(EngineKind):
     """Checkpoints in PyTorch."""
 
     name = version.NAME
-    formats = ("hf", "compressed-tensors", "bitsandbytes")
+    formats = ("hf", *METHODS)
     libraries = version.LIBRARIES
     revision = version.REVISION
     runs_alone = True

@@ -5,12 +5,17 @@ for one tensor, scales included, so bytes over weights is the truth about its si
 """
 
 import math
+import re
 import struct
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.llamacpp.gguf_header import HeaderError, check_header
+from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.llamacpp.library import INSTALL
 from babelbits.records import TensorRecord
 
@@ -19,6 +24,8 @@ MODEL = "model.gguf"
 IMATRIX = "imatrix.gguf"
 """The importance matrix that they were quantized with, if there was one."""
 _MAGIC = b"GGUF"
+_NEWER = re.compile(r"is not a valid (GGMLQuantizationType|GGUFValueType)|cannot handle")
+"""What the package says of types and versions that it does not know."""
 _WORDS = {"F32": "fp32", "F16": "fp16", "F64": "fp64"}
 """Types that the rest of the package calls by other names; all others are llama.cpp's, in small."""
 
@@ -48,13 +55,14 @@ def open_gguf(file: Path) -> Any:
     MissingExtraError
         If the package is not installed.
     """
-    gguf = package()
+    package()
     try:
         with file.open("rb") as stream:
             begins = stream.read(len(_MAGIC))
         if begins == _MAGIC:
-            check_header(file)
-            return gguf.GGUFReader(file)
+            found = file.stat()
+            key = (found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
+            return _reader(file.resolve(), key)
     except OSError as error:
         raise ModelError(
             f"the GGUF file cannot be read: {error.strerror}", where=str(file)
@@ -64,6 +72,12 @@ def open_gguf(file: Path) -> Any:
             f"the GGUF file is damaged or cut short: {error}", where=str(file), hint="get it again"
         ) from error
     except (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error) as error:
+        if _NEWER.search(str(error)):
+            raise ModelError(
+                f"the GGUF file is of a newer llama.cpp than the one here ({error})",
+                where=str(file),
+                hint=f"get an older conversion of it, or a newer Babelbits: {INSTALL} --upgrade",
+            ) from error
         raise ModelError(
             "the GGUF file is damaged or cut short", where=str(file), hint="get it again"
         ) from error
@@ -74,16 +88,33 @@ def open_gguf(file: Path) -> Any:
     )
 
 
+@lru_cache(maxsize=8)
+def _reader(file: Path, key: tuple[int, ...]) -> Any:  # noqa: ARG001  the file as it is now
+    """A reader, kept: a vocabulary of 150,000 tokens takes seconds to read."""
+    check_header(file)
+    return package().GGUFReader(file)
+
+
 def read_tensors(file: Path) -> tuple[TensorRecord, ...]:
     """One record a tensor, by name; shapes are (rows, columns) as in the checkpoint it came from.
+
+    Of a model in several files those of all its parts.
 
     Raises
     ------
     ModelError, MissingExtraError
-        As `open_gguf`.
+        As `open_gguf`; if a part is missing.
     """
-    found = (_record(tensor) for tensor in open_gguf(file).tensors)
+    found = (_record(tensor) for part in parts_of(file) for tensor in open_gguf(part).tensors)
     return tuple(sorted(found, key=lambda record: record.name))
+
+
+def main_type(tensors: Iterable[TensorRecord]) -> str:
+    """The type of most weights, e.g. 'fp16' or 'q8_0'."""
+    weights: Counter[str] = Counter()
+    for tensor in tensors:
+        weights[tensor.dtype] += math.prod(tensor.shape)
+    return weights.most_common(1)[0][0] if weights else "none"
 
 
 def _record(tensor: Any) -> TensorRecord:

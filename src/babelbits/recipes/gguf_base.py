@@ -4,21 +4,29 @@ Its variants are quantized from the file itself. Nothing is converted, and the t
 file's own, for the calibration text as for the tasks. Only the header is read here.
 """
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError, RecipeError
-from babelbits.llamacpp.gguf_file import is_quantized, metadata_value, open_gguf, read_tensors
+from babelbits.llamacpp.gguf_file import (
+    is_quantized,
+    main_type,
+    metadata_value,
+    open_gguf,
+    read_tensors,
+)
+from babelbits.llamacpp.gguf_parts import part_names, parts_of
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.info import RecipeInfo
 from babelbits.records import JSON, TensorRecord
+from babelbits.words import plural
 
 SUFFIX = ".gguf"
 GGUF = "gguf"
 """Key of `read_config` that no `config.json` has: the type of most weights."""
+PARTS = "gguf_parts"
+"""Another such key: how many files hold the model, where they are several."""
 _NOT_CAUSAL = ("t5", "t5encoder", "clip")
 """Architectures of llama.cpp with an encoder, or without a language model."""
 
@@ -39,20 +47,22 @@ def read_config(file: Path) -> JSON:
     Raises
     ------
     ModelError
-        If it is no whole GGUF file, holds no causal language model, or is one part of several.
+        If it is no whole GGUF file, a part is missing, or it holds no causal language model.
     MissingExtraError
         If the package `gguf` is not installed.
     """
+    file = parts_of(file)[0]
     reader = open_gguf(file)
     kind = metadata_value(reader, "general.type") or "model"
     architecture = metadata_value(reader, "general.architecture")
     if kind != "model" or not architecture:
         raise ModelError(f"the GGUF file holds no model but: {kind}", where=str(file))
-    if (metadata_value(reader, "split.count") or 1) > 1:
+    if (metadata_value(reader, "split.count") or 1) > 1 and len(part_names(file.name)) == 1:
         raise ModelError(
-            "the GGUF file is one part of several",
+            "the GGUF file is one part of several, and its name does not say which",
             where=str(file),
-            hint="put them together: llama-gguf-split --merge FIRST_PART WHOLE",
+            hint="give the parts their names back (NAME-00001-of-00003.gguf), or put them "
+            "together: llama-gguf-split --merge FIRST_PART WHOLE",
         )
     causal = metadata_value(reader, f"{architecture}.attention.causal")
     if architecture in _NOT_CAUSAL or causal is False:
@@ -67,15 +77,8 @@ def read_config(file: Path) -> JSON:
         "model_type": architecture,
         "max_position_embeddings": metadata_value(reader, f"{architecture}.context_length"),
         GGUF: main_type(read_tensors(file)),
+        **({PARTS: n_parts} if (n_parts := len(part_names(file.name))) > 1 else {}),
     }
-
-
-def main_type(tensors: Iterable[TensorRecord]) -> str:
-    """The type of most weights, e.g. 'fp16' or 'q8_0'."""
-    weights: Counter[str] = Counter()
-    for tensor in tensors:
-        weights[tensor.dtype] += math.prod(tensor.shape)
-    return weights.most_common(1)[0][0] if weights else "none"
 
 
 def note(config: Mapping[str, Any]) -> str | None:
@@ -111,6 +114,12 @@ def check(config: Mapping[str, Any], info: RecipeInfo, settled: Mapping[str, Any
         raise RecipeError(
             "the base model is a GGUF file already, so this would be the baseline again",
             hint="leave the variant out",
+        )
+    if config.get(PARTS, 1) > 1:
+        raise RecipeError(
+            f"the base model is a GGUF file in {plural(config[PARTS], 'part')}, and variants are "
+            "made of one file",
+            hint="put them together: llama-gguf-split --merge FIRST_PART WHOLE",
         )
     usual = info.parameters["source_type"].default
     if settled["source_type"] != usual:

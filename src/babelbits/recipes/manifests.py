@@ -25,6 +25,10 @@ from babelbits.store.atomic import write_atomically
 
 MANIFEST = "manifest.json"
 _MEND = "`babelbits doctor FOLDER --fix` sets the variant aside; the next run makes it again"
+_FOUND = (
+    "its results stay; put the file back to run more of them, or run the study with what is there, "
+    "as another variant"
+)
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.py", "*.model", "*.tiktoken")
 """What of a base folder can change what the model computes; README and pictures cannot."""
 
@@ -128,10 +132,15 @@ def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
     ------
     StoreError
         If the folder is no variant, or a file is missing, added or changed; names the file.
+    ModelError
+        The same of files that somebody else made, which lie elsewhere.
     """
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError("not a finished variant: it has no manifest", where=str(folder))
+    if manifest.place is not None:
+        _verify_place(Path(manifest.place), manifest, hash_file=hash_file)
+        return
     hashes = hash_files(folder, hash_file=hash_file)
     for name in sorted({*manifest.files, *hashes}):
         if name not in hashes:
@@ -140,6 +149,18 @@ def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
             raise _damaged(folder / name, "the manifest does not know this file")
         if hashes[name] != manifest.files[name]:
             raise _damaged(folder / name, "the file is not the one that was written")
+
+
+def _verify_place(place: Path, manifest: Manifest, *, hash_file: HashFile) -> None:
+    """Compare somebody else's files, where they lie, with what was measured."""
+    home = place.parent if place.suffix == ".gguf" else place
+    for name, expected in manifest.files.items():
+        file = home / name
+        if not file.is_file():
+            raise ModelError("the file is not there any more", where=str(file), hint=_FOUND)
+        if hash_file(file) != expected:
+            raise ModelError("the file is not the one that was measured", where=str(file),
+                             hint=_FOUND)  # fmt: skip
 
 
 def _damaged(file: Path, what: str) -> StoreError:

@@ -99,3 +99,6 @@ class Manifest:
     before this was recorded."""
     n_threads: int | None = None
     """Threads of the CPU that made it: GPTQ's and AWQ's weights depend on them. None as above."""
+    place: str | None = None
+    """Where the files lay when they were measured, where they are somebody else's: `files` are
+    names there, and nothing was copied. None of a variant that was made here."""

@@ -137,8 +137,9 @@ def _mark(effect: Effect) -> dict[str, Any]:
 
 
 def _manifest(report: Results, label: str) -> dict[str, Any]:
-    """A manifest without its list of tensors."""
-    return {k: v for k, v in asdict(report.manifests[label]).items() if k != "tensors"}
+    """A manifest without its list of tensors, and without a path of this machine."""
+    left_out = ("tensors", "place")
+    return {k: v for k, v in asdict(report.manifests[label]).items() if k not in left_out}
 
 
 # --- CSV -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import StudyError
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import HF, family_of
 from babelbits.recipes.gguf_base import GGUF
 from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.suggest import one_of
@@ -15,6 +15,8 @@ def format_of(model: ModelSpec, variant: VariantSpec) -> str:
     """Format of a variant's files; the baseline of a GGUF file is one itself."""
     if variant.origin == "baseline":
         return GGUF if model.is_gguf else family_of(variant.recipe).format
+    if variant.source is not None:
+        return variant.format or (GGUF if variant.source.is_gguf else HF)
     return family_of(variant.recipe).format
 
 
@@ -26,6 +28,8 @@ def engine_name(settings: EngineSettings, model: ModelSpec, variant: VariantSpec
         return settings.name
     if variant.origin == "baseline" and model.is_gguf:
         return open_engine.that_run(GGUF)[0]
+    if variant.source is not None:
+        return (open_engine.that_run(format_of(model, variant)) or open_engine.that_run(HF))[0]
     return family_of(variant.recipe).default_engine
 
 

@@ -194,6 +194,8 @@ class VariantTable(TomlTable):
     """Branch, tag or commit of a `path` on the hub; 'main' if left out."""
     endpoint: EndpointTable | None = None
     """An OpenAI-compatible server that runs the variant."""
+    chat_template: Literal["baseline"] | None = None
+    """Says that files whose chat template differs are asked with the baseline's all the same."""
     kv_cache: Text | None = Field(default=None, examples=["q8_0"])
     """Type of the keys and values that the engine keeps, where it has several."""
     name: Annotated[Text, AfterValidator(_name)] | None = None

@@ -1,19 +1,21 @@
 """A model as a study file writes it, to where it lies: bundled, a folder, a file, or on the hub.
 
-Looks at names on this disk only; nothing is opened.
+Looks at names on this disk only; nothing is opened. What is on the hub stays a name here
+(`hub_names`).
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from babelbits.llamacpp.gguf_parts import first_part, is_beside, models_among
+from babelbits.study.config import hub_names
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import BUNDLED, ModelSpec
 
 if TYPE_CHECKING:
     from babelbits.study.config.file_model import ModelTable
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB = "hub:"
 
 
 def absolute(written: str, home: Path) -> Path:
@@ -49,18 +51,50 @@ def resolve_path(path: str, found: Findings, *, home: Path) -> Path | None:
     """
     if path == BUNDLED:
         return None
+    if path.startswith(_HUB):
+        _check_hub(path, found)
+        return None
     local = absolute(path, home)
-    looks_local = path.startswith((".", "/", "~")) or "\\" in path or local.is_dir()
-    if path.endswith(".gguf") and not local.is_dir():
-        looks_local = True
-        if not local.is_file():
-            found.note(f"there is no GGUF file {str(local)!r}", "path")
-    elif looks_local and not local.is_dir():
+    if local.is_dir():
+        return _in_folder(local)
+    if path.endswith(".gguf"):
+        return _file(local, found)
+    if path.startswith((".", "/", "~")) or "\\" in path:
         found.note(f"there is no model folder {str(local)!r}", "path")
-    elif not looks_local and not _HUB_ID.fullmatch(path):
+        return local
+    _check_hub(path, found)
+    return None
+
+
+def _check_hub(path: str, found: Findings) -> None:
+    if hub_names.parse(path) is None:
         found.note(
             f"{path!r} is neither a folder nor a hub id",
             "path",
-            hint="a hub id looks like 'owner/model'",
+            hint=f"on the hub a model is {hub_names.WAYS}",
         )
-    return local if looks_local else None
+
+
+def _in_folder(folder: Path) -> Path:
+    """The folder of a checkpoint; of a folder with one GGUF model and no checkpoint, that model.
+
+    A projector for images or an importance matrix beside the model is passed over.
+    """
+    if (folder / "config.json").is_file():
+        return folder
+    models = models_among(path.name for path in folder.glob("*.gguf"))
+    return folder / models[0] if len(models) == 1 else folder
+
+
+def _file(file: Path, found: Findings) -> Path:
+    """A GGUF file; the first of its parts, whichever is named."""
+    if not file.is_file():
+        found.note(f"there is no GGUF file {str(file)!r}", "path")
+        return file
+    if is_beside(file.name):
+        found.note(
+            f"{file.name!r} is a part for images, or an importance matrix, and no language model",
+            "path",
+            hint="name the GGUF file beside it",
+        )
+    return first_part(file)

@@ -15,6 +15,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.formats.trust import Trust
 from babelbits.recipes.calibration import CalibrationSpec
+from babelbits.study.config import hub_names
 from babelbits.tasks.base import TaskOptions
 
 BUNDLED = "bundled"
@@ -29,7 +30,7 @@ class ModelSpec:
     """The model to quantize."""
 
     path: str = BUNDLED
-    """'bundled', a local folder or a hub id, as written in the study."""
+    """'bundled', a local folder or GGUF file, or a name on the hub, as written in the study."""
     folder: Path | None = None
     """The local folder or GGUF file, made absolute; None for the bundled model and hub ids."""
     revision: str = "main"
@@ -47,7 +48,10 @@ class ModelSpec:
     @property
     def is_gguf(self) -> bool:
         """Whether it is a GGUF file, which llama.cpp runs."""
-        return self.folder is not None and self.folder.suffix == ".gguf"
+        if self.folder is not None:
+            return self.folder.suffix == ".gguf"
+        named = None if self.path == BUNDLED else hub_names.parse(self.path)
+        return named is not None and named.is_gguf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,11 @@ class VariantSpec:
     calibration: CalibrationSpec | None = None
     source: ModelSpec | None = None
     """Where a found variant lies."""
+    format: str | None = None
+    """Of a found variant's files, as engines know it; None until they were looked at."""
+    chat_template: Literal["baseline"] | None = None
+    """The template that a found variant is asked with, where it brings another; None: nobody says,
+    and that is an error."""
     endpoint: EndpointSettings | None = None
     """Who serves a served variant."""
     engine: str | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("recipe", "path", "endpoint")
 """Keys of which a variant has one: how it came to be."""
-_OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "kv_cache")
+_OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "chat_template", "kv_cache")
 
 
 def resolve_variants(
@@ -82,6 +82,13 @@ def _variants(
         found.note("'recipe' is missing", "recipe", hint='for example: recipe = "w4-g"')
     if "path" in given:
         return _found(table, found, home=home)
+    if table.chat_template is not None:
+        found.note(
+            "only files of somebody else's have a chat template of their own",
+            "chat_template",
+            hint="leave it out",
+            part="key",
+        )
     if "endpoint" in given:
         return _served(table, found)
     if table.revision is not None:
@@ -122,6 +129,7 @@ def _found(table: "VariantTable", found: Findings, *, home: Path) -> list[Varian
             label=table.name or label_of_path(path, kv_cache=table.kv_cache),
             recipe=FOUND,
             source=source,
+            chat_template=table.chat_template,
             kv_cache=table.kv_cache,
         )
     ]
@@ -151,7 +159,7 @@ def _refuse_recipe_keys(table: "VariantTable", found: Findings, reason: str) -> 
     if "calibration" in table.model_fields_set:
         extra.append("calibration")
     for key in extra:
-        near = did_you_mean(key, _OWN_KEYS)
+        near = None if key in _OWN_KEYS else did_you_mean(key, _OWN_KEYS)
         what = f"{key!r} is a key of recipes"
         found.note(what, key, hint=near or f"leave it out: {reason}", part="key")
 

@@ -25,6 +25,7 @@ from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import dumps
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
+from babelbits.study.execution.worker import folder_of as variant_place
 from babelbits.study.execution.worker import open_engine
 from babelbits.study.planning.divergence_files import (
     VERSION,
@@ -99,7 +100,7 @@ def measure(
             break
         members = [pair for pair in missing if pair.step.label == label]
         say(f"measuring {label}")
-        where = store.variant_folder(members[0].step.variant_id)
+        where = variant_place(members[0].step, store, base=plan.base)
         engine = open_engine(plan.study, members[0].step, folder=where)
         try:
             for pair in members:

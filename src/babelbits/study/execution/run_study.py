@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from babelbits.errors import MissingExtraError
+from babelbits.formats.quantized import method_of
 from babelbits.libraries import RUN, version_of
 from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
@@ -21,11 +22,13 @@ from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.run import RunOutcome, execute
 from babelbits.study.execution.worker_pool import suggest_workers
 from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.found_variants import locate_found
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.plan import make_plan
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.plan_warnings import list_warnings
 from babelbits.study.planning.preflight import check
+from babelbits.study.planning.token_check import check_tokens_of_found
 from babelbits.study.rehearsal.studies import marked, refuse, rehearse
 from babelbits.tasks import catalogue
 from babelbits.words import plural
@@ -145,9 +148,12 @@ def _checked_plan(
     def note(text: str, kind: events.NoticeKind = "info") -> None:
         tell(events.Notice(kind=kind, text=text))
 
-    base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
-    plan = make_plan(study, store, base=base, build=catalogue.load)
+    hashes = FileHashes(verify=verify)
+    base = locate(study.model, hashes=hashes, download=True)
+    found = locate_found(study, base, hashes=hashes, download=True)
+    plan = make_plan(study, store, base=base, build=catalogue.load, found=found)
     drawn = check(plan, tell=note, elsewhere=elsewhere)
+    plan = check_tokens_of_found(plan, tell=lambda text: note(text, "warning"))
     for line in in_words(plan.study):
         note(line, "asked")
     if warning := unused_template(plan.study, base.folder):
@@ -170,6 +176,10 @@ def _rehearsed(plan: Plan, *, tell: Progress) -> Plan:
         return plan
     if plan.study.model.is_gguf:
         text = "not rehearsed: a GGUF file cannot be shrunk to a miniature"
+        tell(events.Notice(kind="info", text=text))
+        return plan
+    if method_of(plan.base.config, folder=plan.base.folder) is not None:
+        text = "not rehearsed: a quantized checkpoint cannot be shrunk to a miniature"
         tell(events.Notice(kind="info", text=text))
         return plan
     tell(events.Rehearsing())

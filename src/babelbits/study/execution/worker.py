@@ -22,7 +22,13 @@ from babelbits.libraries import version_of
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.make import make
-from babelbits.recipes.manifests import HashFile, hash_files, verify, weights_hash
+from babelbits.recipes.manifests import (
+    HashFile,
+    hash_files,
+    verify,
+    weights_hash,
+    write_manifest,
+)
 from babelbits.records import CellMeta, Manifest
 from babelbits.registry import ENGINES
 from babelbits.store import Store
@@ -167,17 +173,32 @@ class Worker:
     def _prepare(self, job: Prepare) -> None:
         """Weights that are made now, or there already and proven whole."""
         step = job.step
-        manifest = self._store.manifest(step.variant_id)
+        manifest = self._adopt(step) if step.found else self._store.manifest(step.variant_id)
         if manifest is None:
             self.close()  # two models at once may not fit
             self._emit(Making(variant=step.label))
             manifest = self._make(job)
             self._emit(VariantMade(variant=step.label, manifest=manifest))
-        else:
+        elif step.found is None:
             verify(self._folder(step), hash_file=self._hashes.of)
         if step.unrehearsed is not None:
             self._examine(step, manifest, texts=job.texts)
         self._emit(Ready(variant=step.label, weights_hash=manifest.weights_hash))
+
+    def _adopt(self, step: VariantStep) -> Manifest:
+        """Record what somebody else's files are, which stay where they lie and are as planned."""
+        manifest = step.manifest
+        assert manifest is not None  # noqa: S101  of every found variant
+        place = self._folder(step)
+        if weights_in(place, step=step, hash_file=self._hashes.of) != manifest.weights_hash:
+            raise ModelError(
+                "the files changed after they were looked at",
+                where=str(place),
+                hint="run the same command again when nothing writes to them",
+            )
+        if self._store.manifest(step.variant_id) != manifest:
+            write_manifest(self._store.variant_folder(step.variant_id), manifest)
+        return manifest
 
     def _make(self, job: Prepare) -> Manifest:
         step = job.step
@@ -216,9 +237,7 @@ class Worker:
         )
 
     def _folder(self, step: VariantStep) -> Path:
-        if step.spec.recipe == BASELINE:
-            return self._site.base.folder
-        return self._store.variant_folder(step.variant_id, label=step.label)
+        return folder_of(step, self._store, base=self._site.base)
 
     def _load(self, job: RunCell) -> None:
         """Have the variant's engine loaded, with the weights that the job names."""
@@ -293,9 +312,18 @@ class Worker:
         return Watch(meta, self._store.rows(job.baseline))
 
 
+def folder_of(step: VariantStep, store: Store, *, base: BaseModel) -> Path:
+    """Where the files of a variant lie: the baseline's and somebody else's where they are."""
+    if step.spec.recipe == BASELINE:
+        return base.folder
+    if step.found is not None:
+        return step.found.model.folder
+    return store.variant_folder(step.variant_id, label=step.label)
+
+
 def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
     """Hash of the weights that lie in a variant's folder now."""
-    if step.spec.recipe == BASELINE:
+    if step.spec.recipe == BASELINE or step.found is not None:
         return hash_of(folder, hash_file=hash_file)
     return weights_hash(hash_files(folder, hash_file=hash_file))
 

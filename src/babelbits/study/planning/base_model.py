@@ -7,7 +7,7 @@ Reads `config.json`, or a GGUF file's header, and file hashes only: no torch, an
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelbits.errors import MissingExtraError, ModelError
+from babelbits.errors import ModelError
 from babelbits.formats.folders import check_folder, check_tokenizer
 from babelbits.formats.own_code import refuse_code
 from babelbits.formats.quantization_config import check_quantization
@@ -15,13 +15,16 @@ from babelbits.formats.quantized import refuse_unreadable
 from babelbits.formats.text_model import check_text_model
 from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
+from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.recipes import gguf_base
 from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import read_tensors, weight_files
 from babelbits.records import JSON
+from babelbits.study.config import hub_names
 from babelbits.study.config.spec import BUNDLED, ModelSpec
 from babelbits.study.planning.hashes import FileHashes
+from babelbits.study.planning.hub_models import find_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +101,32 @@ def hash_of(model: Path, *, hash_file: HashFile) -> str:
     Parameters
     ----------
     model : Path
-        Folder of a checkpoint; or a GGUF file, whose name is not part of its hash.
+        Folder of a checkpoint; or a GGUF file, the first of its parts, whose name is not part of
+        its hash.
     hash_file : callable
         Hex SHA-256 of a file.
     """
-    if model.is_file():
-        return weights_hash({gguf_file.MODEL: hash_file(model)})
+    files = files_of(model, hash_file=hash_file)
+    if model.is_dir():
+        return weights_hash(files)
+    if len(files) == 1:
+        return weights_hash({gguf_file.MODEL: files[model.name]})
+    return weights_hash({str(number): files[name] for number, name in enumerate(files)})
+
+
+def files_of(model: Path, *, hash_file: HashFile) -> dict[str, str]:
+    """Names of the files of a model that matter, to their SHA-256; of a GGUF model all parts.
+
+    Parameters
+    ----------
+    model : Path
+        As in `hash_of`.
+    """
+    if not model.is_dir():
+        return {part.name: hash_file(part) for part in parts_of(model)}
     pickles = () if weight_files(model) else pickle_files(model)
     files = model_files(model, pickles=pickles)
-    return weights_hash({file.relative_to(model).as_posix(): hash_file(file) for file in files})
+    return {file.relative_to(model).as_posix(): hash_file(file) for file in files}
 
 
 def _label(spec: ModelSpec) -> str:
@@ -131,23 +151,9 @@ def model_folder(spec: ModelSpec, *, download: bool = False) -> Path:
         return model_folder()
     if spec.folder is not None:
         return spec.folder
-    return _hub_folder(spec, download=download)
-
-
-def _hub_folder(spec: ModelSpec, *, download: bool) -> Path:
-    """Where the hub's cache keeps the model."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtraError(
-            "hub models need huggingface_hub", hint="pip install 'babelbits[run]'"
-        ) from error
-    try:
-        folder = snapshot_download(spec.path, revision=spec.revision, local_files_only=not download)
-    except (OSError, ValueError) as error:  # the library's errors are one of the two
+    name = hub_names.parse(spec.path)
+    if name is None:
         raise ModelError(
-            f"the model '{spec.path}' (revision '{spec.revision}') is not on this machine",
-            hint=f"download it: hf download {spec.path} --revision {spec.revision}; or name a "
-            "local folder",
-        ) from error
-    return Path(folder)
+            f"{spec.path!r} is no name of a model", hint=f"on the hub a model is {hub_names.WAYS}"
+        )
+    return find_model(name, revision=spec.revision, download=download)

@@ -33,6 +33,7 @@ from babelbits.records import JSON, digest
 from babelbits.study.config.spec import BASELINE, VariantSpec
 
 ID_LENGTH = 16
+_INT8 = 8
 _UNCHANGED_TYPES = frozenset(
     (
         *("llama", "mistral", "granite", "smollm3", "qwen2", "qwen3"),
@@ -157,7 +158,12 @@ def engine_identity(
 
 
 def couples_rows(variant: VariantSpec) -> bool:
-    """Whether a row's numbers depend on the others in its batch, as LLM.int8's do."""
+    """Whether a row's numbers depend on the others in its batch, as LLM.int8's do.
+
+    Of a found variant this is known once its files were looked at.
+    """
+    if variant.source is not None:
+        return variant.format == "bitsandbytes" and variant.parameters.get("bits") == _INT8
     return family_of(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 _HASHES = {
     "base": "the base model's files",
+    "content": "the variant's files",
     "text": "the calibration text",
     "task": "the items or prompts",
     "scorer": "the scorer",

@@ -25,6 +25,7 @@ from babelbits.study.config.spec import BASELINE, Study, SuiteSpec, VariantSpec
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.early import stop_plan
+from babelbits.study.planning.found_variants import FoundModel, locate_found, resolved
 from babelbits.study.planning.identity import (
     cell_identity,
     cell_libraries,
@@ -71,11 +72,20 @@ class _Context:
     timings: Mapping[str, tuple[float, ...]]
     chats: Mapping[str, dict[str, Any] | None]
     """Of each suite; None where its prompts are plain text."""
+    found: Mapping[str, FoundModel]
+    """Variants that somebody made, by label."""
     same_tasks: bool
     """Whether the study says the same of its tasks as when it was last run."""
 
 
-def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) -> Plan:
+def make_plan(
+    study: Study,
+    store: PlanStore,
+    *,
+    base: BaseModel,
+    build: Build,
+    found: Mapping[str, FoundModel] | None = None,
+) -> Plan:
     """The plan of a study against what its run folder holds.
 
     Parameters
@@ -86,6 +96,8 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         Where the model is, and its hash.
     build : callable
         Makes tasks, e.g. `tasks.catalogue.load`, or `build_light` where lm-eval must not be loaded.
+    found : mapping, optional
+        `locate_found` of the study; looked up here if not given.
 
     Raises
     ------
@@ -93,6 +105,8 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         If the study cannot be run on this model or with this data.
     """
     study = settled(study, base.folder)
+    found = locate_found(study, base) if found is None else found
+    study = resolved(study, found)
     context = _Context(
         study=study,
         store=store,
@@ -106,9 +120,10 @@ def make_plan(study: Study, store: PlanStore, *, base: BaseModel, build: Build) 
         former={_former_key(meta): meta for meta in store.planned()},
         timings=store.timings(estimate.machine()),
         same_tasks=_says_the_same_of_tasks(study, store, base),
+        found=found,
     )
     tensors = estimate.base_tensors(base.folder)
-    if not study.model.is_gguf and any(one.recipe != BASELINE for one in study.variants):
+    if not study.model.is_gguf and any(one.origin == "made" for one in study.variants):
         refuse_quantized(base.folder, base.config)
     for spec in study.variants:
         _check_fit(spec, base=base, tensors=tensors)
@@ -183,6 +198,8 @@ def _check_fit(
     spec: VariantSpec, *, base: BaseModel, tensors: tuple[TensorRecord, ...] | None
 ) -> None:
     """Say before anything expensive that a recipe does not fit the model, and of which variant."""
+    if spec.source is not None:
+        return
     try:
         check(base.config, spec.recipe, spec.parameters)
         if tensors is not None:
@@ -194,6 +211,8 @@ def _check_fit(
 def _variant_step(
     spec: VariantSpec, context: _Context, *, tensors: tuple[TensorRecord, ...] | None
 ) -> VariantStep:
+    if spec.label in context.found:
+        return _found_step(context.found[spec.label], context)
     identity = variant_identity(
         spec,
         base_hash=context.base.hash,
@@ -213,6 +232,27 @@ def _variant_step(
         reason=made if there else _why_missing(spec, identity, context),
         bytes=_bytes(spec, manifest, tensors, context.base.config),
         manifest=manifest,
+    )
+
+
+def _found_step(found: FoundModel, context: _Context) -> VariantStep:
+    """A variant that somebody made: there is nothing to make."""
+    variant_id = identity_hash(found.identity)
+    manifest = found.manifest(variant_id, base=context.base)
+    before = {m.variant_id for m in context.former.values() if m.variant == found.spec.label}
+    replaced = bool(before) and variant_id not in before
+    change = _why_missing(found.spec, found.identity, context) if replaced else None
+    about = found.description.in_words()
+    return VariantStep(
+        spec=found.spec,
+        variant_id=variant_id,
+        identity=found.identity,
+        state="done",
+        needed=True,
+        reason=f"{change}; {about}" if change else f"found: {about}",
+        bytes=manifest.bytes_on_disk,
+        manifest=manifest,
+        found=found,
     )
 
 
@@ -420,7 +460,7 @@ def _identity(
             replace(context.study.engine, kv_cache=variant.spec.kv_cache),
             engine=engine_name(context.study.engine, context.study.model, variant.spec),
             coupled=couples_rows(variant.spec),
-            config=context.base.config,
+            config=(context.base if variant.found is None else variant.found.model).config,
         ),
         seed=context.study.seed,
         replicate=replicate,

@@ -13,6 +13,7 @@ from babelbits.records import CellMeta, Manifest
 from babelbits.store import CellStatus
 from babelbits.study.config.spec import Study, VariantSpec
 from babelbits.study.planning.base_model import BaseModel
+from babelbits.study.planning.found_variants import FoundModel
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.words import html_table, plural
 
@@ -63,6 +64,8 @@ class VariantStep:
     """On disk: exact where it is made, else estimated; None where nothing tells."""
     manifest: Manifest | None
     """Of a variant that is made; None for the baseline, which lies where it lies."""
+    found: FoundModel | None = None
+    """What is known of a variant that somebody made; None of others."""
     unrehearsed: str | None = None
     """Why it could not be rehearsed, so that it is checked when it is made; None: it need not."""
 

@@ -4,6 +4,8 @@ Pure but for the header of a base model's files, and calibration text.
 """
 
 from babelbits.analysis import format as shown
+from babelbits.formats.quantization_methods import title_of
+from babelbits.formats.quantized import method_of
 from babelbits.formats.text_model import is_multimodal
 from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import RECIPES
@@ -37,10 +39,12 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
     not seem to be in its language, rows whose numbers depend on each other, tasks that are too
     small for their margin whatever comes out.
     """
-    note = gguf_base.note(plan.base.config)
+    note = gguf_base.note(plan.base.config) or _quantized_note(plan)
     tensors = estimate.base_tensors(plan.base.folder) or ()
     labels: dict[str, list[str]] = {}
     for step in plan.variants:
+        for told in () if step.found is None else step.found.notes[1:]:
+            labels.setdefault(told, []).append(step.label)
         if not step.to_make:
             continue
         recipe = step.spec.recipe
@@ -55,6 +59,17 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
         *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
         *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
         *([] if plan.study.smoke else too_small(plan.study)),
+    )
+
+
+def _quantized_note(plan: Plan) -> str | None:
+    """That the baseline is a quantized checkpoint itself; None where it is not."""
+    method = method_of(plan.base.config, folder=plan.base.folder)
+    if method is None:
+        return None
+    return (
+        f"the baseline is quantized itself ({title_of(method)}): differences from it are not from "
+        "the unquantized model"
     )
 
 

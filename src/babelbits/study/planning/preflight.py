@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from babelbits import devices
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineKind
-from babelbits.errors import CalibrationError, ModelError
+from babelbits.errors import CalibrationError, MissingExtraError, ModelError
+from babelbits.formats.description import ModelDescription
+from babelbits.formats.quantization_methods import Method
 from babelbits.libraries import RUN, version_of
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
@@ -28,6 +30,7 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import Family, families
 from babelbits.registry import RECIPES as FAMILIES
 from babelbits.study.config.engines import engine_name
+from babelbits.study.planning.found_variants import library_problems, needs_of
 from babelbits.study.planning.memory import check_memory
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
@@ -66,7 +69,8 @@ def check(
         If the device is not there, the weights are more than the memory, or the model's tokenizer
         cannot be loaded.
     MissingExtraError, EngineError
-        If llama.cpp or its converter is needed, and is not there or does not run here.
+        If the library of a checkpoint's format is not there or too old; if llama.cpp or its
+        converter is needed, and is not there or does not run here.
     CalibrationError
         If a variant's calibration text is too short or its windows do not fit; names the variant.
     """
@@ -75,6 +79,8 @@ def check(
     if not elsewhere:
         devices.of_torch(devices.resolve(plan.study.engine.device))
         check_memory(plan)
+    if problems := _format_problems(plan):
+        raise MissingExtraError(problems[0], hint="\n  ".join(problems[1:]) or None)
     for engine in _engines(plan):
         engine.prepare(tell=tell)
     for family in _families(plan):
@@ -118,6 +124,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
         check_memory(plan)
     except ModelError as error:
         lacks.append(f"{error.what}; {error.hint}")
+    lacks += _format_problems(plan)
     parts = [told for engine in _engines(plan) for told in engine.lacks()]
     parts += [told for family in _families(plan) for told in family.lacks(plan.base.folder)]
     lacks += dict.fromkeys(parts)
@@ -131,6 +138,24 @@ def check_light(plan: Plan) -> tuple[str, ...]:
         if step.to_make and (problem := _obvious_problem(step, plan)):
             lacks.append(problem)
     return tuple(lacks)
+
+
+def _format_problems(plan: Plan) -> list[str]:
+    """What is missing to run checkpoints that somebody quantized, by variant."""
+    device = devices.resolve(plan.study.engine.device)
+    found = []
+    for step in plan.variants:
+        if not step.needed:
+            continue
+        about: ModelDescription | Method
+        if step.found is not None:
+            about = step.found.description
+        elif step.spec.origin == "baseline" and not plan.study.model.is_gguf:
+            about = needs_of(plan.base.config, plan.base.folder)
+        else:
+            continue
+        found += [f"{step.label}: {one}" for one in library_problems(about, device=device)]
+    return found
 
 
 def _engines(plan: Plan) -> list[EngineKind]:

@@ -4,12 +4,14 @@ Every process of a run makes them here, so that all know the same items.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.errors import MissingExtraError, ModelError, TaskError, UnknownNameError
+from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.recipes.base_loading import context_length
 from babelbits.study.config.spec import Study
 from babelbits.study.planning.base_model import BaseModel
@@ -95,6 +97,8 @@ def token_counter(folder: Path) -> Callable[[str], int]:
     ModelError
         If the model's tokenizer cannot be read.
     """
+    if folder.is_file():
+        return _gguf_counter(folder)
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
@@ -110,6 +114,17 @@ def token_counter(folder: Path) -> Callable[[str], int]:
     except Exception as error:
         raise ModelError(f"the tokenizer cannot be read: {error}", where=str(folder)) from error
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _gguf_counter(file: Path) -> Callable[[str], int]:
+    """For a GGUF file, which has its own tokenizer."""
+    kept = ExitStack()  # as long as the function that it is given to
+    vocabulary = kept.enter_context(open_vocabulary(file))
+
+    def count(text: str, *, _open: ExitStack = kept) -> int:
+        return len(vocabulary.encode(text, add_special_tokens=False))
+
+    return count
 
 
 def _slow_counter(folder: Path) -> Callable[[str], int]:
