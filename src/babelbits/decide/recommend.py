@@ -66,6 +66,8 @@ class Candidate:
     """Whether the walk came to it."""
     correlation: float = 0.0
     """Between the estimates of its questions; 0 where unknown, which promises least."""
+    apart: str | None = None
+    """Why it can have no verdict: engine and server differ; None: it can."""
 
     @property
     def variant(self) -> str:
@@ -74,8 +76,8 @@ class Candidate:
 
     @property
     def in_order(self) -> bool:
-        """Of known size and smaller than the baseline: what the walk goes through."""
-        return self.size is not None and not self.larger
+        """Of known size, smaller than the baseline, with a verdict: what the walk goes through."""
+        return self.size is not None and not self.larger and self.apart is None
 
     @property
     def passes(self) -> bool:
@@ -162,15 +164,17 @@ def recommend(
             larger=_larger(size, baseline),
             reached=stopped is None,
             correlation=_correlation(findings, asked, name),
+            apart=findings.analysis.apart.get(name),
         )
         candidates.append(one)
         if one.in_order and not one.passes and stopped is None:
             stopped = one
     chosen = _smallest(candidates) if any_passing else _last(candidates)
+    judged = [one for one in candidates if one.apart is None]
     return Recommendation(
         chosen=None if findings.analysis.smoke else chosen,
         stopped_at=stopped,
-        nearest=min(candidates, key=_by_distance) if candidates else None,
+        nearest=min(judged, key=_by_distance) if judged else None,
         candidates=tuple(candidates),
         baseline=baseline,
         smoke=findings.analysis.smoke,
@@ -299,6 +303,8 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
             f"shown to be {claim_words(choice.chosen.gate.answers, asked)}: {scope_words(asked)}"
         )
     if choice.nearest is None:
+        if choice.candidates:
+            return "none: no variant can have a verdict"
         return "none: the study has no variant beside its baseline"
     near = choice.nearest
     words = claim_words(near.gate.answers, asked)
@@ -325,6 +331,8 @@ def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[
         lines.append("not smaller than the baseline")
     if one.size is None:
         lines.append("its size is unknown: no manifest")
+    if one.apart is not None:
+        return [*lines, f"no verdict: {one.apart}"]
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
     lines += [f"fail: {place(answer)} {describe_evidence(answer)}" for answer in worse]
     answers, open_ways = (

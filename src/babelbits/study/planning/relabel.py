@@ -11,7 +11,7 @@ from babelbits.records import CellMeta, canonical_json
 from babelbits.study.config.spec import Study
 from babelbits.study.planning.identity import variant_identity
 
-_WHAT = ("recipe", "parameters", "calibration", "seed")
+_WHAT = ("recipe", "parameters", "calibration", "seed", "engine")
 
 
 def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
