@@ -60,7 +60,9 @@ def analyse(
         for one in _drafts(ours, inferences[: len(ours)], settings, noise={})
     )
     noise = {key(effect): effect for effect in aa}
-    drafts = with_luck(_drafts(theirs, inferences[len(ours) :], settings, noise=noise))
+    drafts = with_luck(
+        _drafts(theirs, inferences[len(ours) :], settings, noise=noise), apart=settings.apart
+    )
     asked = {at: codes for at, codes in desk.asked(planned).items() if at[0] not in settings.apart}
     everything = confirm(adjust(drafts, settings), asked, primary=desk.primary, settings=settings)
     effects, theirs = _with_verdicts(everything, theirs, settings)

@@ -110,4 +110,5 @@ class CellMeta:
     @property
     def engine(self) -> str | None:
         """Name of the engine that ran it; None where nobody wrote it down."""
-        return self.identity.get("engine", {}).get("name")
+        name: str | None = self.identity.get("engine", {}).get("name")
+        return name
