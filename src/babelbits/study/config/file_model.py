@@ -75,7 +75,7 @@ def _name(value: str) -> str:
     if value == BASELINE:
         raise Wrong("'baseline' is the unquantized model's name")
     if value.startswith(f"{BASELINE}@"):
-        raise Wrong(f"'{BASELINE}@...' is the name of the unquantized model in an engine")
+        raise Wrong(f"must not begin with '{BASELINE}@': so the model is called in an engine")
     return value
 
 
