@@ -7,7 +7,7 @@ itself: that is the engine change, and no question of the report.
 
 Its weights are those of the main baseline, rounded no further: an engine that runs the base model's
 format gets the base model as it is; llama.cpp gets the recipe `gguf` in f32, which holds every
-16-bit and 32-bit checkpoint exactly, or in the 16-bit type that `[model] dtype` names, to which
+16-bit and 32-bit checkpoint exactly, or in the 16-bit type that `[engine] dtype` names, to which
 transformers rounds the same weights. It does not depend on the machine, so that a study has the
 same variants everywhere.
 
@@ -46,7 +46,7 @@ def with_engine_baselines(
     model : ModelSpec
         The base model.
     engine : EngineSettings
-        The study's `[engine]`, with the model's dtype.
+        The study's `[engine]`.
     """
     main = variants[0]
     ours = _engine_of(main, model=model, engine=engine)
