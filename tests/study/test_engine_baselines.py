@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from babelbits.engines.base import EngineSettings
+from babelbits.engines.endpoint import EndpointSettings
 from babelbits.store import Store
 from babelbits.study import Study, load
 from babelbits.study.config.baselines import with_engine_baselines
 from babelbits.study.config.problems import StudyFileError
-from babelbits.study.config.spec import SERVED, ModelSpec, VariantSpec
+from babelbits.study.config.spec import FOUND, SERVED, ModelSpec, VariantSpec
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare, RunCell
 from babelbits.study.planning.base_model import locate
@@ -113,6 +114,21 @@ def test_an_engine_that_runs_the_checkpoint_gets_the_checkpoint() -> None:
         baseline="baseline@transformers",
     )
     assert w8.baseline == reference.label
+
+
+@pytest.mark.parametrize(("file", "expected"), [("theirs.gguf", REFERENCE), ("theirs", "baseline")])
+def test_a_found_file_has_the_baseline_of_its_engine(file: str, expected: str) -> None:
+    source = ModelSpec(path=file, folder=Path("/") / file)
+    found = VariantSpec(label="theirs", recipe=FOUND, source=source)
+    *_, last = with_engine_baselines((BASE, found), model=MODEL, engine=ENGINE)
+    assert last.baseline == expected
+
+
+def test_a_served_baseline_has_no_weights_to_run_elsewhere() -> None:
+    served = replace(BASE, endpoint=EndpointSettings(url="http://127.0.0.1:1/v1", model="m"))
+    quant = VariantSpec(label="q4_k_s", recipe="q4_k_s")
+    variants = (served, quant)
+    assert with_engine_baselines(variants, model=MODEL, engine=ENGINE) == variants
 
 
 def test_a_served_variant_has_no_baseline_of_its_own() -> None:

@@ -11,7 +11,8 @@ format gets the base model as it is; llama.cpp gets the recipe `gguf` in f32, wh
 transformers rounds the same weights. It does not depend on the machine, so that a study has the
 same variants everywhere.
 
-A served variant has none: nothing here can be made to run on somebody's server.
+A served variant has none: nothing here can be made to run on somebody's server. Nor has a study
+whose baseline is served: there are no weights here.
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def with_engine_baselines(
         The study's `[engine]`.
     """
     main = variants[0]
+    if main.endpoint is not None:
+        return tuple(variants)
     ours = _engine_of(main, model=model, engine=engine)
     names = {one.label: _engine_of(one, model=model, engine=engine) for one in variants}
     known: dict[str, VariantSpec] = {}
@@ -66,11 +69,11 @@ def with_engine_baselines(
 
 
 def _engine_of(variant: VariantSpec, *, model: ModelSpec, engine: EngineSettings) -> str | None:
-    """The engine of a variant; None for a served one, and for files that nobody looked at yet."""
-    if variant.origin == "served":
+    """The engine of a variant; None for a served one. Files that were found tell by their name."""
+    if variant.endpoint is not None or variant.origin == "served":
         return None
-    if variant.engine is None and variant.origin == "found" and engine.name == "auto":
-        return None
+    if variant.source is not None and variant.engine is None and engine.name == "auto":
+        return open_engine.that_run(GGUF if variant.source.is_gguf else HF)[0]
     return engine_name(engine, model, variant)
 
 
