@@ -172,6 +172,7 @@ def test_a_served_variant_has_no_verdict_in_the_headline(served: Results) -> Non
         "baseline"
     )
     assert "−5.0 points" in said.parts[1]
+    assert not any("minimum detectable loss" in one for one in _limits(served))
 
 
 def test_a_served_variant_does_not_pass_a_gate(served: Results) -> None:
