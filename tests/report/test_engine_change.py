@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from babelbits import compare_logs
 from babelbits.analysis import CellResult
 from babelbits.analysis.format import interval
 from babelbits.decide.decision_input import collect_decision_input
@@ -208,3 +209,29 @@ def test_a_study_of_served_variants_alone_says_that_it_has_no_verdict(tmp_path: 
     facts = collect_decision_input(found)
     none = recommend(facts, ask(facts), sizes={}, baseline=None)
     assert recommendation_sentence(none, ask(facts)) == "none: no variant can have a verdict"
+
+
+# --- run folders beside other results ------------------------------------------------------------
+
+
+def test_a_run_folder_that_is_compared_brings_its_variants_and_their_engines(
+    tmp_path: Path,
+) -> None:
+    """Against the baseline that is named: the sentence says what that cannot tell apart."""
+    cells = study_in_two_engines(reference=LESS, variant=LESS, languages=("en",))
+    folder = record(tmp_path / "run", cells, sizes={})
+    found = compare_logs(folder, [folder])
+    assert {one.variant for one in found.analysis.effects} == {"q4", "w8"}
+    assert any("q4 ran in llama.cpp" in one for one in _limits(found))
+    own = compare_logs(f"{folder}:{REFERENCE}", [f"{folder}:q4"])
+    assert not any("told apart" in one for one in _limits(own))
+    assert [e.delta for e in own.analysis.effects if e.scope == "language"] == [0.0]
+
+
+def test_a_served_run_has_no_verdict_beside_one_that_is_not(tmp_path: Path) -> None:
+    cells = study_in_two_engines(reference=None, variant=LESS, engine="endpoint")
+    folder = record(tmp_path / "run", cells, sizes={})
+    found = compare_logs(folder, [folder])
+    assert dict(found.analysis.apart) == {
+        "q4": "engine and server differ: a server ran it, and transformers its baseline"
+    }
