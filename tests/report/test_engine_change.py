@@ -23,7 +23,7 @@ from run_folders import record
 
 LINE = (
     "Engine change: llama.cpp against transformers on the baseline: −5.0 points ({}) on "
-    "xcopa, in the mean over languages. q4 is compared with the baseline as llama.cpp runs it, so "
+    "xcopa, in the mean over languages. q4 is compared with the baseline as run by llama.cpp, so "
     "this is no part of its differences."
 )
 

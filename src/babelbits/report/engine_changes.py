@@ -41,8 +41,8 @@ def _sentence(change: EngineChange, report: Results) -> str:
     who = listed(change.variants) if few else f"What runs in {change.engine}"
     one = 1 if not few else len(change.variants)
     return (
-        f"{said} {who} {agreeing(one, 'is', 'are')} compared with the baseline as {change.engine} "
-        f"runs it, so this is no part of {agreeing(one, 'its', 'their')} differences."
+        f"{said} {who} {agreeing(one, 'is', 'are')} compared with the baseline as run by "
+        f"{change.engine}, so this is no part of {agreeing(one, 'its', 'their')} differences."
     )
 
 
