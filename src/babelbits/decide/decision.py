@@ -288,7 +288,7 @@ class Decision:
     answers: tuple[DecisionAnswer, ...]
     """One a suite and language that the report asks of the variant."""
     smoke: bool
-    apart: str | None
+    apart: str | None = None
     """Why nothing is decided, though it has effects: engine and server differ; None: it may be."""
     reasons: tuple[str, ...]
     """Why the verdict is no "equivalent", most frequent first; empty where it is."""
