@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+ONE_BASELINE = "baseline_by_engine = false\n"
+"""In the study's last table, `[analysis]`."""
 ENDPOINT = "ENDPOINT"
 """Stands for the judge's recorded address. It is gone: what has all its replies asks for none."""
 WORDS = re.compile(
@@ -215,9 +217,17 @@ def still_there(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a folder that `write.py` packed."""
+    """Unpack a folder that `write.py` packed.
+
+    Its study has one baseline, as studies had when it was written: what is pinned is the work that
+    is recorded, and a baseline of a further engine is new work.
+    """
     with tarfile.open(archive) as packed:
         extract(packed, folder)
+    study = folder / "study.toml"
+    if study.is_file():
+        text = study.read_text("utf-8")
+        study.write_text(text.rstrip() + "\n" + ONE_BASELINE, "utf-8")
     return folder
 
 

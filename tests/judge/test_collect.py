@@ -169,3 +169,16 @@ def test_generate_answers_prompts_once_and_leaves_results_alone(
     assert read_pairs(tmp_path / "again.jsonl") == found
     assert main(["doctor", str(tmp_path / "run")]) in (0, 1)
     assert "smoke answers" in capsys.readouterr().out
+
+
+def test_a_variant_is_paired_with_the_baseline_of_its_own_engine(tmp_path: Path) -> None:
+    """Which is no variant itself: it makes no pairs and cannot be asked for."""
+    baseline = cell("open-prompts", "baseline", ["a", "b"])
+    theirs = cell("open-prompts", "baseline@llama.cpp", ["c", "d"])
+    q4, w8 = (cell("open-prompts", label, ["x", "y"]) for label in ("q4", "w8"))
+    held = [(replace(found, baseline="baseline@llama.cpp"), rows) for found, rows in (theirs, q4)]
+    folder = record(tmp_path, [baseline, *held, w8])
+    found = {(p.variant, p.baseline_answer) for p in collect(folder, PairQuery()).pairs}
+    assert found == {("q4", "c"), ("q4", "d"), ("w8", "a"), ("w8", "b")}
+    with pytest.raises(UnknownNameError):
+        collect(folder, PairQuery(variants=["baseline@llama.cpp"]))

@@ -223,6 +223,18 @@ def test_of_several_draws_the_first_is_taken() -> None:
     assert one(matrix_comparisons(cells, calibrated(*labels))).effect.delta == 0
 
 
+def test_matrices_are_compared_with_each_other_whatever_baseline_they_have() -> None:
+    """A k-quant's verdict is against the baseline in llama.cpp; this is against a k-quant."""
+    plain = [cell("q@en", "nb", ENGLISH), cell("q@ml", "nb", LOST)]
+    by_engine = [
+        replace(c, meta=replace(c.meta, baseline="baseline@llama.cpp"))
+        for c in (cell("baseline@llama.cpp", "nb", LOST), *plain)
+    ]
+    declared = calibrated("q@en", "q@ml")
+    found, wanted = (matrix_comparisons(cells, declared) for cells in (by_engine, plain))
+    assert found == wanted
+
+
 def test_nothing_is_compared_without_an_english_matrix_or_another() -> None:
     cells = [cell("baseline", "nb", ENGLISH), cell("q@nb", "nb", LOST), cell("w8a8", "nb", LOST)]
     assert matrix_comparisons(cells, calibrated("q@nb")) == ()

@@ -44,12 +44,12 @@ def mistake_of(folder: Path, text: str) -> str:
 )
 def test_types_are_known_as_people_write_them(written: str, tmp_path: Path) -> None:
     study = study_of(tmp_path, f'[[variants]]\nrecipe = "{written}"\ncalibration = "no"')
-    assert [variant.label for variant in study.variants] == ["baseline", "q4_k_s@nb"]
+    assert [variant.label for variant in study.compared] == ["q4_k_s@nb"]
 
 
 def test_matrix_is_optional_but_for_types_that_need_one(tmp_path: Path) -> None:
     study = study_of(tmp_path, '[[variants]]\nrecipe = "q3_k_s"')
-    assert study.variants[1].calibration is None
+    assert study.compared[0].calibration is None
     message = mistake_of(tmp_path, '[[variants]]\nrecipe = "q2_k_s"')
     assert message == "the recipe 'q2_k_s' sees calibration text, and none is named"
     message = mistake_of(tmp_path, '[[variants]]\nrecipe = "gguf"\ncalibration = "en"')
@@ -68,7 +68,7 @@ def test_draws_are_variants_with_other_text_and_another_seed(recipe: str, tmp_pa
         calibration = {{ language = "nb", draws = 3 }}
         """,
     )
-    variants = study.variants[1:]
+    variants = study.compared
     assert [variant.label for variant in variants] == [f"{recipe}@nb#{n}" for n in (1, 2, 3)]
     specs = [variant.calibration for variant in variants if variant.calibration is not None]
     assert [spec.seed for spec in specs] == [5, 6, 7]
@@ -86,21 +86,21 @@ def test_draws_of_a_named_variant_are_numbered(tmp_path: Path) -> None:
         name = "mine"
         calibration = { language = "nb", draws = 2 }
         """
-    labels = [variant.label for variant in study_of(tmp_path, text).variants]
-    assert labels == ["baseline", "mine#1", "mine#2"]
+    labels = [variant.label for variant in study_of(tmp_path, text).compared]
+    assert labels == ["mine#1", "mine#2"]
 
 
 def test_one_draw_is_what_it_was_without_the_word(tmp_path: Path) -> None:
-    one = study_of(tmp_path, '[[variants]]\nrecipe = "w4"\ncalibration = "en"').variants[1]
+    one = study_of(tmp_path, '[[variants]]\nrecipe = "w4"\ncalibration = "en"').compared[0]
     text = '[[variants]]\nrecipe = "w4"\ncalibration = { language = "en", draws = 1 }'
-    other = study_of(tmp_path, text).variants[1]
+    other = study_of(tmp_path, text).compared[0]
     assert one == other
     assert "part" not in variant_identity(one, base_hash="b", seed=0)["calibration"]
 
 
 def test_mix_has_each_passage_in_one_of_its_languages(tmp_path: Path) -> None:
     text = '[[variants]]\nrecipe = "q4_k_s"\ncalibration = ["en", "no", "ml"]'
-    variant = study_of(tmp_path, text).variants[1]
+    variant = study_of(tmp_path, text).compared[0]
     assert variant.label == "q4_k_s@en+nb+ml"
     assert variant.calibration is not None
     mixed = read_documents(variant.calibration)
@@ -142,7 +142,7 @@ def test_ready_matrix_is_for_llama_cpp_and_known_by_its_content(tmp_path: Path) 
             recipe = "q4_k_s"
             calibration = { language = "nb", source = "m.gguf" }
             """
-        variant = study_of(tmp_path, text).variants[1]
+        variant = study_of(tmp_path, text).compared[0]
         assert variant.label == "q4_k_s@nb"
         return variant_identity(variant, base_hash="b", seed=0)["calibration"]["text"]
 
@@ -162,7 +162,7 @@ def test_tensor_types_can_be_a_table(tmp_path: Path) -> None:
         recipe = "q4_k_s"
         tensor_types = { token_embd = "q8_0", attn_v = "q6_k" }
         """
-    variant = study_of(tmp_path, text).variants[1]
+    variant = study_of(tmp_path, text).compared[0]
     assert variant.parameters["tensor_types"] == "token_embd=q8_0,attn_v=q6_k"
     assert variant.label == "q4_k_s[tensor_types=token_embd=q8_0,attn_v=q6_k]"
 
@@ -227,7 +227,7 @@ def test_plan_has_every_draw_with_its_size(tmp_path: Path) -> None:
     text = '[[variants]]\nrecipe = "q3_k_s"\ncalibration = { language = "ml", draws = 2 }'
     study = study_of(tmp_path, text)
     plan = make_plan(study, Store(study.folder), base=locate(study.model), build=build_light)
-    steps = plan.variants[1:]
+    steps = [step for step in plan.variants if not step.spec.is_baseline]
     assert [(step.label, step.state) for step in steps] == [
         ("q3_k_s@ml#1", "missing"),
         ("q3_k_s@ml#2", "missing"),

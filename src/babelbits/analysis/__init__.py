@@ -4,6 +4,7 @@
     books, matching, scales, join   those results to cells, paired on content
     cells       what comes in: finished cells
     columns     rows as columns; items joined on their ids
+    engine_identity  which engine ran a cell and its baseline, and what follows
     desk        cells sorted and paired with their baselines
     settings    alpha, margins, families, groups
     samples     the paired numbers that one effect is about

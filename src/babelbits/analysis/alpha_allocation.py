@@ -17,7 +17,7 @@ _QUESTIONS = {"language": "languages", "group": "groups", "all": "all languages"
 def family_name(sample: Sample, settings: AnalysisSettings) -> str | None:
     """Name of the family that a sample's effect belongs to; None: exploratory."""
     suite, declared = sample.info.suite, settings.confirmatory
-    if sample.metric.name != sample.info.primary:
+    if sample.metric.name != sample.info.primary or sample.variant in settings.apart:
         return None
     question = _QUESTIONS[sample.scope]
     if declared is None:

@@ -6,6 +6,7 @@ keep the order in which they come.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from babelbits.analysis import checks
 from babelbits.analysis.calibrations import calibration_contrasts
@@ -15,14 +16,15 @@ from babelbits.analysis.columns import Pairs
 from babelbits.analysis.confirmed import confirm
 from babelbits.analysis.contrasts import contrast_groups
 from babelbits.analysis.effects import EffectDraft, EffectKey, conclude, draft, key
+from babelbits.analysis.engine_identity import engines_differ, variants_apart
 from babelbits.analysis.expected_best import with_luck
 from babelbits.analysis.families import adjust, summarise_families
 from babelbits.analysis.inference import Inference, infer
 from babelbits.analysis.joint_estimates import estimate_jointly, variant_ranks
 from babelbits.analysis.paired_samples import Part, Sample, pair_samples, part
 from babelbits.analysis.references import reference_contrasts
-from babelbits.analysis.results import Analysis, SuiteClaim
-from babelbits.analysis.settings import AnalysisSettings
+from babelbits.analysis.results import Analysis, EngineChange, SuiteClaim
+from babelbits.analysis.settings import AnalysisSettings, Confirmatory
 from babelbits.analysis.variation import estimate_variation
 from babelbits.records import Effect
 from babelbits.stats.multiplicity import holm
@@ -34,19 +36,23 @@ def analyse(
     *,
     planned: Sequence[tuple[str, str, str]] = (),
 ) -> Analysis:
-    """Compare every variant with the baseline, and the baseline with itself.
+    """Compare every variant with the baseline of its engine, and the baseline with itself.
 
     Parameters
     ----------
     cells : sequence of CellResult
-        Baseline (replicate 0), A/A (baseline, replicate 1) and variants, in the study's order.
-        What cannot be compared becomes a problem; the rest is compared.
+        Baseline (replicate 0), A/A (baseline, replicate 1), baselines of further engines and
+        variants, in the study's order. What cannot be compared becomes a problem; the rest is
+        compared.
     planned : sequence of (variant, suite, language)
         Cells that the study asks for, finished or not: part of the questions of the report.
     """
+    metas = [cell.meta for cell in cells]
+    settings = replace(settings, apart=variants_apart(metas))
     desk = sort_cells(cells)
     ours = _samples(desk, {BASELINE: desk.aa}, settings)
     theirs = _samples(desk, desk.variants, settings)
+    changed = _samples(desk, desk.engines, settings)
     desk.paired()
     inferences = infer([*ours, *theirs], settings)
     aa = tuple(
@@ -54,13 +60,15 @@ def analyse(
         for one in _drafts(ours, inferences[: len(ours)], settings, noise={})
     )
     noise = {key(effect): effect for effect in aa}
-    drafts = with_luck(_drafts(theirs, inferences[len(ours) :], settings, noise=noise))
-    effects = confirm(
-        adjust(drafts, settings), desk.asked(planned), primary=desk.primary, settings=settings
+    drafts = with_luck(
+        _drafts(theirs, inferences[len(ours) :], settings, noise=noise), apart=settings.apart
     )
+    asked = {at: codes for at, codes in desk.asked(planned).items() if at[0] not in settings.apart}
+    everything = confirm(adjust(drafts, settings), asked, primary=desk.primary, settings=settings)
+    effects, theirs = _with_verdicts(everything, theirs, settings)
     calibrated = calibration_contrasts(theirs, settings)
     return Analysis(
-        effects=effects,
+        effects=everything,
         aa=aa,
         contrasts=contrast_groups(effects, theirs, primary=desk.primary, settings=settings),
         families=summarise_families(effects, settings),
@@ -80,10 +88,60 @@ def analyse(
             *desk.problems,
             *desk.gaps(),
             *checks.noisy_aa(aa, desk.primary),
-            *checks.could_stop(effects),
+            *checks.could_stop(everything),
+            *engines_differ(metas),
         ),
         smoke=any(cell.meta.smoke for cell in cells),
+        engine_changes=_engine_changes(desk, changed, settings, noise=noise),
+        apart=settings.apart,
     )
+
+
+def _with_verdicts(
+    effects: Sequence[Effect], samples: Sequence[Sample], settings: AnalysisSettings
+) -> tuple[tuple[Effect, ...], list[Sample]]:
+    """The effects that verdicts are about, with their samples, in the same order."""
+    return (
+        tuple(one for one in effects if one.variant not in settings.apart),
+        [one for one in samples if one.variant not in settings.apart],
+    )
+
+
+def _engine_changes(
+    desk: CellIndex,
+    samples: Sequence[Sample],
+    settings: AnalysisSettings,
+    *,
+    noise: Mapping[EffectKey, Effect],
+) -> tuple[EngineChange, ...]:
+    """The baseline in each further engine against the study's: measured, and no question."""
+    why = "an engine's baseline is no question of the report"
+    alone = replace(
+        settings,
+        confirmatory=Confirmatory(variants=(), suites=()),
+        apart=dict.fromkeys(desk.engines, why),
+    )
+    drafts = _drafts(samples, infer(samples, alone), alone, noise=noise)
+    effects = [conclude(one, family=None, p_adjusted=None, settings=alone) for one in drafts]
+    return tuple(
+        EngineChange(
+            label=label,
+            engine=_engine(cells),
+            reference=_engine(desk.baseline),
+            variants=tuple(
+                name
+                for name, theirs in desk.variants.items()
+                if any(one.meta.baseline == label for one in theirs.values())
+            ),
+            effects=tuple(one for one in effects if one.variant == label),
+        )
+        for label, cells in desk.engines.items()
+    )
+
+
+def _engine(cells: Cells) -> str:
+    known = dict.fromkeys(one.meta.engine for one in cells.values() if one.meta.engine)
+    return ", ".join(known) or "an unknown engine"
 
 
 def _languages(desk: CellIndex) -> Mapping[str, Sequence[str]]:

@@ -19,20 +19,23 @@ Cells = dict[str, CellResult]
 
 @dataclass(slots=True, kw_only=True)
 class CellIndex:
-    """Baseline, A/A run and variants, with the problems found so far."""
+    """Baselines, A/A run and variants, with the problems found so far."""
 
     baseline: Cells = field(default_factory=dict)
     aa: Cells = field(default_factory=dict)
+    engines: dict[str, Cells] = field(default_factory=dict)
+    """Label of the baseline in a further engine to its cells."""
     variants: dict[str, Cells] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _sources: dict[str, int] = field(default_factory=dict)
-    _read: dict[str, Columns] = field(default_factory=dict)
-    """The baseline's columns by task, read once for all variants."""
+    _read: dict[tuple[str, str], Columns] = field(default_factory=dict)
+    """Columns of baselines by label and task, read once for all variants."""
 
     @property
     def tasks(self) -> list[TaskInfo]:
-        """What the baseline was run on."""
-        return [cell.meta.task for cell in self.baseline.values()]
+        """What the baseline was run on, in whatever engine."""
+        shelves = (self.baseline, *self.engines.values())
+        return list({name: c.meta.task for one in shelves for name, c in one.items()}.values())
 
     @property
     def primary(self) -> dict[str, str]:
@@ -40,7 +43,10 @@ class CellIndex:
         return {task.suite: task.primary for task in self.tasks}
 
     def pairs(self, cells: Cells) -> dict[str, list[tuple[CellResult, Pairs]]]:
-        """By suite, the cells that can be compared, with their pairs."""
+        """By suite, the cells that can be compared, with their pairs.
+
+        Each is compared with the baseline of its own engine, that one with the study's.
+        """
         found: dict[str, list[tuple[CellResult, Pairs]]] = {}
         for cell in cells.values():
             pairs = self._pair(cell)
@@ -56,7 +62,9 @@ class CellIndex:
         self._read.clear()
 
     def _pair(self, cell: CellResult) -> Pairs | Problem:
-        baseline = self.baseline.get(cell.meta.task.name)
+        label = BASELINE if cell.meta.is_baseline else cell.meta.baseline
+        shelf = self.baseline if label == BASELINE else self.engines.get(label, {})
+        baseline = shelf.get(cell.meta.task.name)
         if baseline is None:
             return checks.without_baseline(cell)
         mismatch = checks.different_scorer(cell, baseline.meta.task)
@@ -71,10 +79,10 @@ class CellIndex:
             return checks.unpaired(cell, error)
 
     def _baseline(self, cell: CellResult) -> Columns:
-        name = cell.meta.task.name
-        if name not in self._read:
-            self._read[name] = columns(cell, sources=self._sources)
-        return self._read[name]
+        key = cell.meta.variant, cell.meta.task.name
+        if key not in self._read:
+            self._read[key] = columns(cell, sources=self._sources)
+        return self._read[key]
 
     def asked(
         self, planned: Sequence[tuple[str, str, str]]
@@ -86,7 +94,7 @@ class CellIndex:
             tasks = [*self.tasks, *(cell.meta.task for cell in cells.values())]
             asked += [(variant, task.suite, task.language) for task in tasks]
         for variant, suite, language in asked:
-            if variant != BASELINE:
+            if variant != BASELINE and variant not in self.engines:
                 found.setdefault((variant, suite), {})[language] = None
         return {place: tuple(languages) for place, languages in found.items()}
 
@@ -114,6 +122,8 @@ def sort_cells(cells: Sequence[CellResult]) -> CellIndex:
 
 
 def _shelf(desk: CellIndex, cell: CellResult) -> Cells:
-    if cell.meta.variant != BASELINE:
+    if not cell.meta.is_baseline:
         return desk.variants.setdefault(cell.meta.variant, {})
+    if cell.meta.variant != BASELINE:
+        return desk.engines.setdefault(cell.meta.variant, {})
     return desk.aa if cell.meta.replicate else desk.baseline

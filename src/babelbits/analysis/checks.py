@@ -56,7 +56,14 @@ def could_stop(effects: Sequence[Effect]) -> list[Problem]:
 
 def without_baseline(cell: CellResult) -> Problem:
     """Nothing to compare a cell with."""
-    return about(cell, "missing_baseline", "the baseline has no such cell", hint=RUN_AGAIN)
+    if cell.meta.is_baseline or cell.meta.baseline == BASELINE:
+        return about(cell, "missing_baseline", "the baseline has no such cell", hint=RUN_AGAIN)
+    return about(
+        cell,
+        "missing_baseline",
+        f"{cell.meta.baseline}, which it is compared with, has no such cell",
+        hint=f"{RUN_AGAIN}; or set `baseline_by_engine = false` under [analysis] before that",
+    )
 
 
 def unpaired(cell: CellResult, error: UnpairedItemsError) -> Problem:

@@ -211,6 +211,8 @@ def conclude(
         )
     )
     decision = _with_margin(decision, effect, family)
+    if effect.variant in settings.apart:
+        decision = Conclusion(verdict="undecided", reason=settings.apart[effect.variant])
     real = p_scope is not None and p_scope <= settings.alpha
     exploratory = () if family else ("exploratory: p is not adjusted",)
     luck = effect.inference.best_by_chance

@@ -6,7 +6,7 @@ looks for its best entry.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,16 +17,21 @@ from babelbits.records import Effect
 from babelbits.stats.gains import expected_best
 
 
-def with_luck(drafts: Sequence[EffectDraft]) -> list[EffectDraft]:
+def with_luck(drafts: Sequence[EffectDraft], *, apart: Collection[str] = ()) -> list[EffectDraft]:
     """The drafts with `Effect.best_by_chance`, in their order.
 
     Luck is measured in standard errors: the best of k comparisons is expected that many of its own
     away from nothing. In points it would be that of the noisiest comparison for all.
+
+    Parameters
+    ----------
+    apart : collection of str
+        Labels of variants that have no verdict, and so no gain to be chosen.
     """
     errors = [_null_error(one.sample) for one in drafts]
     sizes: Counter[tuple[str, str, str]] = Counter()
     for one, error in zip(drafts, errors, strict=True):
-        sizes[_table(one)] += error > 0
+        sizes[_table(one)] += error > 0 and one.effect.variant not in apart
     best = {table: expected_best([1.0] * size) for table, size in sizes.items() if size}
     return [
         replace(one, effect=_with_best(one.effect, best.get(_table(one), 0.0) * error))

@@ -31,7 +31,13 @@ def adjust(drafts: Sequence[EffectDraft], settings: AnalysisSettings) -> tuple[E
     shares = error_shares([one.sample for one in drafts], settings)
     adjusted: dict[int, float] = {}
     scoped = _by_scope(drafts, names)
-    mapped = _map([one for one, name in zip(drafts, names, strict=True) if name is None])
+    mapped = _map(
+        [
+            one
+            for one, name in zip(drafts, names, strict=True)
+            if name is None and one.effect.variant not in settings.apart
+        ]
+    )
     for indices in members.values():
         p_values = [_p(drafts[index].effect) for index in indices]
         if any(drafts[index].sample.stops for index in indices):

@@ -3,7 +3,8 @@
 Sign: harm is negative, also in contrasts: a negative difference says that the group is harmed more.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from babelbits.records import Effect, Interval
@@ -19,6 +20,7 @@ ProblemKind = Literal[
     "no_aa",
     "aa_beyond_margin",
     "could_stop",
+    "engines_differ",
 ]
 Scale = Literal["points", "relative", "above_chance"]
 
@@ -236,6 +238,21 @@ class Variation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineChange:
+    """The baseline in another engine against the baseline: what the engine alone changes."""
+
+    label: str
+    """Of the baseline in that engine."""
+    engine: str
+    reference: str
+    """The engine of the study's baseline."""
+    variants: tuple[str, ...]
+    """Labels of those that are compared with it."""
+    effects: tuple[Effect, ...]
+    """Exploratory; in no family, and without a verdict that anything counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything that the finished cells say."""
 
@@ -258,3 +275,7 @@ class Analysis:
     variant_ranks: tuple[VariantRank, ...] = ()
     variation: tuple[Variation, ...] = ()
     """Items, seeds and draws of text as sources of luck."""
+    engine_changes: tuple[EngineChange, ...] = ()
+    """One for each engine beside that of the study's baseline, where the baseline was run in it."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Label of each variant that has effects and no verdict, to why."""

@@ -64,6 +64,8 @@ class AnalysisSettings:
     loss_caps: Mapping[str, float] = field(default_factory=lambda: LOSS_CAPS)
     """The most that one item can lose, by the metric's unit, in that unit: an assumption about the
     scale, never estimated from the data. Units without one cannot be shown equivalent."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Label of each variant that has effects and no verdict, to why: in no family."""
     chance: float | None = None
     """Expected score of guessing, as a fraction, for metrics whose source does not tell it."""
 

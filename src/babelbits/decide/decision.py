@@ -179,6 +179,8 @@ def _answer(
     doubt = _missing(findings, variant, answer.question)
     if answer.effect is None:
         return replace(answer, reason=doubt or answer.reason)
+    if variant in findings.analysis.apart:
+        return replace(answer, reason=findings.analysis.apart[variant])
     outcome, reason = _judge(answer, members=members, asked=asked, alpha=findings.alpha)
     doubt = doubt or _noise(noise, answer.margin)
     if outcome == "shown" and doubt is not None:
@@ -286,6 +288,8 @@ class Decision:
     answers: tuple[DecisionAnswer, ...]
     """One a suite and language that the report asks of the variant."""
     smoke: bool
+    apart: str | None = None
+    """Why nothing is decided, though it has effects: engine and server differ; None: it may be."""
     reasons: tuple[str, ...]
     """Why the verdict is no "equivalent", most frequent first; empty where it is."""
 
@@ -337,6 +341,7 @@ def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Deci
         equivalent_in_the_mean=not smoke and _equivalent_in_the_mean(findings, effects, answered),
         answers=answered,
         smoke=smoke,
+        apart=findings.analysis.apart.get(variant),
         reasons=(SMOKE,) if smoke else () if verdict == "equivalent" else _reasons(answered),
     )
 

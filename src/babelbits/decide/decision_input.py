@@ -27,10 +27,12 @@ class DecisionInput:
     languages: Mapping[str, tuple[str, ...]]
     """Suite to the languages the study asks it in, in order, whether they have a result or not."""
     variants: tuple[str, ...]
-    """Labels, the baseline apart, whether they have a result or not."""
+    """Labels, baselines apart, whether they have a result or not."""
     groups: Mapping[str, tuple[str, ...]]
     """Name of a group to its languages among those of the study."""
     alpha: float
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Variant to the label of what it is compared with, where that is not the study's baseline."""
     gaps: Mapping[CellKey, str] = field(default_factory=dict)
     """Cells of the plan without a result, the baseline's too, and why."""
 
@@ -53,6 +55,7 @@ def collect_decision_input(results: Results) -> DecisionInput:
     languages: dict[str, dict[str, None]] = {}
     for suite, language in places:
         languages.setdefault(suite, {})[language] = None
+    references = results.reference_labels
     labels = [cell.meta.variant for cell in results.cells]
     labels += [*results.manifests, *(one.variant for one in results.open_cells)]
     codes = dict.fromkeys(code for here in languages.values() for code in here)
@@ -63,9 +66,10 @@ def collect_decision_input(results: Results) -> DecisionInput:
         analysis=results.analysis,
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
-        variants=tuple(label for label in dict.fromkeys(labels) if label != BASELINE),
+        variants=tuple(label for label in dict.fromkeys(labels) if label not in references),
         groups=groups(codes, user=results.study.groups, claimed=results.study.claimed),
         alpha=results.study.alpha,
+        baselines={k: its for k, its in results.baselines.items() if its != BASELINE},
         gaps={
             (one.variant, one.suite, one.language): f"{one.state}, {one.reason}"
             for one in results.open_cells
@@ -89,9 +93,10 @@ def primary_effects(findings: DecisionInput, variant: str) -> tuple[Effect, ...]
 def why_missing(findings: DecisionInput, key: CellKey) -> str | None:
     """Why a cell, or its baseline, cannot be relied on; None if nothing stands against it."""
     variant, suite, language = key
-    for name in (variant, BASELINE):
+    baseline = findings.baselines.get(variant, BASELINE)
+    for name in (variant, baseline):
         if (name, suite, language) in findings.gaps:
-            whose = "the baseline's cell" if name == BASELINE else "the cell"
+            whose = "the baseline's cell" if name == baseline else "the cell"
             return f"{whose} has no result: {findings.gaps[name, suite, language]}"
     for problem in findings.analysis.problems:
         # Noise beyond the margin is judged by whoever knows which margin is asked for.
@@ -100,7 +105,7 @@ def why_missing(findings: DecisionInput, key: CellKey) -> str | None:
             if all(
                 had is None or had in wanted
                 for had, wanted in zip(
-                    about, ((variant, BASELINE), (suite,), (language,)), strict=True
+                    about, ((variant, baseline), (suite,), (language,)), strict=True
                 )
             ):
                 return problem.message

@@ -74,6 +74,8 @@ class Candidate:
     """Between the estimates of its questions; 0 where unknown, which promises least."""
     exceeds: tuple[str, ...] = ()
     """Why it does not keep to the limits of memory and speed that were asked."""
+    apart: str | None = None
+    """Why it can have no verdict: engine and server differ; None: it can."""
 
     @property
     def variant(self) -> str:
@@ -82,8 +84,9 @@ class Candidate:
 
     @property
     def in_order(self) -> bool:
-        """Of known size, smaller than the baseline, within the limits: what is walked through."""
-        return self.size is not None and not self.larger and not self.exceeds
+        """Of known size, smaller than the baseline, within the limits, with a verdict."""
+        known = self.size is not None and not self.larger
+        return known and not self.exceeds and self.apart is None
 
     @property
     def passes(self) -> bool:
@@ -180,15 +183,17 @@ def recommend(
             reached=stopped is None,
             correlation=_correlation(findings, asked, name),
             exceeds=over.get(name, ()),
+            apart=findings.analysis.apart.get(name),
         )
         candidates.append(one)
         if one.in_order and not one.passes and stopped is None:
             stopped = one
     chosen = _smallest(candidates) if any_passing else _last(candidates)
+    judged = [one for one in candidates if one.apart is None and not one.exceeds]
     return Recommendation(
         chosen=None if findings.analysis.smoke else chosen,
         stopped_at=stopped,
-        nearest=min((one for one in candidates if not one.exceeds), key=_by_distance, default=None),
+        nearest=min(judged, key=_by_distance, default=None),
         candidates=tuple(candidates),
         baseline=baseline,
         smoke=findings.analysis.smoke,
@@ -318,9 +323,11 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
             f"{choice.chosen.variant} ({_size(choice.chosen)}{share}): {which}{within} that is "
             f"shown to be {claim_words(choice.chosen.gate.answers, asked)}: {scope_words(asked)}"
         )
-    if choice.nearest is None and choice.candidates:
-        return f"none: no variant is shown to run with {choice.limits}{_why_none(choice)}"
     if choice.nearest is None:
+        if any(one.exceeds for one in choice.candidates):
+            return f"none: no variant is shown to run with {choice.limits}{_why_none(choice)}"
+        if choice.candidates:
+            return "none: no variant can have a verdict"
         return "none: the study has no variant beside its baseline"
     near = choice.nearest
     words = claim_words(near.gate.answers, asked)
@@ -354,6 +361,8 @@ def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[
     if one.size is None:
         lines.append("its size is unknown: no manifest")
     lines += one.exceeds
+    if one.apart is not None:
+        return [*lines, f"no verdict: {one.apart}"]
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
     lines += [f"fail: {place(answer)} {describe_evidence(answer)}" for answer in worse]
     answers, open_ways = (

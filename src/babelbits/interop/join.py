@@ -27,7 +27,7 @@ from babelbits.interop.matching import (
 )
 from babelbits.interop.metric_inference import chance, metrics_of
 from babelbits.interop.readers.naming import LanguageMap, TaskPlace, place_tasks
-from babelbits.interop.readers.record import ForeignRun
+from babelbits.interop.readers.record import ENGINE, ForeignRun
 from babelbits.interop.run_index import CellKey, RunIndex, index_run, without_items
 from babelbits.records import CellMeta, ItemRow, Metric, TaskInfo, digest
 from babelbits.words import agreeing, every, plural
@@ -199,7 +199,8 @@ def _cells(
             if key in shelf:
                 rows = _rows(label, shelf[key], infos[key], shared[key], like=first.get(key))
                 first.setdefault(key, rows)
-                cells.append(_cell(label, rows, shared[key]))
+                engine = shelf[key].circumstances.get(ENGINE)
+                cells.append(_cell(label, rows, shared[key], engine=engine))
     return cells
 
 
@@ -260,10 +261,10 @@ def _rows(
     )
 
 
-def _cell(label: str, rows: JoinedRows, keys: Sequence[str]) -> CellResult:
+def _cell(label: str, rows: JoinedRows, keys: Sequence[str], *, engine: str | None) -> CellResult:
     meta = CellMeta(
         cell_id=digest([label, rows.info.name, keys]),
-        identity={},
+        identity={} if engine is None else {"engine": {"name": engine}},
         variant=rows.variant,
         variant_id=label,
         replicate=int(label == AA_LABEL),

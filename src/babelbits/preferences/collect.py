@@ -1,6 +1,7 @@
 """Pairs of answers from the finished cells of a run folder.
 
-A pair is a prompt with the output of the baseline and that of a variant. The A/A cell, the baseline
+A pair is a prompt with the output of the baseline and that of a variant, of the baseline as the
+variant's own engine runs it where the study has that one. The A/A cell, the baseline
 run again, gives pairs too: its net preference must cover zero, or the judge (or the noise of the
 runs) makes differences that are not there. Items without an answer in either arm are left out and
 counted. Never reads a model; never shows a label to a judge.
@@ -103,7 +104,11 @@ def _chosen(
             "there are no answers to open prompts",
             hint=f"choose what to judge with --suite: {', '.join(there)}",
         )
-    labels = [CONTROL if meta.replicate else meta.variant for _, meta in metas]
+    labels = [
+        CONTROL if meta.replicate else meta.variant
+        for _, meta in metas
+        if meta.variant == BASELINE or not meta.is_baseline
+    ]
     check_known(suites, there, "task with answers")
     check_known(wanted.variants, labels, "variant")
     check_known(wanted.languages, [meta.task.language for _, meta in metas], "language")
@@ -139,12 +144,13 @@ def _paired(
     pairs: list[AnswerPair] = []
     failed: Counter[str] = Counter()
     unfinished: list[str] = []
-    for suite, language, label in cells:
-        if label == BASELINE or (wanted.variants and label not in wanted.variants):
+    for (suite, language, label), (_, meta) in cells.items():
+        reference = meta.baseline
+        if label == reference or (wanted.variants and label not in wanted.variants):
             continue
-        first, second = (rows.get((suite, language, one)) for one in (BASELINE, label))
+        first, second = (rows.get((suite, language, one)) for one in (reference, label))
         if first is None or second is None:
-            whose = BASELINE if first is None else label
+            whose = reference if first is None else label
             unfinished.append(f"{whose} · {suite} · {language}")
             continue
         for before, after in _joined(first, second, limit=wanted.limit):

@@ -99,4 +99,16 @@ class CellMeta:
     stop: StopPlan | None = None
     """None: all items are run."""
     baseline: str = "baseline"
-    """Label of what the cell is compared with: the baseline as the cell's engine runs it."""
+    """Label of what the cell is compared with: the baseline as the cell's engine runs it. A
+    baseline has its own label."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether others are compared with it, or it is that of the study run again (A/A)."""
+        return self.variant == self.baseline
+
+    @property
+    def engine(self) -> str | None:
+        """Name of the engine that ran it; None where nobody wrote it down."""
+        name: str | None = self.identity.get("engine", {}).get("name")
+        return name

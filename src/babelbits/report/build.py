@@ -21,6 +21,7 @@ from babelbits.report import (
     collapse_section,
     commands,
     contrasts,
+    engine_changes,
     grades,
     items,
     joint_estimates_section,
@@ -135,6 +136,9 @@ def _context(report: Results) -> dict[str, Any]:
         "anchors": links,
         "headline": screen.headline,
         "ship": " ".join(text for text in (screen.ship, screen.ship_by_mean) if text),
+        "engine_lines": screen.engine_changes,
+        "engine_tables": engine_changes.tables(report),
+        "engine_heads": engine_changes.HEADS,
         "verdicts": screen.verdicts,
         "most_told": verdicts.MOST_NAMED,
         "level_words": verdicts.LEVEL_WORDS,
@@ -158,7 +162,7 @@ def _context(report: Results) -> dict[str, Any]:
         "rows": views.table(report.analysis.effects, links),
         "variants": [
             (label, report.manifests[label])
-            for label in (BASELINE, *span.variants)
+            for label in (BASELINE, *_of_engines(report), *span.variants)
             if label in report.manifests
         ],
         "tasks": _tasks(report),
@@ -201,6 +205,11 @@ def _context(report: Results) -> dict[str, Any]:
         "script_hash": _script_hash(script),
         "style": _asset("report.css"),
     }
+
+
+def _of_engines(report: Results) -> list[str]:
+    """Labels of the baselines of further engines, in the study's order."""
+    return [label for label in report.manifests if label in report.reference_labels - {BASELINE}]
 
 
 def _voices(

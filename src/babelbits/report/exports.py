@@ -8,12 +8,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from babelbits.analysis import format as numbers
 from babelbits.analysis import tables
+from babelbits.analysis.results import EngineChange
 from babelbits.decide.decision import OUTCOMES, Decision
 from babelbits.errors import StoreError, StudyError
 from babelbits.records import Effect
@@ -71,6 +72,8 @@ def to_json(report: Results) -> str:
         "headline": said.headline,
         "ship": said.ship,
         "ship_by_mean": said.ship_by_mean,
+        "engine_change": list(said.engine_changes),
+        "engine_changes": [_engine_change(one) for one in report.analysis.engine_changes],
         "verdicts": [asdict(one) for one in said.verdicts],
         "decisions": [_decision(one) for one in said.decisions],
         "not_shown": [asdict(one) for one in limitations.list_limitations(report, board)],
@@ -113,6 +116,10 @@ def _collapses(report: Results) -> dict[str, Any]:
     }
 
 
+def _engine_change(one: EngineChange) -> dict[str, Any]:
+    return {**asdict(replace(one, effects=())), "effects": tables.effect_rows(one.effects)}
+
+
 def _decision(one: Decision) -> dict[str, Any]:
     """A decision with what its effects are about; the effects themselves stand under `effects`."""
     return {
@@ -125,6 +132,7 @@ def _decision(one: Decision) -> dict[str, Any]:
         "harms": [_mark(effect) for effect in one.harms],
         "worst_shown": None if one.worst_shown is None else _mark(one.worst_shown),
         "largest_estimate": None if one.largest_estimate is None else _mark(one.largest_estimate),
+        "apart": one.apart,
         "reasons": list(one.reasons),
     }
 
@@ -206,6 +214,7 @@ def to_markdown(report: Results) -> str:
     if report.cells:
         lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
     lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
+    lines += [f"- {markdown(line)}" for line in said.engine_changes]
     if report.cells:
         lines += ["", *_overview(report, board, said.variants)]
     gaps = [

@@ -12,7 +12,7 @@ from babelbits.decide.decision import Decision, decide_all
 from babelbits.decide.decision_input import collect_decision_input
 from babelbits.decide.decision_query import ask
 from babelbits.decide.recommend import Recommendation, recommend, sizes
-from babelbits.report import verdicts
+from babelbits.report import engine_changes, verdicts
 from babelbits.results.results import Results
 
 
@@ -31,6 +31,8 @@ class FirstScreen:
     """In the same order."""
     choice: Recommendation | None
     """None where nothing is asked."""
+    engine_changes: tuple[str, ...] = ()
+    """A line for each engine beside that of the study's baseline."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -63,6 +65,7 @@ def first_screen(report: Results, board: verdicts.Board) -> FirstScreen:
         ),
         decisions=decisions,
         choice=choice,
+        engine_changes=engine_changes.sentences(report),
     )
 
 

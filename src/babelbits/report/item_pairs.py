@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from babelbits.analysis import BASELINE, CellResult
+from babelbits.analysis import CellResult
 from babelbits.records import ItemRow, Metric, digest
 from babelbits.results.results import Results
 
@@ -110,15 +110,15 @@ def compare_items(cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
     Cells that cannot are among the analysis' problems.
     """
     baselines = {
-        cell.meta.task.name: cell
+        (cell.meta.variant, cell.meta.task.name): cell
         for cell in cells
-        if cell.meta.variant == BASELINE and cell.meta.replicate == 0
+        if cell.meta.is_baseline and cell.meta.replicate == 0
     }
     cell_pairs = []
     for cell in cells:
         task = cell.meta.task
-        baseline = baselines.get(task.name)
-        if cell.meta.variant == BASELINE or baseline is None:
+        baseline = baselines.get((cell.meta.baseline, task.name))
+        if cell.meta.is_baseline or baseline is None:
             continue
         pairs = join(baseline, cell)
         if pairs is not None:
@@ -139,7 +139,7 @@ class Axes:
     """The names that span the study, in the order the report uses everywhere."""
 
     variants: tuple[str, ...]
-    """Without the baseline; most bits per weight first."""
+    """Without baselines; most bits per weight first."""
     suites: tuple[str, ...]
     languages: tuple[str, ...]
     """By English name."""
@@ -155,7 +155,7 @@ def axes(report: Results) -> Axes:
         return -manifests[label].bits_per_weight if label in manifests else 0.0, label
 
     return Axes(
-        variants=tuple(sorted(labels - {BASELINE}, key=size)),
+        variants=tuple(sorted(labels - report.reference_labels, key=size)),
         suites=tuple(sorted({task.suite for task in tasks})),
         languages=tuple(
             sorted(

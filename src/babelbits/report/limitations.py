@@ -4,7 +4,7 @@ Pure: it reads the report's input and returns sentences. A page without gaps say
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def list_limitations(report: Results, board: Board) -> tuple[Limitation, ...]:
     """Everything a reader must know before quoting a number."""
     names = report.languages
     return (
-        *_power(board),
+        *_power(board, report.analysis.apart),
         *_exploratory(report),
         *_floors(board, names),
         *_missing(report.open_cells, names),
@@ -119,14 +119,19 @@ def _problems(report: Results) -> Iterator[Limitation]:
             )
 
 
-def _power(found: Board) -> Iterator[Limitation]:
-    """The minimum detectable loss of the undecided comparisons, suite by suite."""
+def _power(found: Board, apart: Collection[str]) -> Iterator[Limitation]:
+    """The minimum detectable loss of the undecided comparisons, suite by suite.
+
+    Without variants that have no verdict whatever the items: more of them would not decide.
+    """
     for suite in found.axes.suites:
         effects = [
             effect
             for variant in found.axes.variants
             for effect in found.row(variant, suite)
-            if effect.decision.verdict == "undecided" and not effect.arms.at_floor
+            if effect.decision.verdict == "undecided"
+            and not effect.arms.at_floor
+            and variant not in apart
         ]
         seen = [
             e.inference.minimal_detectable_effect

@@ -195,7 +195,7 @@ def _pairs(cells: Sequence[CellResult], settings: AnalysisSettings) -> Iterator[
             continue
         desk = sort_cells(
             [_as_baseline(one) for one in cells if one.meta.variant == english]
-            + [one for one in cells if one.meta.variant in labels.values()]
+            + [_against_it(one) for one in cells if one.meta.variant in labels.values()]
         )
         for language, label in labels.items():
             for paired in desk.pairs(desk.variants.get(label, {})).values():
@@ -208,7 +208,12 @@ def _pairs(cells: Sequence[CellResult], settings: AnalysisSettings) -> Iterator[
 
 
 def _as_baseline(cell: CellResult) -> CellResult:
-    return replace(cell, meta=replace(cell.meta, variant=BASELINE, replicate=0))
+    return replace(cell, meta=replace(cell.meta, variant=BASELINE, baseline=BASELINE, replicate=0))
+
+
+def _against_it(cell: CellResult) -> CellResult:
+    """Compared with the English matrix, whatever its verdicts are about."""
+    return replace(cell, meta=replace(cell.meta, baseline=BASELINE))
 
 
 def _primary(cell: CellResult) -> Metric:

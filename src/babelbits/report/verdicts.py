@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.analysis import format as numbers
+from babelbits.analysis.engine_identity import APART
 from babelbits.analysis.format import amount, shared_margin
 from babelbits.decide.decision import Decision
 from babelbits.decide.recommend import Recommendation
@@ -110,6 +111,9 @@ def variant_verdict(
     if decision.smoke:
         parts = ["a smoke run: no verdict"]
         summary = parts[0]
+    elif decision.apart is not None:
+        summary = f"no verdict, because {decision.apart}"
+        parts = [summary, *_differences(board, variant)]
     else:
         rows = {suite: board.row(variant, suite) for suite in board.axes.suites}
         rows = {suite: row for suite, row in rows.items() if row}
@@ -156,6 +160,13 @@ def _means(board: Board, variant: str) -> str:
             words = [one.task for one in ours]
         parts += [f"{verdict} on {listed(words)}"] if words else []
     return f"mean over languages {', '.join(parts)}" if parts else ""
+
+
+def _differences(board: Board, variant: str) -> list[str]:
+    """The means over languages of a variant without a verdict, each with its interval."""
+    means = [one for suite in board.axes.suites if (one := board.mean(variant, suite)) is not None]
+    told_means = [f"{one.task} ({told(one)})" for one in means]
+    return [f"mean over languages on {listed(told_means)}"] if means else []
 
 
 def _harm(
@@ -342,6 +353,9 @@ def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False
     """
     if smoke or any(one.smoke for one in decisions):
         return SMOKE_HEADLINE
+    decisions, apart = _judged(decisions)
+    if apart and not decisions:
+        return f"No variant has a verdict: {apart}."
     if all(one.answers and one.unanswered == len(one.answers) for one in decisions):
         return "Nothing was compared yet: no variant has a result to hold against the baseline."
     confirmed = [one.variant for one in decisions if one.level == "confirmed"]
@@ -377,7 +391,16 @@ def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False
             "the mean over languages, and not in every language"
             f"{_each(total, alpha)}."
         )
+    if apart:
+        sentences.append(f"No verdict on {apart}.")
     return " ".join(sentences)
+
+
+def _judged(decisions: Sequence[Decision]) -> tuple[Sequence[Decision], str]:
+    """Those that can have a verdict, and the others by name with why they have none."""
+    others = [one.variant for one in decisions if one.apart is not None]
+    told = f"{_named(others, len(decisions))} ({APART})" if others else ""
+    return [one for one in decisions if one.apart is None], told
 
 
 def _each(total: int, alpha: float) -> str:

@@ -207,7 +207,8 @@ def _variants(baseline: LogSource, sources: Sequence[LogSource]) -> dict[str, Fo
 def _add_all(found: dict[str, ForeignRun], source: LogSource) -> None:
     """All variants of a run folder."""
     held = run_folder.variants(source.path)
-    labels = [label for label in held if label not in ("baseline", run_folder.AA)]
+    others = ("baseline", run_folder.AA, *run_folder.engine_baselines(source.path))
+    labels = [label for label in held if label not in others]
     if not labels:
         raise StudyError(
             "the run folder holds no variant but its baseline",

@@ -13,6 +13,7 @@ from pathlib import Path
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.calibrations import calibrations_of
 from babelbits.analysis.cells import under_its_own_name
+from babelbits.analysis.engine_identity import baseline_of, questions
 from babelbits.analysis.settings import CalibrationOf
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
@@ -75,7 +76,7 @@ def load_run(
         analysis=analyse(
             cells,
             settings,
-            planned=[(one.variant, one.task.suite, one.task.language) for one in planned],
+            planned=questions(planned),
         ),
         cells=cells,
         manifests=manifests,
@@ -85,6 +86,7 @@ def load_run(
         voices=voices,
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
         speed=_speed(store, planned, manifests),
+        baselines=baseline_of(planned),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from babelbits.analysis import Analysis, AnalysisSettings, CellResult
+from babelbits.analysis import BASELINE, Analysis, AnalysisSettings, CellResult
 from babelbits.analysis.tables import effect_row, effect_rows
 from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
@@ -129,6 +129,14 @@ class Results:
     """What judges graded of these cells."""
     speed: RecordedSpeed | None = None
     """What `babelbits speed` measured; None where nobody did."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Variant label to that of what it is compared with; a baseline has its own. Labels that are
+    not here are compared with the study's baseline."""
+
+    @property
+    def reference_labels(self) -> frozenset[str]:
+        """Labels of all baselines: the study's and those of further engines."""
+        return frozenset({BASELINE, *(k for k, its in self.baselines.items() if k == its)})
 
     @property
     def effects(self) -> "pa.Table":

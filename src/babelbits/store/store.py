@@ -60,6 +60,8 @@ def _readable(label: str) -> str:
     return kept.strip(".-")[:_LONGEST].rstrip(".-") or "variant"
 
 
+_BASELINE = "baseline"
+"""Label of the study's baseline."""
 _META_FIELDS = frozenset(field.name for field in dataclasses.fields(CellMeta))
 
 
@@ -357,11 +359,7 @@ class Store:
         metas = [from_json(CellMeta, value, where=str(path), hint=_PLAN_HINT) for value in planned]
         if self._labels is None:
             return tuple(metas)
-        return tuple(
-            replace(meta, variant=self._labels[meta.variant_id])
-            for meta in metas
-            if meta.variant_id in self._labels
-        )
+        return _relabelled(metas, self._labels)
 
     def timings(self, machine: str) -> Mapping[str, tuple[float, ...]]:
         """Seconds an item of finished cells on `machine`, by '<recipe>/<suite>'."""
@@ -375,6 +373,20 @@ class Store:
                 key = f"{recipe}/{meta.task.suite}"
                 found.setdefault(key, []).append(done.seconds / done.n_items)
         return {key: tuple(values) for key, values in found.items()}
+
+
+def _relabelled(metas: Sequence[CellMeta], labels: Mapping[str, str]) -> tuple[CellMeta, ...]:
+    """The cells of variants that have a label now; a baseline that has none is the study's."""
+    ids = {meta.variant: meta.variant_id for meta in metas}
+    return tuple(
+        replace(
+            meta,
+            variant=labels[meta.variant_id],
+            baseline=labels.get(ids.get(meta.baseline, ""), _BASELINE),
+        )
+        for meta in metas
+        if meta.variant_id in labels
+    )
 
 
 def same_weights(meta: CellMeta, recorded: cells.CellStatus, weights_hash: str) -> bool:

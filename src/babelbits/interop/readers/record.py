@@ -13,6 +13,10 @@ from babelbits.records import Metric
 OutputType = Literal["choice", "text", "generation", "loglikelihood"]
 
 
+ENGINE = "engine"
+"""The circumstance that names the program that ran the model, as `EngineIdentity.name` does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignItem:
     """One question, how it was asked, and what came back."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from babelbits.analysis.cells import BASELINE, CellResult, under_its_own_name
+from babelbits.analysis.engine_identity import engine_baselines as labels_of
 from babelbits.errors import NothingThereError, UnknownNameError
-from babelbits.interop.readers.record import ForeignItem, ForeignRun, ForeignTask
+from babelbits.interop.readers.record import ENGINE, ForeignItem, ForeignRun, ForeignTask
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.suggest import did_you_mean
@@ -41,6 +42,11 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
     return {label: _run(path, cells_of_one) for label, cells_of_one in cells.items()}
 
 
+def engine_baselines(path: Path) -> tuple[str, ...]:
+    """Labels of the baselines of further engines: no variants, though one can be named."""
+    return labels_of(Store(path).planned())
+
+
 def pick(path: Path, label: str) -> ForeignRun:
     """One variant of a run folder.
 
@@ -70,6 +76,7 @@ def _task(cell: CellResult) -> ForeignTask:
         output_type=info.output_type,
         origin=info.origin,
         setup={"scorer version": info.scorer_version},
+        circumstances={} if cell.meta.engine is None else {ENGINE: cell.meta.engine},
         known=info.metrics,
         suite=info.suite,
         language=info.language,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from babelbits.analysis import BASELINE, CellResult
+from babelbits.analysis import CellResult
 from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.preferences.collect import CONTROL, PairQuery, check_known
 from babelbits.records import CellMeta, ItemRow
@@ -92,6 +92,11 @@ def label(meta: CellMeta) -> str:
     return CONTROL if meta.replicate else meta.variant
 
 
+def is_reference(meta: CellMeta) -> bool:
+    """Whether others are compared with it: the study's baseline, or that of an engine."""
+    return meta.is_baseline and not meta.replicate
+
+
 def kind_of(suite: str) -> Kind:
     """Whether a suite's written answers choose an option."""
     info = all_suites().get(suite)
@@ -147,8 +152,7 @@ def _suites(
 
 
 def _is_chosen(meta: CellMeta, wanted: PairQuery) -> bool:
-    is_baseline = meta.variant == BASELINE and not meta.replicate
-    fits = is_baseline or not wanted.variants or label(meta) in wanted.variants
+    fits = is_reference(meta) or not wanted.variants or label(meta) in wanted.variants
     return fits and (not wanted.languages or meta.task.language in wanted.languages)
 
 
@@ -156,11 +160,13 @@ def _has_counterpart(meta: CellMeta, metas: Sequence[CellMeta], done: set[str]) 
     """Whether the cell can be compared: a baseline with anything, anything with a baseline."""
     mine = label(meta)
     others = [
-        label(other)
+        other
         for other in metas
         if other.task.name == meta.task.name and other.cell_id in done and label(other) != mine
     ]
-    return bool(others) if mine == BASELINE else BASELINE in others
+    if is_reference(meta):
+        return any(other.baseline == mine for other in others)
+    return any(label(other) == meta.baseline for other in others)
 
 
 def _check_golds(cell: CellResult) -> None:
@@ -179,7 +185,7 @@ def _limited(cells: Sequence[CellResult], limit: int | None) -> tuple[CellResult
     first = {
         cell.meta.task.name: {row.item_id for row in cell.rows[:limit]}
         for cell in cells
-        if label(cell.meta) == BASELINE
+        if is_reference(cell.meta)
     }
     return tuple(
         replace(

@@ -105,18 +105,19 @@ def _count(
         for cell in cells
         if cell.meta.task.suite == effect.task and cell.meta.task.language in effect.languages
     }
+    baselines = {label(cell.meta): cell.meta.baseline for cell in cells}
+    arms = (baselines.get(effect.variant, BASELINE), effect.variant)
     failed = {
         (cell.meta.task.name, row.item_id)
         for cell in cells
-        if cell.meta.task.name in tasks and label(cell.meta) in (BASELINE, effect.variant)
+        if cell.meta.task.name in tasks and label(cell.meta) in arms
         for row in cell.rows
         if row.failure is not None
     }
     return sum(
         (task, item) not in failed
         for task in tasks
-        for item in missing.get((BASELINE, task), set())
-        | missing.get((effect.variant, task), set())
+        for item in set().union(*(missing.get((arm, task), set()) for arm in arms))
     )
 
 

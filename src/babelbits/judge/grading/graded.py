@@ -11,8 +11,8 @@ from functools import partial
 from statistics import fmean
 from typing import Literal
 
-from babelbits.analysis import BASELINE, CellResult
-from babelbits.judge.grading.answers import AskedItem, asked_of, kind_of, label
+from babelbits.analysis import CellResult
+from babelbits.judge.grading.answers import AskedItem, asked_of, is_reference, kind_of, label
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import Failure, ItemRow, Metric, TaskInfo
 
@@ -55,17 +55,17 @@ def taken(
     An answer that both arms share is worth the same in both, whatever that is.
     """
     against, favour = (1.0, 0.0) if side == "worst" else (0.0, 1.0)
-    shared = _ungraded_of_baseline(cells, grades)
+    shared = _ungraded_of_baselines(cells, grades)
 
     def filled(cell: CellResult) -> CellResult:
         suite = cell.meta.task.suite
-        is_baseline = label(cell.meta) == BASELINE
+        ours = shared.get(cell.meta.baseline, {})
 
         def value(row: ItemRow) -> float:
             known = value_of(row, grades, suite=suite)
             if known is not None:
                 return known
-            if is_baseline or shared.get(row.item_id) == asked_of(row, suite=suite):
+            if is_reference(cell.meta) or ours.get(row.item_id) == asked_of(row, suite=suite):
                 return against
             return favour
 
@@ -88,16 +88,20 @@ def ungraded(
     }
 
 
-def _ungraded_of_baseline(
+def _ungraded_of_baselines(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
-) -> dict[str, tuple[AskedItem, ...]]:
-    return {
-        row.item_id: asked_of(row, suite=cell.meta.task.suite)
-        for cell in cells
-        if label(cell.meta) == BASELINE
-        for row in cell.rows
-        if row.failure is None and value_of(row, grades, suite=cell.meta.task.suite) is None
-    }
+) -> dict[str, dict[str, tuple[AskedItem, ...]]]:
+    """By label of each baseline, its items with an answer and no grade."""
+    found: dict[str, dict[str, tuple[AskedItem, ...]]] = {}
+    for cell in cells:
+        if is_reference(cell.meta):
+            suite = cell.meta.task.suite
+            found.setdefault(cell.meta.variant, {}).update(
+                (row.item_id, asked_of(row, suite=suite))
+                for row in cell.rows
+                if row.failure is None and value_of(row, grades, suite=suite) is None
+            )
+    return found
 
 
 def _rescored(cell: CellResult, value: Value) -> CellResult:

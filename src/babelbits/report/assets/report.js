@@ -321,6 +321,11 @@ function follow() {
     return;
   }
   const figure = document.getElementById(anchor);
+  if (figure?.tagName === "DETAILS") {
+    figure.open = true;
+    figure.scrollIntoView();
+    return;
+  }
   const form = figure?.tagName === "FIGURE" && choosers.find((one) => one.dataset.for === figure.parentElement.id);
   if (form) {
     form.choose(figure.dataset);

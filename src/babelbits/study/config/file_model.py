@@ -75,6 +75,8 @@ def _name(value: str) -> str:
         )
     if value == BASELINE:
         raise Wrong("'baseline' is the unquantized model's name")
+    if value.startswith(f"{BASELINE}@"):
+        raise Wrong(f"must not begin with '{BASELINE}@': so the model is called in an engine")
     return value
 
 
@@ -325,6 +327,8 @@ class AnalysisTable(TomlTable):
     """Language that the others are held against; English if it is asked."""
     aa: bool = True
     """Run the baseline twice, batched differently: the noise floor."""
+    baseline_by_engine: bool = True
+    """Run the baseline in every engine that a variant runs in, and compare within an engine."""
 
 
 class LimitsTable(TomlTable):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from babelbits.analysis.settings import Confirmatory
 from babelbits.bundled import MODEL_LANGUAGES
 from babelbits.engines.base import EngineSettings
+from babelbits.study.config.baselines import with_engine_baselines
 from babelbits.study.config.engines import format_problem
 from babelbits.study.config.model_paths import absolute, resolve_model
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
-    BASELINE,
     BUNDLED,
     AnalysisSpec,
     Study,
@@ -53,6 +53,10 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     declared = tables.languages.claimed
     claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
     data = _data(tables, found.at("data"), home)
+    engine = EngineSettings(
+        **tables.engine.model_dump(exclude={"batch_items", "chunk"}),
+        **tables.model.model_dump(exclude={"path", "revision"}),
+    )
     variants = resolve_variants(
         tables.variants, found, home=home, seed=seed, engine=tables.engine.name
     )
@@ -68,16 +72,15 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     problem = format_problem(tables.engine.name, model, variants)
     if problem is not None:
         found.at("engine").note(problem.what, "name", hint=problem.hint)
+    elif tables.analysis.baseline_by_engine:
+        variants = with_engine_baselines(variants, model=model, engine=engine)
     return Study(
         name=tables.study.name or file.stem,
         file=file,
         folder=absolute(tables.study.folder or f"{file.stem}.run", home),
         seed=seed,
         model=model,
-        engine=EngineSettings(
-            **tables.engine.model_dump(exclude={"batch_items", "chunk"}),
-            **tables.model.model_dump(exclude={"path", "revision"}),
-        ),
+        engine=engine,
         batch_items=_batch_items(tables.engine, found.at("engine")),
         variants=variants,
         suites=suites,
@@ -175,7 +178,7 @@ def _confirmatory(
     declared = table.confirmatory
     if declared is None:
         return None
-    labels = tuple(one.label for one in variants if one.label != BASELINE)
+    labels = tuple(one.label for one in variants if not one.is_baseline)
     known = {"variants": labels, "suites": suites}
     for key, names in declared.given().items():
         for index, name in enumerate(names):

@@ -82,7 +82,13 @@ class VariantSpec:
     kv_cache: str | None = None
     """Type of the keys and values that the engine keeps, e.g. 'q8_0'; None: the engine's own."""
     baseline: str = BASELINE
-    """Label of what it is compared with: the baseline as its own engine runs it."""
+    """Label of what it is compared with: the baseline as its own engine runs it. A baseline has
+    its own label."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is what others are compared with: the study's baseline or an engine's."""
+        return self.label == self.baseline
 
     @property
     def origin(self) -> Origin:
@@ -121,6 +127,8 @@ class AnalysisSpec:
     """Language that the others are held against; None: none."""
     aa: bool = True
     """Run the baseline once more, batched differently: the noise floor."""
+    baseline_by_engine: bool = True
+    """Compare each variant with the baseline as the variant's own engine runs it."""
 
 
 def default_reference(languages: Sequence[str]) -> str | None:
@@ -158,6 +166,11 @@ class Study:
     """Languages that the model claims to know; None where nobody says."""
     answers: bool = False
     """Only answers to open prompts are wanted, for judges and people; stored apart."""
+
+    @property
+    def compared(self) -> tuple[VariantSpec, ...]:
+        """The variants that the report is about: all that are no baseline."""
+        return tuple(one for one in self.variants if not one.is_baseline)
 
     @property
     def smoke(self) -> bool:

@@ -1,5 +1,8 @@
 """How far a study's variants are from its baseline, language by language, on its whole texts.
 
+Each is held against the baseline of its own engine, and that one against the study's: a distance
+between engines is none between weights.
+
 A divergence is a distance: it is never negative and has no margin that anyone agrees on, so it gets
 no test, no verdict and no place in the families of the cells. It is measured beside them, on the
 items of the study's text suites, once their variants are made. The baseline's distributions are
@@ -94,7 +97,9 @@ def measure(
         )
     folder = folder_of(store)
     missing = [pair for pair in pairs if not (folder / pair.name).exists()]
-    _keep_baselines(plan, missing, folder, say=say, stop=stop)
+    for reference in dict.fromkeys(pair.baseline.variant for pair in missing):
+        theirs = [pair for pair in missing if pair.baseline.variant == reference]
+        _keep_baselines(plan, store, theirs, say=say, stop=stop)
     for label in dict.fromkeys(pair.step.label for pair in missing):
         if stop.is_requested():
             break
@@ -134,9 +139,10 @@ def _pairs(plan: Plan, *, k: int) -> Iterator[_Pair]:
     }
     steps = {step.label: step for step in plan.variants}
     for (label, suite, language), cell in texts.items():
-        base = texts.get((BASELINE, suite, language))
-        manifest = steps[label].manifest
-        if label == BASELINE or manifest is None or base is None:
+        reference = BASELINE if steps[label].spec.is_baseline else steps[label].spec.baseline
+        base = texts.get((reference, suite, language))
+        ours, theirs = (_weights(plan, steps[one]) for one in (label, reference))
+        if label == BASELINE or ours is None or base is None or theirs is None:
             continue
         if cell.meta and base.meta and cell.task:
             yield _Pair(
@@ -145,13 +151,27 @@ def _pairs(plan: Plan, *, k: int) -> Iterator[_Pair]:
                 variant=cell.meta,
                 baseline=base.meta,
                 k=k,
-                weights=(manifest.weights_hash, plan.base.hash),
+                weights=(ours, theirs),
             )
+
+
+def _weights(plan: Plan, step: VariantStep) -> str | None:
+    """Hash of a variant's weights; None while it is not made."""
+    if step.spec.recipe == BASELINE:
+        return plan.base.hash
+    return None if step.manifest is None else step.manifest.weights_hash
+
+
+def _folder(plan: Plan, store: Store, step: VariantStep) -> Path:
+    """Where a variant's weights lie."""
+    if step.spec.recipe == BASELINE:
+        return plan.base.folder
+    return store.variant_folder(step.variant_id)
 
 
 def left_out(plan: Plan) -> list[str]:
     """Labels of variants that are not made yet."""
-    return [s.label for s in plan.variants if s.label != BASELINE and s.manifest is None]
+    return [step.label for step in plan.variants if _weights(plan, step) is None]
 
 
 # --- the baseline's distributions ----------------------------------------------------------------
@@ -159,20 +179,22 @@ def left_out(plan: Plan) -> list[str]:
 
 def _keep_baselines(
     plan: Plan,
+    store: Store,
     pairs: Sequence[_Pair],
-    folder: Path,
     *,
     say: Callable[[str], None],
     stop: Stop,
 ) -> None:
-    """Compute the distributions that are needed and not there."""
+    """Compute the distributions of one baseline that are needed and not there."""
+    folder, label = folder_of(store), pairs[0].baseline.variant
     wanted = {_baseline_file(pair, folder): pair for pair in pairs}
     wanted = {path: pair for path, pair in wanted.items() if not path.exists()}
     if not wanted:
         return
-    say("keeping the baseline's distributions")
-    (step,) = (step for step in plan.variants if step.label == BASELINE)
-    engine = open_engine(plan.study, step, folder=plan.base.folder)
+    whose = "the baseline's" if label == BASELINE else f"{label}'s"
+    say(f"keeping {whose} distributions")
+    (step,) = (step for step in plan.variants if step.label == label)
+    engine = open_engine(plan.study, step, folder=_folder(plan, store, step))
     try:
         for path, pair in wanted.items():
             if stop.is_requested():

@@ -50,9 +50,9 @@ class Scheduler:
         self._weights = {step.label: base.hash for step in variants if step.spec.recipe == BASELINE}
         self._begun: set[str] = set()
         self._first = {
-            (cell.suite, cell.language): number
+            (cell.variant, cell.suite, cell.language): number
             for number, cell in enumerate(cells)
-            if cell.variant == BASELINE and cell.replicate == 0
+            if cell.replicate == 0
         }
         self._done = {number for number, cell in enumerate(cells) if cell.state == "done"}
 
@@ -95,10 +95,10 @@ class Scheduler:
         return None
 
     def _needed(self, cell: CellStep) -> int | None:
-        """The baseline's cell, if this one may stop and so must be compared while it runs."""
+        """The cell of its baseline, if this one may stop and so must be compared while it runs."""
         if cell.meta is None or cell.meta.stop is None:
             return None
-        return self._first[cell.suite, cell.language]
+        return self._first[cell.meta.baseline, cell.suite, cell.language]
 
     def finished(self, number: int) -> None:
         """A cell is complete: those that are compared with it can run."""

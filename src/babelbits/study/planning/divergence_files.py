@@ -86,16 +86,21 @@ def recorded(store: Store) -> tuple[RecordedDivergence, ...]:
     texts = [
         meta for meta in store.planned() if meta.task.output_type == "text" and meta.replicate == 0
     ]
-    baselines = {meta.task.name: meta for meta in texts if meta.variant == BASELINE}
+    baselines = {(meta.variant, meta.task.name): meta for meta in texts if meta.is_baseline}
     there = {path.name: read(path) for path in sorted(folder_of(store).glob("*.json"))}
     sizes = sorted({one.k for one in there.values()})
     files = (
-        _of_cells(there, store, meta, baselines[meta.task.name], k=k)
+        _of_cells(there, store, meta, baselines[_compared(meta)], k=k)
         for meta in texts
-        if meta.variant != BASELINE and meta.task.name in baselines
+        if meta.variant != BASELINE and _compared(meta) in baselines
         for k in sizes
     )
     return tuple(one for one in files if one is not None)
+
+
+def _compared(meta: CellMeta) -> tuple[str, str]:
+    """Label and task of what a cell is held against: a further engine's baseline, the study's."""
+    return BASELINE if meta.is_baseline else meta.baseline, meta.task.name
 
 
 def _of_cells(

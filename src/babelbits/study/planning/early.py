@@ -8,7 +8,6 @@ all of them have. The error rate is split over the cells of a family before anyt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babelbits.analysis.cells import BASELINE
 from babelbits.records import Item, Outcome, Reply, Request, StopPlan, TaskInfo, digest
 from babelbits.study.config.spec import Study
 from babelbits.tasks.base import Conversation, Task
@@ -52,11 +51,12 @@ def ordered(task: Task, study: Study) -> Task:
 def stop_plan(study: Study, info: TaskInfo, *, variant: str, replicate: int) -> StopPlan | None:
     """Whether and how a cell may stop early; None: it runs to the end.
 
-    The baseline runs to the end, because every variant is compared with it; and so do metrics
+    Baselines run to the end, because variants are compared with them; and so do metrics
     without a range (bits per byte), for which no sequence holds whatever the distribution.
     """
     metric = info.metric(info.primary)
-    if not study.stop or metric.kind == "real" or (variant == BASELINE and replicate == 0):
+    is_baseline = any(one.label == variant and one.is_baseline for one in study.variants)
+    if not study.stop or metric.kind == "real" or (is_baseline and replicate == 0):
         return None
     spec = study.analysis
     family = _family_size(study, info.suite, variant)
@@ -72,5 +72,5 @@ def _family_size(study: Study, suite: str, variant: str) -> int:
         return languages[suite]
     if not declared.covers(variant, suite):
         return 1
-    variants = [one.label for one in study.variants if one.label != BASELINE]
+    variants = [one.label for one in study.compared]
     return sum(n for one in variants for name, n in languages.items() if declared.covers(one, name))

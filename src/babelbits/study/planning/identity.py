@@ -70,7 +70,8 @@ def variant_identity(
         If the calibration text cannot be read.
     """
     if variant.recipe == BASELINE:
-        return {"base": base_hash, "recipe": BASELINE}
+        engine = {} if variant.engine is None else {"engine": variant.engine}
+        return {"base": base_hash, "recipe": BASELINE, **engine}
     cache = {} if variant.kv_cache is None else {"kv_cache": variant.kv_cache}
     return {
         **cache,

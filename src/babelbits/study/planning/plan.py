@@ -222,6 +222,7 @@ def _variant_step(
     variant_id = identity_hash(identity)
     manifest = None if spec.recipe == BASELINE else context.store.manifest(variant_id)
     there = spec.recipe == BASELINE or manifest is not None
+    missing = "" if there else _why_missing(spec, identity, context)
     made = "the model as it is" if spec.recipe == BASELINE else "made already"
     return VariantStep(
         spec=spec,
@@ -229,7 +230,7 @@ def _variant_step(
         identity=identity,
         state="done" if there else "missing",
         needed=True,
-        reason=made if there else _why_missing(spec, identity, context),
+        reason=(made if there else missing) + _what_for(spec, context.study),
         bytes=_bytes(spec, manifest, tensors, context.base.config),
         manifest=manifest,
     )
@@ -254,6 +255,14 @@ def _found_step(found: FoundModel, context: _Context) -> VariantStep:
         manifest=manifest,
         found=found,
     )
+
+
+def _what_for(spec: VariantSpec, study: Study) -> str:
+    """Why an engine's baseline is there, which nobody may have asked for."""
+    if not spec.is_baseline or spec.label == BASELINE:
+        return ""
+    engine = engine_name(study.engine, study.model, spec)
+    return f"; the baseline of what runs in {engine}"
 
 
 def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Context) -> str:

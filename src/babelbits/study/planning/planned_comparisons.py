@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from babelbits.records import TaskInfo
-from babelbits.study.config.spec import BASELINE, Study, SuiteSpec
+from babelbits.study.config.spec import Study, SuiteSpec
 from babelbits.study.planning.plan import build_light
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
@@ -92,7 +92,7 @@ def _family(study: Study, suite: SuiteSpec) -> int:
     declared = study.analysis.confirmatory
     if declared is None:
         return len(suite.languages)
-    variants = [one.label for one in study.variants if one.label != BASELINE]
+    variants = [one.label for one in study.compared]
     family = sum(
         len(one.languages)
         for label in variants

@@ -13,7 +13,7 @@ from babelbits.records import CellMeta, canonical_json
 from babelbits.study.config.spec import FOUND, Study
 from babelbits.study.planning.identity import variant_identity
 
-_WHAT = ("recipe", "parameters", "calibration", "seed", "kv_cache")
+_WHAT = ("recipe", "parameters", "calibration", "seed", "kv_cache", "engine")
 
 
 def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
