@@ -69,6 +69,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "This machine": {
         "doctor": ("babelbits.cli.doctor:doctor", "Check this machine, and a run folder."),
+        "serve-check": (
+            "babelbits.cli.serve_check:serve_check",
+            "Say what a server of a model can and cannot do.",
+        ),
     },
 }
 """Section of `--help`, then name to 'module:command' and the line that is shown."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 @click.option(
     "--verify", is_flag=True, help="Read all weights anew, whatever is remembered of their hashes."
 )
+@click.option(
+    "--allow-network", is_flag=True, help="Ask servers elsewhere although HF_HUB_OFFLINE is set."
+)
 def run(
     study: Path,
     *,
@@ -50,6 +53,7 @@ def run(
     offline: bool,
     no_rehearse: bool,
     verify: bool,
+    allow_network: bool,
 ) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
@@ -66,6 +70,7 @@ def run(
         workers=workers,
         rehearsed=not no_rehearse,
         verify=verify,
+        allow_network=allow_network,
     )
 
 
@@ -81,6 +86,7 @@ def run_with_progress(
     workers: int | None = None,
     rehearsed: bool = False,
     verify: bool = False,
+    allow_network: bool = False,
 ) -> int:
     """Run a study, tell a person about it, build the report; returns the exit code."""
     from babelbits import run as run_study
@@ -90,7 +96,7 @@ def run_with_progress(
         with Reporter(debug=debugging()) as reporter:
             done = run_study(
                 study, progress=reporter, stop=reporter.stop, workers=workers,
-                rehearsed=rehearsed, verify=verify,
+                rehearsed=rehearsed, verify=verify, allow_network=allow_network,
             )  # fmt: skip
         _summarise(done)
         outcome = done.outcome

@@ -33,6 +33,10 @@ class GenerateRequest:
     """With `samples`, fixes the draw of each continuation whatever the batch."""
     thinking: tuple[tuple[str, str], ...] = ()
     """Opening and closing tags of what the model thinks first: taken out of the texts, counted."""
+    messages: tuple[tuple[str, str], ...] = ()
+    """Role and content of the turns that the prompt was written from by a chat template, for
+    servers that take chats alone; empty for plain text. No part of an item's identity: the prompt
+    says it all."""
 
 
 Request = ScoreRequest | TextRequest | GenerateRequest

@@ -154,7 +154,9 @@ class AskedTask:
             return request
         match request:
             case GenerateRequest(prompt=prompt):
-                return replace(request, prompt=self._turn(self._template, prompt))
+                turns = self._turns(prompt)
+                said = tuple((turn["role"], turn["content"]) for turn in turns)
+                return replace(request, prompt=self._template.render(turns), messages=said)
             case ScoreRequest(context=context, continuation=continuation) if context:
                 # The turn's header already parts the two: as lm-eval, no delimiter before a choice.
                 bare = continuation.removeprefix(" ")
@@ -163,7 +165,10 @@ class AskedTask:
         return request
 
     def _turn(self, template: ChatTemplate, text: str) -> str:
-        return template.render([*system_message(self._chat), {"role": "user", "content": text}])
+        return template.render(self._turns(text))
+
+    def _turns(self, text: str) -> list[Message]:
+        return [*system_message(self._chat), {"role": "user", "content": text}]
 
     def _dressed(self, request: Request) -> Request:
         """With the tags to look for, and the draws."""

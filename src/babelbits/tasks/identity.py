@@ -77,8 +77,12 @@ def _plain(request: Request) -> list[Any]:
 
 
 def request_fields(request: Request) -> dict[str, Any]:
-    """A request's fields as JSON. An empty `thinking` is left out: ids from before it hold."""
-    fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
+    """A request's fields as JSON. An empty `thinking` is left out: ids from before it hold.
+
+    So are the turns that a prompt was written from: they are in it.
+    """
+    names = (name for name in request.__slots__ if name != "messages")
+    fields = {name: jsonable(getattr(request, name)) for name in names}
     if not fields.get("thinking", True):
         del fields["thinking"]
     return fields

@@ -48,6 +48,7 @@ def execute(
     stop: Stop,
     workers: int = 1,
     verify: bool = False,
+    allow_network: bool = False,
 ) -> RunOutcome:
     """Do what the plan says is left to do.
 
@@ -64,6 +65,8 @@ def execute(
         Processes that run cells at the same time; 1: this one.
     verify : bool
         Read the files of variants anew, whatever is remembered of them.
+    allow_network : bool
+        Ask servers elsewhere though `HF_HUB_OFFLINE` is set.
 
     Raises
     ------
@@ -74,7 +77,13 @@ def execute(
     store.save_plan(text, plan.metas, study=plan.study.as_object())
     scheduler = Scheduler(plan.variants, plan.cells, base=plan.base)
     ledger = _Ledger(plan, scheduler, progress)
-    site = RunContext(study=plan.study, base=plan.base, verify=verify)
+    site = RunContext(
+        study=plan.study,
+        base=plan.base,
+        verify=verify,
+        allow_network=allow_network,
+        workers=workers,
+    )
     if workers > 1:
         work_together(site, scheduler, workers=workers, emit=ledger.note, stop=stop)
     else:

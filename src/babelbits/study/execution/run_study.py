@@ -85,6 +85,7 @@ def run_study(
     workers: int | None = None,
     rehearsed: bool = True,
     verify: bool = False,
+    allow_network: bool = False,
 ) -> RunSummary:
     """Make the variants that are missing, run the cells that are missing, record every batch.
 
@@ -103,6 +104,8 @@ def run_study(
         Try every variant on a miniature of the model before the first is made.
     verify : bool
         Read all weights anew, whatever is remembered of their hashes.
+    allow_network : bool
+        Ask servers on other machines though `HF_HUB_OFFLINE` is set.
 
     Raises
     ------
@@ -118,16 +121,21 @@ def run_study(
     stop = stop or Stop()
     store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     with store.writing():  # first of all: it also shows that the folder can be written
-        plan = _checked_plan(study, store, tell=tell, verify=verify)
+        plan = _checked_plan(study, store, tell=tell, verify=verify, allow_network=allow_network)
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
         number = suggest_workers(plan) if workers is None else workers
         tell(events.Started(plan=plan, workers=number))
-        outcome = execute(plan, store, progress=tell, stop=stop, workers=number, verify=verify)
+        outcome = execute(
+            plan, store, progress=tell, stop=stop, workers=number, verify=verify,
+            allow_network=allow_network,
+        )  # fmt: skip
     return RunSummary(plan=plan, outcome=outcome, lost=_lost(plan, store))
 
 
-def _checked_plan(study: Study, store: Store, *, tell: Progress, verify: bool) -> Plan:
+def _checked_plan(
+    study: Study, store: Store, *, tell: Progress, verify: bool, allow_network: bool
+) -> Plan:
     """The plan, with everything checked that would be a pity to learn later."""
 
     def note(text: str, kind: events.NoticeKind = "info") -> None:
@@ -135,7 +143,7 @@ def _checked_plan(study: Study, store: Store, *, tell: Progress, verify: bool) -
 
     base = locate(study.model, hashes=FileHashes(verify=verify), download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load)
-    check(plan, tell=note)
+    check(plan, tell=note, allow_network=allow_network)
     for line in in_words(plan.study):
         note(line, "asked")
     if warning := unused_template(plan.study, base.folder):

@@ -68,6 +68,9 @@ def variant_identity(
     CalibrationError
         If the calibration text cannot be read.
     """
+    if variant.endpoint is not None:
+        served = {"endpoint": variant.endpoint.identity}
+        return {"base": base_hash, "recipe": variant.recipe, **served}
     if variant.recipe == BASELINE:
         return {"base": base_hash, "recipe": BASELINE}
     return {
@@ -156,6 +159,8 @@ def engine_identity(
 
 def couples_rows(variant: VariantSpec) -> bool:
     """Whether a row's numbers depend on the others in its batch, as LLM.int8's do."""
+    if variant.recipe not in RECIPES:
+        return False
     return family_of(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)
 
 

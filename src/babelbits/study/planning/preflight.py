@@ -20,11 +20,17 @@ from babelbits.recipes.calibration import Tokenizer, draw, matrix_file, read_doc
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import Family, families
 from babelbits.study.config.engines import engine_name
+from babelbits.study.planning import served
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
 
 
-def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> None:
+def check(
+    plan: Plan,
+    *,
+    tell: Callable[[str], None] = lambda _line: None,
+    allow_network: bool = False,
+) -> None:
     """Raise what would stop the plan's variants from being made or run.
 
     Parameters
@@ -33,9 +39,13 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
         What the run will do.
     tell : callable
         Told what takes a while.
+    allow_network : bool
+        Ask servers elsewhere though `HF_HUB_OFFLINE` is set.
 
     Raises
     ------
+    StudyError, EngineError
+        If a server cannot do what a task needs, or does not answer.
     ModelError
         If the device is not there, or the model's tokenizer cannot be loaded.
     MissingExtraError, EngineError
@@ -48,6 +58,7 @@ def check(plan: Plan, *, tell: Callable[[str], None] = lambda _line: None) -> No
     devices.of_torch(devices.resolve(plan.study.engine.device))
     for engine in _engines(plan):
         engine.prepare(tell=tell)
+    served.refuse_unable(plan, tell=tell, allow_network=allow_network)
     for family in _families(plan):
         family.prepare(plan.base.folder, tell=tell)
     to_draw = [
@@ -91,6 +102,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     for step in plan.variants:
         if step.to_make and (problem := _obvious_problem(step, plan)):
             lacks.append(problem)
+    lacks += served.lacks(plan)
     return tuple(lacks)
 
 

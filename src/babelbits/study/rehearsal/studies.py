@@ -31,7 +31,11 @@ def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[Re
     study = plan.study
     if study.model.is_gguf:
         return ()
-    steps = [step for step in plan.variants if step.needed and _has_open(plan, step.label)]
+    steps = [
+        step
+        for step in plan.variants
+        if step.needed and step.spec.endpoint is None and _has_open(plan, step.label)
+    ]
     results = []
     for result in rehearse_variants(
         plan.base.folder,
