@@ -1,8 +1,8 @@
 """A real HTTP server on the loopback that speaks OpenAI's chat protocol, faults included.
 
 What it says is decided by a function from the request and the number of times that the same prompt
-was asked before; what it says of itself (GET) by one from the path. Also a program, for tests that kill its clients: python tests/fake_endpoint.py
-prints its URL and serves until its stdin ends.
+was asked before; what it says of itself (GET) by one from the path. Also a program, for tests that
+kill its clients: python tests/fake_endpoint.py prints its URL and serves until its stdin ends.
 """
 
 import json
@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -117,10 +117,8 @@ class FakeEndpoint:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                try:
+                with suppress(OSError):  # the client is gone
                     self._reply(server.look(self.path))
-                except OSError:
-                    pass  # the client is gone
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,4 +1,4 @@
-"""`babelbits serve-check`: what a server of a model can and cannot do, before a study relies on it."""
+"""`babelbits serve-check`: what a server of a model can and cannot do."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -20,7 +20,6 @@ Log-probabilities are in nats.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from os.path import commonprefix
 from typing import Any
 
 from babelbits.engines.chat import ChatFailure
@@ -190,8 +189,12 @@ def is_like(answer: ProbeAnswer, known: Sequence[ProbeAnswer]) -> bool:
     texts = [one.text for one in known]
     if answer.text in texts:
         return True
-    in_common = commonprefix(texts)
-    return len(set(texts)) > 1 and answer.text.startswith(in_common)
+    if len(set(texts)) == 1:
+        return False
+    first, last = min(texts), max(texts)  # what these two share all between them share, too
+    pairs = enumerate(zip(first, last, strict=False))
+    in_common = next((n for n, (a, b) in pairs if a != b), min(len(first), len(last)))
+    return answer.text.startswith(first[:in_common])
 
 
 def tolerance(record: ServerRecord) -> float:

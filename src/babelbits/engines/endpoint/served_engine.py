@@ -103,10 +103,9 @@ class ServedEngine:
         if self._by_ids:
             how = "the tokens of the model's own tokenizer"
         scores = f"`{able.way}`" if able.way else "nothing"
-        return (
-            f"'{settings.model}' at {settings.url} is asked with {how}; log-likelihoods come by "
-            f"{scores}; what runs there cannot be verified",
-        )
+        told = f"'{settings.model}' at {settings.url} is asked with {how}; "
+        told += f"log-likelihoods come by {scores}; what runs there cannot be verified"
+        return (told,)
 
     @property
     def context_length(self) -> int:
@@ -191,7 +190,10 @@ class ServedEngine:
         ]
 
     def distributions(
-        self, requests: Sequence[TextRequest], *, k: int
+        self,
+        requests: Sequence[TextRequest],  # noqa: ARG002  the protocol's
+        *,
+        k: int,  # noqa: ARG002
     ) -> list[TopTokens | Failure]:
         """Not to be had from a server.
 
@@ -203,7 +205,9 @@ class ServedEngine:
         raise _no_distributions()
 
     def divergences(
-        self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
+        self,
+        requests: Sequence[TextRequest],  # noqa: ARG002  the protocol's
+        baselines: Sequence[TopTokens],  # noqa: ARG002
     ) -> list[TokenDivergence | Failure]:
         """Not to be had from a server; raises as `distributions`."""
         raise _no_distributions()
