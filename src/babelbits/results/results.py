@@ -124,6 +124,8 @@ class Results:
     """What judges and people said; None where nobody was asked."""
     grades: tuple[GradeBook, ...] = ()
     """What judges graded of these cells."""
+    again: tuple[CellResult, ...] = ()
+    """Cells of served variants that were asked the same again: their servers' noise."""
 
     @property
     def effects(self) -> "pa.Table":
@@ -135,7 +137,7 @@ class Results:
     @property
     def items(self) -> "pa.Table":
         """A row an item of every finished cell, with its variant, suite, task and replicate."""
-        return items_table(self.cells)
+        return items_table((*self.cells, *self.again))
 
     @property
     def votes(self) -> "pa.Table":

@@ -136,7 +136,7 @@ def test_a_server_that_answers_nothing_says_so(fault: Answer, words: str) -> Non
 
 
 def test_what_it_says_of_itself_leaves_out_the_time(model: ModelServer) -> None:
-    """vLLM writes the time of the request into a model's entry."""
+    """The time of the request, which vLLM writes into a model's entry."""
     with serving(model.decide, look=looks_like("vllm")) as endpoint:
         server = Server(EndpointSettings(url=endpoint.url, model=NAME))
         first = server.says()

@@ -151,9 +151,7 @@ def test_thinking_is_taken_out_and_stop_strings_wait_for_the_answer() -> None:
 
     said = '{"text": "a\\n\\nb</think>\\n\\nfour.\\nfive", "thinking": null, "ending": null, '
     said += '"tokens": [], "logprobs": [], "fingerprint": null}'
-    reply = ChatReply(
-        text=said, finish_reason="stop", prompt_tokens=1, output_tokens=9, cost=None
-    )
+    reply = ChatReply(text=said, finish_reason="stop", prompt_tokens=1, output_tokens=9, cost=None)
     engine = object.__new__(ServedEngine)
     engine._encoder = None  # type: ignore[assignment]  # no model here
     engine._abilities = _Able()  # type: ignore[assignment]

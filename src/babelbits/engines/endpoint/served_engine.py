@@ -285,7 +285,7 @@ class ServedEngine:
         text = prompt.tokens if prompt else None
         given: str | tuple[int, ...] | None = tuple(text) if text else self._bare(request.prompt)
         messages: tuple[Message, ...] = ()
-        if not self._abilities.completions.able:
+        if not self._abilities.completions.able or (request.messages and self._encoder is None):
             given, messages = None, _turns(request)
         return [
             ServedRequest(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babelbits.engines.endpoint import EndpointSettings
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, parameter_problem
 from babelbits.study.config.endpoint import endpoint_settings
@@ -24,7 +25,12 @@ _OWN_KEYS = (*SOURCES, "name", "calibration", "revision", "kv_cache")
 
 
 def resolve_variants(
-    tables: "Sequence[VariantTable]", found: Findings, *, home: Path, seed: int
+    tables: "Sequence[VariantTable]",
+    found: Findings,
+    *,
+    home: Path,
+    seed: int,
+    served: EndpointSettings | None = None,
 ) -> tuple[VariantSpec, ...]:
     """All variants of a study, the baseline first whether it is written down or not.
 
@@ -38,12 +44,16 @@ def resolve_variants(
         Folder where relative paths start.
     seed : int
         Seed of a calibration draw that names none.
+    served : EndpointSettings, optional
+        Who runs the baseline, where it is not run here.
     """
-    variants = [VariantSpec(label=BASELINE, recipe=BASELINE)]
+    variants = [VariantSpec(label=BASELINE, recipe=BASELINE, endpoint=served)]
     for number, table in enumerate(tables):
         here = found.at("variants", number)
         for variant in _variants(table, here, home=home, seed=seed):
-            if variant == variants[0]:
+            if variant.recipe == BASELINE and variant == dataclasses.replace(
+                variants[0], endpoint=None
+            ):
                 continue
             if any(other.label == variant.label for other in variants):
                 here.note(
@@ -53,6 +63,18 @@ def resolve_variants(
                 )
             variants.append(variant)
     return tuple(variants)
+
+
+def refuse_made(variants: Sequence[VariantSpec], found: Findings) -> None:
+    """Note variants that need the model's files, where only a server has the model."""
+    needy = [one.label for one in variants if one.endpoint is None]
+    if needy:
+        found.at("model").note(
+            f"{', '.join(needy)} cannot be made or run: only a server has the model",
+            "endpoint",
+            hint="name the model's files too: path = ...",
+            part="key",
+        )
 
 
 def _variants(
