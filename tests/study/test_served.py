@@ -49,7 +49,7 @@ def served_model() -> ModelServer:
 def endpoint(served_model: ModelServer) -> Iterator[FakeEndpoint]:
     with serving(served_model.decide, look=looks_like("vllm")) as running:
         yield running
-    served_model.kind, served_model.fault, served_model.flips = "vllm", None, 0.0
+    served_model.kind, served_model.fault, served_model.starts = "vllm", None, True
 
 
 def write(
@@ -227,14 +227,23 @@ def test_servers_elsewhere_need_a_word_when_offline(
 
 
 def test_a_study_may_have_a_model_that_only_a_server_has(
-    endpoint: FakeEndpoint, tmp_path: Path
+    endpoint: FakeEndpoint,
+    served_model: ModelServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = 'endpoint = {{ url = "{url}", model = "tiny", label = "first" }}'
     file = write(tmp_path, endpoint.url, suite="pairs", model=model)
+    # Without a tokenizer nothing can be put before a text; this server puts nothing there either.
+    served_model.starts = False
+    assert babelbits(["run", str(file), "--no-report"]) == ExitCode.USAGE
+    assert "log-likelihood of their first token" in capsys.readouterr().err
+    served_model.starts = True
     assert babelbits(["run", str(file), "--no-report"]) == ExitCode.DONE
     found = rows(tmp_path)
     assert found["baseline", 0] == found["baseline", 1] == found["server", 0]
     assert len(found["baseline", 0]) == 6
+    assert all(scores["acc"] is not None for _, scores in found["baseline", 0])
 
 
 def test_what_needs_the_models_files_is_refused_without_them(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def _rows(found: "Abilities", more: "dict[str, Ability]") -> "list[tuple[str, st
     rows = [
         ("continues text", "asked like the other variants", found.completions),
         ("answers chats", "enough for open prompts", found.chat),
-        ("log-likelihood of a prompt", "choices, bits per byte", found.scoring),
+        ("log-likelihood of a prompt", "choices", found.scoring),
+        ("log-likelihood of a whole text", "bits per byte, pairs of sentences", found.whole),
         ("takes token ids", "the very tokens of the other variants", found.token_ids),
         ("log-probability of output", "knows a changed model again", found.logprobs),
     ]
@@ -152,8 +153,13 @@ def verdict(found: "Abilities", *, name: str) -> str:
     """What a study can do with a server, in a sentence."""
     if not found.generates:
         return f"No study can ask '{name}' here: {found.chat.why}."
-    if found.way is not None:
+    if found.way is not None and found.whole.able:
         return f"A study can ask '{name}' everything; log-likelihoods come by `{found.way}`."
+    if found.way is not None:
+        return (
+            f"A study can ask '{name}' for texts and choices; log-likelihoods come by "
+            f"`{found.way}`. Bits per byte of whole texts are refused."
+        )
     return (
         f"A study can ask '{name}' for texts. Tasks with choices and bits per byte are refused: "
         "without log-likelihoods they would be scored at chance."

@@ -99,13 +99,20 @@ def test_token_ids_give_the_numbers_of_the_same_model_here(
 def test_text_gives_the_same_choices(
     endpoint: FakeEndpoint, model: ModelServer, local: Any, tmp_path: Path
 ) -> None:
-    """A server that splits text itself; it starts a text with no token of its own."""
+    """A server that splits text itself, and starts it with the model's first token."""
     model.kind = "echo"
     engine = open_served(endpoint, tmp_path)
     for mine, theirs in zip(engine.score(CHOICES), local.score(CHOICES), strict=True):
         assert isinstance(mine, Score)
         assert mine.continuation_tokens == theirs.continuation_tokens
         assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-3)
+    bare = ScoreRequest(context="", continuation="The people of the village.")
+    (mine,), (theirs,) = engine.score([bare]), local.score([bare])
+    assert isinstance(mine, Score)
+    assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-3)
+    for mine, theirs in zip(engine.score_text(TEXTS), local.score_text(TEXTS), strict=True):
+        assert isinstance(mine, TextScore)
+        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-3)
     engine.close()
 
 

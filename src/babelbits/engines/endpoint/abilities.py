@@ -35,6 +35,8 @@ UNLIKELY = " zq%vx ##\u2603 jj"
 TOLERANCE = 0.1
 """Nats a token by which two computations of one text may differ: a batch's rounding, no model."""
 _LONG = 24
+_ONE_TOKEN = 16
+"""Characters that one token may have."""
 AT_ONCE = 4
 
 
@@ -62,6 +64,8 @@ class Abilities:
     """How they are asked for."""
     token_ids: Ability
     """Take a prompt as token ids."""
+    whole: Ability
+    """Log-likelihood of a text that nothing stands before, its first token included."""
     logprobs: Ability
     """Log-probabilities of what it generates."""
     adds_start: bool = False
@@ -107,7 +111,7 @@ def find_abilities(ask: Ask, *, encode: Encode | None = None) -> Abilities:
         probed = _chat_logprobs(ask) if chat.able else none
         return Abilities(
             completions=completions, chat=chat, scoring=none, way=None, token_ids=none,
-            logprobs=probed,
+            logprobs=probed, whole=none,
         )  # fmt: skip
     said = _with_logprobs(ask, PROMPT)
     logprobs = Ability(
@@ -118,7 +122,7 @@ def find_abilities(ask: Ask, *, encode: Encode | None = None) -> Abilities:
     ids, adds = _token_ids(ask, encode, way)
     return Abilities(
         completions=completions, chat=chat, scoring=scoring, way=way, token_ids=ids,
-        logprobs=logprobs, adds_start=adds,
+        logprobs=logprobs, whole=_whole(ask, way, scoring, ids), adds_start=adds,
     )  # fmt: skip
 
 
@@ -189,6 +193,22 @@ def _wrong_with(ask: Ask, said: Said, way: Way) -> str | None:
     return _not_greedy(written, said)
 
 
+def _whole(ask: Ask, way: Way | None, scoring: Ability, ids: Ability) -> Ability:
+    """Whether the first token of a text is scored, too: after a special one that starts it."""
+    if way is None:
+        return scoring
+    if ids.able:
+        return Ability(able=True, why="the start of a text is sent as a token id")
+    (answer,) = ask([text_request(PROMPT, tokens=1, way=way)])
+    if isinstance(answer, ChatFailure):
+        return Ability(able=False, why=answer.message)
+    first, *rest = read_tokens(answer.text)
+    is_all = "".join(one.text for one in rest).strip() == PROMPT
+    if first.logprob is not None or is_all:
+        return Ability(able=True, why="the server starts a text with a token of its own")
+    return Ability(able=False, why="the first token of a text has no log-probability")
+
+
 def _not_of(tokens: Sequence[ScoredToken], text: str) -> str | None:
     """What shows that scored tokens are not those of a prompt."""
     if not tokens:
@@ -198,8 +218,13 @@ def _not_of(tokens: Sequence[ScoredToken], text: str) -> str | None:
     if any(one.logprob is not None and one.logprob > 1e-3 for one in tokens):
         return "a log-probability is above 0"
     joined = "".join(one.text for one in tokens)
-    known = joined.isascii() and text.isascii() and joined.strip()
-    if known and "".join(text.split()) not in "".join(joined.split()):
+    whole, found = "".join(text.split()), "".join(joined.split())
+    is_known = bool(found) and found.isascii() and whole.isascii()
+    # The text of a first token that has no log-probability may be missing.
+    has_all = whole in found or (
+        not tokens[0].text and whole.endswith(found) and len(whole) - len(found) <= _ONE_TOKEN
+    )
+    if is_known and not has_all:
         return f"the reply's tokens are not those of the prompt: {joined[:40]!r}"
     return None
 

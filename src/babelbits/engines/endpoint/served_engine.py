@@ -168,7 +168,10 @@ class ServedEngine:
         wholes = self._scored_texts(
             [self._bare(one.context + one.continuation) for one in requests]
         )
-        return [_difference(*pair) for pair in zip(contexts, wholes, strict=True)]
+        return [
+            _difference(self._start(whole) if context == () else context, whole)
+            for context, whole in zip(contexts, wholes, strict=True)
+        ]
 
     def score_text(self, requests: Sequence[TextRequest]) -> list[TextScore | Failure]:
         """Log-likelihood of each token of whole texts, nats."""
@@ -183,11 +186,19 @@ class ServedEngine:
                 else one
                 for request, one in zip(requests, windows, strict=True)
             ]
-        found = self._scored_texts([self._bare(one.text) for one in requests])
+        found = self._scored_texts([self._started(one.text) for one in requests])
         return [
-            one if isinstance(one, Failure) else _whole_text(request.text, one)
+            one
+            if isinstance(one, Failure)
+            else _whole_text(request.text, one[len(self._start(one)) :])
             for request, one in zip(requests, found, strict=True)
         ]
+
+    def _start(self, tokens: tuple[ScoredToken, ...] | Failure) -> tuple[ScoredToken, ...]:
+        """The token that the server put before a text, if it does that."""
+        if isinstance(tokens, Failure) or not self._abilities.whole.able:
+            return ()
+        return tuple(one for one in tokens[:1] if one.logprob is None)
 
     def distributions(
         self,
@@ -251,6 +262,16 @@ class ServedEngine:
         """Text without the first token's name, where the server puts that there itself."""
         start = None if self._encoder is None else self._encoder.tokenizer.bos_token
         return text.removeprefix(start) if start and self._abilities.adds_start else text
+
+    def _started(self, text: str) -> str:
+        """A whole text as the other engines score it.
+
+        Where the tokenizer puts a first token before a text, they score that token, too, after
+        another one like it; the server puts only one there by itself.
+        """
+        bare = self._bare(text)
+        start = None if self._encoder is None else self._encoder.tokenizer.bos_token
+        return f"{start}{bare}" if start and self._abilities.adds_start and bare else bare
 
     # --- texts ---
 
@@ -515,16 +536,13 @@ def _whole_text(text: str, tokens: Sequence[ScoredToken]) -> TextScore | Failure
     """Of a text that the server split: its first token must have a log-probability, too."""
     if not tokens:
         return Failure(kind="empty_text", message="the text has no tokens")
-    rest = tokens
-    if tokens[0].logprob is None and not text.startswith(tokens[0].text or "\0"):
-        rest = tokens[1:]  # the special token that the server put before the text
-    if any(one.logprob is None for one in rest):
+    if any(one.logprob is None for one in tokens):
         return Failure(
             kind="scoring_failed",
             message="the server gives no log-probability of a text's first token, and takes no "
             "token ids: bits per byte of a whole text are not to be had",
         )
-    logprobs = tuple(min(0.0, one.logprob or 0.0) for one in rest)
+    logprobs = tuple(min(0.0, one.logprob or 0.0) for one in tokens)
     return TextScore(logprobs=logprobs, n_bytes=len(text.encode()))
 
 

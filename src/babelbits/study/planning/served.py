@@ -22,7 +22,7 @@ from babelbits.engines.served import RECORD, answers_of, encoder_of, load_tokeni
 from babelbits.errors import EngineError, MissingExtraError, StudyError
 from babelbits.recipes.base_loading import context_length
 from babelbits.recipes.manifests import hash_files, weights_hash
-from babelbits.records import GenerateRequest, Request, ScoreRequest
+from babelbits.records import GenerateRequest, Request, ScoreRequest, TextRequest
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.plan_types import CellStep, Plan, VariantStep
@@ -177,15 +177,18 @@ def ask_abilities(
 
 def unable(plan: Plan, step: VariantStep, able: Abilities) -> StudyError | None:
     """What of a variant's open cells its server cannot run; None where it can run all."""
-    if able.way is not None:
-        return None
-    suites = dict.fromkeys(cell.suite for cell in _open(plan, step) if _scores(cell))
-    if not suites:
+    needs = _needs_whole if able.way is not None else _needs_scores
+    suites = dict.fromkeys(cell.suite for cell in _open(plan, step) if needs(cell))
+    if not suites or (able.way is not None and able.whole.able):
         return None
     named = ", ".join(suites)
+    what = (
+        f"choices and texts need log-likelihoods, and the server gives none: {able.scoring.why}"
+        if able.way is None
+        else f"whole texts need the log-likelihood of their first token: {able.whole.why}"
+    )
     return StudyError(
-        f"{named}: choices and texts need log-likelihoods, and the server gives none: "
-        f"{able.scoring.why}",
+        f"{named}: {what}",
         where=f"variant '{step.label}'",
         hint="leave these tasks out, or serve the model with vLLM (`prompt_logprobs`); "
         "`babelbits serve-check URL` shows what a server can do",
@@ -196,10 +199,23 @@ def _open(plan: Plan, step: VariantStep) -> list[CellStep]:
     return [one for one in plan.cells if one.variant == step.label and one.state != "done"]
 
 
-def _scores(cell: CellStep) -> bool:
+def _needs_scores(cell: CellStep) -> bool:
     """Whether a cell asks for log-likelihoods; one that is not built does not say."""
+    return any(not isinstance(one, GenerateRequest) for one in _first(cell))
+
+
+def _needs_whole(cell: CellStep) -> bool:
+    """Whether a cell asks for the log-likelihood of texts that nothing stands before."""
+    return any(
+        isinstance(one, TextRequest) or (isinstance(one, ScoreRequest) and not one.context.strip())
+        for one in _first(cell)
+    )
+
+
+def _first(cell: CellStep) -> Sequence[Request]:
+    """What the first item of a cell asks."""
     items = () if cell.task is None else cell.task.items()[:1]
-    return any(not isinstance(one, GenerateRequest) for item in items for one in item.requests)
+    return [one for item in items for one in item.requests]
 
 
 # --- what it costs -------------------------------------------------------------------------------
