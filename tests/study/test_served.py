@@ -125,7 +125,7 @@ def test_a_former_server_that_is_back_is_known(
     endpoint: FakeEndpoint, served_model: ModelServer, tmp_path: Path
 ) -> None:
     from babelbits.engines.endpoint.settings import EndpointSettings, ServedBy
-    from babelbits.study.execution.served import prepare_served
+    from babelbits.study.execution.server_meeting import prepare_served
 
     by = ServedBy(endpoint=EndpointSettings(url=endpoint.url, model=NAME, attempts=1))
     first = prepare_served(by, tmp_path / "id")

@@ -13,7 +13,7 @@ from babelbits.analysis import format as numbers
 from babelbits.analysis.cells import failed
 from babelbits.analysis.format import shared_margin
 from babelbits.records import Effect
-from babelbits.report.served import describe_noise, describe_servers
+from babelbits.report.server_notes import describe_noise, describe_servers
 from babelbits.report.verdicts import Board, expected
 from babelbits.results.results import OpenCell, Results
 from babelbits.store.counts import Thoughts, count_thoughts

@@ -43,7 +43,7 @@ from babelbits.study.execution.events import (
     VariantMade,
     WorkerEvent,
 )
-from babelbits.study.execution.served import prepare_served
+from babelbits.study.execution.server_meeting import prepare_served
 from babelbits.study.planning import served
 from babelbits.study.planning.base_model import BaseModel, hash_of
 from babelbits.study.planning.calibration_notes import calibration_notes
