@@ -27,7 +27,7 @@ def answers_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.sqlite")
 
 
-class Served(EngineKind):
+class EndpointEngine(EngineKind):
     """Models behind OpenAI-compatible endpoints."""
 
     name = NAME
@@ -120,4 +120,4 @@ def encoder_of(tokenizer: Any) -> Callable[[str], tuple[int, ...]] | None:
     return encode
 
 
-ENGINE = Served()
+ENGINE = EndpointEngine()

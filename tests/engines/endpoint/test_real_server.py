@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,11 +47,9 @@ def llama_server(file: Path) -> Iterator[Server]:
     server = Server(EndpointSettings(url=url, model="local", attempts=2))
     try:
         for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/models", timeout=1).close()
+            if server.models():
                 break
-            except OSError:
-                time.sleep(0.5)
+            time.sleep(0.5)
         yield server
     finally:
         server.close()

@@ -16,7 +16,7 @@ from itertools import count
 from babelbits.engines.chat import ChatAnswer, ChatFailure, Message
 from babelbits.engines.endpoint.served_request import (
     WAYS,
-    Said,
+    Written,
     ScoredToken,
     ServedRequest,
     Way,
@@ -133,7 +133,7 @@ def _written(answer: ChatAnswer) -> Ability:
     return Ability(able=True, why=f"it wrote {text[:40]!r}" if text else "its reply is empty")
 
 
-def _with_logprobs(ask: Ask, prompt: str | tuple[int, ...]) -> Said | None:
+def _with_logprobs(ask: Ask, prompt: str | tuple[int, ...]) -> Written | None:
     """What is written greedily, with log-probabilities where there are any."""
     for logprobs in (True, False):
         (answer,) = ask([text_request(prompt, tokens=6, logprobs=logprobs)])
@@ -153,7 +153,7 @@ def _chat_logprobs(ask: Ask) -> Ability:
 # --- log-likelihoods -----------------------------------------------------------------------------
 
 
-def _scoring(ask: Ask, said: Said | None) -> tuple[Way | None, Ability]:
+def _scoring(ask: Ask, said: Written | None) -> tuple[Way | None, Ability]:
     """The first way in which the known answers come out, or what is wrong with each."""
     if said is None or not said.text:
         return None, Ability(able=False, why="nothing was written that could be scored")
@@ -167,7 +167,7 @@ def _scoring(ask: Ask, said: Said | None) -> tuple[Way | None, Ability]:
     return None, Ability(able=False, why=why)
 
 
-def _wrong_with(ask: Ask, said: Said, way: Way) -> str | None:
+def _wrong_with(ask: Ask, said: Written, way: Way) -> str | None:
     """What shows that a way gives no log-likelihoods of the prompt; None: nothing does."""
     texts = (PROMPT, PROMPT + said.text, PROMPT + UNLIKELY)
     answers = ask([text_request(text, tokens=1, way=way) for text in texts])
@@ -229,7 +229,7 @@ def _not_of(tokens: Sequence[ScoredToken], text: str) -> str | None:
     return None
 
 
-def _not_greedy(written: Sequence[ScoredToken], said: Said) -> str | None:
+def _not_greedy(written: Sequence[ScoredToken], said: Written) -> str | None:
     """What shows that the numbers are not those of the tokens that they stand at."""
     tops = [one.is_top for one in written if one.is_top is not None]
     if tops and sum(tops) < 0.75 * len(tops):

@@ -30,7 +30,7 @@ from babelbits.engines.endpoint.abilities import (
     chat_request,
     text_request,
 )
-from babelbits.engines.endpoint.served_request import Said, ServedRequest, read_said
+from babelbits.engines.endpoint.served_request import Written, ServedRequest, read_said
 from babelbits.errors import EngineError, StoreError
 from babelbits.words import plural
 
@@ -247,7 +247,9 @@ def _said_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
     return None
 
 
-def _asked(ask: Ask, abilities: Abilities, *, numbers: Sequence[int] | None = None) -> list[Said]:
+def _asked(
+    ask: Ask, abilities: Abilities, *, numbers: Sequence[int] | None = None
+) -> list[Written]:
     make = text_request if abilities.completions.able else chat_request
     chosen = PROMPTS if numbers is None else [PROMPTS[number] for number in numbers]
     requests: list[ServedRequest] = [
@@ -263,6 +265,6 @@ def _asked(ask: Ask, abilities: Abilities, *, numbers: Sequence[int] | None = No
     return [read_said(one.text) for one in answers if not isinstance(one, ChatFailure)]
 
 
-def _answer(said: Said) -> ProbeAnswer:
+def _answer(said: Written) -> ProbeAnswer:
     text = said.text if said.thinking is None else f"{said.thinking}\n{said.text}"
     return ProbeAnswer(text=text, tokens=said.tokens, logprobs=said.logprobs)

@@ -22,7 +22,7 @@ from babelbits.engines.endpoint.abilities import shared
 from babelbits.engines.endpoint.likeness import ServerRecord, what_changed
 from babelbits.engines.endpoint.model import EndpointModel
 from babelbits.engines.endpoint.served_request import (
-    Said,
+    Written,
     ScoredToken,
     ServedRequest,
     read_said,
@@ -369,7 +369,7 @@ class ServedEngine:
         return cut, reason, thought
 
     def _without_thinking(
-        self, request: GenerateRequest, said: Said, reply: ChatReply
+        self, request: GenerateRequest, said: Written, reply: ChatReply
     ) -> tuple[str, Thinking | None]:
         if said.thinking is not None:
             finished = bool(said.text) or reply.finish_reason != "length"

@@ -44,7 +44,7 @@ class ScoredToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Written:
     """What a served model wrote, with what the reply says beside it."""
 
     text: str
@@ -106,11 +106,11 @@ def read_tokens(content: str) -> tuple[ScoredToken, ...]:
     return tuple(ScoredToken(text=t, logprob=p, is_top=top) for t, p, top in json.loads(content))
 
 
-def read_said(content: str) -> Said:
+def read_said(content: str) -> Written:
     """What was written."""
     fields = json.loads(content)
     tokens, logprobs = tuple(fields.pop("tokens")), tuple(fields.pop("logprobs"))
-    return Said(tokens=tokens, logprobs=logprobs, **fields)
+    return Written(tokens=tokens, logprobs=logprobs, **fields)
 
 
 _Row = tuple[str, float | None, bool | None]
