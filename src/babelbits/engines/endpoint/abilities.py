@@ -16,10 +16,10 @@ from itertools import count
 from babelbits.engines.chat import ChatAnswer, ChatFailure, Message
 from babelbits.engines.endpoint.served_request import (
     WAYS,
-    Written,
     ScoredToken,
     ServedRequest,
     Way,
+    Written,
     read_said,
     read_tokens,
 )

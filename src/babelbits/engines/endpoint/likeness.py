@@ -30,7 +30,7 @@ from babelbits.engines.endpoint.abilities import (
     chat_request,
     text_request,
 )
-from babelbits.engines.endpoint.served_request import Written, ServedRequest, read_said
+from babelbits.engines.endpoint.served_request import ServedRequest, Written, read_said
 from babelbits.errors import EngineError, StoreError
 from babelbits.words import plural
 

@@ -22,9 +22,9 @@ from babelbits.engines.endpoint.abilities import shared
 from babelbits.engines.endpoint.likeness import ServerRecord, what_changed
 from babelbits.engines.endpoint.model import EndpointModel
 from babelbits.engines.endpoint.served_request import (
-    Written,
     ScoredToken,
     ServedRequest,
+    Written,
     read_said,
     read_tokens,
 )
