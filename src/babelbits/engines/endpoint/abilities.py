@@ -267,11 +267,11 @@ def _token_ids(ask: Ask, encode: Encode | None, way: Way | None) -> tuple[Abilit
         return Ability(able=None, why="not tried: the tokenizer is not known here"), False
     ids = encode(PROMPT)
     by_text, by_ids = ask([text_request(one, tokens=8) for one in (PROMPT, ids)])
-    if isinstance(by_ids, ChatFailure):
-        return Ability(able=False, why=by_ids.message), False
     if isinstance(by_text, ChatFailure):
         return Ability(able=False, why=by_text.message), False
     adds = by_text.prompt_tokens is not None and by_text.prompt_tokens == len(ids)
+    if isinstance(by_ids, ChatFailure):
+        return Ability(able=False, why=by_ids.message), adds
     if by_ids.prompt_tokens is not None and by_ids.prompt_tokens != len(ids):
         what = f"{len(ids)} ids were sent, and {by_ids.prompt_tokens} tokens counted"
         return Ability(able=False, why=what), adds
