@@ -23,6 +23,7 @@ from babelbits.engines.endpoint.served_request import (
     read_said,
     read_tokens,
 )
+from babelbits.words import plural
 
 Ask = Callable[[Sequence[ServedRequest]], list[ChatAnswer]]
 """Asks a server, never a cache."""
@@ -234,8 +235,8 @@ def _not_greedy(written: Sequence[ScoredToken], said: Written) -> str | None:
     tops = [one.is_top for one in written if one.is_top is not None]
     if tops and sum(tops) < 0.75 * len(tops):
         return (
-            f"{len(tops) - sum(tops)} of {len(tops)} tokens that the model wrote greedily are not "
-            "its most likely ones"
+            f"{len(tops) - sum(tops)} of {plural(len(tops), 'token')} that the model wrote "
+            "greedily are not its most likely ones"
         )
     same = len(written) == len(said.logprobs)
     if same:
@@ -269,11 +270,12 @@ def _token_ids(ask: Ask, encode: Encode | None, way: Way | None) -> tuple[Abilit
     by_text, by_ids = ask([text_request(one, tokens=8) for one in (PROMPT, ids)])
     if isinstance(by_text, ChatFailure):
         return Ability(able=False, why=by_text.message), False
-    adds = by_text.prompt_tokens is not None and by_text.prompt_tokens == len(ids)
+    adds = bool(encode("")) and by_text.prompt_tokens == len(ids)
     if isinstance(by_ids, ChatFailure):
         return Ability(able=False, why=by_ids.message), adds
     if by_ids.prompt_tokens is not None and by_ids.prompt_tokens != len(ids):
-        what = f"{len(ids)} ids were sent, and {by_ids.prompt_tokens} tokens counted"
+        sent, counted = plural(len(ids), "id"), plural(by_ids.prompt_tokens, "token")
+        what = f"it was sent {sent}, and counted {counted}"
         return Ability(able=False, why=what), adds
     texts = [read_said(one.text).text for one in (by_text, by_ids)]
     if texts[0] == texts[1]:
@@ -322,7 +324,7 @@ def _deterministic(ask: Ask, make: _Make) -> Ability:
     if isinstance(found, str):
         return Ability(able=None, why=found)
     n_different = len(set(found))
-    why = "3 equal answers" if n_different == 1 else f"{n_different} different answers of 3"
+    why = "3 equal answers" if n_different == 1 else f"of 3 answers {n_different} differ"
     return Ability(able=n_different == 1, why=why)
 
 

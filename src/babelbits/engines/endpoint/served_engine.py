@@ -44,6 +44,7 @@ from babelbits.records import (
     digest,
 )
 from babelbits.stats.divergence import TokenDivergence, TopTokens
+from babelbits.words import plural
 
 MOST_STOPS = 4
 """Stop strings that OpenAI's API takes; texts are cut here whatever the server does."""
@@ -548,7 +549,8 @@ def _whole_text(text: str, tokens: Sequence[ScoredToken]) -> TextScore | Failure
 
 def _unlike(found: int, sent: int) -> Failure:
     return Failure(
-        kind="scoring_failed", message=f"{sent} token ids were sent, and {found} came back scored"
+        kind="scoring_failed",
+        message=f"of {plural(sent, 'token id')} that it was sent the server scored {found}",
     )
 
 

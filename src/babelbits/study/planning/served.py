@@ -244,8 +244,8 @@ def _costs(settings: EndpointSettings, cells: Sequence[CellStep]) -> str:
         for one in requests
     )
     text = (
-        f"about {plural(n_requests, 'request')} with {put:,} tokens, and at most {got:,} tokens "
-        "of answers"
+        f"about {plural(n_requests, 'request')} with {plural(put, 'token')}, and at most "
+        f"{plural(got, 'token')} of answers"
     )
     unbuilt = sum(cell.task is None for cell in cells)
     more = f", and those of {plural(unbuilt, 'cell')} that --build counts" if unbuilt else ""
