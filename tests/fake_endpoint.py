@@ -1,8 +1,8 @@
 """A real HTTP server on the loopback that speaks OpenAI's chat protocol, faults included.
 
 What it says is decided by a function from the request and the number of times that the same prompt
-was asked before. Also a program, for tests that kill its clients: python tests/fake_endpoint.py
-prints its URL and serves until its stdin ends.
+was asked before; what it says of itself (GET) by one from the path. Also a program, for tests that
+kill its clients: python tests/fake_endpoint.py prints its URL and serves until its stdin ends.
 """
 
 import json
@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -72,6 +72,27 @@ def refuses(status: int, message: str = "no", **headers: str) -> Answer:
 Decide = Callable[[dict[str, Any], int], Answer]
 
 
+Look = Callable[[str], Answer]
+
+
+def lists(*models: str, **more: Any) -> Look:
+    """A server that lists models, and has JSON at other paths: version={"version": "1"}."""
+    data = [{"id": name, "object": "model", "created": time.time_ns()} for name in models]
+    pages: dict[str, Any] = {"/v1/models": {"data": data}}
+    pages |= {f"/{name.replace('__', '/')}": value for name, value in more.items()}
+
+    def look(path: str) -> Answer:
+        if path not in pages:
+            return refuses(404)
+        return Answer(body=json.dumps(pages[path]).encode())
+
+    return look
+
+
+def _nothing(_path: str) -> Answer:
+    return refuses(404)
+
+
 def echo(request: dict[str, Any], _times: int) -> Answer:
     """The last message, backwards."""
     return says(request["messages"][-1]["content"][::-1])
@@ -80,7 +101,9 @@ def echo(request: dict[str, Any], _times: int) -> Answer:
 class FakeEndpoint:
     """The server; `requests` are the bodies that reached it, `keys` the authorizations."""
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: Decide, *, look: Look = _nothing) -> None:
+        self.look = look
+        self.paths: list[str] = []
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.keys: list[str | None] = []
@@ -93,14 +116,19 @@ class FakeEndpoint:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self) -> None:
+                with suppress(OSError):  # the client is gone
+                    self._reply(server.look(self.path))
+
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 with server._lock:
                     request = json.loads(raw)
                     server.requests.append(request)
+                    server.paths.append(self.path)
                     server.times.append(time.monotonic())
                     server.keys.append(self.headers.get("Authorization"))
-                    prompt = json.dumps(request["messages"])
+                    prompt = json.dumps(request.get("messages", request.get("prompt")))
                     times = server._asked[prompt]
                     server._asked[prompt] += 1
                     server._at_once += 1
@@ -162,9 +190,9 @@ class FakeEndpoint:
 
 
 @contextmanager
-def serving(decide: Decide = echo) -> Iterator[FakeEndpoint]:
+def serving(decide: Decide = echo, *, look: Look = _nothing) -> Iterator[FakeEndpoint]:
     """A server while inside."""
-    server = FakeEndpoint(decide)
+    server = FakeEndpoint(decide, look=look)
     try:
         yield server
     finally:

@@ -9,6 +9,7 @@
     ├── TaskError             a task is empty, or an item has no gold answer (exit 2)
     │   └── MissingDataError      a hub dataset is not on this machine (exit 2)
     ├── EngineError           a loaded model gave something unusable (exit 3)
+    │   └── ServedModelChangedError   a server runs another model than before (exit 3)
     ├── StoreError            the run folder cannot be used (exit 4)
     │   ├── StoreLockedError      another process is writing to it (exit 2)
     │   ├── NothingThereError     it is whole, and does not hold what is asked for (exit 2)
@@ -99,6 +100,10 @@ class EngineError(BabelbitsError, RuntimeError):
     """A loaded model gave something unusable."""
 
     exit_code = ExitCode.INCOMPLETE
+
+
+class ServedModelChangedError(EngineError):
+    """A server runs another model than when the cell began."""
 
 
 class StoreError(BabelbitsError, OSError):

@@ -174,7 +174,7 @@ def test_examples_in_help_keep_their_lines(
 def test_help_lists_every_command_once_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == ExitCode.DONE
     out = capsys.readouterr().out
-    listed = re.findall(r"^  (\w+) {2,}\S", out[out.index("Run a study:") :], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+) {2,}\S", out[out.index("Run a study:") :], re.MULTILINE)
     assert listed == list(main.COMMANDS)
     assert all(f"\n{title}:\n" in out for title in main.SECTIONS)
 

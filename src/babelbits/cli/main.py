@@ -83,6 +83,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "babelbits.cli.completion:completion",
             "Print a script that lets a shell complete commands.",
         ),
+        "serve-check": (
+            "babelbits.cli.serve_check:serve_check",
+            "Say what a server of a model can and cannot do.",
+        ),
     },
 }
 """Section of `--help`, then name to 'module:command' and the line that is shown."""

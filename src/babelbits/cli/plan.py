@@ -164,7 +164,8 @@ def _table(*columns: str, right: Iterable[str] = ()) -> Any:
 def _print_variants(plan: "Plan") -> None:
     table = _table("variant", "state", "size", "why", right=("size",))
     for step in plan.variants:
-        state = "make" if step.to_make else step.state
+        state = "make" if step.to_make else str(step.state)
+        state = state if step.spec.endpoint is None else "served"
         about = "" if step.state == "done" or step.bytes is None else "~"
         row = (step.label, state, about + bytes_size(step.bytes), step.reason)
         table.add_row(*map(cell, row))

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 @click.option(
     "--verify", is_flag=True, help="Read all weights anew, whatever is remembered of their hashes."
 )
+@click.option(
+    "--allow-network", is_flag=True, help="Ask servers elsewhere although HF_HUB_OFFLINE is set."
+)
 def run(
     study: Path,
     *,
@@ -58,6 +61,7 @@ def run(
     offline: bool,
     no_rehearse: bool,
     verify: bool,
+    allow_network: bool,
 ) -> int:
     """Make the variants of STUDY and run the cells that are missing.
 
@@ -76,6 +80,7 @@ def run(
         ray=ray,
         rehearsed=not no_rehearse,
         verify=verify,
+        allow_network=allow_network,
     )
 
 
@@ -93,6 +98,7 @@ def run_with_progress(
     ray: str | None = None,
     rehearsed: bool = False,
     verify: bool = False,
+    allow_network: bool = False,
 ) -> int:
     """Run a study, tell a person about it, build the report; returns the exit code."""
     from babelbits import run as run_study
@@ -102,7 +108,7 @@ def run_with_progress(
         with Reporter(debug=debugging()) as reporter:
             done = run_study(
                 study, progress=reporter, stop=reporter.stop, workers=workers,
-                ray=ray, rehearsed=rehearsed, verify=verify,
+                ray=ray, rehearsed=rehearsed, verify=verify, allow_network=allow_network,
             )  # fmt: skip
             terminated = reporter.stop.terminated
         _summarise(done)

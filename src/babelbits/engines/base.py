@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+from babelbits.engines.endpoint.settings import ServedBy
 from babelbits.formats.trust import Trust
 from babelbits.libraries import install, need, version_of
 from babelbits.records import (
@@ -63,6 +64,8 @@ class EngineSettings:
     It changes results; a variant's, never a study's."""
     allow_token_differences: bool = False
     """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
+    served: ServedBy | None = None
+    """Who serves the variant, where it is not run here."""
 
     @property
     def trust(self) -> Trust:
@@ -81,7 +84,7 @@ class EngineIdentity:
     name: str
     version: str
     device_kind: str
-    """'cpu' or 'cuda'."""
+    """'cpu' or 'cuda'; 'server' where nobody here knows."""
     dtype: str
     long_prompts: LongPrompts
     batch: Literal["single", "many"] = "many"
@@ -129,6 +132,23 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An engine whose model somebody else may change while it is asked: it is asked who it is."""
+
+    def begin(self, scope: str) -> None:
+        """Before a cell; what is answered from now on belongs to `scope`.
+
+        Raises
+        ------
+        ServedModelChangedError
+            If another model runs than the one that was met.
+        """
+
+    def confirm(self) -> None:
+        """After a cell; raises as `begin`."""
 
 
 class EngineKind(ABC):

@@ -63,6 +63,8 @@ class ChatFailure:
     attempts: int = 1
     cost: float | None = 0.0
     """Of the attempts that were charged."""
+    fatal: bool = False
+    """Every other request would meet it too."""
 
 
 ChatAnswer = ChatReply | ChatFailure

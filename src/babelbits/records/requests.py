@@ -35,6 +35,10 @@ class GenerateRequest:
     """Opening and closing tags of what the model thinks first: taken out of the texts, counted."""
     ignore_end: bool = False
     """Go on to `max_new_tokens` whatever the model writes, as is done to measure speed."""
+    messages: tuple[tuple[str, str], ...] = ()
+    """Role and content of the turns that the prompt was written from by a chat template, for
+    servers that take chats alone; empty for plain text. No part of an item's identity: the prompt
+    says it all."""
 
 
 Request = ScoreRequest | TextRequest | GenerateRequest

@@ -13,6 +13,7 @@ from babelbits.analysis import format as numbers
 from babelbits.analysis.cells import failed
 from babelbits.analysis.format import shared_margin
 from babelbits.records import Effect
+from babelbits.report.server_notes import describe_noise, describe_servers
 from babelbits.report.verdicts import Board, expected
 from babelbits.results.results import OpenCell, Results
 from babelbits.store.counts import Thoughts, count_thoughts
@@ -43,6 +44,7 @@ def list_limitations(report: Results, board: Board) -> tuple[Limitation, ...]:
         *_thinking(report.cells),
         *_names(report),
         *_making(report),
+        *_serving(report),
         *_problems(report),
         *_joined(report),
     )
@@ -68,6 +70,12 @@ def _making(report: Results) -> Iterator[Limitation]:
             labels[note].append(label)
     for note, names in labels.items():
         yield Limitation(topic="how variants were made", sentence=f"{listed(names)}: {note}.")
+
+
+def _serving(report: Results) -> Iterator[Limitation]:
+    """What is to be known of served variants."""
+    for told in (*describe_servers(report.cells), *describe_noise(report.cells, report.again)):
+        yield Limitation(topic="served variants", sentence=told)
 
 
 def _exploratory(report: Results) -> Iterator[Limitation]:

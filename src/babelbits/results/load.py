@@ -26,7 +26,7 @@ from babelbits.results.results import OpenCell, Results, StudySummary
 from babelbits.store import Store
 from babelbits.study import Study
 from babelbits.study.config.problems import StudyFileError
-from babelbits.study.config.spec import BUNDLED, default_reference
+from babelbits.study.config.spec import BUNDLED, SERVED, default_reference
 from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
 from babelbits.study.planning.recorded import study_now, study_of_run
 from babelbits.study.planning.relabel import labels_now
@@ -60,7 +60,8 @@ def load_run(
     from babelbits.analysis.analyse import analyse
 
     store, study, text, names_note = _now(Store(folder, smoke=smoke, early=early), study_file)
-    cells = load_cells(store)
+    found = _read_cells(store)
+    cells = tuple(one for one in found if not is_again(one))
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     planned = store.planned()
     manifests = _manifests(store, planned)
@@ -84,6 +85,7 @@ def load_run(
         open_cells=_open_cells(store),
         divergences=_divergences(store),
         voices=voices,
+        again=tuple(one for one in found if is_again(one)),
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
         speed=_speed(store, planned, manifests),
         baselines=baseline_of(planned),
@@ -150,13 +152,22 @@ def _book_now(book: RecordedVotes, renamed: Mapping[str, str | None]) -> Recorde
 
 
 def load_cells(store: Store) -> tuple[CellResult, ...]:
-    """The finished cells of a run folder, in the plan's order.
+    """The finished cells of a run folder, in the plan's order; served ones only as first asked.
 
     Raises
     ------
     NothingThereError
         If there are none.
     """
+    return tuple(one for one in _read_cells(store) if not is_again(one))
+
+
+def is_again(cell: CellResult) -> bool:
+    """Whether a cell asks a served variant the same again."""
+    return cell.meta.replicate > 0 and cell.meta.identity.get("recipe") == SERVED
+
+
+def _read_cells(store: Store) -> tuple[CellResult, ...]:
     cells = tuple(
         under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
     )

@@ -138,6 +138,9 @@ class Results:
         """Labels of all baselines: the study's and those of further engines."""
         return frozenset({BASELINE, *(k for k, its in self.baselines.items() if k == its)})
 
+    again: tuple[CellResult, ...] = ()
+    """Cells of served variants that were asked the same again: their servers' noise."""
+
     @property
     def effects(self) -> "pa.Table":
         """A row an effect, raw numbers in the metric's own unit, as `report --format csv` has.
@@ -167,7 +170,7 @@ class Results:
     @property
     def items(self) -> "pa.Table":
         """A row an item of every finished cell, with its variant, suite, task and replicate."""
-        return items_table(self.cells)
+        return items_table((*self.cells, *self.again))
 
     @property
     def votes(self) -> "pa.Table":

@@ -285,6 +285,10 @@ class Store:
             folder.rename(target)
         return target
 
+    def times_set_aside(self, folder: Path) -> int:
+        """How often the folder of a cell or a variant was set aside."""
+        return len(list((self._base / "set-aside").glob(f"{folder.name}*")))
+
     # --- the study and its plan ---
 
     def save_plan(

@@ -31,21 +31,34 @@ from babelbits.tasks.identity import with_requests
 from babelbits.tasks.prompting import ChatOptions, Sampling
 
 
-def template_of(options: TaskOptions) -> ChatTemplate | None:
+class TurnsAlone:
+    """In place of a chat template that only a server has: turns, each begun by who speaks.
+
+    What the server is asked are the turns themselves (`GenerateRequest.messages`).
+    """
+
+    drops_system = False
+
+    def render(self, turns: Sequence[Message]) -> str:
+        """The conversation for people, and for items' ids."""
+        return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
+
+
+def template_of(options: TaskOptions) -> ChatTemplate | TurnsAlone | None:
     """The chat template of a study's model; None where prompts are plain text.
+
+    Where no model is named only a server has the template.
 
     Raises
     ------
     ModelError
         If the model has none, or its tokenizer cannot be loaded.
-    TaskError
-        If no model is named.
     """
     chat = options.chat
     if chat.template != "on":
         return None
     if options.model is None:
-        raise TaskError("a chat template needs a model, and none is named")
+        return TurnsAlone()
     passed = {} if chat.enable_thinking is None else {"enable_thinking": chat.enable_thinking}
     return load_template(options.model, options=passed)
 
@@ -91,7 +104,7 @@ class AskedTask:
         task: Task,
         *,
         chat: ChatOptions,
-        template: ChatTemplate | None,
+        template: ChatTemplate | TurnsAlone | None,
         sampling: Sampling | None,
     ) -> None:
         self.task = task
@@ -154,7 +167,9 @@ class AskedTask:
             return request
         match request:
             case GenerateRequest(prompt=prompt):
-                return replace(request, prompt=self._turn(self._template, prompt))
+                turns = self._turns(prompt)
+                said = tuple((turn["role"], turn["content"]) for turn in turns)
+                return replace(request, prompt=self._template.render(turns), messages=said)
             case ScoreRequest(context=context, continuation=continuation) if context:
                 # The turn's header already parts the two: as lm-eval, no delimiter before a choice.
                 bare = continuation.removeprefix(" ")
@@ -162,8 +177,11 @@ class AskedTask:
                 return replace(request, context=turn, continuation=bare)
         return request
 
-    def _turn(self, template: ChatTemplate, text: str) -> str:
-        return template.render([*system_message(self._chat), {"role": "user", "content": text}])
+    def _turn(self, template: ChatTemplate | TurnsAlone, text: str) -> str:
+        return template.render(self._turns(text))
+
+    def _turns(self, text: str) -> list[Message]:
+        return [*system_message(self._chat), {"role": "user", "content": text}]
 
     def _dressed(self, request: Request) -> Request:
         """With the tags to look for, and the draws."""
@@ -202,7 +220,7 @@ def system_message(chat: ChatOptions) -> list[Message]:
     return [] if said is None else [{"role": "system", "content": said}]
 
 
-def template_notes(template: ChatTemplate | None) -> tuple[str, ...]:
+def template_notes(template: ChatTemplate | TurnsAlone | None) -> tuple[str, ...]:
     """What a template did that the study did not ask for."""
     if template is None or not template.drops_system:
         return ()

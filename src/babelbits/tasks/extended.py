@@ -26,7 +26,7 @@ from babelbits.records import (
 )
 from babelbits.tasks import language_consistency
 from babelbits.tasks.base import TaskOptions, own_options
-from babelbits.tasks.chat_wrapper import system_message, template_of
+from babelbits.tasks.chat_wrapper import TurnsAlone, system_message, template_of
 from babelbits.tasks.confusion import identified
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.language_confusion.task import identifier_for
@@ -178,9 +178,13 @@ class ExtendedTask(OwnTask):
     def _request(self, messages: Sequence[Message]) -> GenerateRequest:
         if self._template is None:
             prompt = messages[0]["content"]
-        else:
-            prompt = self._template.render([*system_message(self.options.chat), *messages])
-        return GenerateRequest(prompt=prompt, max_new_tokens=self._talk.tokens)
+            return GenerateRequest(prompt=prompt, max_new_tokens=self._talk.tokens)
+        turns = [*system_message(self.options.chat), *messages]
+        return GenerateRequest(
+            prompt=self._template.render(turns),
+            max_new_tokens=self._talk.tokens,
+            messages=tuple((turn["role"], turn["content"]) for turn in turns),
+        )
 
     def _later_turns(self, row: Any) -> list[str]:
         """What the user says after the first answer; the last of the row's turns repeats."""
@@ -211,7 +215,7 @@ class ExtendedTask(OwnTask):
             )
 
     @cached_property
-    def _template(self) -> ChatTemplate | None:
+    def _template(self) -> ChatTemplate | TurnsAlone | None:
         return template_of(self.options)
 
     @cached_property

@@ -77,8 +77,12 @@ def _plain(request: Request) -> list[Any]:
 
 
 def request_fields(request: Request) -> dict[str, Any]:
-    """A request's fields as JSON. Later ones are left out where empty: older ids hold."""
-    fields = {name: jsonable(getattr(request, name)) for name in request.__slots__}
+    """A request's fields as JSON. Later ones are left out where empty: older ids hold.
+
+    So are the turns that a prompt was written from: they are in it.
+    """
+    names = (name for name in request.__slots__ if name != "messages")
+    fields = {name: jsonable(getattr(request, name)) for name in names}
     for name in ("thinking", "ignore_end"):
         if not fields.get(name, True):
             del fields[name]

@@ -7,7 +7,7 @@ place of the completion or even as its text; none of that may pass for what the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from babelbits.engines.endpoint.faults import (
@@ -18,6 +18,7 @@ from babelbits.engines.endpoint.faults import (
     of_error_object,
     quoted,
 )
+from babelbits.engines.endpoint.served_request import ServedRequest, content_of
 from babelbits.words import plural
 
 _FINISHED: Mapping[str, Literal["stop", "length"]] = {
@@ -44,7 +45,11 @@ class Completion:
 
 
 def read_completion(
-    raw: bytes, *, model: str, answers_as: str | None = None
+    raw: bytes,
+    *,
+    model: str,
+    answers_as: str | None = None,
+    request: ServedRequest | None = None,
 ) -> Completion | EndpointFault:
     """Read the body of a reply with status 200.
 
@@ -56,6 +61,8 @@ def read_completion(
         The model that was asked.
     answers_as : str, optional
         Another name that the model may answer under.
+    request : ServedRequest, optional
+        What was asked, where more than the text of a chat is read.
     """
     text = raw.decode("utf-8", "replace")
     try:
@@ -81,16 +88,22 @@ def read_completion(
             "if that is the same model, say so with answers_as"
         )
         return EndpointFault(kind="malformed", message=message, fatal=True, **_charged(usage))
-    return _choice(reply.get("choices"), usage)
+    found = _choice(reply.get("choices"), usage, request)
+    if request is None or isinstance(found, EndpointFault):
+        return found
+    return replace(found, text=content_of(found.text, reply, request))
 
 
-def _choice(choices: object, usage: Usage | None) -> Completion | EndpointFault:
+def _choice(
+    choices: object, usage: Usage | None, request: ServedRequest | None
+) -> Completion | EndpointFault:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return _malformed("the reply has no choices", usage)
     choice = choices[0]
     if choice.get("error"):
         return of_error_object(choice["error"], usage=usage)
-    message = choice.get("message")
+    is_text = request is not None and request.prompt is not None
+    message = {"content": choice.get("text")} if is_text else choice.get("message")
     if not isinstance(message, dict):
         return _malformed("the reply's choice has no message", usage)
     reason = str(choice.get("finish_reason") or "none").lower()

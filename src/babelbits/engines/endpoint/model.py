@@ -25,6 +25,7 @@ from babelbits.engines.chat_cache import AnswerFile, Spending, answer_key
 from babelbits.engines.endpoint.completion import Completion
 from babelbits.engines.endpoint.faults import EndpointFault, Usage
 from babelbits.engines.endpoint.pace import Pace, back_off
+from babelbits.engines.endpoint.served_request import ServedRequest
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.engines.endpoint.transport import Transport
 from babelbits.words import plural
@@ -40,6 +41,9 @@ _HOPELESS = 8
 def most_prompt_tokens(request: ChatRequest) -> int:
     """An upper bound on a prompt's tokens for any tokenizer: no token is less than a byte."""
     n_bytes = sum(len(turn.content.encode("utf-8", "replace")) for turn in request.messages)
+    if isinstance(request, ServedRequest):
+        prompt = request.prompt or ""
+        n_bytes += len(prompt.encode("utf-8", "replace") if isinstance(prompt, str) else prompt)
     return n_bytes + _TOKENS_PER_MESSAGE * len(request.messages) + _TOKENS_PER_PROMPT
 
 
@@ -208,7 +212,8 @@ class EndpointModel:
         cost: float | None = None if self._settings.price is None else 0.0
         for attempt in range(1, self._settings.attempts + 1):
             if run.lost is not None:
-                return _rejected(f"not asked: {run.lost}", attempts=attempt - 1, cost=cost)
+                lost = _rejected(f"not asked: {run.lost}", attempts=attempt - 1, cost=cost)
+                return replace(lost, fatal=True)
             outcome = self._attempt(key, request, run, paid=cost)
             if outcome is None:
                 return None
@@ -336,7 +341,13 @@ class EndpointModel:
                 )
         if fault.kind == "over_budget":
             attempts -= 1
-        return ChatFailure(kind=fault.kind, message=fault.message, attempts=attempts, cost=cost)
+        return ChatFailure(
+            kind=fault.kind,
+            message=fault.message,
+            attempts=attempts,
+            cost=cost,
+            fatal=run.lost is not None,
+        )
 
 
 def _again(answer: ChatAnswer) -> ChatAnswer:
@@ -354,7 +365,9 @@ def _rejected(message: str, *, attempts: int = 0, cost: float | None = 0.0) -> C
 def _is_unicode(request: ChatRequest) -> bool:
     """Whether all text has a UTF-8 form."""
     try:
-        for text in (*(turn.content for turn in request.messages), *request.stop):
+        prompt = request.prompt if isinstance(request, ServedRequest) else None
+        whole = (prompt,) if isinstance(prompt, str) else ()
+        for text in (*(turn.content for turn in request.messages), *request.stop, *whole):
             text.encode()
     except UnicodeEncodeError:
         return False

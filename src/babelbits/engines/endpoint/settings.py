@@ -112,6 +112,19 @@ class EndpointSettings:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedBy:
+    """Who serves a variant, and what is known here of its model."""
+
+    endpoint: EndpointSettings
+    tokenizer: Path | None = None
+    """Folder with the model's tokenizer; None where the model is not here."""
+    context: int | None = None
+    """Tokens, by the model's own files."""
+    allow_network: bool = False
+    """Leave this machine even though `HF_HUB_OFFLINE` is set."""
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine by its name or number; no name is looked up."""
     host = urlsplit(url).hostname or ""

@@ -6,7 +6,9 @@ there before the deadline and within bounds (`bounds`): a server that sends a by
 not hold a worker for ever.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +24,14 @@ from babelbits.engines.endpoint.bounds import (
 )
 from babelbits.engines.endpoint.completion import Completion, read_completion
 from babelbits.engines.endpoint.faults import EndpointFault, of_status, quoted
+from babelbits.engines.endpoint.served_request import ServedRequest, extra_of
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.errors import MissingExtraError
 
 _CONNECT = 10.0
 """Seconds for a connection to be made."""
+_LOOK = 10.0
+"""Seconds for what a server says of itself."""
 _NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
 """Exceptions of the HTTP library that mean that no request has reached anyone."""
 _NO_KEY = "none"
@@ -62,6 +67,7 @@ class Transport:
             event_hooks={"response": [self._refuse_status]},
         )
         bound_connections(http_client, self._bounds)
+        self._http = http_client
         self._client = openai.OpenAI(
             base_url=settings.url,
             api_key=key or _NO_KEY,
@@ -77,7 +83,10 @@ class Transport:
         except Exception as error:  # noqa: BLE001  the HTTP library's own, of either of its versions
             return self._clean(self._broken(error))
         read = read_completion(
-            raw, model=self._settings.model, answers_as=self._settings.answers_as
+            raw,
+            model=self._settings.model,
+            answers_as=self._settings.answers_as,
+            request=request if isinstance(request, ServedRequest) else None,
         )
         if isinstance(read, EndpointFault):
             return self._clean(read)
@@ -85,6 +94,10 @@ class Transport:
         if self._key and len(self._key) >= _LONG_KEY:
             return replace(read, text=self._hidden(read.text)), self._hidden(whole)
         return read, whole
+
+    def name_model(self, name: str) -> None:
+        """Ask for another model from now on."""
+        self._settings = replace(self._settings, model=name)
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,15 +107,41 @@ class Transport:
         """The body of the reply, whole."""
         self._bounds.begin(self._settings.timeout)
         parameters = body_of(request, self._settings)
-        create: Any = self._client.chat.completions.with_streaming_response.create
-        with create(**parameters, extra_body=dict(self._settings.extra)) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                self._bounds.left(None)
-                if len(body) > LARGEST_REPLY:
-                    raise TooLargeError
-            return bytes(body)
+        extra = dict(self._settings.extra)
+        api: Any = self._client.chat.completions
+        if isinstance(request, ServedRequest):
+            extra |= extra_of(request)
+            api = api if request.prompt is None else self._client.completions
+        with api.with_streaming_response.create(**parameters, extra_body=extra) as response:
+            return self._read(response)
+
+    def _read(self, response: Any) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            self._bounds.left(None)
+            if len(body) > LARGEST_REPLY:
+                raise TooLargeError
+        return bytes(body)
+
+    def look(self, url: str, *, body: Mapping[str, Any] | None = None) -> Any:
+        """What a server says of itself at a URL: parsed JSON, or None whatever goes wrong.
+
+        Parameters
+        ----------
+        url : str
+            Whole.
+        body : mapping, optional
+            Sent by POST; None: GET.
+        """
+        self._bounds.begin(min(_LOOK, self._settings.timeout))
+        headers = {"Authorization": f"Bearer {self._key or _NO_KEY}"}
+        method = "GET" if body is None else "POST"
+        try:
+            with self._http.stream(method, url, json=body, headers=headers) as response:
+                return json.loads(self._hidden(self._read(response).decode("utf-8", "replace")))
+        except Exception:  # noqa: BLE001  no server has all of these addresses
+            return None
 
     def _refuse_status(self, response: Any) -> None:
         """Raise for a status other than 200 with the beginning of its body, before it is read."""
@@ -155,9 +194,16 @@ def body_of(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
         optional["top_p"] = request.top_p
     if request.stop:
         optional["stop"] = list(request.stop)
-    return {
-        "model": settings.model,
+    asked: dict[str, Any] = {
         "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
         settings.token_parameter: request.max_new_tokens,
+    }
+    if isinstance(request, ServedRequest) and request.prompt is not None:
+        text = request.prompt
+        prompt = text if isinstance(text, str) else list(text)
+        asked = {"prompt": prompt, "max_tokens": request.max_new_tokens}
+    return {
+        "model": settings.model,
+        **asked,
         **{name: value for name, value in optional.items() if name not in settings.omit},
     }

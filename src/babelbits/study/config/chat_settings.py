@@ -37,13 +37,16 @@ def settled(study: Study, folder: Path) -> Study:
     ModelError
         If the model's template cannot be read.
     """
+    elsewhere = study.model.is_elsewhere
     has_template = find_template(folder) is not None
     suites = []
     for suite in study.suites:
-        chat = _settled(suite.options.chat, has_template=has_template, suite=suite.suite)
-        if chat.template == "on":
+        asked = suite.options.chat.template == "on"
+        known = has_template or (elsewhere and asked)  # the server's own
+        chat = _settled(suite.options.chat, has_template=known, suite=suite.suite)
+        if chat.template == "on" and not elsewhere:
             _check_shown(chat, folder, suite=suite.suite)
-        options = replace(suite.options, chat=chat, model=folder)
+        options = replace(suite.options, chat=chat, model=None if elsewhere else folder)
         suites.append(replace(suite, options=options))
     return replace(study, suites=tuple(suites))
 

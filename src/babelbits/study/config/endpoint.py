@@ -33,6 +33,8 @@ class EndpointTable(TomlTable):
     """Tells servers apart that answer to one URL and name."""
     key_variable: Text | None = None
     """Environment variable that holds the API key; BABELBITS_API_KEY if left out."""
+    key_env: Text | None = None
+    """The same as `key_variable`."""
     answers_as: Text | None = None
     """What the server calls the model in its replies, where that does not resemble `model`."""
     price: PriceTable | None = None
@@ -72,6 +74,12 @@ def endpoint_settings(
         Where answers are kept.
     """
     given = table.given()
+    if "key_env" in given:
+        if "key_variable" in given:
+            what = "'key_env' is the same as 'key_variable', which is given too"
+            found.note(what, "key_env", hint="leave it out", part="key")
+        given.setdefault("key_variable", given["key_env"])
+        del given["key_env"]
     if "omit" in given:
         given["omit"] = tuple(given["omit"])
     if table.price is not None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
+from babelbits.engines.served import FORMAT
 from babelbits.errors import StudyError
 from babelbits.recipes.family import HF, family_of
 from babelbits.recipes.gguf_base import GGUF
@@ -13,6 +14,8 @@ from babelbits.suggest import one_of
 
 def format_of(model: ModelSpec, variant: VariantSpec) -> str:
     """Format of a variant's files; the baseline of a GGUF file is one itself."""
+    if variant.endpoint is not None:
+        return FORMAT
     if variant.origin == "baseline":
         return GGUF if model.is_gguf else family_of(variant.recipe).format
     if variant.source is not None:
@@ -24,6 +27,8 @@ def engine_name(settings: EngineSettings, model: ModelSpec, variant: VariantSpec
     """Name of the engine that runs a variant: its own, the study's, or that of its format."""
     if variant.engine is not None:
         return variant.engine
+    if variant.endpoint is not None:
+        return open_engine.that_run(FORMAT)[0]
     if settings.name != "auto":
         return settings.name
     if variant.origin == "baseline" and model.is_gguf:
@@ -49,7 +54,7 @@ def format_problem(
     """
     if engine == "auto":
         return None
-    formats = {one.label: format_of(model, one) for one in variants}
+    formats = {one.label: format_of(model, one) for one in variants if one.endpoint is None}
     kind = open_engine.kind(engine)
     for label, format_ in formats.items():
         if not kind.runs(format_):

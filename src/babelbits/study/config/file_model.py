@@ -123,6 +123,9 @@ class ModelTable(TomlTable):
 
     path: Text = BUNDLED
     """'bundled', a folder, a GGUF file, or a hub id such as 'Qwen/Qwen2.5-0.5B'."""
+    endpoint: EndpointTable | None = None
+    """An OpenAI-compatible server that runs the baseline; `path` then names the model's files, for
+    their tokenizer and chat template, and may be left out where there are none."""
     revision: Text | None = None
     """Branch, tag or commit; hub ids only. 'main' if left out."""
     trust_remote_code: bool = False

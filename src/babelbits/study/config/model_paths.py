@@ -31,10 +31,14 @@ def absolute(written: str, home: Path) -> Path:
 
 def resolve_model(table: "ModelTable", found: Findings, *, home: Path) -> ModelSpec:
     """The model of a table with `path` and `revision`; what is wrong is noted and kept."""
+    served = table.endpoint
+    if served is not None and "path" not in table.model_fields_set:
+        return ModelSpec(path=f"{served.url} {served.model}", is_elsewhere=True)
     folder = resolve_path(table.path, found, home=home)
     if "revision" in table.model_fields_set and (table.path == BUNDLED or folder is not None):
         found.note("only a hub model has a revision", "revision", hint="leave it out", part="key")
-    return ModelSpec(**{**table.given(), "path": table.path, "folder": folder})
+    given = {name: value for name, value in table.given().items() if name != "endpoint"}
+    return ModelSpec(**{**given, "path": table.path, "folder": folder})
 
 
 def resolve_path(path: str, found: Findings, *, home: Path) -> Path | None:

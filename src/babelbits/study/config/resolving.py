@@ -13,6 +13,7 @@ from babelbits.analysis.settings import Confirmatory
 from babelbits.bundled import MODEL_LANGUAGES
 from babelbits.engines.base import EngineSettings
 from babelbits.study.config.baselines import with_engine_baselines
+from babelbits.study.config.endpoint import endpoint_settings
 from babelbits.study.config.engines import format_problem
 from babelbits.study.config.model_paths import absolute, resolve_model
 from babelbits.study.config.problems import Findings
@@ -25,7 +26,7 @@ from babelbits.study.config.spec import (
     default_reference,
 )
 from babelbits.study.config.suites import Surroundings, chat_options, resolve_suites
-from babelbits.study.config.variants import resolve_variants
+from babelbits.study.config.variants import refuse_made, resolve_variants
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
@@ -55,11 +56,17 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     data = _data(tables, found.at("data"), home)
     engine = EngineSettings(
         **tables.engine.model_dump(exclude={"batch_items", "chunk"}),
-        **tables.model.model_dump(exclude={"path", "revision"}),
+        **tables.model.model_dump(exclude={"path", "revision", "endpoint"}),
     )
+    served = None
+    if tables.model.endpoint is not None:
+        here = found.at("model").at("endpoint")
+        served = endpoint_settings(tables.model.endpoint, here, cache=None)
     variants = resolve_variants(
-        tables.variants, found, home=home, seed=seed, engine=tables.engine.name
+        tables.variants, found, home=home, seed=seed, engine=tables.engine.name, served=served
     )
+    if model.is_elsewhere and served is not None:
+        refuse_made(variants, found)
     chat = chat_options(tables.chat, found.at("chat"))
     around = Surroundings(
         home=home,

@@ -39,6 +39,8 @@ class ModelSpec:
     allow_pickle: bool = False
     allow_token_differences: bool = False
     """Take a GGUF file whose text llama.cpp by itself splits into other tokens than the model."""
+    is_elsewhere: bool = False
+    """Only a server has the model: `path` is its URL and name, and there are no files here."""
 
     @property
     def trust(self) -> Trust:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from babelbits.engines import open_engine
+from babelbits.engines.endpoint import EndpointSettings
 from babelbits.recipes.calibration import CalibrationSpec, matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, parameter_problem
 from babelbits.recipes.family import family_of
@@ -32,6 +33,7 @@ def resolve_variants(
     home: Path,
     seed: int,
     engine: str = "auto",
+    served: EndpointSettings | None = None,
 ) -> tuple[VariantSpec, ...]:
     """All variants of a study, the baseline first whether it is written down or not.
 
@@ -47,13 +49,17 @@ def resolve_variants(
         Seed of a calibration draw that names none.
     engine : str
         As in `[engine] name`.
+    served : EndpointSettings, optional
+        Who runs the baseline, where it is not run here.
     """
-    variants = [VariantSpec(label=BASELINE, recipe=BASELINE)]
+    variants = [VariantSpec(label=BASELINE, recipe=BASELINE, endpoint=served)]
     for number, table in enumerate(tables):
         here = found.at("variants", number)
         for variant in _variants(table, here, home=home, seed=seed):
             _check_cache(variant, here, engine=engine)
-            if variant == variants[0]:
+            if variant.recipe == BASELINE and variant == dataclasses.replace(
+                variants[0], endpoint=None
+            ):
                 continue
             if any(other.label == variant.label for other in variants):
                 here.note(
@@ -63,6 +69,18 @@ def resolve_variants(
                 )
             variants.append(variant)
     return tuple(variants)
+
+
+def refuse_made(variants: Sequence[VariantSpec], found: Findings) -> None:
+    """Note variants that need the model's files, where only a server has the model."""
+    needy = [one.label for one in variants if one.endpoint is None]
+    if needy:
+        found.at("model").note(
+            f"{', '.join(needy)} cannot be made or run: only a server has the model",
+            "endpoint",
+            hint="name the model's files too: path = ...",
+            part="key",
+        )
 
 
 def _variants(

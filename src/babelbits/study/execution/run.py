@@ -54,6 +54,7 @@ def execute(
     ray: str | None = None,
     verify: bool = False,
     drawn: Mapping[str, Calibration] = MappingProxyType({}),
+    allow_network: bool = False,
 ) -> RunOutcome:
     """Do what the plan says is left to do.
 
@@ -76,6 +77,8 @@ def execute(
     drawn : mapping
         Calibration text by the variant's label, as `preflight.check` gave it; a variant without
         one draws its own.
+    allow_network : bool
+        Ask servers elsewhere though `HF_HUB_OFFLINE` is set.
 
     Raises
     ------
@@ -86,7 +89,13 @@ def execute(
     store.save_plan(text, plan.metas, study=plan.study.as_object())
     scheduler = Scheduler(plan.variants, plan.cells, base=plan.base, drawn=drawn)
     ledger = _Ledger(plan, scheduler, progress)
-    site = RunContext(study=plan.study, base=plan.base, verify=verify)
+    site = RunContext(
+        study=plan.study,
+        base=plan.base,
+        verify=verify,
+        allow_network=allow_network,
+        workers=workers or 1,
+    )
     if ray is not None:
         with ray_pool(site, address=ray, workers=workers) as pool:
             work_in_shards(pool, scheduler, store, emit=ledger.note, stop=stop)

@@ -90,6 +90,7 @@ def run_study(
     ray: str | None = None,
     rehearsed: bool = True,
     verify: bool = False,
+    allow_network: bool = False,
 ) -> RunSummary:
     """Make the variants that are missing, run the cells that are missing, record every batch.
 
@@ -111,6 +112,8 @@ def run_study(
         Try every variant on a miniature of the model before the first is made.
     verify : bool
         Read all weights anew, whatever is remembered of their hashes.
+    allow_network : bool
+        Ask servers on other machines though `HF_HUB_OFFLINE` is set.
 
     Raises
     ------
@@ -127,7 +130,12 @@ def run_study(
     store = Store(study.folder, smoke=study.smoke, early=study.stop, answers=study.answers)
     with store.writing():  # first of all: it also shows that the folder can be written
         plan, drawn = _checked_plan(
-            study, store, tell=tell, verify=verify, elsewhere=ray is not None
+            study,
+            store,
+            tell=tell,
+            verify=verify,
+            elsewhere=ray is not None,
+            allow_network=allow_network,
         )
         if rehearsed:
             plan = _rehearsed(plan, tell=tell)
@@ -135,13 +143,19 @@ def run_study(
         tell(events.Started(plan=plan, workers=number or 1))
         outcome = execute(
             plan, store, progress=tell, stop=stop, workers=number, ray=ray, verify=verify,
-            drawn=drawn,
+            drawn=drawn, allow_network=allow_network,
         )  # fmt: skip
     return RunSummary(plan=plan, outcome=outcome, lost=_lost(plan, store))
 
 
 def _checked_plan(
-    study: Study, store: Store, *, tell: Progress, verify: bool, elsewhere: bool
+    study: Study,
+    store: Store,
+    *,
+    tell: Progress,
+    verify: bool,
+    elsewhere: bool,
+    allow_network: bool,
 ) -> tuple[Plan, Mapping[str, Calibration]]:
     """The plan, with everything checked that would be a pity to learn later, and the text drawn."""
 
@@ -152,7 +166,7 @@ def _checked_plan(
     base = locate(study.model, hashes=hashes, download=True)
     found = locate_found(study, base, hashes=hashes, download=True)
     plan = make_plan(study, store, base=base, build=catalogue.load, found=found)
-    drawn = check(plan, tell=note, elsewhere=elsewhere)
+    drawn = check(plan, tell=note, elsewhere=elsewhere, allow_network=allow_network)
     plan = check_tokens_of_found(plan, tell=lambda text: note(text, "warning"))
     for line in in_words(plan.study):
         note(line, "asked")

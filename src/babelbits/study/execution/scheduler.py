@@ -47,7 +47,11 @@ class Scheduler:
         for number, cell in enumerate(cells):
             if cell.state not in ("done", "damaged"):
                 self._open[cell.variant].append(number)
-        self._weights = {step.label: base.hash for step in variants if step.spec.recipe == BASELINE}
+        self._weights = {
+            step.label: base.hash
+            for step in variants
+            if step.spec.recipe == BASELINE and step.spec.endpoint is None
+        }
         self._begun: set[str] = set()
         self._first = {
             (cell.variant, cell.suite, cell.language): number

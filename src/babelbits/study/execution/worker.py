@@ -16,8 +16,9 @@ from pathlib import Path
 from babelbits import devices
 from babelbits.analysis.early_stopping import Watch
 from babelbits.engines import open_engine as engines
-from babelbits.engines.base import Engine, EngineSettings
-from babelbits.errors import BabelbitsError, ModelError, StoreError
+from babelbits.engines.base import Engine, EngineSettings, Watched
+from babelbits.engines.endpoint.settings import ServedBy
+from babelbits.errors import BabelbitsError, ModelError, ServedModelChangedError, StoreError
 from babelbits.libraries import version_of
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import Calibration
@@ -49,6 +50,8 @@ from babelbits.study.execution.events import (
     VariantMade,
     WorkerEvent,
 )
+from babelbits.study.execution.server_meeting import prepare_served
+from babelbits.study.planning import served
 from babelbits.study.planning.base_model import BaseModel, hash_of
 from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.hashes import FileHashes
@@ -99,6 +102,16 @@ class RunContext:
     base: BaseModel
     verify: bool = False
     """Read the files of variants anew, whatever is remembered of them."""
+    allow_network: bool = False
+    """Ask servers elsewhere though `HF_HUB_OFFLINE` is set."""
+    workers: int = 1
+    """Processes that do jobs at the same time."""
+
+    def served_by(self, step: VariantStep) -> ServedBy | None:
+        """Who serves a variant; None where it is run here."""
+        return served.served_by(
+            step.spec, self.base, allow_network=self.allow_network, workers=self.workers
+        )
 
     def store(self) -> Store:
         """The run folder."""
@@ -173,6 +186,11 @@ class Worker:
     def _prepare(self, job: Prepare) -> None:
         """Weights that are made now, or there already and proven whole."""
         step = job.step
+        by = self._site.served_by(step)
+        if by is not None:
+            met = prepare_served(by, self._folder(step))
+            self._emit(Ready(variant=step.label, weights_hash=met))
+            return
         manifest = self._adopt(step) if step.found else self._store.manifest(step.variant_id)
         if manifest is None:
             self.close()  # two models at once may not fit
@@ -237,7 +255,11 @@ class Worker:
         )
 
     def _folder(self, step: VariantStep) -> Path:
-        return folder_of(step, self._store, base=self._site.base)
+        if step.spec.endpoint is not None:
+            return served.record_folder(self._store.root, step.variant_id)
+        if step.spec.recipe == BASELINE:
+            return self._site.base.folder
+        return self._store.variant_folder(step.variant_id)
 
     def _load(self, job: RunCell) -> None:
         """Have the variant's engine loaded, with the weights that the job names."""
@@ -246,7 +268,9 @@ class Worker:
             return
         self.close()
         self._emit(Loading(variant=step.label))
-        self._engine = open_engine(self._site.study, step, folder=self._folder(step))
+        self._engine = open_engine(
+            self._site.study, step, folder=self._folder(step), by=self._site.served_by(step)
+        )
         if weights_in(self._folder(step), step=step, hash_file=self._hashes.of) != job.weights_hash:
             self.close()
             raise ModelError(
@@ -284,11 +308,13 @@ class Worker:
         items = task.items()
         watch = self._watch(job)
         with self._store.writer(cell.meta, weights_hash=job.weights_hash) as writer:
+            confirm = self._begin(job)
             watch.see(writer.recorded() if watch.active else ())
             for number, indices in writer.missing_batches():
                 if watch.known:
                     break
                 if self._stopping():
+                    confirm()
                     return
                 started = time.perf_counter()
                 batch = [items[index] for index in indices]
@@ -296,6 +322,7 @@ class Worker:
                 writer.append(number, rows, seconds=time.perf_counter() - started)
                 self._emit(Recorded(cell=job.number, n_items=len(rows)))
                 watch.see(rows)
+            confirm()
             skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
                 machine=platform.node(),
@@ -303,6 +330,27 @@ class Worker:
                 early=watch.known,
             )
         self._emit(Finished(cell=job.number, n_skipped=skipped))
+
+    def _begin(self, job: RunCell) -> Callable[[], None]:
+        """Let a served model show that it is the one that was met; how it shows so at the end.
+
+        What a cell recorded of a server that then turns out to be another is set aside.
+        """
+        meta, engine = job.cell.meta, _watched(self._engine)
+        if meta is None or engine is None:
+            return lambda: None
+        folder = self._store.cell_folder(meta.cell_id)
+        scope = f"{meta.cell_id} {job.weights_hash} {self._store.times_set_aside(folder)}"
+        engine.begin(scope)
+
+        def confirm() -> None:
+            try:
+                engine.confirm()
+            except ServedModelChangedError:
+                self._store.set_aside(folder)
+                raise
+
+        return confirm
 
     def _watch(self, job: RunCell) -> Watch:
         """Looks at a cell while it runs; idle where the cell may not stop."""
@@ -313,7 +361,12 @@ class Worker:
 
 
 def folder_of(step: VariantStep, store: Store, *, base: BaseModel) -> Path:
-    """Where the files of a variant lie: the baseline's and somebody else's where they are."""
+    """Where the files of a variant lie: the baseline's and somebody else's where they are.
+
+    Of a served variant the record of what its server said.
+    """
+    if step.spec.endpoint is not None:
+        return served.record_folder(store.root, step.variant_id)
     if step.spec.recipe == BASELINE:
         return base.folder
     if step.found is not None:
@@ -321,16 +374,31 @@ def folder_of(step: VariantStep, store: Store, *, base: BaseModel) -> Path:
     return store.variant_folder(step.variant_id, label=step.label)
 
 
+def _watched(engine: object) -> Watched | None:
+    """The engine, if somebody else may change its model."""
+    return engine if isinstance(engine, Watched) else None
+
+
 def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
     """Hash of the weights that lie in a variant's folder now."""
-    if step.spec.recipe == BASELINE or step.found is not None:
+    is_base = step.spec.recipe == BASELINE and step.spec.endpoint is None
+    if is_base or step.found is not None:
         return hash_of(folder, hash_file=hash_file)
     return weights_hash(hash_files(folder, hash_file=hash_file))
 
 
-def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
-    """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
+def open_engine(
+    study: Study, step: VariantStep, *, folder: Path, by: ServedBy | None = None
+) -> Engine:
+    """Load the engine of a variant whose weights are in `folder`, as the plan said it would be.
+
+    Parameters
+    ----------
+    by : ServedBy, optional
+        Who serves it, where it is not run here.
+    """
     engine, settings = engine_settings(study, step)
+    settings = replace(settings, served=by)
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
         return engines.load(folder, engine=engine, settings=settings)
 

@@ -20,11 +20,14 @@ from babelbits.recipes import gguf_base
 from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
 from babelbits.recipes.tensors import read_tensors, weight_files
-from babelbits.records import JSON
+from babelbits.records import JSON, digest
 from babelbits.study.config import hub_names
 from babelbits.study.config.spec import BUNDLED, ModelSpec
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.hub_models import find_model
+
+NO_FILES = Path("/nonexistent/only a server has the model")
+"""The folder of a model that has none here: everything that is looked for in it is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,10 @@ def locate(
         model, has no tokenizer or one of another model, is quantized in a format that nobody here
         reads, has pickled weights only, or needs its own code, and the study does not allow that.
     """
+    if spec.is_elsewhere:
+        return BaseModel(
+            folder=NO_FILES, hash=digest(spec.path, length=32), config={}, label=spec.path
+        )
     folder = model_folder(spec, download=download)
     if spec.is_gguf:
         return _file(spec, folder, hashes=hashes)

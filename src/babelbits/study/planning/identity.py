@@ -69,6 +69,9 @@ def variant_identity(
     CalibrationError
         If the calibration text cannot be read.
     """
+    if variant.endpoint is not None:
+        served = {"endpoint": variant.endpoint.identity}
+        return {"base": base_hash, "recipe": variant.recipe, **served}
     if variant.recipe == BASELINE:
         engine = {} if variant.engine is None else {"engine": variant.engine}
         return {"base": base_hash, "recipe": BASELINE, **engine}
@@ -163,6 +166,8 @@ def couples_rows(variant: VariantSpec) -> bool:
 
     Of a found variant this is known once its files were looked at.
     """
+    if variant.endpoint is not None:
+        return False
     if variant.source is not None:
         return variant.format == "bitsandbytes" and variant.parameters.get("bits") == _INT8
     return family_of(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)

@@ -22,7 +22,7 @@ from babelbits.store import CellStatus, same_weights
 from babelbits.study.config.chat_settings import identities, settled
 from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import BASELINE, Study, SuiteSpec, VariantSpec
-from babelbits.study.planning import estimate
+from babelbits.study.planning import estimate, served
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.early import stop_plan
 from babelbits.study.planning.found_variants import FoundModel, locate_found, resolved
@@ -137,7 +137,7 @@ def make_plan(
     cells = tuple(
         _cell_step(variant, key, replicate, context, built=task)
         for variant in variants
-        for replicate in ((0, 1) if variant.label == BASELINE and study.analysis.aa else (0,))
+        for replicate in _replicates(variant.spec, study)
         for key, task in built.items()
     )
     cells = _without_mixtures(cells, variants)
@@ -148,6 +148,12 @@ def make_plan(
         variants=tuple(_with_need(variant, cells) for variant in variants),
         cells=cells,
     )
+
+
+def _replicates(spec: VariantSpec, study: Study) -> tuple[int, ...]:
+    """The baseline's cells run again for the noise floor; a server's for its own noise."""
+    again = study.analysis.aa and (spec.label == BASELINE or spec.endpoint is not None)
+    return (0, 1) if again else (0,)
 
 
 def _says_the_same_of_tasks(study: Study, store: PlanStore, base: BaseModel) -> bool:
@@ -198,7 +204,7 @@ def _check_fit(
     spec: VariantSpec, *, base: BaseModel, tensors: tuple[TensorRecord, ...] | None
 ) -> None:
     """Say before anything expensive that a recipe does not fit the model, and of which variant."""
-    if spec.source is not None:
+    if spec.source is not None or spec.endpoint is not None:
         return
     try:
         check(base.config, spec.recipe, spec.parameters)
@@ -220,6 +226,8 @@ def _variant_step(
         config=context.base.config,
     )
     variant_id = identity_hash(identity)
+    if spec.endpoint is not None:
+        return _served_step(spec, variant_id, identity, context)
     manifest = None if spec.recipe == BASELINE else context.store.manifest(variant_id)
     there = spec.recipe == BASELINE or manifest is not None
     missing = "" if there else _why_missing(spec, identity, context)
@@ -263,6 +271,23 @@ def _what_for(spec: VariantSpec, study: Study) -> str:
         return ""
     engine = engine_name(study.engine, study.model, spec)
     return f"; the baseline of what runs in {engine}"
+
+
+def _served_step(
+    spec: VariantSpec, variant_id: str, identity: Mapping[str, Any], context: _Context
+) -> VariantStep:
+    """A variant that nobody makes; whether its server is still the same shows when it runs."""
+    met = served.recorded_hash(context.store.root, variant_id)
+    return VariantStep(
+        spec=spec,
+        variant_id=variant_id,
+        identity=identity,
+        state="done",
+        needed=True,
+        reason="served; not verifiable" + (f", last met as {met[:8]}" if met else ", not met yet"),
+        bytes=None,
+        manifest=None,
+    )
 
 
 def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Context) -> str:
@@ -447,6 +472,8 @@ def _differs(cell: CellStep, weights: str | None) -> bool:
 
 def _weights_hash(variant: VariantStep, context: _Context) -> str | None:
     """Of the weights that a cell would run on now; None while the variant is not made."""
+    if variant.spec.endpoint is not None:
+        return served.recorded_hash(context.store.root, variant.variant_id)
     if variant.spec.recipe == BASELINE:
         return context.base.hash
     return None if variant.manifest is None else variant.manifest.weights_hash

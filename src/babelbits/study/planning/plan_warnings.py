@@ -11,7 +11,7 @@ from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import family_of
 from babelbits.study.config.spec import Study
-from babelbits.study.planning import estimate
+from babelbits.study.planning import estimate, served
 from babelbits.study.planning.calibration_notes import calibration_notes
 from babelbits.study.planning.identity import couples_rows
 from babelbits.study.planning.plan_types import Plan
@@ -58,6 +58,7 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
         *((note,) if note else ()),
         *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
         *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
+        *served.notes(plan),
         *([] if plan.study.smoke else too_small(plan.study)),
     )
 

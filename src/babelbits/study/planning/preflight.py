@@ -30,6 +30,7 @@ from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.family import Family, families
 from babelbits.registry import RECIPES as FAMILIES
 from babelbits.study.config.engines import engine_name
+from babelbits.study.planning import served
 from babelbits.study.planning.found_variants import library_problems, needs_of
 from babelbits.study.planning.memory import check_memory
 from babelbits.study.planning.plan_types import Plan, VariantStep
@@ -44,6 +45,7 @@ def check(
     *,
     tell: Callable[[str], None] = lambda _line: None,
     elsewhere: bool = False,
+    allow_network: bool = False,
 ) -> dict[str, Calibration]:
     """Raise what would stop the plan's variants from being made or run.
 
@@ -55,6 +57,8 @@ def check(
         Told what takes a while.
     elsewhere : bool
         Other machines compute: device and memory of this one do not matter.
+    allow_network : bool
+        Ask servers elsewhere though `HF_HUB_OFFLINE` is set.
 
     Returns
     -------
@@ -65,6 +69,8 @@ def check(
 
     Raises
     ------
+    StudyError, EngineError
+        If a server cannot do what a task needs, or does not answer.
     ModelError
         If the device is not there, the weights are more than the memory, or the model's tokenizer
         cannot be loaded.
@@ -83,6 +89,7 @@ def check(
         raise MissingExtraError(problems[0], hint="\n  ".join(problems[1:]) or None)
     for engine in _engines(plan):
         engine.prepare(tell=tell)
+    served.refuse_unable(plan, tell=tell, allow_network=allow_network)
     for family in _families(plan):
         family.prepare(plan.base.folder, tell=tell)
     to_draw = [
@@ -137,6 +144,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     for step in plan.variants:
         if step.to_make and (problem := _obvious_problem(step, plan)):
             lacks.append(problem)
+    lacks += served.lacks(plan)
     return tuple(lacks)
 
 

@@ -62,6 +62,8 @@ class TaskBuilder:
         generates = task.info.output_type == "generation"
         if language == ENGLISH or not generates or not is_scaled(suite, options):
             return task
+        if self.study.model.is_elsewhere:
+            return task  # nobody here can count its tokens: limits stay as they are
         count = token_counter(self.base.folder)
         known = catalogue.info(suite, include_path=options.include_path, data=options.data)
         english = None

@@ -34,7 +34,10 @@ def rehearse(plan: Plan, *, tell: Callable[[RehearsalResult], None]) -> tuple[Re
     steps = [
         step
         for step in plan.variants
-        if step.needed and step.found is None and _has_open(plan, step.label)
+        if step.needed
+        and step.found is None
+        and step.spec.endpoint is None
+        and _has_open(plan, step.label)
     ]
     results = []
     for result in rehearse_variants(

@@ -27,7 +27,7 @@ from babelbits.records import (
 from babelbits.tasks.answer_number import NATIVE_MATCH, native_match
 from babelbits.tasks.answer_number import VERSION as NATIVE_VERSION
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.chat_wrapper import template_notes, template_of
+from babelbits.tasks.chat_wrapper import TurnsAlone, template_notes, template_of
 from babelbits.tasks.clusters import cluster_ids
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.identity import distinct, jsonable, make_item
@@ -262,7 +262,14 @@ class LmEvalTask:
 
     @cached_property
     def _template(self) -> ChatTemplate | None:
-        return template_of(self.options)
+        found = template_of(self.options)
+        if isinstance(found, TurnsAlone):
+            raise TaskError(
+                "lm-eval writes chats with the model's own template, and only a server has it",
+                where=self.name,
+                hint="name the model's files: path = ... in [model]",
+            )
+        return found
 
     def _as_chat(self) -> dict[str, Any]:
         """lm-eval's settings for a chat; none where prompts are plain text."""
