@@ -139,7 +139,7 @@ def _variant(store: Store, label: str) -> tuple[Path, Manifest]:
             where=str(store.root),
             hint="`babelbits run` makes it; `babelbits prune` may have freed it",
         )
-    return store.variant_folder(ids[label]), made
+    return store.variant_folder(ids[label]) if made.place is None else Path(made.place), made
 
 
 def file_names(made: Manifest, label: str) -> Mapping[str, str]:

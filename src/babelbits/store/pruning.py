@@ -115,6 +115,9 @@ def _variants(root: Path) -> Iterator[Holding]:
         variant_id = folder.name.rpartition("--")[2]
         count = open_cells.get(variant_id, 0)
         why = "its cells are done; `babelbits run` makes it again"
+        manifest = next((m for store in stores if (m := store.manifest(variant_id))), None)
+        if manifest is not None and manifest.place is not None:
+            continue  # somebody else's files, which lie elsewhere
         if variant_id not in labels:
             why = "the last study does not name it"
         yield Holding(

@@ -164,9 +164,7 @@ def _weights(plan: Plan, step: VariantStep) -> str | None:
 
 def _folder(plan: Plan, store: Store, step: VariantStep) -> Path:
     """Where a variant's weights lie."""
-    if step.spec.recipe == BASELINE:
-        return plan.base.folder
-    return store.variant_folder(step.variant_id)
+    return variant_place(step, store, base=plan.base)
 
 
 def left_out(plan: Plan) -> list[str]:

@@ -255,11 +255,7 @@ class Worker:
         )
 
     def _folder(self, step: VariantStep) -> Path:
-        if step.spec.endpoint is not None:
-            return served.record_folder(self._store.root, step.variant_id)
-        if step.spec.recipe == BASELINE:
-            return self._site.base.folder
-        return self._store.variant_folder(step.variant_id)
+        return folder_of(step, self._store, base=self._site.base)
 
     def _load(self, job: RunCell) -> None:
         """Have the variant's engine loaded, with the weights that the job names."""

@@ -25,7 +25,7 @@ from babelbits.store import Store
 from babelbits.study.config.engines import format_of
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.worker import engine_settings, weights_in
+from babelbits.study.execution.worker import engine_settings, folder_of, weights_in
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.study.speed.arm_process import ArmProcess, NoMemoryError
@@ -175,8 +175,7 @@ def _arms(
             arms.append(_served_arm(step))
             continue
         is_base = step.label == BASELINE
-        at_base = step.spec.origin == "baseline"
-        folder = plan.base.folder if at_base else store.variant_folder(step.variant_id)
+        folder = folder_of(step, store, base=plan.base)
         plain = _plain_arm(plan, step, weights_in(folder, step=step, hash_file=hashes.of))
         engine, loading = engine_settings(plan.study, step)
         loading = _for_speed(loading, settings)
