@@ -276,6 +276,17 @@ def _listen(stream: BinaryIO, commands: "queue.Queue[Any]", frames: Any, unpack:
         commands.put(message)
 
 
+def _codec() -> tuple[Any, Any]:
+    """What packs and unpacks messages: vLLM brings msgspec."""
+    try:
+        from msgspec import msgpack
+    except ImportError:
+        import msgpack
+
+        return msgpack.packb, msgpack.unpackb
+    return msgpack.encode, msgpack.decode
+
+
 def serve(make: Any) -> None:
     """Answer the parent until it ends.
 
@@ -284,19 +295,18 @@ def serve(make: Any) -> None:
     make : callable
         Options to a `Model`, or to what stands in for one.
     """
-    import msgspec
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
 
+    pack, unpack = _codec()
     frames = _sibling("frames")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print belongs into the log
     commands: queue.Queue[Any] = queue.Queue()
-    listening = (os.fdopen(os.dup(0), "rb"), commands, frames, msgspec.msgpack.decode)
+    listening = (os.fdopen(os.dup(0), "rb"), commands, frames, unpack)
     threading.Thread(target=_listen, args=listening, daemon=True).start()
 
     def send(message: dict[str, Any]) -> None:
-        frames.write(replies, message, pack=msgspec.msgpack.encode)
+        frames.write(replies, message, pack=pack)
 
     try:
         Worker(commands, send, make).run()
