@@ -42,14 +42,13 @@ class ToyModel:
         self.size = config["vocab_size"]
         self.facts = {"vocabulary": self.size, "block": BLOCK, "dtype": "float32"}
         self.rows: dict[int, Any] = {}
-        self.asked = 0
+        self.poisoned = False
 
     @property
     def busy(self) -> bool:
         return bool(self.rows)
 
     def ask(self, ask: dict[str, Any]) -> None:
-        self.asked += 1
         self._take(ask, most=1, temperature=0.0, seed=None, ends=[])
 
     def grow(self, row: dict[str, Any]) -> None:
@@ -66,7 +65,7 @@ class ToyModel:
             self.rows.pop(number, None)
 
     def wipe(self) -> None:
-        pass
+        self.poisoned = False
 
     def step(self) -> list[Any]:
         self._misbehave()
@@ -86,6 +85,9 @@ class ToyModel:
 
     def _advance(self, number: int, row: Any) -> Any:
         ahead = logprobs(row.tokens, self.size)
+        if self.mode == "poison":
+            self.poisoned |= int(self.argument) in row.tokens
+            ahead = ahead + (np.nan if self.poisoned else 0)
         if row.temperature:
             rng = np.random.default_rng([row.seed, row.made])
             token = int(rng.choice(self.size, p=np.exp(ahead)))

@@ -14,6 +14,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.engines.vllm_child import interpreter, loading, worker
 from babelbits.engines.vllm_child.child import Child
 from babelbits.engines.vllm_child.engine import VllmEngine
+from tiny_models import make_tiny
 
 TOY = Path(vllm_toy.__file__)
 
@@ -48,9 +49,15 @@ def needs_vllm() -> None:
         pytest.skip(": ".join(problem))
 
 
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint whose heads vLLM's CPU kernels know: of 32, not of 16."""
+    return make_tiny("llama", tmp_path_factory.mktemp("vllm") / "llama", hidden=128)
+
+
 @pytest.fixture
-def copy(tiny_model: Callable[[str], Path], tmp_path: Path) -> Path:
+def copy(llama: Path, tmp_path: Path) -> Path:
     """A checkpoint that a test may spoil."""
     folder = tmp_path / "model"
-    shutil.copytree(tiny_model("llama"), folder)
+    shutil.copytree(llama, folder)
     return folder

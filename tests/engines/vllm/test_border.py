@@ -160,6 +160,23 @@ def test_samples_are_the_same_again_and_differ_among_themselves(toy: Toy) -> Non
     assert len(set(alone.texts)) == 3
 
 
+def test_a_nan_in_the_cache_fails_its_own_request_alone(toy: Toy) -> None:
+    """The toy gives NaN to all that come after a token with a NaN embedding, until it is wiped."""
+    healthy = toy()
+    (bad,) = healthy.encoder.tokenizer.encode("ж", add_special_tokens=False)[-1:]
+    engine = toy(f"poison:{bad}")
+    requests = [ScoreRequest(context=c, continuation=" A") for c in ("fox", "fox ж", "dog", "fo")]
+    prompts = [GenerateRequest(prompt=r.context, max_new_tokens=1) for r in requests]
+    texts = [TextRequest(text=r.context) for r in requests]
+    for found, expected in (
+        (engine.score(requests), healthy.score(requests)),
+        (engine.generate(prompts), healthy.generate(prompts)),
+        (engine.score_text(texts), healthy.score_text(texts)),
+    ):
+        assert isinstance(found[1], Failure)
+        assert [found[i] for i in (0, 2, 3)] == [expected[i] for i in (0, 2, 3)]
+
+
 # --- the trial of the cache, and what an engine says of itself ------------------------------------
 
 
@@ -199,7 +216,7 @@ def test_a_worker_that_dies_again_says_its_last_lines(toy: Toy) -> None:
 def test_an_error_in_the_worker_is_named(toy: Toy) -> None:
     with pytest.raises(WorkerDiedError, match="RuntimeError: out of pages"):
         toy("raise", sharing=False).score(REQUESTS)
-    with pytest.raises(ModelError, match=r"cannot be loaded in vLLM: .*'Nope'\] are not supported"):
+    with pytest.raises(ModelError, match=r"cannot be run in vLLM: .*'Nope'\] are not supported"):
         toy("refuse")
 
 

@@ -3,7 +3,7 @@
 Needs an environment with vLLM (BABELBITS_VLLM_PYTHON, or `babelbits doctor --fix vllm`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ A_TOKEN = 1e-3
 
 
 @pytest.fixture(scope="module")
-def tiny(tiny_model: Callable[[str], Path]) -> Iterator[Any]:
-    engine = vllm.load(tiny_model("llama"), settings=CPU)
+def tiny(llama: Path) -> Iterator[Any]:
+    engine = vllm.load(llama, settings=CPU)
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="module")
-def oracle(tiny_model: Callable[[str], Path]) -> Any:
-    return transformers.load(tiny_model("llama"), settings=CPU)
+def oracle(llama: Path) -> Any:
+    return transformers.load(llama, settings=CPU)
 
 
 class TestRequests(RequestsFailAlone):

@@ -18,6 +18,8 @@ from babelbits.engines.vllm_child import frames
 from babelbits.errors import EngineError
 
 _PROGRAM = Path(__file__).with_name("worker.py")
+_MEMORY = "where memory ran out, lower token_budget in [engine], or run fewer processes"
+_OTHERS = "leave [engine] name out, and the model runs in the engine of its format"
 _LAST_LINES = 5
 _TAIL_BYTES = 20_000
 _PATIENCE_S = 10
@@ -131,7 +133,7 @@ class Child:
         return WorkerDiedError(
             f"vLLM's process ended ({_ending(status)}){told}"
             + (f"\n  it said last:\n{said}" if said else ", and had said nothing"),
-            hint="where memory ran out, lower token_budget in [engine], or run fewer processes",
+            hint=_MEMORY if status < 0 or "memory" in (what or "").lower() else _OTHERS,
         )
 
     def _last_lines(self) -> list[str]:
@@ -140,7 +142,7 @@ class Child:
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - _TAIL_BYTES))
         text = self._log.read().decode(errors="replace")
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-_LAST_LINES:]
+        return [line.rstrip() for line in text.splitlines() if line.strip(" ^~")][-_LAST_LINES:]
 
 
 def _ending(status: int) -> str:

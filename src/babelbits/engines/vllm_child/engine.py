@@ -76,14 +76,19 @@ class VllmEngine(LocalEngine):
         self._installed = dict(installed)
         self._child: Child | None = None
         self._facts: Mapping[str, Any] = {}
-        self._spoiled = False
         self._restarts = 0
         self._path: Path_ = "plain"
-        self._difference: float | None = None
+        self._difference = 0.0
         self._open()
         if settings.sharing:
-            self._path = "prefix-cached"
-            self._try_the_cache()
+            try:
+                self._try_the_cache()
+            except WorkerDiedError as error:
+                raise self._unusable(error) from error
+
+    @property
+    def _tolerance(self) -> float:
+        return _TOLERANCE.get(self.settings.dtype, _COARSE)
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -102,7 +107,7 @@ class VllmEngine(LocalEngine):
     def notes(self) -> tuple[str, ...]:
         """What a user should know about how this model runs here, one sentence each."""
         own = []
-        if self._path == "plain" and self._difference is not None:
+        if self._difference > self._tolerance:
             own.append(
                 f"vLLM's prefix cache changes log-probabilities of this model by up to "
                 f"{self._difference:.2g} nats, so that every prompt is computed anew: slower"
@@ -135,14 +140,17 @@ class VllmEngine(LocalEngine):
             ready = child.receive()
         except WorkerDiedError as error:
             child.end()
-            raise ModelError(
-                f"cannot be loaded in vLLM: {error.what}", where=str(self.loaded.folder), hint=error.hint
-            ) from error
+            raise self._unusable(error) from error
         except BaseException:
             child.end()
             raise
         self._facts, self._child = ready, child
         return child
+
+    def _unusable(self, error: WorkerDiedError) -> ModelError:
+        """What is said where the worker ends before a first request."""
+        where = str(self.loaded.folder)
+        return ModelError(f"cannot be run in vLLM: {error.what}", where=where, hint=error.hint)
 
     def _with_child(self, work: Callable[[Child], _T]) -> _T:
         """Do something with a worker; once more, from its beginning, where the worker dies of it."""
@@ -163,15 +171,18 @@ class VllmEngine(LocalEngine):
     def _try_the_cache(self) -> None:
         """Score some prompts behind a kept prefix and anew; without the cache if they differ."""
         queries = self._probes()
-        kept = self._scored(queries, block=1)
-        anew = self._scored(queries, block=None)
+        kept, anew = (
+            self._attempt(lambda child, asks=asks, fresh=fresh: _ask(child, queries, asks, fresh=fresh))
+            for asks, fresh in ((asks_for(queries, block=1), False), (asks_for(queries, block=None), True))
+        )
         pairs = zip(kept, anew, strict=True)
-        changes = [float(np.abs(one[0] - two[0]).max()) for one, two in pairs]
-        self._difference = max(changes)
-        if not self._difference <= _TOLERANCE.get(self.settings.dtype, _COARSE):
-            if np.isnan(self._difference):
-                self._difference = None  # a model of NaN has no better path
-            self._path = "plain"
+        changes = np.concatenate([np.abs(one[0] - two[0]) for one, two in pairs])
+        finite = changes[np.isfinite(changes)]
+        if len(finite) < len(changes):
+            self._attempt(_wipe)
+        self._difference = float(finite.max()) if len(finite) else 0.0
+        if self._difference <= self._tolerance:
+            self._path = "prefix-cached"
 
     def _probes(self) -> list[Query]:
         """Prompts of made-up tokens behind one prefix, as long as the context allows."""
@@ -187,12 +198,47 @@ class VllmEngine(LocalEngine):
     # --- what LocalEngine leaves -------------------------------------------------------------
 
     def _score(self, queries: Sequence[Query]) -> list[Scored]:
-        if not queries:
-            return []
         block = self._facts["block"] if self._path == "prefix-cached" else None
-        return self._scored(queries, block=block)
+        scored = self._scored(queries, block=block)
+
+        def again(numbers: Sequence[int]) -> None:
+            found = self._scored([queries[number] for number in numbers], block=None)
+            for number, one in zip(numbers, found, strict=True):
+                scored[number] = one
+
+        self._mend(
+            range(len(queries)), lambda i: not np.isfinite(scored[i][0]).all(), again=again
+        )
+        return scored
+
+    def _mend(
+        self,
+        numbers: Sequence[int],
+        is_spoiled: Callable[[int], bool],
+        *,
+        again: Callable[[Sequence[int]], None],
+    ) -> None:
+        """Compute anew what got no finite numbers, with a cache that holds none such.
+
+        A NaN stays in the cache when its request is gone, and whoever gets that place next has it
+        in every number. So first all together, then each alone; of a model that gives nothing but
+        NaN the second is left out.
+        """
+        spoiled = [number for number in numbers if is_spoiled(number)]
+        if not spoiled:
+            return
+        self._with_child(_wipe)
+        again(spoiled)
+        still = [number for number in spoiled if is_spoiled(number)]
+        for number in still if len(still) < len(numbers) else ():
+            self._with_child(_wipe)
+            again([number])
+        if still:
+            self._with_child(_wipe)
 
     def _scored(self, queries: Sequence[Query], *, block: int | None) -> list[Scored]:
+        if not queries:
+            return []
         asks = asks_for(queries, block=block)
         return self._with_child(lambda child: _ask(child, queries, asks, fresh=block is None))
 
@@ -200,17 +246,29 @@ class VllmEngine(LocalEngine):
         """Show the reader the distributions of every target, some at a time."""
         slots = divide(queries)
         rows = max(1, _ELEMENTS // self.loaded.rows)
-        for numbers in _within([len(query.tokens) for query in queries], rows):
-            part = [queries[number] for number in numbers]
-            found = self._with_child(lambda child, part=part: _distributions(child, part))
-            for number, logprobs in zip(numbers, found, strict=True):
-                reader.read(np.arange(slots[number].start, slots[number].stop), logprobs)
+
+        def show(numbers: Sequence[int]) -> None:
+            for some in _within(numbers, [len(queries[number].tokens) for number in numbers], rows):
+                part = [queries[number] for number in some]
+                found = self._with_child(lambda child, part=part: _distributions(child, part))
+                for number, logprobs in zip(some, found, strict=True):
+                    reader.read(np.arange(slots[number].start, slots[number].stop), logprobs)
+
+        every = range(len(queries))
+        show(every)
+        self._mend(every, lambda number: reader.is_spoiled(slots[number]), again=show)
 
     def _generate(self, grown: Sequence[Continuation]) -> None:
-        if not grown:
-            return
         ordered = [grown[i] for i in order([one.prompt.tokens for one in grown])]
-        self._with_child(lambda child: self._grow(child, ordered))
+
+        def grow(numbers: Sequence[int]) -> None:
+            if numbers:
+                rows = [ordered[number] for number in numbers]
+                self._with_child(lambda child: self._grow(child, rows))
+
+        every = range(len(ordered))
+        grow(every)
+        self._mend(every, lambda number: ordered[number].finish == "failed", again=grow)
 
     def _grow(self, child: Child, grown: Sequence[Continuation]) -> None:
         """Grow all to their ends; what a worker that died had begun is begun again."""
@@ -284,13 +342,21 @@ def _row(number: int, one: Continuation, ends: list[int]) -> dict[str, Any]:
     }
 
 
-def _within(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+def _within(numbers: Sequence[int], sizes: Sequence[int], most: int) -> Iterator[list[int]]:
     """Runs of numbers whose sizes add up to `most`, or single ones that are larger."""
     members: list[int] = []
-    for number, size in enumerate(sizes):
-        if members and sum(sizes[i] for i in members) + size > most:
+    held = 0
+    for number, size in zip(numbers, sizes, strict=True):
+        if members and held + size > most:
             yield members
-            members = []
+            members, held = [], 0
         members.append(number)
+        held += size
     if members:
         yield members
+
+
+def _wipe(child: Child) -> None:
+    """Have the worker forget what it keeps."""
+    for _reply in child.replies({"do": "wipe"}):
+        pass
