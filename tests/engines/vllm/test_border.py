@@ -167,7 +167,7 @@ def test_a_nan_in_the_cache_fails_its_own_request_alone(toy: Toy) -> None:
     engine = toy(f"poison:{bad}")
     requests = [ScoreRequest(context=c, continuation=" A") for c in ("fox", "fox ж", "dog", "fo")]
     prompts = [GenerateRequest(prompt=r.context, max_new_tokens=1) for r in requests]
-    texts = [TextRequest(text=r.context) for r in requests]
+    texts = [TextRequest(text=f"{r.context} x") for r in requests]
     for found, expected in (
         (engine.score(requests), healthy.score(requests)),
         (engine.generate(prompts), healthy.generate(prompts)),
