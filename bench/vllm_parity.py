@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def questions() -> tuple[list[ScoreRequest], list[TextRequest], list[GenerateReq
     texts = [text for language in LANGUAGES for text in _texts(language)]
     scores = [
         ScoreRequest(context=f"{first}\n\n{second[: len(second) // 2]}", continuation=ending)
-        for first, second in zip(texts, texts[1:], strict=False)
+        for first, second in pairwise(texts)
         for ending in (second[len(second) // 2 :][:24] or " x", " A", " B", " not this one")
     ]
     prompts = [
@@ -154,7 +155,9 @@ def _compare(case: Case, subject: Any, oracle: Any, seconds: float) -> Row:
     changes = []
     for one, two in zip(subject.score(scores), oracle.score(scores), strict=True):
         if not isinstance(two, Failure):
-            changes.append(((one.logprob - two.logprob) / two.continuation_tokens, two.continuation_tokens))
+            changes.append(
+                ((one.logprob - two.logprob) / two.continuation_tokens, two.continuation_tokens)
+            )
     for one, two in zip(subject.score_text(texts), oracle.score_text(texts), strict=True):
         pairs = zip(one.logprobs, two.logprobs, strict=True)
         changes += [(a - b, 1) for a, b in pairs]
@@ -185,7 +188,8 @@ def _grown(engine: Any, prompts: Sequence[GenerateRequest]) -> list[Continuation
 
 def _gap(oracle: Any, one: Continuation, two: Continuation) -> float:
     """How far apart the two most likely tokens are where two continuations part, nats."""
-    at = len(os.path.commonprefix([one.tokens, two.tokens]))
+    pairs = zip(one.tokens, two.tokens, strict=False)
+    at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     tokens = [*one.prompt.tokens, *two.tokens[:at]]
     query = Query(tokens=tokens, targets=[two.tokens[at]], prompt_tokens=len(tokens))
     reader = KeptDistributions(np.array(query.targets), k=2)
@@ -213,6 +217,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
+    """Compare, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="checkpoints, with commas")
     parser.add_argument("--out", type=Path, help="write the table there, too")

@@ -151,7 +151,7 @@ class EngineKind(ABC):
         return format in self.formats
 
     def configured(self, settings: EngineSettings) -> "EngineKind":  # noqa: ARG002
-        """This engine as the study's settings have it: what it lacks may depend on them."""
+        """The engine as the study's settings have it: what it lacks may depend on them."""
         return self
 
     def version(self) -> str:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
 from babelbits.engines.vllm_child import interpreter, version
 from babelbits.errors import ModelError
-from babelbits.libraries import need, version_of
 from babelbits.libraries import install as install_command
+from babelbits.libraries import need, version_of
 from babelbits.records import JSON
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
             hint=f"set device = 'cpu' in [engine], or: {interpreter.FIX}",
         )
     kind = device.partition(":")[0]
-    settings = replace(settings, device=device, dtype=ENGINE.dtype(settings.dtype, device_kind=kind))
+    settings = replace(
+        settings, device=device, dtype=ENGINE.dtype(settings.dtype, device_kind=kind)
+    )
     loaded = loading.read_folder(folder, settings=settings)
     variables = loading.environment(loaded, settings=settings)
     return VllmEngine(

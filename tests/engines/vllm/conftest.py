@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import vllm_toy
-
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.vllm_child import interpreter, loading, worker
 from babelbits.engines.vllm_child.child import Child

@@ -97,18 +97,22 @@ def test_scores_are_the_models(toy: Toy, sharing: bool) -> None:
 def test_choices_behind_a_prefix_share_their_requests() -> None:
     """Two choices of 2 tokens that begin alike, after 40: 1 shared first step and 2 second ones."""
     prefix = list(range(40))
-    pair = [
-        Query(tokens=[*prefix, 7], targets=[7, last], prompt_tokens=40) for last in (8, 9)
-    ]
+    pair = [Query(tokens=[*prefix, 7], targets=[7, last], prompt_tokens=40) for last in (8, 9)]
     asks = asks_for(pair, block=BLOCK)
-    assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in asks] == [(40, [7], 0), (41, [8, 9], 0)]
+    assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in asks] == [
+        (40, [7], 0),
+        (41, [8, 9], 0),
+    ]
     plain = asks_for(pair, block=None)
-    assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in plain] == [(41, [8], 40), (41, [9], 40)]
+    assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in plain] == [
+        (41, [8], 40),
+        (41, [9], 40),
+    ]
     assert asks_for(pair, block=32)[0].prompt == 40  # 2 blocks of 32 cost more than 41 tokens
 
 
 def test_more_tokens_than_a_request_may_ask_for_are_several() -> None:
-    """vLLM takes 128 ids in `logprob_token_ids`."""
+    """A request of vLLM takes 128 ids in `logprob_token_ids`."""
     queries = [Query(tokens=[1, 2], targets=[t], prompt_tokens=2) for t in range(300)]
     assert [len(ask.ids) for ask in asks_for(queries, block=BLOCK)] == [128, 128, 44]
 
@@ -181,7 +185,7 @@ def test_a_nan_in_the_cache_fails_its_own_request_alone(toy: Toy) -> None:
 
 
 def test_a_cache_that_changes_numbers_is_not_read(toy: Toy) -> None:
-    """The toy's kept prefixes are off by 1 nat; scores must be right nevertheless, and it is said."""
+    """The toy's kept prefixes are off by 1 nat; scores must be right, and it is said."""
     engine = toy("stale-cache")
     queries = engine.encoder.queries(REQUESTS)
     for query, reply in zip(queries, engine.score(REQUESTS), strict=True):
@@ -236,7 +240,8 @@ PARENT = """
 import sys
 from pathlib import Path
 from babelbits.engines.vllm_child.child import Child
-child = Child(Path(sys.executable), environment={"TOY_WORKER": sys.argv[2]}, program=Path(sys.argv[1]))
+worker = {"TOY_WORKER": sys.argv[2]}
+child = Child(Path(sys.executable), environment=worker, program=Path(sys.argv[1]))
 print(child.pid, flush=True)
 sys.stdin.read()
 """

@@ -16,6 +16,7 @@ Nothing here knows vLLM. Log-probabilities are in nats.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -126,10 +127,8 @@ def _parts(ask: Ask) -> list[Ask]:
 
 def _shared(ordered: Sequence[Sequence[int]]) -> list[int]:
     """Of each sequence, the tokens that it begins with like one of its neighbours."""
-    between = [_common(one, two) for one, two in zip(ordered, ordered[1:], strict=False)]
-    return [max(before, after) for before, after in zip([0, *between], [*between, 0], strict=True)][
-        : len(ordered)
-    ]
+    between = [_common(one, two) for one, two in pairwise(ordered)]
+    return [max(pair) for pair in pairwise([0, *between, 0])] if ordered else []
 
 
 def _common(one: Sequence[int], two: Sequence[int]) -> int:
@@ -142,8 +141,9 @@ class Answers:
     """Gathers the answers to asks, and gives the scores of queries."""
 
     def __init__(self, queries: Sequence[Query]) -> None:
-        self._logprobs: list[NDArray[np.float64]] = [np.full(len(q.targets), np.nan) for q in queries]
-        self._greedy: list[NDArray[np.bool_]] = [np.zeros(len(q.targets), np.bool_) for q in queries]
+        sizes = [len(query.targets) for query in queries]
+        self._logprobs: list[NDArray[np.float64]] = [np.full(size, np.nan) for size in sizes]
+        self._greedy: list[NDArray[np.bool_]] = [np.zeros(size, np.bool_) for size in sizes]
 
     def take(self, ask: Ask, reply: Mapping[str, Any]) -> None:
         """Take the answer to one ask."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -47,7 +48,7 @@ class Child:
     ) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `end`
         try:
-            self._process = subprocess.Popen(  # noqa: S603  an interpreter that the user named
+            self._process = subprocess.Popen(
                 [str(python), "-I", str(program)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -109,10 +110,8 @@ class Child:
         process = self._process
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                try:
+                with suppress(OSError):  # it is gone already
                     stream.close()
-                except OSError:
-                    pass  # it is gone already
         try:
             process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -136,7 +136,9 @@ class VllmEngine(LocalEngine):
             return self._child
         child = self._start_child()
         try:
-            child.send({"do": "load", "options": loading.options(self.loaded, settings=self.settings)})
+            child.send(
+                {"do": "load", "options": loading.options(self.loaded, settings=self.settings)}
+            )
             ready = child.receive()
         except WorkerDiedError as error:
             child.end()
@@ -153,7 +155,7 @@ class VllmEngine(LocalEngine):
         return ModelError(f"cannot be run in vLLM: {error.what}", where=where, hint=error.hint)
 
     def _with_child(self, work: Callable[[Child], _T]) -> _T:
-        """Do something with a worker; once more, from its beginning, where the worker dies of it."""
+        """Do something with a worker; once more from its beginning, where the worker dies of it."""
         try:
             return self._attempt(work)
         except WorkerDiedError:
@@ -171,10 +173,12 @@ class VllmEngine(LocalEngine):
     def _try_the_cache(self) -> None:
         """Score some prompts behind a kept prefix and anew; without the cache if they differ."""
         queries = self._probes()
-        kept, anew = (
-            self._attempt(lambda child, asks=asks, fresh=fresh: _ask(child, queries, asks, fresh=fresh))
-            for asks, fresh in ((asks_for(queries, block=1), False), (asks_for(queries, block=None), True))
-        )
+
+        def scores(block: int | None) -> list[Scored]:
+            asks = asks_for(queries, block=block)
+            return self._attempt(lambda child: _ask(child, queries, asks, fresh=block is None))
+
+        kept, anew = scores(1), scores(None)
         pairs = zip(kept, anew, strict=True)
         changes = np.concatenate([np.abs(one[0] - two[0]) for one, two in pairs])
         finite = changes[np.isfinite(changes)]
@@ -206,9 +210,7 @@ class VllmEngine(LocalEngine):
             for number, one in zip(numbers, found, strict=True):
                 scored[number] = one
 
-        self._mend(
-            range(len(queries)), lambda i: not np.isfinite(scored[i][0]).all(), again=again
-        )
+        self._mend(range(len(queries)), lambda i: not np.isfinite(scored[i][0]).all(), again=again)
         return scored
 
     def _mend(
@@ -300,7 +302,9 @@ class VllmEngine(LocalEngine):
         ]
 
 
-def _ask(child: Child, queries: Sequence[Query], asks: Sequence[Ask], *, fresh: bool) -> list[Scored]:
+def _ask(
+    child: Child, queries: Sequence[Query], asks: Sequence[Ask], *, fresh: bool
+) -> list[Scored]:
     answers = Answers(queries)
     messages = [ask.message(number, fresh=fresh) for number, ask in enumerate(asks)]
     for reply in child.replies({"do": "ask", "asks": messages}):

@@ -1,8 +1,8 @@
 """Which Python runs the worker, and what is installed there.
 
 vLLM pins other versions of torch and compressed-tensors than the recipes need, so it lives in an
-environment of its own: the one that `[engine] python` names, else BABELBITS_VLLM_PYTHON, else the one
-that `babelbits doctor --fix vllm` makes. Asked once a process; nothing is loaded there.
+environment of its own: the one that `[engine] python` names, else BABELBITS_VLLM_PYTHON, else the
+one that `babelbits doctor --fix vllm` makes. Asked once a process; nothing is loaded there.
 """
 
 import json
@@ -75,7 +75,7 @@ def installed(python: Path) -> Mapping[str, str]:
     """
     command = [str(python), "-I", "-c", _ASK]
     try:
-        done = subprocess.run(  # noqa: S603  an interpreter that the user named
+        done = subprocess.run(
             command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True
         )
         return MappingProxyType(dict(json.loads(done.stdout)))
@@ -166,7 +166,7 @@ def make(*, tell: Callable[[str], None]) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = ((done.stderr or done.stdout).strip().splitlines() or ["no message"])[-1]
         raise EngineError(

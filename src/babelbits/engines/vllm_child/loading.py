@@ -1,4 +1,4 @@
-"""A folder becomes what is known of a model on this side of the border, and what vLLM is told of it.
+"""A folder becomes what is known of a model on this side of the border, and what vLLM is told.
 
 The tokenizer and the rules of texts stay here; the weights are read by the worker alone. What a
 checkpoint may run or hold is refused here, as the transformers engine refuses it.

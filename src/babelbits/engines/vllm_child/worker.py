@@ -35,7 +35,7 @@ def _sibling(name: str) -> Any:
     """A file beside this one, loaded without making its folder a place to import from."""
     path = Path(__file__).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"_babelbits_{name}", path)
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  of a file that is there
+    assert spec is not None and spec.loader is not None  # noqa: S101  of a file that is there
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
