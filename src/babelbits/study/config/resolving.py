@@ -97,7 +97,7 @@ def claimed_by(model: str) -> tuple[str, ...] | None:
 
 def _interpreter(written: str | None, home: Path) -> str | None:
     """A path as the file means it; links stay, for one leads into an environment."""
-    return None if written is None else str(absolute(written, home))
+    return None if written is None else str((home / Path(written).expanduser()).absolute())
 
 
 def _batch_items(table: "EngineTable", found: Findings) -> int:
