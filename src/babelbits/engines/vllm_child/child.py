@@ -20,6 +20,10 @@ from babelbits.errors import EngineError
 
 _PROGRAM = Path(__file__).with_name("worker.py")
 _MEMORY = "where memory ran out, lower token_budget in [engine], or run fewer processes"
+_KERNELS = (
+    "vLLM has no kernel in float32 for these weights here: set dtype = 'bfloat16' in [engine], or "
+    "leave its name out, and the model runs in the engine of its format"
+)
 _OTHERS = "leave [engine] name out, and the model runs in the engine of its format"
 _LAST_LINES = 5
 _TAIL_BYTES = 20_000
@@ -132,7 +136,7 @@ class Child:
         return WorkerDiedError(
             f"vLLM's process ended ({_ending(status)}){told}"
             + (f"\n  it said last:\n{said}" if said else ", and had said nothing"),
-            hint=_MEMORY if status < 0 or "memory" in (what or "").lower() else _OTHERS,
+            hint=_hint(status, what or ""),
         )
 
     def _last_lines(self) -> list[str]:
@@ -142,6 +146,13 @@ class Child:
         self._log.seek(max(0, size - _TAIL_BYTES))
         text = self._log.read().decode(errors="replace")
         return [line.rstrip() for line in text.splitlines() if line.strip(" ^~")][-_LAST_LINES:]
+
+
+def _hint(status: int, what: str) -> str:
+    """What may help."""
+    if "not implemented for 'Float'" in what:
+        return _KERNELS
+    return _MEMORY if status < 0 or "memory" in what.lower() else _OTHERS
 
 
 def _ending(status: int) -> str:

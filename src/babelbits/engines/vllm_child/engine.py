@@ -23,7 +23,6 @@ from babelbits.engines.vllm_child.child import Child, WorkerDiedError
 from babelbits.engines.vllm_child.loading import LoadedFolder
 from babelbits.engines.vllm_child.version import NAME, Path_, engine_version
 from babelbits.errors import EngineError, ModelError
-from babelbits.words import plural
 
 _T = TypeVar("_T")
 _ELEMENTS = 2**22
@@ -113,9 +112,8 @@ class VllmEngine(LocalEngine):
                 f"{self._difference:.2g} nats, so that every prompt is computed anew: slower"
             )
         if self._restarts:
-            times = plural(self._restarts, "time")
-            own.append(f"vLLM's process ended and was started again {times}; nothing was lost")
-        return (*self.encoder.notes, *own)
+            own.append("vLLM's process ended and was started again; nothing was lost")
+        return (*self.encoder.notes, *self.loaded.notes, *own)
 
     @property
     def pid(self) -> int | None:

@@ -43,17 +43,17 @@ def read(stream: BinaryIO, *, unpack: Callable[[bytes], Any]) -> Any:
     if not head:
         return None
     if len(head) < _LENGTH.size:
-        raise BrokenStreamError(f"the stream ended after {len(head)} bytes of a length")
+        raise BrokenStreamError("the stream ended within a length")
     (length,) = _LENGTH.unpack(head)
     if length > LARGEST:
-        raise BrokenStreamError(f"a message of {length:,} bytes is announced")
+        raise BrokenStreamError(f"a message is announced whose size is {length:,}")
     body = _exactly(stream, length)
     if len(body) < length:
-        raise BrokenStreamError(f"the stream ended after {len(body):,} of {length:,} bytes")
+        raise BrokenStreamError(f"the stream ended within a message: {len(body):,} of {length:,}")
     try:
         return unpack(body)
     except ValueError as error:
-        raise BrokenStreamError(f"{length:,} bytes are no message: {error}") from error
+        raise BrokenStreamError(f"is no message: {error}") from error
 
 
 def _exactly(stream: BinaryIO, length: int) -> bytes:

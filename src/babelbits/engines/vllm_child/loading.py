@@ -15,6 +15,7 @@ from typing import Any
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import ModelError
 from babelbits.quiet import quiet
+from babelbits.words import plural
 
 _GIB = 2**30
 _SEQUENCES = 8
@@ -37,6 +38,18 @@ class LoadedFolder:
     """Of generation_config; `Stopping` adds the tokenizer's."""
     rows: int
     """Tokens that the model knows."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where vLLM is known to compute such a model otherwise, one sentence each."""
+        text = self.config.get_text_config()
+        window = getattr(text, "sliding_window", None)
+        if text.model_type != "cohere2" or not window or window >= self.context_length:
+            return ()
+        return (
+            f"in texts of more than {plural(window, 'token')} a window of attention reaches one "
+            "token further back in vLLM than in transformers, and numbers are others",
+        )
 
 
 def read_folder(folder: Path, *, settings: EngineSettings) -> LoadedFolder:
