@@ -42,7 +42,7 @@ from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextReques
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 
-BEYOND = "cohere2, beyond its window"
+BEYOND = "cohere2 beyond its window"
 """With a window of 64, where the texts are longer: see docs/vllm.md."""
 TINY = ("llama3", "qwen2", "qwen3", "cohere", "cohere2", BEYOND, "gemma2", "gemma3-text")
 SETTINGS = {"cohere2": {"sliding_window": 4096}}
@@ -103,7 +103,7 @@ def cases(place: Path, only: Sequence[str]) -> Iterator[Case]:
 
 def _once(build: Callable[..., Path], model: str, folder: Path) -> Callable[[], Path]:
     settings = SETTINGS.get(model, {})
-    name = model.partition(",")[0]
+    name = model.partition(" ")[0]
     return lambda: folder if folder.is_dir() else build(name, folder, settings=settings)
 
 

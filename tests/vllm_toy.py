@@ -43,6 +43,8 @@ class ToyModel:
         self.facts = {"vocabulary": self.size, "block": BLOCK, "dtype": "float32"}
         self.rows: dict[int, Any] = {}
         self.poisoned = False
+        if self.mode == "die-once-loading":
+            self._die_once()
 
     @property
     def busy(self) -> bool:
@@ -72,16 +74,23 @@ class ToyModel:
         return [self._advance(number, row) for number, row in list(self.rows.items())]
 
     def _misbehave(self) -> None:
-        first = self.mode == "die-once" and not Path(self.argument).exists()
-        if first:
-            Path(self.argument).write_text("died")
-        if self.mode == "die" or first:
-            print("step 7: cudaErrorIllegalAddress\n\ngood bye", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), 9)
+        if self.mode == "die-once":
+            self._die_once()
+        if self.mode == "die":
+            self._die()
         if self.mode == "raise":
             raise RuntimeError("out of pages")
         if self.mode == "chatty":
             print("a library prints to standard output", flush=True)
+
+    def _die_once(self) -> None:
+        if not Path(self.argument).exists():
+            Path(self.argument).write_text("died")
+            self._die()
+
+    def _die(self) -> None:
+        print("step 7: cudaErrorIllegalAddress\n\ngood bye", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), 9)
 
     def _advance(self, number: int, row: Any) -> Any:
         ahead = logprobs(row.tokens, self.size)

@@ -33,6 +33,9 @@ _PATIENCE_S = 10
 class WorkerDiedError(EngineError):
     """The worker ended while something was asked of it."""
 
+    killed = False
+    """Whether a signal ended it, as where memory runs out; it did not say what went wrong."""
+
 
 class Child:
     """One worker.
@@ -133,11 +136,13 @@ class Child:
         lines = self._last_lines()
         told = f": {what}" if what else ""
         said = "\n".join(f"    {line}" for line in lines)
-        return WorkerDiedError(
+        error = WorkerDiedError(
             f"vLLM's process ended ({_ending(status)}){told}"
             + (f"\n  it said last:\n{said}" if said else ", and had said nothing"),
             hint=_hint(status, what or ""),
         )
+        error.killed = status < 0
+        return error
 
     def _last_lines(self) -> list[str]:
         if self._log.closed:

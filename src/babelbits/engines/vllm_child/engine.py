@@ -78,12 +78,7 @@ class VllmEngine(LocalEngine):
         self._restarts = 0
         self._path: Path_ = "plain"
         self._difference = 0.0
-        self._open()
-        if settings.sharing:
-            try:
-                self._try_the_cache()
-            except WorkerDiedError as error:
-                raise self._unusable(error) from error
+        self._begin()
 
     @property
     def _tolerance(self) -> float:
@@ -138,14 +133,29 @@ class VllmEngine(LocalEngine):
                 {"do": "load", "options": loading.options(self.loaded, settings=self.settings)}
             )
             ready = child.receive()
-        except WorkerDiedError as error:
-            child.end()
-            raise self._unusable(error) from error
         except BaseException:
             child.end()
             raise
         self._facts, self._child = ready, child
         return child
+
+    def _begin(self) -> None:
+        """Load the model and try the cache; once more where the worker was killed meanwhile."""
+        try:
+            self._prepare()
+        except WorkerDiedError as error:
+            if not error.killed:
+                raise self._unusable(error) from error
+            self._restarts += 1
+            try:
+                self._prepare()
+            except WorkerDiedError as second:
+                raise self._unusable(second) from second
+
+    def _prepare(self) -> None:
+        self._open()
+        if self.settings.sharing:
+            self._try_the_cache()
 
     def _unusable(self, error: WorkerDiedError) -> ModelError:
         """What is said where the worker ends before a first request."""

@@ -46,10 +46,11 @@ class LoadedFolder:
         window = getattr(text, "sliding_window", None)
         if text.model_type != "cohere2" or not window or window >= self.context_length:
             return ()
-        return (
+        told = (
             f"in texts of more than {plural(window, 'token')} a window of attention reaches one "
-            "token further back in vLLM than in transformers, and numbers are others",
+            "token further back in vLLM than in transformers, and numbers are others"
         )
+        return (told,)
 
 
 def read_folder(folder: Path, *, settings: EngineSettings) -> LoadedFolder:
@@ -106,6 +107,7 @@ def options(loaded: LoadedFolder, *, settings: EngineSettings) -> dict[str, Any]
         "trust_remote_code": settings.trust.remote_code,
         "enforce_eager": cpu,  # compiling takes longer than most studies of a CPU
         "disable_log_stats": True,
+        "use_tqdm_on_load": False,
         "seed": 0,
         **({"block_size": _BLOCK} if cpu else {}),
     }
@@ -118,7 +120,7 @@ def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[st
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the model is in the worker, which ends with us
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",
         "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_USE_V1": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
