@@ -27,9 +27,14 @@ def version(name: str) -> str:
 
 def main(out: Path) -> None:
     """Ask lm-eval's model what was asked of ours."""
+    from vllm.platforms import current_platform
+
+    current_platform.device_type  # noqa: B018  vLLM looks for its own version, too: before the change
     importlib.metadata.version = version
     from lm_eval.api.instance import Instance
     from lm_eval.models.vllm_causallms import VLLM
+
+    importlib.metadata.version = _version
 
     asked = json.load(sys.stdin)
     started = time.perf_counter()

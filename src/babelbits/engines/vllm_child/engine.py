@@ -259,14 +259,16 @@ class VllmEngine(LocalEngine):
 
         def show(numbers: Sequence[int]) -> None:
             for some in _within(numbers, [len(queries[number].tokens) for number in numbers], rows):
-                part = [queries[number] for number in some]
-                found = self._with_child(lambda child, part=part: _distributions(child, part))
+                found = self._distributions([queries[number] for number in some])
                 for number, logprobs in zip(some, found, strict=True):
                     reader.read(np.arange(slots[number].start, slots[number].stop), logprobs)
 
         every = range(len(queries))
         show(every)
         self._mend(every, lambda number: reader.is_spoiled(slots[number]), again=show)
+
+    def _distributions(self, queries: Sequence[Query]) -> list[Any]:
+        return self._with_child(lambda child: _distributions(child, queries))
 
     def _generate(self, grown: Sequence[Continuation]) -> None:
         ordered = [grown[i] for i in order([one.prompt.tokens for one in grown])]

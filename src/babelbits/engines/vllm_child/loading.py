@@ -141,7 +141,7 @@ def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[st
 def cache_gib(loaded: LoadedFolder, *, dtype: str) -> int:
     """Host memory for keys and values, in GiB: room for some whole contexts."""
     text = loaded.config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    a_token = 2 * text.num_hidden_layers * heads * width * _BYTES[dtype]
+    heads = int(getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
+    width = int(getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
+    a_token = 2 * int(text.num_hidden_layers) * heads * width * _BYTES[dtype]
     return max(1, math.ceil(_SEQUENCES * (loaded.context_length + _BLOCK) * a_token / _GIB))
