@@ -51,10 +51,10 @@ class ToyModel:
         return bool(self.rows)
 
     def ask(self, ask: dict[str, Any]) -> None:
-        self._take(ask, most=1, temperature=0.0, seed=None, ends=[])
+        self._take(ask, most=1, temperature=0.0, seed=None)
 
     def grow(self, row: dict[str, Any]) -> None:
-        keys = ("most", "temperature", "seed", "ends")
+        keys = ("most", "temperature", "seed")
         self._take(row, **{key: row[key] for key in keys})
 
     def _take(self, request: dict[str, Any], **own: Any) -> None:
@@ -105,7 +105,7 @@ class ToyModel:
         flat, prompt = self._numbers(row, ahead, token)
         row.tokens.append(token)
         row.made += 1
-        finished = row.made >= row.most or token in row.ends
+        finished = row.made >= row.most
         if finished:
             del self.rows[number]
         return SimpleNamespace(

@@ -44,11 +44,6 @@ class Stopping:
         self._special = tuple(getattr(tokenizer, "all_special_tokens", ()))
         self._lengths: dict[str, int] = {}
 
-    @property
-    def end_tokens(self) -> frozenset[int]:
-        """Tokens that end a continuation wherever they come."""
-        return frozenset(self._eos)
-
     def finished(
         self,
         tokens: Sequence[Sequence[int]],

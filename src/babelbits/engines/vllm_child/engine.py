@@ -286,8 +286,7 @@ class VllmEngine(LocalEngine):
         """Grow all to their ends; what a worker that died had begun is begun again."""
         for one in grown:
             one.restart()
-        ends = sorted(self._stopping.end_tokens)
-        rows = [_row(number, one, ends) for number, one in enumerate(grown)]
+        rows = [_row(number, one) for number, one in enumerate(grown)]
         for reply in child.replies({"do": "grow", "rows": rows}):
             ended = self._take(reply["rows"], grown)
             if ended:
@@ -342,8 +341,8 @@ def _distributions(child: Child, queries: Sequence[Query]) -> list[Any]:
     return [found[number] for number in range(len(queries))]
 
 
-def _row(number: int, one: Continuation, ends: list[int]) -> dict[str, Any]:
-    """A continuation as it is sent. Stop strings are looked for on this side."""
+def _row(number: int, one: Continuation) -> dict[str, Any]:
+    """A continuation as it is sent; what ends it before its limit is looked for on this side."""
     sampler = one.sampler
     return {
         "number": number,
@@ -352,7 +351,6 @@ def _row(number: int, one: Continuation, ends: list[int]) -> dict[str, Any]:
         "temperature": 0.0 if sampler is None else sampler.temperature,
         "top_p": 1.0 if sampler is None else sampler.top_p,
         "seed": None if sampler is None else sampler.seed % 2**31,
-        "ends": ends,
     }
 
 

@@ -84,7 +84,6 @@ class Model:
             temperature=row["temperature"],
             top_p=row["top_p"],
             seed=row["seed"],
-            stop_token_ids=row["ends"],
             logprobs=0,
         )
 
