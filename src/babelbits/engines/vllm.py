@@ -91,7 +91,10 @@ class Vllm(EngineKind):
     """
 
     name = version.NAME
-    formats = ("hf", "compressed-tensors", "gptq", "awq", "fp8")
+    formats = (
+        *("hf", "compressed-tensors", "gptq", "awq", "torchao"),
+        *("fp8", "fbgemm_fp8", "mxfp4", "mxfp8"),
+    )
     revision = version.REVISION
 
     def __init__(self, python: str | None = None) -> None:
