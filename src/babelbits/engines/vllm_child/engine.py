@@ -286,7 +286,8 @@ class VllmEngine(LocalEngine):
         """Grow all to their ends; what a worker that died had begun is begun again."""
         for one in grown:
             one.restart()
-        rows = [_row(number, one) for number, one in enumerate(grown)]
+        fresh = self._path == "plain"
+        rows = [_row(number, one, fresh=fresh) for number, one in enumerate(grown)]
         for reply in child.replies({"do": "grow", "rows": rows}):
             ended = self._take(reply["rows"], grown)
             if ended:
@@ -341,12 +342,13 @@ def _distributions(child: Child, queries: Sequence[Query]) -> list[Any]:
     return [found[number] for number in range(len(queries))]
 
 
-def _row(number: int, one: Continuation) -> dict[str, Any]:
+def _row(number: int, one: Continuation, *, fresh: bool) -> dict[str, Any]:
     """A continuation as it is sent; what ends it before its limit is looked for on this side."""
     sampler = one.sampler
     return {
         "number": number,
         "tokens": array(one.prompt.tokens),
+        "fresh": fresh,
         "most": one.prompt.max_new_tokens,
         "temperature": 0.0 if sampler is None else sampler.temperature,
         "top_p": 1.0 if sampler is None else sampler.top_p,

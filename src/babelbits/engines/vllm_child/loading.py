@@ -114,28 +114,29 @@ def options(loaded: LoadedFolder, *, settings: EngineSettings) -> dict[str, Any]
 
 
 def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[str, str]:
-    """Variables of the worker's process; what the user has set is left alone."""
+    """Variables of the worker's process; where the user has set one of taste, it stays."""
     kind, _, number = settings.device.partition(":")
     own = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the model is in the worker, which ends with us
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    usual = {
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_USE_V1": "1",
-        "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
     if kind == "cpu":
-        own |= {
-            "CUDA_VISIBLE_DEVICES": "",
-            "TORCHDYNAMO_DISABLE": "1",
+        own["CUDA_VISIBLE_DEVICES"] = ""
+        usual |= {
+            "TORCHDYNAMO_DISABLE": "1",  # compiling one function took 12 s, and gained nothing
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "VLLM_CPU_KVCACHE_SPACE": str(cache_gib(loaded, dtype=settings.dtype)),
         }
     elif number:
         own["CUDA_VISIBLE_DEVICES"] = number
-    chosen = {name: value for name, value in own.items() if name not in os.environ or not value}
-    return MappingProxyType(chosen | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "HF_HUB_OFFLINE": "1"})
+    missing = {name: value for name, value in usual.items() if name not in os.environ}
+    return MappingProxyType(missing | own)
 
 
 def cache_gib(loaded: LoadedFolder, *, dtype: str) -> int:

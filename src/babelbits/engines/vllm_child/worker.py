@@ -85,6 +85,7 @@ class Model:
             top_p=row["top_p"],
             seed=row["seed"],
             logprobs=0,
+            skip_reading_prefix_cache=row["fresh"],
         )
 
     def _add(self, request: dict[str, Any], **own: Any) -> None:
