@@ -11,8 +11,6 @@ import pytest
 import vllm_toy
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.vllm_child import interpreter, loading, worker
-from babelbits.engines.vllm_child.child import Child
-from babelbits.engines.vllm_child.engine import VllmEngine
 from tiny_models import make_tiny
 
 TOY = Path(vllm_toy.__file__)
@@ -21,6 +19,9 @@ TOY = Path(vllm_toy.__file__)
 @pytest.fixture
 def toy(tiny_model: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
     """The engine with the toy in its worker: `toy(mode='die', sharing=False)`."""
+    from babelbits.engines.vllm_child.child import Child
+    from babelbits.engines.vllm_child.engine import VllmEngine
+
     made: list[VllmEngine] = []
 
     def get(mode: str = "", **settings: Any) -> VllmEngine:
