@@ -25,7 +25,7 @@ _LEFT_OUT = ("torchvision", "torchaudio", "torchcodec")
 """Brought along, and built for another torch than the CPU's: importing vLLM then fails with
 'operator torchvision::nms does not exist'. No text model needs them."""
 _SIZES = {_CPU: (3_500_000_000, "5 minutes"), _GPU: (12_000_000_000, "15 minutes")}
-"""On disk and on a fast line; the first measured, the second taken from the sizes of the wheels."""
+"""On disk and on a fast line: measured for the CPU's, a guess for the other."""
 _ASK = """
 import json, platform, sys
 from importlib import metadata

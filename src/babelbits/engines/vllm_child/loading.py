@@ -129,7 +129,7 @@ def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[st
     if kind == "cpu":
         own["CUDA_VISIBLE_DEVICES"] = ""
         usual |= {
-            "TORCHDYNAMO_DISABLE": "1",  # compiling one function took 12 s, and gained nothing
+            "TORCHDYNAMO_DISABLE": "1",  # compiling one small function takes some 10 s
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "VLLM_CPU_KVCACHE_SPACE": str(cache_gib(loaded, dtype=settings.dtype)),
         }
