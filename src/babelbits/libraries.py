@@ -23,6 +23,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "runs": ("pyarrow",),
         "export": ("vl-convert-python",),
         "votes": ("evalica", "statsmodels"),
+        "vllm": ("msgpack",),
         "endpoint": ("openai",),
         "annotate": ("fastapi", "python-multipart", "sqlalchemy", "uvicorn"),
         "words": ("fugashi", "jieba", "unidic-lite"),

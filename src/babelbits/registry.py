@@ -131,6 +131,7 @@ ENGINES = Registry(
         "transformers": "babelbits.engines.transformers:ENGINE",
         "llama.cpp": "babelbits.engines.llama_cpp:ENGINE",
         "endpoint": "babelbits.engines.served:ENGINE",
+        "vllm": "babelbits.engines.vllm:ENGINE",
     },
 )
 """Name as in `[engine] name` to an `engines.base.EngineKind`."""

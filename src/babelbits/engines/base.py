@@ -57,6 +57,8 @@ class EngineSettings:
     'auto': 'single' only where numbers depend on what else is in a batch (LLM.int8)."""
     sharing: bool = True
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
+    python: str | None = None
+    """Interpreter of an engine that runs in an environment of its own (vllm); None: it looks."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
     kv_cache: str | None = None
@@ -189,6 +191,10 @@ class EngineKind(ABC):
         if not self.kv_caches:
             return f"the engine '{self.name}' has no choice of types for its KV cache"
         return f"the engine '{self.name}' has no KV cache of the type {asked!r}"
+
+    def configured(self, settings: EngineSettings) -> "EngineKind":
+        """The engine as the study's settings have it: what it lacks may depend on them."""
+        return self
 
     def version(self) -> str:
         """Version of the engine with those of its libraries and of the package that it is from."""

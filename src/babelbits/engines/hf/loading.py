@@ -74,10 +74,8 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
     """
     device = torch.device(devices.of_torch(settings.device))
     dtype = _dtype(settings.dtype, device)
-    _check_files(folder, settings)
+    config, tokenizer = read_checkpoint(folder, settings=settings)
     with _as_model_errors(folder), quiet(), linear_loading():
-        config = _config(folder, settings)
-        tokenizer = _tokenizer(folder, settings)
         model = _model(folder, config, settings=settings, device=device, dtype=dtype)
     if device.type == "cpu":
         _fit_threads(sum(weight.numel() for weight in model.parameters()))
@@ -88,6 +86,19 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
         dtype=dtype,
         context_length=context_length(model.config, tokenizer),
     )
+
+
+def read_checkpoint(folder: Path, *, settings: EngineSettings) -> tuple[Any, Any]:
+    """Configuration and tokenizer of the checkpoint in `folder`, without its weights.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded, or must not be under these settings.
+    """
+    _check_files(folder, settings)
+    with _as_model_errors(folder), quiet():
+        return _config(folder, settings), _tokenizer(folder, settings)
 
 
 def _fit_threads(n_weights: int) -> None:

@@ -155,6 +155,9 @@ class EngineTable(TomlTable):
     """What to do with a prompt longer than the context; either way it is counted."""
     token_budget: Count = 8192
     """Padded tokens in one forward pass: bounds memory."""
+    python: Text | None = None
+    """Interpreter of the environment that vllm is installed in; if left out, that of
+    BABELBITS_VLLM_PYTHON, or of the environment that `babelbits doctor --fix vllm` makes."""
     batch: Literal["auto", "single", "many"] = "auto"
     """'single': each sequence alone in its forward passes; 'many': as many as the budget allows;
     'auto': 'single' only where neighbours change numbers (llm-int8)."""

@@ -55,7 +55,8 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
     data = _data(tables, found.at("data"), home)
     engine = EngineSettings(
-        **tables.engine.model_dump(exclude={"batch_items", "chunk"}),
+        **tables.engine.model_dump(exclude={"batch_items", "chunk", "python"}),
+        python=_interpreter(tables.engine.python, home),
         **tables.model.model_dump(exclude={"path", "revision", "endpoint"}),
     )
     served = None
@@ -105,6 +106,11 @@ def claimed_by(model: str) -> tuple[str, ...] | None:
     open question of Marchisio et al. 2024 (arXiv 2407.03211, section on limitations).
     """
     return MODEL_LANGUAGES if model == BUNDLED else None
+
+
+def _interpreter(written: str | None, home: Path) -> str | None:
+    """A path as the file means it; links stay, for one leads into an environment."""
+    return None if written is None else str((home / Path(written).expanduser()).absolute())
 
 
 def _batch_items(table: "EngineTable", found: Findings) -> int:

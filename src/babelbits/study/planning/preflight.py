@@ -170,7 +170,8 @@ def _engines(plan: Plan) -> list[EngineKind]:
     """Those that run what is left."""
     study = plan.study
     names = (engine_name(study.engine, study.model, s.spec) for s in plan.variants if s.needed)
-    return [open_engine.kind(name) for name in dict.fromkeys(names)]
+    kinds = map(open_engine.kind, dict.fromkeys(names))
+    return [kind.configured(study.engine) for kind in kinds]
 
 
 def _families(plan: Plan) -> list[Family]:

@@ -1,0 +1,1 @@
+"""The parts of the vLLM engine; see `engines.vllm`."""
