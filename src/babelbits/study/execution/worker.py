@@ -16,7 +16,7 @@ from pathlib import Path
 from babelbits import devices
 from babelbits.analysis.early_stopping import Watch
 from babelbits.engines import open_engine as engines
-from babelbits.engines.base import Engine
+from babelbits.engines.base import Engine, EngineSettings
 from babelbits.errors import BabelbitsError, ModelError, StoreError
 from babelbits.libraries import version_of
 from babelbits.quiet import quiet
@@ -299,13 +299,18 @@ def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
 def open_engine(study: Study, step: VariantStep, *, folder: Path) -> Engine:
     """Load the engine of a variant whose weights are in `folder`, as the plan said it would be."""
     engine = engine_name(study.engine, study.model, step.spec)
-    settings = replace(
+    settings = settings_of_engine(study, engine=engine)
+    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
+        return engines.load(folder, engine=engine, settings=settings)
+
+
+def settings_of_engine(study: Study, *, engine: str) -> EngineSettings:
+    """How a study runs an engine: with the device and the type that its cells' identity names."""
+    return replace(
         study.engine,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
     ).trusting(study.model.trust)
-    with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
-        return engines.load(folder, engine=engine, settings=settings)
 
 
 def _versions() -> dict[str, str]:
