@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "report": ("babelbits.cli.report:report", "Build the report from what is recorded."),
         "show": ("babelbits.cli.show:show", "Show an item, or all items that flipped."),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
+        "probe": ("babelbits.cli.probe:probe", "Look inside variants, token by token."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
         "schema": (
             "babelbits.cli.schema:schema",

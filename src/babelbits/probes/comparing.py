@@ -143,8 +143,7 @@ def _of_layer(
 ) -> dict[str, Values]:
     """Shape (sequences, tokens) each."""
     seen = [
-        one.lens(states.flatten(0, 1), layer=layer)
-        for one, states in ((first, old), (second, new))
+        one.lens(states.flatten(0, 1), layer=layer) for one, states in ((first, old), (second, new))
     ]
     if seen[0] is None or seen[1] is None:
         same = torch.full(old.shape[:2], torch.nan)

@@ -50,7 +50,9 @@ class Insides:
         self._kind = ""
         self._packed = {name: _packed_weight(one) for name, one in _linear(loaded.model)}
         decoder = loaded.model.get_decoder()
-        self.norm = next((getattr(decoder, name) for name in _NORMS if hasattr(decoder, name)), None)
+        self.norm = next(
+            (getattr(decoder, name) for name in _NORMS if hasattr(decoder, name)), None
+        )
         self.head = loaded.model.get_output_embeddings()
         with quiet():  # the first forward pass unpacks some checkpoints
             self._compute_attention("eager")

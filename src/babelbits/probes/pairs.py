@@ -39,7 +39,9 @@ def cannot_enter(plan: Plan) -> dict[str, str]:
     steps = {step.label: step for step in plan.variants}
     found = {}
     for step in plan.variants:
-        closed = [one for one in (step, steps.get(step.spec.baseline)) if one and not _open(plan, one)]
+        closed = [
+            one for one in (step, steps.get(step.spec.baseline)) if one and not _open(plan, one)
+        ]
         if closed:
             found[step.label] = _reason(plan, closed[0])
     return found

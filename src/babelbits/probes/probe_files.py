@@ -77,9 +77,11 @@ class Probe:
     cells: tuple[CellMeta, CellMeta]
     """The variant's and the baseline's."""
 
-    def tokens(self, columns: Sequence[str] | None = None) -> "pa.Table":
-        """A row a token and layer; all columns, or some."""
-        return _read_parts(self.folder, "tokens", columns)
+    def tokens(
+        self, columns: Sequence[str] | None = None, *, layer: int | None = None
+    ) -> "pa.Table":
+        """A row a token and layer; all columns or some, all layers or one."""
+        return _read_parts(self.folder, "tokens", columns, layer=layer)
 
     def heads(self) -> "pa.Table":
         """A row a sequence, layer and head; no rows where attention was not looked at."""
@@ -222,19 +224,27 @@ def _parts(folder: Path, kind: str) -> Iterator[Path]:
     yield from sorted(folder.glob(f"{kind}-*.parquet"))
 
 
-def _read_parts(folder: Path, kind: str, columns: Sequence[str] | None) -> "pa.Table":
+def _read_parts(
+    folder: Path, kind: str, columns: Sequence[str] | None, *, layer: int | None = None
+) -> "pa.Table":
     import pyarrow as pa
 
-    tables = [_table(path, columns) for path in _parts(folder, kind)]
+    tables = [_table(path, columns, layer=layer) for path in _parts(folder, kind)]
+    tables = [one for one in tables if one.num_columns]  # a part all of whose items were left out
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def _table(path: Path, columns: Sequence[str] | None) -> "pa.Table":
+def _table(path: Path, columns: Sequence[str] | None, *, layer: int | None = None) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    filters = None if layer is None else [("layer", "==", layer)]
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+        if not pq.read_schema(path).names:
+            return pa.table({})
+        return pq.read_table(
+            path, columns=None if columns is None else list(columns), filters=filters
+        )
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"the probe cannot be read: {error}",

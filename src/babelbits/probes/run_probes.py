@@ -17,7 +17,13 @@ import numpy as np
 from babelbits.engines.encoding import Encoder
 from babelbits.errors import StudyError
 from babelbits.probes import probe_files
-from babelbits.probes.comparing import HEAD_MEASURES, TOKEN_MEASURES, Compared, compare, weight_errors
+from babelbits.probes.comparing import (
+    HEAD_MEASURES,
+    TOKEN_MEASURES,
+    Compared,
+    compare,
+    weight_errors,
+)
 from babelbits.probes.insides import Insides, open_insides
 from babelbits.probes.pairs import ProbedPair, cannot_enter, list_pairs
 from babelbits.probes.probe_files import Probe, ProbeRecord, ProbeSettings
@@ -73,9 +79,7 @@ def measure(
         raise _nothing(plan)
     _refuse_former_weights(plan)
     missing = [
-        pair
-        for pair in pairs
-        if probe_files.read_record(_folder(store, pair, settings)) is None
+        pair for pair in pairs if probe_files.read_record(_folder(store, pair, settings)) is None
     ]
     baselines = dict.fromkeys(pair.baseline_step.label for pair in missing)
     for label in baselines:
@@ -128,9 +132,7 @@ def _refuse_former_weights(plan: Plan) -> None:
 
 
 def _folder(store: Store, pair: ProbedPair, settings: ProbeSettings) -> Path:
-    name = probe_files.name_of(
-        pair.variant, pair.baseline, weights=pair.weights, settings=settings
-    )
+    name = probe_files.name_of(pair.variant, pair.baseline, weights=pair.weights, settings=settings)
     return probe_files.folder_of(store) / name
 
 
@@ -335,4 +337,3 @@ def _unseen(folder: Path, number: int, sequences: Sequence[ProbedSequence]) -> i
         return len(sequences)
     seen = set(zip(table["item_id"].to_pylist(), table["sequence"].to_pylist(), strict=True))
     return len(sequences) - len(seen)
-

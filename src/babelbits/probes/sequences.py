@@ -91,9 +91,7 @@ def _generated(
         return prompt
     answer = [] if baseline is None else _answer_tokens(request.prompt, baseline.output, encoder)
     room = max(0, encoder.context_length - len(prompt.tokens))
-    one = _sequence(
-        item, [*prompt.tokens, *answer[:room]], encoder, n_prompt=len(prompt.tokens)
-    )
+    one = _sequence(item, [*prompt.tokens, *answer[:room]], encoder, n_prompt=len(prompt.tokens))
     if baseline is None or variant is None:
         return [one]
     other = _answer_tokens(request.prompt, variant.output, encoder)

@@ -43,7 +43,9 @@ def classify(tokens: Sequence[int], *, tokenizer: Any, language: str) -> tuple[T
     for token, end in zip(tokens, ends, strict=True):
         # The bytes of one letter may be several tokens: all are the letter's.
         letters = of_characters[start : max(end, start + 1)]
-        found.append("rest" if token in special else min(letters, key=CLASSES.index, default="rest"))
+        found.append(
+            "rest" if token in special else min(letters, key=CLASSES.index, default="rest")
+        )
         start = end
     return tuple(found)
 
@@ -72,7 +74,9 @@ def character_classes(text: str, *, language: str) -> list[TokenClass]:
 def _is_operator(text: str, at: int) -> bool:
     char = text[at]
     if char in _BETWEEN:
-        return not any(side.isalpha() for side in (text[max(0, at - 1) : at], text[at + 1 : at + 2]))
+        return not any(
+            side.isalpha() for side in (text[max(0, at - 1) : at], text[at + 1 : at + 2])
+        )
     return char in _OPERATORS or unicodedata.category(char) == "Sm"
 
 
