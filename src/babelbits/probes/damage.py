@@ -234,13 +234,24 @@ def sentence(one: Prediction) -> str:
     )
     if one.auc.auc is None:
         return f"{who}: no area under the curve, because {one.auc.reason} ({risk})"
-    area = f"{one.auc.auc:.2f}{_bounds(one.auc.interval)}"
     told = (
         "tells which items break better than chance"
         if one.shown
         else "is not shown to tell which items break"
     )
-    return f"{who}: the error at the prompt's last token {told}: AUC {area}; {risk}{_odds(one)}"
+    return (
+        f"{who}: the error at the prompt's last token {told}: AUC {one.auc.auc:.2f}"
+        f"{_bounds(one.auc.interval)}{_chance(one)} ({risk}{_odds(one)})"
+    )
+
+
+def _chance(one: Prediction) -> str:
+    """Where there is no interval why, and what dealt labels give."""
+    why = "" if one.auc.interval is not None else f", without an interval: {one.auc.reason}"
+    if one.permuted is None:
+        return why
+    low, high = one.permuted
+    return f"{why}; labels dealt anew give {low:.2f} to {high:.2f}"
 
 
 def _sentence_again(one: Prediction) -> str:

@@ -42,17 +42,7 @@ class ProbeResults:
         """The answers to the declared question, then arithmetic against reading, then null checks."""
         asked = [sentence(one) for one in self.predictions if not one.again]
         null = [sentence(one) for one in self.predictions if one.again]
-        return [*asked, *map(sentence_of_difference, self.differences), *self._dealt(), *null]
-
-    def _dealt(self) -> list[str]:
-        bounds = [one.permuted for one in self.predictions if one.permuted and not one.again]
-        if not bounds:
-            return []
-        low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-        return [
-            f"With labels dealt anew within languages 95 % of the areas lie from {low:.2f} to "
-            f"{high:.2f}, where 0.5 is chance"
-        ]
+        return [*asked, *map(sentence_of_difference, self.differences), *null]
 
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""

@@ -16,8 +16,6 @@ from babelbits.records import Interval
 from babelbits.stats.paired_scores import FloatArray
 
 METHOD = "DeLong by cluster, logit scale, Student t"
-_FEWEST = 2
-"""Positives and negatives a stratum must have to say how placements vary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +103,7 @@ def stratified_auc(
             **counts,
         )
     auc = sum(one.auc * one.n_pairs for one in usable) / pairs
-    error = _standard_error(usable, cluster, pairs=pairs)
+    error = _standard_error(usable, cluster, auc=auc, pairs=pairs)
     holding = np.unique(np.concatenate([cluster[one.rows[one.positive]] for one in usable]))
     others = np.unique(np.concatenate([cluster[one.rows[~one.positive]] for one in usable]))
     interval, reason = _interval(
@@ -190,25 +188,28 @@ def _share_below(values: FloatArray, ordered: FloatArray) -> FloatArray:
 
 
 def _standard_error(
-    strata: Sequence[_Stratum], cluster: NDArray[np.intp], *, pairs: int
-) -> float | None:
-    """Root of the sum over clusters of squared sums of centred placements."""
+    strata: Sequence[_Stratum], cluster: NDArray[np.intp], *, auc: float, pairs: int
+) -> float:
+    """Root of the sum over clusters of squared sums of centred placements.
+
+    The only member of an arm has no mean of its own to be centred at: the area over all strata
+    serves.
+    """
     sums = np.zeros(int(cluster.max()) + 1)
     for one in strata:
         for arm in (one.positive, ~one.positive):
             size = int(arm.sum())
-            if size < _FEWEST:
-                return None
-            share = one.n_pairs / pairs / size * np.sqrt(size / (size - 1))
-            np.add.at(sums, cluster[one.rows[arm]], share * (one.placements[arm] - one.auc))
+            centre, correction = (auc, 1.0) if size == 1 else (one.auc, size / (size - 1))
+            share = one.n_pairs / pairs / size * np.sqrt(correction)
+            np.add.at(sums, cluster[one.rows[arm]], share * (one.placements[arm] - centre))
     return float(np.sqrt((sums**2).sum()))
 
 
 def _interval(
-    auc: float, error: float | None, *, freedom: int, level: float
+    auc: float, error: float, *, freedom: int, level: float
 ) -> tuple[Interval | None, str]:
-    if error is None or freedom < 1:
-        return None, "too few items broke, or too few did not, to say how far chance may move it"
+    if freedom < 1:
+        return None, "one side has a single item: how far chance may move it is not known"
     if error == 0 or not 0 < auc < 1:
         return None, "every pair has the same order: there is no spread to estimate"
     reach = float(stats.t.ppf((1 + level) / 2, freedom)) * error / (auc * (1 - auc))
