@@ -47,8 +47,9 @@ def probe(
     """Look inside every variant of STUDY (study.toml) that transformers runs.
 
     Compares hidden states, attention, logit lens and weights with the baseline's on the study's own
-    items, and asks whether the error at the prompt's last token predicts which items break. Run the
-    study first. Both models are in memory at once. What was measured is kept, and a page is written.
+    items, and asks whether the error at the prompt's last token predicts which items break. Run
+    the study first. Both models are in memory at once. What was measured is kept; a page is
+    written.
     """
     from babelbits.probes.probe_files import ProbeSettings
     from babelbits.store import Store

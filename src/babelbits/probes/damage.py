@@ -258,8 +258,8 @@ def _sentence_again(one: Prediction) -> str:
     who = f"A/A run on {one.suite}"
     if one.n_broke == 0:
         return (
-            f"{who}: none of {plural(one.n_at_risk, 'item')} breaks when the baseline is run again, "
-            "so there is nothing to predict"
+            f"{who}: none of {plural(one.n_at_risk, 'item')} breaks when the baseline is run "
+            "again, so there is nothing to predict"
         )
     if one.auc.auc is None:
         return f"{who}: no area under the curve, because {one.auc.reason}"

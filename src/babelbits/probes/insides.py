@@ -125,7 +125,7 @@ class Insides:
         """The numbers that every linear layer multiplies with; None where they stay packed."""
         for name, module in _linear(self.model):
             packed = self._packed.get(name)
-            weight = packed if packed is not None else getattr(module, "weight", None)
+            weight: Any = packed if packed is not None else getattr(module, "weight", None)
             floating = weight is not None and weight.is_floating_point()
             yield name, weight.data if floating else None
 
@@ -158,11 +158,11 @@ def _linear(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _packed_weight(module: Any) -> torch.Tensor | None:
     """Weights of bitsandbytes, whose first forward pass may repack them; None for all others."""
-    weight = getattr(module, "weight", None)
+    weight: Any = getattr(module, "weight", None)
     state = getattr(weight, "quant_state", None)
     if state is not None:
         return torch.as_tensor(dequantize(weight.data, state))
     scale = getattr(weight, "SCB", None)
     if scale is not None:
-        return weight.data.float() * scale.float()[:, None] / _INT8
+        return torch.as_tensor(weight.data.float() * scale.float()[:, None] / _INT8)
     return None

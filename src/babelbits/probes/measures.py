@@ -18,7 +18,7 @@ def relative_error(baseline: torch.Tensor, variant: torch.Tensor) -> torch.Tenso
         0 or more; infinite or NaN where the baseline's vector is 0.
     """
     first, second = baseline.float(), variant.float()
-    return (second - first).norm(dim=-1) / first.norm(dim=-1)
+    return _length(second - first) / _length(first)
 
 
 def cosine_distance(baseline: torch.Tensor, variant: torch.Tensor) -> torch.Tensor:
@@ -27,9 +27,15 @@ def cosine_distance(baseline: torch.Tensor, variant: torch.Tensor) -> torch.Tens
     Computed from the distance of the unit vectors, which does not lose small angles to rounding.
     """
     first, second = baseline.float(), variant.float()
-    first = first / first.norm(dim=-1, keepdim=True)
-    second = second / second.norm(dim=-1, keepdim=True)
-    return ((first - second) ** 2).sum(dim=-1) / 2
+    first = first / _length(first)[..., None]
+    second = second / _length(second)[..., None]
+    apart: torch.Tensor = ((first - second) ** 2).sum(dim=-1) / 2
+    return apart
+
+
+def _length(vectors: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = torch.linalg.vector_norm(vectors, dim=-1)
+    return found
 
 
 def peak_over_median(states: torch.Tensor) -> torch.Tensor:
@@ -44,12 +50,14 @@ def kurtosis(states: torch.Tensor) -> torch.Tensor:
     Pearson's, with population moments, as `scipy.stats.kurtosis(fisher=False)`.
     """
     centred = states.float() - states.float().mean(dim=-1, keepdim=True)
-    return (centred**4).mean(dim=-1) / (centred**2).mean(dim=-1) ** 2
+    found: torch.Tensor = (centred**4).mean(dim=-1) / (centred**2).mean(dim=-1) ** 2
+    return found
 
 
 def attention_entropy(weights: torch.Tensor) -> torch.Tensor:
     """Shannon entropy of each row, nats: 0 for one key, log(keys) for all alike."""
-    return -torch.special.xlogy(weights.float(), weights.float()).sum(dim=-1)
+    found: torch.Tensor = -torch.special.xlogy(weights.float(), weights.float()).sum(dim=-1)
+    return found
 
 
 def attention_variance(weights: torch.Tensor) -> torch.Tensor:
@@ -96,7 +104,7 @@ def top_tokens(states: torch.Tensor, *, norm: Any, head: Any, rows: int) -> torc
     nostalgebraist (2020), interpreting GPT: the logit lens.
     """
     found = []
-    for piece in states.split(rows):
+    for piece in torch.split(states, rows):
         seen = piece if norm is None else norm(piece)
         found.append(head(seen).argmax(dim=-1))
     return torch.cat(found)

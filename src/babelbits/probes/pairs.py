@@ -63,7 +63,7 @@ def _reason(plan: Plan, step: VariantStep) -> str:
 
 
 def list_pairs(plan: Plan) -> Iterator[ProbedPair]:
-    """Every made variant that can be entered, with every cell of its baseline, in the plan's order."""
+    """Every made variant that can be entered with every cell of its baseline, as in the plan."""
     steps = {step.label: step for step in plan.variants}
     closed = cannot_enter(plan)
     cells = {

@@ -6,8 +6,8 @@
       weights.parquet          a row a linear layer
       probe.json               written last: what was compared, and what was left out
 
-ID is a hash of the two cells, of their weights, and of the settings that can change a number. A part
-is whole or absent; a killed run repeats at most one.
+ID is a hash of the two cells, of their weights, and of the settings that can change a number. A
+part is whole or absent; a killed run repeats at most one.
 """
 
 import io

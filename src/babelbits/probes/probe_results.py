@@ -39,7 +39,7 @@ class ProbeResults:
     """Variants that no probe can enter, and why."""
 
     def sentences(self) -> list[str]:
-        """The answers to the declared question, then arithmetic against reading, then null checks."""
+        """Answers to the declared question, then arithmetic against reading, then null checks."""
         asked = [sentence(one) for one in self.predictions if not one.again]
         null = [sentence(one) for one in self.predictions if one.again]
         return [*asked, *map(sentence_of_difference, self.differences), *null]
@@ -65,8 +65,8 @@ class ProbeResults:
         unlisted = sorted({one.language for one in records} - set(WORDS))
         if unlisted:
             lines.append(
-                f"no lists of number words and function words for {', '.join(unlisted)}: there these "
-                "words count as the rest"
+                f"no lists of number words and function words for {', '.join(unlisted)}: there "
+                "these words count as the rest"
             )
         if records:
             lines.append(f"tables and maps are {EXPLORATORY}")

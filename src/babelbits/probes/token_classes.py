@@ -1,4 +1,4 @@
-"""What a token is made of: digits, a sign or word of a sum, a number word, a function word, the rest.
+"""What a token is made of: digits, a sign or word of a sum, a number word, a function word, rest.
 
 A token has the class of the word that it is a part of. Digits are those to which Unicode gives a
 decimal value, in any script. Words are found by list (`word_lists`), in the text's own language.

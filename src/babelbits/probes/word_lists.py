@@ -58,8 +58,8 @@ WORDS: Mapping[str, WordLists] = MappingProxyType(
             "quinze seize vingt trente quarante cinquante soixante cent cents mille million demi",
             operators="plus moins fois divisé multiplié somme différence produit égale font",
             functions="un une le la les l d des du de et ou mais si dans en sur à au aux pour par "
-            "avec comme est sont était être il elle ils elles nous vous je tu son sa ses leur leurs "
-            "mon y ne pas non a ont avait qui que quoi quel quelle où quand ce cette ces se qu n s",
+            "avec comme est sont était être il elle ils elles nous vous je tu son sa ses leur "
+            "leurs mon y ne pas non a ont avait qui que quoi quel quelle où quand ce cette ces se qu n s",
         ),
         "es": WordLists(
             numbers="cero dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
@@ -104,20 +104,21 @@ WORDS: Mapping[str, WordLists] = MappingProxyType(
         "ja": WordLists(
             numbers="零 一 二 三 四 五 六 七 八 九 十 百 千 万 億 半分",
             operators="足す 引く 掛ける 割る 合計 全部で 差 積 等しい",
-            functions="は が を に へ と で も の や か ね よ から まで より です ます でした ました ない "
-            "この その あの これ それ あれ いくつ 何 誰 どこ いつ ある いる",
+            functions="は が を に へ と で も の や か ね よ から まで より です ます でした ました "
+            "ない この その あの これ それ あれ いくつ 何 誰 どこ いつ ある いる",
         ),
         "zh": WordLists(
             numbers="零 〇 一 二 两 三 四 五 六 七 八 九 十 百 千 万 亿 半",
             operators="加 减 乘 除 等于 总和 一共 差 积",
-            functions="的 了 在 是 和 与 或 但 如果 从 到 对 把 被 这 那 他 她 它 们 我 你 不 没 有 也 "
-            "都 就 很 吗 呢 吧 什么 谁 哪 多少 几 个",
+            functions="的 了 在 是 和 与 或 但 如果 从 到 对 把 被 这 那 他 她 它 们 我 你 不 没 "
+            "有 也 都 就 很 吗 呢 吧 什么 谁 哪 多少 几 个",
         ),
         "ko": WordLists(
-            numbers="영 하나 둘 셋 넷 다섯 여섯 일곱 여덟 아홉 열 스물 서른 마흔 쉰 백 천 만 억 절반",
+            numbers="영 하나 둘 셋 넷 다섯 여섯 일곱 여덟 아홉 열 스물 서른 마흔 쉰 백 천 만 억 "
+            "절반",
             operators="더하기 빼기 곱하기 나누기 합 차 곱 모두",
-            functions="그리고 또는 하지만 그러나 만약 은 는 이 가 을 를 에 에서 의 와 과 로 으로 도 그 "
-            "저 이것 그것 나는 우리 누가 무엇 어디 언제 몇 얼마입니까 않다 있는 있다 없다",
+            functions="그리고 또는 하지만 그러나 만약 은 는 이 가 을 를 에 에서 의 와 과 로 으로 "
+            "도 그 저 이것 그것 나는 우리 누가 무엇 어디 언제 몇 얼마입니까 않다 있는 있다 없다",
         ),
         "sw": WordLists(
             numbers="sifuri moja mbili tatu nne tano sita saba nane tisa kumi ishirini thelathini "

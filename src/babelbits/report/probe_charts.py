@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.probes.damage import Prediction
 from babelbits.probes.summaries import ProbeSummary
+from babelbits.records import JSON
 from babelbits.report import palette
 from babelbits.report.charts import named, styled
 
@@ -33,7 +34,7 @@ def layer_map(summaries: Sequence[ProbeSummary], names: Mapping[str, str]) -> An
     """
     import altair as alt
 
-    rows = [
+    rows: list[JSON] = [
         {
             "variant": one.record.variant,
             "language": names[one.record.language],
@@ -61,7 +62,7 @@ def layer_map(summaries: Sequence[ProbeSummary], names: Mapping[str, str]) -> An
 
 def _panel(
     variant: str, languages: Sequence[str], *, reach: float, width: int, n_layers: int
-) -> "alt.LayerChart":
+) -> "alt.LayerChart | alt.FacetChart":
     import altair as alt
 
     base = (
@@ -93,7 +94,7 @@ def area_forest(predictions: Sequence[Prediction]) -> Any:
     """Areas under the curve with their intervals; the band is where dealt labels give 95 %."""
     import altair as alt
 
-    rows = [
+    rows: list[JSON] = [
         {
             "name": ("A/A run" if one.again else one.variant) + f" · {one.suite}",
             "auc": one.auc.auc,
