@@ -1,4 +1,4 @@
-"""A change of a known size at a known place is found there, with that size, and nowhere before it."""
+"""A change of a known size at a known place is found there, with that size, and not before it."""
 
 from typing import Any
 
@@ -156,7 +156,7 @@ def rotate(model: Any, *, first: int, last: int) -> None:
 
 
 def test_a_rotation_between_layers_is_seen_there_and_leaves_the_logits(baseline: Insides) -> None:
-    """Layers 2 and 3 are turned (blocks 2 and 3 compute in the turned basis), the others are not."""
+    """Layers 2 and 3 are turned (blocks 2 and 3 compute in the turned basis), no others."""
     variant = changed(baseline, lambda model: rotate(model, first=2, last=3))
     (one,) = look(baseline, variant, 12)
     error = one.tokens["relative_error"].mean(axis=1)

@@ -47,6 +47,18 @@ def cannot_enter(plan: Plan) -> dict[str, str]:
     return found
 
 
+def notes_on_closed(plan: Plan) -> tuple[str, ...]:
+    """What a plan says of variants that no probe can enter, a sentence a reason."""
+    labels: dict[str, list[str]] = {}
+    for label, why in cannot_enter(plan).items():
+        if label != BASELINE:
+            labels.setdefault(why, []).append(label)
+    return tuple(
+        f"{', '.join(names)}: cannot be probed (babelbits probe): {why}"
+        for why, names in labels.items()
+    )
+
+
 def _open(plan: Plan, step: VariantStep) -> bool:
     study = plan.study
     name = engine_name(study.engine, study.model, step.spec)

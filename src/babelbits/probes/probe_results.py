@@ -23,6 +23,7 @@ from babelbits.probes.summaries import (
 from babelbits.probes.word_lists import WORDS
 from babelbits.store import Store
 from babelbits.store.codec import to_json
+from babelbits.study.config.spec import BASELINE
 from babelbits.words import agreeing, plural
 
 
@@ -47,7 +48,11 @@ class ProbeResults:
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""
         records = [one.record for one in self.summaries if not one.record.again]
-        lines = [f"{label}: cannot be probed: {why}" for label, why in self.closed.items()]
+        lines = [
+            f"{label}: cannot be probed: {why}"
+            for label, why in self.closed.items()
+            if label != BASELINE
+        ]
         lines += self._floor()
         unseen = sum(one.n_without_attention for one in records)
         if unseen:

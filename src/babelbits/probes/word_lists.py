@@ -59,7 +59,8 @@ WORDS: Mapping[str, WordLists] = MappingProxyType(
             operators="plus moins fois divisé multiplié somme différence produit égale font",
             functions="un une le la les l d des du de et ou mais si dans en sur à au aux pour par "
             "avec comme est sont était être il elle ils elles nous vous je tu son sa ses leur "
-            "leurs mon y ne pas non a ont avait qui que quoi quel quelle où quand ce cette ces se qu n s",
+            "leurs mon y ne pas non a ont avait qui que quoi quel quelle où quand ce cette "
+            "ces se qu n s",
         ),
         "es": WordLists(
             numbers="cero dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
@@ -104,8 +105,8 @@ WORDS: Mapping[str, WordLists] = MappingProxyType(
         "ja": WordLists(
             numbers="零 一 二 三 四 五 六 七 八 九 十 百 千 万 億 半分",
             operators="足す 引く 掛ける 割る 合計 全部で 差 積 等しい",
-            functions="は が を に へ と で も の や か ね よ から まで より です ます でした ました "
-            "ない この その あの これ それ あれ いくつ 何 誰 どこ いつ ある いる",
+            functions="は が を に へ と で も の や か ね よ から まで より です ます でした "
+            "ました ない この その あの これ それ あれ いくつ 何 誰 どこ いつ ある いる",
         ),
         "zh": WordLists(
             numbers="零 〇 一 二 两 三 四 五 六 七 八 九 十 百 千 万 亿 半",

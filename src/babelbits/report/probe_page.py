@@ -12,18 +12,29 @@ from typing import TYPE_CHECKING
 from babelbits.analysis import format as numbers
 from babelbits.languages import resolve
 from babelbits.probes.probe_results import ProbeResults
-from babelbits.probes.summaries import EXPLORATORY, LayerSummary, ModuleSummary, ProbeSummary
+from babelbits.probes.summaries import (
+    EXPLORATORY,
+    ClassSummary,
+    LayerSummary,
+    ModuleSummary,
+    ProbeSummary,
+)
+from babelbits.probes.token_classes import CLASSES
 from babelbits.report import probe_charts, svg
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-CLASS_HEADS = ("variant", "task", "language", "tokens", "number", "relative error, %")
+PARTED = ("before", "after")
+CLASS_HEADS = (
+    *("variant", "task", "language", *CLASSES),
+    *("answer, before it parts", "answer, after it parts"),
+)
 LANGUAGE_HEADS = (
     "variant",
     "task",
     "language",
-    "same top token by the logit lens, first to last layer, %",
+    "logit lens agrees, %",
     "attention JS",
     "attention entropy, nats",
     "largest/median, baseline",
@@ -109,20 +120,23 @@ def _maps(probes: Sequence[ProbeSummary]) -> list[_Map]:
 
 
 def _class_rows(probes: Sequence[ProbeSummary]) -> list[tuple[str, ...]]:
-    """Tokens by class, then those of answers before and after they part."""
+    """A row a probe: tokens by class, then those of answers before and after they part."""
     return [
         (
             *_who(one),
-            name,
-            f"{found.n_tokens:,}",
-            _figure(found.relative_error, 100, 2),
+            *(_class_cell(one.classes, name) for name in CLASSES),
+            *(_class_cell(one.parted, name) for name in PARTED),
         )
         for one in probes
-        for name, found in (
-            *((found.name, found) for found in one.classes),
-            *((f"answer, {found.name} the answers part", found) for found in one.parted),
-        )
     ]
+
+
+def _class_cell(found: Sequence[ClassSummary], name: str) -> str:
+    """Error in per cent, and of how many tokens."""
+    of_name = next((one for one in found if one.name == name), None)
+    if of_name is None:
+        return numbers.NOTHING
+    return f"{_figure(of_name.relative_error, 100, 2)} ({of_name.n_tokens:,})"
 
 
 def _who(one: ProbeSummary) -> tuple[str, str, str]:

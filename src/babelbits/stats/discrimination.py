@@ -76,8 +76,8 @@ def stratified_auc(
 
     References
     ----------
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837, for the placements; Obuchowski (1997),
-    Biometrics 53:567, for their sums by cluster.
+    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837, for the placements; Obuchowski
+    (1997), Biometrics 53:567, for their sums by cluster.
 
     Raises
     ------
