@@ -150,7 +150,7 @@ def open_insides(folder: Path, *, settings: EngineSettings) -> Insides:
 
 
 def _linear(model: Any) -> Iterator[tuple[str, Any]]:
-    """Linear layers by name, the output embeddings left out where they are the input's."""
+    """Linear layers by name, the output embeddings among them."""
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear):
             yield name, module
