@@ -40,6 +40,9 @@ HEAD_MEASURES = (
 )
 """Columns of measures of a head on a sequence: means over the rows of its attention."""
 
+_MAP_ELEMENTS = 2**27
+"""Attention weights of a batch of one model: half a gigabyte in float32, or one sequence."""
+
 Values = NDArray[np.float32]
 
 
@@ -76,7 +79,8 @@ def compare(
     """
     alone = baseline.alone or variant.alone
     found: dict[int, Compared] = {}
-    for numbers in _batches(sequences, token_budget=1 if alone else token_budget):
+    maps = baseline.n_maps if attention_limit else 0
+    for numbers in _batches(sequences, token_budget=1 if alone else token_budget, maps=maps):
         batch = [sequences[number] for number in numbers]
         tokens = [one.tokens for one in batch]
         attention = len(tokens[0]) <= attention_limit
@@ -86,8 +90,8 @@ def compare(
             if variant is baseline
             else variant.look(tokens, attention=attention)
         )
-        measured = _measured(baseline, variant, before, after)
-        heads = _heads(before, after)
+        by_token, heads = _attended(before, after)
+        measured = _measured(baseline, variant, before, after) | by_token
         for row, number in enumerate(numbers):
             found[number] = Compared(
                 sequence=batch[row],
@@ -108,34 +112,48 @@ def _look_alone(model: Insides, sequences: Sequence[Sequence[int]], *, attention
     return Seen(states=states, attention=together)
 
 
-def _batches(sequences: Sequence[ProbedSequence], *, token_budget: int) -> Iterator[list[int]]:
-    """Numbers of sequences of one length, as many as the budget allows: nothing is padded."""
+def _batches(
+    sequences: Sequence[ProbedSequence], *, token_budget: int, maps: int
+) -> Iterator[list[int]]:
+    """Numbers of sequences of one length, as many as the budget allows: nothing is padded.
+
+    Nor more than fit into `_MAP_ELEMENTS` with `maps` attention maps each.
+    """
     by_length: dict[int, list[int]] = {}
     for number, one in enumerate(sequences):
         by_length.setdefault(len(one.tokens), []).append(number)
     for length, numbers in by_length.items():
-        size = max(1, token_budget // length)
-        for start in range(0, len(numbers), size):
-            yield numbers[start : start + size]
+        size = min(token_budget // length, _MAP_ELEMENTS // max(1, maps * length**2))
+        for start in range(0, len(numbers), max(1, size)):
+            yield numbers[start : start + max(1, size)]
 
 
 @torch.inference_mode()
 def _measured(first: Insides, second: Insides, before: Seen, after: Seen) -> dict[str, Values]:
-    """By name, shape (sequences, layers + 1, tokens)."""
+    """Measures of states by name, shape (sequences, layers + 1, tokens)."""
     layers = [
         _of_layer(first, second, before.states[layer], after.states[layer], layer=layer)
         for layer in range(len(before.states))
     ]
-    found = {name: np.stack([one[name] for one in layers], axis=1) for name in layers[0]}
-    shape = found["relative_error"].shape
-    for name in TOKEN_MEASURES:
-        if name.startswith("attention"):
-            found[name] = np.full(shape, np.nan, np.float32)
-    if before.attention is not None and after.attention is not None:
-        for block, (old, new) in enumerate(zip(before.attention, after.attention, strict=True)):
-            for name, values in _of_attention(old, new).items():
-                found[f"attention_{name}"][:, block + 1] = _plain(values.mean(dim=1))
-    return found
+    return {name: np.stack([one[name] for one in layers], axis=1) for name in layers[0]}
+
+
+@torch.inference_mode()
+def _attended(before: Seen, after: Seen) -> tuple[dict[str, Values], dict[str, Values] | None]:
+    """Measures of attention by token, as of states, and by head, shape (sequences, layers, heads).
+
+    NaN by token and None by head where it was not looked at.
+    """
+    shape = (before.states[0].shape[0], len(before.states), before.states[0].shape[1])
+    by_token = {f"attention_{name}": np.full(shape, np.nan, np.float32) for name in HEAD_MEASURES}
+    if before.attention is None or after.attention is None:
+        return by_token, None
+    by_head: dict[str, list[Values]] = {name: [] for name in HEAD_MEASURES}
+    for block, (old, new) in enumerate(zip(before.attention, after.attention, strict=True)):
+        for name, values in _of_attention(old, new).items():
+            by_token[f"attention_{name}"][:, block + 1] = _plain(values.mean(dim=1))
+            by_head[name].append(_plain(values.mean(dim=2)))
+    return by_token, {name: np.stack(each, axis=1) for name, each in by_head.items()}
 
 
 def _of_layer(
@@ -169,18 +187,6 @@ def _of_attention(old: torch.Tensor, new: torch.Tensor) -> dict[str, torch.Tenso
         "variance_variant": measures.attention_variance(new),
         "js": measures.jensen_shannon(old, new),
     }
-
-
-@torch.inference_mode()
-def _heads(before: Seen, after: Seen) -> dict[str, Values] | None:
-    """By name, shape (sequences, layers, heads)."""
-    if before.attention is None or after.attention is None:
-        return None
-    blocks = [
-        {name: _plain(values.mean(dim=2)) for name, values in _of_attention(old, new).items()}
-        for old, new in zip(before.attention, after.attention, strict=True)
-    ]
-    return {name: np.stack([one[name] for one in blocks], axis=1) for name in HEAD_MEASURES}
 
 
 def _plain(values: torch.Tensor) -> Values:

@@ -68,6 +68,12 @@ class Insides:
         """Blocks."""
         return int(self.model.config.get_text_config().num_hidden_layers)
 
+    @property
+    def n_maps(self) -> int:
+        """Attention maps of a sequence: heads of all blocks."""
+        heads = getattr(self.model.config.get_text_config(), "num_attention_heads", 1)
+        return self.n_layers * int(heads)
+
     @torch.inference_mode()
     def look(self, sequences: Sequence[Sequence[int]], *, attention: bool) -> Seen:
         """Hidden states of every token and layer, and attention if asked.
