@@ -120,3 +120,29 @@ def test_long_texts_are_said_and_nothing_else_is_lost(
     out, err = capsys.readouterr()
     left = [one["record"]["left_out"] for one in json.loads(out)["probes"]]
     assert all(set(one) == {"longer than 9 tokens"} for one in left)
+
+
+@pytest.mark.slow
+def test_switching_reads_each_models_own_answers_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = STUDY.replace('suite = "math"', 'suite = "confusion"').replace('"sw"', '"hi"')
+    path = write_study(tmp_path, text)
+    few = ["--limit", "4"]
+    assert babelbits(["run", str(path), *few, "--no-report"]) == ExitCode.DONE
+    capsys.readouterr()
+    asked = ["probe", str(path), *few, "--switching", "--json"]
+    assert babelbits(asked) == ExitCode.DONE
+    out, err = capsys.readouterr()
+    assert "reading the answers of w4-rtn" in err
+    losses = json.loads(out)["language_loss"]
+    assert {(one["variant"], one["language"]) for one in losses} == {
+        (variant, language) for variant in ("baseline", "w4-rtn") for language in ("en", "hi")
+    }
+    for one in losses:
+        assert 0 <= one["means"]["other_script"] <= one["means"]["other_language"] + 1 <= 2
+        assert one["difference"] is None or one["variant"] != "baseline"
+    assert babelbits(asked) == ExitCode.DONE
+    again = capsys.readouterr()
+    assert "reading" not in again.err
+    assert json.loads(again.out)["language_loss"] == losses

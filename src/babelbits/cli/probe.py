@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
+    from babelbits.probes.language_loss import LanguageLoss
     from babelbits.probes.probe_files import Probe, ProbeSettings
     from babelbits.probes.probe_results import ProbeResults
     from babelbits.probes.summaries import ProbeSummary
@@ -40,9 +42,20 @@ _LAYERS_SHOWN = 5
     show_default=True,
     help="Longest text whose attention is looked at; it takes tokens x tokens numbers a head.",
 )
+@click.option(
+    "--switching",
+    is_flag=True,
+    help="Also read every variant's recorded answers: how they leave their language.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def probe(
-    study: Path, *, limit: int | None, token_budget: int, attention_tokens: int, as_json: bool
+    study: Path,
+    *,
+    limit: int | None,
+    token_budget: int,
+    attention_tokens: int,
+    switching: bool,
+    as_json: bool,
 ) -> int:
     """Look inside every variant of STUDY (study.toml) that transformers runs.
 
@@ -67,9 +80,11 @@ def probe(
     }
     words = ["babelbits", "probe", str(study)]
     words += [word for name, value in options.items() if value for word in (name, str(value))]
+    words += ["--switching"] if switching else []
     resume = f"go on with: {shlex.join(words)}"
-    plan, probes, stopped = _measured(loaded, store, settings=settings, resume=resume)
-    results = _results(plan, store, probes)
+    measured = _measured(loaded, store, settings=settings, switching=switching, resume=resume)
+    plan, stopped = measured.plan, measured.stopped
+    results = _results(measured, store)
     if as_json:
         data_json({"schema": SCHEMA, **results.as_json()})
     else:
@@ -81,10 +96,21 @@ def probe(
     return _missing(plan, study)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What there is after measuring."""
+
+    plan: "Plan"
+    probes: "Sequence[Probe]"
+    losses: "Sequence[LanguageLoss]"
+    stopped: bool
+
+
 def _measured(
-    loaded: "Study", store: "Store", *, settings: "ProbeSettings", resume: str
-) -> "tuple[Plan, list[Probe], bool]":
+    loaded: "Study", store: "Store", *, settings: "ProbeSettings", switching: bool, resume: str
+) -> _Measured:
     from babelbits.probes.run_probes import measure
+    from babelbits.probes.run_switching import measure_switching
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import make_plan
@@ -93,20 +119,30 @@ def _measured(
     def tell() -> None:
         say("stopping after the part in flight; Ctrl-C again stops now")
 
+    losses: Sequence[LanguageLoss] = ()
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
             probes = measure(plan, store, settings=settings, say=say, stop=stop)
+            if switching:
+                losses = measure_switching(plan, store, say=say, stop=stop)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
-    return plan, probes, stop.is_requested()
+    return _Measured(plan=plan, probes=probes, losses=losses, stopped=stop.is_requested())
 
 
-def _results(plan: "Plan", store: "Store", probes: "Sequence[Probe]") -> "ProbeResults":
+def _results(measured: _Measured, store: "Store") -> "ProbeResults":
     from babelbits.probes.pairs import cannot_enter
     from babelbits.probes.probe_results import make_results
 
-    return make_results(probes, store, closed=cannot_enter(plan), seed=plan.study.seed)
+    plan = measured.plan
+    return make_results(
+        measured.probes,
+        store,
+        closed=cannot_enter(plan),
+        seed=plan.study.seed,
+        losses=measured.losses,
+    )
 
 
 def _write_page(loaded: "Study", results: "ProbeResults", store: "Store") -> None:
@@ -151,10 +187,35 @@ def _print(results: "ProbeResults") -> None:
         data("Relative error of hidden states by layer, mean over tokens (exploratory)")
         plain_table(heads, rows, numeric=range(3, len(heads)))
         data("")
+    if results.losses:
+        _print_losses(results.losses)
     for line in results.sentences():
         data(line)
     for line in results.notes():
         say(line)
+
+
+def _print_losses(losses: "Sequence[LanguageLoss]") -> None:
+    """How answers leave their language, a row a variant, task and language."""
+    heads = ["variant", "task", "language", "answers", "leave it", "most often to"]
+    heads += ["mass on other scripts, %", "on other languages, %", "margin, nats"]
+    rows = [
+        [
+            one.variant,
+            one.suite,
+            one.language,
+            f"{one.n_answers:,}",
+            f"{one.n_switched:,}",
+            one.most_often_to or "-",
+            _figure(one.means["other_script"], 100, 2),
+            _figure(one.means["other_language"], 100, 2),
+            _figure(one.means["margin"], 1, 2),
+        ]
+        for one in losses
+    ]
+    data("How answers leave their language, mean over their tokens (exploratory)")
+    plain_table(heads, rows, numeric=(3, 4, 6, 7, 8))
+    data("")
 
 
 def _row(one: "ProbeSummary", layers: Sequence[int]) -> list[str]:

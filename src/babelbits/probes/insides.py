@@ -127,6 +127,15 @@ class Insides:
             states, norm=None if last else self.norm, head=self.head, rows=rows
         )
 
+    @torch.inference_mode()
+    def chances(self, tokens: Sequence[int], *, last: int) -> torch.Tensor:
+        """Log-probabilities before each of the last tokens, nats; shape (last, vocabulary)."""
+        self._compute_attention("sdpa")
+        row = torch.tensor([list(tokens)], device=self.loaded.device)
+        output = self.model(input_ids=row, use_cache=False, logits_to_keep=last + 1)
+        logits: torch.Tensor = output.logits[0, -last - 1 : -1].float()
+        return logits.log_softmax(dim=-1)
+
     def weights(self) -> Iterator[tuple[str, torch.Tensor | None]]:
         """The numbers that every linear layer multiplies with; None where they stay packed."""
         for name, module in _linear(self.model):

@@ -89,7 +89,7 @@ class Probe:
 
     def weights(self) -> "pa.Table":
         """A row a linear layer; equal in all probes of a variant."""
-        return _table(self.folder / WEIGHTS, None)
+        return read_table(self.folder / WEIGHTS, None)
 
 
 def folder_of(store: Store) -> Path:
@@ -229,12 +229,15 @@ def _read_parts(
 ) -> "pa.Table":
     import pyarrow as pa
 
-    tables = [_table(path, columns, layer=layer) for path in _parts(folder, kind)]
+    tables = [read_table(path, columns, layer=layer) for path in _parts(folder, kind)]
     tables = [one for one in tables if one.num_columns]  # a part all of whose items were left out
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def _table(path: Path, columns: Sequence[str] | None, *, layer: int | None = None) -> "pa.Table":
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, *, layer: int | None = None
+) -> "pa.Table":
+    """A table that `write_table` wrote; StoreError where it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -12,6 +12,7 @@ from babelbits.probes.damage import (
     sentence,
     sentence_of_difference,
 )
+from babelbits.probes.language_loss import LanguageLoss, loss_sentence
 from babelbits.probes.probe_files import Probe
 from babelbits.probes.summaries import (
     EXPLORATORY,
@@ -38,12 +39,15 @@ class ProbeResults:
     modules: tuple[ModuleSummary, ...]
     closed: Mapping[str, str]
     """Variants that no probe can enter, and why."""
+    losses: tuple[LanguageLoss, ...] = ()
+    """How answers leave their language; empty where that was not asked for."""
 
     def sentences(self) -> list[str]:
         """Answers to the declared question, then arithmetic against reading, then null checks."""
         asked = [sentence(one) for one in self.predictions if not one.again]
         null = [sentence(one) for one in self.predictions if one.again]
-        return [*asked, *map(sentence_of_difference, self.differences), *null]
+        lost = map(loss_sentence, self.losses)
+        return [*asked, *map(sentence_of_difference, self.differences), *null, *lost]
 
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""
@@ -73,6 +77,12 @@ class ProbeResults:
                 f"no lists of number words and function words for {', '.join(unlisted)}: there "
                 "these words count as the rest"
             )
+        unknown = sorted({one.language for one in self.losses if one.means["margin"] is None})
+        if unknown:
+            lines.append(
+                f"no bundled text in {', '.join(unknown)}: there tokens are told apart by script "
+                "alone, and no switch is found"
+            )
         if records:
             lines.append(f"tables and maps are {EXPLORATORY}")
         return lines
@@ -97,12 +107,18 @@ class ProbeResults:
             "differences": [to_json(one) for one in self.differences],
             "modules": [to_json(one) for one in self.modules],
             "cannot_be_probed": dict(self.closed),
+            "language_loss": [to_json(one) for one in self.losses],
             "sentences": self.sentences(),
         }
 
 
 def make_results(
-    probes: Sequence[Probe], store: Store, *, closed: Mapping[str, str], seed: int
+    probes: Sequence[Probe],
+    store: Store,
+    *,
+    closed: Mapping[str, str],
+    seed: int,
+    losses: Sequence[LanguageLoss] = (),
 ) -> ProbeResults:
     """Read probes and say what they say.
 
@@ -118,4 +134,5 @@ def make_results(
         differences=tuple(differences(predictions)),
         modules=tuple(list_modules(probes)),
         closed=dict(closed),
+        losses=tuple(losses),
     )

@@ -85,7 +85,7 @@ def measure(
     for label in baselines:
         members = [pair for pair in missing if pair.baseline_step.label == label]
         say(f"loading {label}")
-        first = _open(plan, store, members[0].baseline_step)
+        first = open_step(plan, store, members[0].baseline_step)
         try:
             _of_baseline(plan, store, first, members, settings=settings, say=say, stop=stop)
         finally:
@@ -136,12 +136,23 @@ def _folder(store: Store, pair: ProbedPair, settings: ProbeSettings) -> Path:
     return probe_files.folder_of(store) / name
 
 
-def _open(plan: Plan, store: Store, step: VariantStep) -> Insides:
+def open_step(plan: Plan, store: Store, step: VariantStep) -> Insides:
+    """Load a variant that is made, or a baseline, as the study's engine would."""
     study = plan.study
     engine = engine_name(study.engine, study.model, step.spec)
     of_baseline = step.spec.origin == "baseline"
     folder = plan.base.folder if of_baseline else store.variant_folder(step.variant_id)
     return open_insides(folder, settings=settings_of_engine(study, engine=engine))
+
+
+def encoder_of(plan: Plan, model: Insides) -> Encoder:
+    """How the study's engine encodes requests for a model."""
+    return Encoder(
+        model.loaded.tokenizer,
+        context_length=model.loaded.context_length,
+        long_prompts=plan.study.engine.long_prompts,
+        rows=getattr(model.model.get_input_embeddings(), "num_embeddings", None),
+    )
 
 
 def _of_baseline(
@@ -155,17 +166,12 @@ def _of_baseline(
     stop: Stop,
 ) -> None:
     """All pairs with one baseline, variant by variant."""
-    encoder = Encoder(
-        first.loaded.tokenizer,
-        context_length=first.loaded.context_length,
-        long_prompts=plan.study.engine.long_prompts,
-        rows=getattr(first.model.get_input_embeddings(), "num_embeddings", None),
-    )
+    encoder = encoder_of(plan, first)
     for label in dict.fromkeys(pair.step.label for pair in pairs):
         members = [pair for pair in pairs if pair.step.label == label]
         again = members[0].again
         say("looking into the baseline again" if again else f"looking into {label}")
-        second = first if again else _open(plan, store, members[0].step)
+        second = first if again else open_step(plan, store, members[0].step)
         try:
             errors = [] if again else weight_errors(first, second)
             for pair in members:

@@ -89,12 +89,12 @@ def _generated(
     prompt = encoder.prompts([request])[0]
     if isinstance(prompt, Failure):
         return prompt
-    answer = [] if baseline is None else _answer_tokens(request.prompt, baseline.output, encoder)
+    answer = [] if baseline is None else answer_tokens(request.prompt, baseline.output, encoder)
     room = max(0, encoder.context_length - len(prompt.tokens))
     one = _sequence(item, [*prompt.tokens, *answer[:room]], encoder, n_prompt=len(prompt.tokens))
     if baseline is None or variant is None:
         return [one]
-    other = _answer_tokens(request.prompt, variant.output, encoder)
+    other = answer_tokens(request.prompt, variant.output, encoder)
     if other == answer:
         return [replace(one, parting=len(one.tokens))]
     same = next(
@@ -104,7 +104,7 @@ def _generated(
     return [replace(one, parting=min(one.n_prompt + same, len(one.tokens)))]
 
 
-def _answer_tokens(prompt: str, answer: str, encoder: Encoder) -> list[int]:
+def answer_tokens(prompt: str, answer: str, encoder: Encoder) -> list[int]:
     """Tokens of an answer as it continues its prompt, where the two do not share a token."""
     if not answer:
         return []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from babelbits.probes.damage import Prediction
+from babelbits.probes.language_loss import LanguageLoss
 from babelbits.probes.summaries import ProbeSummary
 from babelbits.records import JSON
 from babelbits.report import palette
@@ -134,3 +135,52 @@ def area_forest(predictions: Sequence[Prediction]) -> Any:
         width=_FOREST, height=max(1, len(rows)) * _ROW
     )
     return styled(chart, areas=rows)
+
+
+def survival(losses: Sequence[LanguageLoss], names: Mapping[str, str]) -> Any:
+    """Share of answers still in their language by position: a panel a language, a line a variant.
+
+    Parameters
+    ----------
+    losses : sequence of LanguageLoss
+        Of one suite.
+    names : mapping
+        Language code to name.
+    """
+    import altair as alt
+
+    variants = list(dict.fromkeys(one.variant for one in losses))
+    rows: list[JSON] = [
+        {
+            "variant": one.variant,
+            "language": names[one.language],
+            "position": point.position,
+            "share": 100 * point.share,
+            "low": 100 * (point.share if point.interval is None else point.interval.low),
+            "high": 100 * (point.share if point.interval is None else point.interval.high),
+        }
+        for one in losses
+        for point in one.curve
+    ]
+    lowest = min((row["low"] for row in rows), default=0.0)
+    x = alt.X("position:Q", title="token of the answer")
+    scale = alt.Scale(domain=[max(0.0, lowest - 2), 100], nice=False, zero=False)
+    colors = (palette.SOFT, palette.WORSE, palette.BETTER, palette.EQUIVALENT, palette.INK)
+    color = alt.Color(
+        "variant:N",
+        scale=alt.Scale(
+            domain=variants, range=[colors[n % len(colors)] for n in range(len(variants))]
+        ),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    panels = []
+    for language in dict.fromkeys(row["language"] for row in rows):
+        base = alt.Chart(named("curves")).transform_filter(alt.datum.language == language)
+        y = alt.Y("share:Q", title="still in its language, %", scale=scale)
+        band = base.mark_area(opacity=0.12, interpolate="step-after", aria=False).encode(
+            x=x, y=alt.Y("low:Q", title="", scale=scale), y2="high:Q", color=color
+        )
+        line = base.mark_line(interpolate="step-after", aria=False).encode(x=x, y=y, color=color)
+        title = alt.TitleParams(language, fontSize=12, anchor="start", color=palette.INK)
+        panels.append(alt.layer(band, line).properties(title=title, width=200, height=150))
+    return styled(alt.concat(*panels, columns=4, spacing=20), curves=rows)

@@ -84,6 +84,7 @@ def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
         "exploratory": EXPLORATORY,
         "forest": _forest(results),
         "maps": _maps(probes),
+        "survivals": _survivals(results),
         "class_heads": CLASS_HEADS,
         "classes": _class_rows(probes),
         "language_heads": LANGUAGE_HEADS,
@@ -115,6 +116,19 @@ def _maps(probes: Sequence[ProbeSummary]) -> list[_Map]:
         if members:
             chart = probe_charts.layer_map(members, names)
             label = f"{suite}: relative error of hidden states by layer and language"
+            found.append(_Map(suite=suite, markup=_drawn(chart, label)))
+    return found
+
+
+def _survivals(results: ProbeResults) -> list[_Map]:
+    """A suite each: how long answers stay in their language."""
+    found = []
+    for suite in dict.fromkeys(one.suite for one in results.losses):
+        members = [one for one in results.losses if one.suite == suite and one.curve]
+        names = {one.language: resolve(one.language).name for one in members}
+        if members:
+            chart = probe_charts.survival(members, names)
+            label = f"{suite}: answers still in their language by token"
             found.append(_Map(suite=suite, markup=_drawn(chart, label)))
     return found
 
