@@ -51,7 +51,8 @@ def test_without_any_switch_the_sentence_has_a_bound_and_no_interval_of_width_0(
     found = summarise_loss(answers("w4", leave_at=None, share=0), base, seed=0)
     assert found.difference is None
     assert loss_sentence(found) == (
-        "w4 on confusion in de: 0 of 100 answers leave their language (at most 4 % do, 95 % certain)"
+        "w4 on confusion in de: 0 of 100 answers leave their language (at most 4 % do, 95 % "
+        "certain)"
     )
 
 

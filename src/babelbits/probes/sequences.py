@@ -89,12 +89,12 @@ def _generated(
     prompt = encoder.prompts([request])[0]
     if isinstance(prompt, Failure):
         return prompt
-    answer = [] if baseline is None else answer_tokens(request.prompt, baseline.output, encoder)
+    answer = [] if baseline is None else answer_tokens(request.prompt, answer_of(baseline), encoder)
     room = max(0, encoder.context_length - len(prompt.tokens))
     one = _sequence(item, [*prompt.tokens, *answer[:room]], encoder, n_prompt=len(prompt.tokens))
     if baseline is None or variant is None:
         return [one]
-    other = answer_tokens(request.prompt, variant.output, encoder)
+    other = answer_tokens(request.prompt, answer_of(variant), encoder)
     if other == answer:
         return [replace(one, parting=len(one.tokens))]
     same = next(
@@ -102,6 +102,11 @@ def _generated(
         min(len(answer), len(other)),
     )
     return [replace(one, parting=min(one.n_prompt + same, len(one.tokens)))]
+
+
+def answer_of(row: ItemRow) -> str:
+    """What was written to an item's first request: of several samples or turns the first."""
+    return row.answers[0].text if row.answers else row.output
 
 
 def answer_tokens(prompt: str, answer: str, encoder: Encoder) -> list[int]:

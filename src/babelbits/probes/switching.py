@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from babelbits.engines.encoding import Encoder
 from babelbits.probes import probe_files
 from babelbits.probes.insides import Insides
-from babelbits.probes.sequences import answer_tokens
+from babelbits.probes.sequences import answer_of, answer_tokens
 from babelbits.probes.token_language import TokenLanguages, of_bundled_texts, other_script
 from babelbits.records import CellMeta, Failure, GenerateRequest, Item, ItemRow, digest
 from babelbits.store import Store
@@ -96,7 +96,7 @@ class SwitchReader:
         if isinstance(prompt, Failure):
             return {}
         room = self._encoder.context_length - len(prompt.tokens)
-        answer = answer_tokens(request.prompt, row.output, self._encoder)[: max(0, room)]
+        answer = answer_tokens(request.prompt, answer_of(row), self._encoder)[: max(0, room)]
         if not answer:
             return {}
         switch = None
