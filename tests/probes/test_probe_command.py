@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.cli.main import run as babelbits
+from babelbits.cli.probe import DEFAULT_ATTENTION, DEFAULT_BUDGET
 from babelbits.errors import ExitCode
 from babelbits.probes import probe_files
 from babelbits.probes.pairs import cannot_enter, notes_on_closed
@@ -40,6 +41,11 @@ def write_study(folder: Path, text: str = STUDY) -> Path:
     path = folder / "study.toml"
     path.write_text(text, "utf-8")
     return path
+
+
+def test_the_commands_limits_are_those_of_the_settings() -> None:
+    settings = probe_files.ProbeSettings()
+    assert (settings.token_budget, settings.attention_limit) == (DEFAULT_BUDGET, DEFAULT_ATTENTION)
 
 
 def test_a_plan_says_which_variants_no_probe_can_enter(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "babelbits.probe/1"
 PAGE = "probes.html"
+DEFAULT_BUDGET, DEFAULT_ATTENTION = 4096, 512
+"""As `ProbeSettings` has them, whose module `--help` does not load."""
 _LAYERS_SHOWN = 5
 
 
@@ -31,14 +33,14 @@ _LAYERS_SHOWN = 5
 @click.option(
     "--token-budget",
     type=click.IntRange(min=1),
-    default=4096,
+    default=DEFAULT_BUDGET,
     show_default=True,
     help="Tokens in one forward pass: bounds memory. Longer items are left out.",
 )
 @click.option(
     "--attention-tokens",
     type=click.IntRange(min=0),
-    default=512,
+    default=DEFAULT_ATTENTION,
     show_default=True,
     help="Longest text whose attention is looked at; it takes tokens x tokens numbers a head.",
 )
@@ -75,11 +77,13 @@ def probe(
     settings = ProbeSettings(token_budget=token_budget, attention_limit=attention_tokens)
     options = {
         "--limit": limit,
-        "--token-budget": None if token_budget == 4096 else token_budget,
-        "--attention-tokens": None if attention_tokens == 512 else attention_tokens,
+        "--token-budget": token_budget if token_budget != DEFAULT_BUDGET else None,
+        "--attention-tokens": attention_tokens if attention_tokens != DEFAULT_ATTENTION else None,
     }
     words = ["babelbits", "probe", str(study)]
-    words += [word for name, value in options.items() if value for word in (name, str(value))]
+    words += [
+        word for name, value in options.items() if value is not None for word in (name, str(value))
+    ]
     words += ["--switching"] if switching else []
     resume = f"go on with: {shlex.join(words)}"
     measured = _measured(loaded, store, settings=settings, switching=switching, resume=resume)
