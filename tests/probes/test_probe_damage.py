@@ -164,6 +164,39 @@ def test_notes_say_what_is_left_out_closed_and_how_small_the_floor_is(tmp_path: 
     assert any("exploratory" in note for note in notes)
 
 
+def test_a_study_without_right_and_wrong_says_that_there_is_nothing_to_predict(
+    tmp_path: Path,
+) -> None:
+    store, probes = planted(tmp_path, slopes={"math": 0.0})
+    results = replace(make_results(probes, store, closed={}, seed=0), predictions=())
+    assert results.sentences()[0].startswith("No task of this study has items that are right or")
+
+
+def test_the_page_draws_how_answers_leave_their_language(tmp_path: Path) -> None:
+    from babelbits.probes.language_loss import Answers, loss_sentence, summarise_loss
+    from babelbits.report.probe_page import page
+
+    store, probes = planted(tmp_path, slopes={"math": 0.0})
+    base = Answers(
+        variant="baseline", suite="confusion", language="de", units=tuple("abcdefgh"),
+        lasted=(9,) * 8, switched=(False,) * 8, switched_to=(None,) * 8,
+        means={"other_script": 0.0, "other_language": None, "margin": None},
+    )  # fmt: skip
+    other = replace(
+        base,
+        variant="w4",
+        lasted=(3, 3, *(9,) * 6),
+        switched=(True, True, *(False,) * 6),
+        switched_to=("en", "en", *(None,) * 6),
+    )
+    losses = [summarise_loss(base, None, seed=0), summarise_loss(other, base, seed=0)]
+    results = make_results(probes, store, closed={}, seed=0, losses=losses)
+    html = page(results, name="lost", smoke=False)
+    assert "answers still in their language by token" in html
+    assert loss_sentence(losses[1]) in html
+    assert any(note.startswith("no bundled text in de") for note in results.notes())
+
+
 def test_the_page_holds_every_sentence_and_asks_for_nothing(tmp_path: Path) -> None:
     from babelbits.report.probe_page import page
 

@@ -193,7 +193,7 @@ def _print(results: "ProbeResults") -> None:
         data("")
     if results.losses:
         _print_losses(results.losses)
-    for line in results.sentences():
+    for line in (*results.sentences(), *results.loss_sentences()):
         data(line)
     for line in results.notes():
         say(line)

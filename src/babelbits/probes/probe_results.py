@@ -46,8 +46,13 @@ class ProbeResults:
         """Answers to the declared question, then arithmetic against reading, then null checks."""
         asked = [sentence(one) for one in self.predictions if not one.again]
         null = [sentence(one) for one in self.predictions if one.again]
-        lost = map(loss_sentence, self.losses)
-        return [*asked, *map(sentence_of_difference, self.differences), *null, *lost]
+        if not asked and self.summaries:
+            asked = ["No task of this study has items that are right or wrong: nothing to predict"]
+        return [*asked, *map(sentence_of_difference, self.differences), *null]
+
+    def loss_sentences(self) -> list[str]:
+        """How answers leave their language, a sentence a variant, task and language."""
+        return list(map(loss_sentence, self.losses))
 
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""
@@ -108,7 +113,7 @@ class ProbeResults:
             "modules": [to_json(one) for one in self.modules],
             "cannot_be_probed": dict(self.closed),
             "language_loss": [to_json(one) for one in self.losses],
-            "sentences": self.sentences(),
+            "sentences": [*self.sentences(), *self.loss_sentences()],
         }
 
 

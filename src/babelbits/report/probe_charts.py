@@ -20,6 +20,8 @@ _CELL = 34
 _MOST_NUMBERS = 12
 """Layers up to which every cell of a map has its number."""
 _FOREST = 330
+_FLOOR = 90.0
+"""Highest lower end of the axis of survival, per cent: small losses stay small."""
 _ROW = 26
 
 
@@ -162,16 +164,16 @@ def survival(losses: Sequence[LanguageLoss], names: Mapping[str, str]) -> Any:
         for one in losses
         for point in one.curve
     ]
-    lowest = min((row["low"] for row in rows), default=0.0)
+    lowest = min([_FLOOR, *(row["low"] for row in rows)])
     x = alt.X("position:Q", title="token of the answer")
-    scale = alt.Scale(domain=[max(0.0, lowest - 2), 100], nice=False, zero=False)
+    scale = alt.Scale(domain=[max(0.0, lowest - 2), 100.5], nice=False, zero=False)
     colors = (palette.SOFT, palette.WORSE, palette.BETTER, palette.EQUIVALENT, palette.INK)
     color = alt.Color(
         "variant:N",
         scale=alt.Scale(
             domain=variants, range=[colors[n % len(colors)] for n in range(len(variants))]
         ),
-        legend=alt.Legend(title=None, orient="top"),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolOpacity=1),
     )
     panels = []
     for language in dict.fromkeys(row["language"] for row in rows):

@@ -85,6 +85,7 @@ def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
         "forest": _forest(results),
         "maps": _maps(probes),
         "survivals": _survivals(results),
+        "loss_sentences": results.loss_sentences(),
         "class_heads": CLASS_HEADS,
         "classes": _class_rows(probes),
         "language_heads": LANGUAGE_HEADS,
