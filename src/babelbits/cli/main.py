@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Write a variant as a folder for others, with a model card.",
         ),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
+        "probe": ("babelbits.cli.probe:probe", "Look inside variants, token by token."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
         "schema": (
             "babelbits.cli.schema:schema",

@@ -125,6 +125,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     lacks : sequence of str
         What `preflight.check_light` gave.
     """
+    from babelbits.probes.pairs import notes_on_closed
     from babelbits.study.config import chat_settings
     from babelbits.study.planning.plan_warnings import list_warnings
 
@@ -146,7 +147,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     _print_notes(plan)
     _print_limits(plan.cells)
     _print_sum(plan)
-    for line in (*lacks, *list_warnings(plan)):
+    for line in (*lacks, *list_warnings(plan), *notes_on_closed(plan)):
         data(f"note: {line}")
 
 
@@ -316,6 +317,7 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
     """The plan as JSON, with what `preflight.check_light` gave."""
+    from babelbits.probes.pairs import notes_on_closed
     from babelbits.study.config.chat_settings import in_words
     from babelbits.study.planning.plan_warnings import list_warnings
 
@@ -341,7 +343,7 @@ def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
-        "notices": list(list_warnings(plan)),
+        "notices": [*list_warnings(plan), *notes_on_closed(plan)],
         "lacks": list(lacks),
     }
 

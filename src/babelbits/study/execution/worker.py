@@ -405,9 +405,14 @@ def engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSetting
     problem = engines.kind(engine).kv_cache_problem(step.spec.kv_cache)
     if problem is not None:
         raise ModelError(problem, where=f"variant '{step.label}'", hint="leave kv_cache out")
-    return engine, replace(
+    settings = settings_of_engine(study, engine=engine)
+    return engine, replace(settings, kv_cache=step.spec.kv_cache)
+
+
+def settings_of_engine(study: Study, *, engine: str) -> EngineSettings:
+    """How a study runs an engine: with the device and the type that its cells' identity names."""
+    return replace(
         study.engine,
-        kv_cache=step.spec.kv_cache,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
     ).trusting(study.model.trust)

@@ -1,0 +1,132 @@
+"""Reads what is missing of a study's recorded answers, cell by cell, with the cell's own model.
+
+Every variant that a probe can enter and the baseline; one model is in memory at a time. A cell's
+table is written when it is whole: a killed run repeats at most one cell.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from babelbits.engines.encoding import Encoder
+from babelbits.errors import StudyError
+from babelbits.probes import probe_files
+from babelbits.probes.language_loss import LanguageLoss, answers_of, summarise_loss
+from babelbits.probes.pairs import cannot_enter
+from babelbits.probes.run_probes import encoder_of, open_step
+from babelbits.probes.switching import SwitchReader, path_of
+from babelbits.records import CellMeta
+from babelbits.store import Store
+from babelbits.study.execution.interrupt import Stop
+from babelbits.study.planning.plan_types import Plan, VariantStep
+from babelbits.tasks.base import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """A finished cell whose answers were written, and the weights that wrote them."""
+
+    step: VariantStep
+    task: Task
+    meta: CellMeta
+    weights: str | None
+
+
+def measure_switching(
+    plan: Plan, store: Store, *, say: Callable[[str], None], stop: Stop
+) -> list[LanguageLoss]:
+    """Read what is missing; how every variant's answers leave their language.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its tasks are built.
+    store : Store
+        The run folder with finished cells; the caller holds its lock.
+
+    Raises
+    ------
+    StudyError
+        If no cell of a generating suite is finished.
+    StoreError
+        If the run folder cannot be read or written.
+    """
+    cells = _cells(plan, store)
+    if not cells:
+        raise StudyError(
+            "there is no answer to read: no finished cell of a suite that writes",
+            where=str(plan.study.file),
+            hint="add a suite such as 'confusion' or 'extended', and run the study first",
+        )
+    missing = [one for one in cells if not _path(store, one).exists()]
+    for label in dict.fromkeys(one.step.label for one in missing):
+        if stop.is_requested():
+            break
+        say(f"reading the answers of {label}")
+        members = [one for one in missing if one.step.label == label]
+        _of_variant(plan, store, members, stop=stop)
+    return _losses(store, cells, seed=plan.study.seed)
+
+
+def _cells(plan: Plan, store: Store) -> list[_Cell]:
+    steps = {step.label: step for step in plan.variants}
+    closed = cannot_enter(plan)
+    return [
+        _Cell(
+            step=steps[cell.variant],
+            task=cell.task,
+            meta=cell.meta,
+            weights=store.status(cell.meta).weights_hash,
+        )
+        for cell in plan.cells
+        if cell.meta is not None
+        and cell.task is not None
+        and cell.replicate == 0
+        and cell.variant not in closed
+        and cell.meta.task.output_type == "generation"
+        and store.status(cell.meta).state == "done"
+    ]
+
+
+def _path(store: Store, one: _Cell) -> Path:
+    return path_of(store, one.meta, weights=one.weights)
+
+
+def _of_variant(plan: Plan, store: Store, cells: Sequence[_Cell], *, stop: Stop) -> None:
+    model = open_step(plan, store, cells[0].step)
+    try:
+        encoder: Encoder = encoder_of(plan, model)
+        reader = SwitchReader(model, encoder)
+        for one in cells:
+            rows = {row.item_id: row for row in store.rows(one.meta)}
+            columns = reader.read(
+                one.task.items(),
+                rows,
+                language=one.meta.task.language,
+                stopping=stop.is_requested,
+            )
+            if columns is None:
+                return
+            probe_files.write_table(_path(store, one), columns)
+    finally:
+        model.close()
+
+
+def _losses(store: Store, cells: Sequence[_Cell], *, seed: int) -> list[LanguageLoss]:
+    found = {}
+    for one in cells:
+        path = _path(store, one)
+        if path.exists():
+            table = probe_files.read_table(path)
+            key = (one.step.label, one.meta.task.suite, one.meta.task.language)
+            if table.num_rows:
+                found[key] = answers_of(*key, table)
+    labels = {one.step.label: one.step.spec.baseline for one in cells}
+    return [
+        summarise_loss(
+            answers,
+            None if label == labels[label] else found.get((labels[label], suite, language)),
+            seed=seed,
+        )
+        for (label, suite, language), answers in found.items()
+    ]
