@@ -47,8 +47,6 @@ class Hub(BaseHTTPRequestHandler):
                 self.model(f"{owner}/{name}", rest, body)
             case ["datasets", owner, name, "resolve", _, *path]:
                 self.file(f"{owner}/{name}", "/".join(path))
-            case ["api", "models", owner, name, *rest]:
-                self.api(f"{owner}/{name}", rest, body)
             case [owner, name, "resolve", _, *path]:
                 self.file(f"{owner}/{name}", "/".join(path))
             case _:
@@ -102,7 +100,7 @@ class Hub(BaseHTTPRequestHandler):
             case _ if folder.is_dir():
                 self.json({"id": name, "sha": "0" * 40, "siblings": [], "private": False})
             case _:
-                self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+                self.api(name, rest, body)
 
     def written(self, folder: Path, line: Mapping[str, Any]) -> None:
         if line["key"] == "file":

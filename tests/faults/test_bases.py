@@ -58,7 +58,7 @@ def _quantized(method: str) -> Callable[[Path], None]:
     ("spoil", "what", "advice"),
     [
         (_adapter, "PEFT adapter for 'org/base'", "merge_and_unload"),
-        (_gguf, "holds GGUF files (model-q8_0.gguf)", 'model-q8_0.gguf"'),
+        (_gguf, "model-q8_0.gguf: not a GGUF file", "llama.cpp's converter"),
         (_no_tokenizer, "holds no tokenizer", "save_pretrained"),
         (_more_tokens, "more than the model has rows (512)", "resize_token_embeddings"),
         (_reward, "classifier or reward model", "ForCausalLM"),

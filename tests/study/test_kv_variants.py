@@ -32,15 +32,13 @@ def study_of(folder: Path, text: str) -> Study:
 
 def test_the_label_has_it(tmp_path: Path) -> None:
     study = study_of(tmp_path, TWO)
-    assert [one.label for one in study.variants] == [
-        "baseline", "q4_k_m", "q4_k_m[kv_cache=q8_0]",
-    ]  # fmt: skip
+    assert [one.label for one in study.compared] == ["q4_k_m", "q4_k_m[kv_cache=q8_0]"]
     named = study_of(tmp_path, TWO.replace('kv_cache = "q8_0"', 'kv_cache = "q8_0"\nname = "me"'))
-    assert named.variants[2].label == "me"
+    assert named.compared[1].label == "me"
 
 
 def test_ids_change_only_where_it_is_given(tmp_path: Path) -> None:
-    _, plain, cached = study_of(tmp_path, TWO).variants
+    plain, cached = study_of(tmp_path, TWO).compared
     without = variant_identity(plain, base_hash="b", seed=0)
     with_it = variant_identity(cached, base_hash="b", seed=0)
     assert "kv_cache" not in without
@@ -56,13 +54,17 @@ def test_cells_are_others_and_the_plain_ones_do_not_name_it(tmp_path: Path) -> N
     assert "kv_cache" not in engines["q4_k_m"]
     assert engines["q4_k_m[kv_cache=q8_0]"]["kv_cache"] == "q8_0"
     ids = {cell.variant: cell.meta.cell_id for cell in plan.cells if cell.meta}
-    assert len(set(ids.values())) == 3
+    assert len(set(ids.values())) == len(study.variants) == 4
     metas = [cell.meta for cell in plan.cells if cell.meta]
     renamed = dataclasses.replace(
         study,
-        variants=(*study.variants[:2], dataclasses.replace(study.variants[2], label="small")),
+        variants=tuple(
+            dataclasses.replace(one, label="small") if one.kv_cache else one
+            for one in study.variants
+        ),
     )
-    assert set(labels_now(renamed, metas).values()) == {"baseline", "q4_k_m", "small"}
+    labels = set(labels_now(renamed, metas).values())
+    assert labels == {"baseline", "baseline@llama.cpp", "q4_k_m", "small"}
 
 
 def test_the_settings_of_a_study_say_nothing_of_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from babelbits.cli.main import run as babelbits
 from babelbits.engines.base import Engine
+from babelbits.engines.endpoint.settings import ServedBy
 from babelbits.errors import ExitCode
 from babelbits.recipes.manifests import hash_files, read_manifest, weights_hash, write_manifest
 from babelbits.records import CellMeta
@@ -147,8 +148,10 @@ def test_weights_that_are_overwritten_after_they_were_checked_fail_their_cells_o
     study = write_study(tmp_path, model=tiny_model("llama"), recipes=("w8a8", "w8"))
     load = worker.open_engine
 
-    def overwrite_while_loading(of: Study, step: VariantStep, *, folder: Path) -> Engine:
-        engine = load(of, step, folder=folder)
+    def overwrite_while_loading(
+        of: Study, step: VariantStep, *, folder: Path, by: ServedBy | None = None
+    ) -> Engine:
+        engine = load(of, step, folder=folder, by=by)
         if step.label == "w8a8":
             remake_otherwise(Store(of.folder, smoke=True), step.variant_id)
         return engine

@@ -85,7 +85,7 @@ def test_a_served_variant_runs_beside_the_baseline_and_gives_its_numbers(
     assert "cannot be verified" in capsys.readouterr().err
     report = load_run(tmp_path / "run", smoke=True)
     assert {one.meta.variant for one in report.again} == {"server"}
-    assert not [one for one in report.analysis.problems if "twice" in one.sentence]
+    assert not [one for one in report.analysis.problems if "twice" in one.message]
     sent = len(endpoint.requests)
     assert babelbits(["run", str(file), "--no-report"]) == ExitCode.DONE
     assert len(endpoint.requests) == sent  # all is recorded: nothing is asked

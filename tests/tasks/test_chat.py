@@ -11,7 +11,7 @@ import pytest
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.encoding import Encoder
 from babelbits.engines.templates import load_template, load_tokenizer
-from babelbits.errors import StudyError, TaskError
+from babelbits.errors import TaskError
 from babelbits.records import GenerateRequest, Request, ScoreRequest
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
@@ -205,6 +205,11 @@ def test_a_model_cannot_think_before_given_choices(model: Path, folder: Path) ->
         load("chat_choice_0", "en", options).items()
 
 
-def test_a_chat_without_a_model_is_an_error() -> None:
-    with pytest.raises((TaskError, StudyError), match="needs a model"):
-        load("math", "en", TaskOptions(chat=CHAT)).items()
+def test_a_chat_without_a_model_is_turns_that_only_a_server_can_write_out() -> None:
+    """The prompt says who speaks, and no template's marks; the turns are there for the server."""
+    [item] = load("math", "en", TaskOptions(limit=1, chat=CHAT)).items()
+    request = item.requests[0]
+    assert isinstance(request, GenerateRequest)
+    assert request.messages[-1][0] == "user"
+    assert request.prompt.endswith(f"[user] {request.messages[-1][1]}")
+    assert "<|" not in request.prompt

@@ -33,7 +33,7 @@ from babelbits.store import Store
 from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.worker import settings_of_engine
+from babelbits.study.execution.worker import folder_of, settings_of_engine
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
 
@@ -140,8 +140,7 @@ def open_step(plan: Plan, store: Store, step: VariantStep) -> Insides:
     """Load a variant that is made, or a baseline, as the study's engine would."""
     study = plan.study
     engine = engine_name(study.engine, study.model, step.spec)
-    of_baseline = step.spec.origin == "baseline"
-    folder = plan.base.folder if of_baseline else folder_of(step, store, base=plan.base)
+    folder = folder_of(step, store, base=plan.base)
     return open_insides(folder, settings=settings_of_engine(study, engine=engine))
 
 

@@ -161,6 +161,8 @@ path = "bundled"
 recipe = "q8_0"
 [[variants]]
 recipe = "w8a8"
+[analysis]
+baseline_by_engine = false
 [[tasks]]
 suite = "pairs"
 languages = ["nb"]

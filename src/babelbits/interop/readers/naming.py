@@ -19,6 +19,8 @@ from babelbits.interop.readers.families import ENGLISH, FAMILIES, ONE_LANGUAGE, 
 from babelbits.interop.readers.files import read_text
 from babelbits.interop.readers.record import DivergenceLog, ForeignTask
 from babelbits.languages import resolve
+from babelbits.tasks.lm_eval.suite import LmEvalSuite
+from babelbits.tasks.suites import all_suites
 from babelbits.words import plural
 
 _LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}")
@@ -114,12 +116,27 @@ def by_name(name: str) -> TaskPlace | None:
     """
     bare = _LIGHTEVAL.fullmatch(name)
     word = (bare["name"] if bare else name).rpartition("/")[2]
+    if word in _own_suites():
+        return _own_suites()[word]
     for pattern, suite, source in _patterns():
         match = pattern.fullmatch(word)
         place = match and _place(match, suite, source)
         if place:
             return place
     return _one_language(word)
+
+
+@cache
+def _own_suites() -> Mapping[str, TaskPlace]:
+    """Tasks of lm-eval that our own suites run, by their names there."""
+    return {
+        suite.lm_eval_task.format(upstream): TaskPlace(
+            suite=suite.name, language=code, source_columns=suite.source_columns
+        )
+        for suite in all_suites().values()
+        if isinstance(suite, LmEvalSuite)
+        for code, upstream in suite.upstream.items()
+    }
 
 
 def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> TaskPlace | None:

@@ -110,6 +110,14 @@ def locate_found(
         another variant byte for byte, or brings a chat template of its own and the study does not
         say which to use; names the variant.
     """
+    if all(spec.source is None for spec in study.variants):
+        return {}
+    if study.model.is_elsewhere:
+        raise StudyError(
+            "files cannot be held against a model that only a server has",
+            where=str(study.file),
+            hint="name the model's files as `path` in [model], too",
+        )
     known = FileHashes() if hashes is None else hashes
     suites = settled(study, base.folder).suites
     chat = any(suite.options.chat.template == "on" for suite in suites)
