@@ -22,20 +22,18 @@ LANGUAGES = ("en", "de", "fr", "ja", "ar", "ru")
 
 
 def table(*, broke: int, fixed: int) -> Scores:
-    """500 items, 400 right before."""
-    return right_wrong(both_right=400 - broke, broke=broke, fixed=fixed, both_wrong=100 - fixed)
+    """100 items, 80 right before."""
+    return right_wrong(both_right=80 - broke, broke=broke, fixed=fixed, both_wrong=20 - fixed)
 
 
 def cells(luck: int, *, smoke: bool = False) -> list[CellResult]:
-    """Few bits harm: 20 of 500 items net, and `luck` more."""
-    light = {
-        code: table(broke=10 + k % 2, fixed=10 + k % 3) for k, code in enumerate(LANGUAGES)
-    }
+    """Few bits harm: 4 of 100 items net in English, and `luck` more."""
+    light = {code: table(broke=3, fixed=3 + k % 2) for k, code in enumerate(LANGUAGES)}
     heavy = {
-        code: table(broke=30 + luck + k % 3, fixed=10 + k % 2) for k, code in enumerate(LANGUAGES)
+        code: table(broke=7 + luck + k % 2, fixed=3 + k % 3) for k, code in enumerate(LANGUAGES)
     }
-    found = study_cells(light, variant="w8", smoke=smoke)
-    more = study_cells(heavy, variant="w4", smoke=smoke)
+    found = study_cells(light, variant="w8", aa=False, smoke=smoke)
+    more = study_cells(heavy, variant="w4", aa=False, smoke=smoke)
     return found + [one for one in more if one.meta.variant == "w4"]
 
 
@@ -54,19 +52,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     made = tmp_path_factory.mktemp("meta")
     return [
         str(study(made / f"{name}.run", f"org/{name}", luck))
-        for name, luck in (("a", 0), ("b", 2), ("c", -2), ("d", 1), ("e", -1), ("f", 0))
+        for name, luck in (("a", 0), ("b", 1), ("c", -1), ("d", 1), ("e", -1), ("f", 0))
     ]
 
 
 def test_errors_are_those_of_paired_differences(folders: list[str]) -> None:
-    """By hand: 30 broke and 10 fixed of 500 in English, steadied with the other languages'."""
+    """By hand: 7 broke and 3 fixed of 100 in English, steadied with the other languages'."""
     source = rows_of_results(load_run(Path(folders[0])), source="a")
     [row] = [one for one in source.rows if (one.variant, one.language) == ("w4", "en")]
-    own = (40 - 20**2 / 500) / 499
-    heavy = [(30 + k % 3, 10 + k % 2) for k in range(6)]
-    common = sum((b + f - (b - f) ** 2 / 500) / 499 for b, f in heavy) / 6
-    assert row.standard_error == pytest.approx(((500 * own + 4 * common) / 504 / 500) ** 0.5)
-    assert row.delta == pytest.approx(-20 / 500)
+    own = (10 - 4**2 / 100) / 99
+    heavy = [(7 + k % 2, 3 + k % 3) for k in range(6)]
+    common = sum((b + f - (b - f) ** 2 / 100) / 99 for b, f in heavy) / 6
+    assert row.standard_error == pytest.approx(((100 * own + 4 * common) / 104 / 100) ** 0.5)
+    assert row.delta == pytest.approx(-4 / 100)
     assert (row.bits, row.size, row.method) == (4.0, 7e6, "w4")
     assert source.models == {"org/a": "hash of org/a"}
     first, second = row.halves
@@ -74,12 +72,15 @@ def test_errors_are_those_of_paired_differences(folders: list[str]) -> None:
 
 
 def test_more_bits_less_harm(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """True by construction: 4 points less harm over 4 bits, in every model and language."""
-    assert run(["meta", *folders]) == ExitCode.DONE
+    """True by construction: the light variants gain half a point, the heavy lose 3 or 4."""
+    assert run(["meta", *folders, "--shares", "commoncrawl-2026-04"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert "bits: +1.0 points per bit a weight" in out
     assert "less harm is shown" in out
     assert "script: not Latin" in out
+    [line] = [one for one in out.splitlines() if one.startswith("share: ")]
+    assert "per tenfold share of the corpus" in line
+    assert "is shown" not in line  # harm has nothing to do with the share here
     assert "mean change over 6 models and 6 languages" in out
     assert "bits: the interval stays on its side of 0 without any one model" in out
     assert "size is not in the fit: the same everywhere" in err
@@ -92,7 +93,7 @@ def test_json_has_the_same(folders: list[str], capsys: pytest.CaptureFixture[str
     assert found["schema"] == "babelbits.meta/1"
     [unit] = found["units"]
     assert unit["questions"][0]["answer"] == "shown"
-    assert unit["questions"][0]["coefficient"]["estimate"] == pytest.approx(0.01, abs=0.001)
+    assert unit["questions"][0]["coefficient"]["estimate"] == pytest.approx(0.01, abs=0.002)
     assert len(unit["without"]) == 6
     assert len(unit["rows"]) == 72
     assert any("less harm is shown" in one for one in unit["sentences"])
@@ -119,9 +120,7 @@ def test_results_of_other_tools(
     folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, lost in (("fp16", 0), ("w4", 30)):
-        rows = [
-            f"q{k},{code},{int(k >= lost)}" for code in ("en", "ja", "de") for k in range(200)
-        ]
+        rows = [f"q{k},{code},{int(k >= lost)}" for code in ("en", "ja", "de") for k in range(200)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["item_id,language,score", *rows]))
     logs = ["--logs", "Other", str(tmp_path / "fp16.csv"), str(tmp_path / "w4.csv")]
     facts = tmp_path / "facts.csv"
@@ -159,14 +158,3 @@ def test_one_study_alone_is_not_generalised(
 ) -> None:
     assert run(["meta", folders[0]]) == ExitCode.DONE
     assert "one model: nothing can be said beyond it" in capsys.readouterr().out
-
-
-def test_shares_of_a_published_corpus(
-    folders: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Harm has nothing to do with the share here, and that is what is said."""
-    assert run(["meta", *folders, "--shares", "commoncrawl-2026-04"]) == ExitCode.DONE
-    out = capsys.readouterr().out
-    assert "share (per tenfold share of the corpus)" in out
-    [line] = [one for one in out.splitlines() if one.startswith("share: ")]
-    assert "is shown" not in line
