@@ -10,8 +10,9 @@ from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.words import plural
 
 if TYPE_CHECKING:
+    from babelbits.decide.corpus_damage import CorpusDamage
     from babelbits.decide.evidence import Source
-    from babelbits.decide.meta import UnitEvidence
+    from babelbits.decide.meta import MetaSettings, UnitEvidence
 
 SCHEMA = "babelbits.meta/1"
 HEADS = ("moderator", "coefficient", "interval", "p (Holm)", "df", "answer")
@@ -47,7 +48,7 @@ HEADS = ("moderator", "coefficient", "interval", "p (Holm)", "df", "answer")
 )  # fmt: skip
 @click.option(
     "--picture", type=click.Path(path_type=Path), metavar="STEM",
-    help="Write the forest picture to STEM.svg and STEM.png.",
+    help="Write the forest picture to STEM.svg and STEM.png; with --shares, STEM-share too.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object to stdout.")
 def meta(
@@ -84,22 +85,26 @@ def meta(
         sources = [with_facts(one, facts) for one in sources]
     rows, notes = gather(sources)
     found = synthesise(rows, settings)
+    damage = _against_shares(found, settings)
     for note in notes:
         say(f"note: {note}")
     if picture is not None:
-        _draw(found, picture)
+        _draw(found, damage, picture, corpus=shares or "")
     if as_json:
-        data_json(as_object(found, notes))
+        data_json(as_object(found, notes, damage))
         return
     for number, one in enumerate(found):
         if number:
             data("")
         render(one, titled=len(found) > 1)
+        if damage:
+            for line in share_sentences(damage[number]):
+                data(line)
 
 
 def _settings(
     moderators: tuple[str, ...], alpha: float, words: tuple[str, ...], shares: str | None
-) -> Any:
+) -> "MetaSettings":
     from babelbits.cli.compare import size_of_difference
     from babelbits.decide.meta import MODERATORS, USUAL, MetaSettings
     from babelbits.errors import StudyError
@@ -164,13 +169,44 @@ def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
     return found
 
 
-def _draw(found: "tuple[UnitEvidence, ...]", stem: Path) -> None:
-    from babelbits.report import meta_forest, svg
+def _against_shares(
+    found: "tuple[UnitEvidence, ...]", settings: "MetaSettings"
+) -> "tuple[CorpusDamage, ...]":
+    """One a unit; none without shares."""
+    from babelbits.decide.corpus_damage import damage_against_share
+
+    if not settings.shares:
+        return ()
+    return tuple(
+        damage_against_share(one.rows, settings.shares, alpha=settings.alpha) for one in found
+    )
+
+
+def share_sentences(damage: "CorpusDamage") -> tuple[str, ...]:
+    """What is said of damage against shares."""
+    from babelbits.decide.corpus_damage import sentences
+
+    return sentences(damage)
+
+
+def _draw(
+    found: "tuple[UnitEvidence, ...]",
+    damage: "tuple[CorpusDamage, ...]",
+    stem: Path,
+    *,
+    corpus: str,
+) -> None:
+    from babelbits.languages.corpus_shares import title_of
+    from babelbits.report import meta_forest, share_picture, svg
 
     for number, one in enumerate(found):
-        path = stem if number == 0 else stem.with_name(f"{stem.name}-{number + 1}")
-        for written in svg.write(meta_forest.draw(one), path):
-            say(f"written: {written}")
+        name = stem.name if number == 0 else f"{stem.name}-{number + 1}"
+        charts = {name: meta_forest.draw(one)}
+        if damage and damage[number].languages:
+            charts[f"{name}-share"] = share_picture.draw(damage[number], corpus=title_of(corpus))
+        for own, chart in charts.items():
+            for written in svg.write(chart, stem.with_name(own)):
+                say(f"written: {written}")
 
 
 def render(found: "UnitEvidence", *, titled: bool) -> None:
@@ -213,7 +249,11 @@ def table_rows(found: "UnitEvidence") -> list[tuple[str, ...]]:
     ]
 
 
-def as_object(found: "tuple[UnitEvidence, ...]", notes: tuple[str, ...]) -> dict[str, Any]:
+def as_object(
+    found: "tuple[UnitEvidence, ...]",
+    notes: tuple[str, ...],
+    damage: "tuple[CorpusDamage, ...]" = (),
+) -> dict[str, Any]:
     """What `--json` prints; raw numbers in the metric's own unit."""
     from babelbits.decide.meta_sentences import left_out, sentences
 
@@ -227,5 +267,8 @@ def as_object(found: "tuple[UnitEvidence, ...]", notes: tuple[str, ...]) -> dict
                 "not_in_the_fit": list(left_out(one)),
             }
             for one in found
+        ],
+        "shares": [
+            {**dataclasses.asdict(one), "sentences": list(share_sentences(one))} for one in damage
         ],
     }

@@ -59,6 +59,8 @@ class EvidenceRow:
     size: float | None = None
     """Number of the model's weights."""
     n_items: int | None = None
+    fertility: float | None = None
+    """Tokens of a parallel sentence under the model's tokenizer; None where nobody measured it."""
     at_floor: bool = False
     early: bool = False
     """The cell could stop when its verdict was known, so that its delta is biased."""
@@ -111,6 +113,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
     tasks = {cell.meta.task.suite: cell.meta.task for cell in results.cells}
     samples = _samples(results)
     errors = _errors(samples)
+    tokens = _tokens(results)
     rows = []
     for effect in results.analysis.effects:
         key = (effect.variant, effect.task, effect.language or "")
@@ -127,6 +130,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
                 bits=None if made is None else made.bits_per_weight,
                 method=None if made is None else made.recipe,
                 size=None if base is None else float(base.n_weights),
+                fertility=tokens.get(effect.language or ""),
                 halves=_halves(samples[key]) if key in samples else (),
             )
         )
@@ -155,6 +159,12 @@ def _row(effect: Effect, task: TaskInfo, *, model: str, source: str) -> Evidence
         early=effect.counts.n_planned is not None,
         aa_delta=effect.arms.aa_delta,
     )
+
+
+def _tokens(results: Results) -> Mapping[str, float]:
+    """Language to the tokens of a parallel sentence, where `babelbits speed` counted them."""
+    arm = None if results.speed is None else results.speed.arms.get(BASELINE)
+    return {} if arm is None or arm.fertility is None else arm.fertility.tokens
 
 
 def _measured(task: TaskInfo) -> str:

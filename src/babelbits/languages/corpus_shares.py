@@ -83,6 +83,11 @@ CORPORA: Mapping[str, Corpus] = {
 }
 
 
+def title_of(name: str) -> str:
+    """What a picture calls a corpus: its title, or the file's name."""
+    return CORPORA[name].title if name in CORPORA else Path(name).name
+
+
 def read_shares(name: str) -> dict[str, float]:
     """The shares of a published corpus, or those of a CSV with columns `language` and `share`.
 
