@@ -86,6 +86,8 @@ def meta(
     rows, notes = gather(sources)
     found = synthesise(rows, settings)
     damage = _against_shares(found, settings)
+    if damage:
+        say(f"note: {_meaning(shares or '')}")
     for note in notes:
         say(f"note: {note}")
     if picture is not None:
@@ -180,6 +182,14 @@ def _against_shares(
     return tuple(
         damage_against_share(one.rows, settings.shares, alpha=settings.alpha) for one in found
     )
+
+
+def _meaning(name: str) -> str:
+    """What shares are of, and what nobody says."""
+    from babelbits.languages.corpus_shares import CORPORA, title_of
+
+    of = f", which are of {CORPORA[name].of}" if name in CORPORA else ""
+    return f"shares of {title_of(name)}{of}; whether a model was trained on it is not known here"
 
 
 def share_sentences(damage: "CorpusDamage") -> tuple[str, ...]:

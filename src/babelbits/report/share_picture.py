@@ -46,9 +46,7 @@ def draw(found: CorpusDamage, *, corpus: str) -> Any:
             title=f"share of {corpus}, per cent, logarithmic",
             axis=alt.Axis(tickCount=5, grid=False, format="~g"),
         ),
-        y=alt.Y(
-            "damage:Q", title=f"change beyond that of all languages, {word} (down is more harm)"
-        ),
+        y=alt.Y("damage:Q", title=f"change beyond the languages' mean, {word} (down is harm)"),
     )
     zero = alt.Chart(charts.named("zero")).mark_rule(color=palette.SOFT, aria=False)
     marks = base.mark_point(size=60, opacity=1, color=palette.INK, strokeWidth=1.5).encode(

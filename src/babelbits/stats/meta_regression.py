@@ -127,9 +127,10 @@ def meta_regression(
     fixed = weighted_fit(y, v, x, 0.0)
     q = float(fixed.weights @ (y - x @ fixed.coefficients) ** 2)
     kinds = {kind: labels for kind, labels in kinds.items() if np.unique(labels).size > 1}
+    robust = _robust(fit, y, x, kinds)
     return MetaRegression(
         coefficients=tuple(
-            _coefficient(fit, y, x, column, name=name, kinds=kinds, level=level)
+            _coefficient(fit, column, robust[column], name=name, df=float(n - p), level=level)
             for column, name in enumerate(design)
         ),
         n_estimates=n,
@@ -182,24 +183,13 @@ class _Spread:
 
 
 def _coefficient(
-    fit: WeightedFit,
-    y: FloatArray,
-    x: FloatArray,
-    column: int,
-    *,
-    name: str,
-    kinds: Mapping[str, FloatArray],
-    level: float,
+    fit: WeightedFit, column: int, robust: _Spread | None, *, name: str, df: float, level: float
 ) -> Coefficient:
-    contrast = np.zeros(x.shape[1])
-    contrast[column] = 1.0
     model = float(fit.covariance[column, column])
-    spread = _Spread(fit.factor * model, float(y.size - x.shape[1]), "estimates")
-    if kinds:
-        spread = _robust(fit, y, x, contrast, kinds) or spread
+    spread = robust or _Spread(fit.factor * model, df, "estimates")
     estimate, error = float(fit.coefficients[column]), math.sqrt(spread.variance)
     half = float(special.stdtrit(spread.df, (1 + level) / 2)) * error
-    how = "Knapp-Hartung" if spread.rests_on == "estimates" else "CR2 (" + " and ".join(kinds) + ")"
+    how = "Knapp-Hartung" if robust is None else "CR2"
     return Coefficient(
         name=name,
         estimate=estimate,
@@ -221,59 +211,70 @@ def _coefficient(
 
 
 def _robust(
-    fit: WeightedFit,
-    y: FloatArray,
-    x: FloatArray,
-    contrast: FloatArray,
-    kinds: Mapping[str, FloatArray],
-) -> _Spread | None:
-    """One kind of cluster, or two that cross: never less than the larger of both alone."""
-    found = {kind: _cr2(fit, y, x, contrast, labels) for kind, labels in kinds.items()}
-    known = {kind: one for kind, one in found.items() if one is not None and one[0] > 0}
-    if not known:
-        return None
-    largest = max(known, key=lambda kind: known[kind][0])
-    variance, df = known[largest]
-    if len(known) == 2:
+    fit: WeightedFit, y: FloatArray, x: FloatArray, kinds: Mapping[str, FloatArray]
+) -> list[_Spread | None]:
+    """For each column: one kind of cluster, or two that cross."""
+    if not kinds:
+        return [None] * x.shape[1]
+    found = {kind: _cr2(fit, y, x, labels) for kind, labels in kinds.items()}
+    shared: list[_Spread | None] = [None] * x.shape[1]
+    if len(kinds) > 1:
         first, second = kinds.values()
         both = [f"{one}\0{other}" for one, other in zip(first, second, strict=True)]
-        shared = _cr2(fit, y, x, contrast, np.asarray(both))
-        total = sum(one for one, _ in known.values()) - (0.0 if shared is None else shared[0])
+        shared = _cr2(fit, y, x, np.asarray(both))
+    return [
+        _together({kind: ours[column] for kind, ours in found.items()}, shared[column])
+        for column in range(x.shape[1])
+    ]
+
+
+def _together(found: Mapping[str, _Spread | None], shared: _Spread | None) -> _Spread | None:
+    """The sum less the common part, and never less than the larger of both alone."""
+    known = {kind: one for kind, one in found.items() if one is not None and one.variance > 0}
+    if not known:
+        return None
+    kind = max(known, key=lambda one: known[one].variance)
+    variance, df = known[kind].variance, known[kind].df
+    if len(known) > 1:
+        total = sum(one.variance for one in known.values())
+        total -= 0.0 if shared is None else shared.variance
         if total > variance:
             variance = total
-            df = total**2 / sum(one**2 / its for one, its in known.values())
-    return _Spread(variance, max(1.0, df), largest)
+            df = total**2 / sum(one.variance**2 / one.df for one in known.values())
+    return _Spread(variance, max(1.0, df), kind)
 
 
 def _cr2(
-    fit: WeightedFit, y: FloatArray, x: FloatArray, contrast: FloatArray, labels: FloatArray
-) -> tuple[float, float] | None:
-    """Variance of a contrast and its degrees of freedom; None where clusters tell nothing of it.
+    fit: WeightedFit, y: FloatArray, x: FloatArray, labels: FloatArray
+) -> list[_Spread | None]:
+    """Variance of each coefficient and its degrees of freedom; None where clusters do not tell it.
 
     The working model is that of the fit: independent, variance 1 / weight.
     """
     weights, bread = fit.weights, fit.covariance
     residuals = y - x @ fit.coefficients
-    hat = x @ bread @ (x.T * weights)
-    keep = np.eye(y.size) - hat
-    variance, images = 0.0, []
+    parts = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         ours = x[rows]
         root = 1 / np.sqrt(weights[rows])
         middle = np.diag(1 / weights[rows]) - ours @ bread @ ours.T
         adjust = root[:, None] * _inverse_root(root[:, None] * middle * root) * root
-        influence = adjust @ (weights[rows] * (ours @ bread @ contrast))
-        variance += float(influence @ residuals[rows]) ** 2
-        images.append(keep[rows].T @ influence)
-    image = np.column_stack(images)
-    inner = (image.T / weights) @ image
-    total = float(np.trace(inner))
-    squares = float((inner**2).sum())
-    expected = float(contrast @ bread @ contrast)
-    if squares <= 0 or total < _SINGULAR * expected:
-        return None
-    return variance, total**2 / squares
+        parts.append((rows, adjust @ (weights[rows, None] * (ours @ bread))))
+    found = []
+    for column in range(x.shape[1]):
+        image = np.zeros((y.size, len(parts)))
+        variance = 0.0
+        for place, (rows, influences) in enumerate(parts):
+            influence = influences[:, column]
+            variance += float(influence @ residuals[rows]) ** 2
+            image[rows, place] = influence
+            image[:, place] -= weights * (x @ (bread @ (x[rows].T @ influence)))
+        inner = (image.T / weights) @ image
+        total, squares = float(np.trace(inner)), float((inner**2).sum())
+        tells = squares > 0 and total > _SINGULAR * float(bread[column, column])
+        found.append(_Spread(variance, total**2 / squares, "") if tells else None)
+    return found
 
 
 def _inverse_root(square: FloatArray) -> FloatArray:
