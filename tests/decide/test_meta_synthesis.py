@@ -215,6 +215,19 @@ def test_a_share_of_the_corpus_is_a_moderator() -> None:
     assert "less harm is shown" in line(found, "share: +1.")
 
 
+def test_languages_that_models_do_not_claim_are_told_apart() -> None:
+    """Truth: 3 points more harm in languages that no card names; nothing where none says."""
+    rows = [
+        replace(row, claimed=row.language in LATIN)
+        for row in studies(np.random.default_rng(18), not_latin=-0.03)
+    ]
+    said = line(one(rows, moderators=("claimed",)), "claimed: unseen: −3.")
+    assert "against claimed" in said
+    assert "more harm is shown" in said
+    silent = one(studies(np.random.default_rng(18)), moderators=("bits", "claimed"))
+    assert silent.dropped["claimed"] == "known of 0 of 384 effects"
+
+
 # --- gains -----------------------------------------------------------------------------------
 
 

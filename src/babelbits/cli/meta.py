@@ -31,7 +31,7 @@ HEADS = ("moderator", "coefficient", "interval", "p (Holm)", "df", "answer")
 )  # fmt: skip
 @click.option(
     "--moderator", "-m", "moderators", multiple=True,
-    help="bits, size, script, tier, kind, method, share.  [default: the first five]",
+    help="bits, size, script, tier, kind, method, share, claimed.  [default: the first five]",
 )  # fmt: skip
 @click.option(
     "--shares", metavar="NAME|FILE",

@@ -61,6 +61,8 @@ class EvidenceRow:
     n_items: int | None = None
     fertility: float | None = None
     """Tokens of a parallel sentence under the model's tokenizer; None where nobody measured it."""
+    claimed: bool | None = None
+    """Whether the model claims the language; None where nobody says what it claims."""
     at_floor: bool = False
     early: bool = False
     """The cell could stop when its verdict was known, so that its delta is biased."""
@@ -114,6 +116,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
     samples = _samples(results)
     errors = _errors(samples)
     tokens = _tokens(results)
+    claims = _claims(results)
     rows = []
     for effect in results.analysis.effects:
         key = (effect.variant, effect.task, effect.language or "")
@@ -131,6 +134,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
                 method=None if made is None else made.recipe,
                 size=None if base is None else float(base.n_weights),
                 fertility=tokens.get(effect.language or ""),
+                claimed=None if claims is None else (effect.language or "") in claims,
                 halves=_halves(samples[key]) if key in samples else (),
             )
         )
@@ -165,6 +169,12 @@ def _tokens(results: Results) -> Mapping[str, float]:
     """Language to the tokens of a parallel sentence, where `babelbits speed` counted them."""
     arm = None if results.speed is None else results.speed.arms.get(BASELINE)
     return {} if arm is None or arm.fertility is None else arm.fertility.tokens
+
+
+def _claims(results: Results) -> frozenset[str] | None:
+    """Canonical codes of the languages that the model claims."""
+    claimed = results.study.claimed
+    return None if claimed is None else frozenset(resolve(code).code for code in claimed)
 
 
 def _measured(task: TaskInfo) -> str:

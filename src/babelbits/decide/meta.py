@@ -15,7 +15,7 @@ import numpy as np
 
 from babelbits.decide.evidence import EvidenceRow
 from babelbits.decide.gains_over_studies import Gains, find_gains
-from babelbits.languages import resolve
+from babelbits.languages import CLAIMED, UNSEEN, resolve
 from babelbits.stats.meta_regression import (
     FEW_DF,
     Coefficient,
@@ -27,7 +27,7 @@ from babelbits.stats.multiplicity import holm
 from babelbits.stats.paired_scores import FloatArray
 from babelbits.words import plural
 
-MODERATORS = ("bits", "size", "script", "tier", "kind", "method", "share")
+MODERATORS = ("bits", "size", "script", "tier", "kind", "method", "share", "claimed")
 USUAL = ("bits", "size", "script", "tier", "kind")
 """Fitted unless others are named: method goes with bits, and a share is known for some only."""
 MEAN = "mean"
@@ -247,6 +247,8 @@ def _value(row: EvidenceRow, moderator: str, settings: MetaSettings) -> float | 
     if moderator == "share":
         share = settings.shares.get(row.language)
         return None if not share else float(np.log10(share))
+    if moderator == "claimed":
+        return None if row.claimed is None else CLAIMED if row.claimed else UNSEEN
     return row.method if moderator == "method" else row.kind
 
 
@@ -255,7 +257,7 @@ _STEPS: Mapping[str, str] = {
     "size": "per tenfold number of weights",
     "share": "per tenfold share of the corpus",
 }
-_REFERENCES: Mapping[str, str] = {"script": "Latin", "tier": "high"}
+_REFERENCES: Mapping[str, str] = {"script": "Latin", "tier": "high", "claimed": CLAIMED}
 
 
 def _of_moderator(
