@@ -203,6 +203,18 @@ def test_moderators_that_tell_the_same_are_named() -> None:
     assert found.dropped["share"] == "known of 0 of 384 effects"
 
 
+def test_rows_that_only_a_dropped_moderator_lacks_stay() -> None:
+    """Two models cannot tell size from all else; a third has none and is fitted all the same."""
+    rows = [
+        replace(row, size=None) if row.model == "m2" else row
+        for row in studies(np.random.default_rng(19), models=(1e9, 7e9, 3e9))
+    ]
+    found = one(rows, moderators=("bits", "size"))
+    assert "2 models cannot tell it" in found.dropped["size"]
+    assert found.left_out == {}
+    assert found.models == ("m0", "m1", "m2")
+
+
 def test_a_share_of_the_corpus_is_a_moderator() -> None:
     """Truth: 1 point less harm per tenfold share."""
     shares = dict(zip((*LATIN, *OTHER), np.geomspace(0.4, 0.0004, 16), strict=True))

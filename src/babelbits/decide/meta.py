@@ -8,7 +8,7 @@ Sign: harm is negative; a positive coefficient means less harm where the moderat
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -228,10 +228,11 @@ def _columns(
     for moderator in asked:
         ours = _of_moderator(kept, moderator, settings)
         why = _why_dropped(kept, columns, ours)
-        if why:
-            dropped[moderator] = why
-        else:
-            columns += ours
+        if why:  # again without it: rows that only it needed come back
+            others = tuple(name for name in settings.moderators if name != moderator)
+            columns, more, kept = _columns(rows, replace(settings, moderators=others))
+            return columns, {**more, moderator: why}, kept
+        columns += ours
     return columns, dropped, kept
 
 
