@@ -1,6 +1,7 @@
 """Damage against shares of a corpus, on effects whose truth is known."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,9 +89,15 @@ def test_unknown_shares_are_left_out_and_named() -> None:
     assert said[1] == "damage against share: 2 languages are too few, or all alike"
 
 
-def test_fertility_is_held_fixed_where_all_languages_have_it() -> None:
-    from dataclasses import replace
+def test_tasks_in_one_language_each_say_nothing_of_languages() -> None:
+    """English and Chinese exams differ in more than the language."""
+    apart = [replace(one, task=one.language) for one in rows({}, np.random.default_rng(8))]
+    assert sentences(look(apart)) == (
+        "damage against share: no task was asked in several languages of known share",
+    )
 
+
+def test_fertility_is_held_fixed_where_all_languages_have_it() -> None:
     bare = rows({}, np.random.default_rng(7))
     full = [replace(row, fertility=10.0 + CODES.index(row.language) % 7) for row in bare]
     assert look(full).held == ("script", "tokens of a sentence")

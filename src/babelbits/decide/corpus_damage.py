@@ -124,6 +124,9 @@ def sentences(found: CorpusDamage) -> tuple[str, ...]:
             f"share not known of {plural(len(found.unknown), 'language')}, which "
             f"{'is' if len(found.unknown) == 1 else 'are'} left out: {listed(found.unknown)}"
         )
+    if not n:
+        said.append("damage against share: no task was asked in several languages of known share")
+        return tuple(said)
     if found.plain is None:
         said.append(f"damage against share: {plural(n, 'language')} are too few, or all alike")
         return tuple(said)

@@ -35,6 +35,8 @@ def left_out(found: UnitEvidence) -> tuple[str, ...]:
     rows = [
         f"{plural(n, 'effect')} shown and not fitted: {why}" for why, n in found.left_out.items()
     ]
+    if found.why_not is not None:
+        return tuple(rows)
     return (*rows, *(f"{name} is not in the fit: {why}" for name, why in found.dropped.items()))
 
 
