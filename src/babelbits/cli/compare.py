@@ -152,6 +152,10 @@ def _wishes(
 
 
 def _margin(word: str) -> tuple[str, float]:
+    return size_of_difference(word, option="--margin")
+
+
+def size_of_difference(word: str, *, option: str = "--difference") -> tuple[str, float]:
     """'2' as 0.02 for fractions, 'score=1.5' as it is."""
     name, equals, text = word.rpartition("=")
     name = name if equals else "fraction"
@@ -160,9 +164,9 @@ def _margin(word: str) -> tuple[str, float]:
     except ValueError:
         size = 0.0
     if not 0 < size < float("inf"):
-        raise click.UsageError(f"--margin {word!r}: expected POINTS or NAME=SIZE, above 0")
+        raise click.UsageError(f"{option} {word!r}: expected POINTS or NAME=SIZE, above 0")
     if name == "fraction" and size >= 100:
-        raise click.UsageError(f"--margin {word!r}: no score loses 100 points; 2 points are 2")
+        raise click.UsageError(f"{option} {word!r}: no score loses 100 points; 2 points are 2")
     return name, size / 100 if name == "fraction" else size
 
 

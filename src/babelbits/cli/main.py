@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Compute minimum detectable losses and sample sizes.",
         ),
         "compare": ("babelbits.cli.compare:compare", "Compare results of lm-eval and other tools."),
+        "meta": ("babelbits.cli.meta:meta", "Put studies of several models together."),
         "gate": ("babelbits.cli.gate:gate", "Pass or fail a variant: one exit code, for CI."),
         "recommend": (
             "babelbits.cli.recommend:recommend",

@@ -124,7 +124,7 @@ def group_difference(
     if y.size < 3 or (v <= 0).any():
         return None
     design = np.column_stack([~inside, inside]).astype(float)
-    fit = _fit(y, v, design, _paule_mandel(y, v, design))
+    fit = weighted_fit(y, v, design, _paule_mandel(y, v, design))
     contrast = np.array([-1.0, 1.0])
     error = math.sqrt(fit.factor * float(contrast @ fit.covariance @ contrast))
     df = min(y.size - 2.0, max(1.0, _satterthwaite(fit, design, contrast)))
@@ -178,7 +178,7 @@ def pool_partially(
         return None
     design = np.ones((y.size, 1))
     tau2 = (_reml if estimator == "reml" else _paule_mandel)(y, v, design)
-    fit = _fit(y, v, design, tau2)
+    fit = weighted_fit(y, v, design, tau2)
     mean, variance = float(fit.coefficients[0]), float(fit.covariance[0, 0])
     share = tau2 / (tau2 + v)
     errors = np.sqrt(share * v + (1 - share) ** 2 * variance)
@@ -195,7 +195,9 @@ def pool_partially(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Fit:
+class WeightedFit:
+    """Weighted least squares at a given variance of the true values."""
+
     coefficients: FloatArray
     covariance: FloatArray
     weights: FloatArray
@@ -204,12 +206,23 @@ class _Fit:
     """Knapp and Hartung's, not below 1."""
 
 
-def _fit(y: FloatArray, v: FloatArray, design: FloatArray, tau2: float) -> _Fit:
+def weighted_fit(y: FloatArray, v: FloatArray, design: FloatArray, tau2: float) -> WeightedFit:
+    """The regression of `y` on `design`, each value weighed by 1 / (v + tau2).
+
+    Parameters
+    ----------
+    y, v : shape (n,)
+        Estimates and their sampling variances, > 0.
+    design : shape (n, p)
+        Of full column rank.
+    tau2 : float
+        Variance of the true values around the regression, >= 0.
+    """
     weights = 1 / (v + tau2)
     covariance = np.asarray(np.linalg.inv((design.T * weights) @ design), float)
     coefficients = covariance @ (design.T * weights) @ y
     rest = float(weights @ (y - design @ coefficients) ** 2)
-    return _Fit(
+    return WeightedFit(
         coefficients=coefficients,
         covariance=covariance,
         weights=weights,
@@ -255,7 +268,7 @@ def _root(function: Callable[[float], float], *, scale: float) -> float:
     return found
 
 
-def _satterthwaite(fit: _Fit, design: FloatArray, contrast: FloatArray) -> float:
+def _satterthwaite(fit: WeightedFit, design: FloatArray, contrast: FloatArray) -> float:
     """Degrees of freedom of a contrast's variance, from how well tau squared is known."""
     weights = fit.weights
     variance = float(contrast @ fit.covariance @ contrast)
