@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -116,18 +116,27 @@ def by_name(name: str) -> TaskPlace | None:
     """
     bare = _LIGHTEVAL.fullmatch(name)
     word = (bare["name"] if bare else name).rpartition("/")[2]
-    if word in _own_suites():
-        return _own_suites()[word]
+    own = _own_tasks().get(word)
+    if own is not None:
+        return own
+    place = _by_pattern(word)
+    same = place and _own_benchmarks().get(place.suite)
+    if place and same:  # a language that our suite does not run
+        return replace(place, suite=same.suite, source_columns=same.source_columns)
+    return place or _one_language(word)
+
+
+def _by_pattern(word: str) -> TaskPlace | None:
     for pattern, suite, source in _patterns():
         match = pattern.fullmatch(word)
         place = match and _place(match, suite, source)
         if place:
             return place
-    return _one_language(word)
+    return None
 
 
 @cache
-def _own_suites() -> Mapping[str, TaskPlace]:
+def _own_tasks() -> Mapping[str, TaskPlace]:
     """Tasks of lm-eval that our own suites run, by their names there."""
     return {
         suite.lm_eval_task.format(upstream): TaskPlace(
@@ -137,6 +146,17 @@ def _own_suites() -> Mapping[str, TaskPlace]:
         if isinstance(suite, LmEvalSuite)
         for code, upstream in suite.upstream.items()
     }
+
+
+@cache
+def _own_benchmarks() -> Mapping[str, TaskPlace]:
+    """What the table of families calls a benchmark of ours, to a task of it."""
+    found = {}
+    for word, own in _own_tasks().items():
+        place = _by_pattern(word)
+        if place is not None and place.suite != own.suite:
+            found[place.suite] = own
+    return found
 
 
 def _place(match: re.Match[str], suite: str, source: tuple[str, ...] | None) -> TaskPlace | None:
