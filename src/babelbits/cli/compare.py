@@ -136,7 +136,7 @@ def _wishes(
     from babelbits.results.analyse_logs import CompareOptions
     from babelbits.study.config.spec import AnalysisSpec
 
-    named = dict(map(_margin, margin_words))
+    named = dict(map(margin_of, margin_words))
     return CompareOptions(
         margins={**AnalysisSpec().margins, **named},
         named_margins=tuple(named),
@@ -151,7 +151,7 @@ def _wishes(
     )
 
 
-def _margin(word: str) -> tuple[str, float]:
+def margin_of(word: str) -> tuple[str, float]:
     """'2' as 0.02 for fractions, 'score=1.5' as it is."""
     name, equals, text = word.rpartition("=")
     name = name if equals else "fraction"
