@@ -44,6 +44,8 @@ def test_two_files_of_somebody_elses(tmp_path: Path, capsys: pytest.CaptureFixtu
     words += ["--suites", "text", "--folder", str(folder), "--workers", "1"]
     assert run(words) == ExitCode.DONE
     out, err = capsys.readouterr()
+    assert "it was made with an importance matrix" in err
+    assert "does not say whether an importance matrix" not in err
     assert "chosen for speed, before any result: 1 suite" in err
     assert "Harm is confirmed for tiny-Q2_K_S." in out
     assert "Harm is confirmed for tiny-Q4_K_M" not in out
