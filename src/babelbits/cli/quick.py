@@ -109,7 +109,7 @@ def _choose(wish: "QuickWish", file: Path, *, workers: int | None, started: floa
         say("interrupted; the same command starts again with what is made")
         return ExitCode.INTERRUPTED
     left = wish.minutes * 60 * (1 - RESERVE) - (time.monotonic() - started)
-    say(f"{duration(max(left, 0))} of {wish.minutes:g} min are left for items")
+    say(f"left for items: {duration(max(left, 0))} of {duration(wish.minutes * 60)}")
     choice = choose_items(tasks, timings, seconds=left)
     for line in choice_in_words(choice):
         say(line)
