@@ -96,7 +96,7 @@ def test_hostile_error_texts_do_not_reach_the_terminal(
     ("arguments", "message"),
     [
         (["plna"], "no command 'plna'; did you mean 'plan'?"),
-        (["zzz"], "no command 'zzz'; commands: init, plan"),
+        (["zzz"], "no command 'zzz'; commands: quick, init"),
         (["plan", "--jsn"], "--json"),
         (["plan", "--limit", "0"], "--limit"),
         (["init", "a", "b"], "unexpected extra argument"),

@@ -76,3 +76,19 @@ def test_every_chart_is_valid_vega_lite(small: Results) -> None:
     pooled = [e for e in math if e.scope == "all"]
     for axis in cost_axes(small):
         charts.cost_quality(pooled, axis).to_dict()
+
+
+def test_groups_of_the_same_languages_are_one_bar_with_all_names(small: Results) -> None:
+    found = [
+        one
+        for one in small.analysis.effects
+        if one.scope == "group" and one.task == "math" and one.metric == "exact_match"
+    ]
+    first = found[0]
+    assert first.group is not None
+    twin = replace(first, group="twin")
+    before = charts.groups(found, ("w8",)).to_dict()["datasets"]["rows0"]
+    after = charts.groups([*found, twin], ("w8",)).to_dict()["datasets"]["rows0"]
+    assert len(after) == len(before)
+    (name,) = (row["name"] for row in after if "twin" in row["name"])
+    assert first.group in name.split(", ")

@@ -370,11 +370,11 @@ def test_heat_is_on_the_margins_scale(small: Results) -> None:
     tints = {row.language: row.cells[0].tint for row in heat.rows if row.cells[0]}
     strongest = f"{views.STRONGEST_TINT:.2f}"
     assert tints == {"ar": f"{views.STRONGEST_TINT / 15:.2f}", "en": strongest, "sw": strongest}
-    assert heat.scale == "darkest at 6 points or more"
+    assert heat.scale == "darkest at 6 or more"
     alone = views.heat_maps(
         verdicts.board([effect(like, "ar", "undecided", -0.004, margin=None)], PRIMARY, AXES), links
     )
-    assert alone[0].scale == "darkest at 0.4 points or more"
+    assert alone[0].scale == "darkest at 0.4 or more"
 
 
 def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:

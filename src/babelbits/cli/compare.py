@@ -136,7 +136,7 @@ def _wishes(
     from babelbits.results.analyse_logs import CompareOptions
     from babelbits.study.config.spec import AnalysisSpec
 
-    named = dict(map(_margin, margin_words))
+    named = dict(map(margin_of, margin_words))
     return CompareOptions(
         margins={**AnalysisSpec().margins, **named},
         named_margins=tuple(named),
@@ -151,7 +151,8 @@ def _wishes(
     )
 
 
-def _margin(word: str) -> tuple[str, float]:
+def margin_of(word: str) -> tuple[str, float]:
+    """`--margin`: a unit or task, and the largest loss that does not matter."""
     return size_of_difference(word, option="--margin")
 
 

@@ -21,6 +21,10 @@ from babelbits.suggest import did_you_mean
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run a study": {
+        "quick": (
+            "babelbits.cli.quick:quick",
+            "Compare models in some minutes, without a study file.",
+        ),
         "init": ("babelbits.cli.init:init", "Write a commented study.toml to start from."),
         "plan": ("babelbits.cli.plan:plan", "Say what a study will run, why, and what is done."),
         "pull": ("babelbits.cli.pull:pull", "Get a study's datasets and model, for runs offline."),
@@ -160,6 +164,7 @@ def cli(*, debug: bool) -> None:
 
     \b
     babelbits demo                 see it work, offline
+    babelbits quick MODEL VARIANT -l nb,sw   compare two models in 20 minutes
     babelbits init study.toml      write a study to start from
     babelbits plan study.toml      what will run, and why
     babelbits run study.toml       run it; the same command again resumes

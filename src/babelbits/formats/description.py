@@ -272,8 +272,12 @@ def _matrix(reader: Any) -> dict[str, Setting]:
     return {"imatrix_dataset": Path(str(text)).name} if text else {}
 
 
+_MATRIX_KEYS = ("file", "dataset", "entries_count")
+"""Of which `llama-quantize` writes those that it knows where it was given a matrix."""
+
+
 def _matrix_unknown(reader: Any) -> tuple[str, ...]:
-    if gguf_file.metadata_value(reader, "quantize.imatrix.file"):
+    if any(gguf_file.metadata_value(reader, f"quantize.imatrix.{key}") for key in _MATRIX_KEYS):
         return (
             "it was made with an importance matrix, of which the files hold no more than names",
         )

@@ -314,10 +314,13 @@ def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
 
 
 def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
-    """Bars of one suite: a panel a variant, a bar a language group, with its interval."""
+    """Bars of one suite: a panel a variant, a bar a language group, with its interval.
+
+    Groups of the very same languages are one bar, with all their names.
+    """
     import altair as alt
 
-    rows = [_row(effect, effect.group or "all") for effect in effects]
+    rows = [_row(effect, name) for effect, name in _one_a_set(effects)]
     margin = _shown_margin(effects)
     names = list(dict.fromkeys(row["name"] for row in rows))
     present = [variant for variant in order if any(row["variant"] == variant for row in rows)]
@@ -331,6 +334,17 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
         size = {"width": BAR_WIDTH, "height": {"step": 18}}
         panels.append(panel.properties(**size, title=panel_title(variant)))
     return styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
+
+
+def _one_a_set(effects: Sequence[Effect]) -> list[tuple[Effect, str]]:
+    """The first effect of each variant and set of languages, with the names of its groups."""
+    names: dict[frozenset[str], dict[str, None]] = {}
+    for one in effects:
+        names.setdefault(frozenset(one.languages), {})[one.group or "all"] = None
+    first: dict[tuple[str, frozenset[str]], Effect] = {}
+    for one in effects:
+        first.setdefault((one.variant, frozenset(one.languages)), one)
+    return [(one, ", ".join(names[languages])) for (_, languages), one in first.items()]
 
 
 def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":

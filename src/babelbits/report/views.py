@@ -187,7 +187,7 @@ def _heat_map(board: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
     return HeatMap(
         suite=suite,
         unit=numbers.unit_word(unit) if there else "",
-        scale=f"darkest at {numbers.size(reach, unit)} or more" if there else "",
+        scale=f"darkest at {numbers.size(reach, unit).partition(' ')[0]} or more" if there else "",
         rows=rows,
     )
 

@@ -274,6 +274,9 @@ class TaskTable(TomlTable):
     """An array of languages, a group, or "all"; all that the task has if left out."""
     shots: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Few-shot examples; the task's own number if left out."""
+    items: Count | None = None
+    """First n items of each language: a smaller sample that counts, unlike that of [limits]; all
+    if left out."""
     include_path: Text | None = None
     """A folder of your own lm-eval YAML tasks."""
     mode: Text | None = None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from babelbits.errors import OldNameWarning, StudyError
 from babelbits.study.config.problems import Findings, located
-from babelbits.study.config.spec import Study
+from babelbits.study.config.spec import Study, SuiteSpec
+from babelbits.study.config.suites import fewer
 
 if TYPE_CHECKING:
     from babelbits.study.config.file_model import StudyFile
@@ -88,7 +89,15 @@ def _limited(study: Study, limit: int) -> Study:
     if limit < 1:
         raise StudyError(f"the limit must be at least 1, not {limit}", where="--limit")
     suites = tuple(
-        dataclasses.replace(suite, options=dataclasses.replace(suite.options, limit=limit))
+        dataclasses.replace(
+            suite, options=dataclasses.replace(suite.options, limit=_of_suite(suite, study, limit))
+        )
         for suite in study.suites
     )
     return dataclasses.replace(study, limit=limit, limited=True, suites=suites)
+
+
+def _of_suite(suite: SuiteSpec, study: Study, limit: int) -> int:
+    """The limit on one suite: `items` of its table holds beside it, `[limits] items` does not."""
+    own = suite.options.limit if study.limit is None else None
+    return fewer(limit, own) or limit

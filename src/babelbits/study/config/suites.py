@@ -90,6 +90,7 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
     _check_options(table, info, languages, found)
     options = replace(
         around.usual,
+        limit=fewer(table.items, around.usual.limit),
         shots=table.shots,
         data=around.data.get(info.name, around.data.get(info.data_name or "")),
         include_path=include,
@@ -134,6 +135,11 @@ def _check_options(
         )
     if "pivot" in info.own_names and (table.pivot or "en") in languages:
         found.note(f"{table.pivot or 'en'!r} cannot be translated into itself", "languages")
+
+
+def fewer(items: int | None, limit: int | None) -> int | None:
+    """The smaller of two limits on the number of items; None: there is none."""
+    return min((one for one in (items, limit) if one is not None), default=None)
 
 
 # --- languages -----------------------------------------------------------------------------------
