@@ -21,7 +21,14 @@ from babelbits.study.config.spec import BASELINE, VariantSpec
 from babelbits.study.execution.events import Recorded, WorkerEvent
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.scheduler import Scheduler
-from babelbits.study.execution.shards import Idle, Message, Rows, RunShard, ShardJob, work_in_shards
+from babelbits.study.execution.shards import (
+    Idle,
+    Message,
+    RunShard,
+    ShardJob,
+    ShardRows,
+    work_in_shards,
+)
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.plan_types import CellStep, VariantStep
 
@@ -59,7 +66,7 @@ class Sleeper:
             for batch, indices in job.batches:
                 time.sleep(self._service * len(indices))
                 rows = [row(job.cell.cell, index) for index in indices]
-                message = Rows(cell=job.cell.number, batch=batch, rows=rows, seconds=1.0)
+                message = ShardRows(cell=job.cell.number, batch=batch, rows=rows, seconds=1.0)
                 self._heard.put((self, message))
             self._heard.put((self, Idle()))
 

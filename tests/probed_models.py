@@ -6,7 +6,7 @@ from typing import Any
 
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.hf.loading import load_model
-from babelbits.probes.comparing import Compared, compare
+from babelbits.probes.comparing import ComparedInsides, compare
 from babelbits.probes.insides import Insides
 from babelbits.probes.sequences import ProbedSequence
 from tiny_models import make_tiny
@@ -42,7 +42,7 @@ def sequences(*lengths: int) -> list[ProbedSequence]:
     ]
 
 
-def look(first: Insides, second: Insides, *lengths: int) -> list[Compared]:
+def look(first: Insides, second: Insides, *lengths: int) -> list[ComparedInsides]:
     """Both models on the same sequences."""
     return compare(
         first, second, sequences(*(lengths or (12, 9, 12))), token_budget=64, attention_limit=64

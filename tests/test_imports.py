@@ -204,7 +204,7 @@ def loaded_by(code: str) -> list[str]:
         "babelbits.preferences.agreement",
         "babelbits.probes",
         "babelbits.probes.damage",
-        "babelbits.probes.pairs",
+        "babelbits.probes.probed_pairs",
         "babelbits.cli.judge",
         "babelbits.cli.judge_tables",
         "babelbits.judge.grading.grading_run",

@@ -10,7 +10,7 @@ from statsmodels.stats.power import TTestIndPower
 
 from babelbits.decide.evidence import EvidenceRow, Source, gather, read_table, with_facts
 from babelbits.decide.gains_over_studies import find_gains
-from babelbits.decide.meta import MetaSettings, UnitEvidence, synthesise
+from babelbits.decide.meta_analysis import MetaSettings, UnitEvidence, synthesise
 from babelbits.decide.meta_sentences import left_out, sentences
 from babelbits.errors import StudyError, UnknownNameError
 

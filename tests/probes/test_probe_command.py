@@ -13,7 +13,7 @@ from babelbits.cli.main import run as babelbits
 from babelbits.cli.probe import DEFAULT_ATTENTION, DEFAULT_BUDGET
 from babelbits.errors import ExitCode
 from babelbits.probes import probe_files
-from babelbits.probes.pairs import cannot_enter, notes_on_closed
+from babelbits.probes.probed_pairs import cannot_enter, notes_on_closed
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning.base_model import locate

@@ -9,7 +9,7 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.store import Store
-from babelbits.store.progress import read_progress
+from babelbits.store.run_progress import read_progress
 from store_examples import meta, rows
 
 

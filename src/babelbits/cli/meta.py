@@ -12,7 +12,7 @@ from babelbits.words import plural
 if TYPE_CHECKING:
     from babelbits.decide.corpus_damage import CorpusDamage
     from babelbits.decide.evidence import Source
-    from babelbits.decide.meta import MetaSettings, UnitEvidence
+    from babelbits.decide.meta_analysis import MetaSettings, UnitEvidence
 
 SCHEMA = "babelbits.meta/1"
 HEADS = ("moderator", "coefficient", "interval", "p (Holm)", "df", "answer")
@@ -75,7 +75,7 @@ def meta(
     babelbits meta *.run -m bits -m share --shares commoncrawl-2026-04
     """
     from babelbits.decide.evidence import gather, with_facts
-    from babelbits.decide.meta import synthesise
+    from babelbits.decide.meta_analysis import synthesise
 
     if not runs and not logs:
         raise click.UsageError("name run folders, tables or --logs: babelbits meta a.run b.run")
@@ -108,7 +108,7 @@ def _settings(
     moderators: tuple[str, ...], alpha: float, words: tuple[str, ...], shares: str | None
 ) -> "MetaSettings":
     from babelbits.cli.compare import size_of_difference
-    from babelbits.decide.meta import MODERATORS, USUAL, MetaSettings
+    from babelbits.decide.meta_analysis import MODERATORS, USUAL, MetaSettings
     from babelbits.errors import StudyError
     from babelbits.languages.corpus_shares import read_shares
     from babelbits.suggest import did_you_mean

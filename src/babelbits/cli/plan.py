@@ -125,7 +125,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     lacks : sequence of str
         What `preflight.check_light` gave.
     """
-    from babelbits.probes.pairs import notes_on_closed
+    from babelbits.probes.probed_pairs import notes_on_closed
     from babelbits.study.config import chat_settings
     from babelbits.study.planning.plan_warnings import list_warnings
 
@@ -317,7 +317,7 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
     """The plan as JSON, with what `preflight.check_light` gave."""
-    from babelbits.probes.pairs import notes_on_closed
+    from babelbits.probes.probed_pairs import notes_on_closed
     from babelbits.study.config.chat_settings import in_words
     from babelbits.study.planning.plan_warnings import list_warnings
 

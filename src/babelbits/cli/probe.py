@@ -136,8 +136,8 @@ def _measured(
 
 
 def _results(measured: _Measured, store: "Store") -> "ProbeResults":
-    from babelbits.probes.pairs import cannot_enter
     from babelbits.probes.probe_results import make_results
+    from babelbits.probes.probed_pairs import cannot_enter
 
     plan = measured.plan
     return make_results(
@@ -161,7 +161,7 @@ def _write_page(loaded: "Study", results: "ProbeResults", store: "Store") -> Non
 
 
 def _missing(plan: "Plan", study: Path) -> int:
-    from babelbits.probes.pairs import cannot_enter
+    from babelbits.probes.probed_pairs import cannot_enter
 
     closed = cannot_enter(plan)
     missing = [

@@ -10,7 +10,7 @@ from babelbits.cli.console import data, data_json, plain_table
 from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
-    from babelbits.store.progress import RunProgress
+    from babelbits.store.run_progress import RunProgress
 
 SCHEMA = "babelbits.status/1"
 
@@ -25,7 +25,7 @@ def status(folder: Path, *, as_json: bool) -> None:
     """
     from babelbits.errors import StoreError
     from babelbits.store import Store
-    from babelbits.store.progress import read_progress
+    from babelbits.store.run_progress import read_progress
 
     kinds = {
         kind: found

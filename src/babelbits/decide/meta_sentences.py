@@ -6,7 +6,7 @@ A positive coefficient is less harm. What is shown, small or open is what `Quest
 from collections.abc import Iterator
 
 from babelbits.decide.gains_over_studies import Gains
-from babelbits.decide.meta import MEAN, Question, UnitEvidence
+from babelbits.decide.meta_analysis import MEAN, Question, UnitEvidence
 from babelbits.records import quantities
 from babelbits.stats.meta_regression import MetaRegression
 from babelbits.words import agreeing, listed, plural

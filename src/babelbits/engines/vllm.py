@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
-from babelbits.engines.vllm_child import interpreter, version
+from babelbits.engines.vllm_child import interpreter, vllm_version
 from babelbits.errors import ModelError
 from babelbits.libraries import install as install_command
 from babelbits.libraries import need, version_of
 from babelbits.records import JSON
 
 if TYPE_CHECKING:
-    from babelbits.engines.vllm_child.engine import VllmEngine
+    from babelbits.engines.vllm_child.vllm_engine import VllmEngine
 
 _BORDER = ("msgpack",)
 """What packs the messages on this side."""
@@ -50,9 +50,9 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
     python = interpreter.need(settings.python)
     installed = interpreter.installed(python)
     from babelbits import devices
-    from babelbits.engines.vllm_child import loading
+    from babelbits.engines.vllm_child import checkpoint
     from babelbits.engines.vllm_child.child import Child
-    from babelbits.engines.vllm_child.engine import VllmEngine
+    from babelbits.engines.vllm_child.vllm_engine import VllmEngine
 
     device = devices.resolve(settings.device)
     devices.check_device(device)
@@ -66,8 +66,8 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
     settings = replace(
         settings, device=device, dtype=ENGINE.dtype(settings.dtype, device_kind=kind)
     )
-    loaded = loading.read_folder(folder, settings=settings)
-    variables = loading.environment(loaded, settings=settings)
+    loaded = checkpoint.read_folder(folder, settings=settings)
+    variables = checkpoint.environment(loaded, settings=settings)
     return VllmEngine(
         loaded,
         settings=settings,
@@ -90,12 +90,12 @@ class Vllm(EngineKind):
         The worker's interpreter, as in `[engine] python`.
     """
 
-    name = version.NAME
+    name = vllm_version.NAME
     formats = (
         *("hf", "compressed-tensors", "gptq", "awq", "torchao"),
         *("fp8", "fbgemm_fp8", "mxfp4", "mxfp8"),
     )
-    revision = version.REVISION
+    revision = vllm_version.REVISION
 
     def __init__(self, python: str | None = None) -> None:
         self._python = python
@@ -106,14 +106,14 @@ class Vllm(EngineKind):
 
     def version(self) -> str:
         """Version of the engine with those of the worker's libraries; loads nothing."""
-        return version.engine_version(interpreter.versions(self._python), path="prefix-cached")
+        return vllm_version.engine_version(interpreter.versions(self._python), path="prefix-cached")
 
     def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
         """What the loaded engine will say it is, save where its trial of the cache fails."""
         found = super().identity(settings, config=config)
         installed = interpreter.versions(settings.python)
-        path: version.Path_ = "prefix-cached" if settings.sharing else "plain"
-        return replace(found, version=version.engine_version(installed, path=path))
+        path: vllm_version.Path_ = "prefix-cached" if settings.sharing else "plain"
+        return replace(found, version=vllm_version.engine_version(installed, path=path))
 
     def lacks(self) -> tuple[str, ...]:
         """An environment with vllm, and what packs messages to it."""

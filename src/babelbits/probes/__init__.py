@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from babelbits.probes.damage import predict
-    from babelbits.probes.pairs import cannot_enter
     from babelbits.probes.probe_files import Probe, ProbeSettings, read
+    from babelbits.probes.probed_pairs import cannot_enter
     from babelbits.probes.run_probes import measure
 
 __all__ = ["Probe", "ProbeSettings", "cannot_enter", "measure", "predict", "read"]

@@ -47,7 +47,7 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ComparedInsides:
     """Measures of one sequence."""
 
     sequence: ProbedSequence
@@ -64,7 +64,7 @@ def compare(
     *,
     token_budget: int,
     attention_limit: int,
-) -> list[Compared]:
+) -> list[ComparedInsides]:
     """Measures of every sequence, in order.
 
     Parameters
@@ -78,7 +78,7 @@ def compare(
         Longest sequence whose attention is looked at.
     """
     alone = baseline.alone or variant.alone
-    found: dict[int, Compared] = {}
+    found: dict[int, ComparedInsides] = {}
     maps = baseline.n_maps if attention_limit else 0
     for numbers in _batches(sequences, token_budget=1 if alone else token_budget, maps=maps):
         batch = [sequences[number] for number in numbers]
@@ -93,7 +93,7 @@ def compare(
         by_token, heads = _attended(before, after)
         measured = _measured(baseline, variant, before, after) | by_token
         for row, number in enumerate(numbers):
-            found[number] = Compared(
+            found[number] = ComparedInsides(
                 sequence=batch[row],
                 tokens={name: values[row] for name, values in measured.items()},
                 heads=None if heads is None else {k: v[row] for k, v in heads.items()},

@@ -20,13 +20,13 @@ from babelbits.probes import probe_files
 from babelbits.probes.comparing import (
     HEAD_MEASURES,
     TOKEN_MEASURES,
-    Compared,
+    ComparedInsides,
     compare,
     weight_errors,
 )
 from babelbits.probes.insides import Insides, open_insides
-from babelbits.probes.pairs import ProbedPair, cannot_enter, list_pairs
 from babelbits.probes.probe_files import Probe, ProbeRecord, ProbeSettings
+from babelbits.probes.probed_pairs import ProbedPair, cannot_enter, list_pairs
 from babelbits.probes.sequences import ProbedSequence, sequences_of
 from babelbits.records import CellMeta, Failure, Item, ItemRow
 from babelbits.store import Store
@@ -272,7 +272,7 @@ def _sequences(
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def _write_part(folder: Path, number: int, measured: Sequence[Compared]) -> None:
+def _write_part(folder: Path, number: int, measured: Sequence[ComparedInsides]) -> None:
     """Heads first: a part is there when its tokens are."""
     heads = [_head_columns(one) for one in measured if one.heads is not None]
     tokens = [_token_columns(one) for one in measured]
@@ -288,7 +288,7 @@ def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v.tolist() if v.dtype.kind == "O" else v for k, v in columns.items()}
 
 
-def _token_columns(one: Compared) -> dict[str, Any]:
+def _token_columns(one: ComparedInsides) -> dict[str, Any]:
     """A row a token and layer, token by token."""
     sequence = one.sequence
     length = len(sequence.tokens)
@@ -318,7 +318,7 @@ def _parted(sequence: ProbedSequence) -> Any:
     return np.where(position < sequence.parting, "before", "after").astype(object)
 
 
-def _head_columns(one: Compared) -> dict[str, Any]:
+def _head_columns(one: ComparedInsides) -> dict[str, Any]:
     """A row a layer and head; layers from 1, heads from 0."""
     heads = one.heads or {}
     layers, n_heads = heads["js"].shape

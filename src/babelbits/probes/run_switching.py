@@ -12,7 +12,7 @@ from babelbits.engines.encoding import Encoder
 from babelbits.errors import StudyError
 from babelbits.probes import probe_files
 from babelbits.probes.language_loss import LanguageLoss, answers_of, summarise_loss
-from babelbits.probes.pairs import cannot_enter
+from babelbits.probes.probed_pairs import cannot_enter
 from babelbits.probes.run_probes import encoder_of, open_step
 from babelbits.probes.switching import SwitchReader, path_of
 from babelbits.records import CellMeta

@@ -69,7 +69,7 @@ def _means(change: EngineChange, primary: Mapping[str, str]) -> list[Effect]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineTable:
+class EngineChangeTable:
     """The engine change on a suite, language by language, the mean first."""
 
     engine: str
@@ -79,11 +79,11 @@ class EngineTable:
     """As in `HEADS`."""
 
 
-def tables(report: Results) -> tuple[EngineTable, ...]:
+def tables(report: Results) -> tuple[EngineChangeTable, ...]:
     """One for each further engine and suite."""
     primary = _primary(report)
     return tuple(
-        EngineTable(
+        EngineChangeTable(
             engine=change.engine,
             reference=change.reference,
             suite=suite,

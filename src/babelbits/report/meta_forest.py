@@ -5,7 +5,7 @@ Effects without standard errors are hollow marks without a line. Harm is left of
 
 from typing import TYPE_CHECKING, Any
 
-from babelbits.decide.meta import ForestRow, UnitEvidence
+from babelbits.decide.meta_analysis import ForestRow, UnitEvidence
 from babelbits.records import JSON, quantities
 from babelbits.report import charts, palette
 from babelbits.words import plural

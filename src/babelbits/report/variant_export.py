@@ -39,7 +39,7 @@ _HUB_ORIGIN = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportedVariant:
     """What was written, and what its owner should know."""
 
     folder: Path
@@ -56,7 +56,7 @@ def export_variant(
     results: Results | None,
     licence: str | None = None,
     free: Callable[[Path], int] = lambda place: shutil.disk_usage(place).free,
-) -> Exported:
+) -> ExportedVariant:
     """Write a variant of a run folder into a folder of its own.
 
     Parameters
@@ -114,7 +114,7 @@ def export_variant(
         )
     if results is None:
         notes.append("no cell is finished: the card says that nothing was measured")
-    return Exported(
+    return ExportedVariant(
         folder=target, files=tuple(sorted((*names.values(), *texts))), notes=tuple(notes)
     )
 
@@ -290,7 +290,7 @@ def _yaml(entries: list[dict[str, Any]]) -> bytes:
 # --- to the hub --------------------------------------------------------------------------------
 
 
-def push(exported: Exported, repository: str, *, private: bool) -> str:
+def push(exported: ExportedVariant, repository: str, *, private: bool) -> str:
     """Upload an export to the hub; returns the repository's address.
 
     Raises

@@ -40,7 +40,7 @@ class SignOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LostItems:
+class LostToCollapse:
     """Items whose primary score is lower than the baseline's, degenerate apart from wrong."""
 
     n_lost: int
@@ -61,7 +61,7 @@ class Collapse:
     baseline: Mapping[str, int]
     variant: Mapping[str, int]
     """Sign to answers that show it, in each arm; an answer may show several."""
-    lost: LostItems | None
+    lost: LostToCollapse | None
     """None where no item lost, and for all languages together."""
 
 
@@ -229,7 +229,7 @@ class _Arms:
                     found.update(shown)
         return {sign: found[sign] for sign in signs.SIGNS if found[sign]}
 
-    def lost(self, effect: Effect) -> LostItems | None:
+    def lost(self, effect: Effect) -> LostToCollapse | None:
         """What became of the items that lost in the suite's own primary metric."""
         if effect.language is None:
             return None
@@ -242,7 +242,7 @@ class _Arms:
         gross = sum(loss for loss, _ in losses)
         if gross <= 0:
             return None
-        return LostItems(
+        return LostToCollapse(
             n_lost=sum(loss > 0 for loss, _ in losses),
             n_collapsed=sum(loss > 0 and worse for loss, worse in losses),
             loss_collapsed=sum(loss for loss, worse in losses if worse) / gross,

@@ -10,7 +10,7 @@ import pytest
 
 import vllm_toy
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.vllm_child import interpreter, loading, worker
+from babelbits.engines.vllm_child import checkpoint, interpreter, worker
 from tiny_models import make_tiny
 
 TOY = Path(vllm_toy.__file__)
@@ -20,7 +20,7 @@ TOY = Path(vllm_toy.__file__)
 def toy(tiny_model: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
     """The engine with the toy in its worker: `toy(mode='die', sharing=False)`."""
     from babelbits.engines.vllm_child.child import Child
-    from babelbits.engines.vllm_child.engine import VllmEngine
+    from babelbits.engines.vllm_child.vllm_engine import VllmEngine
 
     made: list[VllmEngine] = []
 
@@ -28,7 +28,7 @@ def toy(tiny_model: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
         chosen = EngineSettings(device="cpu", dtype="float32", **settings)
         variables = {"TOY_MODE": mode, "TOY_WORKER": str(worker.__file__)}
         engine = VllmEngine(
-            loading.read_folder(tiny_model("llama"), settings=chosen),
+            checkpoint.read_folder(tiny_model("llama"), settings=chosen),
             settings=chosen,
             start=lambda: Child(Path(sys.executable), environment=variables, program=TOY),
             installed={"vllm": "0"},

@@ -137,7 +137,7 @@ def _common(one: Sequence[int], two: Sequence[int]) -> int:
     return int(differ[0]) if len(differ) else short
 
 
-class Answers:
+class ChildAnswers:
     """Gathers the answers to asks, and gives the scores of queries."""
 
     def __init__(self, queries: Sequence[Query]) -> None:

@@ -115,16 +115,16 @@ class Model:
         self._llm.collective_rpc(_zero_cache)
 
 
-class Rows:
+class ChildRows:
     """Log-probabilities of a prompt as arrays: what vLLM would make lists of Python numbers of."""
 
     def __init__(self, ids: Any, values: Any, ranks: Any) -> None:
         self.ids, self.values, self.ranks = ids, values, ranks
 
-    def with_more(self, ids: Any, values: Any, ranks: Any) -> "Rows":
+    def with_more(self, ids: Any, values: Any, ranks: Any) -> "ChildRows":
         """Those of the next part of the prompt behind these."""
         pairs = ((self.ids, ids), (self.values, values), (self.ranks, ranks))
-        return Rows(*(np.concatenate(pair) for pair in pairs))
+        return ChildRows(*(np.concatenate(pair) for pair in pairs))
 
 
 def _keep_arrays() -> None:
@@ -138,7 +138,9 @@ def _keep_arrays() -> None:
     def update(processor: Any, tensors: Any) -> None:
         new = [np.asarray(one) for one in tensors[:3]]
         old = processor.prompt_logprobs
-        processor.prompt_logprobs = old.with_more(*new) if isinstance(old, Rows) else Rows(*new)
+        processor.prompt_logprobs = (
+            old.with_more(*new) if isinstance(old, ChildRows) else ChildRows(*new)
+        )
 
     LogprobsProcessor._update_prompt_logprobs = update
 
@@ -200,7 +202,7 @@ def grown(output: Any) -> list[Any]:
     return [int(output.request_id), list(made.token_ids), finite, bool(output.finished)]
 
 
-class Worker:
+class ChildWorker:
     """Reads commands and does them, one at a time; drops are heeded while a batch runs."""
 
     def __init__(self, commands: "queue.Queue[Any]", send: Any, make: Any) -> None:
@@ -309,7 +311,7 @@ def serve(make: Any) -> None:
         frames.write(replies, message, pack=pack)
 
     try:
-        Worker(commands, send, make).run()
+        ChildWorker(commands, send, make).run()
     except BaseException as error:  # noqa: BLE001  told to the parent, then this process ends
         import traceback
 

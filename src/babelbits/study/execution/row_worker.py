@@ -10,7 +10,7 @@ from babelbits.engines.base import Engine
 from babelbits.records import Item, ItemRow
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import CellFailed
-from babelbits.study.execution.shards import Message, Rows, RunShard, ShardJob
+from babelbits.study.execution.shards import Message, RunShard, ShardJob, ShardRows
 from babelbits.study.execution.worker import Prepare, RunContext, Worker, reason
 from babelbits.study.planning.plan_types import CellStep
 from babelbits.tasks.base import Task
@@ -81,7 +81,7 @@ class RowWorker:
                 task, wanted, engine, variant=cell.variant, replicate=cell.replicate
             )
             seconds = time.perf_counter() - started
-            self._tell(Rows(cell=job.cell.number, batch=batch, rows=rows, seconds=seconds))
+            self._tell(ShardRows(cell=job.cell.number, batch=batch, rows=rows, seconds=seconds))
 
 
 def answer_in_memory(

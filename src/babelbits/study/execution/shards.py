@@ -44,7 +44,7 @@ class RunShard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class ShardRows:
     """A batch that was computed, not recorded yet."""
 
     cell: int
@@ -65,7 +65,7 @@ class Died:
     why: str
 
 
-Message = WorkerEvent | Rows | Idle | Died
+Message = WorkerEvent | ShardRows | Idle | Died
 ShardJob = Prepare | RunShard
 
 
@@ -186,10 +186,10 @@ class Shards:
         cell.in_hand.update(batch for batch, _items in taken)
         return RunShard(cell=cell.job, batches=tuple(taken))
 
-    def note(self, message: WorkerEvent | Rows) -> None:
+    def note(self, message: WorkerEvent | ShardRows) -> None:
         """Take notice of what a worker did."""
         match message:
-            case Rows():
+            case ShardRows():
                 self._record(message)
             case CellFailed(cell=number):
                 self._close(number)
@@ -202,7 +202,7 @@ class Shards:
             case _:
                 self._emit(message)
 
-    def _record(self, found: Rows) -> None:
+    def _record(self, found: ShardRows) -> None:
         cell = self._cells.get(found.cell)
         if cell is None or found.batch not in cell.in_hand:
             return  # of a cell that has failed meanwhile

@@ -59,7 +59,7 @@ _ANOTHER = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ModelComparison:
     """What distinguishes a variant's files from the baseline's, beside how weights are stored."""
 
     other_training: str | None
@@ -68,7 +68,7 @@ class Comparison:
     """What a reader of its numbers should know, one sentence each."""
 
 
-def compare(base: BaseModel, variant: BaseModel, description: ModelDescription) -> Comparison:
+def compare(base: BaseModel, variant: BaseModel, description: ModelDescription) -> ModelComparison:
     """Compare a variant's files with the baseline's.
 
     Parameters
@@ -88,7 +88,7 @@ def compare(base: BaseModel, variant: BaseModel, description: ModelDescription) 
     notes = [*_vocabulary_notes(base.folder, variant.folder)]
     notes += [*_special_notes(base.folder, variant.folder)]
     trained, note = _training(base, variant, smooths=description.smooths)
-    return Comparison(other_training=trained, notes=(*notes, *([note] if note else [])))
+    return ModelComparison(other_training=trained, notes=(*notes, *([note] if note else [])))
 
 
 def _is_file(model: BaseModel) -> bool:

@@ -67,7 +67,7 @@ class BatchSpeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fertility:
+class TokensPerSentence:
     """Tokens of parallel sentences by one tokenizer."""
 
     tokens: Mapping[str, float]
@@ -104,7 +104,7 @@ class ArmSpeed:
     """The same at the smallest batch."""
     on_gpu: bool
     batches: tuple[BatchSpeed, ...]
-    fertility: Fertility | None
+    fertility: TokensPerSentence | None
     context_length: int | None
 
     def at(self, batch: int) -> BatchSpeed | None:
@@ -202,7 +202,7 @@ def _summarise(arm: SpeedArm, session: SpeedSession, noise: Mapping[int, float |
             for batch in session.settings.batches
             if arm.not_measured is None
         ),
-        fertility=Fertility(
+        fertility=TokensPerSentence(
             tokens={code: n / arm.sentences for code, n in arm.tokens.items()},
             sentences=arm.sentences,
         )

@@ -17,11 +17,11 @@ from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.local import LocalEngine
 from babelbits.engines.replies import Continuation, Scored, append
 from babelbits.engines.stopping import Stopping
-from babelbits.engines.vllm_child import loading
-from babelbits.engines.vllm_child.asking import Answers, Ask, array, asks_for, order
+from babelbits.engines.vllm_child import checkpoint
+from babelbits.engines.vllm_child.asking import Ask, ChildAnswers, array, asks_for, order
+from babelbits.engines.vllm_child.checkpoint import LoadedFolder
 from babelbits.engines.vllm_child.child import Child, WorkerDiedError
-from babelbits.engines.vllm_child.loading import LoadedFolder
-from babelbits.engines.vllm_child.version import NAME, Path_, engine_version
+from babelbits.engines.vllm_child.vllm_version import NAME, Path_, engine_version
 from babelbits.errors import EngineError, ModelError
 
 _T = TypeVar("_T")
@@ -130,7 +130,7 @@ class VllmEngine(LocalEngine):
         child = self._start_child()
         try:
             child.send(
-                {"do": "load", "options": loading.options(self.loaded, settings=self.settings)}
+                {"do": "load", "options": checkpoint.options(self.loaded, settings=self.settings)}
             )
             ready = child.receive()
         except BaseException:
@@ -315,7 +315,7 @@ class VllmEngine(LocalEngine):
 def _ask(
     child: Child, queries: Sequence[Query], asks: Sequence[Ask], *, fresh: bool
 ) -> list[Scored]:
-    answers = Answers(queries)
+    answers = ChildAnswers(queries)
     messages = [ask.message(number, fresh=fresh) for number, ask in enumerate(asks)]
     for reply in child.replies({"do": "ask", "asks": messages}):
         answers.take(asks[reply["number"]], reply)
