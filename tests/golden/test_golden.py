@@ -97,7 +97,16 @@ def cases() -> list[Any]:
     }
     long.add(("earlier", "grade"))
     both = [(name, question) for name in NAMES for question in reading.QUESTIONS]
-    return [pytest.param(*one, marks=[pytest.mark.slow] if one in long else []) for one in both]
+    return [
+        pytest.param(
+            *one,
+            marks=[
+                pytest.mark.xdist_group(" ".join(one)),  # numbers and words of one answer
+                *([pytest.mark.slow] if one in long else []),
+            ],
+        )
+        for one in both
+    ]
 
 
 every_folder = pytest.mark.parametrize("name", NAMES)
