@@ -22,7 +22,7 @@ SNAPSHOT = HERE / "fields.json"
 Shapes = dict[str, dict[str, list[str]]]
 """Kind of file to key path to names of types."""
 
-_ID = re.compile(r"^[0-9a-f]{12,}(-[0-9]+)*(?=\.|$)")
+_ID = re.compile(r"^(?:.+--)?[0-9a-f]{12,}(-[0-9]+)*(?=\.|$)")
 _CHECKSUM = re.compile(r"^[0-9a-f]{8} (?=[{])")
 _OPEN = frozenset({"library_versions", "libraries", "scores", "parameters", "margins", "caps"})
 """Keys whose entries are named by data, not by us."""

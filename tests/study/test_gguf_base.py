@@ -169,6 +169,8 @@ VARIANT = """
 [[variants]]
 recipe = "q2_k_s"
 calibration = { language = "nb", samples = 4, tokens = 64 }
+[analysis]
+baseline_by_engine = false
 """
 
 
