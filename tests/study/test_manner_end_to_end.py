@@ -54,6 +54,8 @@ continue_thing = "data"
 
 [limits]
 items = 3
+[analysis]
+baseline_by_engine = false
 """
 CHAT = """\
 [study]
