@@ -141,8 +141,11 @@ def _take_out(data: dict[str, Any], path: Path, *, missing: bool) -> None:
         path = path[:-1]
     here: Any = data
     for part in path[:-1]:
-        here = here[part]
-    if not isinstance(here, dict):  # its table was taken out before it
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):  # its table was taken out before it
+            return
+    if not isinstance(here, dict) or not path:
         return
     if missing or here.get(path[-1]) is not None:
         here[path[-1]] = None
