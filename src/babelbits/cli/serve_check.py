@@ -78,7 +78,9 @@ def _only(listed: list[str], url: str) -> str:
     if len(listed) == 1:
         return listed[0]
     raise StudyError(
-        "the server lists no models" if not listed else f"it lists {', '.join(listed[:20])}",
+        "no list of models could be had here"
+        if not listed
+        else f"it lists {', '.join(listed[:20])}",
         where=url,
         hint="name one: --model NAME"
         + ("" if listed else "; does the URL end with /v1, and does the server run?"),

@@ -38,11 +38,11 @@ class EndpointEngine(EngineKind):
         """Of the engine alone: which version of the HTTP client asks changes no number."""
         return str(self.revision)
 
-    def device(self, resolved: str, *, asked: str) -> str:  # noqa: ARG002
+    def device(self, resolved: str, *, asked: str) -> str:
         """Nobody here knows."""
         return "server"
 
-    def dtype(self, asked: str, *, device_kind: str) -> str:  # noqa: ARG002
+    def dtype(self, asked: str, *, device_kind: str) -> str:
         """Nobody here knows."""
         return "server"
 
@@ -50,7 +50,7 @@ class EndpointEngine(EngineKind):
         self,
         settings: EngineSettings,
         *,
-        config: JSON | None = None,  # noqa: ARG002
+        config: JSON | None = None,
     ) -> EngineIdentity:
         """What can be said before the server is met; its own words are in the variant."""
         return EngineIdentity(

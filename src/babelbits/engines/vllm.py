@@ -121,7 +121,7 @@ class Vllm(EngineKind):
         told = () if problem is None else (": ".join(problem),)
         return (*told, *_border_lacks())
 
-    def prepare(self, *, tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def prepare(self, *, tell: Callable[[str], None]) -> None:
         """See that there is a worker to start."""
         need(_BORDER, what="the engine 'vllm'")
         interpreter.need(self._python)

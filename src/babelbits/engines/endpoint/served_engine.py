@@ -203,9 +203,9 @@ class ServedEngine:
 
     def distributions(
         self,
-        requests: Sequence[TextRequest],  # noqa: ARG002  the protocol's
+        requests: Sequence[TextRequest],
         *,
-        k: int,  # noqa: ARG002
+        k: int,
     ) -> list[TopTokens | Failure]:
         """Not to be had from a server.
 
@@ -218,8 +218,8 @@ class ServedEngine:
 
     def divergences(
         self,
-        requests: Sequence[TextRequest],  # noqa: ARG002  the protocol's
-        baselines: Sequence[TopTokens],  # noqa: ARG002
+        requests: Sequence[TextRequest],
+        baselines: Sequence[TopTokens],
     ) -> list[TokenDivergence | Failure]:
         """Not to be had from a server; raises as `distributions`."""
         raise _no_distributions()
