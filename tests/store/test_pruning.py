@@ -137,3 +137,12 @@ def test_a_folder_is_found_by_its_id_whatever_it_is_called(tmp_path: Path, name:
     (tmp_path / "variants" / "other--01234").mkdir()
     assert Store(tmp_path).variant_folder("0123", label="new") == there
     assert Store(tmp_path).variant_folder("0123") == there
+
+
+def test_a_folder_without_a_run_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    assert run(["prune", str(tmp_path), "--yes"]) == ExitCode.STORE_DAMAGED
+    assert "no run has been started here" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -27,11 +27,16 @@ def prune(source: Path, *, yes: bool, only: str | None, as_json: bool) -> None:
     with open cells stays. One that is freed is made again by the next run that needs it; GPTQ and
     AWQ may then give other weights on another machine, and new cells would not mix with old ones.
     """
+    from babelbits.errors import StoreError
     from babelbits.results.sources import locate
     from babelbits.store import Store
     from babelbits.store.pruning import free, holdings
 
     folder, _, _ = locate(source, smoke=False)
+    if not any(store.planned() for store in Store.kinds(folder).values()):
+        raise StoreError(
+            "no run has been started here", where=str(folder), hint="babelbits run STUDY"
+        )
     with Store(folder).writing():
         found = holdings(folder)
         chosen = [one for one in found if one.free and only in (None, one.kind)]
