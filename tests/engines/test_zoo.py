@@ -17,7 +17,7 @@ import pytest
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.open_engine import load
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
-from zoo.build import tested
+from zoo.build import chosen
 from zoo.oracle import Oracle
 
 TOLERANCE = 1e-4
@@ -26,7 +26,7 @@ LENGTH = 14
 
 FEW = ("llama3", "qwen3.5-text", "deepseek-v3", "gemma2", "gpt-oss", "gemma3-mm")
 """One of each kind for a quick look: dense, hybrid, MLA, soft caps, sinks, multimodal."""
-ALL = [pytest.param(name, marks=() if name in FEW[:1] else pytest.mark.slow) for name in tested()]
+ALL = [pytest.param(name, marks=() if name in FEW[:1] else pytest.mark.slow) for name in chosen()]
 
 SHOTS = "Frage: Was backt die Oma?\nAntwort: B\n\nВопрос: Кто идёт домой?\nAnswer: A\n\n" * 2
 ITEMS = (

@@ -18,7 +18,7 @@ from babelbits.engines.open_engine import load
 from babelbits.errors import BabelbitsError
 from babelbits.recipes.make import make
 from babelbits.records import ScoreRequest, TextRequest
-from zoo.build import tested
+from zoo.build import chosen
 from zoo.matrix import PAGE
 from zoo.oracle import Oracle
 from zoo.page import read_marks
@@ -27,7 +27,7 @@ from zoo.rounding import round_linear
 
 TOLERANCE = 1e-4
 QUICK = ("qwen2", "mixtral")
-ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in tested()]
+ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in chosen()]
 AMPLIFIED = {"gemma3n-text": 0.02}
 """Nats, where thirty layers of random weights carry rounding on: llama.cpp's table of GELU alone
 moves Gemma 3n's miniature by 4e-3 to 6e-3."""
@@ -89,7 +89,7 @@ def uses_gelu(model: Any) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", tested())
+@pytest.mark.parametrize("name", chosen())
 def test_gguf_files_in_float32_score_like_the_checkpoint_or_are_refused(
     name: str, zoo: Callable[..., Path], tmp_path: Path, llama_cpp: Any
 ) -> None:

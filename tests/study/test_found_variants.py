@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -396,3 +398,24 @@ def test_a_gguf_file_counts_tokens_as_its_checkpoint_does(gguf: Path) -> None:
     pytest.importorskip("llama_cpp")
     text = "Vårt møte begynner klokka tre. ഞങ്ങളുടെ യോഗം."
     assert token_counter(gguf)(text) == token_counter(model_folder())(text) > 0
+
+
+def test_a_file_whose_tokens_are_counted_is_closed_before_the_process_ends(gguf: Path) -> None:
+    """Python's teardown takes the library away first, and then closing complains of it."""
+    pytest.importorskip("llama_cpp")
+    program = """
+import atexit, pathlib, sys, llama_cpp
+freed = []
+atexit.register(lambda: print(len(freed)))  # the first one registered is the last one called
+free = llama_cpp.llama_model_free
+llama_cpp.llama_model_free = lambda model: (freed.append(model), free(model))
+from babelbits.study.planning.task_builder import token_counter
+counter = token_counter(pathlib.Path(sys.argv[1]))
+print(counter("one two"))
+"""
+    command = [sys.executable, "-c", program, str(gguf)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    counted, freed = ended.stdout.split()
+    assert int(counted) > 0
+    assert freed == "1"
+    assert not ended.stderr

@@ -44,7 +44,7 @@ _REPRESENTATIVE = (
 """At least one of each kind of attention, experts, state, position, tokenizer and linear layer."""
 
 
-def tested() -> list[str]:
+def chosen() -> list[str]:
     """Names for the long tests: one of each kind, or all with BABELBITS_ZOO=all."""
     if os.environ.get("BABELBITS_ZOO") == "all":
         return names()

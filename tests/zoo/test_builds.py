@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from zoo.build import ENTRIES, ZOO, names, tested
+from zoo.build import ENTRIES, ZOO, chosen, names
 from zoo.corpus import sentences
 
 FEW = ("llama3", "gemma2", "qwen3.5-vl", "deepseek-v3")
 SOME = [
     name if name in FEW else pytest.param(name, marks=pytest.mark.slow)
-    for name in dict.fromkeys((*FEW, *tested()))
+    for name in dict.fromkeys((*FEW, *chosen()))
 ]
 
 

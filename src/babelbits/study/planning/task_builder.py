@@ -3,6 +3,7 @@
 Every process of a run makes them here, so that all know the same items.
 """
 
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -120,12 +121,14 @@ def token_counter(folder: Path) -> Callable[[str], int]:
 
 def _gguf_counter(file: Path) -> Callable[[str], int]:
     """For a GGUF file, which has its own tokenizer."""
-    kept = ExitStack()  # as long as the function that it is given to
+    kept = ExitStack()
     vocabulary = kept.enter_context(open_vocabulary(file))
 
-    def count(text: str, *, _open: ExitStack = kept) -> int:
+    def count(text: str) -> int:
         return len(vocabulary.encode(text, add_special_tokens=False))
 
+    # Closed with the function, or at the end of the process while the library still stands.
+    weakref.finalize(count, kept.close)
     return count
 
 
