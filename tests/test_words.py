@@ -35,7 +35,7 @@ LEFT_AS_THEY_ARE = {
     ("llamacpp/forward.py", "length"),
     ("recipes/scope.py", "scope.n_quantized"),
     ("study/rehearsal/quantized_layers.py", "len(meant.quantized)"),
-    ("study/rehearsal/variant_checks.py", "len(asked)"),
+    ("study/rehearsal/answer_checks.py", "len(asked)"),
     ("study/rehearsal/miniature.py", "real"),
     ("study/rehearsal/miniature.py", "weights"),
     # of a damaged file's header
@@ -48,7 +48,7 @@ LEFT_AS_THEY_ARE = {
     # no numbers
     ("formats/quantized.py", "word(method)"),
     ("recipes/gguf_tokens.py", "names_of(languages)"),
-    ("study/rehearsal/variant_checks.py", "text[:40]"),
+    ("study/rehearsal/gguf_checks.py", "text[:40]"),
     ("preferences/summary.py", "' and '.join(kinds)"),
     ("interop/readers/llama_perplexity.py", "option"),
     ("report/limitations.py", "text"),

@@ -388,14 +388,14 @@ def open_engine(
         If the engine's library is not installed.
     """
     from babelbits.engines.open_engine import load, that_run
+    from babelbits.formats.description import find_format
     from babelbits.recipes.manifests import read_manifest
 
     there = Path(folder)
     if not there.is_dir():
         raise ModelError("there is no such folder", where=str(there))
     manifest = read_manifest(there)
-    kept = "gguf" if any(there.glob("*.gguf")) else "hf"
-    kind = kept if manifest is None else manifest.format
+    kind = find_format(there) if manifest is None else manifest.format
     able = (engine,) if engine else that_run(kind)
     if not able:
         raise ModelError(

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from babelbits.bundled import model_folder
-from babelbits.formats.description import describe, type_in_name
+from babelbits.formats.description import describe, find_format, type_in_name
 from babelbits.formats.packed_integers import dequantize_awq, dequantize_gptq
 from babelbits.formats.quantization_methods import METHODS, NeededLibrary
 from found_models import GROUP, Written, change_config, copy_model, write_awq, write_fp8, write_gptq
@@ -133,3 +133,14 @@ def test_weights_of_a_plain_checkpoint_are_counted_as_torch_counts_them() -> Non
     assert about.n_weights == sum(math.prod(one.shape) for one in stored.values())
     assert not about.is_quantized
     assert about.needs == ()
+
+
+def test_a_format_is_known_by_names_alone(tmp_path: Path) -> None:
+    """By what lies in a folder, as llama.cpp's users keep it; a file need not be there."""
+    (tmp_path / "gguf").mkdir()
+    (tmp_path / "gguf" / "m-Q4_K_M.gguf").touch()
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "model.safetensors").touch()
+    assert find_format(tmp_path / "gguf") == "gguf"
+    assert find_format(tmp_path / "elsewhere.gguf") == "gguf"
+    assert find_format(tmp_path / "hf") == "hf"

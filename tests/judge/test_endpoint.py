@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from babelbits.cli.judge_tables import folded
 from babelbits.cli.main import run as main
 from babelbits.engines.endpoint import EndpointSettings, Price, connect
 from babelbits.errors import ExitCode
+from babelbits.judge.broken_answers import fold_reasons
 from babelbits.judge.ledger import ANSWERS, JOURNAL, SUMMARY, Ledger
 from babelbits.judge.pairwise import JudgeSettings
 from babelbits.judge.session import ChatJudge, JudgeResult, judge_folder, run_judge
@@ -286,7 +286,7 @@ def test_reasons_that_differ_in_numbers_only_are_told_once() -> None:
         "unparsed: no verdict line": 3,
         long.format(650): 4,
     }
-    assert folded(reasons) == [(long.format(671), 6), ("unparsed: no verdict line", 3)]
+    assert fold_reasons(reasons) == [(long.format(671), 6), ("unparsed: no verdict line", 3)]
 
 
 @pytest.mark.parametrize(

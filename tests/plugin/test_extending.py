@@ -90,6 +90,47 @@ def test_a_mistyped_suite_is_told_the_packages(site: Path) -> None:
     assert "'proverbs'" in found.stderr
 
 
+def test_a_key_of_the_suite_alone_changes_what_is_asked(site: Path, tmp_path: Path) -> None:
+    """A cell's id holds a hash of its items' prompts: other prompts make other cells."""
+    study = tmp_path / "study.toml"
+    ids = []
+    for words in (3, 2):
+        study.write_text(STUDY.replace("most_words = 3", f"most_words = {words}"), "utf-8")
+        cells = json.loads(out(site, "plan", study, "--json"))["cells"]
+        ids.append({one["id"] for one in cells if one["variant"] == "baseline"})
+    assert None not in ids[0] | ids[1]
+    assert ids[0].isdisjoint(ids[1])
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("most_words = 0", "study.toml:18:14: 'most_words' must be at least 1, not 0"),
+        (
+            "most_words = true",
+            "study.toml:18:14: 'most_words' must be a whole number, not a boolean",
+        ),
+        ("most_wrods = 3", "study.toml:18:1: unknown key 'most_wrods' in [[tasks]]"),
+    ],
+)
+def test_a_mistake_in_such_a_key_has_its_place(
+    site: Path, tmp_path: Path, written: str, said: str
+) -> None:
+    (tmp_path / "study.toml").write_text(STUDY.replace("most_words = 3", written), "utf-8")
+    found = babelbits(site, "plan", tmp_path / "study.toml")
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert "did you mean 'most_words'" in found.stderr or "wrods" not in written
+
+
+def test_editors_are_offered_such_a_key(site: Path) -> None:
+    task = json.loads(out(site, "schema"))["properties"]["tasks"]["items"]
+    key = task["properties"]["most_words"]
+    assert (key["type"], key["minimum"], key["default"]) == ("integer", 1, 100)
+    assert key["description"] == "Last words that are shown."
+    assert not task["additionalProperties"]
+
+
 # --- a reader ----------------------------------------------------------------------------------
 
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from babelbits.analysis.format import interval, percent
 from babelbits.cli.console import data, plain_table, say
-from babelbits.cli.judge_tables import again_notes, folded, overflow_notes, overflowing
+from babelbits.cli.judge_tables import failure_notes
 from babelbits.report import grades
 from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.judge.grading.grading_run import GradeResult
-
-_REASONS_SHOWN = 5
 
 
 def print_result(result: "GradeResult") -> None:
@@ -93,11 +91,7 @@ def notes(result: "GradeResult") -> Iterator[str]:
     for problem in result.problems:
         if problem.severity == "error":
             yield f"warning: {problem.message} ({problem.hint})"
-    reasons, shown, n_long = overflowing(result.reasons)
-    yield from overflow_notes(shown, n_long, what="answer")
-    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
-        yield f"no grade, {count} ×: {reason[:200]}"
-    if result.spent is not None and result.spent > 0:
-        yield f"spent so far: {result.spent:.4g}"
-    yield from again_notes(result.n_errors - n_long, what="answer")
+    yield from failure_notes(
+        result.reasons, result.n_errors, what="answer", missing="grade", spent=result.spent
+    )
     yield f"grades and replies: {result.folder}"

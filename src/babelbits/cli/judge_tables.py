@@ -3,9 +3,7 @@
 Net preference is in points: wins less losses of the variant, so harm is negative.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from babelbits.analysis.format import NOTHING, interval, p_value, percent, score, signed
@@ -41,7 +39,6 @@ SCORE_HEADS = (
 )
 _VERDICTS = ("variant", "tie", "inconsistent", "baseline")
 _FRACTION = "fraction"
-_NUMBER = re.compile(r"\d+")
 _REASONS_SHOWN = 5
 
 
@@ -156,64 +153,48 @@ def sentences(result: "JudgeResult") -> Iterator[str]:
             )
 
 
-def folded(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Reasons that differ in numbers only as one, told by its first; the commonest first.
+def failure_notes(
+    reasons: Mapping[str, int], n_errors: int, *, what: str, missing: str, spent: float | None
+) -> Iterator[str]:
+    """What was too long for the judge, why else something is missing, and whether to ask again.
 
-    A reason holds one part an order of the answers, between semicolons.
+    Parameters
+    ----------
+    reasons : mapping
+        Reason to how often it was given.
+    n_errors : int
+        Requests that failed, those too long among them.
+    what : str
+        What a request is about: 'pair'.
+    missing : str
+        What there is not then: 'verdict'.
+    spent : float, optional
+        Money that was spent so far.
     """
-    counts: Counter[tuple[str, ...]] = Counter()
-    first: dict[tuple[str, ...], str] = {}
-    for reason, count in reasons.items():
-        parts = {_NUMBER.sub("", part): part for part in reversed(reason.split("; "))}
-        kind = tuple(sorted(parts))
-        counts[kind] += count
-        first.setdefault(kind, "; ".join(reversed(parts.values())))
-    return [(first[kind], count) for kind, count in counts.most_common()]
+    from babelbits.judge.broken_answers import sort_reasons
 
-
-_TOO_LONG = re.compile(
-    r"do(es)? not fit into|context[ _-]?(length|window|size)|exceed_context|prompt is too long"
-    r"|input is too long|too many (input )?tokens|longer than the (model's )?(maximum|context)",
-    re.IGNORECASE,
-)
-"""How this package, OpenAI, vLLM, llama.cpp, Anthropic and TGI say that a request is too long."""
-
-
-def overflowing(reasons: Mapping[str, int]) -> tuple[dict[str, int], str | None, int]:
-    """Reasons other than a context that is too short; the first of those in words, and their sum.
-
-    Each request says it with its own numbers and ids, and none of them can be asked again.
-    """
-    long = {reason: count for reason, count in reasons.items() if _TOO_LONG.search(reason)}
-    rest = {reason: count for reason, count in reasons.items() if reason not in long}
-    return rest, next(iter(long), None), sum(long.values())
-
-
-def overflow_notes(shown: str | None, count: int, *, what: str) -> Iterator[str]:
-    """The one line on what was too long for the judge; none where nothing was."""
-    if shown is not None:
+    failed = sort_reasons(reasons)
+    count = failed.n_too_long
+    if failed.example is not None:
         yield (
             f"{plural(count, what)} {agreeing(count, 'does', 'do')} not fit the judge's context, "
             "and asking again does not change that (a longer context, or a smaller "
-            f"--max-new-tokens does): {shown[:200]}"
+            f"--max-new-tokens does): {failed.example[:200]}"
         )
-
-
-def again_notes(n_errors: int, *, what: str) -> Iterator[str]:
-    """What to do about requests that failed for reasons that may pass."""
-    if n_errors > 0:
-        yield f"{plural(n_errors, what)} could not be asked about: run the same command again"
+    for reason, times in failed.others[:_REASONS_SHOWN]:
+        yield f"no {missing}, {times} ×: {reason[:200]}"
+    if spent is not None and spent > 0:
+        yield f"spent so far: {spent:.4g}"
+    if n_errors > count:
+        asked = plural(n_errors - count, what)
+        yield f"{asked} could not be asked about: run the same command again"
 
 
 def degenerate_notes(pairs: "Sequence[AnswerPair]") -> Iterator[str]:
     """How many answers of each arm are empty or a loop; nothing where none is."""
-    from babelbits.tasks.collapse import signs
+    from babelbits.judge.broken_answers import count_degenerate
 
-    def count(texts: Iterable[str]) -> int:
-        return sum(signs.is_empty(text) or signs.is_loop(text) for text in texts)
-
-    before = count(pair.baseline_answer for pair in pairs)
-    after = count(pair.variant_answer for pair in pairs)
+    before, after = count_degenerate(pairs)
     if before or after:
         yield (
             f"in {plural(len(pairs), 'pair')} {before} of the baseline's answers and {after} of "
@@ -236,11 +217,7 @@ def notes(result: "JudgeResult") -> Iterator[str]:
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
     yield from degenerate_notes(result.pairs)
-    reasons, shown, n_long = overflowing(result.reasons)
-    yield from overflow_notes(shown, n_long, what="pair")
-    for reason, count in folded(reasons)[:_REASONS_SHOWN]:
-        yield f"no verdict, {count} ×: {reason[:200]}"
-    if result.spent is not None and result.spent > 0:
-        yield f"spent so far: {result.spent:.4g}"
-    yield from again_notes(result.n_errors - n_long, what="pair")
+    yield from failure_notes(
+        result.reasons, result.n_errors, what="pair", missing="verdict", spent=result.spent
+    )
     yield f"votes and replies: {result.folder}"

@@ -26,6 +26,7 @@ from babelbits.engines.chat_cache import AnswerFile, answer_key, as_json
 from babelbits.engines.content import check_shown, find_shape
 from babelbits.engines.templates import find_template
 from babelbits.errors import ModelError
+from babelbits.formats.description import GGUF, find_format
 from babelbits.records import Failure, GenerateRequest, Generation, digest
 
 _BATCH = 16
@@ -214,13 +215,13 @@ def load(
         long_prompts="fail",
         token_budget=base.token_budget,
     ).trusting(base.trust)
-    is_gguf = any(folder.glob("*.gguf"))
-    (name, *_) = open_engine.that_run("gguf" if is_gguf else "hf")
+    kind = find_format(folder)
+    (name, *_) = open_engine.that_run(kind)
     weights = _hash(folder)
     answers = AnswerFile(cache)
     engine: Any = open_engine.load(folder, engine=name, settings=chosen)
     tokenizer = engine.loaded.tokenizer
-    if not is_gguf and not getattr(tokenizer, "chat_template", None):
+    if kind != GGUF and not getattr(tokenizer, "chat_template", None):
         tokenizer.chat_template = find_template(folder)  # it may lie beside the tokenizer
     return LocalChat(engine, tokenizer=tokenizer, weights=weights, answers=answers)
 

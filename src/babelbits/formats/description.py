@@ -22,6 +22,7 @@ from babelbits.records import JSON, TensorRecord
 from babelbits.words import plural
 
 GGUF, PLAIN = "gguf", "hf"
+SUFFIX = ".gguf"
 _UNDERSTOOD = ("gptq", "awq", "auto-round", "bitsandbytes", "compressed-tensors", "fp8", "mxfp4")
 """Methods of which `weight_records` knows how many weights a stored tensor holds."""
 _MXFP_GROUP = 32
@@ -70,6 +71,18 @@ class ModelDescription:
         return ", ".join((self.title, *said, *bits))
 
 
+def find_format(place: Path) -> str:
+    """Whether a model is in GGUF files or a checkpoint, by names alone: 'gguf' or 'hf'.
+
+    Parameters
+    ----------
+    place : Path
+        A folder, or a GGUF file. Nothing is read, and it need not be there.
+    """
+    is_file = place.suffix == SUFFIX and not place.is_dir()
+    return GGUF if is_file or any(place.glob(f"*{SUFFIX}")) else PLAIN
+
+
 def describe(place: Path, *, config: Mapping[str, Any] | None = None) -> ModelDescription:
     """Describe a model that lies on this machine.
 
@@ -87,7 +100,7 @@ def describe(place: Path, *, config: Mapping[str, Any] | None = None) -> ModelDe
     MissingExtraError
         If it is a GGUF file, and the package that reads it is not installed.
     """
-    if place.is_file() or place.suffix == ".gguf":
+    if place.is_file() or place.suffix == SUFFIX:
         return _gguf(place)
     return _checkpoint(place, _config(place) if config is None else config)
 

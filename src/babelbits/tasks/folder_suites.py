@@ -10,13 +10,20 @@ from importlib.resources import files
 from pathlib import Path
 
 from babelbits.errors import StudyError, TaskError
-from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.base import Task, TaskOptions, own_options
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import text_field
 from babelbits.tasks.suites.info import SuiteInfo
 from babelbits.words import plural
 
-__all__ = ["FolderSuites", "OwnTask", "SuiteInfo", "babelmini_folder", "text_field"]
+__all__ = [
+    "FolderSuites",
+    "OwnTask",
+    "SuiteInfo",
+    "babelmini_folder",
+    "own_options",
+    "text_field",
+]
 
 
 def babelmini_folder() -> Path:

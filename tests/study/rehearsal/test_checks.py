@@ -17,8 +17,9 @@ from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.make import make
+from babelbits.study.rehearsal.bench import Variant
 from babelbits.study.rehearsal.outcomes import RehearsalFault
-from babelbits.study.rehearsal.variant_checks import Rehearsal, Variant
+from babelbits.study.rehearsal.variant_checks import Rehearsal
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,6 @@ from dataclasses import replace
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import HF
 from babelbits.recipes.gguf_base import GGUF
 from babelbits.study.config.engines import engine_name
 from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
@@ -73,7 +72,7 @@ def _engine_of(variant: VariantSpec, *, model: ModelSpec, engine: EngineSettings
     if variant.endpoint is not None or variant.origin == "served":
         return None
     if variant.source is not None and variant.engine is None and engine.name == "auto":
-        return open_engine.that_run(GGUF if variant.source.is_gguf else HF)[0]
+        return open_engine.that_run(variant.source.format)[0]
     return engine_name(engine, model, variant)
 
 
@@ -81,7 +80,7 @@ def _reference(name: str, model: ModelSpec, engine: EngineSettings) -> VariantSp
     """The baseline as an engine runs it; None where it cannot run these weights."""
     label = f"{BASELINE}@{name}"
     kind = open_engine.kind(name)
-    if kind.runs(GGUF if model.is_gguf else HF):
+    if kind.runs(model.format):
         return VariantSpec(label=label, recipe=BASELINE, engine=name, baseline=label)
     if kind.runs(GGUF) and not model.is_gguf:
         usual = {key: one.default for key, one in RECIPES[_CONVERT].parameters.items()}

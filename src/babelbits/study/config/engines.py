@@ -7,7 +7,6 @@ from babelbits.engines.base import EngineSettings
 from babelbits.engines.served import FORMAT
 from babelbits.errors import StudyError
 from babelbits.recipes.family import HF, family_of
-from babelbits.recipes.gguf_base import GGUF
 from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.suggest import one_of
 
@@ -17,9 +16,9 @@ def format_of(model: ModelSpec, variant: VariantSpec) -> str:
     if variant.endpoint is not None:
         return FORMAT
     if variant.origin == "baseline":
-        return GGUF if model.is_gguf else family_of(variant.recipe).format
+        return model.format
     if variant.source is not None:
-        return variant.format or (GGUF if variant.source.is_gguf else HF)
+        return variant.format or variant.source.format
     return family_of(variant.recipe).format
 
 
@@ -31,8 +30,8 @@ def engine_name(settings: EngineSettings, model: ModelSpec, variant: VariantSpec
         return open_engine.that_run(FORMAT)[0]
     if settings.name != "auto":
         return settings.name
-    if variant.origin == "baseline" and model.is_gguf:
-        return open_engine.that_run(GGUF)[0]
+    if variant.origin == "baseline":
+        return open_engine.that_run(model.format)[0]
     if variant.source is not None:
         return (open_engine.that_run(format_of(model, variant)) or open_engine.that_run(HF))[0]
     return family_of(variant.recipe).default_engine

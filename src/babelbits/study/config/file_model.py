@@ -1,8 +1,9 @@
 """What may stand in study.toml: tables, keys, types, ranges, defaults, and a line of help for each.
 
 The shape alone. What depends on the model, on other tables or on files is checked where the study
-is resolved (`resolving`, `suites`, `variants`); recipes have parameters of their own, so the table
-of a variant is open. `babelbits schema` prints these models for editors.
+is resolved (`resolving`, `suites`, `variants`); recipes have parameters of their own and suites may
+have keys of their own, so the tables of a variant and of a task are open. `babelbits schema` prints
+these models for editors.
 """
 
 import re
@@ -260,6 +261,9 @@ def _languages(value: Any) -> str | None:
 
 class TaskTable(TomlTable):
     """A benchmark and the languages it is asked in; `babelbits tasks` lists all."""
+
+    # Open, for a suite may have keys of its own: `suite_keys` reads them and refuses all others.
+    model_config = ConfigDict(extra="allow", json_schema_extra={"x-kind": "task"})
 
     suite: Text | None = Field(examples=["xcopa"], json_schema_extra={"x-kind": "suite"})
     """Name of a suite, or of a task of lm-eval."""

@@ -6,7 +6,7 @@ installed here; what a study may say beyond them (tasks of lm-eval, own groups) 
 depends on files or on other tables is checked by `babelbits plan` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -16,6 +16,7 @@ from babelbits.languages import GROUP_NAMES, known_codes
 from babelbits.recipes.catalogue import RECIPES, ParameterInfo
 from babelbits.registry import ENGINES
 from babelbits.study.config.file_model import UNITS, StudyFile
+from babelbits.study.config.suite_keys import make_key_model
 from babelbits.study.config.variants import SOURCES
 from babelbits.tasks import catalogue
 
@@ -83,6 +84,7 @@ def _offers() -> dict[str, dict[str, Any]]:
         "engine": {"enum": ["auto", *ENGINES]},
         "margins": {"properties": units},
         "tasks": {"minItems": 1},
+        "task": {"properties": _suite_keys(), "additionalProperties": False},
         "variant": {
             "properties": _parameters(),
             "additionalProperties": False,
@@ -115,18 +117,33 @@ def _letter(letter: str) -> str:
     return f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else f"[{letter}]"
 
 
+def _suite_keys() -> dict[str, Any]:
+    """The keys that only some suites have."""
+    keys: list[tuple[str, dict[str, Any]]] = []
+    for suite in catalogue.suites().values():
+        model = make_key_model(suite)
+        if model is not None:
+            schema = model.model_json_schema(schema_generator=_WithoutNull)
+            keys.extend(_complete(schema, schema.pop("$defs", {}), {})["properties"].items())
+    return _either(keys)
+
+
 def _parameters() -> dict[str, Any]:
-    """The parameters of all recipes; where recipes differ in one, either."""
+    """The parameters of all recipes."""
+    recipes = RECIPES.values()
+    return _either([(k, _parameter(one)) for each in recipes for k, one in each.parameters.items()])
+
+
+def _either(forms_by_name: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """One schema a name; where a name has several, either."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for recipe in RECIPES.values():
-        for name, info in recipe.parameters.items():
-            here = _parameter(info)
-            if here not in found.setdefault(name, []):
-                found[name].append(here)
+    for name, form in forms_by_name:
+        if form not in found.setdefault(name, []):
+            found[name].append(form)
     return {
         name: forms[0]
         if len(forms) == 1
-        else {"anyOf": forms, "description": forms[0]["description"]}
+        else {"anyOf": forms, "description": forms[0].get("description", "")}
         for name, forms in found.items()
     }
 

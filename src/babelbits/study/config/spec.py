@@ -13,6 +13,7 @@ from typing import Any, Literal
 from babelbits.analysis.settings import LOSS_CAPS, Confirmatory
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint import EndpointSettings
+from babelbits.formats.description import GGUF, PLAIN
 from babelbits.formats.trust import Trust
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.study.config import hub_names
@@ -46,6 +47,11 @@ class ModelSpec:
     def trust(self) -> Trust:
         """What the model may run while it is loaded."""
         return Trust(remote_code=self.trust_remote_code, pickle=self.allow_pickle)
+
+    @property
+    def format(self) -> str:
+        """As engines know it: 'gguf' or 'hf', by what it is called."""
+        return GGUF if self.is_gguf else PLAIN
 
     @property
     def is_gguf(self) -> bool:

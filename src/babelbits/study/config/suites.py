@@ -64,6 +64,8 @@ def resolve_suites(
 
 
 def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSpec | None:
+    from babelbits.study.config.suite_keys import read_suite_keys
+
     include = None
     if table.include_path is not None:
         include = (around.home / Path(table.include_path).expanduser()).resolve()
@@ -85,6 +87,7 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
     if identifier is not None and (info is None or "identifier" in info.own_names):
         with found.noting("identifier"):
             identifier = check_name(identifier, home=around.home)
+    own = read_suite_keys(table, info, found, suites=catalogue.suites().values())
     if info is None:
         return None
     _check_options(table, info, languages, found)
@@ -103,6 +106,7 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
                 "pivot": table.pivot,
                 "identifier": identifier,
                 **_talk(table, info, found),
+                **own,
             }
         ),
     )

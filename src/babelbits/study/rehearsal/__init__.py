@@ -14,7 +14,10 @@ different times, that the default attention is exact, and that a chat prompt hol
     comparing   logits against logits, module by module where activations are quantized
     quantized_layers  whether what is quantized is what the recipe means
     engine_replies  the answers of an engine, or the check that failed
-    variant_checks  the checks of one variant, in order
+    bench       a miniature with its baseline: what every check is given
+    tolerances  how far what is the same may be apart
+    layer_checks, gguf_checks, answer_checks  the checks
+    variant_checks  all of one variant, in order
     child       the process in which all that happens: a crash there is the variant's fault
     parent      starts it, again after a crash; `rehearse_variants` and `rehearse_variant`
     memory      results that are known already, by content and versions

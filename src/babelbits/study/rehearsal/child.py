@@ -24,8 +24,9 @@ from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.family import family_of
 from babelbits.records import JSON
+from babelbits.study.rehearsal.bench import Variant
 from babelbits.study.rehearsal.outcomes import Attempt, Depth, next_depth
-from babelbits.study.rehearsal.variant_checks import Rehearsal, Variant
+from babelbits.study.rehearsal.variant_checks import Rehearsal
 
 
 def main(job: Path) -> None:

@@ -24,6 +24,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.libraries import version_of
 from babelbits.recipes.family import family_of
+from babelbits.recipes.gguf_base import is_gguf
 from babelbits.records import JSON
 from babelbits.registry import RECIPES
 from babelbits.study.config.spec import VariantSpec
@@ -107,7 +108,7 @@ def rehearse_variants(
             yield from _for_all(replace(known, cached=True), group)
     if not todo:
         return
-    if base.suffix == ".gguf":
+    if is_gguf(base):
         for key, variant in todo.items():
             reason = RehearsalFault(
                 check="miniature", what="a GGUF file cannot be shrunk", known=True

@@ -47,7 +47,9 @@ class SuiteInfo:
     """Few-shot examples that there are to show; None: as many as the data hold."""
     own_options: type | None = None
     """Frozen dataclass of options that are this suite's alone, all with defaults, which
-    `TaskOptions.own` is of. Fields named as keys of `[[tasks]]` are read from there. None: none."""
+    `TaskOptions.own` is of. Fields named as keys of `[[tasks]]` are read from there; a field whose
+    type has pydantic's `Field` beside it is a key of `[[tasks]]` that this suite alone has. None:
+    none."""
     loads_library: bool = False
     """Whether making its tasks loads a large library, which `plan` does without."""
     cluster_columns: tuple[str, ...] | None = None
