@@ -1,0 +1,11 @@
+"""`babelbits lab`: small models trained alike but for one thing, then quantized and compared."""
+
+import click
+
+
+@click.group()
+def lab() -> None:
+    """Train small models alike but for one thing, quantize them, and compare the damage.
+
+    What is shown is shown of these small models alone.
+    """
