@@ -30,6 +30,7 @@ from babelbits.lab.volume_plan import (
     arm_id,
     training_settings,
 )
+from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import find
 from babelbits.recipes.make import make, read_manifest
@@ -140,7 +141,8 @@ def _save(model: Any, checkpoint: Path) -> None:
     """The checkpoint under its name only when it is whole."""
     hidden = checkpoint.with_name(".checkpoint.partial")
     shutil.rmtree(hidden, ignore_errors=True)
-    model.save_pretrained(hidden)
+    with quiet():
+        model.save_pretrained(hidden)
     for name in TOKENIZER_FILES:
         shutil.copyfile(model_folder() / name, hidden / name)
     hidden.replace(checkpoint)
@@ -165,7 +167,7 @@ def score_arm(lab: VolumeLab, arm: VolumeArm) -> None:
         path = _score_file(lab, arm, recipe)
         if read_scores(lab, arm, recipe) is None:
             checkpoint = lab.model_folder(arm) / "checkpoint"
-            with _variant(checkpoint, recipe) as (folder, about):
+            with _variant(checkpoint, recipe) as (folder, about), quiet():
                 found = _score(folder, lab)
             record = {"id": _score_id(lab, recipe), "recipe": recipe, **about, "bits": found}
             write_atomically(path, (json.dumps(record) + "\n").encode())

@@ -83,6 +83,12 @@ class VolumeSettings:
                 "there must be at least one seed, tokens for one batch "
                 f"({self.shape.rows * self.shape.length:,}), and two lines held out"
             )
+        least = min((one for one in self.levels if one), default=FULL)
+        if not found and least * self.steps * self.shape.rows < len(self.languages):
+            found.append(
+                f"{least} of a full share is less than a row of {self.shape.length} tokens: train "
+                "on more tokens, or leave that level out"
+            )
         return found
 
     @property
