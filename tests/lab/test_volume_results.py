@@ -91,6 +91,20 @@ def test_one_seed_has_a_slope_and_no_interval_with_the_reason() -> None:
     assert "no interval: one seed: nothing says how much seeds differ" in said
 
 
+def test_two_seeds_decide_nothing() -> None:
+    found = slope_with(-0.01, seeds=2)
+    assert found.interval is not None
+    said = sentences(results_of(found, seeds=2))[0]
+    assert said.endswith("not decided with fewer than 3 seeds")
+
+
+def test_a_look_before_the_end_decides_nothing() -> None:
+    early = replace(results_of(slope_with(-0.01)), planned=20)
+    said = sentences(early)
+    assert said[0].endswith("not decided before all models are scored")
+    assert "12 of 20 models are scored; slopes use 3 seeds whose models all are" in said
+
+
 def test_p_values_are_adjusted_over_all_languages_and_recipes() -> None:
     """Holm's smallest of two is twice itself."""
     one, two = _adjusted([slope_with(-0.01), replace(slope_with(0.0), recipe="w4-g")])

@@ -12,7 +12,7 @@ import click
 from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.errors import ExitCode, StudyError
 from babelbits.libraries import need
-from babelbits.words import duration
+from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
     from babelbits.lab.training import TrainingProgress
@@ -170,7 +170,7 @@ class _Line:
     def progress(self, now: "TrainingProgress") -> None:
         """A training has got this far."""
         left = now.seconds / now.step * (now.steps - now.step)
-        text = f"  {now.tokens:,} tokens, loss {now.loss:.2f}, {duration(left)} left"
+        text = f"  {plural(now.tokens, 'token')}, loss {now.loss:.2f}, {duration(left)} left"
         if sys.stderr.isatty():
             click.echo(f"\r{text:<60}", nl=False, err=True)
             self._open = True

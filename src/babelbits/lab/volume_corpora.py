@@ -69,7 +69,7 @@ def read_corpus(folder: Path, language: str, *, held_out: int, longest: int) -> 
     if len(fit) < held_out or len(lines) < 2 * held_out:
         raise StudyError(
             f"{plural(held_out, 'line')} of {resolve(language).name} cannot be held out: there are "
-            f"{plural(len(lines), 'line')}, {len(fit):,} of them of at most {longest} bytes",
+            f"{plural(len(lines), 'line')}, {len(fit):,} of them of at most {plural(longest, 'byte')}",
             where=str(path),
             hint="hold fewer lines out, or bring more text",
         )
@@ -184,7 +184,7 @@ def check_enough(
         if tokens > most_repeats * there:
             raise StudyError(
                 f"too little text in {resolve(language).name}: the model '{arm}' needs "
-                f"{tokens:,} tokens and there are {there:,}, which would be repeated "
+                f"{plural(tokens, 'token')} and there are {there:,}, which would be repeated "
                 f"{tokens / there:.1f} times; at most {most_repeats:g}",
                 hint="bring more text, train on fewer tokens (--tokens), or allow more repetition "
                 "(--most-repeats)",

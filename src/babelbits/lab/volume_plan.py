@@ -86,7 +86,8 @@ class VolumeSettings:
         least = min((one for one in self.levels if one), default=FULL)
         if not found and least * self.steps * self.shape.rows < len(self.languages):
             found.append(
-                f"{least} of a full share is less than a row of {self.shape.length} tokens: train "
+                f"{least} of a full share is less than a row of "
+                f"{plural(self.shape.length, 'token')}: train "
                 "on more tokens, or leave that level out"
             )
         return found
@@ -233,6 +234,6 @@ def sentence(settings: VolumeSettings) -> str:
     levels = listed([str(level) for level in settings.levels])
     tokens = settings.steps * settings.shape.rows * settings.shape.length
     return (
-        f"{plural(count, 'model')} of {tokens:,} tokens each, {plural(settings.seeds, 'seed')}; "
+        f"{plural(count, 'model')} of {plural(tokens, 'token')} each, {plural(settings.seeds, 'seed')}; "
         f"amount of {names} at {levels} of a full share"
     )

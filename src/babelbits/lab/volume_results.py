@@ -19,13 +19,15 @@ from babelbits.lab.volume_models import VolumeLab, baseline_of, read_scores
 from babelbits.lab.volume_plan import VolumeArm, arms
 from babelbits.languages import resolve
 from babelbits.records import JSON, Interval, quantities
-from babelbits.stats.crossed_effects import CrossedSlope, crossed_slope
+from babelbits.stats.crossed_mean import FEWEST_SEEDS
+from babelbits.stats.crossed_slope import CrossedSlope, crossed_slope
 from babelbits.stats.multiplicity import holm
 from babelbits.stats.paired_scores import FloatArray
 from babelbits.words import agreeing, plural
 
 UNIT = "bits/byte"
 ALPHA = 0.05
+_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,9 +260,10 @@ def sentences(results: VolumeResults) -> tuple[str, ...]:
         count = f"{results.scored} of {plural(results.planned, 'model')}"
         return (f"{count} are scored and no seed is complete: no result",)
     model = f"{results.weights / 1e6:.1f}M-weight"
-    said = [_sentence(one, model) for one in results.slopes]
-    said += [found for one in results.slopes if (found := _matched_sentence(one))]
-    if results.scored < results.planned:
+    whole = results.scored == results.planned
+    said = [_sentence(one, model, whole=whole) for one in results.slopes]
+    said += [found for one in results.slopes if (found := _matched_sentence(one, whole=whole))]
+    if not whole:
         said.append(
             f"{results.scored} of {plural(results.planned, 'model')} are scored; slopes use "
             f"{plural(len(results.seeds), 'seed')} whose models all are"
@@ -273,41 +276,58 @@ def sentences(results: VolumeResults) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _sentence(one: VolumeSlope, model: str) -> str:
+def _sentence(one: VolumeSlope, model: str, *, whole: bool) -> str:
     name = resolve(one.subject).name
     if one.slope is None:
         return f"{name}, {one.recipe}: no slope, {one.reason}"
     start = (
         f"in this {model} model each doubling of the {name} text changes what {one.recipe} does to "
-        f"{name} by {quantities.amount(one.slope, UNIT)}"
+        f"{name} by {slope_words(one.slope)} {UNIT}"
     )
     if one.interval is None or one.p_adjusted is None:
         return f"{start}; no interval: {one.reason}"
     return (
         f"{start} ({_interval(one.interval)}), adjusted p {_p(one.p_adjusted)}: "
-        f"{_answer(one.slope, one.p_adjusted)}"
+        f"{_answer(one.slope, one.p_adjusted, n_seeds=len(one.by_seed), whole=whole)}"
     )
 
 
-def _matched_sentence(one: VolumeSlope) -> str | None:
+def _matched_sentence(one: VolumeSlope, *, whole: bool) -> str | None:
     if one.matched is None or one.matched_interval is None or one.matched_p_adjusted is None:
         return None
     return (
         f"{resolve(one.subject).name}, {one.recipe}, at equal bits per byte of the unquantized "
-        f"model: {quantities.amount(one.matched, UNIT)} a doubling "
+        f"model: {slope_words(one.matched)} {UNIT} a doubling "
         f"({_interval(one.matched_interval)}), adjusted p {_p(one.matched_p_adjusted)}: "
-        f"{_answer(one.matched, one.matched_p_adjusted)}"
+        f"{_answer(one.matched, one.matched_p_adjusted, n_seeds=len(one.by_seed), whole=whole)}"
     )
 
 
-def _answer(slope: float, p_adjusted: float) -> str:
+def _answer(slope: float, p_adjusted: float, *, n_seeds: int, whole: bool) -> str:
+    """A look before the end decides nothing: the level is that of one look."""
+    if not whole:
+        return "not decided before all models are scored"
+    if n_seeds < FEWEST_SEEDS:
+        return f"not decided with fewer than {FEWEST_SEEDS} seeds"
     if p_adjusted > ALPHA:
         return "not decided"
     return "more text, more harm" if slope < 0 else "more text, less harm"
 
 
+def slope_words(value: float | None) -> str:
+    """A slope with its sign, bits per byte: finer than a score, it is for each doubling."""
+    return quantities.NOTHING if value is None else quantities.with_sign(value, _DIGITS)
+
+
+def interval_words(found: Interval | None) -> str:
+    """'−0.0052 to −0.0010'."""
+    if found is None:
+        return quantities.NOTHING
+    return f"{slope_words(found.low)} to {slope_words(found.high)}"
+
+
 def _interval(found: Interval) -> str:
-    return f"{found.level:.0%} interval {quantities.interval(found, UNIT)}".replace("%", " %")
+    return f"{found.level:.0%} interval".replace("%", " %") + f" {interval_words(found)}"
 
 
 def _p(value: float) -> str:

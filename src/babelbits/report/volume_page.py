@@ -11,7 +11,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import format as numbers
-from babelbits.lab.volume_results import UNIT, VolumeCell, VolumeResults, sentences
+from babelbits.lab.volume_results import (
+    UNIT,
+    VolumeCell,
+    VolumeResults,
+    interval_words,
+    sentences,
+    slope_words,
+)
 from babelbits.languages import resolve
 from babelbits.records import JSON, quantities
 from babelbits.report import charts, palette, svg
@@ -56,7 +63,8 @@ def _panel(number: int, levels: Sequence[str], title: str) -> Any:
     import altair as alt
 
     axis = alt.Axis(grid=False, labelAngle=0)
-    x = alt.X("level:O", sort=list(levels), title="of a full share of the text", axis=axis)
+    scale = alt.Scale(domain=_places(levels))
+    x = alt.X("level:O", scale=scale, sort=None, title="of a full share of the text", axis=axis)
     zero = alt.Chart(charts.named(f"zero{number}")).mark_rule(color=palette.SOFT, aria=False)
     means = alt.Chart(charts.named(f"means{number}")).encode(x=x, y=_y())
     seeds = alt.Chart(charts.named(f"seeds{number}")).encode(x=x, y=_y())
@@ -86,17 +94,26 @@ def _levels(cells: Sequence[VolumeCell]) -> list[str]:
     return sorted({one.level for one in cells}, key=Fraction)
 
 
+def _places(levels: Sequence[str]) -> list[str]:
+    """Places on the axis: amounts a factor of four apart stand a step apart, also left-out ones."""
+    above = [Fraction(level) for level in levels if level != "0"]
+    steps = [Fraction(1, 4**n) for n in range(8) if Fraction(1, 4**n) >= min(above, default=1)]
+    if not set(above) <= set(steps):
+        return list(levels)
+    return ["0"] * ("0" in levels) + [str(one) for one in reversed(steps)]
+
+
 def slope_rows(results: VolumeResults) -> list[tuple[str, ...]]:
     """The values of `SLOPE_HEADS`."""
     return [
         (
             resolve(one.subject).name,
             one.recipe,
-            quantities.signed(one.slope, UNIT),
-            quantities.interval(one.interval, UNIT),
+            slope_words(one.slope),
+            interval_words(one.interval),
             numbers.p_value(one.p_adjusted),
-            quantities.signed(one.matched, UNIT),
-            quantities.interval(one.matched_interval, UNIT),
+            slope_words(one.matched),
+            interval_words(one.matched_interval),
             numbers.p_value(one.matched_p_adjusted),
         )
         for one in results.slopes

@@ -1,10 +1,10 @@
-"""Means and slopes over crossed seeds and items: by hand, by statsmodels, by simulation."""
+"""Slopes within crossed seeds and items: by hand, by least squares, by simulation."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from babelbits.stats.crossed_effects import crossed_mean, crossed_slope
+from babelbits.stats.crossed_slope import crossed_slope
 
 DOSE = [-6.0, -2.0, 0.0]
 Floats = NDArray[np.float64]
@@ -24,41 +24,6 @@ def simulated(
     dose: Floats = np.asarray(DOSE)[None, :, None]
     found: Floats = slopes * dose + rng.normal(0, 0.5, (seeds, 3, items))
     return found
-
-
-def test_the_variance_is_that_of_the_two_way_layout_by_hand() -> None:
-    """Seeds 0, 2; items alike but for one rest: MS by hand.
-
-    Table [[0, 0, 3], [2, 2, 5]]: mean 2, seeds 1 and 3 (MS 6), items 1, 1, 4 (MS 6), no rest (0).
-    Variance of the mean (6 + 6 - 0) / 6 = 2; Satterthwaite 12^2 / (36 / 1 + 36 / 2) = 2.667.
-    """
-    found = crossed_mean([[0, 0, 3], [2, 2, 5]])
-    assert found is not None
-    assert found.estimate == 2
-    assert found.standard_error == pytest.approx(np.sqrt(2))
-    assert found.df == pytest.approx(144 / 54)
-
-
-def test_mean_squares_agree_with_statsmodels() -> None:
-    anova = pytest.importorskip("statsmodels.stats.anova")
-    formula = pytest.importorskip("statsmodels.formula.api")
-    pandas = pytest.importorskip("pandas")
-    rng = np.random.default_rng(3)
-    table = rng.normal(size=(4, 9)) + rng.normal(0, 1, (4, 1)) + rng.normal(0, 2, (1, 9))
-    seed, item = np.indices(table.shape).reshape(2, -1)
-    frame = pandas.DataFrame({"y": table.ravel(), "seed": seed, "item": item})
-    rows = anova.anova_lm(formula.ols("y ~ C(seed) + C(item)", frame).fit())
-    squares = (rows["sum_sq"] / rows["df"]).to_numpy()
-    found = crossed_mean(table)
-    assert found is not None
-    variance = (squares[0] + squares[1] - squares[2]) / table.size
-    assert found.standard_error == pytest.approx(np.sqrt(variance))
-
-
-def test_one_seed_or_one_item_gives_no_interval() -> None:
-    assert crossed_mean([[1.0, 2.0, 3.0]]) is None
-    assert crossed_mean([[1.0], [2.0]]) is None
-    assert crossed_mean(np.ones((3, 4))) is None
 
 
 def test_without_noise_the_slope_is_found_and_the_covariate_told_apart() -> None:

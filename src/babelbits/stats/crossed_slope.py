@@ -1,9 +1,8 @@
-"""A mean, and a slope, over two kinds of random units that are crossed: seeds and items.
+"""A slope within two kinds of random units that are crossed: models' seeds and items.
 
 Every seed meets every item. Two models of different seeds share the items, and two items share the
-seeds, so neither may be taken for independent. The variance is that of a balanced two-way random-
-effects layout by analysis of variance, with Satterthwaite's degrees of freedom: few seeds make few
-of them, whatever the number of items.
+seeds, so neither may be taken for independent: few seeds say little, whatever the number of items.
+The slope of each seed is split into what every item contributes; these go through `crossed_mean`.
 """
 
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from babelbits.stats.crossed_mean import crossed_mean
 from babelbits.stats.paired_scores import FloatArray
-from babelbits.stats.student import MeanTest, mean_test
+from babelbits.stats.student import MeanTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,51 +26,6 @@ class CrossedSlope:
     """None where there is one seed or one item, or nothing varies."""
     held: float | None
     """Mean coefficient of the covariate that was held fixed; None without one."""
-
-
-def crossed_mean(values: ArrayLike, *, level: float = 0.95) -> MeanTest | None:
-    """Test and interval of the mean of crossed units.
-
-    Parameters
-    ----------
-    values : shape (n_seeds, n_items)
-        One value a seed and item.
-
-    Returns
-    -------
-    MeanTest or None
-        None with fewer than two seeds or items, or where nothing varies.
-
-    References
-    ----------
-    Satterthwaite (1946), Biometrics Bulletin 2:110; Clark (1973), Journal of Verbal Learning and
-    Verbal Behavior 12:335 (the same for a difference, as quasi-F).
-    """
-    table = np.asarray(values, float)
-    n_seeds, n_items = table.shape
-    if n_seeds < 2 or n_items < 2:
-        return None
-    mean = float(table.mean())
-    seeds, items = table.mean(axis=1) - mean, table.mean(axis=0) - mean
-    rest = table - mean - seeds[:, None] - items[None, :]
-    df = np.array([n_seeds - 1, n_items - 1, (n_seeds - 1) * (n_items - 1)], float)
-    squares = np.array([n_items * (seeds**2).sum(), n_seeds * (items**2).sum(), (rest**2).sum()])
-    of_seeds, of_items, of_rest = squares / df
-    # Never below what the seeds' own spread says: items can look less variable than the rest.
-    of_items_alone = max(of_items - of_rest, 0.0)
-    total = of_seeds + of_items_alone
-    if not total > 0:
-        return None
-    parts = [of_seeds**2 / df[0]]
-    if of_items_alone:
-        parts += [of_items**2 / df[1], of_rest**2 / df[2]]
-    return mean_test(
-        mean,
-        float(np.sqrt(total / table.size)),
-        df=float(total**2 / sum(parts)),
-        level=level,
-        name="crossed random effects, t",
-    )
 
 
 def crossed_slope(
