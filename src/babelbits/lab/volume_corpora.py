@@ -69,7 +69,8 @@ def read_corpus(folder: Path, language: str, *, held_out: int, longest: int) -> 
     if len(fit) < held_out or len(lines) < 2 * held_out:
         raise StudyError(
             f"{plural(held_out, 'line')} of {resolve(language).name} cannot be held out: there are "
-            f"{plural(len(lines), 'line')}, {len(fit):,} of them of at most {plural(longest, 'byte')}",
+            f"{plural(len(lines), 'line')}, {len(fit):,} of them of at most "
+            f"{plural(longest, 'byte')}",
             where=str(path),
             hint="hold fewer lines out, or bring more text",
         )

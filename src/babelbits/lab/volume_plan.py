@@ -87,8 +87,7 @@ class VolumeSettings:
         if not found and least * self.steps * self.shape.rows < len(self.languages):
             found.append(
                 f"{least} of a full share is less than a row of "
-                f"{plural(self.shape.length, 'token')}: train "
-                "on more tokens, or leave that level out"
+                f"{plural(self.shape.length, 'token')}: train on more tokens, or leave that level out"
             )
         return found
 
@@ -234,6 +233,6 @@ def sentence(settings: VolumeSettings) -> str:
     levels = listed([str(level) for level in settings.levels])
     tokens = settings.steps * settings.shape.rows * settings.shape.length
     return (
-        f"{plural(count, 'model')} of {plural(tokens, 'token')} each, {plural(settings.seeds, 'seed')}; "
-        f"amount of {names} at {levels} of a full share"
+        f"{plural(count, 'model')} of {plural(tokens, 'token')} each, "
+        f"{plural(settings.seeds, 'seed')}; amount of {names} at {levels} of a full share"
     )
