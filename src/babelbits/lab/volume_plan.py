@@ -87,7 +87,8 @@ class VolumeSettings:
         if not found and least * self.steps * self.shape.rows < len(self.languages):
             found.append(
                 f"{least} of a full share is less than a row of "
-                f"{plural(self.shape.length, 'token')}: train on more tokens, or leave that level out"
+                f"{plural(self.shape.length, 'token')}: train on more tokens, or leave that "
+                "level out"
             )
         return found
 
