@@ -13,7 +13,6 @@ Loss is in nats per token; answers of sums weigh more than their questions (`ANS
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import corpus
+from babelbits.lab.held_out import bits_by_line, bits_per_byte
+from babelbits.lab.optimizers import optimizers_of, rate_factor
 from babelmini import sums
 
 END = "<|endoftext|>"
@@ -40,6 +41,7 @@ SHORT = 128
 TOKENS_PER_STEP = 3072
 SUM_SHARE = 0.5
 ANSWER_WEIGHT = 4.0
+WARMUP_STEPS = 40
 DECAY_SHARE = 0.7
 LONG_SHARE = 0.08
 
@@ -129,64 +131,16 @@ class Stream:
         return torch.tensor(ids[:need]).view(shape), torch.tensor(weights[:need]).view(shape)
 
 
-def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
-    """Newton-Schulz iteration of Muon (Jordan et al. 2024), in float32: no fast bf16 needed."""
-    x = matrix / (matrix.norm() + 1e-7)
-    transposed = x.shape[0] > x.shape[1]
-    if transposed:
-        x = x.T
-    for a, b, c in [(3.4445, -4.7750, 2.0315)] * 4:
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if transposed else x
-
-
-class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, then the nearest orthogonal matrix, as the update of a 2-D weight."""
-
-    def __init__(self, params: list[torch.nn.Parameter], *, lr: float, momentum: float) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, _closure: None = None) -> None:  # type: ignore[override] # none is used
-        """Update every weight from its gradient."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                buffer = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                buffer.lerp_(weight.grad, 1 - group["momentum"])
-                update = orthogonalize(weight.grad.lerp(buffer, group["momentum"]))
-                scale = max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5
-                weight.mul_(1 - group["lr"] * 0.01).add_(update, alpha=-group["lr"] * scale)
-
-
-def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for embeddings and norms."""
-    blocks = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
-    return [
-        Muon(blocks, lr=0.007, momentum=0.95),
-        torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-
-
-def learning_rate(share: float, step: int) -> float:
-    """Factor in [0, 1] at `share` of the time budget."""
-    return min(1.0, (step + 1) / 40) * min(1.0, max(0.0, (1 - share) / DECAY_SHARE))
-
-
-@torch.no_grad()
 def held_out_bits_per_byte(
     model: LlamaForCausalLM, tokenizer: Tokenizer, lines: tuple[str, ...]
 ) -> float:
     """Bits per UTF-8 byte over whole lines, each after an end-of-text token."""
-    bits, size = 0.0, 0
-    for line in lines:
-        ids = torch.tensor([[0, *tokenizer.encode(line).ids[: CONTEXT - 1]]])
-        logits = model(input_ids=ids).logits[0, :-1]
-        loss = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum")
-        bits += float(loss) / math.log(2)
-        size += len(line.encode())
-    return bits / size
+
+    def encode(line: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(line).ids[: CONTEXT - 1]
+        return ids
+
+    return bits_per_byte(bits_by_line(model, encode, lines), lines)
 
 
 @torch.no_grad()
@@ -287,7 +241,7 @@ def main() -> None:
             tie_word_embeddings=True,
         )
     )
-    parts = optimizers(model)
+    parts = optimizers_of(model)
     step, tokens, spent = 0, 0, 0.0
     state_file = options.out / "state.pt"
     if state_file.exists():
@@ -297,7 +251,7 @@ def main() -> None:
             part.load_state_dict(saved)
         step, tokens, spent = state["step"], state["tokens"], state["seconds"]
         rng = np.random.default_rng([options.seed, step])
-    base_rates = [part.param_groups[0]["lr"] for part in optimizers(model)]
+    base_rates = [part.param_groups[0]["lr"] for part in optimizers_of(model)]
     stream = Stream(corpora, tokenizer, rng)
     log = (options.out / "training_log.jsonl").open("a", encoding="utf-8")
     budget_file = options.out / "minutes"
@@ -319,8 +273,9 @@ def main() -> None:
         weight = weights[:, 1:].flatten()
         ((losses * weight).sum() / weight.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        factor = rate_factor(share, step, warmup_steps=WARMUP_STEPS, decay_share=DECAY_SHARE)
         for part, base in zip(parts, base_rates, strict=True):
-            part.param_groups[0]["lr"] = base * learning_rate(share, step)
+            part.param_groups[0]["lr"] = base * factor
             part.step()
             part.zero_grad(set_to_none=True)
         step, steps_seen, tokens = step + 1, steps_seen + 1, tokens + ids.numel()

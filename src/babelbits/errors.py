@@ -6,6 +6,7 @@
     ├── ModelError            a model cannot be loaded, or must not be (exit 2)
     ├── CalibrationError      calibration text is missing or too short (exit 2)
     ├── RecipeError           a recipe does not fit the model, or quantizing failed (exit 3)
+    ├── TrainingError         the loss of a training is no number any more (exit 3)
     ├── TaskError             a task is empty, or an item has no gold answer (exit 2)
     │   └── MissingDataError      a hub dataset is not on this machine (exit 2)
     ├── EngineError           a loaded model gave something unusable (exit 3)
@@ -84,6 +85,12 @@ class CalibrationError(BabelbitsError, ValueError):
 
 class RecipeError(BabelbitsError, RuntimeError):
     """A recipe does not fit the model, or the quantization library failed."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class TrainingError(BabelbitsError, RuntimeError):
+    """The loss of a training is no number any more; says at which step and learning rate."""
 
     exit_code = ExitCode.INCOMPLETE
 

@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "kl": ("babelbits.cli.kl:kl", "Measure divergence from the baseline by language."),
         "probe": ("babelbits.cli.probe:probe", "Look inside variants, token by token."),
+        "lab": ("babelbits.cli.lab:lab", "Train small models alike but for one thing; compare."),
         "demo": ("babelbits.cli.demo:demo", "Run the bundled study from start to report, offline."),
         "schema": (
             "babelbits.cli.schema:schema",
