@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from babelbits.probes.language_loss import LanguageLoss
     from babelbits.probes.probe_files import Probe, ProbeSettings
     from babelbits.probes.probe_results import ProbeResults
+    from babelbits.probes.strategies import StrategyContrast
     from babelbits.probes.summaries import ProbeSummary
     from babelbits.store import Store
     from babelbits.study import Study
@@ -49,6 +50,14 @@ _LAYERS_SHOWN = 5
     is_flag=True,
     help="Also read every variant's recorded answers: how they leave their language.",
 )
+@click.option(
+    "--contrast",
+    "contrasts",
+    multiple=True,
+    metavar="VARIANT:OTHER",
+    help="Two variants: their difference on every task and between tasks. May be repeated; those "
+    "that the study declares are always there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def probe(
     study: Path,
@@ -57,6 +66,7 @@ def probe(
     token_budget: int,
     attention_tokens: int,
     switching: bool,
+    contrasts: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Look inside every variant of STUDY (study.toml) that transformers runs.
@@ -85,8 +95,11 @@ def probe(
         word for name, value in options.items() if value is not None for word in (name, str(value))
     ]
     words += ["--switching"] if switching else []
+    words += [word for one in contrasts for word in ("--contrast", one)]
     resume = f"go on with: {shlex.join(words)}"
-    measured = _measured(loaded, store, settings=settings, switching=switching, resume=resume)
+    measured = _measured(
+        loaded, store, settings=settings, switching=switching, contrasts=contrasts, resume=resume
+    )
     plan, stopped = measured.plan, measured.stopped
     results = _results(measured, store)
     if as_json:
@@ -107,14 +120,22 @@ class _Measured:
     plan: "Plan"
     probes: "Sequence[Probe]"
     losses: "Sequence[LanguageLoss]"
+    strategies: "Sequence[StrategyContrast]"
     stopped: bool
 
 
 def _measured(
-    loaded: "Study", store: "Store", *, settings: "ProbeSettings", switching: bool, resume: str
+    loaded: "Study",
+    store: "Store",
+    *,
+    settings: "ProbeSettings",
+    switching: bool,
+    contrasts: Sequence[str],
+    resume: str,
 ) -> _Measured:
     from babelbits.probes.run_probes import measure
-    from babelbits.probes.run_switching import measure_switching
+    from babelbits.probes.run_strategies import asked_pairs, contrast_strategies
+    from babelbits.probes.run_switching import measure_switching, recorded_answers
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import make_plan
@@ -127,12 +148,21 @@ def _measured(
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
+            pairs = asked_pairs(contrasts, plan)
             probes = measure(plan, store, settings=settings, say=say, stop=stop)
             if switching:
                 losses = measure_switching(plan, store, say=say, stop=stop)
+            answers = recorded_answers(plan, store) if pairs else {}
+            strategies = contrast_strategies(pairs, plan, store, answers=answers)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
-    return _Measured(plan=plan, probes=probes, losses=losses, stopped=stop.is_requested())
+    return _Measured(
+        plan=plan,
+        probes=probes,
+        losses=losses,
+        strategies=strategies,
+        stopped=stop.is_requested(),
+    )
 
 
 def _results(measured: _Measured, store: "Store") -> "ProbeResults":
@@ -146,6 +176,7 @@ def _results(measured: _Measured, store: "Store") -> "ProbeResults":
         closed=cannot_enter(plan),
         seed=plan.study.seed,
         losses=measured.losses,
+        strategies=measured.strategies,
     )
 
 
@@ -193,7 +224,11 @@ def _print(results: "ProbeResults") -> None:
         data("")
     if results.losses:
         _print_losses(results.losses)
-    for line in (*results.sentences(), *results.loss_sentences()):
+    for line in (
+        *results.sentences(),
+        *results.loss_sentences(),
+        *results.strategy_sentences(),
+    ):
         data(line)
     for line in results.notes():
         say(line)

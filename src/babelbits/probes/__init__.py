@@ -27,7 +27,7 @@ __all__ = ["Probe", "ProbeSettings", "cannot_enter", "measure", "predict", "read
 _ELSEWHERE = {
     "Probe": "probe_files",
     "ProbeSettings": "probe_files",
-    "cannot_enter": "pairs",
+    "cannot_enter": "probed_pairs",
     "measure": "run_probes",
     "predict": "damage",
     "read": "probe_files",

@@ -14,6 +14,7 @@ from babelbits.probes.damage import (
 )
 from babelbits.probes.language_loss import LanguageLoss, loss_sentence
 from babelbits.probes.probe_files import Probe
+from babelbits.probes.strategies import StrategyContrast, contrast_sentence
 from babelbits.probes.summaries import (
     EXPLORATORY,
     ModuleSummary,
@@ -41,6 +42,8 @@ class ProbeResults:
     """Variants that no probe can enter, and why."""
     losses: tuple[LanguageLoss, ...] = ()
     """How answers leave their language; empty where that was not asked for."""
+    strategies: tuple[StrategyContrast, ...] = ()
+    """Contrasts of two variants; empty where none was asked for or declared."""
 
     def sentences(self) -> list[str]:
         """Answers to the declared question, then arithmetic against reading, then null checks."""
@@ -53,6 +56,10 @@ class ProbeResults:
     def loss_sentences(self) -> list[str]:
         """How answers leave their language, a sentence a variant, task and language."""
         return list(map(loss_sentence, self.losses))
+
+    def strategy_sentences(self) -> list[str]:
+        """Contrasts of two variants, a sentence a task or two tasks."""
+        return list(map(contrast_sentence, self.strategies))
 
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""
@@ -113,7 +120,12 @@ class ProbeResults:
             "modules": [to_json(one) for one in self.modules],
             "cannot_be_probed": dict(self.closed),
             "language_loss": [to_json(one) for one in self.losses],
-            "sentences": [*self.sentences(), *self.loss_sentences()],
+            "strategies": [to_json(one) for one in self.strategies],
+            "sentences": [
+                *self.sentences(),
+                *self.loss_sentences(),
+                *self.strategy_sentences(),
+            ],
         }
 
 
@@ -124,6 +136,7 @@ def make_results(
     closed: Mapping[str, str],
     seed: int,
     losses: Sequence[LanguageLoss] = (),
+    strategies: Sequence[StrategyContrast] = (),
 ) -> ProbeResults:
     """Read probes and say what they say.
 
@@ -140,4 +153,5 @@ def make_results(
         modules=tuple(list_modules(probes)),
         closed=dict(closed),
         losses=tuple(losses),
+        strategies=tuple(strategies),
     )

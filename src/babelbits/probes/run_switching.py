@@ -11,7 +11,7 @@ from pathlib import Path
 from babelbits.engines.encoding import Encoder
 from babelbits.errors import StudyError
 from babelbits.probes import probe_files
-from babelbits.probes.language_loss import LanguageLoss, answers_of, summarise_loss
+from babelbits.probes.language_loss import Answers, LanguageLoss, answers_of, summarise_loss
 from babelbits.probes.probed_pairs import cannot_enter
 from babelbits.probes.run_probes import encoder_of, open_step
 from babelbits.probes.switching import SwitchReader, path_of
@@ -112,7 +112,12 @@ def _of_variant(plan: Plan, store: Store, cells: Sequence[_Cell], *, stop: Stop)
         model.close()
 
 
-def _losses(store: Store, cells: Sequence[_Cell], *, seed: int) -> list[LanguageLoss]:
+def recorded_answers(plan: Plan, store: Store) -> dict[tuple[str, str, str], Answers]:
+    """What `measure_switching` has recorded, by variant, suite and language; reads no model."""
+    return _recorded(store, _cells(plan, store))
+
+
+def _recorded(store: Store, cells: Sequence[_Cell]) -> dict[tuple[str, str, str], Answers]:
     found = {}
     for one in cells:
         path = _path(store, one)
@@ -121,6 +126,11 @@ def _losses(store: Store, cells: Sequence[_Cell], *, seed: int) -> list[Language
             key = (one.step.label, one.meta.task.suite, one.meta.task.language)
             if table.num_rows:
                 found[key] = answers_of(*key, table)
+    return found
+
+
+def _losses(store: Store, cells: Sequence[_Cell], *, seed: int) -> list[LanguageLoss]:
+    found = _recorded(store, cells)
     labels = {one.step.label: one.step.spec.baseline for one in cells}
     return [
         summarise_loss(

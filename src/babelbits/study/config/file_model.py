@@ -319,6 +319,15 @@ class ConfirmatoryTable(TomlTable):
     """Names of tasks; all if left out."""
 
 
+class ContrastTable(TomlTable):
+    """Two variants that are held against each other, declared in advance."""
+
+    variant: Text
+    """Label of the first, or the recipe where only one variant is made by it."""
+    against: Text
+    """Label of the second: the contrast is the first less this one."""
+
+
 class AnalysisTable(TomlTable):
     """How effects are judged."""
 
@@ -330,6 +339,8 @@ class AnalysisTable(TomlTable):
     """The most that one item is taken to lose, by the metric's unit: "equivalent" rests on it."""
     confirmatory: ConfirmatoryTable | None = None
     """The comparisons declared in advance."""
+    contrasts: list[ContrastTable] = Field(default=[])
+    """Two ways of quantizing against each other, for `babelbits probe`."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Generation tasks: a baseline score below this cannot show harm."""
     reference: Code | None = None

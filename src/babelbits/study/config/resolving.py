@@ -15,6 +15,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.study.config.baselines import with_engine_baselines
 from babelbits.study.config.endpoint import endpoint_settings
 from babelbits.study.config.engines import format_problem
+from babelbits.study.config.labels import find_label
 from babelbits.study.config.model_paths import absolute, resolve_model
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
@@ -164,8 +165,33 @@ def _analysis(
         "loss_caps": {**usual.loss_caps, **table.given().get("loss_caps", {})},
         "confirmatory": _confirmatory(table, variants, names, found.at("confirmatory")),
         "reference": table.reference or default_reference(languages),
+        "contrasts": _contrasts(table, variants, found.at("contrasts")),
     }
     return AnalysisSpec(**{**table.given(), **settled})
+
+
+def _contrasts(
+    table: "AnalysisTable", variants: tuple[VariantSpec, ...], found: Findings
+) -> tuple[tuple[str, str], ...]:
+    """`[[analysis.contrasts]]` by label; what names no variant, or one twice, is a mistake."""
+    labels = [one.label for one in variants]
+    pairs = []
+    for index, one in enumerate(table.contrasts):
+        both = {
+            "variant": find_label(one.variant, labels),
+            "against": find_label(one.against, labels),
+        }
+        for key, label in both.items():
+            if label is None:
+                name = getattr(one, key)
+                hint = did_you_mean(name, labels) or f"there is {one_of(labels)}"
+                found.note(f"no variant {name!r} in this study", index, key, hint=hint)
+        first, second = both.values()
+        if first is not None and first == second:
+            found.note("a contrast needs two variants", index, "against")
+        if first is not None and second is not None:
+            pairs.append((first, second))
+    return tuple(pairs)
 
 
 def _check_margins(margins: Mapping[str, float], suites: tuple[str, ...], found: Findings) -> None:

@@ -123,6 +123,8 @@ class AnalysisSpec:
     """The most that one item is taken to lose, by the metric's unit: what equivalence rests on."""
     confirmatory: Confirmatory | None = None
     """None: everything, one Holm family per variant and suite."""
+    contrasts: tuple[tuple[str, str], ...] = ()
+    """Labels of two variants that are held against each other, first less second."""
     floor: float = 0.05
     """Generation tasks: a baseline score below this is at the floor."""
     reference: str | None = None
