@@ -12,6 +12,7 @@ from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
+    from babelbits.probes.attention_difference import AttentionDifference
     from babelbits.probes.language_loss import LanguageLoss
     from babelbits.probes.probe_files import Probe, ProbeSettings
     from babelbits.probes.probe_results import ProbeResults
@@ -120,6 +121,7 @@ class _Measured:
     plan: "Plan"
     probes: "Sequence[Probe]"
     losses: "Sequence[LanguageLoss]"
+    attention: "Sequence[AttentionDifference]"
     strategies: "Sequence[StrategyContrast]"
     stopped: bool
 
@@ -135,7 +137,11 @@ def _measured(
 ) -> _Measured:
     from babelbits.probes.run_probes import measure
     from babelbits.probes.run_strategies import asked_pairs, contrast_strategies
-    from babelbits.probes.run_switching import measure_switching, recorded_answers
+    from babelbits.probes.run_switching import (
+        measure_switching,
+        recorded_answers,
+        switch_attention,
+    )
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import make_plan
@@ -145,13 +151,16 @@ def _measured(
         say("stopping after the part in flight; Ctrl-C again stops now")
 
     losses: Sequence[LanguageLoss] = ()
+    attention: Sequence[AttentionDifference] = ()
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
             pairs = asked_pairs(contrasts, plan)
             probes = measure(plan, store, settings=settings, say=say, stop=stop)
             if switching:
-                losses = measure_switching(plan, store, say=say, stop=stop)
+                limit = settings.attention_limit
+                losses = measure_switching(plan, store, say=say, stop=stop, attention_limit=limit)
+                attention = switch_attention(plan, store, attention_limit=limit)
             answers = recorded_answers(plan, store) if pairs else {}
             strategies = contrast_strategies(pairs, plan, store, answers=answers)
     except KeyboardInterrupt:
@@ -160,6 +169,7 @@ def _measured(
         plan=plan,
         probes=probes,
         losses=losses,
+        attention=attention,
         strategies=strategies,
         stopped=stop.is_requested(),
     )
@@ -176,6 +186,7 @@ def _results(measured: _Measured, store: "Store") -> "ProbeResults":
         closed=cannot_enter(plan),
         seed=plan.study.seed,
         losses=measured.losses,
+        attention=measured.attention,
         strategies=measured.strategies,
     )
 
@@ -227,6 +238,7 @@ def _print(results: "ProbeResults") -> None:
     for line in (
         *results.sentences(),
         *results.loss_sentences(),
+        *results.attention_sentences(),
         *results.strategy_sentences(),
     ):
         data(line)

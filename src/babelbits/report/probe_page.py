@@ -91,6 +91,7 @@ def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
         "maps": _maps(probes),
         "survivals": _survivals(results),
         "loss_sentences": results.loss_sentences(),
+        "attention_sentences": results.attention_sentences(),
         "strategy_heads": STRATEGY_HEADS,
         "strategies": list(map(_strategy_row, results.strategies)),
         "strategy_sentences": results.strategy_sentences(),

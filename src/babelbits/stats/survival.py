@@ -170,7 +170,8 @@ def pseudo_means(lasted: ArrayLike, ended: ArrayLike, *, horizon: int) -> FloatA
         np.stack([cut, ends & (times < horizon)]), axis=1, return_inverse=True, return_counts=True
     )
     member = np.ravel(member)
-    drawn = counts - np.vstack([np.zeros(counts.size), np.eye(counts.size)])
+    left_out = np.vstack([np.zeros(counts.size), np.eye(counts.size)])
+    drawn = np.asarray(counts - left_out, float)
     areas = _curves(kinds[0], kinds[1].astype(bool), drawn, horizon=horizon).sum(axis=1)
     n = times.size
     return np.asarray((n * areas[0] - (n - 1) * areas[1:])[member], float)
