@@ -118,13 +118,8 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
     tokens = _tokens(results)
     claims = _claims(results)
     rows = []
-    for effect in results.analysis.effects:
+    for effect, task in _primary(results):
         key = (effect.variant, effect.task, effect.language or "")
-        task = tasks[effect.task]
-        if effect.scope != "language" or effect.metric != task.primary:
-            continue
-        if effect.variant in results.reference_labels or effect.variant in results.analysis.apart:
-            continue
         made = results.manifests.get(effect.variant)
         rows.append(
             replace(
@@ -145,6 +140,32 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
         measured_as={suite: _measured(task) for suite, task in tasks.items()},
         settings=_declared(results),
     )
+
+
+def rows_without_errors(results: Results) -> tuple[EvidenceRow, ...]:
+    """The primary effects of every language of one study, for what uses no standard errors.
+
+    Of a smoke run too: whoever shows them says that it is one.
+    """
+    tokens = _tokens(results)
+    return tuple(
+        replace(
+            _row(effect, task, model=results.study.model, source=results.study.folder),
+            fertility=tokens.get(effect.language or ""),
+        )
+        for effect, task in _primary(results)
+    )
+
+
+def _primary(results: Results) -> Iterator[tuple[Effect, TaskInfo]]:
+    """Effects of single languages on primary metrics, and no baseline's."""
+    tasks = {cell.meta.task.suite: cell.meta.task for cell in results.cells}
+    apart = {*results.reference_labels, *results.analysis.apart}
+    for effect in results.analysis.effects:
+        task = tasks[effect.task]
+        primary = effect.scope == "language" and effect.metric == task.primary
+        if primary and effect.variant not in apart:
+            yield effect, task
 
 
 def _row(effect: Effect, task: TaskInfo, *, model: str, source: str) -> EvidenceRow:

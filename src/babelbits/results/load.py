@@ -18,6 +18,7 @@ from babelbits.analysis.settings import CalibrationOf
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
 from babelbits.languages import groups, resolve
+from babelbits.languages.corpus_shares import CORPORA, read_shares
 from babelbits.preferences.preference_summary import PreferenceSummary, summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import RecordedVotes, read_books
@@ -228,7 +229,15 @@ def _summary(
         limit=_limit(study, cells),
         groups=study.groups,
         claimed=study.claimed,
+        corpus=study.corpus,
+        shares=None if study.corpus in CORPORA else _shares_of(study),
     )
+
+
+def _shares_of(study: Study) -> dict[str, float] | None:
+    """Of the user's file; none where it is gone, as beside a run folder that was sent elsewhere."""
+    path = study.file.parent / study.corpus
+    return read_shares(str(path)) if path.is_file() else {}
 
 
 def _limit(study: Study, cells: Sequence[CellResult]) -> int | None:

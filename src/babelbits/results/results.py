@@ -14,6 +14,7 @@ from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
 from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
 from babelbits.results.item_table import items_table, table
@@ -60,6 +61,10 @@ class StudySummary:
     """The user's own groups of languages."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    corpus: str = DEFAULT_CORPUS
+    """Corpus whose shares damage is held against: a published one's name, or a file's."""
+    shares: Mapping[str, float] | None = None
+    """Those of the user's file; None: the published ones of `corpus`."""
     names_note: str | None = None
     """Why variants have the names of the last run and not those of the study file."""
 

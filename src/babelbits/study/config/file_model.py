@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, Tag
 
 from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
 from babelbits.registry import ENGINES
@@ -308,6 +309,8 @@ class LanguagesTable(TomlTable):
 
     claimed: Codes | None = Field(default=None, examples=[["en", "nb"]])
     """Languages that the model claims to know; the others are the group 'unseen'."""
+    shares: Text = DEFAULT_CORPUS
+    """Corpus that the report holds damage against: a published one, or a CSV of yours."""
 
 
 class ConfirmatoryTable(TomlTable):

@@ -14,6 +14,7 @@ from babelbits.analysis.settings import LOSS_CAPS, Confirmatory
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.formats.trust import Trust
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.study.config import hub_names
 from babelbits.tasks.base import TaskOptions
@@ -168,6 +169,9 @@ class Study:
     """Cells stop when their verdict is known; stored apart."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    corpus: str = DEFAULT_CORPUS
+    """Whose shares of languages the report holds damage against: a published name, or a file's,
+    relative to the study's."""
     answers: bool = False
     """Only answers to open prompts are wanted, for judges and people; stored apart."""
 
