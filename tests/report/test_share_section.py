@@ -71,10 +71,10 @@ def test_every_variant_has_its_row_below_all_together() -> None:
 def test_the_users_own_shares_are_used_and_named() -> None:
     report = make(languages=KNOWN[:6], variants=ONE, suites=("math",), items=40)
     own = {code: 2.0**-n for n, code in enumerate(KNOWN[:5])}
-    study = replace(report.study, corpus="data/mix.csv", shares=own)
-    found = needed(replace(report, study=study))
+    mine = replace(report, corpus="data/mix.csv", shares=own)
+    found = needed(mine)
     assert (found.corpus, found.rows[0][2]) == ("mix.csv", "5")
     assert "the user's own table" in found.about
-    gone = needed(replace(report, study=replace(study, shares={})))
+    gone = needed(replace(mine, shares={}))
     assert "no longer where the study says" in gone.about
     assert gone.pictures == ()

@@ -70,6 +70,8 @@ class EvidenceRow:
     """Of the baseline against itself; None where it was not run."""
     halves: tuple[tuple[float, float], ...] = ()
     """Delta and standard error of every other unit from the first on, and from the second on."""
+    half_changes: tuple[int, ...] = ()
+    """Units of each half that changed; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
                 fertility=tokens.get(effect.language or ""),
                 claimed=None if claims is None else (effect.language or "") in claims,
                 halves=_halves(samples[key]) if key in samples else (),
+                half_changes=_half_changes(samples[key]) if key in samples else (),
             )
         )
     return Source(
@@ -246,6 +249,11 @@ def _halves(sample: Sample) -> tuple[tuple[float, float], ...]:
     if min(one.size for one in halves) < 2 or cluster_standard_error(sample.scores) is None:
         return ()
     return tuple((float(one.mean()), _error(one)) for one in halves)
+
+
+def _half_changes(sample: Sample) -> tuple[int, ...]:
+    changed = sample.scores.contributions != 0
+    return tuple(int(changed[start::2].sum()) for start in (0, 1))
 
 
 def _error(values: FloatArray) -> float:

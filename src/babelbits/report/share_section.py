@@ -57,8 +57,8 @@ def section(report: Results) -> ShareSection | None:
     rows = rows_without_errors(report)
     if not rows:
         return None
-    name = report.study.corpus
-    shares = report.study.shares
+    name = report.corpus
+    shares = report.shares
     if shares is None:
         shares = CORPORA[name].shares
     alpha = report.study.alpha

@@ -90,6 +90,8 @@ def load_run(
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
         speed=_speed(store, planned, manifests),
         baselines=baseline_of(planned),
+        corpus=study.corpus,
+        shares=None if study.corpus in CORPORA else _shares_of(study),
     )
 
 
@@ -229,8 +231,6 @@ def _summary(
         limit=_limit(study, cells),
         groups=study.groups,
         claimed=study.claimed,
-        corpus=study.corpus,
-        shares=None if study.corpus in CORPORA else _shares_of(study),
     )
 
 

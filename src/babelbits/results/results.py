@@ -61,10 +61,6 @@ class StudySummary:
     """The user's own groups of languages."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
-    corpus: str = DEFAULT_CORPUS
-    """Corpus whose shares damage is held against: a published one's name, or a file's."""
-    shares: Mapping[str, float] | None = None
-    """Those of the user's file; None: the published ones of `corpus`."""
     names_note: str | None = None
     """Why variants have the names of the last run and not those of the study file."""
 
@@ -143,6 +139,10 @@ class Results:
         """Labels of all baselines: the study's and those of further engines."""
         return frozenset({BASELINE, *(k for k, its in self.baselines.items() if k == its)})
 
+    corpus: str = DEFAULT_CORPUS
+    """Corpus whose shares damage is held against: a published one's name, or a file's."""
+    shares: Mapping[str, float] | None = None
+    """Those of the user's file; None: the published ones of `corpus`."""
     again: tuple[CellResult, ...] = ()
     """Cells of served variants that were asked the same again: their servers' noise."""
 
