@@ -265,7 +265,7 @@ def test_luck_alone_is_seldom_seen_again() -> None:
 
 
 def _nulls(rng: np.random.Generator, k: int, *, few: bool) -> list[EvidenceRow]:
-    """k comparisons of nothing: 20 passages that all move, or 120 items of which 4 % change."""
+    """Comparisons of nothing: 20 passages that all move, or 120 items of which 4 % change."""
     rows = []
     for number in range(k):
         if few:

@@ -52,6 +52,11 @@ _LAYERS_SHOWN = 5
     help="Also read every variant's recorded answers: how they leave their language.",
 )
 @click.option(
+    "--no-insides",
+    is_flag=True,
+    help="Leave hidden states, attention and weights: only --switching and contrasts.",
+)
+@click.option(
     "--contrast",
     "contrasts",
     multiple=True,
@@ -67,6 +72,7 @@ def probe(
     token_budget: int,
     attention_tokens: int,
     switching: bool,
+    no_insides: bool,
     contrasts: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -96,10 +102,17 @@ def probe(
         word for name, value in options.items() if value is not None for word in (name, str(value))
     ]
     words += ["--switching"] if switching else []
+    words += ["--no-insides"] if no_insides else []
     words += [word for one in contrasts for word in ("--contrast", one)]
     resume = f"go on with: {shlex.join(words)}"
     measured = _measured(
-        loaded, store, settings=settings, switching=switching, contrasts=contrasts, resume=resume
+        loaded,
+        store,
+        settings=settings,
+        insides=not no_insides,
+        switching=switching,
+        contrasts=contrasts,
+        resume=resume,
     )
     plan, stopped = measured.plan, measured.stopped
     results = _results(measured, store)
@@ -131,6 +144,7 @@ def _measured(
     store: "Store",
     *,
     settings: "ProbeSettings",
+    insides: bool,
     switching: bool,
     contrasts: Sequence[str],
     resume: str,
@@ -150,13 +164,15 @@ def _measured(
     def tell() -> None:
         say("stopping after the part in flight; Ctrl-C again stops now")
 
+    probes: Sequence[Probe] = ()
     losses: Sequence[LanguageLoss] = ()
     attention: Sequence[AttentionDifference] = ()
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
             pairs = asked_pairs(contrasts, plan)
-            probes = measure(plan, store, settings=settings, say=say, stop=stop)
+            if insides:
+                probes = measure(plan, store, settings=settings, say=say, stop=stop)
             if switching:
                 limit = settings.attention_limit
                 losses = measure_switching(plan, store, say=say, stop=stop, attention_limit=limit)
@@ -196,7 +212,7 @@ def _write_page(loaded: "Study", results: "ProbeResults", store: "Store") -> Non
     from babelbits.report.probe_page import page
     from babelbits.store.atomic import write_atomically
 
-    if results.summaries:
+    if results.summaries or results.losses or results.strategies:
         path = folder_of(store) / PAGE
         write_atomically(path, page(results, name=loaded.name, smoke=loaded.smoke).encode())
         say(f"page: {path}")
