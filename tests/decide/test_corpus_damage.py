@@ -86,7 +86,10 @@ def test_unknown_shares_are_left_out_and_named() -> None:
     assert len(found.unknown) == 18
     said = sentences(found)
     assert said[0].startswith("share not known of 18 languages, which are left out: ru, ja")
-    assert said[1] == "damage against share: 2 languages are too few, or all alike"
+    assert said[1] == (
+        "damage against share over 2 languages: no rank correlation: it takes 4 or more for an "
+        "interval"
+    )
 
 
 def test_tasks_in_one_language_each_say_nothing_of_languages() -> None:

@@ -264,6 +264,46 @@ def test_luck_alone_is_seldom_seen_again() -> None:
     assert len(gains.replicated) <= 1
 
 
+def _nulls(rng: np.random.Generator, k: int, *, few: bool) -> list[EvidenceRow]:
+    """Comparisons of nothing: 20 passages that all move, or 120 items of which 4 % change."""
+    rows = []
+    for number in range(k):
+        if few:
+            values = rng.choice([-1.0, 1.0], size=120) * (rng.random(120) < 0.04)
+        else:
+            values = rng.normal(size=20)
+        halves = [values[start::2] for start in (0, 1)]
+        rows.append(
+            EvidenceRow(
+                model="m", variant=f"v{number}", task="t", language="en", unit="fraction",
+                delta=0.0, standard_error=0.02, source="a.run",
+                halves=tuple((float(h.mean()), float(h.std(ddof=1) / h.size**0.5)) for h in halves),
+                half_changes=tuple(int(np.count_nonzero(h)) for h in halves),
+            )
+        )  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize("few", [True, False])
+@pytest.mark.parametrize("k", [3, 12, 60])
+def test_the_best_of_many_null_comparisons_is_seldom_called_a_gain(k: int, *, few: bool) -> None:
+    """At most 5 % and three errors, also where halves are of ten passages.
+
+    With the normal law in place of Student's t, 60 comparisons of 20 passages call one in 11 %.
+    """
+    rng = np.random.default_rng(16 + k)
+    called = [bool(find_gains(_nulls(rng, k, few=few), alpha=0.05).replicated)
+              for _ in range(300)]  # fmt: skip
+    assert np.mean(called) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+
+
+def test_one_true_gain_among_many_nulls_is_named_alone() -> None:
+    rng = np.random.default_rng(17)
+    true = replace(_gains(rng, 0.1, 1)[0], variant="helps")
+    found = find_gains([true, *_nulls(rng, 40, few=True)], alpha=0.05)
+    assert [one.row.variant for one in found.replicated] == ["helps"]
+
+
 def test_a_true_gain_is_seen_again_and_must_exceed_the_noise_floor() -> None:
     rows = _gains(np.random.default_rng(15), 0.06, 10)
     assert len(find_gains(rows, alpha=0.05).replicated) == 10

@@ -137,11 +137,23 @@ def test_switching_reads_each_models_own_answers_once(
     few = ["--limit", "4"]
     assert babelbits(["run", str(path), *few, "--no-report"]) == ExitCode.DONE
     capsys.readouterr()
-    asked = ["probe", str(path), *few, "--switching", "--json"]
+    asked = ["probe", str(path), *few, "--switching", "--json", "--contrast", "w4-rtn:baseline"]
     assert babelbits(asked) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert "reading the answers of w4-rtn" in err
-    losses = json.loads(out)["language_loss"]
+    found = json.loads(out)
+    losses = found["language_loss"]
+    contrasts = found["strategies"]
+    assert {one["measure"] for one in contrasts} == {"language_match", "tokens in the language"}
+    assert all(one["languages"] == ["en", "hi"] for one in contrasts)
+    assert {one["suite"] for one in found["switch_attention"]} == {"confusion"}
+    for one in found["switch_attention"]:
+        assert one["difference"] is None
+        assert one["why_not"] in {
+            "no answer leaves its language", "no word of the prompt names the language",
+        }  # fmt: skip
+    assert babelbits([*asked[:-1], "w4-rnt:baseline"]) == ExitCode.USAGE
+    assert "no variant 'w4-rnt' in this study" in capsys.readouterr().err
     assert {(one["variant"], one["language"]) for one in losses} == {
         (variant, language) for variant in ("baseline", "w4-rtn") for language in ("en", "hi")
     }

@@ -116,6 +116,7 @@ PAIRED_TESTS: dict[str, PairedTest] = {
 NOT_PAIRED = {
     "mean_tests.sign_flip_columns": "sign_flip, a column a comparison",
     "student.mean_test": "t_of_changed, from its parts",
+    "difference_in_differences.difference_of_samples": "two samples, as double_difference has it",
 }
 
 SWAP_KEEPS_P = set(PAIRED_TESTS) - {"relative.mean_of_ratios"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from babelbits.stats.survival import difference_of_means, survival_curve
+from babelbits.stats.survival import difference_of_means, pseudo_means, survival_curve
 
 
 def test_the_curve_is_kaplan_meiers_as_statsmodels_has_it() -> None:
@@ -56,3 +56,29 @@ def test_intervals_hold_a_known_difference() -> None:
         assert found is not None
         held += found.low <= truth <= found.high
     assert 0.89 <= held / 150 <= 0.99
+
+
+def test_pseudo_values_are_the_jackknifes_of_kaplan_meiers_area() -> None:
+    """Leave one out with statsmodels' `SurvfuncRight`; uncensored ones are the times, cut."""
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    rng = np.random.default_rng(5)
+    lasted, ended = rng.integers(0, 20, size=25), rng.random(25) < 0.6
+    lasted[0], ended[0] = 19, True
+
+    def area(kept: np.ndarray) -> float:
+        theirs = SurvfuncRight(lasted[kept] + 1, ended[kept].astype(int))
+        steps = dict(zip(theirs.surv_times - 1, theirs.surv_prob, strict=True))
+        share, total = 1.0, 0.0
+        for position in range(12):
+            share = float(steps.get(position, share))
+            total += share
+        return total
+
+    everyone = np.arange(25)
+    expected = [25 * area(everyone) - 24 * area(np.delete(everyone, n)) for n in everyone]
+    assert pseudo_means(lasted, ended, horizon=12) == pytest.approx(expected)
+    whole = np.ones(25, bool)
+    assert pseudo_means(lasted, whole, horizon=12) == pytest.approx(np.minimum(lasted, 12))
+    with pytest.raises(ValueError, match="two observations"):
+        pseudo_means([3], [True], horizon=5)

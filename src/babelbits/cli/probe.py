@@ -12,9 +12,11 @@ from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
+    from babelbits.probes.attention_difference import AttentionDifference
     from babelbits.probes.language_loss import LanguageLoss
     from babelbits.probes.probe_files import Probe, ProbeSettings
     from babelbits.probes.probe_results import ProbeResults
+    from babelbits.probes.strategies import StrategyContrast
     from babelbits.probes.summaries import ProbeSummary
     from babelbits.store import Store
     from babelbits.study import Study
@@ -49,6 +51,19 @@ _LAYERS_SHOWN = 5
     is_flag=True,
     help="Also read every variant's recorded answers: how they leave their language.",
 )
+@click.option(
+    "--no-insides",
+    is_flag=True,
+    help="Leave hidden states, attention and weights: only --switching and contrasts.",
+)
+@click.option(
+    "--contrast",
+    "contrasts",
+    multiple=True,
+    metavar="VARIANT:OTHER",
+    help="Two variants: their difference on every task and between tasks. May be repeated; those "
+    "that the study declares are always there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def probe(
     study: Path,
@@ -57,6 +72,8 @@ def probe(
     token_budget: int,
     attention_tokens: int,
     switching: bool,
+    no_insides: bool,
+    contrasts: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Look inside every variant of STUDY (study.toml) that transformers runs.
@@ -85,8 +102,18 @@ def probe(
         word for name, value in options.items() if value is not None for word in (name, str(value))
     ]
     words += ["--switching"] if switching else []
+    words += ["--no-insides"] if no_insides else []
+    words += [word for one in contrasts for word in ("--contrast", one)]
     resume = f"go on with: {shlex.join(words)}"
-    measured = _measured(loaded, store, settings=settings, switching=switching, resume=resume)
+    measured = _measured(
+        loaded,
+        store,
+        settings=settings,
+        insides=not no_insides,
+        switching=switching,
+        contrasts=contrasts,
+        resume=resume,
+    )
     plan, stopped = measured.plan, measured.stopped
     results = _results(measured, store)
     if as_json:
@@ -107,14 +134,28 @@ class _Measured:
     plan: "Plan"
     probes: "Sequence[Probe]"
     losses: "Sequence[LanguageLoss]"
+    attention: "Sequence[AttentionDifference]"
+    strategies: "Sequence[StrategyContrast]"
     stopped: bool
 
 
 def _measured(
-    loaded: "Study", store: "Store", *, settings: "ProbeSettings", switching: bool, resume: str
+    loaded: "Study",
+    store: "Store",
+    *,
+    settings: "ProbeSettings",
+    insides: bool,
+    switching: bool,
+    contrasts: Sequence[str],
+    resume: str,
 ) -> _Measured:
     from babelbits.probes.run_probes import measure
-    from babelbits.probes.run_switching import measure_switching
+    from babelbits.probes.run_strategies import asked_pairs, contrast_strategies
+    from babelbits.probes.run_switching import (
+        measure_switching,
+        recorded_answers,
+        switch_attention,
+    )
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import make_plan
@@ -123,16 +164,31 @@ def _measured(
     def tell() -> None:
         say("stopping after the part in flight; Ctrl-C again stops now")
 
+    probes: Sequence[Probe] = ()
     losses: Sequence[LanguageLoss] = ()
+    attention: Sequence[AttentionDifference] = ()
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
-            probes = measure(plan, store, settings=settings, say=say, stop=stop)
+            pairs = asked_pairs(contrasts, plan)
+            if insides:
+                probes = measure(plan, store, settings=settings, say=say, stop=stop)
             if switching:
-                losses = measure_switching(plan, store, say=say, stop=stop)
+                limit = settings.attention_limit
+                losses = measure_switching(plan, store, say=say, stop=stop, attention_limit=limit)
+                attention = switch_attention(plan, store, attention_limit=limit)
+            answers = recorded_answers(plan, store) if pairs else {}
+            strategies = contrast_strategies(pairs, plan, store, answers=answers)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
-    return _Measured(plan=plan, probes=probes, losses=losses, stopped=stop.is_requested())
+    return _Measured(
+        plan=plan,
+        probes=probes,
+        losses=losses,
+        attention=attention,
+        strategies=strategies,
+        stopped=stop.is_requested(),
+    )
 
 
 def _results(measured: _Measured, store: "Store") -> "ProbeResults":
@@ -146,6 +202,8 @@ def _results(measured: _Measured, store: "Store") -> "ProbeResults":
         closed=cannot_enter(plan),
         seed=plan.study.seed,
         losses=measured.losses,
+        attention=measured.attention,
+        strategies=measured.strategies,
     )
 
 
@@ -154,7 +212,7 @@ def _write_page(loaded: "Study", results: "ProbeResults", store: "Store") -> Non
     from babelbits.report.probe_page import page
     from babelbits.store.atomic import write_atomically
 
-    if results.summaries:
+    if results.summaries or results.losses or results.strategies:
         path = folder_of(store) / PAGE
         write_atomically(path, page(results, name=loaded.name, smoke=loaded.smoke).encode())
         say(f"page: {path}")
@@ -193,7 +251,12 @@ def _print(results: "ProbeResults") -> None:
         data("")
     if results.losses:
         _print_losses(results.losses)
-    for line in (*results.sentences(), *results.loss_sentences()):
+    for line in (
+        *results.sentences(),
+        *results.loss_sentences(),
+        *results.attention_sentences(),
+        *results.strategy_sentences(),
+    ):
         data(line)
     for line in results.notes():
         say(line)

@@ -16,6 +16,9 @@ from babelbits.languages import resolve
 from babelbits.stats.rank_correlation import RankCorrelation, spearman
 from babelbits.words import listed, plural
 
+FEWEST = 4
+"""Languages from which on a rank correlation has an interval."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageDamage:
@@ -128,7 +131,7 @@ def sentences(found: CorpusDamage) -> tuple[str, ...]:
         said.append("damage against share: no task was asked in several languages of known share")
         return tuple(said)
     if found.plain is None:
-        said.append(f"damage against share: {plural(n, 'language')} are too few, or all alike")
+        said.append(f"damage against share over {plural(n, 'language')}: {why_none(found)}")
         return tuple(said)
     said.append(f"damage against share over {plural(n, 'language')}: {_words(found.plain)}")
     if found.partial is not None:
@@ -141,6 +144,13 @@ def sentences(found: CorpusDamage) -> tuple[str, ...]:
         f"{least:.2f}; languages of one family count as independent here"
     )
     return tuple(said)
+
+
+def why_none(found: CorpusDamage) -> str:
+    """Why there is no correlation."""
+    if len(found.languages) < FEWEST:
+        return f"no rank correlation: it takes {FEWEST} or more for an interval"
+    return "no rank correlation: all shares, or all changes, are alike"
 
 
 def _words(found: RankCorrelation) -> str:

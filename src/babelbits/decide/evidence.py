@@ -70,6 +70,8 @@ class EvidenceRow:
     """Of the baseline against itself; None where it was not run."""
     halves: tuple[tuple[float, float], ...] = ()
     """Delta and standard error of every other unit from the first on, and from the second on."""
+    half_changes: tuple[int, ...] = ()
+    """Units of each half that changed; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +120,8 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
     tokens = _tokens(results)
     claims = _claims(results)
     rows = []
-    for effect in results.analysis.effects:
+    for effect, task in _primary(results):
         key = (effect.variant, effect.task, effect.language or "")
-        task = tasks[effect.task]
-        if effect.scope != "language" or effect.metric != task.primary:
-            continue
-        if effect.variant in results.reference_labels or effect.variant in results.analysis.apart:
-            continue
         made = results.manifests.get(effect.variant)
         rows.append(
             replace(
@@ -136,6 +133,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
                 fertility=tokens.get(effect.language or ""),
                 claimed=None if claims is None else (effect.language or "") in claims,
                 halves=_halves(samples[key]) if key in samples else (),
+                half_changes=_half_changes(samples[key]) if key in samples else (),
             )
         )
     return Source(
@@ -145,6 +143,32 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
         measured_as={suite: _measured(task) for suite, task in tasks.items()},
         settings=_declared(results),
     )
+
+
+def rows_without_errors(results: Results) -> tuple[EvidenceRow, ...]:
+    """The primary effects of every language of one study, for what uses no standard errors.
+
+    Of a smoke run too: whoever shows them says that it is one.
+    """
+    tokens = _tokens(results)
+    return tuple(
+        replace(
+            _row(effect, task, model=results.study.model, source=results.study.folder),
+            fertility=tokens.get(effect.language or ""),
+        )
+        for effect, task in _primary(results)
+    )
+
+
+def _primary(results: Results) -> Iterator[tuple[Effect, TaskInfo]]:
+    """Effects of single languages on primary metrics, and no baseline's."""
+    tasks = {cell.meta.task.suite: cell.meta.task for cell in results.cells}
+    apart = {*results.reference_labels, *results.analysis.apart}
+    for effect in results.analysis.effects:
+        task = tasks[effect.task]
+        primary = effect.scope == "language" and effect.metric == task.primary
+        if primary and effect.variant not in apart:
+            yield effect, task
 
 
 def _row(effect: Effect, task: TaskInfo, *, model: str, source: str) -> EvidenceRow:
@@ -225,6 +249,11 @@ def _halves(sample: Sample) -> tuple[tuple[float, float], ...]:
     if min(one.size for one in halves) < 2 or cluster_standard_error(sample.scores) is None:
         return ()
     return tuple((float(one.mean()), _error(one)) for one in halves)
+
+
+def _half_changes(sample: Sample) -> tuple[int, ...]:
+    changed = sample.scores.contributions != 0
+    return tuple(int(changed[start::2].sum()) for start in (0, 1))
 
 
 def _error(values: FloatArray) -> float:

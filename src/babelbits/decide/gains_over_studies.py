@@ -60,11 +60,9 @@ def find_gains(rows: Sequence[EvidenceRow], *, alpha: float) -> Gains:
     """
     tried = [row for row in rows if len(row.halves) == 2 and all(e > 0 for _, e in row.halves)]
     found = [
-        row
-        for row in tried
-        if _p(*row.halves[0]) <= alpha and row.halves[0][0] > abs(row.aa_delta or 0.0)
+        row for row in tried if _p(row, 0) <= alpha and row.halves[0][0] > abs(row.aa_delta or 0.0)
     ]
-    adjusted = holm([_p(*row.halves[1]) for row in found])
+    adjusted = holm([_p(row, 1) for row in found])
     gains = [
         Gain(
             row=row,
@@ -83,5 +81,13 @@ def find_gains(rows: Sequence[EvidenceRow], *, alpha: float) -> Gains:
     )
 
 
-def _p(delta: float, error: float) -> float:
-    return float(special.ndtr(-delta / error))
+def _p(row: EvidenceRow, half: int) -> float:
+    """One-sided, of "no gain": Student's t with as many degrees as units that changed, less one.
+
+    Three gains of three changes among many items are no proof, whatever the normal law says.
+    """
+    delta, error = row.halves[half]
+    if not row.half_changes:
+        return float(special.ndtr(-delta / error))
+    df = row.half_changes[half] - 1
+    return 1.0 if df < 1 else float(special.stdtr(df, -delta / error))

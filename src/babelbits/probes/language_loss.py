@@ -38,6 +38,8 @@ class Answers:
     switched_to: tuple[str | None, ...]
     means: dict[str, float | None]
     """Of 'other_script', 'other_language' and 'margin', over tokens."""
+    items: tuple[str, ...] = ()
+    """Ids, in the order of the units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ def answers_of(variant: str, suite: str, language: str, table: Any) -> Answers:
         suite=suite,
         language=language,
         units=tuple(row["unit"] for row in first),
+        items=tuple(row["item_id"] for row in first),
         lasted=tuple(
             row["n_tokens"] if row["switched_at"] is None else row["switched_at"] for row in first
         ),
@@ -106,14 +109,18 @@ def _difference(
         return None
     if not any((*before.switched, *after.switched)):
         return None
-    lengths = [np.quantile(one.lasted, 1 - HORIZON_SHARE) for one in (before, after)]
     return difference_of_means(
         (before.lasted, before.switched),
         (after.lasted, after.switched),
         clusters=(before.units, after.units),
-        horizon=max(1, int(min(lengths))),
+        horizon=common_horizon([before.lasted, after.lasted]),
         rng=rng,
     )
+
+
+def common_horizon(lasted: Sequence[Sequence[int]]) -> int:
+    """Tokens that a tenth of the answers of every arm reach, at least 1."""
+    return max(1, int(min(np.quantile(one, 1 - HORIZON_SHARE) for one in lasted)))
 
 
 def loss_sentence(one: LanguageLoss) -> str:

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from babelbits.probes.attention_difference import (
+    NO_SWITCH,
+    AttentionDifference,
+    attention_sentence,
+)
 from babelbits.probes.damage import (
     Prediction,
     PredictionDifference,
@@ -14,6 +19,7 @@ from babelbits.probes.damage import (
 )
 from babelbits.probes.language_loss import LanguageLoss, loss_sentence
 from babelbits.probes.probe_files import Probe
+from babelbits.probes.strategies import StrategyContrast, contrast_sentence
 from babelbits.probes.summaries import (
     EXPLORATORY,
     ModuleSummary,
@@ -41,6 +47,10 @@ class ProbeResults:
     """Variants that no probe can enter, and why."""
     losses: tuple[LanguageLoss, ...] = ()
     """How answers leave their language; empty where that was not asked for."""
+    attention: tuple[AttentionDifference, ...] = ()
+    """Of the tokens that leave a language to its name; empty where that was not asked for."""
+    strategies: tuple[StrategyContrast, ...] = ()
+    """Contrasts of two variants; empty where none was asked for or declared."""
 
     def sentences(self) -> list[str]:
         """Answers to the declared question, then arithmetic against reading, then null checks."""
@@ -53,6 +63,21 @@ class ProbeResults:
     def loss_sentences(self) -> list[str]:
         """How answers leave their language, a sentence a variant, task and language."""
         return list(map(loss_sentence, self.losses))
+
+    def attention_sentences(self) -> list[str]:
+        """Attention to the language's name, a sentence a variant and task that has a switch."""
+        told = [one for one in self.attention if one.n_switched]
+        quiet = list(
+            dict.fromkeys(
+                f"{one.variant} on {one.suite}" for one in self.attention if not one.n_switched
+            )
+        )
+        none = [f"{NO_SWITCH}, so no attention is compared: {', '.join(quiet)}"] if quiet else []
+        return [*map(attention_sentence, told), *none]
+
+    def strategy_sentences(self) -> list[str]:
+        """Contrasts of two variants, a sentence a task or two tasks."""
+        return list(map(contrast_sentence, self.strategies))
 
     def notes(self) -> list[str]:
         """What was left out, the floor, and how to read the rest."""
@@ -113,7 +138,14 @@ class ProbeResults:
             "modules": [to_json(one) for one in self.modules],
             "cannot_be_probed": dict(self.closed),
             "language_loss": [to_json(one) for one in self.losses],
-            "sentences": [*self.sentences(), *self.loss_sentences()],
+            "switch_attention": [to_json(one) for one in self.attention],
+            "strategies": [to_json(one) for one in self.strategies],
+            "sentences": [
+                *self.sentences(),
+                *self.loss_sentences(),
+                *self.attention_sentences(),
+                *self.strategy_sentences(),
+            ],
         }
 
 
@@ -124,6 +156,8 @@ def make_results(
     closed: Mapping[str, str],
     seed: int,
     losses: Sequence[LanguageLoss] = (),
+    attention: Sequence[AttentionDifference] = (),
+    strategies: Sequence[StrategyContrast] = (),
 ) -> ProbeResults:
     """Read probes and say what they say.
 
@@ -140,4 +174,6 @@ def make_results(
         modules=tuple(list_modules(probes)),
         closed=dict(closed),
         losses=tuple(losses),
+        attention=tuple(attention),
+        strategies=tuple(strategies),
     )

@@ -44,6 +44,12 @@ def path_of(store: Store, meta: CellMeta, *, weights: str | None) -> Path:
     return probe_files.folder_of(store) / f"switching-{name}.parquet"
 
 
+def attention_path_of(store: Store, meta: CellMeta, *, weights: str | None, limit: int) -> Path:
+    """Where the attention of a cell's switching tokens is kept."""
+    about = {"cell": meta.cell_id, "weights": weights, "version": VERSION, "limit": limit}
+    return probe_files.folder_of(store) / f"attention-{digest(about, length=16)}.parquet"
+
+
 class SwitchReader:
     """Reads the answers of cells with one model."""
 

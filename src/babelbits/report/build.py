@@ -30,6 +30,7 @@ from babelbits.report import (
     perplexity_logs,
     positions,
     preference_section,
+    share_section,
     speed_section,
     svg,
     verdicts,
@@ -194,6 +195,7 @@ def _context(report: Results) -> dict[str, Any]:
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
         "collapse": _collapse(report),
+        "shares": _shares(report),
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,
@@ -277,6 +279,23 @@ def _collapse(report: Results) -> dict[str, Any] | None:
         "examples": [
             replace(one, text=one_line(one.text), baseline_text=one_line(one.baseline_text))
             for one in found.examples
+        ],
+    }
+
+
+def _shares(report: Results) -> dict[str, Any] | None:
+    """What the section on shares of a corpus shows; None where no variant was asked anything."""
+    found = share_section.section(report)
+    if found is None:
+        return None
+    label = f"damage against share of {found.corpus}"
+    return {
+        "section": found,
+        "heads": share_section.HEADS,
+        "numeric": share_section.NUMERIC,
+        "figures": [
+            _figure(one.chart, one.unit, f"shares-{number}", f"{label}, in {one.unit}")
+            for number, one in enumerate(found.pictures)
         ],
     }
 

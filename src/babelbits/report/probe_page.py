@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from babelbits.analysis import format as numbers
 from babelbits.languages import resolve
 from babelbits.probes.probe_results import ProbeResults
+from babelbits.probes.strategies import StrategyContrast
 from babelbits.probes.summaries import (
     EXPLORATORY,
     ClassSummary,
@@ -41,6 +42,10 @@ LANGUAGE_HEADS = (
     "largest/median, variant",
     "kurtosis, baseline",
     "kurtosis, variant",
+)
+STRATEGY_HEADS = (
+    *("variants", "task", "measure", "difference", "interval", "p (Holm)"),
+    *("items", "what is shown"),
 )
 MODULE_HEADS = ("variant", "layer of the model", "weights", "signal to noise, dB")
 _MODULES_SHOWN = 8
@@ -86,6 +91,10 @@ def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
         "maps": _maps(probes),
         "survivals": _survivals(results),
         "loss_sentences": results.loss_sentences(),
+        "attention_sentences": results.attention_sentences(),
+        "strategy_heads": STRATEGY_HEADS,
+        "strategies": list(map(_strategy_row, results.strategies)),
+        "strategy_sentences": results.strategy_sentences(),
         "class_heads": CLASS_HEADS,
         "classes": _class_rows(probes),
         "language_heads": LANGUAGE_HEADS,
@@ -132,6 +141,26 @@ def _survivals(results: ProbeResults) -> list[_Map]:
             label = f"{suite}: answers still in their language by token"
             found.append(_Map(suite=suite, markup=_drawn(chart, label)))
     return found
+
+
+def _strategy_row(one: StrategyContrast) -> tuple[str, ...]:
+    """A contrast of two variants on a task, or on one task against another."""
+    task = one.suite if one.other_suite is None else f"{one.suite} less {one.other_suite}"
+    kind = "declared" if one.pair.declared else "exploratory"
+    found = one.difference or 0.0
+    shown = one.why_not or "nothing"
+    if one.shown:
+        shown = f"{'less' if found > 0 else 'more'} harm by the first"
+    return (
+        f"{one.pair.variant} less {one.pair.against}",
+        task,
+        one.measure,
+        numbers.amount(one.difference, one.unit),
+        numbers.interval(one.interval, one.unit),
+        numbers.p_value(one.p_adjusted),
+        f"{one.n_items:,}",
+        f"{shown} ({kind})",
+    )
 
 
 def _class_rows(probes: Sequence[ProbeSummary]) -> list[tuple[str, ...]]:

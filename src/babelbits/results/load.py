@@ -18,6 +18,7 @@ from babelbits.analysis.settings import CalibrationOf
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
 from babelbits.languages import groups, resolve
+from babelbits.languages.corpus_shares import CORPORA, read_shares
 from babelbits.preferences.preference_summary import PreferenceSummary, summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import RecordedVotes, read_books
@@ -89,6 +90,8 @@ def load_run(
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
         speed=_speed(store, planned, manifests),
         baselines=baseline_of(planned),
+        corpus=study.corpus,
+        shares=None if study.corpus in CORPORA else _shares_of(study),
     )
 
 
@@ -229,6 +232,12 @@ def _summary(
         groups=study.groups,
         claimed=study.claimed,
     )
+
+
+def _shares_of(study: Study) -> dict[str, float] | None:
+    """Of the user's file; none where it is gone, as beside a run folder that was sent elsewhere."""
+    path = study.file.parent / study.corpus
+    return read_shares(str(path)) if path.is_file() else {}
 
 
 def _limit(study: Study, cells: Sequence[CellResult]) -> int | None:

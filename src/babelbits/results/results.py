@@ -14,6 +14,7 @@ from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
 from babelbits.judge.grading.grade_store import GradeBook
 from babelbits.languages import Language
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
 from babelbits.results.item_table import items_table, table
@@ -138,6 +139,10 @@ class Results:
         """Labels of all baselines: the study's and those of further engines."""
         return frozenset({BASELINE, *(k for k, its in self.baselines.items() if k == its)})
 
+    corpus: str = DEFAULT_CORPUS
+    """Corpus whose shares damage is held against: a published one's name, or a file's."""
+    shares: Mapping[str, float] | None = None
+    """Those of the user's file; None: the published ones of `corpus`."""
     again: tuple[CellResult, ...] = ()
     """Cells of served variants that were asked the same again: their servers' noise."""
 

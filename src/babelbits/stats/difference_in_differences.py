@@ -125,6 +125,26 @@ def paired_scores(
     )
 
 
+def difference_of_samples(
+    ours: ClusterScores, theirs: ClusterScores, *, level: float = 0.95
+) -> MeanTest | None:
+    """The mean of one sample of clusters less that of another that shares none: Welch's t.
+
+    Where each is of differences, this is a difference of differences between two conditions with
+    items of their own.
+
+    Returns
+    -------
+    MeanTest or None
+        None where fewer than two units of a side changed.
+
+    References
+    ----------
+    Welch (1947), Biometrika 34:28.
+    """
+    return _welch(ours, theirs, level=level)
+
+
 def _welch(ours: ClusterScores, theirs: ClusterScores, *, level: float) -> MeanTest | None:
     sides = [_side(ours), _side(theirs)]
     variance = sum(part for part, _ in sides)

@@ -134,6 +134,49 @@ def difference_of_means(
     )
 
 
+def pseudo_means(lasted: ArrayLike, ended: ArrayLike, *, horizon: int) -> FloatArray:
+    """One value an observation, whose mean is the restricted mean up to a horizon (nearly).
+
+    The jackknife's pseudo-values of the area under the Kaplan-Meier curve. Without censoring before
+    the horizon they are the times themselves, cut there. They can be paired, clustered and averaged
+    as complete observations would be; a censored one lies above its time.
+
+    Parameters
+    ----------
+    lasted, ended : shape (n,)
+        As `survival_curve` takes them; n >= 2.
+    horizon : int
+        Positions that count, >= 1.
+
+    Returns
+    -------
+    array of shape (n,)
+        Positions.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two observations.
+
+    References
+    ----------
+    Andersen, Hansen & Klein (2004), Lifetime Data Analysis 10:335.
+    """
+    times, ends = np.asarray(lasted, int), np.asarray(ended, bool)
+    if times.size < 2:
+        raise ValueError("pseudo-values need two observations or more")
+    cut = np.minimum(times, horizon)
+    kinds, member, counts = np.unique(
+        np.stack([cut, ends & (times < horizon)]), axis=1, return_inverse=True, return_counts=True
+    )
+    member = np.ravel(member)
+    left_out = np.vstack([np.zeros(counts.size), np.eye(counts.size)])
+    drawn = np.asarray(counts - left_out, float)
+    areas = _curves(kinds[0], kinds[1].astype(bool), drawn, horizon=horizon).sum(axis=1)
+    n = times.size
+    return np.asarray((n * areas[0] - (n - 1) * areas[1:])[member], float)
+
+
 def _drawn(
     clusters: Sequence[Hashable], *, rng: np.random.Generator, resamples: int
 ) -> list[FloatArray]:

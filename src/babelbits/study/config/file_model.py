@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, Tag
 
 from babelbits.errors import StudyError
 from babelbits.languages import GROUP_NAMES, resolve
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.recipes.calibration import MIX
 from babelbits.recipes.catalogue import find
 from babelbits.registry import ENGINES
@@ -312,6 +313,8 @@ class LanguagesTable(TomlTable):
 
     claimed: Codes | None = Field(default=None, examples=[["en", "nb"]])
     """Languages that the model claims to know; the others are the group 'unseen'."""
+    shares: Text = DEFAULT_CORPUS
+    """Corpus that the report holds damage against: a published one, or a CSV of yours."""
 
 
 class ConfirmatoryTable(TomlTable):
@@ -321,6 +324,15 @@ class ConfirmatoryTable(TomlTable):
     """Labels of variants; all if left out."""
     suites: Annotated[list[str], Field(min_length=1)] | None = None
     """Names of tasks; all if left out."""
+
+
+class ContrastTable(TomlTable):
+    """Two variants that are held against each other, declared in advance."""
+
+    variant: Text
+    """Label of the first, or the recipe where only one variant is made by it."""
+    against: Text
+    """Label of the second: the contrast is the first less this one."""
 
 
 class AnalysisTable(TomlTable):
@@ -334,6 +346,8 @@ class AnalysisTable(TomlTable):
     """The most that one item is taken to lose, by the metric's unit: "equivalent" rests on it."""
     confirmatory: ConfirmatoryTable | None = None
     """The comparisons declared in advance."""
+    contrasts: list[ContrastTable] = Field(default=[])
+    """Two ways of quantizing against each other, for `babelbits probe`."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Generation tasks: a baseline score below this cannot show harm."""
     reference: Code | None = None

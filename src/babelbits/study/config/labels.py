@@ -6,7 +6,7 @@ Labels are for people; a variant's identity is in `identity`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from babelbits.recipes.catalogue import RECIPES
 
@@ -65,3 +65,14 @@ def _short(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def find_label(name: str, labels: Sequence[str]) -> str | None:
+    """The label that a name stands for: itself, or the only one that begins with it.
+
+    'w8a8-sq' stands for 'w8a8-sq@en' where no other variant is made by that recipe.
+    """
+    if name in labels:
+        return name
+    near = [one for one in labels if one.partition("@")[0].partition("[")[0] == name]
+    return near[0] if len(near) == 1 else None

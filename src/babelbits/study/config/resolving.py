@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from babelbits.analysis.settings import Confirmatory
 from babelbits.bundled import MODEL_LANGUAGES
 from babelbits.engines.base import EngineSettings
+from babelbits.errors import BabelbitsError
+from babelbits.languages.corpus_shares import CORPORA, read_shares
 from babelbits.study.config.baselines import with_engine_baselines
 from babelbits.study.config.endpoint import endpoint_settings
 from babelbits.study.config.engines import format_problem
+from babelbits.study.config.labels import find_label
+from babelbits.study.config.model_card import languages_of_card
 from babelbits.study.config.model_paths import absolute, resolve_model
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
@@ -52,7 +56,12 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     model = resolve_model(tables.model, found.at("model"), home=home)
     groups = {name: tuple(dict.fromkeys(codes)) for name, codes in tables.groups.items()}
     declared = tables.languages.claimed
-    claimed = claimed_by(model.path) if declared is None else tuple(dict.fromkeys(declared))
+    claimed = (
+        claimed_by(model.path, folder=model.folder)
+        if declared is None
+        else tuple(dict.fromkeys(declared))
+    )
+    _check_shares(tables.languages.shares, found.at("languages"), home)
     data = _data(tables, found.at("data"), home)
     engine = EngineSettings(
         **tables.engine.model_dump(exclude={"batch_items", "chunk", "python"}),
@@ -96,16 +105,36 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
         analysis=_analysis(tables.analysis, variants, suites, found.at("analysis")),
         limit=limit,
         claimed=claimed,
+        corpus=tables.languages.shares,
     )
 
 
-def claimed_by(model: str) -> tuple[str, ...] | None:
+def _check_shares(name: str, found: Findings, home: Path) -> None:
+    """The user's table is read once, so that its mistakes are found before anything runs."""
+    if name in CORPORA:
+        return
+    path = absolute(name, home)
+    if not path.is_file():
+        hint = did_you_mean(name, CORPORA) or f"there is {one_of(CORPORA)}"
+        found.note(f"no published corpus and no file {name!r}", "shares", hint=hint)
+        return
+    try:
+        read_shares(str(path))
+    except BabelbitsError as error:
+        found.note(f"the shares cannot be read: {error}", "shares")
+
+
+def claimed_by(model: str, *, folder: Path | None = None) -> tuple[str, ...] | None:
     """Languages that a model claims to know, as far as is known without being told.
+
+    Of a model in a folder these are the languages that its card names.
 
     A claim is what its makers say. Damage in languages that a model does not claim is the first
     open question of Marchisio et al. 2024 (arXiv 2407.03211, section on limitations).
     """
-    return MODEL_LANGUAGES if model == BUNDLED else None
+    if model == BUNDLED:
+        return MODEL_LANGUAGES
+    return None if folder is None else languages_of_card(folder)
 
 
 def _interpreter(written: str | None, home: Path) -> str | None:
@@ -164,8 +193,33 @@ def _analysis(
         "loss_caps": {**usual.loss_caps, **table.given().get("loss_caps", {})},
         "confirmatory": _confirmatory(table, variants, names, found.at("confirmatory")),
         "reference": table.reference or default_reference(languages),
+        "contrasts": _contrasts(table, variants, found.at("contrasts")),
     }
     return AnalysisSpec(**{**table.given(), **settled})
+
+
+def _contrasts(
+    table: "AnalysisTable", variants: tuple[VariantSpec, ...], found: Findings
+) -> tuple[tuple[str, str], ...]:
+    """`[[analysis.contrasts]]` by label; what names no variant, or one twice, is a mistake."""
+    labels = [one.label for one in variants]
+    pairs = []
+    for index, one in enumerate(table.contrasts):
+        both = {
+            "variant": find_label(one.variant, labels),
+            "against": find_label(one.against, labels),
+        }
+        for key, label in both.items():
+            if label is None:
+                name = getattr(one, key)
+                hint = did_you_mean(name, labels) or f"there is {one_of(labels)}"
+                found.note(f"no variant {name!r} in this study", index, key, hint=hint)
+        first, second = both.values()
+        if first is not None and first == second:
+            found.note("a contrast needs two variants", index, "against")
+        if first is not None and second is not None:
+            pairs.append((first, second))
+    return tuple(pairs)
 
 
 def _check_margins(margins: Mapping[str, float], suites: tuple[str, ...], found: Findings) -> None:

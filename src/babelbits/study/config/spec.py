@@ -15,6 +15,7 @@ from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.formats.description import GGUF, PLAIN
 from babelbits.formats.trust import Trust
+from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.study.config import hub_names
 from babelbits.tasks.base import TaskOptions
@@ -129,6 +130,8 @@ class AnalysisSpec:
     """The most that one item is taken to lose, by the metric's unit: what equivalence rests on."""
     confirmatory: Confirmatory | None = None
     """None: everything, one Holm family per variant and suite."""
+    contrasts: tuple[tuple[str, str], ...] = ()
+    """Labels of two variants that are held against each other, first less second."""
     floor: float = 0.05
     """Generation tasks: a baseline score below this is at the floor."""
     reference: str | None = None
@@ -172,6 +175,9 @@ class Study:
     """Cells stop when their verdict is known; stored apart."""
     claimed: tuple[str, ...] | None = None
     """Languages that the model claims to know; None where nobody says."""
+    corpus: str = DEFAULT_CORPUS
+    """Whose shares of languages the report holds damage against: a published name, or a file's,
+    relative to the study's."""
     answers: bool = False
     """Only answers to open prompts are wanted, for judges and people; stored apart."""
 

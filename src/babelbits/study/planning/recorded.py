@@ -73,4 +73,5 @@ def study_now(store: PlanStore, study_file: Path | None) -> Study:
         groups=now.groups,
         analysis=now.analysis,
         claimed=now.claimed,
+        corpus=now.corpus,
     )
