@@ -68,6 +68,14 @@ class EngineSettings:
     """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
     served: ServedBy | None = None
     """Who serves the variant, where it is not run here."""
+    split: bool = False
+    """Let a model that one GPU does not hold lie on several, or in host memory too; a study's
+    `device = 'auto'` says so. It changes no results."""
+
+    @property
+    def may_split(self) -> bool:
+        """Whether the devices are left to us."""
+        return self.split or self.device == "auto"
 
     @property
     def trust(self) -> Trust:
