@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from babelbits.errors import ModelError
@@ -21,6 +22,11 @@ _SECONDS = 60
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _ASK_TORCH = (
     "import torch; print([torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())])"
+)
+
+_ASK_MEMORY = (
+    "import torch; print([torch.cuda.get_device_properties(n).total_memory "
+    "for n in range(torch.cuda.device_count())])"
 )
 
 
@@ -84,6 +90,19 @@ def check_device(device: str) -> None:
     if not cpu_only and (len(_cards_of_driver()) > number or len(_cards_of_torch()) > number):
         return
     raise missing(device, cards=() if cpu_only else _cards_of_torch(), cpu_only=cpu_only)
+
+
+@cache
+def memory_of_cards() -> tuple[int, ...]:
+    """Bytes of each GPU that this process may use; none where torch, asked in a child, sees none.
+
+    Asked once a process.
+    """
+    said = _output(sys.executable, "-c", _ASK_MEMORY).strip().splitlines()
+    try:
+        return tuple(int(one) for one in ast.literal_eval(said[-1])) if said else ()
+    except (ValueError, SyntaxError, TypeError):
+        return ()
 
 
 def missing(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelError:

@@ -135,7 +135,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
         if study.smoke
         else ""
     )
-    data(f"{study.name}: {plan.base.label}, {plan.engine.device_kind}, {plan.engine.dtype}{stamp}")
+    data(f"{study.name}: {plan.base.label}, {_device(plan)}, {plan.engine.dtype}{stamp}")
     data(f"run folder: {study.folder}")
     for line in chat_settings.in_words(study):
         data(f"asked: {line}")
@@ -149,6 +149,12 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     _print_sum(plan)
     for line in (*lacks, *list_warnings(plan), *notes_on_closed(plan)):
         data(f"note: {line}")
+
+
+def _device(plan: "Plan") -> str:
+    """What computes; GPUs of one copy where a model is split."""
+    kind, number = plan.engine.device_kind, plan.study.engine.n_devices
+    return kind if number == 1 else f"{plural(number, 'GPU')} a copy ({kind})"
 
 
 def _table(*columns: str, right: Iterable[str] = ()) -> Any:

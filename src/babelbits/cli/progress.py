@@ -99,10 +99,16 @@ class Reporter:
                 self._recorded(self._cells[number], n_items)
             case events.Finished(n_skipped=n_skipped):
                 self._finished(n_skipped)
+            case events.WorkerLost(why=why, n_items=n_items):
+                self._lost(why, n_items)
             case events.VariantFailed(variant=label, reason=reason, trace=trace):
                 self._failed(label, reason, trace)
             case events.CellFailed(cell=number, reason=reason, trace=trace):
                 self._failed(cell_name(self._cells[number]), reason, trace)
+
+    def _lost(self, why: str, n_items: int) -> None:
+        again = f"; {plural(n_items, 'item')} of its shard to be computed again" if n_items else ""
+        self._line(f"{why}{again}")
 
     def _begin(self, plan: Plan, workers: int) -> None:
         """The plan is executed from here on."""

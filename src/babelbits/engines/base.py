@@ -59,6 +59,10 @@ class EngineSettings:
     """Compute shared prefixes once; False is the plain padded path, the oracle of the tests."""
     python: str | None = None
     """Interpreter of an engine that runs in an environment of its own (vllm); None: it looks."""
+    tensor_parallel: int | None = None
+    """GPUs of one node that share every layer (vllm); None: nobody says, so 1."""
+    pipeline_parallel: int | None = None
+    """Stages of layers on GPUs of their own (vllm); None: nobody says, so 1."""
     trust_remote_code: bool = False
     allow_pickle: bool = False
     kv_cache: str | None = None
@@ -68,6 +72,19 @@ class EngineSettings:
     """Run a GGUF variant on its checkpoint's tokens though llama.cpp itself gives others."""
     served: ServedBy | None = None
     """Who serves the variant, where it is not run here."""
+    split: bool = False
+    """Let a model that one GPU does not hold lie on several, or in host memory too; a study's
+    `device = 'auto'` says so. It changes no results."""
+
+    @property
+    def n_devices(self) -> int:
+        """GPUs of one copy of a model, as stated."""
+        return (self.tensor_parallel or 1) * (self.pipeline_parallel or 1)
+
+    @property
+    def may_split(self) -> bool:
+        """Whether the devices are left to us."""
+        return self.split or self.device == "auto"
 
     @property
     def trust(self) -> Trust:
@@ -93,6 +110,10 @@ class EngineIdentity:
     """'single' where every row is alone in its forward passes."""
     kv_cache: str | None = None
     """Type of kept keys and values where a variant names one."""
+    tensor_parallel: int = 1
+    """GPUs that share every layer: their sums are rounded in another order."""
+    pipeline_parallel: int = 1
+    """Stages of layers."""
 
 
 class Engine(Protocol):

@@ -25,6 +25,7 @@ from babelbits.errors import ModelError
 from babelbits.libraries import install as install_command
 from babelbits.libraries import need, version_of
 from babelbits.records import JSON
+from babelbits.words import plural
 
 if TYPE_CHECKING:
     from babelbits.engines.vllm_child.vllm_engine import VllmEngine
@@ -62,7 +63,13 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
             where=str(python),
             hint=f"set device = 'cpu' in [engine], or: {interpreter.FIX}",
         )
-    kind = device.partition(":")[0]
+    kind, _, number = device.partition(":")
+    if settings.n_devices > 1 and (kind != "cuda" or number):
+        raise ModelError(
+            f"a model is split over {plural(settings.n_devices, 'GPU')}, but the device is "
+            f"'{device}'",
+            hint="set device = 'cuda' in [engine]",
+        )
     settings = replace(
         settings, device=device, dtype=ENGINE.dtype(settings.dtype, device_kind=kind)
     )
@@ -113,7 +120,12 @@ class Vllm(EngineKind):
         found = super().identity(settings, config=config)
         installed = interpreter.versions(settings.python)
         path: vllm_version.Path_ = "prefix-cached" if settings.sharing else "plain"
-        return replace(found, version=vllm_version.engine_version(installed, path=path))
+        return replace(
+            found,
+            version=vllm_version.engine_version(installed, path=path),
+            tensor_parallel=settings.tensor_parallel or 1,
+            pipeline_parallel=settings.pipeline_parallel or 1,
+        )
 
     def lacks(self) -> tuple[str, ...]:
         """An environment with vllm, and what packs messages to it."""

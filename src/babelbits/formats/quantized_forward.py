@@ -65,7 +65,8 @@ def _unpack_floats_whole(model: Any) -> None:
 
 def _give_three_axes(module: Any) -> None:
     """Let a linear layer see every input as (row, token, input), and contiguous."""
-    inner = module.forward.__func__
+    place = _place_of_forward(module)
+    inner = getattr(module, place).__func__
 
     @wraps(inner)
     def forward(self: Any, states: Any) -> Any:
@@ -74,7 +75,12 @@ def _give_three_axes(module: Any) -> None:
         output = inner(self, states.contiguous().view(1, -1, states.shape[-1]))
         return output.view(*states.shape[:-1], output.shape[-1])
 
-    module.forward = MethodType(forward, module)  # the libraries take it apart again
+    setattr(module, place, MethodType(forward, module))  # the libraries take it apart again
+
+
+def _place_of_forward(module: Any) -> str:
+    """Where a module's own forward pass is: accelerate's hook, of a split model, stands before."""
+    return "_old_forward" if hasattr(module, "_hf_hook") else "forward"
 
 
 def _mend_four_bits(module: Any) -> None:
@@ -85,14 +91,15 @@ def _mend_four_bits(module: Any) -> None:
         module.support_avx512bf16_for_cpu = False
     if module.in_features % state.blocksize:
         module.support_avx512bf16_for_cpu = False
-        inner = module.forward.__func__
+        place = _place_of_forward(module)
+        inner = getattr(module, place).__func__
 
         @wraps(inner)
         def forward(self: Any, states: Any) -> Any:
             on_cpu = states.device.type == "cpu"
             return _through_floats(self, states) if on_cpu else inner(self, states)
 
-        module.forward = MethodType(forward, module)
+        setattr(module, place, MethodType(forward, module))
 
 
 def _through_floats(module: Any, states: Any) -> Any:

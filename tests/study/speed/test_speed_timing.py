@@ -1,5 +1,7 @@
 """Times of an engine whose speed is known, prompts, and tokens by language."""
 
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -12,9 +14,24 @@ from babelbits.errors import EngineError
 from babelbits.records import GenerateRequest
 from babelbits.study.speed.arm_process import ArmProcess
 from babelbits.study.speed.parallel_sentences import prompts, sentences, tokens_by_language
-from babelbits.study.speed.timing import time_batch
+from babelbits.study.speed.timing import peak_memory, time_batch
 from babelbits.tasks.identity import request_fields
 from fake_arms import ClockedEngine
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what others hold")
+def test_memory_of_a_process_that_was_started_counts() -> None:
+    """A child holds 200 MB, as vLLM's holds its model."""
+    before = peak_memory()
+    program = "held = bytearray(b'1' * 200_000_000); print('there', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        during = peak_memory()
+        child.communicate(b"\n")
+    assert during - before > 200_000_000
 
 
 def test_speeds_of_an_engine_that_takes_known_times() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from babelbits.engines.hf.device_map import input_device
 from babelbits.engines.hf.lengths import UNLIMITED
 
 EAGER = "eager"
@@ -158,6 +159,6 @@ def _set(model: Any, name: str) -> bool:
 
 def _run(model: Any, tokens: list[int]) -> torch.Tensor:
     """Log-probabilities of each following token, shape (tokens, vocabulary)."""
-    ids = torch.tensor([tokens], device=model.device)
+    ids = torch.tensor([tokens], device=input_device(model))
     logits = model(input_ids=ids, use_cache=False).logits[0]
     return torch.log_softmax(logits.float(), dim=-1)

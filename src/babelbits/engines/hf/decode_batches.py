@@ -160,8 +160,9 @@ class TreeRows:
         """Go on with these rows only."""
         index = torch.tensor(rows, device=self.runner.device)
         for layer in self._layers:
-            layer.keys = layer.keys.index_select(0, index)
-            layer.values = layer.values.index_select(0, index)
+            here = index.to(layer.keys.device)  # layers may be on several devices
+            layer.keys = layer.keys.index_select(0, here)
+            layer.values = layer.values.index_select(0, here)
         self._visible = self._visible[list(rows)]
         self._positions = self._positions[index]
 

@@ -118,7 +118,7 @@ class TransformersEngine(LocalEngine):
     @property
     def notes(self) -> tuple[str, ...]:
         """What makes this model slower than others here, in plain words."""
-        return (*self.encoder.notes, *self._notes)
+        return (*self.encoder.notes, *self.loaded.notes, *self._notes)
 
     @property
     def sharing_limit(self) -> int:

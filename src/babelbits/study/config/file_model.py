@@ -160,6 +160,11 @@ class EngineTable(TomlTable):
     python: Text | None = None
     """Interpreter of the environment that vllm is installed in; if left out, that of
     BABELBITS_VLLM_PYTHON, or of the environment that `babelbits doctor --fix vllm` makes."""
+    tensor_parallel: Annotated[int, Field(ge=1, le=64)] | None = None
+    """GPUs of a node that share every layer of a model in vllm; if left out, with
+    `pipeline_parallel`, the fewest that hold the unquantized model."""
+    pipeline_parallel: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Stages of layers, each on GPUs of its own, in vllm."""
     batch: Literal["auto", "single", "many"] = "auto"
     """'single': each sequence alone in its forward passes; 'many': as many as the budget allows;
     'auto': 'single' only where neighbours change numbers (llm-int8)."""

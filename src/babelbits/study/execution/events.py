@@ -125,6 +125,15 @@ class CellFailed:
     trace: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    """A worker on another machine is gone; what it had in hand is computed again by others."""
+
+    why: str
+    n_items: int
+    """Items that it had in hand and that are not recorded."""
+
+
 WorkerEvent = (
     Making
     | VariantMade
@@ -136,5 +145,6 @@ WorkerEvent = (
     | Finished
     | VariantFailed
     | CellFailed
+    | WorkerLost
 )
 Event = Notice | Rehearsing | Rehearsed | Started | WorkerEvent

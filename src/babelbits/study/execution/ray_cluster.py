@@ -9,20 +9,22 @@ until the cluster has room. When the driver ends, however it ends, its actors en
 import logging
 import os
 import queue
+import re
 import socket
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from babelbits.errors import EngineError, MissingExtraError, StoreError, StudyError
-from babelbits.libraries import version_of
+from babelbits.errors import EngineError, MissingExtraError, StoreError
 from babelbits.store.atomic import write_atomically
-from babelbits.study.execution.row_worker import RowWorker
+from babelbits.study.execution.node_check import NodeFound, look, refuse
+from babelbits.study.execution.ray_resources import alive, most_workers, needs_of, no_room
+from babelbits.study.execution.row_worker import DeviceLostError, RowWorker
 from babelbits.study.execution.shards import Died, Idle, Member, Message, RunShard, ShardJob
 from babelbits.study.execution.worker import RunContext
 from babelbits.study.execution.worker_pool import Tasks, with_trace
@@ -41,8 +43,9 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
 class _Actor:
     """What runs on a node: a `RowWorker` whose messages are a stream."""
 
-    def __init__(self, site: RunContext) -> None:
+    def __init__(self, site: RunContext, engines: tuple[str, ...]) -> None:
         self._site = site
+        self._engines = engines
         self._stopping = threading.Event()
         self._messages: queue.SimpleQueue[Message | StoreError] = queue.SimpleQueue()
         self._worker = RowWorker(
@@ -52,12 +55,9 @@ class _Actor:
             stopping=self._stopping.is_set,
         )
 
-    def look(self, file: str) -> dict[str, str | None]:
-        """Where this is, and what it sees of the run folder."""
-        seen = None
-        with suppress(OSError):
-            seen = Path(file).read_text("utf-8")
-        return {"node": os.uname().nodename, "version": version_of("babelbits"), "token": seen}
+    def look(self, file: str) -> NodeFound:
+        """Where this is, and what it sees of the run folder and the model."""
+        return look(self._site, file=Path(file), engines=self._engines)
 
     def stop(self) -> None:
         """End the job in hand after its batch."""
@@ -70,7 +70,7 @@ class _Actor:
         while True:
             message = self._messages.get()
             yield message
-            if isinstance(message, Idle):
+            if isinstance(message, Idle | Died):
                 return
 
     def _do(self, job: ShardJob) -> None:
@@ -78,6 +78,8 @@ class _Actor:
             self._worker.do(job)
         except StoreError as error:
             self._messages.put(with_trace(error))
+        except DeviceLostError as error:
+            self._messages.put(Died(why=str(error)))
         finally:
             self._messages.put(Idle())
 
@@ -85,11 +87,11 @@ class _Actor:
 class _RayMember:
     """One actor, seen from the driver."""
 
-    def __init__(self, kind: Any, site: Any, file: Path) -> None:
+    def __init__(self, actor: Any, file: Path) -> None:
         self.job: ShardJob | None = None
         self.loaded: str | None = None
         self.node = "a node"
-        self._actor = kind.remote(site)
+        self._actor = actor
         self._looked: Any = self._actor.look.remote(str(file))
         self._stream: Any = None
 
@@ -111,19 +113,19 @@ class _RayMember:
         """Let it end its job after the batch in hand."""
         self._actor.stop.remote()
 
-    def hear(self, ray: Any, *, token: str) -> Message | StoreError | None:
+    def hear(self, ray: Any, *, check: Callable[[NodeFound], None]) -> Message | StoreError | None:
         """Its next message; None where it has just started.
 
         Parameters
         ----------
-        token : str
-            What it must have read in the run folder.
+        check : callable
+            Raises where what it found on its node is not what is needed.
         """
         if self._looked is not None:
-            found = ray.get(self._looked)
+            found: NodeFound = ray.get(self._looked)
             self._looked = None
-            self.node = str(found["node"])
-            _check(found, token)
+            self.node = found.node
+            check(found)
             return None
         assert self._stream is not None  # noqa: S101  only busy members are listened to
         message: Message | StoreError = ray.get(next(self._stream))
@@ -137,20 +139,6 @@ class _RayMember:
             ray.kill(self._actor)
 
 
-def _check(found: dict[str, str | None], token: str) -> None:
-    here = version_of("babelbits")
-    if found["version"] != here:
-        raise EngineError(
-            f"the node {found['node']} has babelbits {found['version']}, this one {here}",
-            hint="install the same version on all nodes",
-        )
-    if found["token"] != token:
-        raise EngineError(
-            f"the node {found['node']} does not see the run folder",
-            hint="put the run folder on storage that all nodes share, under the same path",
-        )
-
-
 def without_task(job: ShardJob) -> ShardJob:
     """The job as it travels: tasks are large, and every worker can build them."""
     if not isinstance(job, RunShard):
@@ -160,24 +148,48 @@ def without_task(job: ShardJob) -> ShardJob:
 
 
 class RayPool:
-    """Actors of a cluster. See `shards.Pool`."""
+    """Actors of a cluster. See `shards.Pool`.
 
-    def __init__(self, ray: Any, site: RunContext, *, workers: int, file: Path) -> None:
+    Parameters
+    ----------
+    engines : tuple of str
+        Names of those that will be needed.
+    file : Path
+        Of the token that every node must read.
+    actor : type
+        What runs on a node; another in tests.
+    """
+
+    def __init__(
+        self,
+        ray: Any,
+        site: RunContext,
+        *,
+        workers: int,
+        engines: tuple[str, ...],
+        file: Path,
+        actor: type = _Actor,
+    ) -> None:
         self._ray = ray
         self._file = file
         self._token = file.read_text("utf-8")
+        self._model = site.base.folder
         self._site = ray.put(site)
-        self._kind = ray.remote(_Actor).options(
+        self._engines = engines
+        self._kind = ray.remote(actor).options(
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=2,
-            **resources_of(site.study.engine.device),
+            **needs_of(site.study.engine).options(),
         )
         self._members = [self._member() for _ in range(workers)]
         self._never_started = 0
 
     def _member(self) -> _RayMember:
-        return _RayMember(self._kind, self._site, self._file)
+        return _RayMember(self._kind.remote(self._site, self._engines), self._file)
+
+    def _check(self, found: NodeFound) -> None:
+        refuse(found, token=self._token, model=self._model)
 
     @property
     def members(self) -> Sequence[Member]:
@@ -218,7 +230,7 @@ class RayPool:
 
     def _heard(self, member: _RayMember) -> Message | None:
         try:
-            message = member.hear(self._ray, token=self._token)
+            message = member.hear(self._ray, check=self._check)
         except (self._ray.exceptions.RayError, StopIteration) as error:
             member.end(self._ray)
             self._never_started += not member.ready
@@ -227,11 +239,18 @@ class RayPool:
                     f"workers end before they have started: {_first_line(error)}",
                     hint="see the logs of Ray, by default in /tmp/ray/session_latest/logs",
                 ) from error
-            self._members[self._members.index(member)] = self._member()
+            self._replace(member)
             return Died(why=f"the worker on {member.node} is gone ({type(error).__name__})")
         if isinstance(message, StoreError):
             raise message
+        if isinstance(message, Died):  # it says so itself: its device is lost, and it with it
+            member.end(self._ray)
+            self._replace(member)
+            return Died(why=f"the worker on {member.node} lost its device: {message.why}")
         return message
+
+    def _replace(self, member: _RayMember) -> None:
+        self._members[self._members.index(member)] = self._member()
 
     def close(self) -> None:
         """End all actors."""
@@ -239,29 +258,10 @@ class RayPool:
             member.end(self._ray)
 
 
-def resources_of(device: str) -> dict[str, float]:
-    """What an actor takes of its node."""
-    if device.startswith("cuda"):
-        return {"num_gpus": 1, "num_cpus": 1}
-    threads = os.environ.get("OMP_NUM_THREADS", "1")
-    return {"num_cpus": int(threads) if threads.isdecimal() and int(threads) else 1}
-
-
-def most_workers(resources: dict[str, float], device: str) -> int:
-    """How many actors a cluster holds at the same time.
-
-    Parameters
-    ----------
-    resources : dict
-        As `ray.cluster_resources()` gives them.
-    """
-    needed = resources_of(device)
-    names = {"num_gpus": "GPU", "num_cpus": "CPU"}
-    return int(min(resources.get(names[name], 0) // amount for name, amount in needed.items()))
-
-
 @contextmanager
-def ray_pool(site: RunContext, *, address: str, workers: int | None) -> Iterator[RayPool]:
+def ray_pool(
+    site: RunContext, *, address: str, workers: int | None, engines: tuple[str, ...] = ()
+) -> Iterator[RayPool]:
     """Workers of the cluster at an address, all ended when the block ends.
 
     Parameters
@@ -270,6 +270,8 @@ def ray_pool(site: RunContext, *, address: str, workers: int | None) -> Iterator
         'auto': the cluster that this machine is part of; or 'host:port' of its head.
     workers : int, optional
         None: as many as the cluster has room for.
+    engines : tuple of str
+        Names of those that will be needed: each node must have them.
 
     Raises
     ------
@@ -290,25 +292,17 @@ def ray_pool(site: RunContext, *, address: str, workers: int | None) -> Iterator
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise EngineError(
-            f"no Ray cluster at {address!r}: {_first_line(error)}",
-            hint="start one (`ray start --head`), and give its address: --ray HOST:6379",
-        ) from error
+        raise _not_joined(address, error) from error
     file = site.study.folder / _TOKEN
     write_atomically(file, uuid.uuid4().hex.encode())
     pool: RayPool | None = None
     try:
-        room = most_workers(ray.cluster_resources(), site.study.engine.device)
+        nodes, needs = alive(ray.nodes()), needs_of(site.study.engine)
+        room = most_workers(nodes, needs)
         if room < 1:
-            raise StudyError(
-                "the cluster has no room for a worker: it has "
-                + (", ".join(f"{v:g} {k}" for k, v in _known(ray.cluster_resources())) or "nothing")
-                + f", and one on '{site.study.engine.device}' needs "
-                + ", ".join(f"{v:g} {k}" for k, v in _needs(site.study.engine.device)),
-                hint="add nodes, or set `device` in [engine]",
-            )
+            raise no_room(nodes, needs)
         number = room if workers is None else min(workers, room)
-        pool = RayPool(ray, site, workers=number, file=file)
+        pool = RayPool(ray, site, workers=number, engines=engines, file=file)
         pool.wait()
         yield pool
     finally:
@@ -317,6 +311,23 @@ def ray_pool(site: RunContext, *, address: str, workers: int | None) -> Iterator
         with suppress(OSError):
             file.unlink()
         ray.shutdown()
+
+
+def _not_joined(address: str, error: BaseException) -> EngineError:
+    """Why a cluster cannot be used, which Ray says in several lines where versions differ."""
+    told = str(error)
+    if "ersion mismatch" not in told:
+        return EngineError(
+            f"no Ray cluster at {address!r}: {_first_line(error)}",
+            hint="start one (`ray start --head`), and give its address: --ray HOST:6379",
+        )
+    pairs = re.findall(r"Ray: (\S+).*?Python: (\S+)", told, re.DOTALL)
+    there, here = [f"Ray {ray} on Python {python}" for ray, python in pairs[:2]] or ("", "")
+    return EngineError(
+        f"the cluster at {address!r} runs {there or 'another Ray or Python'}"
+        + (f", this process {here}" if here else ""),
+        hint="use the same versions of Ray and of Python on all nodes",
+    )
 
 
 def _knock(address: str) -> None:
@@ -335,11 +346,3 @@ def _knock(address: str) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _known(resources: dict[str, float]) -> list[tuple[str, float]]:
-    return [(name, resources[name]) for name in ("CPU", "GPU") if name in resources]
-
-
-def _needs(device: str) -> list[tuple[str, float]]:
-    return [(name.removeprefix("num_"), amount) for name, amount in resources_of(device).items()]

@@ -19,6 +19,14 @@ _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 """Names of what libraries raise; torch's class is not imported for its name."""
 
 
+_LOST = ("CUDA error", "HIP error", "device-side assert", "Xid ")
+"""What drivers say when a process cannot use its GPU any more, whatever it asks next."""
+
+
+class DeviceLostError(Exception):
+    """The GPU of this process is of no use to it any more; another process may have it again."""
+
+
 class RowWorker:
     """Does shards of cells; the engine of the last one stays loaded.
 
@@ -52,6 +60,8 @@ class RowWorker:
         ------
         StoreError
             If the run folder is full or cannot be written while a variant is made.
+        DeviceLostError
+            If this process must end, because its GPU answers nothing any more.
         """
         if isinstance(job, Prepare):
             self._worker.do(job)
@@ -61,7 +71,9 @@ class RowWorker:
             return
         try:
             self._run(job, engine)
-        except Exception as error:  # noqa: BLE001  whatever a model does, the other cells must run
+        except Exception as error:
+            if is_device_lost(error):
+                raise DeviceLostError(reason(error)) from error
             self._tell(CellFailed(cell=job.cell.number, reason=reason(error)))
 
     def close(self) -> None:
@@ -82,6 +94,17 @@ class RowWorker:
             )
             seconds = time.perf_counter() - started
             self._tell(ShardRows(cell=job.cell.number, batch=batch, rows=rows, seconds=seconds))
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether an error of the driver ends all work of this process on its GPU.
+
+    Memory that is out is none: the next batch may fit.
+    """
+    told = str(error)
+    if type(error).__name__ in _OUT_OF_MEMORY or "out of memory" in told:
+        return False
+    return type(error).__name__ == "AcceleratorError" or any(sign in told for sign in _LOST)
 
 
 def answer_in_memory(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
+from babelbits.study.config.engines import engine_name
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.ray_cluster import ray_pool
@@ -97,7 +98,10 @@ def execute(
         workers=workers or 1,
     )
     if ray is not None:
-        with ray_pool(site, address=ray, workers=workers) as pool:
+        needed = (step.spec for step in plan.variants if step.needed)
+        names = (engine_name(plan.study.engine, plan.study.model, one) for one in needed)
+        engines = tuple(dict.fromkeys(names))
+        with ray_pool(site, address=ray, workers=workers, engines=engines) as pool:
             work_in_shards(pool, scheduler, store, emit=ledger.note, stop=stop)
     elif workers is not None and workers > 1:
         work_together(site, scheduler, workers=workers, emit=ledger.note, stop=stop)

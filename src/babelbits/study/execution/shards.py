@@ -22,6 +22,7 @@ from babelbits.study.execution.events import (
     Recorded,
     VariantFailed,
     WorkerEvent,
+    WorkerLost,
 )
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.scheduler import Scheduler
@@ -235,6 +236,7 @@ class Shards:
         """
         if isinstance(job, Prepare):
             if why is not None:
+                self._emit(WorkerLost(why=why, n_items=0))
                 self._prepare_again(job, why)
             return
         number = job.cell.number
@@ -244,6 +246,8 @@ class Shards:
         back = [one for one in job.batches if one[0] in cell.in_hand]
         cell.in_hand.difference_update(batch for batch, _items in back)
         cell.left = sorted([*cell.left, *back], key=lambda one: one[0])
+        if why is not None:
+            self._emit(WorkerLost(why=why, n_items=sum(len(items) for _batch, items in back)))
         if why is not None and self._too_often(f"cell {number}"):
             self.note(CellFailed(cell=number, reason=f"{DEATHS} workers died over it: {why}"))
 

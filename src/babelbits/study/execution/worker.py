@@ -415,6 +415,7 @@ def settings_of_engine(study: Study, *, engine: str) -> EngineSettings:
         study.engine,
         device=device_of(study.engine, engine=engine),
         dtype=engine_identity(study.engine, engine=engine).dtype,
+        split=study.engine.device == "auto",
     ).trusting(study.model.trust)
 
 

@@ -227,8 +227,11 @@ def cell_identity(
 
 
 def _engine(engine: EngineIdentity) -> dict[str, Any]:
-    """The engine's part; rows that share forward passes, and no type of cache, are not written."""
+    """The engine's part; of rows, cache and GPUs what is usual is not written."""
     found = {name: getattr(engine, name) for name in engine.__slots__}
+    for name in ("tensor_parallel", "pipeline_parallel"):
+        if found[name] == 1:
+            del found[name]
     if engine.batch == "many":
         del found["batch"]
     if engine.kv_cache is None:

@@ -36,6 +36,7 @@ from babelbits.study.planning.identity import (
     variant_identity,
 )
 from babelbits.study.planning.identity_diff import what_changed
+from babelbits.study.planning.parallel_sizes import with_parallel_sizes
 from babelbits.study.planning.plan_types import (
     Build,
     CellState,
@@ -106,7 +107,7 @@ def make_plan(
     """
     study = settled(study, base.folder)
     found = locate_found(study, base) if found is None else found
-    study = resolved(study, found)
+    study = with_parallel_sizes(resolved(study, found), base)
     context = _Context(
         study=study,
         store=store,

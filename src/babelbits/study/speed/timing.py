@@ -5,13 +5,14 @@ tokens, and the engine's own bookkeeping. The first token is a call that asks fo
 decoding is what a call for many tokens takes longer than that. Both are greedy, ignore the end of
 the text, and see new prompts, so that nothing is remembered.
 
-Seconds; memory in bytes, of the whole process.
+Seconds; memory in bytes, of the whole process and those that it has started.
 """
 
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -84,15 +85,34 @@ def peak_memory() -> int:
     """The most that this process has held in memory, bytes; mapped files that were read count.
 
     Linux keeps it from the start of the program on (`VmHWM`); what `getrusage` says may be the
-    parent's.
+    parent's. There the processes that it has started, and that live, are added: an engine may have
+    its model in one.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * _KILOBYTE
+    own = _peak_of("self")
+    if own is not None:
+        return own + sum(_peak_of(pid) or 0 for pid in _descendants("self"))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * _KILOBYTE
+
+
+def _peak_of(pid: str) -> int | None:
+    """The most that a process has held, bytes; None where the system does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * _KILOBYTE if found else None
+
+
+def _descendants(pid: str) -> list[str]:
+    """Processes that a process has started, and those that these have."""
+    found: list[str] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in file.read_text().split():
+                found += [child, *_descendants(child)]
+    return found
 
 
 def gpu_memory(device: str) -> int | None:
