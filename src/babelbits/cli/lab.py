@@ -2,6 +2,8 @@
 
 import click
 
+from babelbits.cli.lab_qat import qat
+
 
 @click.group()
 def lab() -> None:
@@ -9,3 +11,6 @@ def lab() -> None:
 
     What is shown is shown of these small models alone.
     """
+
+
+lab.add_command(qat)
