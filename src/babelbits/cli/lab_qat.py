@@ -11,7 +11,7 @@ import click
 
 from babelbits.cli.console import data, data_json, plain_table, say
 from babelbits.errors import ExitCode, Interrupted, StudyError
-from babelbits.words import duration
+from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
     from babelbits.lab.qat_results import QatResults
@@ -120,8 +120,8 @@ def _run(prepared: object, folder: Path) -> bool:
     assert isinstance(prepared, PreparedLab)  # noqa: S101  from prepare_lab
     design = prepared.design
     say(
-        f"{design.n_trainings} trainings of {design.tokens:,} tokens each, "
-        f"{len(design.languages)} languages"
+        f"{plural(design.n_trainings, 'training')} of {plural(design.tokens, 'token')} each, "
+        f"{plural(len(design.languages), 'language')}"
     )
     try:
         return run_lab(prepared, folder, say=say, progress=_progress(), run=_run_study)
