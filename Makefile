@@ -28,7 +28,7 @@ $(VENV)/.run-installed: $(WANTED)
 	@scripts/install.sh "$(VENV)" run,gguf "$(PYTHON)" "$@"
 
 $(VENV)/.dev-installed: $(WANTED)
-	@scripts/install.sh "$(VENV)" run,gguf,ray,vllm,endpoint,annotate,postgres,words,lingua,dev "$(PYTHON)" "$@"
+	@scripts/install.sh "$(VENV)" run,gguf,ray,vllm,endpoint,annotate,postgres,words,lingua,lab,dev "$(PYTHON)" "$@"
 	@test ! -e "$@" || touch "$(VENV)/.run-installed"
 
 $(LIGHT_VENV)/.installed: $(WANTED)

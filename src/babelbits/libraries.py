@@ -28,6 +28,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "annotate": ("fastapi", "python-multipart", "sqlalchemy", "uvicorn"),
         "words": ("fugashi", "jieba", "unidic-lite"),
         "lingua": ("lingua-language-detector",),
+        "lab": ("torchao",),
     }
 )
 """Distributions that each extra of this package brings, as in pyproject.toml."""
@@ -38,6 +39,7 @@ _BRINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "gguf": frozenset({"run", "runs", "export", "votes"}),
         "run": frozenset({"runs", "export", "votes"}),
         "endpoint": frozenset({"runs", "votes"}),
+        "lab": frozenset({"run", "runs", "export", "votes"}),
         "annotate": frozenset({"runs", "votes"}),
         "votes": frozenset({"runs"}),
     }

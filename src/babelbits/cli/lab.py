@@ -2,6 +2,7 @@
 
 import click
 
+from babelbits.cli.lab_qat import qat
 from babelbits.cli.lab_volume import volume
 
 
@@ -14,3 +15,4 @@ def lab() -> None:
 
 
 lab.add_command(volume)
+lab.add_command(qat)
