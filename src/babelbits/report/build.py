@@ -194,6 +194,7 @@ def _context(report: Results) -> dict[str, Any]:
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
         "collapse": _collapse(report),
+        "few_labels": charts.FEW_LABELS,
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,
