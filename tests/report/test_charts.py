@@ -68,6 +68,23 @@ def test_labels_of_variants_of_one_size_are_spread(small: Results) -> None:
     assert min(gaps) > 0
 
 
+def test_many_labels_stand_in_a_column_inside_the_panel(small: Results) -> None:
+    """20 labels of at least 15 pixels each, all of them on the axis, with a line to each point."""
+    pooled = [e for e in small.analysis.effects if (e.scope, e.task) == ("all", "math")]
+    many = [replace(pooled[0], variant=f"v{n}", delta=-n / 1000) for n in range(20)]
+    costs = {one.variant: Cost(value=4.5, low=4.5, high=4.5) for one in many}
+    axis = CostAxis(key="bits", title="bits per weight", name="bits per weight", values=costs)
+    made = charts.cost_quality(many, axis).to_dict()
+    rows = made["datasets"]["rows"]
+    scales = [one["encoding"]["y"].get("scale", {}) for one in made["layer"] if "encoding" in one]
+    low, high = next(one["domain"] for one in scales if "domain" in one)
+    heights = sorted(row["label"] for row in rows)
+    assert low <= heights[0] < heights[-1] <= high
+    least = 15 / made["height"] * (high - low)
+    assert min(b - a for a, b in pairwise(heights)) >= least * (1 - 1e-9)
+    assert len({row["edge"] for row in rows}) == 1
+
+
 def test_every_chart_is_valid_vega_lite(small: Results) -> None:
     math = [e for e in small.analysis.effects if e.task == "math" and e.metric == "exact_match"]
     languages = [e for e in math if e.scope == "language"]

@@ -79,9 +79,13 @@ def _show(name: str, found: "OwnCheck") -> None:
         data(f"The first question in {first.language}, as it is asked:")
         data("  " + safe(first.prompt).replace("\n", "\n  "))
         data(f"Right: {safe(first.target, one_line=True)}")
+    shared = [note for note in found.files[0].notes if all(note in o.notes for o in found.files)]
+    for note in shared:
+        say(f"note: {note}")
     for one in found.files:
         for note in one.notes:
-            say(f"note: {one.file.name}: {note}")
+            if note not in shared:
+                say(f"note: {one.file.name}: {note}")
     for note in found.notes:
         say(f"note: {note}")
     for one in found.files:

@@ -196,6 +196,7 @@ def _context(report: Results) -> dict[str, Any]:
         "grades": _grades(report),
         "collapse": _collapse(report),
         "shares": _shares(report),
+        "few_labels": charts.FEW_LABELS,
         "beside": joint_estimates_section.section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,

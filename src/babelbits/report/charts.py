@@ -23,12 +23,16 @@ ROW = 22
 FOREST_WIDTH = 290
 PANEL_WIDTH = 180
 PANEL_HEIGHT = 210
+WIDE_PANEL = 320
 BAR_WIDTH = 150
 COLUMNS = 4
 _THOUSANDS = 1000
 """Of a cost, from which on an axis writes 1k."""
-LABEL_GAP = 0.075
-"""Least distance of two labels in a panel, as a share of its height."""
+LABEL_GAP = 15
+"""Least distance of two labels in a panel, in pixels; a panel of many labels is higher."""
+FEW_LABELS = 8
+"""Variants of a panel whose labels stand beside their points; more stand in a column, and a line
+leads to each."""
 
 
 def _single(row: JSON) -> "alt.InlineData":
@@ -53,7 +57,7 @@ def _verdict_scale(channel: Mapping[str, str]) -> "alt.Scale":
 STYLE: JSON = {
     "font": FONT,
     "background": palette.SURFACE,
-    "padding": 4,
+    "padding": {"left": 10, "right": 6, "top": 4, "bottom": 4},
     "view": {"stroke": None},
     "axis": {
         "domain": False,
@@ -260,17 +264,25 @@ def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
     ]
     margin = _shown_margin(effects)
     domain = _domain(rows, margin)
-    rows = _spread(rows, domain)
+    height = max(PANEL_HEIGHT, LABEL_GAP * len(rows))
+    rows = _spread(rows, domain, least=LABEL_GAP / height)
     ends = [row[name] for row in rows for name in ("least", "most")]
     ends += [] if costs.baseline is None else [costs.baseline]
     room = max((max(ends) - min(ends)) * 0.1, 0.5 if costs.key == "bits" else max(ends) * 0.02)
-    scale = alt.Scale(domain=[min(ends) - room, max(ends) + 4 * room], zero=False, nice=False)
+    beside = len(rows) <= FEW_LABELS
+    edge = max(ends) + (4 if beside else 1) * room
+    rows = rows if beside else [row | {"edge": edge} for row in rows]
+    scale = alt.Scale(domain=[min(ends) - room, edge], zero=False, nice=False)
     shown_as = "~s" if max(ends) >= _THOUSANDS else alt.Undefined
     axis = alt.Axis(grid=False, tickCount=5, format=shown_as)
     unit = numbers.unit_word(effects[0].unit)
     ruler = Ruler(title=f"difference, {unit}", domain=domain, ticks=5)
     x = alt.X("cost:Q", title=costs.title, axis=axis, scale=scale)
-    layers = [*backdrop(margin, ruler, upright=True), *_size_marks(x, ruler)]
+    at = "cost" if beside else "edge"
+    label = alt.X(f"{at}:Q", title=costs.title, axis=axis, scale=scale)
+    layers = [*backdrop(margin, ruler, upright=True)]
+    layers += [] if beside else [_leaders(x, ruler)]
+    layers += _size_marks(x, label, ruler)
     least = alt.X("least:Q", title=costs.title, axis=axis, scale=scale)
     spread = alt.Chart(named("rows")).mark_rule(color=palette.SOFT, aria=False)
     layers.append(spread.encode(x=least, x2=alt.X2("most:Q"), y=ruler.y("delta")))
@@ -279,22 +291,47 @@ def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
         layers.append(line.mark_rule(color=palette.SOFT, strokeDash=[3, 3], aria=False).encode(x=x))
         word = line.mark_text(align="left", dx=4, fontSize=10, color=palette.SOFT, aria=False)
         layers.append(word.encode(x=x, y=alt.value(6), text=alt.Text("name:N")))
-    chart = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+    width = PANEL_WIDTH if beside else WIDE_PANEL
+    chart = alt.layer(*layers).properties(width=width, height=height)
     return styled(chart, rows=rows)
 
 
-def _spread(rows: list[JSON], domain: Sequence[float]) -> list[JSON]:
-    """Give each label its own height, so that variants of one size stay readable."""
-    step = (domain[1] - domain[0]) * LABEL_GAP
-    placed: list[JSON] = []
-    for row in sorted(rows, key=lambda row: row["delta"]):
-        lowest = placed[-1]["label"] + step if placed else domain[0]
-        placed.append(row | {"label": max(row["delta"], lowest)})
-    excess = placed[-1]["label"] - domain[1] if placed else 0.0
-    return [row | {"label": row["label"] - max(excess, 0.0)} for row in placed]
+def _leaders(x: "alt.X", ruler: Ruler) -> Any:
+    """A thin line from each point to its label in the column at the edge."""
+    import altair as alt
+
+    base = alt.Chart(named("rows")).mark_rule(
+        color=palette.SOFT, strokeWidth=1, opacity=0.45, aria=False
+    )
+    return base.encode(x=x, x2=alt.X2("edge:Q"), y=ruler.y("delta"), y2=alt.Y2("label:Q"))
 
 
-def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
+def _spread(rows: list[JSON], domain: Sequence[float], *, least: float) -> list[JSON]:
+    """Give each label its own height, so that variants of one size stay readable.
+
+    Parameters
+    ----------
+    rows : list of dict
+        With `delta`, where the label would stand.
+    domain : pair of float
+        Where labels may stand; from the axis they keep half a distance.
+    least : float
+        Least distance of two labels, as a share of the domain; at most 1 / len(rows).
+    """
+    step = (domain[1] - domain[0]) * least
+    low, high = domain[0] + step / 2, domain[1] - step / 2
+    ordered = sorted(rows, key=lambda row: row["delta"])
+    places: list[float] = []
+    for row in ordered:
+        lowest = places[-1] + step if places else low
+        places.append(max(row["delta"], lowest))
+    for number in reversed(range(len(places))):
+        highest = places[number + 1] - step if number + 1 < len(places) else high
+        places[number] = min(places[number], highest)
+    return [row | {"label": place} for row, place in zip(ordered, places, strict=True)]
+
+
+def _size_marks(x: "alt.X", label: "alt.X", ruler: Ruler) -> list[Any]:
     import altair as alt
 
     channels = verdict_channels()
@@ -305,7 +342,7 @@ def _size_marks(x: "alt.X", ruler: Ruler) -> list[Any]:
             y=ruler.y("delta"), shape=channels["shape"], description=alt.Description("about:N")
         ),
         base.mark_text(align="left", dx=8, fontSize=11, aria=False).encode(
-            y=ruler.y("label"), text=alt.Text("variant:N"), color=alt.value(palette.INK)
+            x=label, y=ruler.y("label"), text=alt.Text("variant:N"), color=alt.value(palette.INK)
         ),
     ]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 WORSE = "#c2410c"
 EQUIVALENT = "#0f766e"
 BETTER = "#1d4ed8"
-UNDECIDED = "#78736b"
+UNDECIDED = "#716c64"
 INK = "#1c1a17"
 SOFT = "#6b665e"
 LINE = "#dcd7ce"

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
-from babelbits.tasks import own_files
+from babelbits.tasks import own_files, own_kinds
 from babelbits.tasks.base import ChatRenderer, Downloads, SuiteFamily, Task, TaskOptions
 from babelbits.tasks.chat_wrapper import asked
 from babelbits.tasks.folder_suites import babelmini_folder
@@ -68,7 +68,7 @@ def info(name: str, *, include_path: Path | None = None, data: Path | None = Non
         If nothing is called `name`.
     """
     if data is not None and own_files.is_template(data):
-        return own_files.suite_of(name, data)
+        return own_kinds.suite_of(name, data)
     suite = suites().get(name)
     if suite is None:
         return _lm_eval_info(name, include_path)
@@ -106,7 +106,7 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
             hint=f"it is in {', '.join(suite_info.languages)}",
         )
     if options.data is not None and own_files.is_template(options.data):
-        task = own_files.load(suite_info, code, options)
+        task = own_kinds.load(suite_info, code, options)
     else:
         task = families().get(suite, _LM_EVAL).load(suite_info, code, options)
     return asked(task, options, renders=isinstance(task, ChatRenderer))

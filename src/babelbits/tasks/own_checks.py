@@ -11,10 +11,10 @@ from pathlib import Path
 
 from babelbits.errors import BabelbitsError
 from babelbits.records import Item
-from babelbits.tasks import own_files
+from babelbits.tasks import own_files, own_kinds
 from babelbits.tasks.base import TaskOptions, prompt_of
 from babelbits.tasks.suites.info import SuiteInfo
-from babelbits.words import plural
+from babelbits.words import listed, plural
 
 _SKEWED = 0.5
 """Share of one letter among the right ones above which it is told, of four choices or more."""
@@ -28,7 +28,7 @@ class OwnFileCheck:
     file: Path
     items: int = 0
     asks: str = ""
-    """'a choice of 4', 'a choice of 2 to 5', 'a short answer'."""
+    """'a choice of 4', 'a choice of 2 to 5', 'a short answer', 'whether it refuses'."""
     prompt: str = ""
     """Of the first item, as it is asked."""
     target: str = ""
@@ -68,7 +68,7 @@ def check_template(name: str, template: Path) -> OwnCheck:
     """
     files = own_files.files_of(template)
     if not files:
-        own_files.suite_of(name, template)  # says what is missing
+        own_kinds.suite_of(name, template)  # says what is missing
     found = tuple(_check(name, template, code, path) for code, path in files.items())
     return OwnCheck(files=found, notes=_together(files, found))
 
@@ -76,31 +76,25 @@ def check_template(name: str, template: Path) -> OwnCheck:
 def _check(name: str, template: Path, language: str, path: Path) -> OwnFileCheck:
     try:
         rows = own_files.read_rows(path)
-        chooses = own_files.is_choice(set(rows[0]), str(path))
+        kind = own_kinds.kind_of(set(rows[0]), str(path))
         info = SuiteInfo(
-            name=name, languages=(language,), summary="", generates=not chooses,
+            name=name, languages=(language,), summary="", generates=not kind.chooses,
             licence="unknown", parallel=False,
         )  # fmt: skip
-        task = own_files.load(info, language, TaskOptions(data=template))
+        task = own_kinds.load(info, language, TaskOptions(data=template))
         items = task.items()
-        notes = (*_repeated(items), *(_skew(items) if chooses else ()), *task.info.notes)
+        notes = (*_repeated(items), *(_skew(items) if kind.chooses else ()), *task.info.notes)
     except BabelbitsError as error:
         return OwnFileCheck(language=language, file=path, error=str(error))
     return OwnFileCheck(
         language=language,
         file=path,
         items=len(items),
-        asks=_asks(items) if chooses else "a short answer",
+        asks=kind.said(items),
         prompt=prompt_of(items[0]),
         target=items[0].target,
         notes=notes,
     )
-
-
-def _asks(items: Sequence[Item]) -> str:
-    counts = sorted({len(item.requests) for item in items})
-    ends = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"a choice of {ends}"
 
 
 def _repeated(items: Sequence[Item]) -> tuple[str, ...]:
@@ -130,10 +124,9 @@ def _together(files: Mapping[str, Path], found: Sequence[OwnFileCheck]) -> tuple
     """Whether the files are translations of each other, as far as ids and kinds tell."""
     right = [one for one in found if not one.error]
     notes = []
-    if len({one.asks.partition(" of ")[0] for one in right}) > 1:
-        notes.append(
-            "some files ask for a choice and others for an answer: they cannot be compared"
-        )
+    kinds = sorted({one.asks.partition(" of ")[0] for one in right})
+    if len(kinds) > 1:
+        notes.append(f"the files ask different things ({listed(kinds)}): they cannot be compared")
     ids = {code: _ids(path) for code, path in files.items() if code in {o.language for o in right}}
     if ids and all(one is None for one in ids.values()):
         notes.append("no column 'id': rows of different languages are not taken for translations")

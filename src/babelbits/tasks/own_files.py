@@ -34,7 +34,7 @@ from babelbits.records import (
     ScoreRequest,
     TaskInfo,
 )
-from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 from babelbits.tasks.suites.info import SuiteInfo
@@ -45,9 +45,6 @@ LETTERS = string.ascii_uppercase
 ANSWER_WORD = "Answer:"
 _BETWEEN = "|"
 """Between choices, or references, that stand in one cell of a table."""
-_CHOICE = {"question", "choices", "answer"}
-_ANSWER = {"prompt", "reference"}
-_FORMS = "question, choices, answer; or prompt, reference"
 _SHORTEST, _LONGEST = 24, 512
 """Tokens that an answer may have: twice its longest reference's bytes, within these."""
 
@@ -85,57 +82,6 @@ def files_of(template: Path) -> Mapping[str, Path]:
             )
         found[code] = path
     return found
-
-
-def suite_of(name: str, template: Path) -> SuiteInfo:
-    """What a template's suite is: its languages, and what it asks, as the first file says.
-
-    Raises
-    ------
-    TaskError
-        If there is no file, or its columns are none of ours.
-    """
-    files = files_of(template)
-    if not files:
-        raise TaskError(
-            f"there is no file for {template.name}",
-            where=str(template.parent),
-            hint=f"e.g. {template.name.replace(PLACE, 'nb')}",
-        )
-    rows = {code: read_rows(path) for code, path in files.items()}
-    first, path = next(iter(rows.values())), next(iter(files.values()))
-    chooses = is_choice(set(first[0]), str(path))
-    places = [(row, f"{path}: row {number}") for number, row in enumerate(first, start=1)]
-    counts = {len(choices_of(*one)) for one in places} if chooses else set()
-    return SuiteInfo(
-        name=name,
-        languages=tuple(files),
-        summary=f"your own: {template.name}",
-        generates=not chooses,
-        licence="unknown",
-        parallel=all("id" in one[0] for one in rows.values()),
-        choices=min(counts) if len(counts) == 1 else None,
-        chance=1 / min(counts) if len(counts) == 1 else None,
-        metric="accuracy" if chooses else "exact match",
-        cluster_columns=("cluster_id",),
-    )
-
-
-def is_choice(columns: set[str], where: str) -> bool:
-    """Whether rows ask for a choice.
-
-    Raises
-    ------
-    TaskError
-        If they have the columns of neither kind.
-    """
-    if columns >= _CHOICE:
-        return True
-    if columns >= _ANSWER:
-        return False
-    raise TaskError(
-        f"the columns are {', '.join(sorted(columns))}", where=where, hint=f"needed: {_FORMS}"
-    )
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -255,8 +201,8 @@ def _is_around(character: str) -> bool:
 # --- the tasks ---------------------------------------------------------------------------------
 
 
-class _OwnFile(OwnTask):
-    """What both kinds share."""
+class OwnFile(OwnTask):
+    """What the kinds share: rows from the file of a language."""
 
     def __init__(self, suite: SuiteInfo, language: str, options: TaskOptions) -> None:
         if options.data is None:
@@ -276,7 +222,7 @@ class _OwnFile(OwnTask):
         return f"local files {self.template.name}"
 
 
-class ChoiceTask(_OwnFile):
+class ChoiceTask(OwnFile):
     """`question, choices, answer`: the likeliest letter after the choices."""
 
     metrics = (Metric(name="acc", kind="binary"),)
@@ -319,7 +265,7 @@ class ChoiceTask(_OwnFile):
         )
 
 
-class AnswerTask(_OwnFile):
+class AnswerTask(OwnFile):
     """`prompt, reference`: the first line of what the model writes."""
 
     metrics = (Metric(name="exact_match", kind="binary"),)
@@ -347,8 +293,3 @@ class AnswerTask(_OwnFile):
             scores={"exact_match": float(plain(first) in wanted)},
             finish_reason=reply.finish_reasons[0],
         )
-
-
-def load(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
-    """A benchmark of one's own in one language."""
-    return (AnswerTask if suite.generates else ChoiceTask)(suite, language, options)

@@ -74,25 +74,42 @@ class CollapseRule:
             for text, reason in answers or [(row.output, row.finish_reason)]
         )
 
-    def _signs(
-        self, text: str, reason: str | None, *, row: ItemRow, language: str | None
-    ) -> tuple[str, ...]:
+    def signs_of(self, text: str, reason: str | None, *, prompt: str) -> tuple[str, ...]:
+        """The signs that one answer shows by itself: language, script and gold are not asked for.
+
+        Parameters
+        ----------
+        text : str
+            What the model wrote.
+        reason : str or None
+            Why it ended.
+        prompt : str
+            As it was asked.
+        """
         shown = []
         if signs.is_empty(text):
             shown.append(signs.EMPTY)
         if self._on(signs.LOOP) and signs.is_loop(text):
             shown.append(signs.LOOP)
-        if language is not None and self._on(signs.SCRIPT):
-            script = resolve(language).script
-            if signs.is_other_script(text, script):
-                shown.append(signs.SCRIPT)
-        if language is not None and self._is_other_language(text, language):
-            shown.append(signs.LANGUAGE)
-        if signs.is_copy(text, row.prompt) and not self._gold_is_quoted(row):
+        if signs.is_copy(text, prompt):
             shown.append(signs.COPIED)
         if reason == "length" and self._on(signs.CUT):
             shown.append(signs.CUT)
         return tuple(shown)
+
+    def _signs(
+        self, text: str, reason: str | None, *, row: ItemRow, language: str | None
+    ) -> tuple[str, ...]:
+        shown = set(self.signs_of(text, reason, prompt=row.prompt))
+        if self._gold_is_quoted(row):
+            shown.discard(signs.COPIED)
+        if language is not None and self._on(signs.SCRIPT):
+            script = resolve(language).script
+            if signs.is_other_script(text, script):
+                shown.add(signs.SCRIPT)
+        if language is not None and self._is_other_language(text, language):
+            shown.add(signs.LANGUAGE)
+        return tuple(sign for sign in signs.SIGNS if sign in shown)
 
     def _on(self, sign: str) -> bool:
         return sign not in self.off
@@ -116,7 +133,7 @@ class CollapseRule:
     @cached_property
     def _is_open(self) -> bool:
         """Whether the suite asks for a text to which nothing is right."""
-        return self._has_language_targets or self._asks_openly
+        return self._has_language_targets or self._asks_openly or self._asks_to_refuse
 
     @property
     def _has_language_targets(self) -> bool:
@@ -125,6 +142,11 @@ class CollapseRule:
             metric.name in ("language", "language_match", "line_pass")
             for metric in self.info.metrics
         )
+
+    @property
+    def _asks_to_refuse(self) -> bool:
+        """A suite of prompts that are refused or answered; its target says which is right."""
+        return self.info.primary == "refused"
 
     @property
     def _asks_openly(self) -> bool:
