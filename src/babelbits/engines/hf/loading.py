@@ -4,8 +4,9 @@ Pickle files run code when they are read, and a checkpoint may bring its own Pyt
 refused unless the settings allow them. Nothing is downloaded.
 
 compressed-tensors checkpoints run as exact emulation on a CPU: weights are decompressed to float,
-activation quantization is applied in the forward pass. bitsandbytes checkpoints may repack their
-weights in the first forward pass and must not be saved after it; this module never saves.
+activation quantization is applied in the forward pass. GPTQ and AWQ run unpacked, and torchao's
+weights are widened. bitsandbytes checkpoints may repack their weights in the first forward pass and
+must not be saved after it; this module never saves.
 """
 
 import inspect
@@ -23,12 +24,14 @@ from safetensors import SafetensorError
 
 from babelbits import devices
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
+from babelbits.engines.hf.unpacked_loading import load_unpacked
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
-from babelbits.formats.quantized_forward import prepare_forward
+from babelbits.formats.quantized_forward import prepare_forward, widen_torchao
 from babelbits.formats.text_model import auto_class, check_text_model
+from babelbits.formats.unpacked import UNPACKED
 from babelbits.quiet import quiet
 from babelbits.words import agreeing, plural
 
@@ -192,17 +195,21 @@ def _model(
     dtype: torch.dtype,
 ) -> Any:
     quantization = getattr(config, "quantization_config", None) or {}
-    needs_map = _method(quantization) == "bitsandbytes"
-    placed = {"device_map": {"": str(device)}} if needs_map else {}
-    model, report = auto_class(config).from_pretrained(
-        folder,
-        dtype=dtype,
-        local_files_only=True,
-        use_safetensors=None if settings.trust.pickle else True,
-        trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
-        output_loading_info=True,
-        **placed,
-    )
+    method = _method(quantization)
+    needs_map = method == "bitsandbytes"
+    own_code = settings.trust.remote_code and model_brings_code(folder)
+    if method in UNPACKED:
+        model, report = load_unpacked(folder, config, method=method, dtype=dtype, own_code=own_code)
+    else:
+        model, report = auto_class(config).from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=None if settings.trust.pickle else True,
+            trust_remote_code=own_code,
+            output_loading_info=True,
+            **({"device_map": {"": str(device)}} if needs_map else {}),
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -211,6 +218,8 @@ def _model(
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
+    if method == "torchao":
+        widen_torchao(model, dtype)
     _widen(model, dtype)
     prepare_forward(model)
     keep_logits(model)
