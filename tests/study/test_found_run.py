@@ -13,7 +13,7 @@ from babelbits.errors import ExitCode
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.study import load
-from found_models import copy_model, write_fp8
+from found_models import copy_model, write_awq, write_fp8, write_gptq
 
 TASKS = """
 [[tasks]]
@@ -88,6 +88,15 @@ def test_found_and_made_variants_are_equal_number_by_number(
     store = Store(load(tmp_path / "study.toml").folder, smoke=True)
     folders = [one for one in (store.root / "variants").iterdir() if len(list(one.iterdir())) == 1]
     assert [one.name for one in folders[0].iterdir()] == ["manifest.json"]  # nothing was copied
+
+
+def test_gptq_and_awq_checkpoints_give_the_numbers_of_the_weights_that_were_packed(
+    tmp_path: Path,
+) -> None:
+    """Both hold the same codes: so do their numbers agree, digit by digit."""
+    folders = [write_gptq(tmp_path / "gptq")[0], write_awq(tmp_path / "awq")[0]]
+    rows = rows_of(tmp_path, "".join(f'[[variants]]\npath = "{one}"\n' for one in folders))
+    assert scores(rows["gptq"]) == scores(rows["awq"]) != scores(rows["baseline"])
 
 
 @pytest.mark.slow

@@ -15,17 +15,19 @@ from safetensors.torch import load_file, save_file
 
 from babelbits.bundled import model_folder
 from babelbits.errors import BabelbitsError, MissingExtraError, ModelError, StudyError
+from babelbits.formats.description import describe
 from babelbits.recipes.manifests import verify
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning import preflight
 from babelbits.study.planning.base_model import locate
+from babelbits.study.planning.found_variants import library_problems
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.study.planning.same_model import OTHER_TRAINING
 from babelbits.study.planning.task_builder import token_counter
 from babelbits.study.planning.token_check import check_tokens_of_found
-from found_models import copy_model, write_awq, write_fp8, write_gptq
+from found_models import change_config, copy_model, write_awq, write_fp8, write_gptq
 from gguf_models import write_llama
 
 TASKS = """
@@ -350,15 +352,43 @@ def test_a_type_of_a_newer_llama_cpp_is_said_to_be_one(gguf: Path, tmp_path: Pat
     assert "newer llama.cpp" in error.what
 
 
-def test_a_library_that_is_not_there_is_named_before_anything_is_run(tmp_path: Path) -> None:
-    folder, _ = write_gptq(tmp_path / "gptq")
+def test_a_library_that_is_not_there_is_named_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "babelbits.formats.quantization_methods.version_of",
+        lambda name: None if name == "auto-round" else "99",
+    )
+    said = {"quant_method": "auto-round", "bits": 4, "group_size": 32, "sym": True}
+    folder, _ = write_gptq(tmp_path / "rounded")  # packed alike
+    change_config(folder, quantization_config=said)
     plan = plan_of(tmp_path, folder)
-    lacking = [line for line in preflight.check_light(plan) if line.startswith("gptq: ")]
-    if not lacking:
-        pytest.skip("gptqmodel is installed")
-    assert "gptqmodel is not installed: pip install 'gptqmodel>=1.4.3'" in lacking[0]
-    with pytest.raises(MissingExtraError, match="GPTQ cannot run here"):
+    lacking = [line for line in preflight.check_light(plan) if line.startswith("rounded: ")]
+    assert "auto-round is not installed: pip install 'auto-round>=0.5.0'" in lacking[0]
+    with pytest.raises(MissingExtraError, match="AutoRound cannot run here"):
         preflight.check(plan)
+
+
+def test_a_format_that_runs_nowhere_or_on_gpus_only_says_so_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("babelbits.formats.quantization_methods.version_of", lambda _: "99")
+    four = {"_data": {"group_size": 32}, "_type": "Int4WeightOnlyConfig", "_version": 2}
+    eight = {"_data": {}, "_type": "Int8WeightOnlyConfig", "_version": 2}
+    said = {
+        "awq": {"quant_method": "awq", "bits": 4, "version": "gemv"},
+        "hqq": {"quant_method": "hqq", "quant_config": {}},
+        "four": {"quant_method": "torchao", "quant_type": {"default": four}},
+        "eight": {"quant_method": "torchao", "quant_type": {"default": eight}},
+    }
+    found = {}
+    for name, one in said.items():
+        description = describe(copy_model(tmp_path / name, quantization_config=one))
+        found[name] = library_problems(description, device="cpu")
+    assert "packed in the layout 'gemv'" in found["awq"][0]
+    assert "transformers 5.17 does not load" in found["hqq"][0]
+    assert "a GPU is needed: Int4WeightOnlyConfig" in found["four"][0]
+    assert found["eight"] == ()
 
 
 def test_a_quantized_checkpoint_may_be_the_baseline_and_no_base_of_recipes(

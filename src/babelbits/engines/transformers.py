@@ -36,6 +36,7 @@ from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
 from babelbits.engines.hf import version
 from babelbits.formats.logit_scale import is_left_out
 from babelbits.formats.quantization_methods import METHODS
+from babelbits.formats.unpacked import UNPACKED
 from babelbits.records import JSON
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Transformers(EngineKind):
     libraries = version.LIBRARIES
     revision = version.REVISION
     runs_alone = True
-    emulated = ("compressed-tensors",)
+    emulated = ("compressed-tensors", *UNPACKED)
 
     def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
         """What the loaded engine will say it is."""

@@ -16,6 +16,7 @@ from babelbits.formats import weight_records as checkpoint
 from babelbits.formats.quantization_config import quantization_of
 from babelbits.formats.quantization_methods import METHODS, NeededLibrary, title_of
 from babelbits.formats.quantized import method_of
+from babelbits.formats.unpacked import UNPACKED, layout_problem
 from babelbits.llamacpp import gguf_file
 from babelbits.llamacpp.gguf_parts import parts_of
 from babelbits.records import JSON, TensorRecord
@@ -54,6 +55,8 @@ class ModelDescription:
     """What must be installed to run it."""
     gpu: str | None = None
     """Why it runs on a GPU only; None where a CPU will do."""
+    unread: str | None = None
+    """Why nobody here can run it, whatever is installed; None where it can be run."""
     unknown: tuple[str, ...] = ()
     """What the files do not say, one sentence each."""
     smooths: bool = False
@@ -135,7 +138,8 @@ def _checkpoint(folder: Path, config: Mapping[str, Any]) -> ModelDescription:
         bits_per_weight=checkpoint.bits_per_weight(tensors) if understood else None,
         quantized_bits_per_weight=checkpoint.bits_per_weight(quantized) if understood else None,
         needs=() if method is None else method.needs,
-        gpu=None if method is None else method.gpu,
+        gpu=_gpu(word, said),
+        unread=_unread(word, said),
         unknown=tuple(_not_said(word, said, understood=understood)),
         smooths=method is not None and method.smooths,
     )
@@ -173,6 +177,27 @@ def _settings(method: str, said: Mapping[str, Any]) -> dict[str, Setting]:
                 "zero_point": said.get("zero_point"),
             }
     return {name: v for name, v in found.items() if isinstance(v, int | float | str)}
+
+
+_FOR_GPUS = re.compile(r"Int4WeightOnly|Float8Dynamic|NVFP4Dynamic|MXDynamic|NVFP4Inference|MXFP")
+"""torchao's configurations whose layers it loads or calls by kernels for GPUs only."""
+
+
+def _gpu(method: str | None, said: Mapping[str, Any]) -> str | None:
+    """Why a checkpoint runs on a GPU only; None where a CPU will do."""
+    kind = _torchao_type(said.get("quant_type")) if method == "torchao" else None
+    if kind is not None and _FOR_GPUS.search(kind):
+        return f"{kind} has kernels for GPUs only"
+    known = METHODS.get(method or "")
+    return None if known is None else known.gpu
+
+
+def _unread(method: str | None, said: Mapping[str, Any]) -> str | None:
+    """Why nobody here can run a checkpoint; None where it can be run."""
+    if method in UNPACKED:
+        return layout_problem(method, said)
+    known = METHODS.get(method or "")
+    return None if known is None else known.unread
 
 
 def _of_groups(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""GPTQ's and AWQ's packed words back to the weights that they stand for, to compare checkpoints.
+"""GPTQ's and AWQ's packed words back to the weights that they stand for.
 
-For a look at what a checkpoint holds where the library that runs it is not installed: numpy alone,
-one tensor at a time, never for running a model. Scales are taken as they are stored.
+numpy alone, one tensor at a time. Scales are taken as they are stored.
 
 Sources: AutoGPTQ's `QuantLinear` of the format 'gptq' (zero points are stored less one) and
 'gptq_v2' (as they are); AutoAWQ's `WQLinear_GEMM` with its order of nibbles.
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WORD = 32
+_AT_ONCE = 512
+"""Columns whose bits are spread at a time."""
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which column each nibble of a word belongs to, the lowest bits first."""
 
@@ -22,16 +23,29 @@ def unpack_rows(words: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
     ----------
     words : array of shape (inputs * bits / 32, outputs)
     bits : int
-        2, 4 or 8.
+        2, 3, 4 or 8; of 3 the numbers follow each other over three words.
 
     Returns
     -------
     array of shape (inputs, outputs), values from 0 to 2**bits - 1
     """
+    if _WORD % bits:
+        return _from_stream(words, bits)
     shifts = np.arange(0, _WORD, bits, dtype=np.uint32)
     found = (words.view(np.uint32)[:, None, :] >> shifts[None, :, None]) & (2**bits - 1)
     unpacked: NDArray[np.int32] = found.reshape(-1, words.shape[1]).astype(np.int32)
     return unpacked
+
+
+def _from_stream(words: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
+    """Integers whose bits run over the borders of words, a few columns at a time."""
+    found = np.empty((len(words) * _WORD // bits, words.shape[1]), dtype=np.int32)
+    weights = 1 << np.arange(bits, dtype=np.int32)
+    for start in range(0, words.shape[1], _AT_ONCE):
+        some = np.ascontiguousarray(words[:, start : start + _AT_ONCE].T).astype("<u4")
+        flags = np.unpackbits(some.view(np.uint8), axis=1, bitorder="little")
+        found[:, start : start + _AT_ONCE] = (flags.reshape(len(some), -1, bits) @ weights).T
+    return found
 
 
 def unpack_columns(words: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
@@ -59,7 +73,7 @@ def dequantize_gptq(
     qzeros : array of shape (groups, outputs * bits / 32)
     scales : array of shape (groups, outputs)
     bits : int
-        2, 4 or 8.
+        2, 3, 4 or 8.
     group_of : array of shape (inputs,), optional
         Group of each input (`g_idx`); groups follow each other if not given.
     zeros_less_one : bool

@@ -1,6 +1,7 @@
 """Methods that quantize checkpoints: what people call them, and what it takes to run each.
 
-One table for what transformers 5.17 loads. Reads the metadata of distributions; imports none.
+One table for what transformers 5.17 loads; GPTQ and AWQ are unpacked without it. Reads the metadata
+of distributions; imports none.
 
 Source: `validate_environment` of transformers' `quantizers/quantizer_*.py`, and the least versions
 in its `utils/import_utils.py`.
@@ -53,6 +54,8 @@ class Method:
     """Why it runs on a GPU only; None where a CPU will do."""
     calibrates: bool = False
     """Whether it sees text, which the files need not name."""
+    unread: str | None = None
+    """Why nobody here loads it; None where somebody does."""
     smooths: bool = False
     """Whether it may move scales from weights into the norms before them."""
 
@@ -66,17 +69,8 @@ _NO_KERNEL = "its kernels are for GPUs only"
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "gptq": Method(
-            title="GPTQ",
-            needs=(_library("gptqmodel", "1.4.3"), _library("optimum", "1.24.0")),
-            calibrates=True,
-        ),
-        "awq": Method(
-            title="AWQ",
-            needs=(_library("gptqmodel"), _ACCELERATE),
-            calibrates=True,
-            smooths=True,
-        ),
+        "gptq": Method(title="GPTQ", calibrates=True),
+        "awq": Method(title="AWQ", calibrates=True, smooths=True),
         "auto-round": Method(
             title="AutoRound", needs=(_library("auto-round", "0.5.0"),), calibrates=True
         ),
@@ -99,7 +93,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "hqq": Method(
             title="HQQ",
             needs=(_library("hqq", "0.2.1"),),
-            gpu="transformers places it on GPUs only",
+            unread="transformers 5.17 does not load the layers that HQQ saved, on no device",
         ),
         "quanto": Method(title="Quanto", needs=(_library("optimum-quanto"), _ACCELERATE)),
         "aqlm": Method(title="AQLM", needs=(_library("aqlm"), _ACCELERATE), calibrates=True),

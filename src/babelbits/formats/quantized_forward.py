@@ -11,11 +11,14 @@ Weights stay as they are. What is mended, each in the versions that the package 
 - compressed-tensors 0.19 unpacks 4-bit floats into bfloat16, in which a product of an NVFP4 code
   and its scales does not fit, whatever the model computes in.
 - LLM.int8 fails on a CPU where the input has four axes.
+- torchao 0.18 keeps weights in the type that they had before they were quantized, and some refuse
+  inputs of another. Where inputs stay as computed, weights are written out in the model's type.
 
 Torch is imported inside the functions.
 """
 
 from functools import partial, wraps
+from inspect import signature
 from types import MethodType
 from typing import Any
 
@@ -35,6 +38,33 @@ def prepare_forward(model: Any) -> None:
         scheme = getattr(module, "quantization_scheme", None)
         if scheme is not None or kinds & {"Linear4bit", "Linear8bitLt"}:
             _give_three_axes(module)
+
+
+def widen_torchao(model: Any, dtype: Any) -> None:
+    """Write torchao's weights out in `dtype`, but those of layers that quantize their inputs.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        As it was loaded.
+    dtype : torch.dtype
+        What the model computes in.
+    """
+    import torch
+
+    for module in model.modules():
+        weight: Any = getattr(module, "weight", None)
+        if not type(weight).__module__.startswith("torchao."):
+            continue
+        if getattr(weight, "act_quant_kwargs", None) is None:
+            with torch.no_grad():
+                knows = "output_dtype" in signature(weight.dequantize).parameters
+                plain = (
+                    weight.dequantize(output_dtype=dtype)
+                    if knows
+                    else weight.to(dtype).dequantize()
+                )
+            module.weight = torch.nn.Parameter(plain, requires_grad=False)
 
 
 def _unpack_floats_whole(model: Any) -> None:

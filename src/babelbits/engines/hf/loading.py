@@ -4,8 +4,9 @@ Pickle files run code when they are read, and a checkpoint may bring its own Pyt
 refused unless the settings allow them. Nothing is downloaded.
 
 compressed-tensors checkpoints run as exact emulation on a CPU: weights are decompressed to float,
-activation quantization is applied in the forward pass. bitsandbytes checkpoints may repack their
-weights in the first forward pass and must not be saved after it; this module never saves.
+activation quantization is applied in the forward pass. GPTQ and AWQ run unpacked, and torchao's
+weights are widened. bitsandbytes checkpoints may repack their weights in the first forward pass and
+must not be saved after it; this module never saves.
 """
 
 import inspect
@@ -26,12 +27,14 @@ from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.engines.hf import device_map as device_map_module
 from babelbits.engines.hf.device_map import DeviceMap
 from babelbits.engines.placement import CARD_SHARE, free_memory
+from babelbits.engines.hf.unpacked_loading import load_unpacked
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
-from babelbits.formats.quantized_forward import prepare_forward
+from babelbits.formats.quantized_forward import prepare_forward, widen_torchao
 from babelbits.formats.text_model import auto_class, check_text_model
+from babelbits.formats.unpacked import UNPACKED
 from babelbits.quiet import quiet
 from babelbits.words import agreeing, plural
 
@@ -116,14 +119,15 @@ def _split(
     """Where the layers go of a model that the first GPU does not hold, and what to know of it."""
     free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
     stored = sum(one.stat().st_size for one in _weight_files(folder))
-    if stored * _MOST_UNPACKED < free[0] * CARD_SHARE:
+    method = _method(getattr(config, "quantization_config", None) or {})
+    # What is unpacked here is loaded from memory, for which transformers places no layers.
+    if method in UNPACKED or stored * _MOST_UNPACKED < free[0] * CARD_SHARE:
         return None, None
     skeleton = device_map_module.skeleton_of(
         config,
         auto=auto_class(config),
         trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
     )
-    method = _method(getattr(config, "quantization_config", None) or {})
     return device_map_module.find_split(
         skeleton,
         dtype=dtype,
@@ -245,20 +249,25 @@ def _model(
     device_map: DeviceMap | None,
 ) -> Any:
     quantization = getattr(config, "quantization_config", None) or {}
+    method = _method(quantization)
     placed: dict[str, Any] = {}
     if device_map is not None:
         placed = device_map.arguments()
-    elif _method(quantization) == "bitsandbytes":
+    elif method == "bitsandbytes":
         placed = {"device_map": {"": str(device)}}
-    model, report = auto_class(config).from_pretrained(
-        folder,
-        dtype=dtype,
-        local_files_only=True,
-        use_safetensors=None if settings.trust.pickle else True,
-        trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
-        output_loading_info=True,
-        **placed,
-    )
+    own_code = settings.trust.remote_code and model_brings_code(folder)
+    if method in UNPACKED:
+        model, report = load_unpacked(folder, config, method=method, dtype=dtype, own_code=own_code)
+    else:
+        model, report = auto_class(config).from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=None if settings.trust.pickle else True,
+            trust_remote_code=own_code,
+            output_loading_info=True,
+            **placed,
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -267,6 +276,8 @@ def _model(
             where=str(folder),
             hint="the files are incomplete, or belong to another kind of model",
         )
+    if method == "torchao":
+        widen_torchao(model, dtype)
     _widen(model, dtype)
     prepare_forward(model)
     keep_logits(model)

@@ -16,6 +16,7 @@ from babelbits.errors import BabelbitsError, StudyError
 from babelbits.formats.description import ModelDescription, describe
 from babelbits.formats.quantization_methods import METHODS, Method
 from babelbits.formats.quantized import method_of
+from babelbits.formats.unpacked import UNPACKED
 from babelbits.llamacpp import gguf_file
 from babelbits.records import Manifest
 from babelbits.study.config.chat_settings import settled
@@ -197,6 +198,10 @@ def _emulation_notes(description: ModelDescription, *, device: str) -> list[str]
     if description.format in _FP8 and device == "cpu":
         told = "on a CPU its weights are widened, and its activations not quantized as on a GPU"
         return [told]
+    if description.format == "mxfp4" and device == "cpu":
+        return ["on a CPU its weights are widened, and multiplied with inputs as they are computed"]
+    if description.format in UNPACKED:
+        return ["its weights are unpacked to floating point, where its kernels multiply in 16 bits"]
     return []
 
 
@@ -294,6 +299,8 @@ def library_problems(description: ModelDescription | Method, *, device: str) -> 
     device : str
         'cpu', 'cuda', ..., as resolved.
     """
+    if description.unread is not None:
+        return (f"{description.title} cannot run here: {description.unread}",)
     problems = [problem for one in description.needs if (problem := one.problem())]
     if description.gpu is not None and device.startswith("cpu"):
         problems.append(f"a GPU is needed: {description.gpu}")
