@@ -1,7 +1,8 @@
 """Many sequences decoded side by side: one token a row and step.
 
-`TreeRows` starts from the keys and values that the forest left in the trunk's buffers; rows share
-the trunk and hold only their own tokens. `PlainRows` prefills padded prompts with the model's own
+`RowGroup` starts from the keys and values that the forest left in the trunk's buffers: rows share
+a copy of the trunk and hold only their own tokens. `TreeRows` lets groups of several trunks grow
+together, for matrix products are faster the more rows they have. `PlainRows` prefills padded prompts with the model's own
 cache: the oracle, and the path of architectures that cannot share. In both, rows are padded on the
 left, so that all of them write to the same column; states that see padding need prompts of one
 length. `WholeRows` computes everything again at every
@@ -19,7 +20,8 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from babelbits.engines.hf.forward import TreeRunner, additive_mask, kept
 from babelbits.engines.hf.prefix_cache import TrunkLayer
-from babelbits.engines.hf.shared_prefix_attention import SharedTrunk, cascading
+from babelbits.engines.hf.shared_prefix_attention import Branches, States, cascading
+from babelbits.engines.prefix_tree import ForwardStep
 
 GROWTH = 256
 """Columns by which the rows' buffers grow: new tokens that they have room for at first."""
@@ -59,6 +61,10 @@ class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type 
         self.keys[:, :, self.length] = key_states[:, :, 0]
         self.values[:, :, self.length] = value_states[:, :, 0]
         self.length += 1
+        return self.states()
+
+    def states(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All columns in use, as views."""
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
     def get_seq_length(self) -> int:
@@ -70,13 +76,15 @@ def _zeros(like: torch.Tensor, *, rows: int, columns: int) -> torch.Tensor:
     return like.new_zeros(rows, like.shape[1], columns, like.shape[3])
 
 
-class TreeRows:
-    """Rows that grow from the first `depth` tokens of the runner's trunk.
+class RowGroup:
+    """Rows that grow from the first `depth` tokens of the runner's trunk, and all that they see.
+
+    What they see of the trunk is copied, so the trunk may change afterwards.
 
     Parameters
     ----------
     runner : TreeRunner
-        Its trunk must not change below `depth` while these rows live.
+        Its trunk has buffers, whose shape the rows take.
     depth : int
         Length of the trunk that all rows share.
     lengths : sequence of int
@@ -84,8 +92,7 @@ class TreeRows:
     room : int
         New tokens to have room for at first.
     cascade : bool
-        Whether the model's attention reads the trunk once for all rows; otherwise each row holds
-        a copy of it.
+        Whether the rows share one copy of the trunk; otherwise each row holds its own.
     """
 
     def __init__(
@@ -97,20 +104,22 @@ class TreeRows:
         room: int = GROWTH,
         cascade: bool,
     ) -> None:
-        self.runner = runner
-        self.shared = SharedTrunk(runner.trunk, depth) if cascade and depth else None
-        self._copied = 0 if self.shared else depth
+        self._runner = runner
+        self.trunk = runner.trunk.copy(depth) if cascade and depth else None
+        self._copied = 0 if cascade else depth
         self._width = self._copied + max(lengths)
-        self._layers = [
+        self.layers = [
             RowLayer(layer, rows=len(lengths), length=self._width, room=room)
             for layer in runner.trunk.cache.layers
         ]
-        self._cache = Cache(layers=self._layers)
         columns = np.arange(self._width)[None, :]
         own = np.asarray(lengths)[:, None] + self._copied
         self._visible = columns >= self._width - own
-        self._positions = torch.tensor([depth + n for n in lengths], device=runner.device)
+        self.positions = torch.tensor([depth + n for n in lengths], device=runner.device)
         self._depth = depth
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
     def fill(self, first: int, paths: Sequence[Sequence[int]]) -> None:
         """Copy the states of rows `first`, `first + 1`, ... out of the pack just computed.
@@ -127,44 +136,171 @@ class TreeRows:
         if width == 0:
             return
         padded = [[0] * (width - len(source)) + source for source in sources]
-        index = torch.tensor(padded, device=self.runner.device)
+        index = torch.tensor(padded, device=self._runner.device)
         rows, columns = slice(first, first + len(paths)), slice(self._width - width, self._width)
-        for i, layer in enumerate(self._layers):
-            keys, values = self.runner.trunk.gather(i, index)
+        for i, layer in enumerate(self.layers):
+            keys, values = self._runner.trunk.gather(i, index)
             layer.keys[rows, :, columns] = keys
             layer.values[rows, :, columns] = values
 
+    def lengthen(self) -> torch.Tensor:
+        """Count one more token in every row; the additive mask, shape (rows, 1, 1, own length)."""
+        self.positions = self.positions + 1
+        self._visible = np.pad(self._visible, ((0, 0), (0, 1)), constant_values=True)
+        mask = additive_mask(self._visible, device=self._runner.device, dtype=self._runner.dtype)
+        return mask[0, 0][:, None, None, :]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only."""
+        index = torch.tensor(rows, device=self._runner.device)
+        for layer in self.layers:
+            here = index.to(layer.keys.device)  # layers may be on several devices
+            layer.keys = layer.keys.index_select(0, here)
+            layer.values = layer.values.index_select(0, here)
+        self._visible = self._visible[list(rows)]
+        self.positions = self.positions[index]
+
+
+class _JoinedLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no type information
+    """One layer of several groups: new states go to each; attention reads them there."""
+
+    def __init__(self, layers: Sequence[RowLayer]) -> None:
+        super().__init__()
+        self.lazy_initialization(layers[0].keys, layers[0].values)
+        self._layers = layers
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hand every group the new column of its rows; return the new states alone."""
+        first = 0
+        for layer in self._layers:
+            last = first + len(layer.keys)
+            layer.update(key_states[first:last], value_states[first:last])
+            first = last
+        return key_states, value_states
+
+    def get_seq_length(self) -> int:
+        """Columns in use, of the widest group."""
+        return max(layer.length for layer in self._layers)
+
+
+class TreeRows:
+    """Rows of one trunk, or of several where the model's attention can tell them apart.
+
+    Parameters
+    ----------
+    groups : sequence of RowGroup
+        Several, or any that shares its trunk, only with `cascade`.
+    cascade : bool
+        Whether attention is ours, which reads each trunk once for all of its rows.
+    """
+
+    def __init__(self, runner: TreeRunner, groups: Sequence[RowGroup], *, cascade: bool) -> None:
+        self._runner = runner
+        self._groups = list(groups)
+        self._cascade = cascade
+        self._cache = self._joined()
+
+    def _joined(self) -> Cache:
+        if not self._cascade:
+            return Cache(layers=self._groups[0].layers)
+        by_layer = zip(*(group.layers for group in self._groups), strict=True)
+        return Cache(layers=[_JoinedLayer(layers) for layers in by_layer])
+
     def stepping(self) -> AbstractContextManager[None]:
         """Steps are made inside: the model then computes with the attention that they need."""
-        return cascading(self.runner.model) if self.shared else nullcontext()
+        return cascading(self._runner.model) if self._cascade else nullcontext()
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token to each row; logits of the next, shape (rows, vocabulary)."""
-        self._visible = np.pad(self._visible, ((0, 0), (0, 1)), constant_values=True)
-        mask = additive_mask(self._visible, device=self.runner.device, dtype=self.runner.dtype)
-        extra = {"shared_trunk": self.shared} if self.shared else {}
-        output = self.runner.model(
-            input_ids=torch.tensor(tokens, device=self.runner.device)[:, None],
-            attention_mask=mask[0, 0][:, None, None, :],
-            position_ids=self._positions[:, None],
+        positions = torch.cat([group.positions for group in self._groups])
+        masks = [group.lengthen() for group in self._groups]
+        seen = masks[0]
+        extra: dict[str, Any] = {}
+        if self._cascade:
+            seen = torch.zeros_like(positions, dtype=self._runner.dtype)[:, None, None, None]
+            extra["branches"] = [
+                Branches(rows=len(group), trunk=group.trunk, own=_Own(group.layers), mask=mask)
+                for group, mask in zip(self._groups, masks, strict=True)
+            ]
+        output = self._runner.model(
+            input_ids=torch.tensor(tokens, device=self._runner.device)[:, None],
+            attention_mask=seen,
+            position_ids=positions[:, None],
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
             **extra,
         )
-        self._positions = self._positions + 1
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only."""
-        index = torch.tensor(rows, device=self.runner.device)
-        for layer in self._layers:
-            here = index.to(layer.keys.device)  # layers may be on several devices
-            layer.keys = layer.keys.index_select(0, here)
-            layer.values = layer.values.index_select(0, here)
-        self._visible = self._visible[list(rows)]
-        self._positions = self._positions[index]
+        """Go on with these rows only, and give up trunks that none of them has."""
+        left, first = [], 0
+        for group in self._groups:
+            last = first + len(group)
+            own = [row - first for row in rows if first <= row < last]
+            if own and len(own) < len(group):
+                group.keep(own)
+            if own:
+                left.append(group)
+            first = last
+        self._groups = left
+        self._cache = self._joined()
+
+
+class _Own(Sequence[States]):
+    """The states of a group's layers as they are when they are asked for."""
+
+    def __init__(self, layers: Sequence[RowLayer]) -> None:
+        self._layers = layers
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, layer: Any) -> Any:
+        return self._layers[layer].states()
+
+
+def branch_off(
+    runner: TreeRunner,
+    packs: Sequence[ForwardStep],
+    paths: Sequence[Sequence[Sequence[int]]],
+    *,
+    room: int = GROWTH,
+    cascade: bool,
+) -> tuple[RowGroup, list[torch.Tensor]]:
+    """Compute packs behind the trunk that is in place; keep what their rows need to grow.
+
+    Parameters
+    ----------
+    packs : sequence of ForwardStep
+        All of the same depth.
+    paths : for each pack a sequence of paths
+        The pack's rows from the trunk to the end of each prompt.
+
+    Returns
+    -------
+    The rows of all packs, and the logits of each pack's wanted rows.
+    """
+    lengths = [len(path) for rows in paths for path in rows]
+    depth, first = packs[0].depth, 0
+    group: RowGroup | None = None
+    logits = []
+    for pack, rows in zip(packs, paths, strict=True):
+        computed = runner.run(pack)
+        if computed is None:
+            raise ValueError("a pack in which nothing is wanted")
+        if group is None:  # the trunk has buffers now
+            group = RowGroup(runner, depth=depth, lengths=lengths, room=room, cascade=cascade)
+        group.fill(first, rows)
+        logits.append(computed)
+        first += len(rows)
+    if group is None:
+        raise ValueError("no packs")
+    return group, logits
 
 
 class PlainRows:

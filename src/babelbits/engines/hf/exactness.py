@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Query
 from babelbits.engines.hf.attention import AttentionFound
-from babelbits.engines.hf.decode_batches import DecodeRows, PlainRows, TreeRows
+from babelbits.engines.hf.decode_batches import DecodeRows, PlainRows, TreeRows, branch_off
 from babelbits.engines.hf.forward import TreeRunner, score_shared
 from babelbits.engines.hf.generation import CacheUse
 from babelbits.engines.hf.lengths import (
@@ -191,7 +191,7 @@ class _Probe:
     # --- paths ---
 
     def tree_differs(self, *, cascade: bool) -> Differences:
-        """Rows that grow behind a shared trunk."""
+        """Rows that grow behind a shared trunk; with `cascade` as several groups."""
         runner = self._runner()
         starts = [len(prompt) - 1 for prompt in self._prompts]
         steps = list(plan(grow(self._prompts, starts), pack=25, block=64, longest=64))
@@ -200,16 +200,16 @@ class _Probe:
                 runner.run(step)
         packs = [step for step in steps if not step.keep]
         paths = [[pack.path(row) for row, _slot in pack.wants] for pack in packs]
-        lengths = [len(path) for rows in paths for path in rows]
-        first = 0
-        for pack, members in zip(packs, paths, strict=True):
-            runner.run(pack)
-            if pack is packs[0]:  # the trunk has buffers now, whose shape the rows take
-                rows = TreeRows(runner, depth=pack.depth, lengths=lengths, room=2, cascade=cascade)
-            rows.fill(first, members)
-            first += len(members)
-        if cascade and not rows.shared:
+        apart = 1 if cascade else len(packs)
+        groups = [
+            branch_off(runner, packs[i : i + apart], paths[i : i + apart], room=2, cascade=cascade)[
+                0
+            ]
+            for i in range(0, len(packs), apart)
+        ]
+        if cascade and any(group.trunk is None for group in groups):
             raise ValueError("the prefix is too short to be a trunk")
+        rows = TreeRows(runner, groups, cascade=cascade)
         order = [slot for pack in packs for _row, slot in pack.wants]
         with rows.stepping():
             return self._growth_differs(rows, [self._prompts[slot] for slot in order])

@@ -10,7 +10,15 @@ from typing import Any, Literal
 
 import torch
 
-from babelbits.engines.hf.decode_batches import GROWTH, DecodeRows, PlainRows, TreeRows, WholeRows
+from babelbits.engines.hf.decode_batches import (
+    GROWTH,
+    DecodeRows,
+    PlainRows,
+    RowGroup,
+    TreeRows,
+    WholeRows,
+    branch_off,
+)
 from babelbits.engines.hf.forward import TreeRunner, wanted_rows
 from babelbits.engines.hf.plain import Batching
 from babelbits.engines.prefix_tree import ForwardStep
@@ -23,6 +31,9 @@ CacheUse = Literal["padded", "even", "none"]
 
 _SPARSE = 0.75
 """Finished rows are dropped once this share or less is still growing."""
+_HELD = 3
+"""Token budgets of keys and values that decoding rows may hold: a token's are about as large as
+what a forward pass holds of a few."""
 
 
 def decode(
@@ -111,14 +122,18 @@ class _Row:
 
 
 class TreeGenerator:
-    """Runs a plan for prompts; decodes the rows of a trunk while that trunk is in place.
+    """Runs a plan for prompts; decodes the rows of many trunks together where that is exact.
 
     Parameters
     ----------
     members : sequence of sequences of Continuation
         For each slot of the plan (a distinct prompt), the continuations that grow from it.
+    token_budget : int
+        Padded tokens of one forward pass; of keys and values, rows hold up to `_HELD` times as
+        many.
     cascade : bool
-        Whether decoding reads the trunk once for all rows.
+        Whether decoding reads each trunk once for all of its rows. Without, each row holds a copy
+        of its trunk, and only rows of one trunk are decoded together.
     """
 
     def __init__(
@@ -133,54 +148,63 @@ class TreeGenerator:
         self._runner = runner
         self._stopping = stopping
         self._members = members
-        self._token_budget = token_budget
+        self._budget = _HELD * token_budget if cascade else token_budget
         self._cascade = cascade
-        self._waiting: list[ForwardStep] = []
+        self._packs: list[ForwardStep] = []
+        """Packs behind the trunk in place, whose number of rows is not known yet."""
+        self._groups: list[RowGroup] = []
+        """Rows that are ready to grow; with the logits that choose their first tokens."""
+        self._logits: list[torch.Tensor] = []
+        self._grown: list[Continuation] = []
+        self._held = 0
 
     def run(self, steps: Iterable[ForwardStep]) -> None:
         """Grow all continuations to their ends."""
         for step in steps:
-            if self._waiting and not self._fits(step):
-                self._flush()
+            if self._packs and not self._fits(step):
+                self._branch_off()
             if not step.keep:
-                self._waiting.append(step)
+                self._packs.append(step)
                 continue
             logits = self._runner.run(step)
             if logits is not None:
                 self._from_trunk(step, logits)
-        self._flush()
+        self._branch_off()
+        self._decode()
 
     def _fits(self, step: ForwardStep) -> bool:
-        """Whether a pack can be decoded together with those that wait."""
-        together = [*self._waiting, step]
-        if step.keep or step.depth != self._waiting[0].depth:
+        """Whether a pack's rows can be in one group with those of the packs that wait."""
+        if step.keep or step.depth != self._packs[0].depth:
             return False
-        members = [one for s in together for _row, slot in s.wants for one in self._members[slot]]
-        width = max(len(s.path(row)) for s in together for row, _slot in s.wants)
-        return len(members) * (width + _room(members)) <= self._token_budget
+        return self._size([*self._packs, step]) <= self._budget
 
-    def _flush(self) -> None:
-        """Compute the waiting packs and decode their rows together."""
-        packs, self._waiting = self._waiting, []
+    def _size(self, packs: Sequence[ForwardStep]) -> int:
+        """Tokens of keys and values that rows of these packs hold."""
+        members = [one for s in packs for _row, slot in s.wants for one in self._members[slot]]
+        width = max(len(s.path(row)) for s in packs for row, _slot in s.wants)
+        return len(members) * (width + _room(members))
+
+    def _branch_off(self) -> None:
+        """Compute the waiting packs, and hold their rows."""
+        packs, self._packs = self._packs, []
         if not packs:
             return
         rows_of = [self._rows_of(step) for step in packs]
-        flat = [row for rows in rows_of for row in rows]
-        grown = [row.continuation for row in flat]
-        rows: TreeRows | None = None
-        logits: list[torch.Tensor] = []
-        first = 0
-        for step, members in zip(packs, rows_of, strict=True):
-            computed = self._runner.run(step)
-            if computed is None:
-                continue
-            if rows is None:  # the trunk has buffers now, whose shape the rows take
-                rows = self._rows(packs[0].depth, [len(row.path) for row in flat], grown)
-            rows.fill(first, [row.path for row in members])
-            logits.append(computed[[row.logits for row in members]])
-            first += len(members)
-        if rows is not None:
-            self._decode(rows, torch.cat(logits), grown)
+        grown = [row.continuation for rows in rows_of for row in rows]
+        size = self._size(packs) + packs[0].depth
+        self._make_room(size)
+        group, computed = branch_off(
+            self._runner,
+            packs,
+            [[row.path for row in rows] for rows in rows_of],
+            room=_room(grown),
+            cascade=self._cascade,
+        )
+        picked = [
+            logits[[row.logits for row in rows]]
+            for logits, rows in zip(computed, rows_of, strict=True)
+        ]
+        self._hold(group, torch.cat(picked), grown, size=size)
 
     def _rows_of(self, step: ForwardStep) -> list[_Row]:
         index = {row: i for i, row in enumerate(wanted_rows(step))}
@@ -191,25 +215,43 @@ class TreeGenerator:
         ]
 
     def _from_trunk(self, step: ForwardStep, logits: torch.Tensor) -> None:
-        """Decode prompts that end inside a trunk: each is the trunk up to there."""
+        """Hold rows of prompts that end inside a trunk: each is the trunk up to there."""
         for i, row in enumerate(wanted_rows(step)):
             grown = [one for r, slot in step.wants if r == row for one in self._members[slot]]
-            rows = self._rows(step.depth + row + 1, [0] * len(grown), grown)
-            rows.fill(0, [[] for _one in grown])
-            self._decode(rows, logits[i].expand(len(grown), -1), grown)
+            depth = step.depth + row + 1
+            size = depth + len(grown) * _room(grown)
+            self._make_room(size)
+            group = RowGroup(
+                self._runner,
+                depth=depth,
+                lengths=[0] * len(grown),
+                room=_room(grown),
+                cascade=self._cascade,
+            )
+            group.fill(0, [[] for _one in grown])
+            self._hold(group, logits[i].expand(len(grown), -1), grown, size=size)
 
-    def _rows(self, depth: int, lengths: list[int], grown: Sequence[Continuation]) -> TreeRows:
-        return TreeRows(
-            self._runner,
-            depth=depth,
-            lengths=lengths,
-            room=_room(grown),
-            cascade=self._cascade,
-        )
+    def _make_room(self, size: int) -> None:
+        """Decode what is held if so many more tokens are too many, or may not be with others."""
+        if self._groups and (not self._cascade or self._held + size > self._budget):
+            self._decode()
 
-    def _decode(self, rows: TreeRows, logits: torch.Tensor, grown: list[Continuation]) -> None:
-        with rows.stepping():
-            decode(rows, logits, grown, self._stopping)
+    def _hold(
+        self, group: RowGroup, logits: torch.Tensor, grown: list[Continuation], *, size: int
+    ) -> None:
+        self._groups.append(group)
+        self._logits.append(logits)
+        self._grown += grown
+        self._held += size
+
+    def _decode(self) -> None:
+        """Grow all rows that are held."""
+        groups, logits, grown = self._groups, self._logits, self._grown
+        self._groups, self._logits, self._grown, self._held = [], [], [], 0
+        if groups:
+            rows = TreeRows(self._runner, groups, cascade=self._cascade)
+            with rows.stepping():
+                decode(rows, torch.cat(logits), grown, self._stopping)
 
 
 # --- the next token -------------------------------------------------------------------------------

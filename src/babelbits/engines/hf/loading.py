@@ -26,8 +26,8 @@ from babelbits import devices
 from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.engines.hf import device_map as device_map_module
 from babelbits.engines.hf.device_map import DeviceMap
-from babelbits.engines.placement import CARD_SHARE, free_memory
 from babelbits.engines.hf.unpacked_loading import load_unpacked
+from babelbits.engines.placement import CARD_SHARE, free_memory
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.logit_scale import scale_logits

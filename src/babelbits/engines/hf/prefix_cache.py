@@ -97,6 +97,13 @@ class Trunk:
         self._whole += int(aligned)
         self.retreat(depth + len(tokens))
 
+    def copy(self, depth: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Of each layer, keys and values of the first `depth` tokens, shape (heads, depth, size)."""
+        return [
+            (layer.keys[0, :, :depth].clone(), layer.values[0, :, :depth].clone())
+            for layer in self.cache.layers
+        ]
+
     def gather(self, layer: int, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values at positions `rows` (n, length), each shape (n, heads, length, size)."""
         n, length = rows.shape

@@ -1,13 +1,16 @@
-"""Attention of many rows to a shared trunk and to each row's own tokens.
+"""Attention of many rows to the trunk that they share and to each row's own tokens.
 
 When rows are decoded one token at a time, time goes into reading keys and values. Here those of
-the trunk are read once for all rows, as one matrix product, instead of once a row; the two parts
-share one softmax. The result is the attention to the concatenation of both.
+a trunk are read once for all of its rows, as one matrix product, instead of once a row; the two
+parts share one softmax. The result is the attention to the concatenation of both. Rows of several
+trunks go through the model together, so that its matrix products have more rows: attention alone
+is computed trunk by trunk.
 
 Source: the decomposition of Hydragen (arXiv 2402.05099), section 3; here without its log-sum-exp
 merge, as scores of both parts are in memory together.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -15,22 +18,24 @@ from typing import Any
 import torch
 
 from babelbits.engines.hf.attention import using
-from babelbits.engines.hf.prefix_cache import Trunk
 
 _NAME = "babelbits_cascade"
 
+States = tuple[torch.Tensor, torch.Tensor]
+"""Keys and values of one layer."""
 
-@dataclass(frozen=True, slots=True)
-class SharedTrunk:
-    """The first `length` tokens of a trunk, as every row's prefix."""
 
-    trunk: Trunk
-    length: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branches:
+    """What the rows of one trunk see in a step."""
 
-    def states(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values, each of shape (heads, length, size)."""
-        held = self.trunk.cache.layers[layer]
-        return held.keys[0, :, : self.length], held.values[0, :, : self.length]
+    rows: int
+    trunk: Sequence[States] | None
+    """For each layer, each of shape (heads, length, size); None where nothing is shared."""
+    own: Sequence[States]
+    """For each layer, each of shape (rows, heads, own length, size); sizes may differ."""
+    mask: torch.Tensor
+    """Additive, of shape (rows, 1, 1, own length)."""
 
 
 def cascade_attention(
@@ -41,42 +46,57 @@ def cascade_attention(
     attention_mask: torch.Tensor | None,
     *,
     scaling: float | None = None,
-    shared_trunk: SharedTrunk | None = None,
+    branches: Sequence[Branches] | None = None,
     **kwargs: Any,  # the signature is that of transformers' attention functions
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one query token a row; plain SDPA where there is no shared trunk.
+    """Attention of one query token a row; plain SDPA where there are no branches.
 
     Parameters
     ----------
     query : tensor of shape (rows, query heads, 1, size)
-    key, value : tensors of shape (rows, heads, own length, size)
-        Of values, the size may be another.
-    attention_mask : additive, of shape (rows, 1, 1, own length)
+    key, value : tensors of shape (rows, heads, 1, size)
+        Of the new tokens, which the branches hold already.
+    branches : sequence of Branches
+        Their rows, one after the other, are those of `query`.
 
     Returns
     -------
     Tensor of shape (rows, 1, query heads, size of values), and None for the weights.
     """
-    if shared_trunk is None:
+    if branches is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
         return output
-    trunk_key, trunk_value = shared_trunk.states(module.layer_idx)
-    rows, heads, size = query.shape[0], key.shape[1], query.shape[-1]
-    scale = size**-0.5 if scaling is None else scaling
-    grouped = query.reshape(rows, heads, -1, size) * scale  # (rows, heads, group, size)
-    to_trunk = _for_all_rows(grouped, trunk_key.transpose(1, 2))
-    to_own = grouped @ key.transpose(2, 3)
-    if attention_mask is not None:
-        to_own = to_own + attention_mask
-    scores = torch.cat([to_trunk, to_own], dim=-1)
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    of_trunk, of_own = weights.tensor_split([shared_trunk.length], dim=-1)
-    mixed = _for_all_rows(of_trunk, trunk_value) + of_own @ value
-    return mixed.reshape(rows, 1, -1, value.shape[-1]), None
+    scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    parts = scaled.split([one.rows for one in branches])
+    mixed = [
+        _attend(part, one, module.layer_idx) for part, one in zip(parts, branches, strict=True)
+    ]
+    return torch.cat(mixed), None
+
+
+def _attend(query: torch.Tensor, branches: Branches, layer: int) -> torch.Tensor:
+    """Attention of the rows of one trunk; the query is scaled already."""
+    key, value = branches.own[layer]
+    grouped = query.reshape(len(query), key.shape[1], -1, query.shape[-1])
+    # Layers may be on several devices, whose masks nobody moves.
+    scores = grouped @ key.transpose(2, 3) + branches.mask.to(query.device)
+    if branches.trunk is None:
+        mixed = _softmax(scores) @ value
+    else:
+        trunk_key, trunk_value = branches.trunk[layer]
+        to_trunk = _for_all_rows(grouped, trunk_key.transpose(1, 2))
+        weights = _softmax(torch.cat([to_trunk, scores], dim=-1))
+        of_trunk, of_own = weights.tensor_split([trunk_key.shape[1]], dim=-1)
+        mixed = _for_all_rows(of_trunk, trunk_value) + of_own @ value
+    return mixed.reshape(len(query), 1, -1, value.shape[-1])
+
+
+def _softmax(scores: torch.Tensor) -> torch.Tensor:
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)
 
 
 def _for_all_rows(states: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
@@ -87,5 +107,5 @@ def _for_all_rows(states: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
 
 
 def cascading(model: Any) -> AbstractContextManager[None]:
-    """Let the model's attention look at the `shared_trunk` that its forward pass is given."""
+    """Let the model's attention look at the `branches` that its forward pass is given."""
     return using(model, _NAME, cascade_attention)
