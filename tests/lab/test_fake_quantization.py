@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.errors import MissingExtraError
+from babelbits.errors import MissingExtraError, RecipeError
 from babelbits.lab import fake_quantization, qat_arms
 from babelbits.lab.fake_quantization import convert, dequantized, prepare, quantized_layers
 from babelbits.lab.int4_checkpoint import write_int4
@@ -134,6 +134,15 @@ def test_gptq_codes_are_read_as_the_library_unpacks_them(tmp_path: Path) -> None
     assert len(found) == 7
     for name, weight in found.items():
         torch.testing.assert_close(dequantized(weight), model.get_submodule(name).weight.float())
+
+
+def test_layers_that_torchao_does_not_know_are_refused_by_name() -> None:
+    """GPT-2's are `Conv1D`, which torchao would leave as they are without a word."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(n_layer=1, n_embd=64, n_head=2, vocab_size=64, n_positions=32)
+    with pytest.raises(RecipeError, match=r"'transformer\.h\.0\.attn\.c_attn' is none"):
+        quantized_layers(GPT2LMHeadModel(config))
 
 
 def test_torchao_that_is_missing_is_named_with_its_command(monkeypatch: Any) -> None:

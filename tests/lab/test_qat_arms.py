@@ -148,6 +148,8 @@ def test_a_plan_is_declared_once_and_another_is_refused_by_name(tmp_path: Path) 
 def test_english_must_be_among_the_languages() -> None:
     with pytest.raises(StudyError, match="English is missing"):
         design_of(languages=("nb", "hi"))
+    with pytest.raises(StudyError, match="only English is named"):
+        design_of(languages=("en",))
 
 
 def test_the_claim_stands_first_and_everything_is_held_against_the_control() -> None:
@@ -199,3 +201,13 @@ def test_a_whole_lab_by_its_command_is_resumed_without_computing_again(
     again = capsys.readouterr().err
     assert "making" not in again
     assert "nothing to do" in again
+
+
+def test_two_processes_never_work_in_one_lab(tmp_path: Path) -> None:
+    from babelbits.errors import StoreLockedError
+    from babelbits.lab.qat_run import PreparedLab, run_lab
+    from babelbits.store import Store
+
+    prepared = PreparedLab(design=design_of(), base=None, texts={})  # type: ignore[arg-type]
+    with Store(tmp_path).writing(), pytest.raises(StoreLockedError):
+        run_lab(prepared, tmp_path, say=print, progress=lambda *_: None, run=lambda _: True)

@@ -186,3 +186,22 @@ def test_sentences_say_what_is_shown_where_and_of_what_model() -> None:
     assert "Said of this model (bundled)" in said[-2]
     assert "of other models, sizes and longer training it says nothing" in said[-2]
     assert said[-1] == "Not finished: english, seed 2."
+
+
+def test_the_picture_has_a_mark_an_arm_language_and_mix() -> None:
+    from babelbits.report import svg
+    from babelbits.report.qat_picture import draw
+
+    rows = analysed(lab({"en": 0.04}))
+    design = QatDesign(
+        model="bundled", model_hash="", languages=LANGUAGES, text_hashes={}, number_format={}
+    )
+    results = QatResults(design=design, differences=rows, seeds={"balanced": (0, 1, 2)}, missing=())
+    chart = draw(results)
+    assert chart is not None
+    drawn = svg.specification(chart)["datasets"]["rows"]
+    assert len(drawn) == 3 * (len(LANGUAGES) + 1)  # and the mean over languages
+    english = next(one for one in drawn if one["about"].startswith("English, rounded to nearest"))
+    assert english["delta"] == pytest.approx(-0.08, abs=0.01)  # the simulation's harm: left of 0
+    assert english["low"] < english["delta"] < english["high"]
+    assert draw(QatResults(design=design, differences=(), seeds={}, missing=())) is None

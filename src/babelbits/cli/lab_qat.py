@@ -15,6 +15,7 @@ from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
     from babelbits.lab.qat_results import QatResults
+    from babelbits.lab.qat_run import PreparedLab
     from babelbits.lab.training import TrainingProgress
 
 SCHEMA = "babelbits.lab-qat/1"
@@ -114,10 +115,9 @@ def _listed(words: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in words.split(",") if word.strip())
 
 
-def _run(prepared: object, folder: Path) -> bool:
-    from babelbits.lab.qat_run import PreparedLab, run_lab
+def _run(prepared: "PreparedLab", folder: Path) -> bool:
+    from babelbits.lab.qat_run import run_lab
 
-    assert isinstance(prepared, PreparedLab)  # noqa: S101  from prepare_lab
     design = prepared.design
     say(
         f"{plural(design.n_trainings, 'training')} of {plural(design.tokens, 'token')} each, "

@@ -112,8 +112,23 @@ def convert(model: Any) -> dict[str, QuantizedWeight]:
 
 
 def quantized_layers(model: Any) -> tuple[str, ...]:
-    """Names of the linear layers that the format means, in the model's order."""
-    return intended(model, recipe=_AS_RECIPE, settled={"group_size": GROUP_SIZE}).quantized
+    """Names of the linear layers that the format means, in the model's order.
+
+    Raises
+    ------
+    RecipeError
+        If the group size does not fit the layers, or torchao does not know one of them.
+    """
+    from torch import nn
+
+    names = intended(model, recipe=_AS_RECIPE, settled={"group_size": GROUP_SIZE}).quantized
+    plain = {name for name, one in model.named_modules() if isinstance(one, nn.Linear)}
+    if unknown := [name for name in names if name not in plain]:
+        raise RecipeError(
+            f"torchao quantizes plain linear layers only, and '{unknown[0]}' is none",
+            hint="name a model without fused experts or Conv1D layers, e.g. of the Llama family",
+        )
+    return names
 
 
 def is_prepared(model: Any) -> bool:

@@ -49,11 +49,15 @@ def write_int4(
     Raises
     ------
     ModelError
-        If the plain checkpoint has no weight of a layer that is given, or of another shape.
+        If the plain checkpoint is in parts, or has no weight of a layer that is given, or of
+        another shape.
     """
     from safetensors.torch import load_file, save_file
 
-    tensors = load_file(plain / "model.safetensors")
+    file = plain / "model.safetensors"
+    if not file.is_file():
+        raise ModelError("the weights are not in one file", where=str(file))
+    tensors = load_file(file)
     tensors |= {name: one.detach().contiguous() for name, one in (others or {}).items()}
     for layer, weight in weights.items():
         name = f"{layer}.weight"

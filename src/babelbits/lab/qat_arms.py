@@ -81,7 +81,13 @@ def make_arms(making: Making, mix: Mix, seed: int) -> None:
     arms["gptq"] = lambda out: _gptq(folder / "control", out, stream=stream, making=making)
     arms["qat"] = lambda out: _qat(making, stream, seed, folder, out)
     for arm, make in arms.items():
-        told = {"arm": arm, "mix": mix, "seed": seed, "tokens": dict(stream.by_language)}
+        told = {
+            "arm": arm,
+            "mix": mix,
+            "seed": seed,
+            "tokens": dict(stream.by_language),
+            "passes": dict(stream.passes),
+        }
         _make(folder / arm, make, told=told, say=making.say)
 
 

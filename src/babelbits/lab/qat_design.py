@@ -90,6 +90,12 @@ class QatDesign:
                 where="--languages",
                 hint="add 'en'",
             )
+        if len(self.languages) < 2:
+            raise StudyError(
+                "only English is named, and the other mix of text is of several languages",
+                where="--languages",
+                hint="add a language, e.g. 'en,nb'",
+            )
         if len(set(self.seeds)) < len(self.seeds) or not self.seeds:
             raise StudyError("seeds must be different from each other, and one at least")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from babelbits.formats.quantized import refuse_quantized
 from babelbits.lab import fake_quantization
 from babelbits.lab.qat_arms import Making, make_arms, make_untrained
 from babelbits.lab.qat_design import QatDesign, SuiteOf, declare
@@ -16,6 +17,7 @@ from babelbits.lab.qat_studies import write_held_out, write_study, write_untrain
 from babelbits.lab.qat_text import LanguageText, read_texts
 from babelbits.languages import resolve
 from babelbits.libraries import need
+from babelbits.store import Store
 from babelbits.study.config.spec import BUNDLED, ModelSpec
 from babelbits.study.planning.base_model import BaseModel, locate
 from babelbits.tasks import catalogue
@@ -75,6 +77,7 @@ def prepare_lab(
     texts = read_texts(corpora, codes, held_out=held_out)
     folder = None if model == BUNDLED else Path(model).resolve()
     base = locate(ModelSpec(path=model, folder=folder))
+    refuse_quantized(base.folder, base.config)
     design = QatDesign(
         model=model,
         model_hash=base.hash,
@@ -101,7 +104,7 @@ def run_lab(
     progress: Callable[..., None],
     run: Callable[[Path], bool],
 ) -> bool:
-    """Everything that is missing; whether all studies are finished.
+    """Everything that is missing; whether all studies are finished. The only writer to the folder.
 
     Parameters
     ----------
@@ -112,11 +115,24 @@ def run_lab(
     ------
     NothingThereError
         If the folder holds another plan.
+    StoreLockedError
+        If another process works in the folder.
     TrainingError
         If the loss of a training is no number any more.
     """
+    with Store(lab).writing():
+        return _run(prepared, lab, say=say, progress=progress, run=run)
+
+
+def _run(
+    prepared: PreparedLab,
+    lab: Path,
+    *,
+    say: Callable[[str], None],
+    progress: Callable[..., None],
+    run: Callable[[Path], bool],
+) -> bool:
     design = prepared.design
-    lab.mkdir(parents=True, exist_ok=True)
     if declare(design, lab):
         say(f"the plan is declared in {lab / 'plan.json'}, before anything is trained")
     making = Making(
