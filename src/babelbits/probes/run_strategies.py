@@ -166,7 +166,10 @@ def _of_pair(asked: StrategyPair, desk: _Desk) -> list[StrategyContrast]:
     ]
     found = [contrast_on(asked, one, alpha=alpha) for one in conditions]
     found = [_without_switches(one, desk) for one in found]
-    for one, other in pairs_of_conditions(conditions):
+    known = [
+        one for one, told in zip(conditions, found, strict=True) if told.difference is not None
+    ]
+    for one, other in pairs_of_conditions(known):
         sides = _alike(asked, one, other, desk)
         if sides is not None:
             found.append(contrast_between(asked, *sides, alpha=alpha))
