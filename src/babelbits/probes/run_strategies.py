@@ -5,10 +5,10 @@ Sign: first variant less second, oriented: negative says that the first does wor
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from babelbits.analysis import AnalysisSettings, CellResult
-from babelbits.analysis.columns import columns, pair
+from babelbits.analysis.columns import Columns, columns, pair
 from babelbits.analysis.paired_samples import Part, Sample, part
 from babelbits.errors import StudyError
 from babelbits.probes.answer_contrasts import pair_answers, token_scores
@@ -91,9 +91,24 @@ class _Desk:
     store: Store
     answers: AnswersOf
     settings: AnalysisSettings
+    _sources: dict[str, int] = field(default_factory=dict)
+    _read: dict[str, Columns] = field(default_factory=dict)
+    _metas: dict[str, dict[tuple[str, str], CellMeta]] = field(default_factory=dict)
+
+    def columns(self, meta: CellMeta) -> Columns:
+        """Of a cell, read once."""
+        if meta.cell_id not in self._read:
+            cell = CellResult(meta=meta, rows=tuple(self.store.rows(meta)))
+            self._read[meta.cell_id] = columns(cell, sources=self._sources)
+        return self._read[meta.cell_id]
 
     def metas(self, label: str) -> dict[tuple[str, str], CellMeta]:
         """Finished cells of a variant that could not stop early, by suite and language."""
+        if label not in self._metas:
+            self._metas[label] = self._finished(label)
+        return self._metas[label]
+
+    def _finished(self, label: str) -> dict[tuple[str, str], CellMeta]:
         return {
             (cell.suite, cell.language): cell.meta
             for cell in self.plan.cells
@@ -151,7 +166,10 @@ def _of_pair(asked: StrategyPair, desk: _Desk) -> list[StrategyContrast]:
     ]
     found = [contrast_on(asked, one, alpha=alpha) for one in conditions]
     found = [_without_switches(one, desk) for one in found]
-    for one, other in pairs_of_conditions(conditions):
+    known = [
+        one for one, told in zip(conditions, found, strict=True) if told.difference is not None
+    ]
+    for one, other in pairs_of_conditions(known):
         sides = _alike(asked, one, other, desk)
         if sides is not None:
             found.append(contrast_between(asked, *sides, alpha=alpha))
@@ -214,9 +232,8 @@ def _scored(
 ) -> ConditionScores | None:
     """The primary metric, mean over languages; None where no item has a score in both."""
     baseline = desk.baseline_of(asked.variant)
-    sources: dict[str, int] = {}
     parts, own, theirs = (
-        _parts(first, second, suite, languages, desk, sources)
+        _parts(first, second, suite, languages, desk)
         for first, second in (
             (asked.variant, asked.against), (asked.variant, baseline), (asked.against, baseline),
         )
@@ -246,7 +263,6 @@ def _parts(
     suite: str,
     languages: Sequence[str],
     desk: _Desk,
-    sources: dict[str, int],
 ) -> list[Part]:
     if label == other:
         return []
@@ -256,12 +272,9 @@ def _parts(
         after, before = first.get((suite, language)), second.get((suite, language))
         if after is None or before is None:
             continue
-        read = [
-            columns(CellResult(meta=meta, rows=tuple(desk.store.rows(meta))), sources=sources)
-            for meta in (before, after)
-        ]
         info = after.task
-        one = part(pair(*read), info.metric(info.primary), settings=desk.settings)
+        pairs = pair(desk.columns(before), desk.columns(after))
+        one = part(pairs, info.metric(info.primary), settings=desk.settings)
         if one is not None:
             found.append(one)
     return found

@@ -225,7 +225,7 @@ def _plain(one: StrategyContrast) -> str:
 
 def _between(one: StrategyContrast) -> str:
     found = Change(difference=one.difference or 0.0, interval=one.interval)
-    said = "that it does other on one task than on the other is not shown"
+    said = "no difference between the two tasks is shown"
     if one.shown:
         way = "worse" if found.difference < 0 else "better"
         said = f"relative to {one.pair.against} it does {way} on {one.suite}"

@@ -44,8 +44,8 @@ LANGUAGE_HEADS = (
     "kurtosis, variant",
 )
 STRATEGY_HEADS = (
-    *("variants", "task", "measure", "difference", "interval", "p (Holm)"),
-    *("items", "what is shown"),
+    *("variants", "task", "measure", "shown"),
+    *("difference", "interval", "p (Holm)", "items"),
 )
 MODULE_HEADS = ("variant", "layer of the model", "weights", "signal to noise, dB")
 _MODULES_SHOWN = 8
@@ -146,20 +146,19 @@ def _survivals(results: ProbeResults) -> list[_Map]:
 def _strategy_row(one: StrategyContrast) -> tuple[str, ...]:
     """A contrast of two variants on a task, or on one task against another."""
     task = one.suite if one.other_suite is None else f"{one.suite} less {one.other_suite}"
-    kind = "declared" if one.pair.declared else "exploratory"
     found = one.difference or 0.0
-    shown = one.why_not or "nothing"
+    shown = "nothing" if one.why_not is None else "not known"
     if one.shown:
         shown = f"{'less' if found > 0 else 'more'} harm by the first"
     return (
         f"{one.pair.variant} less {one.pair.against}",
         task,
         one.measure,
+        shown if one.pair.declared else f"{shown} (exploratory)",
         numbers.amount(one.difference, one.unit),
         numbers.interval(one.interval, one.unit),
         numbers.p_value(one.p_adjusted),
         f"{one.n_items:,}",
-        f"{shown} ({kind})",
     )
 
 
