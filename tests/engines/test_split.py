@@ -27,7 +27,7 @@ def test_the_fewest_cards_that_hold_the_weights_are_taken() -> None:
     found = place(180, layer=10, cards=[100, 100, 100], card_share=1.0)  # 200, 20 of them lost
     assert found is not None
     assert dict(found.cards) == TWO
-    assert "split over 2 GPUs" in (found.in_words() or "")
+    assert "its layers are spread over 2 GPUs" in (found.in_words() or "")
     found = place(181, layer=10, cards=[100, 100, 100], card_share=1.0)
     assert found is not None
     assert len(found.cards) == 3

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from babelbits.engines.base import EngineSettings
-from babelbits.errors import EngineError, StoreError
+from babelbits.errors import EngineError, StoreError, StoreLockedError
 from babelbits.libraries import version_of
 from babelbits.records import ItemRow
 from babelbits.store import Store
@@ -30,6 +30,7 @@ from babelbits.study.execution.ray_resources import (
     no_room,
 )
 from babelbits.study.execution.row_worker import DeviceLostError, RowWorker, is_device_lost
+from babelbits.study.execution.run_study import run_study
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.shards import (
     Died,
@@ -164,7 +165,7 @@ def test_other_versions_of_ray_or_python_are_named() -> None:
     )
     error = _not_joined("head:6379", RuntimeError(told))
     assert error.what == (
-        "the cluster at 'head:6379' runs Ray 2.59.0 on Python 3.12.1, this process Ray 2.60.0 on "
+        "the cluster at 'head:6379' has Ray 2.59.0 on Python 3.12.1, this process Ray 2.60.0 on "
         "Python 3.11.2"
     )
     other = _not_joined("head:6379", ValueError("nobody"))
@@ -294,6 +295,15 @@ def test_a_full_disk_on_the_driver_keeps_what_was_recorded(
     assert len(set(recorded(plan, store))) == sum(
         cell.n_items or 0 for cell in plan.cells if not cell.replicate
     )
+
+
+def test_a_second_driver_on_the_folder_is_refused_before_it_looks_for_a_cluster(
+    tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    """Nobody listens at the address; the lock, which names its holder, is met first."""
+    plan, store = planned(tmp_path, tiny_model("llama"))
+    with store.writing(), pytest.raises(StoreLockedError, match=str(os.getpid())):
+        run_study(plan.study, ray="127.0.0.1:1")
 
 
 # --- a local cluster with logical GPUs ------------------------------------------------------------

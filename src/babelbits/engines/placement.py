@@ -41,7 +41,7 @@ class Placement:
             return None
         cards = plural(len(self.cards), "GPU")
         if not self.host:
-            return f"its weights are split over {cards} by layers, which work one after the other"
+            return f"its layers are spread over {cards}, which work one after the other"
         return (
             f"{bytes_size(self.host)} of its weights are in host memory, for which {cards} "
             f"{'has' if len(self.cards) == 1 else 'have'} no room: every forward pass copies them, "

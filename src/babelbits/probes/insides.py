@@ -9,7 +9,7 @@ outputs of the blocks, and n has passed the final norm.
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def open_insides(folder: Path, *, settings: EngineSettings) -> Insides:
         If it cannot be loaded, or must not be under these settings.
     """
     with quiet():
-        return Insides(load_model(folder, settings=settings))
+        return Insides(load_model(folder, settings=replace(settings, split=False)))
 
 
 def _linear(model: Any) -> Iterator[tuple[str, Any]]:

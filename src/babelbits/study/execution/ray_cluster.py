@@ -324,7 +324,7 @@ def _not_joined(address: str, error: BaseException) -> EngineError:
     pairs = re.findall(r"Ray: (\S+).*?Python: (\S+)", told, re.DOTALL)
     there, here = [f"Ray {ray} on Python {python}" for ray, python in pairs[:2]] or ("", "")
     return EngineError(
-        f"the cluster at {address!r} runs {there or 'another Ray or Python'}"
+        f"the cluster at {address!r} has {there or 'another Ray or Python'}"
         + (f", this process {here}" if here else ""),
         hint="use the same versions of Ray and of Python on all nodes",
     )
