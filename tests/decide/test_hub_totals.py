@@ -29,7 +29,8 @@ def test_differences_of_totals_have_no_standard_error(tmp_path: Path) -> None:
     assert (row.task, row.language, row.standard_error) == ("mgsm", "sw", None)
     assert row.delta == pytest.approx(-0.09)
     assert notes[0].startswith("1 difference of the hub's totals is shown and not fitted")
-    assert notes[1] == "totals without a counterpart or a language: odd and mgsm_direct_de"
+    assert notes[1] == "w4 on mgsm: sw −9.0 points"
+    assert notes[2] == "totals without a counterpart or a language: odd and mgsm_direct_de"
     before = written(tmp_path / "p", {"mgsm_direct_sw": 60})
     after = written(tmp_path / "q", {"mgsm_direct_sw": 62})
     [row] = evidence_of_totals(before, {"q": after}, model="m")[0].rows

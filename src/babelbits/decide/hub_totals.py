@@ -5,13 +5,14 @@ and pictures and never fitted. Sign: delta = variant - baseline; the files do no
 score is better, and higher is taken for better. Values over 1 are taken for percent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from babelbits.decide.evidence import EvidenceRow, Source
 from babelbits.errors import StudyError
 from babelbits.interop.readers import hub_results
 from babelbits.interop.readers.naming import by_name
+from babelbits.records import quantities
 from babelbits.words import agreeing, listed, plural
 
 _SHOWN = 4
@@ -72,13 +73,26 @@ def evidence_of_totals(
     notes = [
         (
             f"{plural(len(rows), 'difference')} of the hub's totals "
-            f"{agreeing(len(rows), 'is', 'are')} shown and not fitted: a total has no items and so no "
-            "standard error; higher is taken for better"
+            f"{agreeing(len(rows), 'is', 'are')} shown and not fitted: a total has no items and so "
+            "no standard error; higher is taken for better"
         )
     ]
+    notes += _told(rows)
     if lost:
         names = list(dict.fromkeys(lost))
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         notes.append(f"totals without a counterpart or a language: {listed(names[:_SHOWN])}{more}")
     found = Source(name=str(baseline), rows=tuple(rows), models={model: ""}, measured_as={})
     return found, tuple(notes)
+
+
+def _told(rows: Sequence[EvidenceRow]) -> list[str]:
+    """The differences of each variant and task: 'w4 on mgsm: sw -9.0, ja +1.0 points'."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        change = f"{row.language} {quantities.signed(row.delta, row.unit)}"
+        places.setdefault((row.variant, row.task), []).append(change)
+    unit = quantities.unit_word(rows[0].unit)
+    return [
+        f"{variant} on {task}: {', '.join(one)} {unit}" for (variant, task), one in places.items()
+    ]
