@@ -30,6 +30,25 @@ def test_mistakes_are_told_before_anything_is_made(
     assert not (tmp_path / "q" / "study.run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bundled", "w8", "./none.gguf"], "VARIANT ./none.gguf: there is no GGUF file"),
+        (["./none.gguf", "w8"], "BASE ./none.gguf: there is no GGUF file"),
+        (["bundled", "nf4", "w8", "w8"], "VARIANT w8: two variants are called 'w8'"),
+    ],
+)
+def test_a_mistake_names_the_argument_and_not_the_written_study(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "q"
+    code = run(["quick", *words, "-l", "nb", "--suites", "text", "--folder", str(folder)])
+    assert code == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert said in told
+    assert "study.toml" not in told
+
+
 @pytest.mark.slow
 def test_two_files_of_somebody_elses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Q2_K_S harms the bundled model's bits per byte beyond all doubt; Q4_K_M is not settled."""

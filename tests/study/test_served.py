@@ -269,6 +269,16 @@ def test_an_endpoint_is_part_of_what_a_variant_is_and_its_speed_is_not(tmp_path:
     )
 
 
+def test_serve_check_says_that_nobody_could_be_asked_for_models(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing listens on port 9 (discard) of this machine: there is no list, not an empty one."""
+    assert babelbits(["serve-check", "http://127.0.0.1:9/v1"]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9/v1: no list of models could be had here" in told
+    assert "name one: --model NAME; does the URL end with /v1, and does the server run?" in told
+
+
 def test_serve_check_says_it_as_json(
     endpoint: FakeEndpoint, served_model: ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,7 +81,7 @@ def quick(
         code = _choose(wish, file, workers=workers, started=started)
     if code is not ExitCode.DONE:
         return int(code)
-    return _run(file, workers=workers, started=started)
+    return _run(wish, file, workers=workers, started=started)
 
 
 def _listed(words: str) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _choose(wish: "QuickWish", file: Path, *, workers: int | None, started: floa
     for line in left_out_in_words(left_out):
         say(line.strip())
     _write(file, draft_text(wish, tasks))
-    timings = _timings(file, seconds=_TRIAL * wish.minutes * 60, workers=workers)
+    timings = _timings(wish, file, seconds=_TRIAL * wish.minutes * 60, workers=workers)
     if timings is None:
         say("interrupted; the same command starts again with what is made")
         return ExitCode.INTERRUPTED
@@ -117,13 +117,14 @@ def _choose(wish: "QuickWish", file: Path, *, workers: int | None, started: floa
     return ExitCode.DONE
 
 
-def _timings(file: Path, *, seconds: float, workers: int | None) -> "dict[str, float] | None":
+def _timings(
+    wish: "QuickWish", file: Path, *, seconds: float, workers: int | None
+) -> "dict[str, float] | None":
     """Seconds an item of each suite; None if a person stopped it."""
-    from babelbits import load_study
     from babelbits.cli.progress import Reporter
     from babelbits.study.execution.suite_timing import TRIAL_ITEMS, Deadline, time_suites
 
-    study = load_study(file, limit=TRIAL_ITEMS)
+    study = _load(wish, file, limit=TRIAL_ITEMS)
     say(f"timing suites on their first {TRIAL_ITEMS} items, which are no result …")
     with Reporter(debug=debugging()) as reporter:
         stop = Deadline(reporter.stop, seconds=seconds)
@@ -152,13 +153,24 @@ def _write(file: Path, text: str) -> None:
     write_text(file, text)
 
 
-def _run(file: Path, *, workers: int | None, started: float) -> int:
-    """Run the study that was chosen, and say what came of it."""
+def _load(wish: "QuickWish", file: Path, *, limit: int | None = None) -> "Study":
+    """The written study; its mistakes are those of the arguments, which a person can mend."""
     from babelbits import load_study
+    from babelbits.study.config.problems import StudyFileError
+    from babelbits.study.planning.quick_study import in_arguments
+
+    try:
+        return load_study(file, limit=limit)
+    except StudyFileError as error:
+        raise in_arguments(error, file.read_text("utf-8"), wish) from error
+
+
+def _run(wish: "QuickWish", file: Path, *, workers: int | None, started: float) -> int:
+    """Run the study that was chosen, and say what came of it."""
     from babelbits.cli.report import write_report
     from babelbits.cli.run import run_with_progress
 
-    study = load_study(file)
+    study = _load(wish, file)
     code = run_with_progress(study, report=False, workers=workers)
     if code not in (ExitCode.DONE, ExitCode.INCOMPLETE):
         return code

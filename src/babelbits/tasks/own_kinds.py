@@ -11,6 +11,7 @@ from pathlib import Path
 from babelbits.errors import TaskError
 from babelbits.records import Item
 from babelbits.tasks.base import Task, TaskOptions
+from babelbits.tasks.instructions.instructions_task import InstructionsTask
 from babelbits.tasks.own_files import (
     PLACE,
     AnswerTask,
@@ -65,6 +66,18 @@ KINDS = (
         metric="share refused",
     ),
     OwnKind(
+        asks="instructions to follow",
+        columns=frozenset({"prompt", "instruction_id_list", "kwargs"}),
+        task=InstructionsTask,
+        metric="prompts followed",
+    ),
+    OwnKind(
+        asks="instructions to follow",
+        columns=frozenset({"turn_1_prompt", "turn_1_instruction_id_list", "turn_1_kwargs"}),
+        task=InstructionsTask,
+        metric="prompts followed",
+    ),
+    OwnKind(
         asks="a short answer",
         columns=frozenset({"prompt", "reference"}),
         task=AnswerTask,
@@ -72,7 +85,10 @@ KINDS = (
     ),
 )
 """In the order in which columns are looked for."""
-_FORMS = "question, choices, answer; prompt, reference; or prompt, should"
+_FORMS = (
+    "question, choices, answer; prompt, reference; prompt, should; "
+    "or prompt, instruction_id_list, kwargs"
+)
 
 
 def kind_of(columns: set[str], where: str) -> OwnKind:

@@ -16,6 +16,7 @@ from babelbits.languages import resolve
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.catalogue import find as find_recipe
 from babelbits.study.config.labels import label_of_path
+from babelbits.study.config.problems import StudyFileError
 from babelbits.study.config.spec import BUNDLED
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import catalogue, hub_data
@@ -287,6 +288,36 @@ def head_of(wish: QuickWish) -> str:
     said += [f"{name}={size:g}" for name, size in wish.margins.items()]
     said += wish.suites
     return f"# babelbits quick: {json.dumps(said, ensure_ascii=False)}"
+
+
+def argument_at(text: str, line: int, wish: QuickWish) -> str:
+    """The argument that a line of the written study comes from: 'BASE ./a', 'VARIANT w8'.
+
+    Parameters
+    ----------
+    text : str
+        As `study_text` wrote it.
+    line : int
+        From 1.
+    wish : QuickWish
+        What it was written for.
+    """
+    tables = [one for one in text.split("\n")[:line] if one.startswith("[")]
+    table = tables[-1] if tables else ""
+    if table == "[model]":
+        return f"BASE {wish.base}"
+    if table == "[[variants]]":
+        return f"VARIANT {wish.variants[tables.count(table) - 1]}"
+    return {"[[tasks]]": "--languages, --suites", "[analysis]": "--margin"}.get(table, "arguments")
+
+
+def in_arguments(error: StudyFileError, text: str, wish: QuickWish) -> StudyError:
+    """The mistakes of a written study, told of the arguments that it was written from."""
+    blocks = []
+    for one in error.mistakes:
+        hint = f"\n  {one.hint}" if one.hint else ""
+        blocks.append(f"{argument_at(text, one.line, wish)}: {one.message}{hint}")
+    return StudyError("\n".join(blocks))
 
 
 def resumes(file: Path, wish: QuickWish) -> bool:

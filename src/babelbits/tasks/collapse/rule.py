@@ -133,7 +133,7 @@ class CollapseRule:
     @cached_property
     def _is_open(self) -> bool:
         """Whether the suite asks for a text to which nothing is right."""
-        return self._has_language_targets or self._asks_openly or self._asks_to_refuse
+        return self._has_language_targets or self._asks_openly or self._is_judged_by_rules
 
     @property
     def _has_language_targets(self) -> bool:
@@ -144,9 +144,9 @@ class CollapseRule:
         )
 
     @property
-    def _asks_to_refuse(self) -> bool:
-        """A suite of prompts that are refused or answered; its target says which is right."""
-        return self.info.primary == "refused"
+    def _is_judged_by_rules(self) -> bool:
+        """A suite of prompts that are refused or followed: rules judge what has no gold answer."""
+        return self.info.primary in ("refused", "prompt_strict")
 
     @property
     def _asks_openly(self) -> bool:
@@ -158,6 +158,8 @@ class CollapseRule:
         language = self.info.language
         if row.target == language:
             return language
+        if self._is_judged_by_rules:
+            return None
         if signs.n_letters(row.target) < signs.FEWEST_LETTERS:
             return None
         other_script = signs.is_other_script(row.target, resolve(language).script)
