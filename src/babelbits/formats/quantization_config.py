@@ -4,6 +4,7 @@ Checkpoints of strangers hold anything there; who reads it further relies on thi
 keys that Babelbits or transformers decide by, and lets all others pass. Opens no file.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,6 +84,20 @@ def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
                 found: Mapping[str, Any] = part[key]
                 return found
     return None
+
+
+def weights_of_module(groups: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """What compressed-tensors' `config_groups` say of a module's weights; {} if nothing.
+
+    A group that names the module, as it is or by an expression, comes before one of all layers.
+    """
+    quantized = [dict(one) for one in groups.values() if one.get("weights")]
+    for group in quantized:
+        targets = list(map(str, group.get("targets") or ()))
+        patterns = [one.removeprefix("re:") for one in targets if one.startswith("re:")]
+        if module in targets or any(re.match(pattern, module) for pattern in patterns):
+            return dict(group["weights"])
+    return dict(quantized[0]["weights"]) if quantized else {}
 
 
 def method_in(found: Mapping[str, Any]) -> str:

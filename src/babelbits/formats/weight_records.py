@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babelbits.errors import ModelError
-from babelbits.formats.quantization_config import quantization_of
+from babelbits.formats.quantization_config import quantization_of, weights_of_module
 from babelbits.records import JSON, TensorRecord
 
 _DTYPES = {
@@ -157,21 +157,25 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
         stored |= read_header(file)
     if not stored:
         raise ModelError("there are no safetensors weights", where=str(folder))
-    weights = _quantization(folder)
-    if not weights and any(name.endswith(".qweight") for name in stored):
+    said = _groups(folder)
+    weights: JSON = {}
+    if not said and any(name.endswith(".qweight") for name in stored):
         weights = _packing(folder)
     groups: dict[str, list[StoredTensor]] = {}
     for tensor in stored.values():
         groups.setdefault(_owner(tensor.name, stored), []).append(tensor)
-    return tuple(_record(name, groups[name], weights) for name in sorted(groups))
+    return tuple(
+        _record(
+            name, groups[name], weights or weights_of_module(said, name.removesuffix(".weight"))
+        )
+        for name in sorted(groups)
+    )
 
 
-def _quantization(folder: Path) -> JSON:
-    """How compressed-tensors quantized the weights ('num_bits', 'group_size', ...); {} if not."""
+def _groups(folder: Path) -> JSON:
+    """Groups of compressed-tensors, which quantized weights alike; {} if it did not."""
     config: JSON = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    groups = (quantization_of(config) or {}).get("config_groups") or {}
-    found: JSON = next((group["weights"] for group in groups.values() if group.get("weights")), {})
-    return found
+    return (quantization_of(config) or {}).get("config_groups") or {}
 
 
 def _packing(folder: Path) -> JSON:

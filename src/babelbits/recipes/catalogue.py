@@ -124,6 +124,8 @@ def parameter_problem(info: ParameterInfo, value: object) -> str | None:
         return wrong_type
     if info.choices is not None and value not in info.choices:
         return "must be one of " + ", ".join(repr(choice) for choice in info.choices)
+    if info.problem is not None and isinstance(value, str):
+        return info.problem(value)
     if isinstance(value, int | float):
         if value != value:  # NaN is the one number unequal to itself
             return "must be a number"
@@ -159,4 +161,5 @@ def settle(recipe: str, given: Mapping[str, Any]) -> dict[str, Value]:
     return {
         name: parameter.type(given.get(name, parameter.default))
         for name, parameter in info.parameters.items()
+        if not parameter.only_if_given or given.get(name, parameter.default) != parameter.default
     }

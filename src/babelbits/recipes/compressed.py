@@ -31,7 +31,7 @@ from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.linear_weights import SMALL_SHARE
-from babelbits.recipes.schemes import scheme_of
+from babelbits.recipes.schemes import groups_of
 from babelbits.recipes.scope import Scope, intended, patterns
 from babelbits.recipes.tracing import masks_untraced, shared_states_traced
 from babelbits.recipes.unreached import Rounded, every_weight_rounded
@@ -87,7 +87,8 @@ def save_compressed(
     scope = intended(model, recipe=info.name, settled=parameters, most_left=most_left)
     ignore = patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
-        modifiers = _modifiers(info, parameters, model, ignore)
+        groups = groups_of(info, parameters, scope.quantized)
+        modifiers = _modifiers(info, parameters, model, ignore, groups)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
         with every_weight_rounded() as rounded:
             first = _FirstBlock(model, calibration, rounded)
@@ -135,23 +136,26 @@ def _import_library() -> None:
 
 
 def _modifiers(
-    info: RecipeInfo, parameters: Mapping[str, Value], model: Any, ignore: Sequence[str]
+    info: RecipeInfo,
+    parameters: Mapping[str, Value],
+    model: Any,
+    ignore: Sequence[str],
+    groups: Mapping[str, Any],
 ) -> list[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
 
-    groups = {"group_0": scheme_of(info, parameters)}
     if info.method == "gptq":
         order = parameters["actorder"]
         gptq = GPTQModifier(
-            config_groups=groups,
+            config_groups=dict(groups),
             ignore=list(ignore),
             dampening_frac=parameters["dampening"],
             block_size=parameters["block_size"],
             actorder=None if order == "none" else order,
         )
         return [gptq]
-    rounding = QuantizationModifier(config_groups=groups, ignore=list(ignore))
+    rounding = QuantizationModifier(config_groups=dict(groups), ignore=list(ignore))
     return [*_smoothers(info.method, parameters, model), rounding]
 
 

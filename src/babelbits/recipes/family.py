@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from babelbits.formats import parts
 from babelbits.formats.trust import Trust
 from babelbits.libraries import RUN, install, need, version_of
+from babelbits.recipes import module_bits
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import context_length
 from babelbits.recipes.calibration import (
@@ -238,12 +239,15 @@ class Family(ABC):
         config: Mapping[str, Any],
     ) -> int:
         """Estimated bytes of a variant's weights, from the base model's."""
-        return sum(
-            linear_bytes(one.shape, bits=info.weight_bits, group_size=settled.get("group_size"))
-            if is_linear(one)
-            else one.bytes
-            for one in self.kept(tensors, config)
-        )
+        given = module_bits.parse(str(settled.get(module_bits.PARAMETER, "")))
+        group, total = settled.get("group_size"), 0
+        for one in self.kept(tensors, config):
+            bits = module_bits.bits_of(one.name.removesuffix(".weight"), given)
+            if bits == module_bits.LEFT or not (is_linear(one) or (bits and len(one.shape) == 2)):
+                total += one.bytes
+            else:
+                total += linear_bytes(one.shape, bits=bits or info.weight_bits, group_size=group)
+        return total
 
     def kept(
         self, tensors: Sequence[TensorRecord], config: Mapping[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 from babelbits.errors import RecipeError
 from babelbits.formats.quantized import method_of
 from babelbits.formats.text_model import text_config
-from babelbits.recipes import gguf_base
+from babelbits.recipes import gguf_base, module_bits
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.family import family_of
 from babelbits.recipes.linear_weights import SMALL_SHARE, check_group_size, is_linear, unfit
@@ -72,9 +72,21 @@ def check_shapes(
     RecipeError
         If the group size does not divide the inputs of layers that matter.
     """
-    if find(recipe).method != "none" and "group_size" in settled:
+    if find(recipe).method == "none":
+        return
+    stored = list(tensors)
+    bits = module_bits.parse(str(settled.get(module_bits.PARAMETER, "")))
+    if bits:
+        names = [one.name.removesuffix(".weight") for one in stored if len(one.shape) > 1]
+        tied = () if any("lm_head" in name for name in names) else ("lm_head",)
+        module_bits.check_names(bits, (*names, *tied))
+    if "group_size" in settled:
         size = int(settled["group_size"])
-        shapes = {one.name: _as_linear(one.shape, size) for one in filter(is_linear, tensors)}
+        shapes = {
+            one.name: _as_linear(one.shape, size)
+            for one in filter(is_linear, stored)
+            if module_bits.bits_of(one.name.removesuffix(".weight"), bits) != module_bits.LEFT
+        }
         unfit(size, shapes, most_left=most_left)
 
 

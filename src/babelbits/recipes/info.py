@@ -3,7 +3,7 @@
 Plain data, no torch. The recipes themselves stand in the modules of their families.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Value = int | float | str | bool
@@ -23,6 +23,10 @@ class ParameterInfo:
     """Smallest allowed value, itself included."""
     maximum: float | None = None
     """Largest allowed value, itself included."""
+    problem: Callable[[str], str | None] | None = None
+    """What is wrong with a text, as the end of a sentence ('must be ...'); None: any will do."""
+    only_if_given: bool = False
+    """Whether a variant without it has no such parameter, rather than one with the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

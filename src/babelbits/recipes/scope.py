@@ -22,6 +22,7 @@ from babelbits.formats.outside_text import IGNORE, is_outside_text
 from babelbits.formats.own_code import model_brings_code
 from babelbits.formats.text_model import auto_class
 from babelbits.formats.trust import Trust
+from babelbits.recipes import module_bits
 from babelbits.recipes.base_loading import not_loadable
 from babelbits.recipes.catalogue import Value, find
 from babelbits.recipes.linear_weights import SMALL_SHARE, unfit
@@ -91,6 +92,10 @@ def intended(
     info = find(recipe)
     shapes = linear_shapes(model)
     left = {name: reason for name in shapes if (reason := _reason(model, name)) is not None}
+    bits = module_bits.parse(str(settled.get(module_bits.PARAMETER, "")))
+    if bits:
+        module_bits.check_names(bits, (*shapes, *_embeddings(model)))
+        left = _as_study_says(model, left, {n: module_bits.bits_of(n, bits) for n in shapes})
     if info.method == "none":
         return Scope(
             quantized=(), left=dict.fromkeys(shapes, "nothing is quantized"), shapes=shapes
@@ -150,6 +155,31 @@ def _reason(model: Any, name: str) -> str | None:
     return STATE if _STATE.search(name) else None
 
 
+def _embeddings(model: Any) -> Iterator[str]:
+    from torch import nn
+
+    return (name for name, one in model.named_modules() if isinstance(one, nn.Embedding))
+
+
+def _as_study_says(
+    model: Any, left: Mapping[str, str], bits: Mapping[str, int | None]
+) -> dict[str, str]:
+    """What is left, once a study has given modules bits of their own."""
+    found = dict(left)
+    for name, given in bits.items():
+        if given == module_bits.LEFT:
+            found.setdefault(name, module_bits.REASON)
+        elif given is not None and found.get(name) == HEAD:
+            if model.config.get_text_config().tie_word_embeddings:
+                raise RecipeError(
+                    f"'{name}' cannot be quantized: it is the same matrix as the embeddings, which "
+                    "stay as they are",
+                    hint=f"leave it out of `{module_bits.PARAMETER}`",
+                )
+            del found[name]
+    return found
+
+
 def _at(model: Any, name: str) -> Any:
     """The module of a name; a fused expert's layer has none yet."""
     try:
@@ -172,7 +202,13 @@ def patterns(scope: Scope) -> tuple[str, ...]:
         clash = any(re.match(wide, other) for other in scope.quantized)
         found[_pattern(name, None) if clash else wide] = None
     outside = IGNORE if OUTSIDE in scope.left.values() else ()
-    return ("lm_head", *(f"re:{pattern}" for pattern in found), *outside)
+    heads = ("lm_head",) if "lm_head" not in scope.quantized else ()
+    return (*heads, *(f"re:{pattern}" for pattern in found), *outside)
+
+
+def layer_pattern(name: str) -> str:
+    """A regular expression for one layer, whatever transformers puts before its name on load."""
+    return _pattern(name, None)
 
 
 def _pattern(name: str, number: str | None) -> str:

@@ -6,10 +6,12 @@ does not say), and only the linear layers of the transformer blocks are quantize
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from babelbits import devices
+from babelbits.recipes import module_bits
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.family import Family, Job, Made, draw_text
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
@@ -29,6 +31,19 @@ def _fixed(size: int) -> Mapping[str, ParameterInfo]:
     """The group size of a format that has only one: every layer must have so many inputs."""
     about = "numbers that share a scale; the format has no other"
     return {"group_size": ParameterInfo(type=int, default=size, choices=(size,), help=about)}
+
+
+def _modules(*, integers: bool) -> ParameterInfo:
+    """Bits of single modules, where a study gives any."""
+    others = "4, 8 or 16 bits" if integers else "16 bits (no others in this format)"
+    return ParameterInfo(
+        type=str,
+        default="",
+        problem=partial(module_bits.problem, integers=integers),
+        only_if_given=True,
+        help=f"{others} for modules by their names, 16 leaving them as they are: "
+        "{ down_proj = 8, lm_head = 16 }",
+    )
 
 
 _SYMMETRIC = ParameterInfo(
@@ -221,13 +236,21 @@ _RECIPES = (
 )
 
 
+_FLOATS = ("fp8", "fp8-block", "mxfp8", "mxfp4", "nvfp4", "nvfp4a16")
+
+
+def _with_modules(info: RecipeInfo) -> RecipeInfo:
+    own = _modules(integers=info.name not in _FLOATS)
+    return replace(info, parameters={**info.parameters, module_bits.PARAMETER: own})
+
+
 class CompressedTensors(Family):
     """What llm-compressor makes and vLLM serves unchanged."""
 
     name = "compressed-tensors"
     format = "compressed-tensors"
     title = "llm-compressor"
-    recipes = _RECIPES
+    recipes = tuple(map(_with_modules, _RECIPES))
     examples = ("w8", "w4-g")
     decisive = ("torch", "transformers", "llmcompressor", "compressed-tensors")
     main_library = "llmcompressor"

@@ -248,16 +248,19 @@ def _parameters(
         if problem is not None:
             found.note(f"'{name}' {problem}, not {value!r}", name, hint=info.help)
             value = info.default
-        settled[name] = info.type(value)
+        if not info.only_if_given or value != info.default:
+            settled[name] = info.type(value)
     for name in given:
-        if name not in settled:
+        if name not in recipe.parameters:
             _note_unknown(name, recipe, found)
     return settled
 
 
 def _written(value: Any) -> Any:
-    """A table of texts as the text it stands for: 'token_embd=q8_0,attn_v=q6_k'."""
-    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+    """A table as the text it stands for: 'token_embd=q8_0,attn_v=q6_k', 'down_proj=8'."""
+    if isinstance(value, dict) and all(
+        isinstance(item, str | int) and not isinstance(item, bool) for item in value.values()
+    ):
         return ",".join(f"{key}={item}" for key, item in value.items())
     return value
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.formats import small_floats
+from babelbits.formats.quantization_config import weights_of_module
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes.tensors import weight_files
 from babelbits.records import JSON
@@ -61,7 +62,7 @@ def _dequantized(
 ) -> Any:
     """The numbers of a quantized weight; None if it is stored plainly."""
     if name.endswith(".weight_packed"):
-        if _weights(settings).get("type") == "float":
+        if _weights(settings, module).get("type") == "float":
             return _four_bit_floats(module, tensor, stored)
         return _packed(module, tensor, stored, settings)
     if not name.endswith(".weight"):
@@ -73,7 +74,7 @@ def _dequantized(
         return tensor.float() * stored[f"{module}.SCB"].float()[:, None] / 127
     if f"{module}.weight_scale" in stored:
         scale = stored[f"{module}.weight_scale"]
-        if _weights(settings).get("strategy") == "block":
+        if _weights(settings, module).get("strategy") == "block":
             return tensor.float() * small_floats.spread_blocks(scale.float(), tensor.shape)
         is_exponent = str(scale.dtype) == "torch.uint8"
         scale = small_floats.mx_scale(scale) if is_exponent else scale.float()
@@ -81,11 +82,9 @@ def _dequantized(
     return None
 
 
-def _weights(settings: JSON) -> JSON:
-    """How compressed-tensors quantized the weights; {} for another library."""
-    groups = settings.get("config_groups") or {}
-    found: JSON = next((one["weights"] for one in groups.values() if one.get("weights")), {})
-    return found
+def _weights(settings: JSON, module: str) -> JSON:
+    """How compressed-tensors quantized a module's weights; {} for another library."""
+    return weights_of_module(settings.get("config_groups") or {}, module)
 
 
 def _four_bit_floats(module: str, octets: Any, stored: Mapping[str, Any]) -> Any:
@@ -98,7 +97,7 @@ def _four_bit_floats(module: str, octets: Any, stored: Mapping[str, Any]) -> Any
 
 def _packed(module: str, words: Any, stored: Mapping[str, Any], settings: JSON) -> Any:
     """Integer codes in consecutive bits of 32-bit words, lowest first, shifted to be positive."""
-    bits = int(_weights(settings)["num_bits"])
+    bits = int(_weights(settings, module)["num_bits"])
     rows, columns = (int(size) for size in stored[f"{module}.weight_shape"])
     codes = _unpack(words, bits, columns)
     zero = stored.get(f"{module}.weight_zero_point")
