@@ -202,9 +202,9 @@ class _Probe:
         paths = [[pack.path(row) for row, _slot in pack.wants] for pack in packs]
         apart = 1 if cascade else len(packs)
         groups = [
-            branch_off(
-                runner, packs[i : i + apart], paths[i : i + apart], room=2, cascade=cascade
-            )[0]
+            branch_off(runner, packs[i : i + apart], paths[i : i + apart], room=2, cascade=cascade)[
+                0
+            ]
             for i in range(0, len(packs), apart)
         ]
         if cascade and any(group.trunk is None for group in groups):
