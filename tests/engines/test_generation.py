@@ -59,12 +59,13 @@ def test_cascade_decoding_is_in_use_and_equals_decoding_with_copies(
 def test_rows_behind_several_prefixes_are_decoded_in_the_same_steps(
     engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight tokens a row are seven steps, however many prefixes there are; few fit a small budget.
+    """Eight tokens a row are seven steps, however many prefixes; fewer rows fit a small budget.
 
     Rows of other lengths end in the middle: their trunks are given up, and texts stay the same.
     """
     from babelbits.engines.hf.decode_batches import TreeRows
 
+    whole, small, plain = engine(), engine(token_budget=200), engine(sharing=False)
     rows: list[int] = []
     step = TreeRows.step
 
@@ -79,13 +80,12 @@ def test_rows_behind_several_prefixes_are_decoded_in_the_same_steps(
         for begin, n in zip(begins, (8, 3, 8), strict=True)
         for item in ("der Hund", "A", "лиса")
     ]
-    together = engine().generate(requests)
-    print("ROWS", rows)
+    together = whole.generate(requests)
     assert rows == [9, 9, *[6] * 5]
     rows.clear()
-    assert engine(token_budget=200).generate(requests) == together
+    assert small.generate(requests) == together
     assert len(rows) == 7 + 2 + 7
-    assert engine(sharing=False).generate(requests) == together
+    assert plain.generate(requests) == together
 
 
 def test_finish_reasons_and_counts(engine: Callable[..., Any]) -> None:
