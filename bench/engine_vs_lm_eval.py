@@ -76,10 +76,10 @@ class Result:
     greedy_flags_equal: bool
 
 
-def make_model(folder: Path, texts: Sequence[str], *, dtype: torch.dtype) -> Any:
-    """Write a random Llama and a tokenizer trained on the texts; return the tokenizer."""
+def make_tokenizer(folder: Path, texts: Sequence[str]) -> Any:
+    """Write a tokenizer trained on the texts; return it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -97,6 +97,14 @@ def make_model(folder: Path, texts: Sequence[str], *, dtype: torch.dtype) -> Any
         eos_token="<|eos|>",  # noqa: S106  not a password
     )
     tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def make_model(folder: Path, texts: Sequence[str], *, dtype: torch.dtype) -> Any:
+    """Write a random Llama and a tokenizer trained on the texts; return the tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = make_tokenizer(folder, texts)
     config = LlamaConfig(
         hidden_size=768,
         intermediate_size=2048,

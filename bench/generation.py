@@ -48,7 +48,9 @@ from babelbits.engines.vllm_child import interpreter
 from babelbits.records import GenerateRequest
 
 LETTERS = "ABCD"
-EXAMPLES, ROWS = 8, 512
+EXAMPLES = 8
+ROWS, ROWS_ON_GPU = 512, 4096
+"""At which matrix products are at full speed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def make_prompts(
 
 
 class Limit:
-    """The speed of a model's matrix products at 512 rows.
+    """The speed of a model's matrix products with many rows.
 
     Nothing that keeps the model's arithmetic can be faster: attention counts pairs of tokens that
     see each other, once, though a prefix's keys are read by several rows.
@@ -108,6 +110,7 @@ class Limit:
 
     def __init__(self, engine: Any, clock: Clock) -> None:
         self._model, self._clock = engine.loaded.model, clock
+        self._rows = ROWS if engine.loaded.device.type == "cpu" else ROWS_ON_GPU
         self._encoder = engine.encoder
         self._layers = [
             module
@@ -116,9 +119,9 @@ class Limit:
         ]
         like = {"device": engine.loaded.device, "dtype": engine.loaded.dtype}
         sizes = {layer.in_features for layer in self._layers}
-        self._inputs = {size: torch.randn(ROWS, size, **like) for size in sizes}
+        self._inputs = {size: torch.randn(self._rows, size, **like) for size in sizes}
         config = self._model.config
-        shape = (config.num_attention_heads, ROWS, config.head_dim)
+        shape = (config.num_attention_heads, self._rows, config.head_dim)
         self._states = [torch.randn(shape, **like) for _ in range(3)]
 
     @torch.inference_mode()
@@ -137,9 +140,9 @@ class Limit:
         q, k, v = self._states
         attention = best(lambda: (q @ k.transpose(1, 2)) @ v, self._clock)
         return (
-            layers / ROWS * (tokens + steps)
-            + head / ROWS * sum(new)
-            + attention * config.num_hidden_layers / ROWS**2 * pairs
+            layers / self._rows * (tokens + steps)
+            + head / self._rows * sum(new)
+            + attention * config.num_hidden_layers / self._rows**2 * pairs
         )
 
 

@@ -56,6 +56,38 @@ def test_cascade_decoding_is_in_use_and_equals_decoding_with_copies(
         subject._shortcuts = before
 
 
+def test_rows_behind_several_prefixes_are_decoded_in_the_same_steps(
+    engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight tokens a row are seven steps, however many prefixes; fewer rows fit a small budget.
+
+    Rows of other lengths end in the middle: their trunks are given up, and texts stay the same.
+    """
+    from babelbits.engines.hf.decode_batches import TreeRows
+
+    whole, small, plain = engine(), engine(token_budget=200), engine(sharing=False)
+    rows: list[int] = []
+    step = TreeRows.step
+
+    def counted(self: TreeRows, tokens: list[int]) -> torch.Tensor:
+        rows.append(len(tokens))
+        return step(self, tokens)
+
+    monkeypatch.setattr(TreeRows, "step", counted)
+    begins = [SHOTS, "en: " + SHOTS, "nb: " + SHOTS]
+    requests = [
+        GenerateRequest(prompt=f"{begin}Question: {item}", max_new_tokens=n, ignore_end=True)
+        for begin, n in zip(begins, (8, 3, 8), strict=True)
+        for item in ("der Hund", "A", "лиса")
+    ]
+    together = whole.generate(requests)
+    assert rows == [9, 9, *[6] * 5]
+    rows.clear()
+    assert small.generate(requests) == together
+    assert len(rows) == 7 + 2 + 7
+    assert plain.generate(requests) == together
+
+
 def test_finish_reasons_and_counts(engine: Callable[..., Any]) -> None:
     """A stop string that the model is known to write, no stop, and the EOS token made likely."""
     subject = engine()

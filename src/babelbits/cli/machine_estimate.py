@@ -57,7 +57,10 @@ def print_estimate(study: "Study", machine: str, *, price: float | None, as_json
             + ("" if price is None else f", {_between(paid * price)} at {price:g} an hour")
         )
     data(f"disk: {bytes_size(found.disk)}; {plural(found.n_items, 'item')} a variant")
-    data(f"making a variant layer by layer takes about {bytes_size(round(found.make_memory))}")
+    data(
+        f"making a variant layer by layer takes about {bytes_size(round(found.make_memory))} of an "
+        f"accelerator's memory, and {bytes_size(round(found.make_host_memory))} of main memory"
+    )
     for suite in found.assumed:
         data(f"assumed: {suite} has {plural(assume.items, 'item')} a language")
     for line in assume.in_words():

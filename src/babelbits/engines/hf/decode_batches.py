@@ -2,11 +2,11 @@
 
 `RowGroup` starts from the keys and values that the forest left in the trunk's buffers: rows share
 a copy of the trunk and hold only their own tokens. `TreeRows` lets groups of several trunks grow
-together, for matrix products are faster the more rows they have. `PlainRows` prefills padded prompts with the model's own
-cache: the oracle, and the path of architectures that cannot share. In both, rows are padded on the
-left, so that all of them write to the same column; states that see padding need prompts of one
-length. `WholeRows` computes everything again at every
-step: slow, and right on any causal model, even one whose state is not a cache of this kind.
+together, for matrix products are faster the more rows they have. `PlainRows` prefills padded
+prompts with the model's own cache: the oracle, and the path of architectures that cannot share. In
+both, rows are padded on the left, so that all of them write to the same column; states that see
+padding need prompts of one length. `WholeRows` computes everything again at every step: slow, and
+right on any causal model, even one whose state is not a cache of this kind.
 """
 
 import inspect

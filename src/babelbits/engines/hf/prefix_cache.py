@@ -98,7 +98,7 @@ class Trunk:
         self.retreat(depth + len(tokens))
 
     def copy(self, depth: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Of each layer, keys and values of the first `depth` tokens, shape (heads, depth, size)."""
+        """Keys and values of the first `depth` tokens, each of shape (heads, depth, size)."""
         return [
             (layer.keys[0, :, :depth].clone(), layer.values[0, :, :depth].clone())
             for layer in self.cache.layers

@@ -21,6 +21,10 @@ FACTOR = 2.0
 """An estimate's range is from so many times less to so many times more."""
 
 
+HOST_BYTES = 4.2
+"""Bytes a weight of main memory while a variant is made, the largest of what was measured."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumptions:
     """What an estimate takes for granted."""
@@ -135,6 +139,8 @@ class StudyEstimate:
     """Tasks whose items nobody counted."""
     make_memory: float
     """Bytes on the accelerator while a variant is made, layer by layer."""
+    make_host_memory: float
+    """Bytes of main memory meanwhile, where the model lies whole."""
 
     @property
     def disk(self) -> int:
@@ -249,6 +255,7 @@ def estimate_study(
         n_items=sum(load.items for load in loads),
         assumed=tuple(dict.fromkeys(load.suite for load in loads if not load.counted)),
         make_memory=making_memory(shape),
+        make_host_memory=making_host_memory(shape),
     )
 
 
@@ -311,3 +318,14 @@ def making_memory(shape: ModelShape, *, samples: int = 128, tokens: int = 2048) 
     batch = 2 * 2 * tokens * max(shape.hidden, shape.inner)
     kept = 2 * samples * tokens * shape.hidden  # offloaded to the host, one copy in flight
     return layer + moments + batch + min(kept, 2e9)
+
+
+def making_host_memory(shape: ModelShape) -> float:
+    """Bytes of main memory while a variant is made.
+
+    llm-compressor moves one layer at a time to the accelerator; the model itself stays in main
+    memory. Two bytes a weight are the base's files in 16 bits, mapped, which the system can drop
+    and read again; the rest is the model while it is quantized and written. Measured on random
+    models with `bench/quantize_memory.py`.
+    """
+    return HOST_BYTES * shape.n_weights
