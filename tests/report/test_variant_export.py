@@ -14,6 +14,7 @@ import pytest
 import fake_hub
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StoreError
+from babelbits.interop.readers.hub_results import totals
 from babelbits.report.variant_export import export_variant, file_names, hub_results, licence_of
 from babelbits.results.results import Results
 from babelbits.results.sources import load
@@ -156,6 +157,19 @@ def test_scores_on_the_hubs_datasets_alone_are_in_its_format(
         assert 0 < one.value <= 1
         assert "change to the unquantized model" in one.notes
         assert "equivalent" in one.notes
+
+
+def test_exported_scores_are_read_again_as_totals(folder: Path, tmp_path: Path) -> None:
+    """What the export writes for the hub is what our reader of the hub's totals finds."""
+    yaml = pytest.importorskip("yaml")
+    found = with_origin(load(folder), "lm-eval 0.4.13, juletxara/mgsm@0123456789ab")
+    entries = hub_results(found, LABEL)
+    file = tmp_path / ".eval_results" / "babelbits.yaml"
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(entries, sort_keys=False))
+    [effect] = [e for e in found.analysis.effects if (e.variant, e.scope) == (LABEL, "language")]
+    wanted = {"xcopa_en": pytest.approx(effect.arms.variant_score, abs=1e-6)}
+    assert totals(tmp_path) == wanted
 
 
 # --- --push ------------------------------------------------------------------------------------

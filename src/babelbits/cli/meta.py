@@ -149,7 +149,9 @@ def _source(text: str) -> "Source":
 def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
     """One source a model; its variants are read against the same baseline."""
     from babelbits.decide.evidence import rows_of_results
+    from babelbits.decide.hub_totals import evidence_of_totals
     from babelbits.errors import StudyError
+    from babelbits.interop.readers import hub_results
     from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 
     found = []
@@ -161,6 +163,13 @@ def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
                 f"{model} has two baselines: {' and '.join(baselines)}",
                 hint="one model has one baseline; variants are compared with it",
             )
+        if hub_results.looks_like(Path(baselines[0])):
+            named = {Path(one[2]).name: Path(one[2]) for one in ours}
+            source, notes = evidence_of_totals(Path(baselines[0]), named, model=model)
+            for note in notes:
+                say(f"note: {note}")
+            found.append(source)
+            continue
         results = load_foreign(
             parse_source(baselines[0]),
             [parse_source(one[2]) for one in ours],

@@ -1,9 +1,11 @@
-"""The hub's `.eval_results/*.yaml`: totals of benchmarks, which are recognised and refused.
+"""The hub's `.eval_results/*.yaml`: totals of benchmarks, which are never compared.
 
 A comparison pairs items, and there are none here: two totals have no interval, and a verdict on
 their difference would be made up. What they say is shown in the error, with what to do instead.
+`decide.hub_totals` shows them as points without a standard error.
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -26,6 +28,43 @@ def looks_like(path: Path) -> bool:
     return path.name == FOLDER or (path / FOLDER).is_dir()
 
 
+def totals(path: Path) -> dict[str, float]:
+    """Task to its total, as the files have it; the last of two of a name wins.
+
+    Parameters
+    ----------
+    path : Path
+        `.eval_results`, a folder with it, or a file in it.
+
+    Raises
+    ------
+    TaskError
+        If a file cannot be read.
+    """
+    return {name: float(value) for name, value in _written(path) if _is_number(value)}
+
+
+def _written(path: Path) -> list[tuple[str, str]]:
+    """Task and total, as written."""
+    if path.is_file():
+        found: tuple[Path, ...] = (path,)
+    else:
+        folder = path if path.name == FOLDER else path / FOLDER
+        found = files.below(folder, _YAML, deep=False).files
+    pairs: list[tuple[str, str]] = []
+    for one in found:
+        text = files.decode(files.read_bytes(one, largest=_LARGEST), str(one))
+        pairs += zip(_ENTRY.findall(text), _VALUE.findall(text), strict=False)
+    return pairs
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def read(path: Path) -> ForeignRun:
     """Nothing: totals cannot be paired.
 
@@ -34,24 +73,14 @@ def read(path: Path) -> ForeignRun:
     TaskError
         Always; names the first totals.
     """
-    if path.is_file():
-        found: tuple[Path, ...] = (path,)
-    else:
-        folder = path if path.name == FOLDER else path / FOLDER
-        found = files.below(folder, _YAML, deep=False).files
-    totals: list[str] = []
-    for one in found:
-        text = files.decode(files.read_bytes(one, largest=_LARGEST), str(one))
-        totals += [
-            f"{name} {value}"
-            for name, value in zip(_ENTRY.findall(text), _VALUE.findall(text), strict=False)
-        ]
-    more = f" and {len(totals) - _SHOWN} more" if len(totals) > _SHOWN else ""
-    said = f" ({', '.join(totals[:_SHOWN])}{more})" if totals else ""
+    found = [f"{name} {value}" for name, value in _written(path)]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    said = f" ({', '.join(found[:_SHOWN])}{more})" if found else ""
     raise TaskError(
         f"the hub's results are totals{said}: there are no items to pair",
         where=str(path),
-        hint="compare the logs that they were made from, e.g. lm-eval's with --log_samples",
+        hint="compare the logs that they were made from, e.g. lm-eval's with --log_samples; "
+        "`babelbits meta --logs MODEL BASELINE VARIANT` shows totals as points",
     )
 
 
