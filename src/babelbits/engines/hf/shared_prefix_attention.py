@@ -71,7 +71,7 @@ def cascade_attention(
         )
         return output
     scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    parts = scaled.split([one.rows for one in branches])
+    parts = torch.split(scaled, [one.rows for one in branches])
     mixed = [
         _attend(part, one, module.layer_idx) for part, one in zip(parts, branches, strict=True)
     ]
