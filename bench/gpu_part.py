@@ -49,8 +49,8 @@ SHAPES = {
     "8b": Shape(hidden=4096, inner=14_336, layers=32, heads=32, kv_heads=8, vocabulary=128_256,
                 items=32, prompts=32, new_tokens=64, prefix=900),
 }  # fmt: skip
-"""vLLM on a CPU knows no heads smaller than 32. The larger two are Llama 3.2 1B's and Llama 3.1 8B's
-shapes; items and prompts are behind each prefix."""
+"""The larger two are Llama 3.2 1B's and Llama 3.1 8B's shapes; items and prompts are behind each
+prefix. vLLM on a CPU knows no heads smaller than 32."""
 _COUNTED = ("torch", "transformers", "lm_eval", "ray", "llama-cpp-python", "babelbits")
 
 
