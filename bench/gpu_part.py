@@ -42,14 +42,15 @@ class Shape:
 
 
 SHAPES = {
-    "tiny": Shape(hidden=64, inner=128, layers=2, heads=4, kv_heads=2, vocabulary=2304,
+    "tiny": Shape(hidden=128, inner=256, layers=2, heads=2, kv_heads=1, vocabulary=2304,
                   items=2, prompts=2, new_tokens=8, prefix=120),
     "1b": Shape(hidden=2048, inner=8192, layers=16, heads=32, kv_heads=8, vocabulary=128_256,
                 items=64, prompts=64, new_tokens=64, prefix=900),
     "8b": Shape(hidden=4096, inner=14_336, layers=32, heads=32, kv_heads=8, vocabulary=128_256,
                 items=32, prompts=32, new_tokens=64, prefix=900),
 }  # fmt: skip
-"""The larger two are Llama 3.2 1B's and Llama 3.1 8B's shapes; prompts are behind each prefix."""
+"""The larger two are Llama 3.2 1B's and Llama 3.1 8B's shapes; items and prompts are behind each
+prefix. vLLM on a CPU knows no heads smaller than 32."""
 _COUNTED = ("torch", "transformers", "lm_eval", "ray", "llama-cpp-python", "babelbits")
 
 
