@@ -22,7 +22,7 @@ from babelbits.decide.gate import Gate
 from babelbits.decide.recommend import Recommendation, Size, recommend
 from babelbits.records import Effect, Interval
 from babelbits.report.item_pairs import Axes
-from babelbits.report.verdicts import board, headline, ship
+from babelbits.report.verdicts import make_board, ship, write_headline
 
 RESAMPLES = 2000
 
@@ -139,8 +139,8 @@ def _first_screen(
     decisions = decide_all(findings)
     axes = Axes(variants=of.variant_names, suites=of.suite_names, languages=of.codes)
     primary = {suite: metric.name for suite, metric in findings.primary.items()}
-    found = board(findings.analysis.effects, primary, axes)
-    first, second = headline(decisions, alpha=findings.alpha), ship(choice, found)
+    found = make_board(findings.analysis.effects, primary, axes)
+    first, second = write_headline(decisions, alpha=findings.alpha), ship(choice, found)
     counted = {
         "headline: harm": [one.variant for one in decisions if one.level == "confirmed"],
         "headline: in its family": [one.variant for one in decisions if one.level == "family"],

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.languages import resolve
 from babelbits.records import TextRequest
 from babelbits.tasks import catalogue
@@ -36,7 +36,7 @@ def ntrex(folder: Path, language: str) -> Iterator[str]:
 def babelmini(language: str) -> Iterator[str]:
     """Passages and calibration text."""
     for kind in ("passages", "calibration"):
-        file = mini_folder() / kind / f"{language}.jsonl"
+        file = find_mini_folder() / kind / f"{language}.jsonl"
         if file.is_file():
             yield from (" ".join(row["sentences"]) for row in read_jsonl(file))
 
@@ -45,7 +45,7 @@ def main(folder: Path, languages: list[str]) -> None:
     """Measure, say, and write."""
     identifier = open_identifier()
     found = {}
-    for code in languages or catalogue.info("ntrex-segments").languages:
+    for code in languages or catalogue.find_info("ntrex-segments").languages:
         texts = [*ntrex(folder, code), *babelmini(code)]
         measured = human_text.measure(texts, code, resolve(code).script, identifier)
         found[code] = human_text.to_row(measured)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.llamacpp import gguf_file, library
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
@@ -59,7 +59,7 @@ def random_llama(folder: Path, *, layers: int) -> Path:
     torch.manual_seed(0)
     with quiet():
         LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    for file in model_folder().glob("tokenizer*"):
+    for file in find_bundled_model().glob("tokenizer*"):
         shutil.copy(file, folder)
     return folder
 
@@ -88,7 +88,7 @@ def measured(base: Path, place: Path) -> Iterator[tuple[str, int, float]]:
 
 def hollow_llama(file: Path) -> None:
     """A GGUF file of the 70B model's shape, with a hole where the values would be."""
-    gguf = gguf_file.package()
+    gguf = gguf_file.import_package()
     writer = gguf.GGUFWriter(file, arch="llama")
     for key, value in LARGE.items():
         writer.add_uint32(f"llama.{key}", value)

@@ -90,7 +90,7 @@ def found(_job: Job) -> dict[str, Any]:
 
     told: dict[str, Any] = {name: _version(name) for name in _COUNTED}
     python = interpreter.find()
-    told["vllm"] = None if python is None else dict(interpreter.installed(python))
+    told["vllm"] = None if python is None else dict(interpreter.list_installed(python))
     told["gpu"] = None
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()

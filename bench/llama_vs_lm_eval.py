@@ -32,11 +32,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.llama.loading import gguf_file
-from babelbits.engines.llama.version import engine_version
+from babelbits.engines.llama.loading import find_gguf_file
+from babelbits.engines.llama.version import make_engine_version
 from babelbits.records import Score, ScoreRequest
 
 LANGUAGES = ("en", "ru", "hi", "zh")
@@ -72,7 +72,7 @@ def requests(items: int) -> list[ScoreRequest]:
     """BabelMini's sentence pairs, two continuations an item, behind a prefix for each language."""
     asked = []
     for language in LANGUAGES:
-        lines = (mini_folder() / f"pairs/{language}.jsonl").read_text("utf-8").splitlines()
+        lines = (find_mini_folder() / f"pairs/{language}.jsonl").read_text("utf-8").splitlines()
         pairs = [json.loads(line) for line in lines]
         shots = "".join(f"{pair['intact']}\n" for pair in pairs[-SHOTS:])
         asked += [
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    path, asked = gguf_file(options.folder), requests(options.items)
+    path, asked = find_gguf_file(options.folder), requests(options.items)
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     os.environ["OMP_NUM_THREADS"] = str(threads)
     our_seconds, ours = measured(path, asked, sharing=True)
@@ -174,7 +174,7 @@ def main() -> None:
     n_items = len(asked) // 2
     result = Result(
         model=path.name,
-        library=f"{engine_version()}, {platform.machine()}",
+        library=f"{make_engine_version()}, {platform.machine()}",
         threads=threads,
         n_items=n_items,
         n_requests=len(asked),

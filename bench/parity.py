@@ -24,14 +24,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.transformers import load as load_engine
 from babelbits.records import GenerateRequest, Generation, Item, Reply, Score, ScoreRequest, digest
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.lm_eval.adapter import packaged_yaml
-from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.lm_eval.adapter import find_packaged_yaml
+from babelbits.tasks.lm_eval.index import list_installed_tasks
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.local_data import read_local
 from babelbits.tasks.suites.mmlu import SUBJECTS
@@ -85,7 +85,7 @@ class Case:
     @property
     def info(self) -> LmEvalSuite:
         """What the suite is."""
-        found = catalogue.info(self.suite, include_path=self.include_path)
+        found = catalogue.find_info(self.suite, include_path=self.include_path)
         assert isinstance(found, LmEvalSuite)
         return found
 
@@ -119,7 +119,7 @@ def cases(data: Path, own: Path, *, items: int) -> Iterator[Case]:
     """All cells, in the order of the table."""
     shots = {"mgsm": 2, "xcopa": 0, "xwinograd": 0}
     for suite, count in shots.items():
-        for language in catalogue.info(suite).languages:
+        for language in catalogue.find_info(suite).languages:
             yield Case(suite=suite, language=language, folder=data / suite, shots=count,
                        limit=items)  # fmt: skip
     subjects = len(SUBJECTS)
@@ -152,9 +152,13 @@ def write_own_tasks(folder: Path) -> Sequence[str]:
 def write_reference(case: Case, name: str, folder: Path) -> None:
     """lm-eval's own task, with its rows from a file and the first n examples."""
     yaml = (
-        packaged_yaml(case.info.packaged)
+        find_packaged_yaml(case.info.packaged)
         if case.info.packaged
-        else (case.include_path / f"{name}.yaml" if case.include_path else installed_tasks()[name])
+        else (
+            case.include_path / f"{name}.yaml"
+            if case.include_path
+            else list_installed_tasks()[name]
+        )
     )
     upstream = case.info.upstream.get(case.language, case.language)
     config = name.removeprefix("mmlu_") if case.suite == "mmlu" else upstream
@@ -266,7 +270,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=model_folder())
+    parser.add_argument("--model", type=Path, default=find_bundled_model())
     parser.add_argument("--items", type=int, default=5)
     parser.add_argument("--only", help="cells whose suite begins so")
     parser.add_argument("--languages", help="cells in these languages, separated by commas")

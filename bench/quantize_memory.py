@@ -7,7 +7,7 @@ again. llama.cpp's recipes convert in a child, whose resident peak counts where 
 
 A line is fitted through the resident peaks: fixed bytes, and bytes a weight. The model lies whole
 in main memory, so the line carries over to other sizes; an accelerator holds one layer
-(`machine_estimate.making_memory`).
+(`machine_estimate.estimate_making_memory`).
 
     python bench/quantize_memory.py --sizes 0.05 0.1                     # minutes
     nice -n 15 python bench/quantize_memory.py --sizes 0.05 0.1 0.25 --json result.json

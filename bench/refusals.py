@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collapse import babelmini, ntrex
 
-from babelbits.tasks.refusal.detect import refusal_in
+from babelbits.tasks.refusal.detect import find_refusal
 from babelbits.tasks.refusal.phrases import REFUSALS
 
 
@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     totals = [0, 0]
     for code in REFUSALS:
         texts = [*ntrex(folder, code), *babelmini(code)]
-        wrong = sum(refusal_in(text, code) is not None for text in texts)
+        wrong = sum(find_refusal(text, code) is not None for text in texts)
         totals = [totals[0] + len(texts), totals[1] + wrong]
         print(f"{code}: {wrong} of {len(texts)}")
     print(f"all: {totals[1]} of {totals[0]}, {totals[1] / totals[0]:.3%}")

@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import numpy as np
 
 from babelbits.api import make_variant
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines import transformers, vllm
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.distributions import KeptDistributions
 from babelbits.engines.encoding import Query
-from babelbits.engines.replies import Continuation, continuations
+from babelbits.engines.replies import Continuation, make_continuations
 from babelbits.errors import BabelbitsError
 from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest
 from babelbits.tasks import catalogue
@@ -91,7 +91,9 @@ def cases(place: Path, only: Sequence[str]) -> Iterator[Case]:
     for dtype, models in chosen.items():
         for model in models:
             if not only or model in only:
-                folder = model_folder if model == "bundled" else _once(build, model, place / model)
+                folder = (
+                    find_bundled_model if model == "bundled" else _once(build, model, place / model)
+                )
                 yield Case(model=model, dtype=dtype, folder=folder)
     for recipe in ("w8a8", "w4-g"):
         for dtype in ("float32", "bfloat16"):
@@ -187,7 +189,7 @@ def _compare(case: Case, subject: Any, oracle: Any, seconds: float) -> Row:
 def _grown(engine: Any, prompts: Sequence[GenerateRequest]) -> list[Continuation]:
     """Greedy continuations, in tokens."""
     encoded = engine.encoder.prompts(prompts)
-    grown = [continuations(r, p)[0] for r, p in zip(prompts, encoded, strict=True)]
+    grown = [make_continuations(r, p)[0] for r, p in zip(prompts, encoded, strict=True)]
     engine._generate(grown)
     return grown
 

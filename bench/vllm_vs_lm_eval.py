@@ -159,7 +159,7 @@ def measure(options: argparse.Namespace) -> Result:
     whole = zip(us["texts"], them["texts"], strict=True)
     same = [a.rstrip(CUT) == b.rstrip(CUT) for a, b in whole]
     return Result(
-        versions=", ".join(f"{name} {one}" for name, one in interpreter.versions().items()),
+        versions=", ".join(f"{name} {one}" for name, one in interpreter.find_versions().items()),
         threads=os.environ.get("OMP_NUM_THREADS", "all"),
         dtype=options.dtype,
         n_scored=len(scores),

@@ -87,7 +87,7 @@ def llama_cpp() -> Any:
     in_ci = bool(os.environ.get("BABELBITS_CI"))
     try:
         loaded = library.load()
-        gguf_file.package()
+        gguf_file.import_package()
         if in_ci or os.environ.get(converter.ARCHIVE_VARIABLE):
             converter.need()
     except BabelbitsError as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
 from babelbits.decide.decision_input import CellKey, DecisionInput
-from babelbits.languages import groups
+from babelbits.languages import group_languages
 from babelbits.records import Metric
 from compare_cells import ACC, Score, cell, right_wrong
 
@@ -62,7 +62,7 @@ def findings_of(
     for suite, language in places:
         languages.setdefault(suite, {})[language] = None
     codes = list(dict.fromkeys(code for here in languages.values() for code in here))
-    found = groups(codes, user=user)
+    found = group_languages(codes, user=user)
     settings = AnalysisSettings(
         alpha=alpha,
         margins={"fraction": 0.02} if margins is None else margins,

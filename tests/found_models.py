@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 
 GROUP = 32
 Written = dict[str, torch.Tensor]
@@ -23,7 +23,7 @@ Written = dict[str, torch.Tensor]
 
 def copy_model(folder: Path, **config: Any) -> Path:
     """The bundled model under another path, with more keys in its config."""
-    shutil.copytree(model_folder(), folder)
+    shutil.copytree(find_bundled_model(), folder)
     if config:
         change_config(folder, **config)
     return folder

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.recipes.make import make
 from babelbits.records import Manifest
 
@@ -23,7 +23,7 @@ def quick(out: Path, recipe: str, *, base: Path | None = None, **options: Any) -
         "device": "cpu",
         **options,
     }
-    return make(base or model_folder(), recipe=recipe, out=out, **settings)
+    return make(base or find_bundled_model(), recipe=recipe, out=out, **settings)
 
 
 def types_of(manifest: Manifest) -> dict[str, str]:

@@ -6,13 +6,13 @@ A text is translated by that table where the table has it; faults are asked for 
 import json
 from typing import Any
 
-from babelbits.recipes.calibration import bundled_file, read_file
+from babelbits.recipes.calibration import find_bundled_file, read_file
 from fake_endpoint import Answer, says
 
 
 def passages(language: str) -> tuple[str, ...]:
     """The bundled passages, in the same order in every language."""
-    return read_file(bundled_file(language))
+    return read_file(find_bundled_file(language))
 
 
 EN, NB = passages("en"), passages("nb")

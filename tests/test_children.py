@@ -58,8 +58,8 @@ def test_a_child_works_to_its_end_while_the_parent_lives() -> None:
 
 LINES = """
 import sys, time
-from babelbits.children import commands
-for line in commands():
+from babelbits.children import read_commands
+for line in read_commands():
     print(line.decode().upper(), flush=True)
     if line == b"busy":
         time.sleep(600)

@@ -68,7 +68,7 @@ def test_a_format_that_no_engine_runs_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the package that made a variant is gone."""
-    monkeypatch.setattr(open_engine, "that_run", lambda _format: ())
+    monkeypatch.setattr(open_engine, "list_engines_for", lambda _format: ())
     with pytest.raises(babelbits.BabelbitsError, match="no engine here runs the format 'hf'"):
         babelbits.open_engine(tmp_path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import MissingExtraError
-from babelbits.libraries import EXTRAS, extra_of, install, need, version_of
+from babelbits.libraries import EXTRAS, find_extra, find_version, install, need
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,5 +43,5 @@ def test_only_what_is_missing_is_named() -> None:
     with pytest.raises(MissingExtraError, match="the recipe 'x' needs no-such-thing") as caught:
         need(["numpy", "no-such-thing"], what="the recipe 'x'")
     assert caught.value.hint == "pip install no-such-thing"
-    assert version_of("no-such-thing") is None
-    assert extra_of("no-such-thing") is None
+    assert find_version("no-such-thing") is None
+    assert find_extra("no-such-thing") is None

@@ -7,7 +7,7 @@ import pytest
 
 from babelbits import registry
 from babelbits.errors import StudyError, UnknownNameError
-from babelbits.registry import Registry, named, register
+from babelbits.registry import Registry, get_named, register
 
 
 def one(**rows: str) -> Registry:
@@ -64,6 +64,6 @@ def test_a_part_has_the_name_of_its_row() -> None:
     parts = one(path="pathlib:Path")
     register(parts, "mine", SimpleNamespace(name="mine"))
     register(parts, "other", SimpleNamespace(name="mine"))
-    assert named(parts, "mine").name == "mine"
+    assert get_named(parts, "mine").name == "mine"
     with pytest.raises(StudyError, match="the thing 'other' says that its name is 'mine'"):
-        named(parts, "other")
+        get_named(parts, "other")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.analysis.format import size
-from babelbits.interop.matching import Match, unmatched_line
+from babelbits.interop.matching import Match, describe_unmatched
 from babelbits.store.counts import Thoughts
 from babelbits.words import agreeing, every, plural
 
@@ -46,8 +46,8 @@ LEFT_AS_THEY_ARE = {
     ("cli/annotate.py", "draft.n_identical"),
     ("interop/readers/inspect_log.py", "_MOST_KEPT >> 20"),
     # no numbers
-    ("formats/quantized.py", "word(method)"),
-    ("recipes/gguf_tokens.py", "names_of(languages)"),
+    ("formats/quantized.py", "describe_method(method)"),
+    ("recipes/gguf_tokens.py", "list_names(languages)"),
     ("study/rehearsal/gguf_checks.py", "text[:40]"),
     ("preferences/summary.py", "' and '.join(kinds)"),
     ("interop/readers/llama_perplexity.py", "option"),
@@ -119,7 +119,7 @@ def test_a_sentence_about_matches(used: int, told: str) -> None:
         matched=used,
         repeated=0,
     )
-    assert told in unmatched_line(found)
+    assert told in describe_unmatched(found)
 
 
 @pytest.mark.parametrize(

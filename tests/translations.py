@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
-from babelbits.tasks.catalogue import babelmini_folder
+from babelbits.tasks.catalogue import find_babelmini_folder
 
 
 def references(language: str) -> list[str]:
     """All sentences of the bundled passages in a language."""
-    file = babelmini_folder() / "passages" / f"{language}.jsonl"
+    file = find_babelmini_folder() / "passages" / f"{language}.jsonl"
     rows = map(json.loads, file.read_text("utf-8").splitlines())
     return [sentence for row in rows for sentence in row["sentences"]]
 

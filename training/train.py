@@ -24,8 +24,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import corpus
-from babelbits.lab.held_out import bits_by_line, bits_per_byte
-from babelbits.lab.optimizers import optimizers_of, rate_factor
+from babelbits.lab.held_out import measure_bits_per_byte, measure_line_bits
+from babelbits.lab.optimizers import compute_rate_factor, make_optimizers
 from babelmini import sums
 
 END = "<|endoftext|>"
@@ -140,7 +140,7 @@ def held_out_bits_per_byte(
         ids: list[int] = tokenizer.encode(line).ids[: CONTEXT - 1]
         return ids
 
-    return bits_per_byte(bits_by_line(model, encode, lines), lines)
+    return measure_bits_per_byte(measure_line_bits(model, encode, lines), lines)
 
 
 @torch.no_grad()
@@ -241,7 +241,7 @@ def main() -> None:
             tie_word_embeddings=True,
         )
     )
-    parts = optimizers_of(model)
+    parts = make_optimizers(model)
     step, tokens, spent = 0, 0, 0.0
     state_file = options.out / "state.pt"
     if state_file.exists():
@@ -251,7 +251,7 @@ def main() -> None:
             part.load_state_dict(saved)
         step, tokens, spent = state["step"], state["tokens"], state["seconds"]
         rng = np.random.default_rng([options.seed, step])
-    base_rates = [part.param_groups[0]["lr"] for part in optimizers_of(model)]
+    base_rates = [part.param_groups[0]["lr"] for part in make_optimizers(model)]
     stream = Stream(corpora, tokenizer, rng)
     log = (options.out / "training_log.jsonl").open("a", encoding="utf-8")
     budget_file = options.out / "minutes"
@@ -273,7 +273,9 @@ def main() -> None:
         weight = weights[:, 1:].flatten()
         ((losses * weight).sum() / weight.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        factor = rate_factor(share, step, warmup_steps=WARMUP_STEPS, decay_share=DECAY_SHARE)
+        factor = compute_rate_factor(
+            share, step, warmup_steps=WARMUP_STEPS, decay_share=DECAY_SHARE
+        )
         for part, base in zip(parts, base_rates, strict=True):
             part.param_groups[0]["lr"] = base * factor
             part.step()

@@ -272,7 +272,7 @@ def gate(
     """
     from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import ask, check_variant
-    from babelbits.decide.gate import gate as answer
+    from babelbits.decide.gate import answer_gate as answer
 
     facts = collect_decision_input(results)
     check_variant(facts, variant)
@@ -326,10 +326,10 @@ def recommend(
     from babelbits.decide.cost_limits import read_limits
     from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import ask
+    from babelbits.decide.recommend import read_sizes
     from babelbits.decide.recommend import recommend as choose
-    from babelbits.decide.recommend import sizes
 
-    facts, known = collect_decision_input(results), sizes(results)
+    facts, known = collect_decision_input(results), read_sizes(results)
     query = ask(
         facts, languages=languages, group=group, suites=suites, pooled=pooled, claim=claim,
         margins=margins,
@@ -387,7 +387,7 @@ def open_engine(
     MissingExtraError
         If the engine's library is not installed.
     """
-    from babelbits.engines.open_engine import load, that_run
+    from babelbits.engines.open_engine import list_engines_for, load
     from babelbits.formats.description import find_format
     from babelbits.recipes.manifests import read_manifest
 
@@ -396,7 +396,7 @@ def open_engine(
         raise ModelError("there is no such folder", where=str(there))
     manifest = read_manifest(there)
     kind = find_format(there) if manifest is None else manifest.format
-    able = (engine,) if engine else that_run(kind)
+    able = (engine,) if engine else list_engines_for(kind)
     if not able:
         raise ModelError(
             f"no engine here runs the format '{kind}'",

@@ -31,7 +31,7 @@ def end_with_parent() -> None:
     threading.Thread(target=_wait, daemon=True).start()
 
 
-def commands() -> Iterator[bytes]:
+def read_commands() -> Iterator[bytes]:
     """In a child started with a pipe for `stdin`: the lines that its parent writes there.
 
     As `end_with_parent` does, it ends the process when the pipe ends, whatever runs just then.

@@ -2,7 +2,7 @@
 
 Torch is not loaded by `resolve` and `check`. A first look asks the driver; only where it does not
 show the card is torch asked, in a child process: it knows of devices that `nvidia-smi` does not
-(ROCm, Jetson). `of_torch` is for a process that has loaded torch anyway.
+(ROCm, Jetson). `resolve_torch_device` is for a process that has loaded torch anyway.
 """
 
 import ast
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from babelbits.errors import ModelError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.words import agreeing
 
 _SECONDS = 60
@@ -41,11 +41,11 @@ def resolve(device: str) -> str:
         return device
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
     has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
-    cpu_only = (version_of("torch") or "").endswith("+cpu")
+    cpu_only = (find_version("torch") or "").endswith("+cpu")
     return "cuda" if has_driver and not hidden and not cpu_only else "cpu"
 
 
-def of_torch(device: str) -> str:
+def resolve_torch_device(device: str) -> str:
     """The device that torch computes on: 'auto' is CUDA where torch sees a card.
 
     Loads torch.
@@ -66,7 +66,7 @@ def of_torch(device: str) -> str:
         return "cuda" if n_cards else "cpu"
     if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= n_cards:
         names = tuple(torch.cuda.get_device_name(number) for number in range(n_cards))
-        raise missing(device, cards=names, cpu_only=_is_cpu_only())
+        raise make_missing_error(device, cards=names, cpu_only=_is_cpu_only())
     return device
 
 
@@ -89,11 +89,11 @@ def check_device(device: str) -> None:
     cpu_only = _is_cpu_only()
     if not cpu_only and (len(_cards_of_driver()) > number or len(_cards_of_torch()) > number):
         return
-    raise missing(device, cards=() if cpu_only else _cards_of_torch(), cpu_only=cpu_only)
+    raise make_missing_error(device, cards=() if cpu_only else _cards_of_torch(), cpu_only=cpu_only)
 
 
 @cache
-def memory_of_cards() -> tuple[int, ...]:
+def measure_gpu_memory() -> tuple[int, ...]:
     """Bytes of each GPU that this process may use; none where torch, asked in a child, sees none.
 
     Asked once a process.
@@ -105,7 +105,7 @@ def memory_of_cards() -> tuple[int, ...]:
         return ()
 
 
-def missing(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelError:
+def make_missing_error(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelError:
     """The error for a device that is not there.
 
     Parameters
@@ -128,7 +128,7 @@ def missing(device: str, *, cards: tuple[str, ...], cpu_only: bool) -> ModelErro
 
 
 def _is_cpu_only() -> bool:
-    return (version_of("torch") or "").endswith("+cpu")
+    return (find_version("torch") or "").endswith("+cpu")
 
 
 def _cards_of_driver() -> tuple[str, ...]:

@@ -47,7 +47,7 @@ _BRINGS: Mapping[str, frozenset[str]] = MappingProxyType(
 """Extras that come with another."""
 
 
-def version_of(distribution: str) -> str | None:
+def find_version(distribution: str) -> str | None:
     """Installed version of a distribution; None if it is not installed."""
     try:
         return metadata.version(distribution)
@@ -55,7 +55,7 @@ def version_of(distribution: str) -> str | None:
         return None
 
 
-def extra_of(distribution: str) -> str | None:
+def find_extra(distribution: str) -> str | None:
     """The extra of this package that brings a distribution; None where none does."""
     name = distribution.replace("_", "-").lower()
     direct = (extra for extra, names in EXTRAS.items() if name in names)
@@ -65,12 +65,12 @@ def extra_of(distribution: str) -> str | None:
 def install(distributions: Iterable[str]) -> str:
     """The command that installs distributions: the extras that bring them, else their names."""
     names = tuple(distributions)
-    extras = {extra for name in names if (extra := extra_of(name))}
+    extras = {extra for name in names if (extra := find_extra(name))}
     for whole, parts in _BRINGS.items():
         if whole in extras:
             extras -= parts
     ours = [f"'babelbits[{','.join(sorted(extras))}]'"] if extras else []
-    return " ".join(("pip install", *ours, *(name for name in names if extra_of(name) is None)))
+    return " ".join(("pip install", *ours, *(name for name in names if find_extra(name) is None)))
 
 
 def need(distributions: Iterable[str], *, what: str) -> None:
@@ -88,7 +88,7 @@ def need(distributions: Iterable[str], *, what: str) -> None:
     MissingExtraError
         Names those that are missing, and the command that installs them.
     """
-    missing = [name for name in distributions if version_of(name) is None]
+    missing = [name for name in distributions if find_version(name) is None]
     if missing:
         raise MissingExtraError(f"{what} needs {' and '.join(missing)}", hint=install(missing))
 

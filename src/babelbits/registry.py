@@ -17,7 +17,7 @@ from typing import Any
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.suggest import did_you_mean
 
-__all__ = ["ENGINES", "READERS", "RECIPES", "TASKS", "VOTES", "Registry", "named", "register"]
+__all__ = ["ENGINES", "READERS", "RECIPES", "TASKS", "VOTES", "Registry", "get_named", "register"]
 
 
 class Registry:
@@ -184,7 +184,7 @@ VOTES = Registry(
 """Name of an annotation tool to a `preferences.imports.raw.VoteImporter`."""
 
 
-def named(registry: Registry, name: str) -> Any:
+def get_named(registry: Registry, name: str) -> Any:
     """The part of a name, which is also what the part says of itself in its `name`.
 
     Raises

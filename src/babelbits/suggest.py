@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def nearest(word: str, options: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
+def find_nearest(word: str, options: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
     """The options most like `word`, best first; letter case does not matter.
 
     Parameters
@@ -27,7 +27,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     >>> did_you_mean("w4g", ["w4-g", "awq"])
     "did you mean 'w4-g'?"
     """
-    found = nearest(word, options)
+    found = find_nearest(word, options)
     return f"did you mean {one_of(found)}?" if found else None
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.cells import under_its_own_name
+from babelbits.analysis.cells import rename_by_content
 from babelbits.records import Effect, Metric
 from babelbits.stats.cluster import cluster_scores, cluster_t_interval
 from compare_cells import cell
@@ -108,14 +108,14 @@ def test_a_former_cell_without_bytes_has_the_mean_under_its_own_name() -> None:
         "w4", "en", [1.0, 1.8], metric=replace(RATIO, corpus=None), suite="text",
         output_type="text", scorer="text 1",
     )  # fmt: skip
-    found = under_its_own_name(old)
+    found = rename_by_content(old)
     assert found.meta.task.primary == "mean_bits_per_byte"
     assert [row.scores for row in found.rows] == [
         {"mean_bits_per_byte": 1.0},
         {"mean_bits_per_byte": 1.8},
     ]
     new = texts("w4", [100, 900], [100, 500])
-    assert under_its_own_name(new) is new
+    assert rename_by_content(new) is new
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from babelbits.analysis import AnalysisSettings, CalibrationOf
 from babelbits.analysis.analyse import analyse
 from babelbits.analysis.calibrations import FEW_DRAWS
-from babelbits.analysis.tables import calibration_rows
+from babelbits.analysis.tables import make_calibration_rows
 from compare_cells import cell, right_wrong
 
 BEFORE, _ = right_wrong(both_right=60, broke=0, fixed=0, both_wrong=20)
@@ -55,7 +55,7 @@ def test_draws_of_one_language_are_averaged_and_held_against_the_reference() -> 
     assert de.p_adjusted == pytest.approx(min(1.0, 4 * de.p_value))  # Holm over 2, half of alpha
     assert found[2].p_value is not None
     assert found[2].p_adjusted == pytest.approx(min(1.0, 2 * found[2].p_value))
-    [row, *_] = calibration_rows(found)
+    [row, *_] = make_calibration_rows(found)
     assert (row["draws"], row["p"]) == (3, de.p_value)
 
 

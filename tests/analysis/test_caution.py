@@ -10,7 +10,7 @@ from babelbits.analysis import AnalysisSettings
 from babelbits.analysis.analyse import analyse
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StudyError
-from babelbits.interop.metric_inference import known_chance
+from babelbits.interop.metric_inference import find_known_chance
 from babelbits.records import Effect, Metric
 from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
 from compare_cells import BITS, cell
@@ -148,7 +148,7 @@ def test_nothing_right_is_at_the_floor_whatever_the_task() -> None:
 def test_public_benchmarks_have_their_papers_number_of_choices(
     name: str, expected: float | None
 ) -> None:
-    assert known_chance(name) == expected
+    assert find_known_chance(name) == expected
 
 
 # --- tables of one's own ------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from babelbits.analysis.analyse import analyse
 from babelbits.analysis.corpora import linearised
 from babelbits.records import Effect, Metric
 from babelbits.stats.corpus_scores import bleu, chrf
-from babelbits.tasks.translation.metrics import SegmentMetric, segment_metrics
+from babelbits.tasks.translation.metrics import SegmentMetric, list_segment_metrics
 from compare_cells import cell
 from translations import damaged, references
 
@@ -32,7 +32,8 @@ def translated(
 ) -> CellResult:
     """A cell of a translation task, scored as the task does."""
     tools = [
-        replace(one, metric=replace(one.metric, chance=chance)) for one in segment_metrics(language)
+        replace(one, metric=replace(one.metric, chance=chance))
+        for one in list_segment_metrics(language)
     ]
     gold = GOLD[language][: len(hypotheses)]
     first, *others = [scores(one, hypotheses, gold) for one in tools]
@@ -71,7 +72,7 @@ def test_scores_and_difference_are_sacrebleus(language: str) -> None:
     first, second = systems(language)
     gold = GOLD[language]
     found = effects([translated("baseline", language, first), translated("w4", language, second)])
-    tools = {"chrf++": CHRF(word_order=2), "bleu": segment_metrics(language)[1].tool}
+    tools = {"chrf++": CHRF(word_order=2), "bleu": list_segment_metrics(language)[1].tool}
     assert {effect.metric for effect in found} == set(tools)
     for effect in found:
         before, after = (

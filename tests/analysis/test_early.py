@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.early_stopping import LOOK_EVERY, Watch, last_glance, ordered_units
+from babelbits.analysis.early_stopping import LOOK_EVERY, Watch, look_last, order_units
 from babelbits.records import StopPlan
 from compare_cells import BITS, cell
 from plain_statistics import net_difference_sequence
@@ -147,10 +147,10 @@ def test_units_are_the_source_items_that_all_languages_have() -> None:
     """By hand: source 1 has two items in the first language; the second stopped after source 1."""
     differences = [np.array([-1.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0])]
     sources = [np.array([0, 1, 1, 2]), np.array([0, 1])]
-    units, kept = ordered_units(differences, sources, parallel=True)
+    units, kept = order_units(differences, sources, parallel=True)
     assert units.tolist() == [-0.5, 0.75]  # (-1 + 0) / 2, (0.5 + 1) / 2
     assert [mask.tolist() for mask in kept] == [[True, True, True, False], [True, True]]
-    units, kept = ordered_units(
+    units, kept = order_units(
         [np.array([-1.0, 0.0]), np.array([1.0])], [np.array([3, 4]), np.array([9])], parallel=False
     )
     assert units.tolist() == [0.0]
@@ -188,7 +188,7 @@ def test_the_pooled_sequence_covers_although_languages_stopped_at_their_own_time
             row[: _stopped_at(row, alpha=0.05 / languages, margin=0.1)] for row in changed * signs
         ]
         sources = [np.arange(len(row)) for row in stopped_rows]
-        units, _ = ordered_units(stopped_rows, sources, parallel=True)
-        interval = last_glance(units, alpha=0.05, margin=None).look.interval
+        units, _ = order_units(stopped_rows, sources, parallel=True)
+        interval = look_last(units, alpha=0.05, margin=None).look.interval
         missed += not interval.low <= true <= interval.high
     assert missed <= rounds * 0.05 + 3 * np.sqrt(rounds * 0.05 * 0.95)

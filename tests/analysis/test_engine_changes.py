@@ -12,10 +12,10 @@ from babelbits.analysis import Analysis, AnalysisSettings, CellResult, Confirmat
 from babelbits.analysis.analyse import analyse
 from babelbits.analysis.engine_identity import (
     APART,
-    baseline_of,
-    engine_baselines,
-    questions,
-    variants_apart,
+    find_variants_apart,
+    list_engine_baselines,
+    list_questions,
+    map_baselines,
 )
 from compare_cells import cell
 from decision_cells import SHOWN, WORSE
@@ -57,7 +57,7 @@ def test_an_engines_baseline_is_no_question(declared: Confirmatory | None) -> No
     """No effect, claim, rank or family of its own; others' numbers are as without it."""
     settings = replace(SETTINGS, confirmatory=declared)
     cells = study_in_two_engines(reference=LESS, variant=LESS, languages=("en", "nb"))
-    asked = questions([one.meta for one in cells])
+    asked = list_questions([one.meta for one in cells])
     assert {variant for variant, _, _ in asked} == {"q4", "w8"}
     found = analyse(cells, settings, planned=asked)
     assert {one.variant for one in found.effects} == {"q4", "w8"}
@@ -141,7 +141,7 @@ def test_it_is_not_told_where_it_is_not_so(cells: list[CellResult]) -> None:
 
 def test_a_served_variant_without_a_served_baseline_has_effects_and_no_verdict() -> None:
     cells = study_in_two_engines(reference=None, variant=WORSE[1], engine="endpoint")
-    asked = questions([one.meta for one in cells])
+    asked = list_questions([one.meta for one in cells])
     assert asked == [("w8", "xcopa", "en")]
     found = analyse(cells, SETTINGS, planned=asked)
     why = f"{APART}: a server ran it, and transformers its baseline"
@@ -175,15 +175,15 @@ def test_others_pay_nothing_for_a_served_variant() -> None:
 def test_only_one_served_side_sets_apart(ours: str, theirs: str, *, apart: bool) -> None:
     baseline, variant = cell("baseline", "en", SHOWN[0]), cell("q4", "en", SHOWN[1])
     metas = [run_in(baseline, ours).meta, run_in(variant, theirs).meta]
-    assert ("q4" in variants_apart(metas)) is apart
+    assert ("q4" in find_variants_apart(metas)) is apart
 
 
 def test_labels_say_who_is_a_baseline() -> None:
     metas = [one.meta for one in study_in_two_engines(reference=LESS, variant=LESS)]
-    assert baseline_of(metas) == {
+    assert map_baselines(metas) == {
         "baseline": "baseline",
         REFERENCE: REFERENCE,
         "q4": REFERENCE,
         "w8": "baseline",
     }
-    assert engine_baselines(metas) == (REFERENCE,)
+    assert list_engine_baselines(metas) == (REFERENCE,)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from babelbits.analysis import AnalysisSettings, CellResult, Confirmatory
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.tables import effect_rows, reference_rows
+from babelbits.analysis.tables import make_effect_rows, make_reference_rows
 from babelbits.records import Effect
 from compare_cells import BITS, CHRF, EXACT, cell, right_wrong
 
@@ -179,7 +179,7 @@ def test_a_language_at_its_floor_is_named_in_its_double_difference() -> None:
     cells = [*two(*fine, "en"), *two(*floor, "sw")]
     [found] = analyse(cells, dataclasses.replace(SETTINGS, reference="en")).references
     assert found.notes == ("at floor: sw; nothing to lose there",)
-    [row] = reference_rows([found])
+    [row] = make_reference_rows([found])
     json.dumps(row, allow_nan=False)
     assert row["difference_text"] == "+2.0 points"
 
@@ -293,5 +293,5 @@ def test_the_exploratory_map_is_adjusted_by_benjamini_and_hochberg() -> None:
     expected = multipletests([e.inference.p_value for e in explored], method="fdr_bh")[1]
     assert [e.inference.p_map for e in explored] == pytest.approx(list(expected))
     assert [e.inference.p_map for e in effects if e.inference.family is not None] == [None]
-    rows = effect_rows(effects)
+    rows = make_effect_rows(effects)
     assert [row["p_map"] for row in rows[:3]] == pytest.approx(list(expected))

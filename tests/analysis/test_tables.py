@@ -10,7 +10,7 @@ import pytest
 from babelbits.analysis import AnalysisSettings
 from babelbits.analysis import format as shown
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.tables import contrast_rows, effect_rows, problem_row
+from babelbits.analysis.tables import make_contrast_rows, make_effect_rows, make_problem_row
 from babelbits.records import Interval
 from compare_cells import BITS, cell, right_wrong
 
@@ -59,7 +59,7 @@ def test_other_numbers() -> None:
 def rows_of(**table: int) -> dict[str, object]:
     baseline, variant = right_wrong(**table)
     cells = [cell("baseline", "en", baseline), cell("w4", "en", variant)]
-    [row] = effect_rows(analyse(cells, dataclasses.replace(SETTINGS, groups={})).effects)
+    [row] = make_effect_rows(analyse(cells, dataclasses.replace(SETTINGS, groups={})).effects)
     return dict(row)
 
 
@@ -87,15 +87,15 @@ def test_rows_are_json_and_share_their_keys() -> None:
         cells += [cell("baseline", language, base), cell("w4", language, [0.0] * 8 + base[8:])]
     cells += [cell(v, "en", [1.5] * 5, metric=BITS, suite="text") for v in ("baseline", "w4")]
     analysis = analyse(cells, SETTINGS)
-    for rows in (effect_rows(analysis.effects), contrast_rows(analysis.contrasts)):
+    for rows in (make_effect_rows(analysis.effects), make_contrast_rows(analysis.contrasts)):
         assert len({tuple(row) for row in rows}) == 1
         json.dumps(rows, allow_nan=False)
-    json.dumps([problem_row(one) for one in analysis.problems], allow_nan=False)
-    points, relative, _ = contrast_rows(analysis.contrasts)
+    json.dumps([make_problem_row(one) for one in analysis.problems], allow_nan=False)
+    points, relative, _ = make_contrast_rows(analysis.contrasts)
     assert points["difference_text"] == "0.0 points"
     assert points["p_text"] == "1.000"
     assert relative["difference_text"] == "0.0 %"
-    text = effect_rows(analysis.effects)[-1]
+    text = make_effect_rows(analysis.effects)[-1]
     assert text["changes_text"] == "–"
     assert (text["low"], text["interval_text"]) == (None, "–")
 
@@ -109,7 +109,9 @@ def test_a_contrast_with_an_interval_shows_both_ends() -> None:
             cell("w4", language, [0.0] * lost + base[lost:]),
         ]
     settings = dataclasses.replace(SETTINGS, groups={"latin": ("en", "es")})
-    [row] = [r for r in contrast_rows(analyse(cells, settings).contrasts) if r["scale"] == "points"]
+    [row] = [
+        r for r in make_contrast_rows(analyse(cells, settings).contrasts) if r["scale"] == "points"
+    ]
     assert row["difference_text"] == "+22.2 points"  # 22.0 if every language counted the same
     assert " points to +" in str(row["interval_text"])
 

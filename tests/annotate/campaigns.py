@@ -7,7 +7,7 @@ from typing import Any
 
 from babelbits.annotate import auth
 from babelbits.annotate.campaign_settings import Settings
-from babelbits.annotate.create import draft_campaign, pairs_hash
+from babelbits.annotate.create import draft_campaign, hash_pairs
 from babelbits.annotate.folder import Campaign, write_campaign
 from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.pair_files import write_pairs
@@ -97,7 +97,7 @@ def make(
         database_url=database_url,
         owner_password=PASSWORD,
         pairs_file=file,
-        pairs_digest=pairs_hash(outputs),
+        pairs_digest=hash_pairs(outputs),
         now=NOW,
     )
 
@@ -114,4 +114,4 @@ def invite(
 def rater_id(campaign: Campaign, name: str) -> int:
     """A rater's number."""
     with campaign.database.reading() as connection:
-        return auth.rater_by_name(connection, name)
+        return auth.find_rater(connection, name)

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import select
 
-from babelbits.annotate.backup import back_up, restore
+from babelbits.annotate.backup import restore, write_backup
 from babelbits.annotate.folder import Campaign, open_campaign
 from babelbits.annotate.models import event, showing, slot, unit
 
@@ -67,7 +67,7 @@ def lose_and_restore(folder: Path) -> None:
     """Back up what a kill left on the disk, lose the database, restore the backup."""
     backup = folder.parent / f"{folder.name}.backup.sqlite"
     campaign = open_campaign(folder)
-    back_up(campaign, backup)
+    write_backup(campaign, backup)
     campaign.close()
     for file in folder.glob("votes.sqlite*"):
         file.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from annotate.campaigns import NOW, SECRET, invite, make, pairs, plain, rater_id
-from babelbits.annotate.assignment import Nothing, Showing, next_showing
+from babelbits.annotate.assignment import Nothing, Showing, choose_next_showing
 from babelbits.annotate.events import RatingAnswer, record_answer
 from babelbits.annotate.folder import Campaign, read_key
 from babelbits.annotate.models import rater_language, showing, slot
@@ -14,7 +14,7 @@ from babelbits.annotate.models import rater_language, showing, slot
 
 def ask(campaign: Campaign, name: str, *, now: float = NOW) -> Showing | Nothing:
     with campaign.database.writing() as connection:
-        return next_showing(
+        return choose_next_showing(
             connection,
             rater_id(campaign, name),
             campaign.settings,

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from annotate import postgres
 from annotate.campaigns import NOW, invite, make, pairs, plain, rater_id
 from babelbits.annotate import events
-from babelbits.annotate.assignment import Showing, next_showing
-from babelbits.annotate.backup import back_up, restore
+from babelbits.annotate.assignment import Showing, choose_next_showing
+from babelbits.annotate.backup import restore, write_backup
 from babelbits.annotate.events import RatingAnswer
-from babelbits.annotate.folder import Campaign, frozen_at, open_campaign
+from babelbits.annotate.folder import Campaign, find_frozen_at, open_campaign
 from babelbits.annotate.judgments import read_judgments
 from babelbits.annotate.models import act, event, showing, slot, unit
 from babelbits.annotate.unblinding import unblind
@@ -34,7 +34,7 @@ def rate(campaign: Campaign, times: int) -> None:
     who = rater_id(campaign, "r01")
     for _ in range(times):
         with campaign.database.writing() as connection:
-            shown = next_showing(
+            shown = choose_next_showing(
                 connection, who, campaign.settings, secret=campaign.secret, now=NOW
             )
             assert isinstance(shown, Showing)
@@ -62,7 +62,7 @@ def test_a_restored_campaign_is_the_one_that_was_backed_up(
 ) -> None:
     rate(campaign, 3)
     before = contents(campaign)
-    assert back_up(campaign, tmp_path / "votes.backup") == 3
+    assert write_backup(campaign, tmp_path / "votes.backup") == 3
     rate(campaign, 2)
     assert restore(campaign.folder, tmp_path / "votes.backup", overwrite=True) == 3
     assert contents(campaign) == before
@@ -74,18 +74,18 @@ def test_a_restored_campaign_is_the_one_that_was_backed_up(
 def test_a_backup_is_one_private_file(campaign: Campaign, tmp_path: Path) -> None:
     rate(campaign, 1)
     (tmp_path / "there").mkdir()
-    back_up(campaign, tmp_path / "there" / "votes.backup")
+    write_backup(campaign, tmp_path / "there" / "votes.backup")
     (found,) = (tmp_path / "there").iterdir()
     assert stat.S_IMODE(found.stat().st_mode) == 0o600
     with pytest.raises(StoreError, match="there is a file already"):
-        back_up(campaign, found)
+        write_backup(campaign, found)
 
 
 def test_a_lost_database_comes_back(tmp_path: Path) -> None:
     made = make(tmp_path / "campaign", pairs(["en"], 8), plain())
     invite(made, ["en"])
     rate(made, 4)
-    back_up(made, tmp_path / "votes.backup")
+    write_backup(made, tmp_path / "votes.backup")
     made.close()
     for file in made.folder.glob("votes.sqlite*"):
         file.unlink()
@@ -105,8 +105,8 @@ def test_what_would_be_lost_or_is_another_campaigns_is_refused(tmp_path: Path) -
     other = make(tmp_path / "other", pairs(["nb"], 8), plain())
     invite(one, ["en"])
     rate(one, 1)
-    back_up(other, tmp_path / "other.backup")
-    back_up(one, tmp_path / "one.backup")
+    write_backup(other, tmp_path / "other.backup")
+    write_backup(one, tmp_path / "one.backup")
     with pytest.raises(StoreError, match="backup of another campaign"):
         restore(one.folder, tmp_path / "other.backup", overwrite=True)
     with pytest.raises(StoreError, match="holds 1 answer, which a restore overwrites"):
@@ -122,8 +122,8 @@ def test_a_backup_from_before_the_unblinding_stays_frozen(
     campaign: Campaign, tmp_path: Path
 ) -> None:
     rate(campaign, 2)
-    back_up(campaign, tmp_path / "votes.backup")
+    write_backup(campaign, tmp_path / "votes.backup")
     unblind(campaign, reason="all in", now=NOW + 1)
     restore(campaign.folder, tmp_path / "votes.backup", overwrite=True)
     with campaign.database.reading() as connection:
-        assert frozen_at(connection) == NOW + 1
+        assert find_frozen_at(connection) == NOW + 1

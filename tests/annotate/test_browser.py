@@ -100,7 +100,7 @@ class Served:
     def end_session(self) -> None:
         """As if the last invited rater's session had expired."""
         with self.campaign.database.writing() as connection:
-            mine = session.c.rater_id == auth.rater_by_name(connection, self.name)
+            mine = session.c.rater_id == auth.find_rater(connection, self.name)
             connection.execute(session.delete().where(mine))
 
 

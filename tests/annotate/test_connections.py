@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import uvicorn
 
 from annotate.load import free_port
-from babelbits.annotate.web.connections import bounded_protocol, room_for_connections
+from babelbits.annotate.web.connections import count_connections, make_bounded_protocol
 
 
 async def app(scope: dict[str, object], receive: object, send: object) -> None:
@@ -24,7 +24,7 @@ async def app(scope: dict[str, object], receive: object, send: object) -> None:
 def serving(*, most: int, seconds: float) -> Iterator[int]:
     port = free_port()
     config = uvicorn.Config(
-        app, port=port, log_level="critical", http=bounded_protocol(most=most, seconds=seconds)
+        app, port=port, log_level="critical", http=make_bounded_protocol(most=most, seconds=seconds)
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -90,4 +90,4 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
 
 
 def test_this_process_may_hold_more_connections_than_a_class_needs() -> None:
-    assert room_for_connections() >= 200
+    assert count_connections() >= 200

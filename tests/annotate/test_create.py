@@ -203,7 +203,7 @@ def test_unknown_languages_and_raters_are_named(tmp_path: Path) -> None:
         campaign.database.reading() as connection,
         pytest.raises(UnknownNameError, match="no rater 'r09'"),
     ):
-        auth.rater_by_name(connection, "r09")
+        auth.find_rater(connection, "r09")
 
 
 def test_no_campaign_here(tmp_path: Path) -> None:

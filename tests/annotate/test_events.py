@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from annotate.campaigns import NOW, invite, make, pairs, plain, rater_id
 from annotate.test_assignment import ask
 from babelbits.annotate import events
-from babelbits.annotate.assignment import Showing, next_showing
+from babelbits.annotate.assignment import Showing, choose_next_showing
 from babelbits.annotate.events import RatingAnswer, RefusedError, StoredEvent
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.judgments import read_judgments
@@ -144,13 +144,13 @@ def test_a_draft_that_arrives_after_its_answer_covers_nothing(
             )
         with campaign.database.reading() as connection:
             assert events.read_draft(connection, shown) == kept
-            assert events.current_answer(connection, shown.id)[1] == RatingAnswer(choice=2)
+            assert events.find_current_answer(connection, shown.id)[1] == RatingAnswer(choice=2)
 
 
 def test_a_clock_that_is_set_back_changes_no_order(campaign: Campaign, shown: Showing) -> None:
     record(campaign, shown, RatingAnswer(choice=2), 1, now=NOW)
     with campaign.database.writing() as connection:
-        second = next_showing(
+        second = choose_next_showing(
             connection, shown.rater_id, campaign.settings, secret=campaign.secret, now=NOW - 7200
         )
     assert isinstance(second, Showing)
@@ -160,9 +160,9 @@ def test_a_clock_that_is_set_back_changes_no_order(campaign: Campaign, shown: Sh
             shown.unit_id,
             second.unit_id,
         ]
-        assert events.one_before(connection, shown.rater_id, None) == second.public_id
-        assert events.one_before(connection, shown.rater_id, second) == shown.public_id
-        assert events.one_before(connection, shown.rater_id, shown) is None
+        assert events.find_showing_before(connection, shown.rater_id, None) == second.public_id
+        assert events.find_showing_before(connection, shown.rater_id, second) == shown.public_id
+        assert events.find_showing_before(connection, shown.rater_id, shown) is None
 
 
 def test_activity_renews_the_lease(campaign: Campaign, shown: Showing) -> None:
@@ -195,10 +195,13 @@ def test_back_goes_one_by_one(campaign: Campaign, shown: Showing) -> None:
         seen.append(found.public_id)
     me = rater_id(campaign, name)
     with campaign.database.reading() as connection:
-        last = events.one_before(connection, me, None)
+        last = events.find_showing_before(connection, me, None)
         assert last == seen[2]
         from babelbits.annotate.assignment import find_showing
 
-        before = events.one_before(connection, me, find_showing(connection, me, seen[2]))
+        before = events.find_showing_before(connection, me, find_showing(connection, me, seen[2]))
         assert before == seen[1]
-        assert events.one_before(connection, me, find_showing(connection, me, seen[0])) is None
+        assert (
+            events.find_showing_before(connection, me, find_showing(connection, me, seen[0]))
+            is None
+        )

@@ -1,7 +1,7 @@
 """Identical pairs among people's votes: ties that nobody gave, in proportion. By hand."""
 
 from babelbits.annotate.create import KeyEntry
-from babelbits.preferences.to_votes import IDENTICAL, identical_ties
+from babelbits.preferences.to_votes import IDENTICAL, make_identical_ties
 from judging import vote
 
 
@@ -21,19 +21,19 @@ def entry(number: int, *, identical: bool, variant: str = "w4", language: str = 
 def test_half_of_the_unlike_pairs_rated_brings_half_of_the_identical_ones() -> None:
     key = [entry(number, identical=number >= 4) for number in range(10)]
     judged = [vote(number, 1.0, kind="human") for number in (0, 1)]
-    ties = identical_ties(judged, key)
+    ties = make_identical_ties(judged, key)
     assert len(ties) == 3
     assert {one.value for one in ties} == {0.0}
     assert {one.reasons for one in ties} == {(IDENTICAL,)}
-    assert len(identical_ties([vote(n, 1.0, kind="human") for n in range(4)], key)) == 6
+    assert len(make_identical_ties([vote(n, 1.0, kind="human") for n in range(4)], key)) == 6
 
 
 def test_a_language_in_which_nobody_rated_gets_no_ties() -> None:
     key = [entry(n, identical=True, language="ja") for n in range(5)]
-    assert identical_ties([], key) == []
-    assert identical_ties([vote(0, 1.0, kind="human")], key) == []
+    assert make_identical_ties([], key) == []
+    assert make_identical_ties([vote(0, 1.0, kind="human")], key) == []
 
 
 def test_a_variant_that_never_differs_is_all_ties_where_people_rated_others() -> None:
     key = [entry(n, identical=True, variant="w8") for n in range(5)]
-    assert len(identical_ties([vote(0, 1.0, kind="human")], key)) == 5
+    assert len(make_identical_ties([vote(0, 1.0, kind="human")], key)) == 5

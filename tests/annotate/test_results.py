@@ -91,14 +91,14 @@ def test_reasons_and_flags_go_to_the_right_side(tmp_path: Path) -> None:
 
 
 def test_unblinding_freezes_and_is_logged(tmp_path: Path) -> None:
-    from babelbits.annotate.folder import frozen_at
+    from babelbits.annotate.folder import find_frozen_at
 
     campaign = make(tmp_path / "c", pairs(["en"], 4), plain())
     unblind(campaign, reason="first", now=NOW + 5)
     again = unblind(campaign, reason="second", now=NOW + 9)
     assert again.times == 2
     with campaign.database.reading() as connection:
-        assert frozen_at(connection) == NOW + 5
+        assert find_frozen_at(connection) == NOW + 5
         acts = connection.execute(select(models.act).where(models.act.c.kind == "unblind")).all()
     assert [(act.at, act.detail) for act in acts] == [
         (NOW + 5, {"reason": "first"}),

@@ -10,9 +10,9 @@ import pytest
 import babelbits.annotate
 from annotate.campaigns import SENTENCES
 from babelbits.annotate import gold
-from babelbits.annotate.interface import available, interface
-from babelbits.annotate.judgments import Timed, cap, duration
-from babelbits.annotate.texts import normalised, shown
+from babelbits.annotate.interface import list_languages, load_interface
+from babelbits.annotate.judgments import Timed, cap, measure_duration
+from babelbits.annotate.texts import normalised, prepare_text
 
 STRINGS = Path(babelbits.annotate.__file__).parent / "strings"
 
@@ -32,7 +32,7 @@ STRINGS = Path(babelbits.annotate.__file__).parent / "strings"
 def test_direction_is_the_languages_unless_the_letters_run_clearly_the_other_way(
     text: str, language: str, direction: str, lang: str
 ) -> None:
-    found = shown(text, language)
+    found = prepare_text(text, language)
     assert (found.dir, found.lang) == (direction, lang)
 
 
@@ -71,9 +71,9 @@ def test_what_would_not_be_visibly_damaged_is_not_shuffled(text: str) -> None:
 
 def test_the_wrong_language_is_of_another_script_where_there_is_one() -> None:
     answers = [("en", "own"), ("nb", "norsk tekst her"), ("ar", "نص عربي"), ("ar", "نص")]
-    assert gold.in_other_language("en", answers, like="12345678") == "نص عربي"
-    assert gold.in_other_language("en", answers[:2], like="12") == "norsk tekst her"
-    assert gold.in_other_language("en", answers[:1], like="12") is None
+    assert gold.find_in_other_language("en", answers, like="12345678") == "نص عربي"
+    assert gold.find_in_other_language("en", answers[:2], like="12") == "norsk tekst her"
+    assert gold.find_in_other_language("en", answers[:1], like="12") is None
 
 
 def timed(*events: tuple[str, int | None, float]) -> list[Timed]:
@@ -82,7 +82,7 @@ def timed(*events: tuple[str, int | None, float]) -> list[Timed]:
 
 def test_hidden_time_is_not_active_time() -> None:
     """By hand: 100 s in all, away from 20 s to 50 s."""
-    found = duration(
+    found = measure_duration(
         timed(
             ("shown", 0, 0),
             ("hidden", 20_000, 20),
@@ -98,8 +98,8 @@ def test_hidden_time_is_not_active_time() -> None:
 
 def test_a_reader_who_moves_no_mouse_is_not_idle_and_lunch_is_capped_by_length() -> None:
     visit = timed(("shown", 0, 0), ("answer", 3_600_000, 3600))
-    short = duration(visit, n_characters=140, language="en")
-    long = duration(visit, n_characters=14_000, language="en")
+    short = measure_duration(visit, n_characters=140, language="en")
+    long = measure_duration(visit, n_characters=14_000, language="en")
     assert short is not None
     assert long is not None
     assert short.raw == long.raw == 3600
@@ -113,24 +113,26 @@ def test_only_the_last_visit_before_the_first_answer_counts() -> None:
         ("shown", 0, 0), ("shown", 0, 5000), ("answer", 30_000, 5030), ("shown", 0, 9000),
         ("answer", 90_000, 9090),
     )  # fmt: skip
-    found = duration(visits, n_characters=1000, language="en")
+    found = measure_duration(visits, n_characters=1000, language="en")
     assert found is not None
     assert found.raw == 30
 
 
 def test_without_a_stopwatch_the_servers_clock_is_used_and_never_the_browsers() -> None:
-    found = duration(
+    found = measure_duration(
         timed(("shown", None, 100.0), ("answer", None, 142.0)), n_characters=10_000, language="en"
     )
     assert found is not None
     assert found.raw == 42
     back = timed(("shown", None, 100.0), ("answer", None, 40.0))  # the server's clock was set back
-    assert duration(back, n_characters=1, language="en") is None
-    assert duration(timed(("answer", None, 1.0)), n_characters=1, language="en") is None
+    assert measure_duration(back, n_characters=1, language="en") is None
+    assert measure_duration(timed(("answer", None, 1.0)), n_characters=1, language="en") is None
 
 
 def test_an_answer_that_overtakes_the_news_of_its_page_has_a_duration() -> None:
-    found = duration(timed(("answer", 5000, 1.0), ("shown", 0, 1.1)), n_characters=9, language="en")
+    found = measure_duration(
+        timed(("answer", 5000, 1.0), ("shown", 0, 1.1)), n_characters=9, language="en"
+    )
     assert found is not None
     assert found.raw == 5
 
@@ -140,7 +142,7 @@ def fields(sentence: str) -> set[str]:
 
 
 def test_the_app_speaks_at_least_eight_languages() -> None:
-    assert {"en", "nb", "es", "fr", "ja", "ko", "ar", "ml"} <= set(available())
+    assert {"en", "nb", "es", "fr", "ja", "ko", "ar", "ml"} <= set(list_languages())
 
 
 @pytest.mark.parametrize("path", sorted(STRINGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -153,8 +155,8 @@ def test_every_language_has_every_sentence_with_the_same_placeholders(path: Path
         assert fields(sentence) == fields(english[name]), name
         if path.stem != "en":
             assert sentence != english[name], name
-    assert interface(path.stem).language.code == path.stem
+    assert load_interface(path.stem).language.code == path.stem
 
 
 def test_an_unknown_interface_is_english_as_a_whole() -> None:
-    assert interface("sw").language.code == "en"
+    assert load_interface("sw").language.code == "en"

@@ -17,7 +17,7 @@ from annotate.campaigns import NOW, PASSWORD, TASK, VARIANT, invite, make, pair,
 from annotate.conftest import Clock
 from babelbits.annotate import auth
 from babelbits.annotate.folder import Campaign, read_key
-from babelbits.annotate.interface import available, interface
+from babelbits.annotate.interface import list_languages, load_interface
 from babelbits.annotate.models import event, session
 from babelbits.annotate.models import invite as invites
 from babelbits.annotate.unblinding import unblind
@@ -465,18 +465,18 @@ def test_a_language_that_no_table_of_fonts_knows_still_has_its_code(
     campaign.close()
 
 
-@pytest.mark.parametrize("code", available())
+@pytest.mark.parametrize("code", list_languages())
 def test_every_page_can_be_said_in_every_language(
     campaign: Campaign, clock: Clock, code: str
 ) -> None:
     rater = Rater(campaign, clock, invite(campaign, ["en"], interface=code)[1])
     consent = rater.client.get(f"/join/{rater.token}").text
-    assert html.escape(interface(code).say("agree"), quote=False) in html.unescape(consent)
+    assert html.escape(load_interface(code).say("agree"), quote=False) in html.unescape(consent)
     rater.agree()
     page = html.unescape(rater.page())
-    assert interface(code).say("save") in page
+    assert load_interface(code).say("save") in page
     answered = rater.answer(None)
-    assert answered.json()["message"] == interface(code).say("choose_first")
+    assert answered.json()["message"] == load_interface(code).say("choose_first")
 
 
 # --- the owner ---------------------------------------------------------------------------------

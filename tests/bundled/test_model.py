@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from babelbits.bundled import mini_folder, model_folder
+from babelbits.bundled import find_bundled_model, find_mini_folder
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.transformers import load
 from babelbits.stats.binary import wilson
@@ -17,8 +17,8 @@ LANGUAGES = ("en", "nb", "de", "fr", "es", "ru", "ar", "hi", "ml", "ja", "zh", "
 
 def test_the_checkpoint_is_small_and_fit_for_every_recipe() -> None:
     """At most 20 MB in bf16, rows in multiples of 256 (k-quants), context of at least 1,024."""
-    config = json.loads((model_folder() / "config.json").read_text())
-    weights = model_folder() / "model.safetensors"
+    config = json.loads((find_bundled_model() / "config.json").read_text())
+    weights = find_bundled_model() / "model.safetensors"
     assert weights.stat().st_size < 20_000_000
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert config["dtype"] == "bfloat16"
@@ -27,18 +27,20 @@ def test_the_checkpoint_is_small_and_fit_for_every_recipe() -> None:
 
 
 def test_the_card_says_what_people_must_know() -> None:
-    card = (model_folder() / "README.md").read_text("utf-8")
+    card = (find_bundled_model() / "README.md").read_text("utf-8")
     for needed in ("CC BY-SA 4.0", "UD_Norwegian-Bokmaal", "bits per byte", "Common Voice"):
         assert needed in card
-    assert "not checked by native speakers" in (mini_folder() / "README.md").read_text("utf-8")
+    assert "not checked by native speakers" in (find_mini_folder() / "README.md").read_text("utf-8")
 
 
 def test_every_passage_survives_the_tokenizer() -> None:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer = AutoTokenizer.from_pretrained(find_bundled_model())
     for language in LANGUAGES:
-        for line in (mini_folder() / "passages" / f"{language}.jsonl").read_bytes().splitlines():
+        for line in (
+            (find_mini_folder() / "passages" / f"{language}.jsonl").read_bytes().splitlines()
+        ):
             text = " ".join(json.loads(line)["sentences"])
             ids = tokenizer.encode(text)
             # Training put this token before every document; without it the model is lost.
@@ -48,7 +50,7 @@ def test_every_passage_survives_the_tokenizer() -> None:
 
 def share_right(suite: str, language: str) -> tuple[float, int]:
     """Share of right items of the unquantized model, and how many items there are."""
-    engine = load(model_folder(), settings=EngineSettings(device="cpu", dtype="float32"))
+    engine = load(find_bundled_model(), settings=EngineSettings(device="cpu", dtype="float32"))
     task = catalogue.load(suite, language, TaskOptions())
     rows = answer(task, task.items(), engine, variant="baseline")
     scores = [row.scores[task.info.primary] or 0.0 for row in rows]

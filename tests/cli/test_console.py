@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.cli.console import safe
+from babelbits.cli.console import make_safe
 from babelbits.words import bytes_size, duration
 
 
@@ -23,18 +23,18 @@ from babelbits.words import bytes_size, duration
     ],
 )
 def test_what_is_escaped_and_what_stays(text: str, shown: str) -> None:
-    assert safe(text) == shown
+    assert make_safe(text) == shown
 
 
 def test_on_one_line() -> None:
-    assert safe("a\nb\tc", one_line=True) == "a\\nb\\tc"
+    assert make_safe("a\nb\tc", one_line=True) == "a\\nb\\tc"
 
 
 @given(st.text(st.characters()))
 def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
-    shown = safe(text, one_line=True)
+    shown = make_safe(text, one_line=True)
     assert all(c.isprintable() or c in "\u200c\u200d" for c in shown)
-    assert safe(shown, one_line=True) == shown
+    assert make_safe(shown, one_line=True) == shown
     shown.encode("utf-8")
 
 

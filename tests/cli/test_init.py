@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.cli.init import template
+from babelbits.cli.init import read_template
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.study import load
@@ -29,7 +29,7 @@ def test_every_key_that_is_commented_out_is_a_key(tmp_path: Path) -> None:
     """Each such line is put to work alone; a study that refuses it must know the key."""
     (tmp_path / "data" / "xcopa").mkdir(parents=True)
     (tmp_path / "my_tasks").mkdir()
-    lines = _with_tables(template(), "chat", "data", "languages", "limits").splitlines()
+    lines = _with_tables(read_template(), "chat", "data", "languages", "limits").splitlines()
     keys = [n for n, line in enumerate(lines) if line.startswith("# ") and " = " in line]
     assert len(keys) >= 10
     for number in keys:
@@ -70,7 +70,7 @@ def test_it_does_not_overwrite_unless_told(
     assert path.read_text() == "mine"
     assert "--force" in capsys.readouterr().err
     assert run(["init", str(path), "--force"]) == ExitCode.DONE
-    assert path.read_text("utf-8") == template()
+    assert path.read_text("utf-8") == read_template()
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

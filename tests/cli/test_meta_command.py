@@ -8,7 +8,7 @@ import pytest
 
 from babelbits.analysis import CellResult
 from babelbits.cli.main import run
-from babelbits.decide.evidence import rows_of_results
+from babelbits.decide.evidence import make_rows
 from babelbits.errors import ExitCode
 from babelbits.records import Manifest
 from babelbits.results.load import load_run
@@ -58,7 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_errors_are_those_of_paired_differences(folders: list[str]) -> None:
     """By hand: 7 broke and 3 fixed of 100 in English, steadied with the other languages'."""
-    source = rows_of_results(load_run(Path(folders[0])), source="a")
+    source = make_rows(load_run(Path(folders[0])), source="a")
     [row] = [one for one in source.rows if (one.variant, one.language) == ("w4", "en")]
     own = (10 - 4**2 / 100) / 99
     heavy = [(7 + k % 2, 3 + k % 3) for k in range(6)]

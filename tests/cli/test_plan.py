@@ -188,7 +188,7 @@ def test_the_error_names_the_cards_that_are_there(
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(devices, "version_of", lambda _name: "2.13.0")
+    monkeypatch.setattr(devices, "find_version", lambda _name: "2.13.0")
     devices.check_device("auto")
     devices.check_device("cpu")
     devices.check_device("cuda")
@@ -197,9 +197,9 @@ def test_the_error_names_the_cards_that_are_there(
     devices.check_device("cuda:0")
     with pytest.raises(ModelError, match="no device 'cuda:1' here"):
         devices.check_device("cuda:1")
-    told = devices.missing("cuda:1", cards=("NVIDIA L4",), cpu_only=False)
+    told = devices.make_missing_error("cuda:1", cards=("NVIDIA L4",), cpu_only=False)
     assert "there are: cpu, cuda:0 (NVIDIA L4)" in str(told)
-    monkeypatch.setattr(devices, "version_of", lambda _name: "2.13.0+cpu")
+    monkeypatch.setattr(devices, "find_version", lambda _name: "2.13.0+cpu")
     with pytest.raises(ModelError, match="torch is a build for the CPU"):
         devices.check_device("cuda")
 
@@ -210,8 +210,8 @@ def test_what_a_run_needs_and_lacks_is_noted(
     from babelbits.llamacpp import library
     from babelbits.study.planning import preflight
 
-    monkeypatch.setattr(preflight, "version_of", lambda _name: None)
-    monkeypatch.setattr(library, "version", lambda: None)
+    monkeypatch.setattr(preflight, "find_version", lambda _name: None)
+    monkeypatch.setattr(library, "find_version", lambda: None)
     _with(file, 'recipe = "nf4"\nname = "mine[x]"', 'recipe = "q8_0"')
     assert run(["plan", str(file)]) == ExitCode.DONE
     out = capsys.readouterr().out

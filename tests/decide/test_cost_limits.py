@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from babelbits.decide.cost_limits import CostLimits, close_calls, exceeded, read_limits
+from babelbits.decide.cost_limits import CostLimits, close_calls, find_exceeded, read_limits
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask
 from babelbits.decide.recommend import (
     Recommendation,
     Size,
+    describe_recommendation,
     list_reasons,
     recommend,
-    recommendation_sentence,
 )
 from babelbits.errors import StudyError
 from babelbits.study.speed.recorded_speed import RecordedSpeed
@@ -57,7 +57,7 @@ def choose(limits: CostLimits, speed: RecordedSpeed | None) -> Recommendation:
 
 def said(found: Recommendation) -> str:
     assert found.query is not None
-    return recommendation_sentence(found, found.query)
+    return describe_recommendation(found, found.query)
 
 
 @pytest.mark.parametrize(
@@ -105,19 +105,19 @@ def test_a_variant_that_holds_too_much_is_passed_over() -> None:
 
 def test_a_variant_that_is_too_slow_is_passed_over() -> None:
     speed = recorded(measured("w8", speed=50, memory=GB), measured("w4", speed=60, memory=GB))
-    found = exceeded(CostLimits(tokens=55), speed, ("w8", "w4"))
+    found = find_exceeded(CostLimits(tokens=55), speed, ("w8", "w4"))
     assert found == {"w8": ("it writes 50 tokens a second, fewer than 55",)}
-    assert exceeded(CostLimits(tokens=50), speed, ("w8", "w4")) == {}
+    assert find_exceeded(CostLimits(tokens=50), speed, ("w8", "w4")) == {}
 
 
 def test_a_limit_in_sentences_is_about_its_language() -> None:
     """60 tokens/s are 6 sentences/s in English at 10 tokens each, 1.5 in Malayalam at 40."""
     speed = recorded(measured("w4", speed=60, memory=GB))
     in_english = CostLimits(sentences=5, languages=("en",))
-    assert exceeded(in_english, speed, ("w4",)) == {}
+    assert find_exceeded(in_english, speed, ("w4",)) == {}
     in_both = CostLimits(sentences=5, languages=("en", "ml"))
     expected = ("it writes 1.5 sentences a second in Malayalam, fewer than 5",)
-    assert exceeded(in_both, speed, ("w4",)) == {"w4": expected}
+    assert find_exceeded(in_both, speed, ("w4",)) == {"w4": expected}
 
 
 def test_nothing_is_chosen_where_nothing_was_measured() -> None:

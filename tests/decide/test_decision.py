@@ -13,8 +13,8 @@ from scipy import stats
 
 from babelbits.analysis import AnalysisSettings, CellResult, Confirmatory
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.confirmed import one_sided
-from babelbits.decide.decision import Decision, decide_all, p_beyond
+from babelbits.analysis.confirmed import compute_one_sided_p
+from babelbits.decide.decision import Decision, compute_p_beyond, decide_all
 from babelbits.records import Effect, Interval
 from babelbits.stats.multiplicity import holm
 from compare_cells import BITS, EXACT, cell, right_wrong
@@ -86,13 +86,13 @@ def test_beyond_the_margin_is_where_the_interval_ends(kind: str) -> None:
                 if one.scope == "language"]  # fmt: skip
     interval = Interval(low=-0.4, high=-0.1, level=0.95, method="bootstrap-t")
     other = altered(effect, kind=kind, delta=-0.2, interval=interval, n_source_items=40)
-    assert p_beyond(other, 0.1) == pytest.approx(0.05)
-    assert p_beyond(other, 0.1001) > 0.05 > p_beyond(other, 0.0999)
+    assert compute_p_beyond(other, 0.1) == pytest.approx(0.05)
+    assert compute_p_beyond(other, 0.1001) > 0.05 > compute_p_beyond(other, 0.0999)
     far = stats.t.isf(0.05 / 22, 3 if kind == "real" else 39)
     near = stats.t.isf(0.025, 3 if kind == "real" else 39)
-    assert p_beyond(other, 0.2 - 0.1 * far / near) == pytest.approx(0.05 / 11)
-    assert p_beyond(other, None) == p_beyond(None, 0.02) == 1.0
-    assert p_beyond(altered(other, at_floor=True), 0.02) == 1.0
+    assert compute_p_beyond(other, 0.2 - 0.1 * far / near) == pytest.approx(0.05 / 11)
+    assert compute_p_beyond(other, None) == compute_p_beyond(None, 0.02) == 1.0
+    assert compute_p_beyond(altered(other, at_floor=True), 0.02) == 1.0
 
 
 # --- two levels ---------------------------------------------------------------------------------
@@ -144,12 +144,14 @@ def test_what_the_study_did_not_declare_is_never_confirmed() -> None:
 def test_a_gain_and_a_floor_are_no_harm() -> None:
     [effect] = [one for one in findings_of(study_cells({"ja": WORSE}, aa=False)).analysis.effects
                 if one.scope == "language"]  # fmt: skip
-    assert one_sided(effect) == pytest.approx(stats.binomtest(35, 40, alternative="greater").pvalue)
+    assert compute_one_sided_p(effect) == pytest.approx(
+        stats.binomtest(35, 40, alternative="greater").pvalue
+    )
     other = altered(effect, test="sign-flip, exact", p_value=0.03)
-    assert one_sided(other) == 0.015
-    assert one_sided(replace(effect, delta=0.1)) == 1.0
-    assert one_sided(altered(effect, at_floor=True)) == 1.0
-    assert one_sided(altered(effect, p_value=None)) == 1.0
+    assert compute_one_sided_p(other) == 0.015
+    assert compute_one_sided_p(replace(effect, delta=0.1)) == 1.0
+    assert compute_one_sided_p(altered(effect, at_floor=True)) == 1.0
+    assert compute_one_sided_p(altered(effect, p_value=None)) == 1.0
 
 
 def test_no_more_than_alpha_of_reports_without_harm_confirm_one() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from babelbits.decide.decision_query import Claim, ask
-from babelbits.decide.gate import gate
-from babelbits.decide.power_planning import assume_spread, items_needed, smallest_effect
+from babelbits.decide.gate import answer_gate
+from babelbits.decide.power_planning import assume_spread, count_items_needed, find_smallest_effect
 from decision_cells import Scores, findings_of, study_cells
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def rate(
     for _ in range(studies):
         answers = {code: draw(rng, n_items, churn=churn, net=net) for code in codes}
         found = findings_of(study_cells(answers, aa=False))
-        answer = gate(found, "w4", ask(found, claim=claim)).outcome
+        answer = answer_gate(found, "w4", ask(found, claim=claim)).outcome
         hits += answer == outcome or (outcome == "harmed" and answer in ("worse", "loss"))
     return hits / studies
 
@@ -67,13 +67,13 @@ def test_a_loss_of_the_margin_fails_in_at_most_alpha() -> None:
 
 @pytest.mark.parametrize("claim", ["not-worse", "equivalent"])
 def test_as_many_items_as_promised_show_it_in_four_of_five(claim: Claim) -> None:
-    n_items = items_needed(claim, assume_spread(0.15), margin=0.02).items
+    n_items = count_items_needed(claim, assume_spread(0.15), margin=0.02).items
     found = rate("shown", studies=300, n_items=n_items, churn=0.15, net=0.0, claim=claim)
     assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 300))
 
 
 def test_the_smallest_loss_is_shown_in_four_of_five() -> None:
-    loss = smallest_effect(250, assume_spread(0.10))
+    loss = find_smallest_effect(250, assume_spread(0.10))
     assert loss is not None
     found = rate("harmed", studies=1000, n_items=250, churn=0.10, net=-loss)
     assert found == pytest.approx(0.80, abs=0.02 + tolerance(0.80, 1000))
@@ -81,7 +81,7 @@ def test_the_smallest_loss_is_shown_in_four_of_five() -> None:
 
 def test_the_smallest_loss_in_a_family_is_shown_in_four_of_five() -> None:
     """Three other languages lose nothing and change nothing: Holm's first step, alpha / 4."""
-    loss = smallest_effect(250, assume_spread(0.10), tests=4)
+    loss = find_smallest_effect(250, assume_spread(0.10), tests=4)
     assert loss is not None
     rng = np.random.default_rng(8)
     codes, same = ("en", "ja", "sw", "hi"), ([1.0] * 150 + [0.0] * 100,) * 2

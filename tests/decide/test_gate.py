@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask, check_variant
-from babelbits.decide.gate import Gate, gate
+from babelbits.decide.gate import Gate, answer_gate
 from babelbits.errors import StudyError, UnknownNameError
 from compare_cells import BITS, EXACT, cell, right_wrong
 from decision_cells import (
@@ -28,7 +28,7 @@ SMALL_LOSS: Scores = right_wrong(both_right=125, broke=16, fixed=4, both_wrong=5
 
 
 def judged(found: DecisionInput, **options: object) -> Gate:
-    return gate(found, "w4", ask(found, **options))  # type: ignore[arg-type]
+    return answer_gate(found, "w4", ask(found, **options))  # type: ignore[arg-type]
 
 
 def reasons(found: Gate) -> dict[str, str]:
@@ -162,7 +162,7 @@ def test_a_missing_baseline_is_no_pass() -> None:
 def test_a_variant_that_was_never_run_is_undecided() -> None:
     gaps = {("awq", "xcopa", "en"): "missing, not begun"}
     found = findings_of(study_cells({"en": SHOWN}), gaps=gaps)
-    assert gate(found, "awq", ask(found)).outcome == "undecided"
+    assert answer_gate(found, "awq", ask(found)).outcome == "undecided"
 
 
 def test_unpaired_items_are_no_pass() -> None:
@@ -278,7 +278,7 @@ def test_a_language_that_one_suite_lacks_is_told() -> None:
 def test_a_suites_own_margin_wins() -> None:
     found = two_suites()
     asked = ask(found, margins={"xcopa": 0.05, "fraction": 0.03})
-    margins = {one.question.suite: one.margin for one in gate(found, "w4", asked).answers}
+    margins = {one.question.suite: one.margin for one in answer_gate(found, "w4", asked).answers}
     assert margins == {"xcopa": 0.05, "mgsm": 0.03}
 
 

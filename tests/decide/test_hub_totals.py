@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.cli.main import run
-from babelbits.decide.hub_totals import evidence_of_totals
+from babelbits.decide.hub_totals import compare_totals
 from babelbits.errors import ExitCode, StudyError
 from babelbits.interop.readers import hub_results
 
@@ -24,7 +24,7 @@ def test_differences_of_totals_have_no_standard_error(tmp_path: Path) -> None:
     """0.41 - 0.50 and 62 % - 60 %."""
     base = written(tmp_path / "base", {"mgsm_direct_sw": 0.5, "mgsm_direct_ja": 0.7, "odd": 0.1})
     less = written(tmp_path / "w4", {"mgsm_direct_sw": 0.41, "odd": 0.1, "mgsm_direct_de": 0.3})
-    source, notes = evidence_of_totals(base, {"w4": less}, model="m")
+    source, notes = compare_totals(base, {"w4": less}, model="m")
     [row] = source.rows
     assert (row.task, row.language, row.standard_error) == ("mgsm", "sw", None)
     assert row.delta == pytest.approx(-0.09)
@@ -33,14 +33,14 @@ def test_differences_of_totals_have_no_standard_error(tmp_path: Path) -> None:
     assert notes[2] == "totals without a counterpart or a language: odd and mgsm_direct_de"
     before = written(tmp_path / "p", {"mgsm_direct_sw": 60})
     after = written(tmp_path / "q", {"mgsm_direct_sw": 62})
-    [row] = evidence_of_totals(before, {"q": after}, model="m")[0].rows
+    [row] = compare_totals(before, {"q": after}, model="m")[0].rows
     assert row.delta == pytest.approx(0.02)
 
 
 def test_totals_without_a_counterpart_are_an_error(tmp_path: Path) -> None:
     base = written(tmp_path / "base", {"mgsm_direct_sw": 0.5})
     with pytest.raises(StudyError, match="no total of a variant has a counterpart"):
-        evidence_of_totals(base, {"w4": written(tmp_path / "w4", {"x": 1})}, model="m")
+        compare_totals(base, {"w4": written(tmp_path / "w4", {"x": 1})}, model="m")
 
 
 def test_meta_shows_totals_and_fits_none(
@@ -57,5 +57,5 @@ def test_meta_shows_totals_and_fits_none(
 def test_what_is_read_is_what_is_written(tmp_path: Path) -> None:
     base = written(tmp_path / "base", {"mgsm_direct_sw": 0.41})
     for path in (base, base / ".eval_results", base / ".eval_results" / "some.yaml"):
-        assert hub_results.totals(path) == {"mgsm_direct_sw": 0.41}
+        assert hub_results.read_totals(path) == {"mgsm_direct_sw": 0.41}
     assert run(["compare", str(base), str(base)]) == ExitCode.USAGE

@@ -11,7 +11,7 @@ from statsmodels.stats.power import TTestIndPower
 from babelbits.decide.evidence import EvidenceRow, Source, gather, read_table, with_facts
 from babelbits.decide.gains_over_studies import find_gains
 from babelbits.decide.meta_analysis import MetaSettings, UnitEvidence, synthesise
-from babelbits.decide.meta_sentences import left_out, sentences
+from babelbits.decide.meta_sentences import describe_left_out, describe_meta
 from babelbits.errors import StudyError, UnknownNameError
 
 LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "sv")
@@ -61,7 +61,7 @@ def one(rows: Sequence[EvidenceRow], **wishes: object) -> UnitEvidence:
 
 
 def line(found: UnitEvidence, begin: str) -> str:
-    [said] = [text for text in sentences(found) if text.startswith(begin)]
+    [said] = [text for text in describe_meta(found) if text.startswith(begin)]
     return said
 
 
@@ -73,7 +73,7 @@ def test_true_differences_are_shown_with_their_sign() -> None:
     assert "more harm is shown" in line(found, "script: not Latin: −2.")
     assert "harm is shown" in line(found, "mean change over 6 models and 16 languages")
     assert line(found, "effects differ beyond sampling error")
-    assert "stays on its side of 0 without any one model" in sentences(found)[-2]
+    assert "stays on its side of 0 without any one model" in describe_meta(found)[-2]
     answers = {asked.name: asked.answer for asked in found.questions}
     assert answers["kind: generation"] == "small"
 
@@ -81,7 +81,7 @@ def test_true_differences_are_shown_with_their_sign() -> None:
 def test_where_nothing_differs_nothing_is_said_to() -> None:
     """The false ones: no moderator acts and every effect has the same true value of 0."""
     found = one(studies(np.random.default_rng(2), mean=0.0, tau=0.0))
-    said = "\n".join(sentences(found))
+    said = "\n".join(describe_meta(found))
     assert "harm is shown" not in said
     assert "a gain is shown" not in said
     assert "no difference between effects beyond sampling error is shown" in said
@@ -111,8 +111,8 @@ def test_a_model_level_difference_with_few_models_is_not_relied_on() -> None:
 def test_two_models_cannot_tell_size_from_anything_else() -> None:
     found = one(studies(np.random.default_rng(5), models=(1e9, 7e9)))
     assert "2 models cannot tell it from all else in which models differ" in found.dropped["size"]
-    assert any(text.startswith("size is not in the fit") for text in left_out(found))
-    assert "no model can be left out: that takes three" in sentences(found)
+    assert any(text.startswith("size is not in the fit") for text in describe_left_out(found))
+    assert "no model can be left out: that takes three" in describe_meta(found)
 
 
 def test_the_next_study_is_as_large_as_statsmodels_says() -> None:
@@ -147,7 +147,7 @@ def test_what_hangs_on_one_model_is_said() -> None:
         replace(row, delta=-0.02 + slopes[row.model] / 100 * ((row.bits or 0) - 6.5) + 1e-5 * k)
         for k, row in enumerate(studies(np.random.default_rng(7), tau=0.0))
     ]
-    said = "\n".join(sentences(one(rows, moderators=("bits",))))
+    said = "\n".join(describe_meta(one(rows, moderators=("bits",))))
     assert "bits: +0.6 points per bit a weight" in said
     assert "less harm is shown" in said
     assert "bits hangs on m5: without it the interval is −0.1 to +1.0" in said
@@ -165,7 +165,7 @@ def test_effects_without_errors_are_shown_and_not_fitted() -> None:
         "the cell could stop early": 5,
         "no standard error": 10,
     }
-    assert "10 effects shown and not fitted: no standard error" in left_out(found)
+    assert "10 effects shown and not fitted: no standard error" in describe_left_out(found)
     [line_of_paper] = [row for row in found.forest if row.model == "paper"]
     assert line_of_paper.low is None
     assert line_of_paper.delta == pytest.approx(np.mean([row.delta for row in bare]))
@@ -175,13 +175,13 @@ def test_effects_without_errors_are_shown_and_not_fitted() -> None:
 def test_a_single_study_is_not_generalised() -> None:
     found = one(studies(np.random.default_rng(9), models=(1e9,)))
     assert found.fit is None
-    assert "nothing is fitted: one model: nothing can be said beyond it" in sentences(found)[0]
+    assert "nothing is fitted: one model: nothing can be said beyond it" in describe_meta(found)[0]
     assert len(found.forest) == 2  # a line a variant, and none for all together
 
 
 def test_nothing_but_effects_without_errors() -> None:
     rows = [replace(row, standard_error=None) for row in studies(np.random.default_rng(10))]
-    assert sentences(one(rows))[0] == (
+    assert describe_meta(one(rows))[0] == (
         "nothing is fitted: no effect has a standard error that can be used"
     )
 
@@ -310,7 +310,7 @@ def test_a_true_gain_is_seen_again_and_must_exceed_the_noise_floor() -> None:
     noisy = _gains(np.random.default_rng(15), 0.06, 10, aa=-0.2)
     assert find_gains(noisy, alpha=0.05).found == ()
     rest = studies(np.random.default_rng(16), models=(1e9, 2e9))
-    said = sentences(one([*rows, *rest]))[-1]
+    said = describe_meta(one([*rows, *rest]))[-1]
     assert "of 10 comparisons 10 gain on one half of the items (luck alone finds about 0.5)" in said
     assert "seen again on the other half: m0 v" in said
     assert "and 7 others" in said

@@ -9,15 +9,15 @@ from babelbits.decide.power_planning import (
     Spread,
     assume_spread,
     compute_power,
-    correlation_between,
+    count_items_needed,
+    count_items_to_see,
+    estimate_correlation,
+    find_pooled_range,
+    find_smallest_effect,
     group_limits,
-    items_needed,
-    items_to_see,
     measure_spread,
-    pooled_range,
-    smallest_effect,
 )
-from babelbits.languages import groups
+from babelbits.languages import group_languages
 from babelbits.records import Effect, Interval
 from babelbits.stats.binary import PairedTable, tango
 from compare_cells import BITS, cell, right_wrong
@@ -42,14 +42,14 @@ def test_smallest_losses_are_near_miettinens_formula(
     The formula approximates the mid-p test, whose exact power stands in `test_detectable`.
     """
     for churn, expected in zip((0.02, 0.05, 0.10, 0.20), points, strict=True):
-        found = smallest_effect(n_items, assume_spread(churn))
+        found = find_smallest_effect(n_items, assume_spread(churn))
         assert found is not None
         assert expected is None or found * 100 == pytest.approx(expected, abs=0.2)
 
 
 def test_a_loss_of_more_than_the_churn_is_still_a_loss() -> None:
     """300 items of which none changed: five losses are worse, P(at least 5) = 0.8 at 2.23 %."""
-    assert smallest_effect(300, assume_spread(1e-9)) == pytest.approx(0.0223, abs=1e-4)
+    assert find_smallest_effect(300, assume_spread(1e-9)) == pytest.approx(0.0223, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_loss_of_more_than_the_churn_is_still_a_loss() -> None:
 )  # fmt: skip
 def test_items_that_show_equivalence(margin: float, churn: float, items: int) -> None:
     """(z.95 + z.90)^2 churn / margin^2 and what Tango's interval takes beyond it: up to 5 %."""
-    found = items_needed("equivalent", assume_spread(churn), margin=margin)
+    found = count_items_needed("equivalent", assume_spread(churn), margin=margin)
     assert items <= found.items <= items * 1.055
     assert not found.at_least
 
@@ -76,32 +76,32 @@ def test_mgsm_is_eight_times_too_small_for_two_points() -> None:
 
 def test_not_worse_is_a_one_sided_claim() -> None:
     """(z.95 + z.80)^2 x 0.10 / 0.02^2 = (1.64485 + 0.84162)^2 x 250 = 1545.6."""
-    assert items_needed("not-worse", assume_spread(0.10), margin=0.02).items == pytest.approx(
+    assert count_items_needed("not-worse", assume_spread(0.10), margin=0.02).items == pytest.approx(
         1546, rel=0.015
     )
 
 
 def test_no_item_changed_and_still_it_takes_133() -> None:
     """z.95^2 (1 / 0.02 - 1) = 2.70554 x 49 = 132.6."""
-    found = items_needed("equivalent", assume_spread(1e-9), margin=0.02)
+    found = count_items_needed("equivalent", assume_spread(1e-9), margin=0.02)
     assert (found.items, found.at_least) == (133, False)
     assert found.met_by(132) is False
-    nothing = items_needed("equivalent", assume_spread(1e-9), margin=0.02)
+    nothing = count_items_needed("equivalent", assume_spread(1e-9), margin=0.02)
     assert nothing.items == 133
-    unknown = items_needed("equivalent", Spread(variance=0.0, binary=True), margin=0.02)
+    unknown = count_items_needed("equivalent", Spread(variance=0.0, binary=True), margin=0.02)
     assert (unknown.items, unknown.met_by(1000)) == (133, None)
 
 
 def test_a_loss_of_ten_points_takes_miettinens_234_items() -> None:
     """Churn 0.3, difference 0.1, 80 %: 233.09."""
-    assert items_to_see(0.1, assume_spread(0.3)) == pytest.approx(234, rel=0.02)
+    assert count_items_to_see(0.1, assume_spread(0.3)) == pytest.approx(234, rel=0.02)
 
 
 def test_a_mean_score_takes_the_normal_formulas_items() -> None:
     """(1.95996 + 0.84162)^2 x 0.04 / 0.05^2 = 125.6; the paired t test of d = 0.25 takes 127.5."""
     spread = Spread(variance=0.04, binary=False)
-    assert items_to_see(0.05, spread) == 126
-    assert smallest_effect(128, spread) == pytest.approx(0.05, rel=0.01)
+    assert count_items_to_see(0.05, spread) == 126
+    assert find_smallest_effect(128, spread) == pytest.approx(0.05, rel=0.01)
 
 
 def test_holm_makes_it_coarser() -> None:
@@ -109,17 +109,17 @@ def test_holm_makes_it_coarser() -> None:
 
     The mid-p test is a little less strict in its tail than the formula.
     """
-    found = smallest_effect(250, assume_spread(0.10), tests=11)
+    found = find_smallest_effect(250, assume_spread(0.10), tests=11)
     assert found is not None
     assert 0.066 <= found <= 0.0733
 
 
 def test_all_questions_together_take_more_than_one() -> None:
     """Independent: each needs 0.8^(1/11) = 0.97992; z: (1.64485 + 2.0517)^2 x 250 = 3,416."""
-    one = items_needed("not-worse", assume_spread(0.10), margin=0.02)
-    found = items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
+    one = count_items_needed("not-worse", assume_spread(0.10), margin=0.02)
+    found = count_items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
     assert found.items == pytest.approx(3416, rel=0.015)
-    close = items_needed(
+    close = count_items_needed(
         "not-worse", assume_spread(0.10), margin=0.02, questions=11, correlation=0.9
     )
     assert one.items < close.items < found.items
@@ -142,9 +142,9 @@ def test_as_many_items_as_promised_pass_eleven_languages_in_four_of_five() -> No
             )
         return hits / 400
 
-    needed = items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
+    needed = count_items_needed("not-worse", assume_spread(0.10), margin=0.02, questions=11)
     assert passed(needed.items) == pytest.approx(0.80, abs=3.3 * 0.02)
-    alone = items_needed("not-worse", assume_spread(0.10), margin=0.02)
+    alone = count_items_needed("not-worse", assume_spread(0.10), margin=0.02)
     assert passed(alone.items) == pytest.approx(0.086, abs=3.3 * 0.014)
 
 
@@ -159,22 +159,24 @@ def test_the_correlation_of_languages_follows_from_the_variance_of_their_mean() 
         return altered(one, interval=found)
 
     languages = [with_error(1.0)] * 4
-    assert correlation_between(languages, with_error(0.8)) == pytest.approx(0.52, abs=1e-6)
-    assert correlation_between(languages, with_error(0.4)) == 0.0
-    assert correlation_between(languages, None) == 0.0
+    assert estimate_correlation(languages, with_error(0.8)) == pytest.approx(0.52, abs=1e-6)
+    assert estimate_correlation(languages, with_error(0.4)) == 0.0
+    assert estimate_correlation(languages, None) == 0.0
 
 
 def test_a_score_without_a_range_takes_three_caps_over_the_margin() -> None:
     """Cap (1 - 0.05^(1/n)) < 0.02 from n = 299 on at a cap of 2, and so with hardly any spread."""
     spread = Spread(variance=1e-8, binary=False, limit=2.0)
-    assert items_needed("not-worse", spread, margin=0.02).items == pytest.approx(300, abs=3)
-    assert items_needed("not-worse", Spread(variance=1e-8, binary=False), margin=0.02).at_least
+    assert count_items_needed("not-worse", spread, margin=0.02).items == pytest.approx(300, abs=3)
+    assert count_items_needed(
+        "not-worse", Spread(variance=1e-8, binary=False), margin=0.02
+    ).at_least
 
 
 def test_the_mean_over_languages_is_between_independent_and_one() -> None:
-    best, worst = pooled_range(250, 11, assume_spread(0.10))
-    assert best == smallest_effect(2750, assume_spread(0.10))
-    assert worst == smallest_effect(250, assume_spread(0.10))
+    best, worst = find_pooled_range(250, 11, assume_spread(0.10))
+    assert best == find_smallest_effect(2750, assume_spread(0.10))
+    assert worst == find_smallest_effect(250, assume_spread(0.10))
 
 
 # --- measured -----------------------------------------------------------------------------------
@@ -242,7 +244,7 @@ def test_a_group_claim_needs_three_languages() -> None:
     [pair] = group_limits(("en", "ja"), {"latin": ("en",)})
     assert not pair.reaches(0.05)
     codes = ("en", "de", "fr", "ja", "hi", "ar")
-    [latin] = [one for one in group_limits(codes, groups(codes)) if one.group == "latin"]
+    [latin] = [one for one in group_limits(codes, group_languages(codes)) if one.group == "latin"]
     assert latin.reaches(0.05)
     assert (latin.group, latin.tests) == ("latin", 1), "a split and its mirror image are one"
     assert latin.reaches_in_family(0.05)
@@ -263,9 +265,9 @@ def test_more_items_see_more_and_one_side_takes_fewer(
     churn: float, margin: float, more: int, n_items: int
 ) -> None:
     spread = assume_spread(churn)
-    few, many = smallest_effect(n_items, spread), smallest_effect(n_items + more, spread)
+    few, many = find_smallest_effect(n_items, spread), find_smallest_effect(n_items + more, spread)
     assert few is None or (many is not None and many <= few * 1.02)
-    both = items_needed("equivalent", spread, margin=margin)
-    one_side = items_needed("not-worse", spread, margin=margin)
+    both = count_items_needed("equivalent", spread, margin=margin)
+    one_side = count_items_needed("not-worse", spread, margin=margin)
     assert one_side.items <= both.items * 1.01
-    assert items_needed("equivalent", spread, margin=margin / 2).items >= both.items
+    assert count_items_needed("equivalent", spread, margin=margin / 2).items >= both.items

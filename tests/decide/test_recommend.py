@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from babelbits.decide.decision_input import DecisionInput
 from babelbits.decide.decision_query import ask
-from babelbits.decide.gate import gate
+from babelbits.decide.gate import answer_gate
 from babelbits.decide.recommend import (
     Candidate,
     ItemsToDecide,
@@ -163,7 +163,7 @@ def test_a_missing_cell_is_not_mended_by_more_items() -> None:
 def test_the_tables_here_are_what_they_are_called() -> None:
     for scores, outcome in ((GOOD, "shown"), (BAD, "worse"), (DOUBT, "undecided")):
         found = findings({"w4": {"en": scores}})
-        assert gate(found, "w4", ask(found)).outcome == outcome
+        assert answer_gate(found, "w4", ask(found)).outcome == outcome
 
 
 # --- law ----------------------------------------------------------------------------------------

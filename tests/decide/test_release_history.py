@@ -8,10 +8,10 @@ from babelbits.cli.main import run
 from babelbits.decide.release_history import (
     Release,
     ReleaseStep,
+    describe_tracks,
     follow,
     read_history,
-    sentences,
-    tracks,
+    track_releases,
     write_history,
 )
 from babelbits.errors import StudyError, TaskError
@@ -52,22 +52,22 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
 def test_small_losses_in_a_row_are_told_and_their_run_length_is_stated() -> None:
     """Limit 2.85 at a run length of 100 (R: spc::xcusum.crit); losses of 1.5 add 1."""
     history = [release(f"v{k + 1}", f"v{k}", math=-1.5) for k in range(3)]
-    [early] = tracks(history[:2], length=100)
-    [late] = tracks(history, length=100)
+    [early] = track_releases(history[:2], length=100)
+    [late] = track_releases(history, length=100)
     assert (early.alarm, late.alarm) == (False, True)
     assert late.limit == pytest.approx(2.8497, rel=0.01)
-    said = sentences([late], length=100)
+    said = describe_tracks([late], length=100)
     assert "one false alarm in 100 on average" in said[0]
     assert said[1].startswith("math: ALARM")
-    after = tracks([*history, release("v4", "v3", math=1.0)], length=100)
+    after = track_releases([*history, release("v4", "v3", math=1.0)], length=100)
     assert (after[0].alarm, after[0].earlier_alarms) == (False, ("v3",))
 
 
 def test_more_benchmarks_raise_the_limit_of_each() -> None:
     """Two benchmarks: each may err once in 200, so that any does once in 100."""
-    one = tracks([release("v1", "v0", math=0.0)], length=100)
-    two = tracks([release("v1", "v0", math=0.0, text=0.0)], length=100)
-    assert two[0].limit == two[1].limit == pytest.approx(tracks(
+    one = track_releases([release("v1", "v0", math=0.0)], length=100)
+    two = track_releases([release("v1", "v0", math=0.0, text=0.0)], length=100)
+    assert two[0].limit == two[1].limit == pytest.approx(track_releases(
         [release("v1", "v0", math=0.0)], length=200
     )[0].limit)  # fmt: skip
     assert two[0].limit > one[0].limit

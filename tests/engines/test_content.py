@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.chat import Message
-from babelbits.engines.content import Shape, shows
+from babelbits.engines.content import Shape, contains_text
 from babelbits.engines.local_chat import render
 from babelbits.engines.template_trial import check_template
 from babelbits.engines.templates import load_template
@@ -33,7 +33,7 @@ TALK = [
 
 def checkpoint(folder: Path, template: str) -> Path:
     """The package's own model with a template, and '<s>' as its first token."""
-    shutil.copytree(model_folder(), folder)
+    shutil.copytree(find_bundled_model(), folder)
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**config, "bos_token": "<s>", "eos_token": "</s>"}), "utf-8")
@@ -135,7 +135,7 @@ def test_a_system_message_that_is_dropped_without_a_word_is_told(tmp_path: Path)
     ],
 )
 def test_shows(prompt: str, text: str, there: bool) -> None:
-    assert shows(prompt, text) is there
+    assert contains_text(prompt, text) is there
 
 
 @pytest.mark.parametrize(

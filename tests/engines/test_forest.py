@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.engines.prefix_tree import ForwardStep, grow, plan
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan_steps
 
 tokens = st.integers(0, 2)  # few symbols, so that prefixes are shared by chance
 piece = st.lists(tokens, max_size=6)
@@ -54,7 +54,7 @@ def test_every_wanted_position_is_computed_once_after_its_own_prefix(
     sequences: list[list[int]], pack: int, longest: int, data: st.DataObject
 ) -> None:
     starts = [data.draw(st.integers(0, len(s) - 1)) for s in sequences]
-    steps = list(plan(grow(sequences, starts), pack=pack, block=8, longest=longest))
+    steps = list(plan_steps(grow(sequences, starts), pack=pack, block=8, longest=longest))
     seen = simulate(steps)
     expected = [
         sequence[: position + 1]
@@ -68,7 +68,7 @@ def test_every_wanted_position_is_computed_once_after_its_own_prefix(
 @given(sequences=nested())
 @settings(max_examples=50, deadline=None)
 def test_large_packs_compute_each_distinct_prefix_once(sequences: list[list[int]]) -> None:
-    steps = plan(
+    steps = plan_steps(
         grow(sequences, [len(s) - 1 for s in sequences]), pack=10**6, block=8, longest=10**6
     )
     distinct = {tuple(s[: i + 1]) for s in sequences for i in range(len(s))}
@@ -80,7 +80,7 @@ def test_few_shot_prefix_then_items_then_choices_by_hand() -> None:
     prefix = [1] * 100
     items = [prefix + [2 + i] * 50 for i in range(2)]
     sequences = [item + [10 + choice] * 3 for item in items for choice in range(2)]
-    steps = list(plan(grow(sequences, [150] * 4), pack=112, block=64, longest=1000))
+    steps = list(plan_steps(grow(sequences, [150] * 4), pack=112, block=64, longest=1000))
     assert [(s.keep, s.depth, len(s.tokens)) for s in steps] == [
         (True, 0, 64),
         (True, 64, 36),
@@ -91,14 +91,14 @@ def test_few_shot_prefix_then_items_then_choices_by_hand() -> None:
 def test_tiny_trunk_is_repeated_rather_than_computed_alone() -> None:
     """Three shared tokens before four branches of 100: four packs, no step for the three."""
     sequences = [[0, 0, 0] + [1 + i] * 100 for i in range(4)]
-    steps = list(plan(grow(sequences, [102] * 4), pack=110, block=64, longest=1000))
+    steps = list(plan_steps(grow(sequences, [102] * 4), pack=110, block=64, longest=1000))
     assert [(s.keep, len(s.tokens)) for s in steps] == [(False, 103)] * 4
 
 
 def test_a_prompt_that_grows_token_by_token_needs_no_deep_recursion() -> None:
     text = np.random.default_rng(0).integers(0, 50, 1200).tolist()
     sequences = [text[: n + 1] for n in range(1200)]
-    steps = list(plan(grow(sequences, list(range(1200))), pack=64, block=64, longest=64))
+    steps = list(plan_steps(grow(sequences, list(range(1200))), pack=64, block=64, longest=64))
     assert sum(len(step.tokens) for step in steps) == 1200
 
 
@@ -107,5 +107,5 @@ def test_trunk_pieces_end_at_the_same_places_whatever_shares_them(first: int) ->
     """A later call may find its blocks in the trunk only if it cuts the prefix as before."""
     prefix = list(range(100))
     sequences = [prefix + [200 + i] * 60 for i in range(first, first + 3)]
-    steps = plan(grow(sequences, [159] * 3), pack=64, block=32, longest=64)
+    steps = plan_steps(grow(sequences, [159] * 3), pack=64, block=32, longest=64)
     assert [s.depth for s in steps if s.keep] == [0, 32, 64, 96]

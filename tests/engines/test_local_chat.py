@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.chat import ChatFailure, ChatReply, ChatRequest, Message
 from babelbits.engines.local_chat import load, render
@@ -37,22 +37,22 @@ def greedy(folder: Path, prompt: str, *, stop: tuple[str, ...] = ()) -> str:
 
 
 def test_a_base_model_is_given_the_plain_script() -> None:
-    chat = load(model_folder(), settings=CPU)
+    chat = load(find_bundled_model(), settings=CPU)
     (answer,) = chat.ask([ask(*TURNS)])
     chat.close()
     assert isinstance(answer, ChatReply)
     by_hand = "Be kind.\n\nUser: Hei!\n\nAssistant:"
-    assert answer.text == greedy(model_folder(), by_hand, stop=("\n\nUser:",))
+    assert answer.text == greedy(find_bundled_model(), by_hand, stop=("\n\nUser:",))
     assert answer.cost == 0
 
 
 def test_a_template_of_the_checkpoint_is_used(tmp_path: Path) -> None:
     folder = tmp_path / "chat-model"
-    shutil.copytree(model_folder(), folder)
+    shutil.copytree(find_bundled_model(), folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     chat = load(folder, settings=CPU)
     (answer,) = chat.ask([ask(*TURNS)])
-    plain = load(model_folder(), settings=CPU)
+    plain = load(find_bundled_model(), settings=CPU)
     assert chat.identity != plain.identity
     chat.close()
     plain.close()
@@ -64,7 +64,7 @@ def test_a_template_of_the_checkpoint_is_used(tmp_path: Path) -> None:
 def test_a_template_beside_the_tokenizer_is_used(tmp_path: Path) -> None:
     """As older multimodal checkpoints have it: `chat_template.json`, which no tokenizer reads."""
     folder = tmp_path / "chat-model"
-    shutil.copytree(model_folder(), folder)
+    shutil.copytree(find_bundled_model(), folder)
     (folder / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATE}))
     chat = load(folder, settings=CPU)
     (answer,) = chat.ask([ask(*TURNS)])
@@ -75,7 +75,7 @@ def test_a_template_beside_the_tokenizer_is_used(tmp_path: Path) -> None:
 
 def test_a_template_without_a_system_role_gets_it_in_the_users_turn() -> None:
     """Gemma's templates raise "System role not supported"; by hand, the two texts as one turn."""
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer = AutoTokenizer.from_pretrained(find_bundled_model())
     tokenizer.chat_template = (
         "{% if messages[0]['role'] == 'system' %}"
         "{{ raise_exception('System role not supported') }}{% endif %}" + TEMPLATE
@@ -88,7 +88,7 @@ def test_a_template_without_a_system_role_gets_it_in_the_users_turn() -> None:
 def test_answers_are_kept_and_failures_are_not(tmp_path: Path) -> None:
     long = ask(Message(role="user", content="word " * 5000))
     for run in range(2):
-        chat = load(model_folder(), settings=CPU, cache=tmp_path / "answers.sqlite")
+        chat = load(find_bundled_model(), settings=CPU, cache=tmp_path / "answers.sqlite")
         told: dict[int, object] = {}
         answers = chat.ask([ask(*TURNS), long], on_answer=told.__setitem__)
         chat.close()
@@ -101,7 +101,7 @@ def test_answers_are_kept_and_failures_are_not(tmp_path: Path) -> None:
 
 def test_a_template_that_refuses_is_a_failure_of_its_request(tmp_path: Path) -> None:
     folder = tmp_path / "chat-model"
-    shutil.copytree(model_folder(), folder)
+    shutil.copytree(find_bundled_model(), folder)
     (folder / "chat_template.jinja").write_text(
         "{% if 'Huh' in messages[0].content %}{{ raise_exception('not so') }}{% endif %}" + TEMPLATE
     )

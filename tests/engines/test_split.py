@@ -72,22 +72,22 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def skeleton(deep: Path) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from babelbits.engines.hf.device_map import skeleton_of
+    from babelbits.engines.hf.device_map import build_skeleton
 
     config = AutoConfig.from_pretrained(deep)
-    return skeleton_of(config, auto=AutoModelForCausalLM, trust_remote_code=False)
+    return build_skeleton(config, auto=AutoModelForCausalLM, trust_remote_code=False)
 
 
 def test_sizes_are_counted_by_hand_with_tied_weights_once(skeleton: Any) -> None:
     import torch
 
-    from babelbits.engines.hf.device_map import sizes_of
+    from babelbits.engines.hf.device_map import measure_sizes
 
-    whole, largest = sizes_of(skeleton, dtype=torch.float32)
+    whole, largest = measure_sizes(skeleton, dtype=torch.float32)
     rotary = 2 * 4 * 8  # frequencies twice, of half a head of 16
     assert largest == LAYER == 147_968
     assert whole == EMBEDDINGS + LAYERS * LAYER + 4 * HIDDEN + rotary
-    half, _ = sizes_of(skeleton, dtype=torch.bfloat16)
+    half, _ = measure_sizes(skeleton, dtype=torch.bfloat16)
     assert half == whole // 2
 
 
@@ -154,7 +154,7 @@ def test_layers_that_lie_on_disk_give_the_plain_numbers(
     """Hooks of accelerate copy each layer in; the paths that share and the plain one run on it."""
     import torch
 
-    from babelbits.engines.hf.device_map import DeviceMap, input_device
+    from babelbits.engines.hf.device_map import DeviceMap, find_input_device
     from babelbits.engines.hf.engine import TransformersEngine
     from babelbits.engines.hf.loading import load_model
 
@@ -171,7 +171,7 @@ def test_layers_that_lie_on_disk_give_the_plain_numbers(
     )
     moved = split.loaded.model.model.layers[1].self_attn.q_proj.weight
     assert moved.device.type == "meta"  # between forward passes
-    assert input_device(split.loaded.model) == torch.device("cpu")
+    assert find_input_device(split.loaded.model) == torch.device("cpu")
     assert split.sharing_limit == plain.sharing_limit
     assert (split.sharing_limit > 0) == sharing
     score, grow = requests()

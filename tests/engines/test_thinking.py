@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from babelbits.engines.stopping import Ending, Stopping
-from babelbits.engines.thinking import USUAL_TAGS, after_thinking, opened_by, split
+from babelbits.engines.thinking import USUAL_TAGS, cut_thinking, find_opened_block, split
 from tiny_models import save_tokenizer
 
 THINK, HARMONY = USUAL_TAGS
@@ -53,9 +53,9 @@ def test_split_by_hand(
 
 
 def test_a_prompt_opens_a_block_where_it_does_not_close_it() -> None:
-    assert opened_by("<|assistant|>\n<think>\n", USUAL_TAGS) == THINK
-    assert opened_by("<|assistant|>\n<think>\n\n</think>\n\n", USUAL_TAGS) is None
-    assert opened_by("plain", USUAL_TAGS) is None
+    assert find_opened_block("<|assistant|>\n<think>\n", USUAL_TAGS) == THINK
+    assert find_opened_block("<|assistant|>\n<think>\n\n</think>\n\n", USUAL_TAGS) is None
+    assert find_opened_block("plain", USUAL_TAGS) is None
 
 
 @pytest.fixture(scope="module")
@@ -124,4 +124,4 @@ def test_find_template_reads_the_file_before_the_configuration(tmp_path: Path) -
     ],
 )
 def test_after_thinking_by_hand(text: str, left: str) -> None:
-    assert after_thinking(text) == left
+    assert cut_thinking(text) == left

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from babelbits.errors import ModelError
 from babelbits.formats.dequantize import dequantize, main
-from babelbits.formats.quantized import method_of
+from babelbits.formats.quantized import find_method
 from tiny_models import make_tiny
 
 FP4 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
@@ -35,7 +35,7 @@ def check(folder: Path, out: Path, expected: dict[str, torch.Tensor], *, error: 
     for name, weight in expected.items():
         assert found[name].dtype == torch.bfloat16
         torch.testing.assert_close(found[name].float(), weight.float(), rtol=error, atol=1e-6)
-    assert method_of(json.loads((out / "config.json").read_text("utf-8")), folder=out) is None
+    assert find_method(json.loads((out / "config.json").read_text("utf-8")), folder=out) is None
     names = {path.name for path in folder.glob("tokenizer*")}
     assert names <= {path.name for path in out.iterdir()}
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from babelbits.bundled import model_folder
-from babelbits.formats.description import describe, find_format, type_in_name
+from babelbits.bundled import find_bundled_model
+from babelbits.formats.description import describe, find_format, find_type_in_name
 from babelbits.formats.packed_integers import dequantize_awq, dequantize_gptq
 from babelbits.formats.quantization_methods import METHODS, NeededLibrary
 from found_models import GROUP, Written, change_config, copy_model, write_awq, write_fp8, write_gptq
@@ -35,7 +35,7 @@ def test_shapes_and_bits_are_those_of_the_weights_and_not_of_the_words(
     assert about.title == METHODS[method].title
     shapes = {one.name: one.shape for one in about.tensors if one.name in meant}
     assert shapes == {name: tuple(weight.shape) for name, weight in meant.items()}
-    assert about.n_weights == describe(model_folder()).n_weights
+    assert about.n_weights == describe(find_bundled_model()).n_weights
     assert about.quantized_bits_per_weight == pytest.approx(BITS[method], abs=0.3)
     stored = sum(t.numel() * t.element_size() for t in _tensors(folder).values())
     assert about.bytes == stored
@@ -93,7 +93,7 @@ def test_a_library_that_is_missing_or_too_old_is_named_with_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     versions = {"old": "1.4.2", "same": "1.4.3", "long": "1.10.0+cpu", "gone": None}
-    module = "babelbits.formats.quantization_methods.version_of"
+    module = "babelbits.formats.quantization_methods.find_version"
     monkeypatch.setattr(module, lambda name: versions[name])
     problems = {name: NeededLibrary(name=name, least="1.4.3").problem() for name in versions}
     assert problems == {
@@ -124,12 +124,12 @@ def test_the_table_has_every_method_that_transformers_loads() -> None:
     ],
 )
 def test_the_type_in_a_files_name(name: str, word: str | None) -> None:
-    assert type_in_name(name) == word
+    assert find_type_in_name(name) == word
 
 
 def test_weights_of_a_plain_checkpoint_are_counted_as_torch_counts_them() -> None:
-    about = describe(model_folder())
-    stored = load_file(model_folder() / "model.safetensors")
+    about = describe(find_bundled_model())
+    stored = load_file(find_bundled_model() / "model.safetensors")
     assert about.n_weights == sum(math.prod(one.shape) for one in stored.values())
     assert not about.is_quantized
     assert about.needs == ()

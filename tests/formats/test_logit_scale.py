@@ -9,7 +9,7 @@ import pytest
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.formats.logit_scale import is_left_out
-from babelbits.study.planning.identity import engine_identity
+from babelbits.study.planning.identity import identify_engine
 
 SETTINGS = EngineSettings(device="cpu", dtype="float32")
 
@@ -55,9 +55,9 @@ def test_only_numbers_that_changed_have_another_engine(name: str, zoo: Callable[
     try:
         config = engine.loaded.model.config.to_dict()  # type: ignore[attr-defined]
         scaled = is_left_out(config)
-        planned = engine_identity(SETTINGS, config=config)
+        planned = identify_engine(SETTINGS, config=config)
         assert engine.identity == replace(planned, batch=engine.identity.batch)
-        assert (engine.identity.version == engine_identity(SETTINGS).version) == (not scaled)
+        assert (engine.identity.version == identify_engine(SETTINGS).version) == (not scaled)
         assert scaled == (name == "aya-vision")
     finally:
         engine.close()

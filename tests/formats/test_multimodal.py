@@ -80,7 +80,7 @@ def test_variants_leave_the_other_parts_alone(
         Oracle(folder).score(CONTEXT, CONTINUATION), rel=0.2
     )
     spec = VariantSpec(label="x", recipe=recipe, parameters=settle(recipe, {}))
-    expected = estimate.variant_bytes(spec, read_tensors(folder), config=config)
+    expected = estimate.estimate_variant_bytes(spec, read_tensors(folder), config=config)
     assert expected == pytest.approx(sum(one.bytes for one in manifest.tensors), rel=0.03)
 
 

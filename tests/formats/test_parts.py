@@ -1,7 +1,7 @@
 """What a variant holds of a checkpoint that is more than a text model."""
 
 from babelbits.formats.parts import TEXT_ONLY, is_kept, is_run, list_notes
-from babelbits.formats.text_model import auto_class
+from babelbits.formats.text_model import find_auto_class
 from babelbits.records import TensorRecord
 from published_configs import GEMMA3_4B_NEW, QWEN35
 
@@ -53,7 +53,7 @@ def test_types_whose_causal_class_is_the_text_model_alone() -> None:
     }.items():
         if causal.get(kind, name) == name:
             continue
-        if auto_class(CONFIG_MAPPING[kind]()).__name__ == "AutoModelForCausalLM":
+        if find_auto_class(CONFIG_MAPPING[kind]()).__name__ == "AutoModelForCausalLM":
             apart.add(kind)
     assert apart == set(TEXT_ONLY)
 

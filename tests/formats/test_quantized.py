@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from babelbits.errors import ModelError
-from babelbits.formats.quantized import method_of, refuse_quantized, refuse_unreadable
+from babelbits.formats.quantized import find_method, refuse_quantized, refuse_unreadable
 
 PUBLISHED: dict[str, tuple[dict[str, Any], str]] = {
     "openai/gpt-oss-20b": ({"quantization_config": {"quant_method": "mxfp4"}}, "mxfp4"),
@@ -41,7 +41,7 @@ PUBLISHED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_method_is_told_by_the_config(name: str) -> None:
     config, method = PUBLISHED[name]
-    assert method_of(config) == method
+    assert find_method(config) == method
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,13 @@ def test_the_method_is_told_by_the_config(name: str) -> None:
 )
 def test_or_by_a_file_beside_it(file: str, method: str, tmp_path: Path) -> None:
     (tmp_path / file).write_text("{}", "utf-8")
-    assert method_of({"model_type": "llama"}, folder=tmp_path) == method
+    assert find_method({"model_type": "llama"}, folder=tmp_path) == method
 
 
 def test_a_plain_checkpoint_is_not_quantized(tmp_path: Path) -> None:
-    assert method_of({"model_type": "llama", "quantization_config": None}, folder=tmp_path) is None
+    assert (
+        find_method({"model_type": "llama", "quantization_config": None}, folder=tmp_path) is None
+    )
     refuse_quantized(tmp_path, {"model_type": "llama"})
     refuse_unreadable(tmp_path, {"model_type": "llama"})
 

@@ -6,13 +6,13 @@ import pytest
 
 from babelbits.errors import ModelError
 from babelbits.formats.text_model import (
-    auto_class,
     check_text_model,
+    explain_no_text_model,
+    find_auto_class,
+    find_text_config,
     is_multimodal,
-    text_config,
-    why_not,
 )
-from babelbits.recipes.base_loading import context_length
+from babelbits.recipes.base_loading import find_context_length
 from published_configs import (
     GEMMA3_4B_NEW,
     GEMMA3_4B_OLD,
@@ -26,7 +26,7 @@ from published_configs import (
 
 @pytest.mark.parametrize("name", WITH_TEXT_MODEL)
 def test_published_models_with_a_text_model(name: str) -> None:
-    assert why_not(WITH_TEXT_MODEL[name]) is None
+    assert explain_no_text_model(WITH_TEXT_MODEL[name]) is None
 
 
 @pytest.mark.parametrize("name", WITHOUT_TEXT_MODEL)
@@ -40,14 +40,14 @@ def test_published_models_without_say_why(name: str) -> None:
 
 def test_a_decoder_made_of_an_encoder_says_so_in_its_config() -> None:
     config = {"architectures": ["BertLMHeadModel"], "model_type": "bert", "is_decoder": True}
-    assert why_not(config) is None
+    assert explain_no_text_model(config) is None
 
 
 def test_the_text_models_config_is_found_in_every_nesting() -> None:
-    assert text_config(LLAMA) is LLAMA
-    assert text_config(GEMMA3_4B_OLD)["model_type"] == "gemma3_text"
-    assert text_config(QWEN25_VL_OLD) is QWEN25_VL_OLD
-    assert text_config(QWEN25_OMNI)["model_type"] == "qwen2_5_omni_text"
+    assert find_text_config(LLAMA) is LLAMA
+    assert find_text_config(GEMMA3_4B_OLD)["model_type"] == "gemma3_text"
+    assert find_text_config(QWEN25_VL_OLD) is QWEN25_VL_OLD
+    assert find_text_config(QWEN25_OMNI)["model_type"] == "qwen2_5_omni_text"
     assert not is_multimodal(LLAMA)
     assert is_multimodal(QWEN25_VL_OLD)
 
@@ -65,7 +65,7 @@ def test_the_text_models_config_is_found_in_every_nesting() -> None:
 )
 def test_the_context_is_the_text_models(name: str, tokens: int) -> None:
     """The numbers stand in the published files, or in the class of the config they name."""
-    assert context_length(WITH_TEXT_MODEL[name]) == tokens
+    assert find_context_length(WITH_TEXT_MODEL[name]) == tokens
 
 
 # --- transformers' own tables --------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_every_causal_class_of_transformers_is_taken() -> None:
             config["text_config"] = {"model_type": f"{kind}_text"}
         if kind == "got_ocr2":
             config["vision_config"] = {}
-        assert why_not(config) is None, architecture
+        assert explain_no_text_model(config) is None, architecture
 
 
 def test_no_encoder_decoder_class_of_transformers_is_taken() -> None:
@@ -112,7 +112,10 @@ def test_no_encoder_decoder_class_of_transformers_is_taken() -> None:
         if architecture.endswith("ForConditionalGeneration") and kind not in _table(
             "MULTIMODAL_LM"
         ):
-            assert why_not({"architectures": [architecture], "model_type": kind}) is not None
+            assert (
+                explain_no_text_model({"architectures": [architecture], "model_type": kind})
+                is not None
+            )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_no_class_with_another_head_is_taken(table: str) -> None:
         if architecture.endswith(("ForConditionalGeneration", "LMHeadModel")):
             continue  # a class with several heads, which the other tests judge
         config = {"architectures": [architecture], "model_type": kind}
-        assert why_not(config) is not None, architecture
+        assert explain_no_text_model(config) is not None, architecture
 
 
 @pytest.mark.parametrize(
@@ -141,15 +144,15 @@ def test_no_class_with_another_head_is_taken(table: str) -> None:
 def test_the_class_that_loads_it_has_the_type_in_its_table(kind: str, name: str) -> None:
     from transformers import CONFIG_MAPPING
 
-    assert auto_class(CONFIG_MAPPING[kind]()).__name__ == name
+    assert find_auto_class(CONFIG_MAPPING[kind]()).__name__ == name
 
 
 def test_a_type_that_nobody_loads() -> None:
     from transformers import CONFIG_MAPPING
 
     with pytest.raises(ModelError, match="no causal language model of type 'vit'"):
-        auto_class(CONFIG_MAPPING["vit"]())
+        find_auto_class(CONFIG_MAPPING["vit"]())
 
 
 def test_gemma_3s_new_and_old_config_are_one_model() -> None:
-    assert text_config(GEMMA3_4B_NEW).items() >= text_config(GEMMA3_4B_OLD).items()
+    assert find_text_config(GEMMA3_4B_NEW).items() >= find_text_config(GEMMA3_4B_OLD).items()

@@ -37,7 +37,7 @@ def as_a_miniature(folder: Path, trust: Trust) -> object:
 
 LOADERS: dict[str, Loader] = {
     "a base model": lambda folder, trust: base_loading.load_model(folder, trust=trust),
-    "its modules": lambda folder, trust: scope.skeleton(folder, trust=trust),
+    "its modules": lambda folder, trust: scope.build_skeleton(folder, trust=trust),
     "its tokenizer": lambda folder, trust: base_loading.load_tokenizer(folder, trust=trust),
     "a chat tokenizer": lambda folder, trust: templates.load_tokenizer(folder, trust=trust),
     "an engine": in_the_engine,

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.hf.loading import load_model
 from babelbits.errors import ModelError
 from babelbits.formats.packed_integers import unpack_columns, unpack_rows
-from babelbits.formats.unpacked import layout_problem, read_unpacked
+from babelbits.formats.unpacked import find_layout_problem, read_unpacked
 from found_models import Written, change_config, copy_model, write_awq, write_gptq
 
 Writer = Callable[[Path], tuple[Path, Written]]
@@ -44,7 +44,7 @@ def test_an_unpacked_model_computes_as_one_with_the_weights_that_were_packed(
     packed = model_of(folder)
     found, expected = log_probabilities(packed), log_probabilities(model_of(plain))
     torch.testing.assert_close(found, expected, atol=0, rtol=0)
-    assert (found - log_probabilities(model_of(model_folder()))).abs().max() > 0.1
+    assert (found - log_probabilities(model_of(find_bundled_model()))).abs().max() > 0.1
     assert packed.generation_config.eos_token_id == 0  # of generation_config.json
 
 
@@ -73,7 +73,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(write: Writer, tmp_path: Path
 def test_a_layout_that_is_not_read_is_named(
     method: str, said: dict[str, Any], problem: str | None
 ) -> None:
-    found = layout_problem(method, said)
+    found = find_layout_problem(method, said)
     assert (problem is None) == (found is None)
     assert problem is None or (found is not None and problem in found)
 
@@ -119,7 +119,7 @@ def test_torchao_weights_are_codes_times_scales_in_the_models_type(
     config = TorchAoConfig(getattr(torchao.quantization, kind)())
     folder = copy_model(tmp_path / "ao")
     made = AutoModelForCausalLM.from_pretrained(
-        model_folder(), dtype=torch.bfloat16, quantization_config=config
+        find_bundled_model(), dtype=torch.bfloat16, quantization_config=config
     )
     made.save_pretrained(folder)
     stored = load_file(folder / "model.safetensors")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from babelbits.errors import ModelError
-from babelbits.formats.vocabulary import check_tokens, embedding_rows
+from babelbits.formats.vocabulary import check_tokens, count_embedding_rows
 from babelbits.records import TensorRecord
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 4}
@@ -85,10 +85,10 @@ def test_tokens_that_only_the_settings_add(tmp_path: Path) -> None:
 
 def test_rows_are_those_of_the_files_before_the_configs(tmp_path: Path) -> None:
     """Embeddings are often padded, and a nested config may not say."""
-    assert embedding_rows(LLAMA, [embedding(64)]) == 64
-    assert embedding_rows(LLAMA, [embedding(9, "vision_tower.embeddings.weight")]) == 4
-    assert embedding_rows({"text_config": {"vocab_size": 7}}, []) == 7
-    assert embedding_rows({"model_type": "llama"}, []) is None
+    assert count_embedding_rows(LLAMA, [embedding(64)]) == 64
+    assert count_embedding_rows(LLAMA, [embedding(9, "vision_tower.embeddings.weight")]) == 4
+    assert count_embedding_rows({"text_config": {"vocab_size": 7}}, []) == 7
+    assert count_embedding_rows({"model_type": "llama"}, []) is None
     check_tokens(tokenizer(tmp_path, added=[]), {"model_type": "llama"}, None)
 
 

@@ -147,7 +147,7 @@ def test_every_pair_ends_typed_and_resume_pays_nothing_twice(tmp_path: Path) -> 
 
 def test_the_spend_limit_is_never_passed_and_the_rest_is_typed(tmp_path: Path) -> None:
     with serving(lambda body, _: right(body)) as server:
-        # The most that a request can cost is far above what it does: see `most_prompt_tokens`.
+        # The most that a request can cost is far above what it does: see `bound_prompt_tokens`.
         result = run(server, tmp_path, max_cost=4.0, timeout=5)
         assert result.spent is not None
         assert 0 < result.spent <= 4.0

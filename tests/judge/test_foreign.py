@@ -15,7 +15,7 @@ from babelbits.preferences.answer_pairs import AnswerPair
 from babelbits.preferences.imports import Imported, read_foreign
 from babelbits.preferences.preference_summary import summarise_preferences
 from babelbits.preferences.summary import SummarySettings, summarise
-from babelbits.preferences.to_votes import identical_ties
+from babelbits.preferences.to_votes import make_identical_ties
 from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
 
@@ -294,7 +294,7 @@ def test_imported_votes_say_what_the_same_votes_of_the_app_say(tmp_path: Path) -
         )
         for one, value in zip(pairs, opinions, strict=False)
     ]
-    ours = [*said, *identical_ties(said, pairs)]
+    ours = [*said, *make_identical_ties(said, pairs)]
     for votes in (found.votes, ours):
         [row] = summarise(votes, SummarySettings(resamples=99))
         assert row.preference is not None

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from babelbits.analysis import AnalysisSettings, CellResult
-from babelbits.judge.grading.answers import asked_of
-from babelbits.judge.grading.grade_effects import graded_effects
+from babelbits.judge.grading.answers import list_asked
+from babelbits.judge.grading.grade_effects import compute_graded_effects
 from babelbits.judge.grading.grader import Grade
 from grading import FREE, cell
 
@@ -35,9 +35,9 @@ def test_what_the_engine_says_is_not_charged_to_the_variant() -> None:
         )
         for one in cells
         for row in one.rows
-        for asked in asked_of(row, suite=FREE)
+        for asked in list_asked(row, suite=FREE)
     }
-    found = graded_effects(cells, grades, AnalysisSettings(resamples=999))
+    found = compute_graded_effects(cells, grades, AnalysisSettings(resamples=999))
     effects = {one.effect.variant: one for one in found.effects}
     assert set(effects) == {"q4", "w8"}
     assert (effects["q4"].effect.delta, effects["q4"].bounds) == (0.0, (0.0, 0.0))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.analysis import AnalysisSettings, CellResult
-from babelbits.cli.grade_tables import notes
+from babelbits.cli.grade_tables import list_notes
 from babelbits.engines.chat import ChatFailure, ChatReply
 from babelbits.errors import StoreError, UnknownNameError
 from babelbits.judge.grading.answers import collect_answers
@@ -24,7 +24,7 @@ from babelbits.judge.parse_reply import parse, read
 from babelbits.judge.templates import ask, load_template
 from babelbits.preferences.collect import CONTROL, PairQuery
 from babelbits.preferences.vote_store import JUDGE
-from babelbits.tasks.mixeval.shots import choice_prefix, freeform_prefix
+from babelbits.tasks.mixeval.shots import write_choice_prefix, write_freeform_prefix
 from grading import CHOICE, FREE, cell, grader, model, run_folder, said
 from judging import ScriptedGrader, cut, quoted, reply
 
@@ -121,7 +121,7 @@ def test_each_distinct_answer_is_asked_about_once(tmp_path: Path) -> None:
 
 
 def test_the_judge_sees_question_and_golds_without_the_examples(tmp_path: Path) -> None:
-    prompt = f"{freeform_prefix('en', 5)}Question: Which planet is red, number {{}}?"
+    prompt = f"{write_freeform_prefix('en', 5)}Question: Which planet is red, number {{}}?"
     cells = [
         cell(name, ["grade 1.0"], golds=("Mars", "the red one"), prompt=prompt)
         for name in ("baseline", "w4")
@@ -135,7 +135,7 @@ def test_the_judge_sees_question_and_golds_without_the_examples(tmp_path: Path) 
 
 
 def test_who_reads_a_choice_is_not_told_the_right_one(tmp_path: Path) -> None:
-    prompt = f"{choice_prefix('nb', 3)}Which, {{}}?\nA. x\nB. y"
+    prompt = f"{write_choice_prefix('nb', 3)}Which, {{}}?\nA. x\nB. y"
     cells = [
         cell(name, ["option B"], suite=CHOICE, language="nb", target="B", prompt=prompt)
         for name in ("baseline", "w4")
@@ -423,4 +423,4 @@ def test_a_grade_of_a_loop_is_counted_and_stands(tmp_path: Path) -> None:
     result = run(tmp_path, [baseline, w4], model())
     [one] = result.coverage
     assert (one.n_distinct, one.n_empty, one.n_collapsed) == (5, 1, 1)
-    assert "1 distinct graded answer collapsed" in "\n".join(notes(result))
+    assert "1 distinct graded answer collapsed" in "\n".join(list_notes(result))

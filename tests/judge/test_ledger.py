@@ -17,7 +17,7 @@ from babelbits.engines.chat import ChatAnswer, ChatFailure, ChatReply, ChatReque
 from babelbits.engines.chat_cache import AnswerFile, answer_key
 from babelbits.errors import StoreError
 from babelbits.judge.asking import ask_all
-from babelbits.judge.ledger import ANSWERS, JOURNAL, Ledger, request_key
+from babelbits.judge.ledger import ANSWERS, JOURNAL, Ledger, hash_request
 from babelbits.judge.pairwise import JudgeSettings, TwoOrders, judge_pairs
 from babelbits.judge.templates import load_template
 from babelbits.preferences.answer_pairs import AnswerPair
@@ -66,7 +66,7 @@ def write_old(folder: Path, answers: dict[ChatRequest, ChatAnswer]) -> bytes:
     with Journal(folder / JOURNAL) as journal:
         for request, answer in answers.items():
             kind = "reply" if isinstance(answer, ChatReply) else "failure"
-            journal.append({"key": request_key(request), "kind": kind, "answer": to_json(answer)})
+            journal.append({"key": hash_request(request), "kind": kind, "answer": to_json(answer)})
     return (folder / JOURNAL).read_bytes()
 
 

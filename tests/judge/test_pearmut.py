@@ -9,7 +9,7 @@ import pytest
 
 from babelbits.errors import TaskError
 from babelbits.preferences.answer_pairs import AnswerPair
-from babelbits.preferences.pearmut import model_codes, write_campaigns
+from babelbits.preferences.pearmut import make_model_codes, write_campaigns
 
 PAIR = AnswerPair(
     source_id="1", item_id="i1", task="open-prompts", language="nb", variant="w4@en",
@@ -61,6 +61,6 @@ def test_identical_answers_are_left_out(tmp_path: Path) -> None:
 
 
 def test_codes_are_the_same_for_the_same_labels_and_all_different() -> None:
-    codes = model_codes(["w8", "w4", "w8"])
-    assert codes == model_codes(["w4", "w8"])
+    codes = make_model_codes(["w8", "w4", "w8"])
+    assert codes == make_model_codes(["w4", "w8"])
     assert len(set(codes.values())) == 3

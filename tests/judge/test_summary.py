@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.judge.bias import first_place, measure_bias
+from babelbits.judge.bias import measure_bias, measure_first_place
 from babelbits.judge.pairwise import TwoOrders
 from babelbits.judge.parse_reply import Reading
 from babelbits.preferences.summary import ALL, SummarySettings, summarise
@@ -164,11 +164,13 @@ def orders(first: str, second: str) -> TwoOrders:
 
 def test_first_place_by_hand() -> None:
     """Consistent pairs have one preference for each place; two A of one pair are one pair."""
-    found = first_place([orders("A", "B"), orders("B", "A"), orders("A", "A"), orders("tie", "A")])
+    found = measure_first_place(
+        [orders("A", "B"), orders("B", "A"), orders("A", "A"), orders("tie", "A")]
+    )
     assert found is not None
     assert found.n_pairs == 4
     assert found.share == pytest.approx((0.5 + 0.5 + 1 + 1) / 4)
-    assert first_place([orders("tie", "tie")]) is None
+    assert measure_first_place([orders("tie", "tie")]) is None
 
 
 def test_the_longer_answer_is_counted_in_characters_without_the_ends() -> None:
@@ -236,7 +238,7 @@ def test_unknown_raters_are_said_to_be_unknown() -> None:
 
 
 def test_pairs_with_a_loop_are_counted_and_nothing_is_said_without_one() -> None:
-    from babelbits.cli.judge_tables import degenerate_notes
+    from babelbits.cli.judge_tables import note_degenerate
     from babelbits.preferences.answer_pairs import AnswerPair
 
     def pair(baseline: str, variant: str) -> AnswerPair:
@@ -246,6 +248,6 @@ def test_pairs_with_a_loop_are_counted_and_nothing_is_said_without_one() -> None
         )  # fmt: skip
 
     loops = [pair("A fine answer.", "and so on " * 12), pair("...", ""), pair("Yes.", "No.")]
-    (note,) = degenerate_notes(loops)
+    (note,) = note_degenerate(loops)
     assert note.startswith("in 3 pairs 1 of the baseline's answers and 2 of the variants' are")
-    assert list(degenerate_notes([pair("Yes.", "No.")])) == []
+    assert list(note_degenerate([pair("Yes.", "No.")])) == []

@@ -10,14 +10,19 @@ import pytest
 
 from babelbits.errors import MissingExtraError, RecipeError
 from babelbits.lab import fake_quantization, qat_arms
-from babelbits.lab.fake_quantization import convert, dequantized, prepare, quantized_layers
+from babelbits.lab.fake_quantization import (
+    convert,
+    dequantize_codes,
+    list_quantized_layers,
+    prepare,
+)
 from babelbits.lab.int4_checkpoint import write_int4
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from tiny_models import make_tiny
 
 torch = pytest.importorskip("torch")
 needs_torchao = pytest.mark.skipif(
-    version_of("torchao") is None, reason="torchao is not installed: pip install 'babelbits[lab]'"
+    find_version("torchao") is None, reason="torchao is not installed: pip install 'babelbits[lab]'"
 )
 
 
@@ -81,7 +86,9 @@ def test_a_group_of_weights_is_rounded_as_by_hand(model: Any) -> None:
     np.testing.assert_allclose(found.scales.numpy(), scales, rtol=1e-6)
     assert np.mean(found.codes.numpy() == codes) > 0.999  # a tie may fall to either side
     whole = codes * np.repeat(scales, 32, axis=1)
-    np.testing.assert_allclose(dequantized(found).numpy(), whole, atol=float(scales.max()) * 1.01)
+    np.testing.assert_allclose(
+        dequantize_codes(found).numpy(), whole, atol=float(scales.max()) * 1.01
+    )
 
 
 @needs_torchao
@@ -91,7 +98,7 @@ def test_gradients_pass_the_rounding_and_move_every_weight(model: Any) -> None:
     torch.nn.functional.cross_entropy(
         found[:, :-1].flatten(0, 1), tokens()[:, 1:].flatten()
     ).backward()
-    for name in quantized_layers(model):
+    for name in list_quantized_layers(model):
         gradient = model.get_submodule(name).weight.grad
         assert gradient is not None
         assert float(gradient.abs().max()) > 0
@@ -133,7 +140,9 @@ def test_gptq_codes_are_read_as_the_library_unpacks_them(tmp_path: Path) -> None
         model(input_ids=tokens())  # unpacks on the first pass
     assert len(found) == 7
     for name, weight in found.items():
-        torch.testing.assert_close(dequantized(weight), model.get_submodule(name).weight.float())
+        torch.testing.assert_close(
+            dequantize_codes(weight), model.get_submodule(name).weight.float()
+        )
 
 
 def test_layers_that_torchao_does_not_know_are_refused_by_name() -> None:
@@ -142,11 +151,11 @@ def test_layers_that_torchao_does_not_know_are_refused_by_name() -> None:
 
     config = GPT2Config(n_layer=1, n_embd=64, n_head=2, vocab_size=64, n_positions=32)
     with pytest.raises(RecipeError, match=r"'transformer\.h\.0\.attn\.c_attn' is none"):
-        quantized_layers(GPT2LMHeadModel(config))
+        list_quantized_layers(GPT2LMHeadModel(config))
 
 
 def test_torchao_that_is_missing_is_named_with_its_command(monkeypatch: Any) -> None:
-    monkeypatch.setattr("babelbits.libraries.version_of", lambda _: None)
+    monkeypatch.setattr("babelbits.libraries.find_version", lambda _: None)
     with pytest.raises(MissingExtraError, match="torchao") as raised:
         fake_quantization.need_torchao()
     assert raised.value.hint == "pip install 'babelbits[lab]'"

@@ -16,20 +16,20 @@ from babelbits.lab.qat_design import (
     QatDesign,
     SuiteOf,
     declare,
-    differences,
-    folder_of,
+    find_folder,
+    list_differences,
     read_design,
 )
 from babelbits.lab.qat_studies import write_held_out, write_study
 from babelbits.lab.qat_text import read_texts
 from babelbits.lab.training import TrainingProgress, TrainingSettings
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.study import load
 from tiny_models import make_tiny
 
 pytest.importorskip("torch")
 needs_torchao = pytest.mark.skipif(
-    version_of("torchao") is None, reason="torchao is not installed: pip install 'babelbits[lab]'"
+    find_version("torchao") is None, reason="torchao is not installed: pip install 'babelbits[lab]'"
 )
 LANGUAGES = ("en", "nb")
 
@@ -77,7 +77,7 @@ def making(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def record(lab: Path, arm: str, *, seed: int = 0) -> Any:
-    return json.loads((folder_of(lab, "balanced", seed) / arm / RECORD).read_text("utf-8"))
+    return json.loads((find_folder(lab, "balanced", seed) / arm / RECORD).read_text("utf-8"))
 
 
 @needs_torchao
@@ -118,12 +118,12 @@ def test_a_killed_training_goes_on_to_the_same_arms(making: Callable[..., Making
     with pytest.raises(KilledError):
         make_arms(making("cut", steps=40, progress=kill), "balanced", 0)
     cut = making("cut", steps=40)
-    assert not (folder_of(cut.lab, "balanced", 0) / "qat").exists()
+    assert not (find_folder(cut.lab, "balanced", 0) / "qat").exists()
     make_arms(cut, "balanced", 0)
     ours, theirs = record(cut.lab, "qat")["training"], record(whole.lab, "qat")["training"]
     assert ours["resumed"] == 1
     assert ours["weights_hash"] == theirs["weights_hash"]
-    folders = [folder_of(one.lab, "balanced", 0) / "qat" for one in (cut, whole)]
+    folders = [find_folder(one.lab, "balanced", 0) / "qat" for one in (cut, whole)]
     first, second = ((one / "model.safetensors").read_bytes() for one in folders)
     assert first == second
 
@@ -153,8 +153,8 @@ def test_english_must_be_among_the_languages() -> None:
 
 
 def test_the_claim_stands_first_and_everything_is_held_against_the_control() -> None:
-    assert differences(("ptq", "gptq", "qat"))[0] == ("qat", "ptq")
-    assert differences(("ptq",)) == (("ptq", "control"),)
+    assert list_differences(("ptq", "gptq", "qat"))[0] == ("qat", "ptq")
+    assert list_differences(("ptq",)) == (("ptq", "control"),)
     assert design_of().n_trainings == 2 * 2 * 2
 
 
@@ -162,7 +162,7 @@ def test_the_study_of_a_seed_is_an_ordinary_one(tiny: Path, tmp_path: Path) -> N
     texts = read_texts(write_corpora(tmp_path / "corpora"), LANGUAGES, held_out=4)
     lab = tmp_path / "lab"
     write_held_out(lab, texts)
-    folder = folder_of(lab, "english", 1)
+    folder = find_folder(lab, "english", 1)
     for arm in ("control", "ptq", "gptq", "qat"):
         (folder / arm).mkdir(parents=True)
     study = load(write_study(lab, design_of(), "english", 1))

@@ -14,7 +14,7 @@ from babelbits.lab.qat_results import (
     compare_arms,
     with_verdicts,
 )
-from babelbits.lab.qat_sentences import sentences
+from babelbits.lab.qat_sentences import describe_results
 from babelbits.records import Metric, TaskInfo
 
 LANGUAGES = ("en", "nb", "hi")
@@ -176,7 +176,7 @@ def test_sentences_say_what_is_shown_where_and_of_what_model() -> None:
     results = QatResults(
         design=design, differences=rows, seeds={"balanced": (0, 1, 2)}, missing=("english, seed 2",)
     )
-    said = list(sentences(results))
+    said = list(describe_results(results))
     assert said[0].startswith("Text balanced over the languages, held-out: qat less ptq +0.0")
     assert "training with quantization is better than rounding afterwards" in said[0]
     assert "Holm over 2 mixes" in said[0]
@@ -199,7 +199,7 @@ def test_the_picture_has_a_mark_an_arm_language_and_mix() -> None:
     results = QatResults(design=design, differences=rows, seeds={"balanced": (0, 1, 2)}, missing=())
     chart = draw(results)
     assert chart is not None
-    drawn = svg.specification(chart)["datasets"]["rows"]
+    drawn = svg.make_specification(chart)["datasets"]["rows"]
     assert len(drawn) == 3 * (len(LANGUAGES) + 1)  # and the mean over languages
     english = next(one for one in drawn if one["about"].startswith("English, rounded to nearest"))
     assert english["delta"] == pytest.approx(-0.08, abs=0.01)  # the simulation's harm: left of 0

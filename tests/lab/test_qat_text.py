@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from babelbits.errors import StudyError
-from babelbits.lab.qat_text import LanguageText, read_texts, token_stream
+from babelbits.lab.qat_text import LanguageText, read_texts, read_token_stream
 
 
 def lines_of(language: str, count: int) -> list[str]:
@@ -59,7 +59,7 @@ def test_a_file_that_is_no_utf8_is_said(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_batches_and_another_gives_others() -> None:
     streams = [
-        token_stream([text("en", 50)], encode, start=0, n_tokens=1000, seed=seed)
+        read_token_stream([text("en", 50)], encode, start=0, n_tokens=1000, seed=seed)
         for seed in (1, 1, 2)
     ]
     assert streams[0].id == streams[1].id != streams[2].id
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_batches_and_another_gives_others() -> None
 def test_a_mix_gives_every_language_as_many_tokens_though_their_lines_differ() -> None:
     """Swahili has few lines and long ones: they come again, and its tokens are as many."""
     few = LanguageText(language="sw", train=("maneno " * 9, "mengine " * 7), held_out=())
-    found = token_stream([text("en", 500), few], encode, start=0, n_tokens=4000, seed=0)
+    found = read_token_stream([text("en", 500), few], encode, start=0, n_tokens=4000, seed=0)
     longest = max(len(encode(line)) for line in few.train) + 1
     assert abs(found.by_language["en"] - found.by_language["sw"]) <= longest
     assert found.passes["sw"] > 10
@@ -82,6 +82,6 @@ def test_a_mix_gives_every_language_as_many_tokens_though_their_lines_differ() -
 def test_every_line_comes_once_before_any_comes_again() -> None:
     corpus = text("en", 12)
     one_pass = sum(len(encode(line)) + 1 for line in corpus.train)
-    found = token_stream([corpus], encode, start=0, n_tokens=one_pass, seed=3)
+    found = read_token_stream([corpus], encode, start=0, n_tokens=one_pass, seed=3)
     documents = bytes(found.tokens.astype(np.uint8)).split(b"\x00")[1:]
     assert sorted(one.decode() for one in documents) == sorted(corpus.train)

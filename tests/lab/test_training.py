@@ -185,10 +185,10 @@ def test_muon_gives_a_nearly_orthogonal_update() -> None:
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
-    from babelbits.lab.optimizers import rate_factor
+    from babelbits.lab.optimizers import compute_rate_factor
 
     def at(step: int) -> float:
-        return rate_factor(step / 100, step, warmup_steps=10, decay_share=0.5)
+        return compute_rate_factor(step / 100, step, warmup_steps=10, decay_share=0.5)
 
     assert [at(0), at(9), at(50), at(75)] == pytest.approx([0.1, 1, 1, 0.5])
-    assert rate_factor(0.99, 99, warmup_steps=0, decay_share=0.0) == 1
+    assert compute_rate_factor(0.99, 99, warmup_steps=0, decay_share=0.0) == 1

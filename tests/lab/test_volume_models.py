@@ -9,8 +9,8 @@ import pytest
 
 from babelbits.lab import volume_models
 from babelbits.lab.training import RECORD, read_record
-from babelbits.lab.volume import declared_plan, is_scored, open_lab, run_lab, standing
-from babelbits.lab.volume_plan import VolumeSettings, VolumeShape, arms
+from babelbits.lab.volume import describe_standing, is_scored, open_lab, read_plan, run_lab
+from babelbits.lab.volume_plan import VolumeSettings, VolumeShape, list_arms
 from babelbits.lab.volume_results import read_results
 
 torch = pytest.importorskip("torch")
@@ -35,7 +35,7 @@ def lab(tmp_path: Path) -> volume_models.VolumeLab:
 def test_models_of_a_seed_start_alike_and_a_trained_one_is_found(
     lab: volume_models.VolumeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full, reduced = arms(SETTINGS)
+    full, reduced = list_arms(SETTINGS)
     checkpoint = volume_models.train_arm(lab, full)
     assert (checkpoint / "tokenizer.json").exists()
     first = read_record(lab.model_folder(full))
@@ -44,7 +44,7 @@ def test_models_of_a_seed_start_alike_and_a_trained_one_is_found(
     assert volume_models.train_arm(lab, reduced) != checkpoint
     monkeypatch.setattr(volume_models, "train_model", None)
     assert volume_models.train_arm(lab, full) == checkpoint
-    assert standing(lab).trained == 2
+    assert describe_standing(lab).trained == 2
 
 
 def test_a_training_whose_checkpoint_was_not_written_yet_is_not_trained_again(
@@ -52,7 +52,7 @@ def test_a_training_whose_checkpoint_was_not_written_yet_is_not_trained_again(
 ) -> None:
     import shutil
 
-    full, _ = arms(SETTINGS)
+    full, _ = list_arms(SETTINGS)
     checkpoint = volume_models.train_arm(lab, full)
     weights = (checkpoint / "model.safetensors").read_bytes()
     record = (lab.model_folder(full) / RECORD).read_bytes()
@@ -64,20 +64,20 @@ def test_a_training_whose_checkpoint_was_not_written_yet_is_not_trained_again(
 
 def test_an_untrained_model_of_a_seed_is_the_same_whatever_was_drawn_before() -> None:
     torch.manual_seed(1)
-    first = volume_models.new_model(SETTINGS.shape, seed=3).state_dict()
+    first = volume_models.build_model(SETTINGS.shape, seed=3).state_dict()
     torch.manual_seed(2)
-    again = volume_models.new_model(SETTINGS.shape, seed=3).state_dict()
+    again = volume_models.build_model(SETTINGS.shape, seed=3).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_a_variant_is_compared_with_the_baseline_of_its_own_engine() -> None:
-    assert volume_models.recipes_needed(("w4", "w4-g", "q3_k_s")) == (
+    assert volume_models.list_recipes(("w4", "w4-g", "q3_k_s")) == (
         *("baseline", "gguf", "w4", "w4-g", "q3_k_s"),
     )
 
 
 def test_scores_of_other_lines_do_not_count(lab: volume_models.VolumeLab) -> None:
-    full, _ = arms(SETTINGS)
+    full, _ = list_arms(SETTINGS)
     path = lab.model_folder(full) / "scores" / "baseline.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"id": "of other lines", "bits": {}}))
@@ -90,8 +90,8 @@ def test_from_texts_to_results_once(lab: volume_models.VolumeLab) -> None:
     told: list[str] = []
     plan = run_lab(lab, tell=told.append)
     assert told == ["model 1 of 2: seed 1, full", "model 2 of 2: seed 1, nb 1/4"]
-    assert plan == declared_plan(lab)
-    full, _ = arms(SETTINGS)
+    assert plan == read_plan(lab)
+    full, _ = list_arms(SETTINGS)
     assert is_scored(lab, full)
     assert not list(lab.model_folder(full).glob("variant-*"))
     results = read_results(lab, plan)
@@ -101,4 +101,4 @@ def test_from_texts_to_results_once(lab: volume_models.VolumeLab) -> None:
     run_lab(lab, tell=told.append)
     assert len(told) == 2
     more = replace(lab, settings=replace(SETTINGS, held_out=3))
-    assert standing(more).trained == 2
+    assert describe_standing(more).trained == 2

@@ -10,8 +10,8 @@ import pytest
 
 from babelbits.errors import NothingThereError, StudyError
 from babelbits.lab import volume_corpora
-from babelbits.lab.volume import declare, declared_plan, open_lab
-from babelbits.lab.volume_plan import VolumeSettings, VolumeShape, arm_id, arms
+from babelbits.lab.volume import declare, open_lab, read_plan
+from babelbits.lab.volume_plan import VolumeSettings, VolumeShape, identify_arm, list_arms
 
 WORDS = {"en": "house", "de": "Garten", "nb": "fjell", "hi": "पहाड़"}
 SETTINGS = VolumeSettings(
@@ -34,16 +34,17 @@ def spelled(lines: Sequence[str]) -> list[list[int]]:
 
 def test_the_plan_is_27_models_and_the_full_one_is_shared() -> None:
     """3 seeds x (2 languages x 4 levels below full + 1 full)."""
-    planned = arms(SETTINGS)
+    planned = list_arms(SETTINGS)
     assert len(planned) == 27
     assert sum(arm.subject is None for arm in planned) == 3
     assert (
-        len(arms(replace(SETTINGS, levels=tuple(map(Fraction, ("0", "1/64", "1/4", "1")))))) == 21
+        len(list_arms(replace(SETTINGS, levels=tuple(map(Fraction, ("0", "1/64", "1/4", "1"))))))
+        == 21
     )
 
 
 def test_all_models_see_as_many_tokens_and_what_one_language_loses_the_others_get() -> None:
-    for arm in arms(SETTINGS):
+    for arm in list_arms(SETTINGS):
         assert sum(arm.rows.values()) == SETTINGS.steps * 2 == 256
         if arm.subject is not None:
             assert arm.rows[arm.subject] == max(round(64 * arm.level), 1 if arm.level else 0)
@@ -56,7 +57,7 @@ def test_ids_are_of_content_and_survive_other_levels_seeds_and_recipes(tmp_path:
 
     def ids(settings: VolumeSettings) -> dict[str, str]:
         lab = open_lab(tmp_path / "lab", texts, settings)
-        return {arm.name: arm_id(lab.training(arm)) for arm in arms(settings)}
+        return {arm.name: identify_arm(lab.training(arm)) for arm in list_arms(settings)}
 
     first = ids(SETTINGS)
     assert len(set(first.values())) == 27
@@ -70,16 +71,16 @@ def test_ids_are_of_content_and_survive_other_levels_seeds_and_recipes(tmp_path:
 
 def test_a_model_with_less_of_a_language_has_seen_the_beginning_of_what_the_other_saw() -> None:
     lines = [f"line number {n}" for n in range(50)]
-    more = volume_corpora.token_rows(lines, spelled, rows=20, width=33, seed=(1, 2))
-    less = volume_corpora.token_rows(lines, spelled, rows=6, width=33, seed=(1, 2))
-    other = volume_corpora.token_rows(lines, spelled, rows=6, width=33, seed=(2, 2))
+    more = volume_corpora.cut_token_rows(lines, spelled, rows=20, width=33, seed=(1, 2))
+    less = volume_corpora.cut_token_rows(lines, spelled, rows=6, width=33, seed=(1, 2))
+    other = volume_corpora.cut_token_rows(lines, spelled, rows=6, width=33, seed=(2, 2))
     assert np.array_equal(more[:6], less)
     assert not np.array_equal(less, other)
 
 
 def test_every_line_comes_once_before_any_comes_again() -> None:
     lines = [chr(ord("a") + n) * 3 for n in range(10)]
-    strip = volume_corpora.token_rows(lines, spelled, rows=2, width=40, seed=(1,)).ravel()
+    strip = volume_corpora.cut_token_rows(lines, spelled, rows=2, width=40, seed=(1,)).ravel()
     assert strip[0] == 0
     assert sorted(strip[1::4][:10]) == sorted(strip[1::4][10:]) == [ord("a") + n for n in range(10)]
 
@@ -140,11 +141,11 @@ def test_wrong_choices_are_named(changes: dict[str, object], message: str) -> No
 def test_the_plan_is_written_once_and_another_says_that_it_came_later(tmp_path: Path) -> None:
     lab = open_lab(tmp_path / "lab", write_texts(tmp_path / "texts"), SETTINGS)
     with pytest.raises(NothingThereError, match="never written down"):
-        declared_plan(lab)
+        read_plan(lab)
     first = declare(lab)
-    assert declare(lab) == first == declared_plan(lab)
+    assert declare(lab) == first == read_plan(lab)
     assert len(first["models"]) == 27
     assert first["scored_before"] == 0
     other = open_lab(tmp_path / "lab", tmp_path / "texts", replace(SETTINGS, seeds=2))
     assert declare(other)["id"] != first["id"]
-    assert declared_plan(lab) == first
+    assert read_plan(lab) == first

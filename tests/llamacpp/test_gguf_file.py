@@ -13,7 +13,7 @@ from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import is_quantized, open_gguf, read_tensors
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    fitted,
+    fit_matrix,
     read_imatrix,
     write_imatrix,
 )
@@ -129,16 +129,16 @@ def test_model_is_no_matrix(model: Path) -> None:
 def test_matrix_of_another_model_is_refused_by_the_name_it_lacks(model: Path) -> None:
     tensors = {tensor.name: tensor for tensor in read_tensors(model)}
     with pytest.raises(RecipeError, match=r"'blk\.0\.ffn_down_exps\.weight', which this model"):
-        fitted(matrix(), tensors)
+        fit_matrix(matrix(), tensors)
 
 
 def test_matrix_of_another_model_is_refused_by_shape(model: Path) -> None:
     tensors = {tensor.name: tensor for tensor in read_tensors(model)}
     wide = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 128), dtype=np.float32)})
     with pytest.raises(RecipeError, match="has 64 inputs in 1 matrix here, and 128 in 1 there"):
-        fitted(wide, tensors)
+        fit_matrix(wide, tensors)
     own = matrix(sums={"blk.0.attn_q.weight": np.ones((1, 64), dtype=np.float32)})
-    fitted(own, tensors)
+    fit_matrix(own, tensors)
 
 
 def header(*values: bytes, tensors: int = 0) -> bytes:

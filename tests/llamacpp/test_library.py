@@ -16,7 +16,7 @@ def test_missing_library_is_said_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(library, "DISTRIBUTION", "no-such-distribution")
-    assert library.version() is None
+    assert library.find_version() is None
     with pytest.raises(MissingExtraError, match="is not installed") as caught:
         library.load()
     assert caught.value.hint == "pip install 'babelbits[gguf]'"
@@ -24,7 +24,7 @@ def test_missing_library_is_said_with_the_command_that_installs_it(
 
 def test_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its structures may be laid out otherwise, which would corrupt memory without a word."""
-    monkeypatch.setattr(library, "version", lambda: "0.2.0")
+    monkeypatch.setattr(library, "find_version", lambda: "0.2.0")
     with pytest.raises(MissingExtraError, match=r"0\.2\.0 is installed"):
         library.load()
 
@@ -42,7 +42,7 @@ def test_library_that_does_not_run_here_is_said(
 ) -> None:
     """A child stands in for a library of another CPU: it dies as such a library makes it die."""
     monkeypatch.setattr(library, "_PROBE", (sys.executable, "-c", program))
-    monkeypatch.setattr(library, "version", lambda: library.VERSION)
+    monkeypatch.setattr(library, "find_version", lambda: library.VERSION)
     library._loaded.cache_clear()
     with pytest.raises(EngineError, match=words) as caught:
         library.load()
@@ -51,7 +51,7 @@ def test_library_that_does_not_run_here_is_said(
 
 def test_library_is_the_one_whose_structures_are_known(llama_cpp: Any) -> None:
     """Their default values, as llama.cpp's source of this version fills them in."""
-    assert probe.strange(llama_cpp) is None
+    assert probe.find_strange(llama_cpp) is None
 
 
 class _Moved:
@@ -72,13 +72,15 @@ class _Moved:
 
 def test_library_with_other_structures_is_strange(llama_cpp: Any) -> None:
     other = _Moved(llama_cpp, version=b"0.6.1")
-    assert probe.strange(other) == (
+    assert probe.find_strange(other) == (
         "it is llama.cpp 0.6.1, and the structures known here are those of 0.5.0"
     )
     for function in probe.DEFAULTS:
         moved = _Moved(llama_cpp, version=b"0.5.0", moved=function)
-        assert str(probe.strange(moved)).startswith("its structures are not those of llama.cpp")
-    assert probe.strange(_Moved(llama_cpp, version=b"0.5.0")) is None
+        assert str(probe.find_strange(moved)).startswith(
+            "its structures are not those of llama.cpp"
+        )
+    assert probe.find_strange(_Moved(llama_cpp, version=b"0.5.0")) is None
 
 
 def other_llama_cpp(folder: Path, *, version: str) -> Path:
@@ -95,7 +97,7 @@ def test_named_library_that_lacks_functions_is_refused_with_its_place(
     llama_cpp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(library.FOLDER_VARIABLE, str(other_llama_cpp(tmp_path, version="0.5.0")))
-    assert probe.versions(str(tmp_path)) == "0.5.0"
+    assert probe.ask_version(str(tmp_path)) == "0.5.0"
     library._loaded.cache_clear()
     with pytest.raises(EngineError, match="undefined symbol: llama_") as caught:
         library.load()
@@ -111,13 +113,15 @@ def test_log_pieces_are_joined_and_only_complaints_are_kept() -> None:
         library._log().write(5, b"-> falling back\n")
         library._log().write(4, b"failed\n")
     assert lines == ["row of 100 is not a multiple of 256 -> falling back\n", "failed\n"]
-    assert library.last_of(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
-    assert library.last_of(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
-    assert library.last_of([]) == "llama.cpp gave no reason"
+    assert library.join_last(lines) == "row of 100 is not a multiple of 256 -> falling back; failed"
+    assert (
+        library.join_last(["load_model: no such file\n", "load: no such file\n"]) == "no such file"
+    )
+    assert library.join_last([]) == "llama.cpp gave no reason"
 
 
 def test_interruptible_call_gives_what_the_call_gives() -> None:
-    assert library.interruptible(lambda: 7) == 7
+    assert library.run_interruptibly(lambda: 7) == 7
 
 
 @pytest.mark.parametrize(("wish", "threads"), [("3", 3), ("0", None), ("many", None), ("", None)])
@@ -125,4 +129,4 @@ def test_threads_are_those_asked_for_or_one_a_processor(
     wish: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", wish)
-    assert library.n_threads() == (threads or len(os.sched_getaffinity(0)))
+    assert library.count_threads() == (threads or len(os.sched_getaffinity(0)))

@@ -9,13 +9,13 @@ import pytest
 from babelbits.errors import CalibrationError, ModelError
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    fitted,
+    fit_matrix,
     is_matrix,
+    list_without_data,
     read_imatrix,
-    without_data,
 )
-from babelbits.recipes.calibration import CalibrationSpec, matrix_file
-from babelbits.recipes.gguf_imatrix import experts_of, refuse_unrouted
+from babelbits.recipes.calibration import CalibrationSpec, find_matrix_file
+from babelbits.recipes.gguf_imatrix import refuse_unrouted, summarise_experts
 from babelbits.records import TensorRecord
 
 EXPERTS = "blk.0.ffn_down_exps.weight"
@@ -49,10 +49,10 @@ def test_means_are_those_that_llama_quantize_computes(tmp_path: Path) -> None:
         "blk.0.attn_q.weight": tensor("blk.0.attn_q.weight", 8, 2),
         EXPERTS: tensor(EXPERTS, 2, 8, 2),
     }
-    placed = fitted(matrix, model)
+    placed = fit_matrix(matrix, model)
     assert placed.sums[EXPERTS].shape == (2, 2)
     assert placed.means(EXPERTS).tolist() == [1.0, 2.0, 3.0, 4.0]
-    assert experts_of(placed) is None  # one count for all: who saw text is not in the file
+    assert summarise_experts(placed) is None  # one count for all: who saw text is not in the file
 
 
 def test_files_are_known_by_how_they_begin_and_not_by_their_names(tmp_path: Path) -> None:
@@ -63,11 +63,11 @@ def test_files_are_known_by_how_they_begin_and_not_by_their_names(tmp_path: Path
     found = {name: is_matrix(tmp_path / name) for name in ("a.txt", "b.imatrix", "c.dat", "d.dat")}
     assert found == {"a.txt": True, "b.imatrix": True, "c.dat": False, "d.dat": False}
     spec = CalibrationSpec(language="en", source="a.txt", folder=tmp_path)
-    assert matrix_file(spec) == tmp_path / "a.txt"
-    assert matrix_file(CalibrationSpec(language="en", source="c.dat", folder=tmp_path)) is None
-    assert matrix_file(CalibrationSpec(language="en")) is None
+    assert find_matrix_file(spec) == tmp_path / "a.txt"
+    assert find_matrix_file(CalibrationSpec(language="en", source="c.dat", folder=tmp_path)) is None
+    assert find_matrix_file(CalibrationSpec(language="en")) is None
     gone = CalibrationSpec(language="en", source="gone.gguf", folder=tmp_path)
-    assert matrix_file(gone) == tmp_path / "gone.gguf"
+    assert find_matrix_file(gone) == tmp_path / "gone.gguf"
 
 
 @pytest.mark.parametrize("length", [30, 42, 47])
@@ -96,7 +96,7 @@ def routed(counts: list[list[float]]) -> ImportanceMatrix:
 
 
 def test_experts_are_counted_by_language_and_together() -> None:
-    record = experts_of(routed([[3, 0, 5, 0], [1, 2, 0, 0]]))
+    record = summarise_experts(routed([[3, 0, 5, 0], [1, 2, 0, 0]]))
     assert record is not None
     assert record.n_experts == (4,)
     assert record.unrouted == {"nb": (2,), "ml": (2,), "all": (1,)}
@@ -128,4 +128,4 @@ def test_quantized_weights_of_which_a_matrix_says_nothing_are_listed() -> None:
     names = ["blk.0.attn_q.weight", "blk.0.attn_k.weight", "blk.0.attn_v.weight", "output.weight"]
     model = {name: tensor(name, 2, 2) for name in names}
     model["blk.0.ssm_a"] = tensor("blk.0.ssm_a", 2, dtype="fp32")
-    assert without_data(matrix, model) == ["blk.0.attn_k.weight", "blk.0.attn_v.weight"]
+    assert list_without_data(matrix, model) == ["blk.0.attn_k.weight", "blk.0.attn_v.weight"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from babelbits.probes.language_loss import Answers, loss_sentence, summarise_loss
+from babelbits.probes.language_loss import Answers, describe_loss, summarise_loss
 
 
 def answers(variant: str, *, leave_at: int | None, share: float) -> Answers:
@@ -29,7 +29,7 @@ def test_a_planted_loss_is_found_with_its_size() -> None:
     assert found.curve[5].share == pytest.approx(0.7)
     assert found.difference is not None
     assert found.difference.difference == pytest.approx(-4.5)
-    told = loss_sentence(found)
+    told = describe_loss(found)
     assert told.startswith(
         "w4 on confusion in de: 30 of 100 answers leave their language, most often to en; fewer "
         "tokens in the language than the baseline: -4.50 ["
@@ -39,9 +39,9 @@ def test_a_planted_loss_is_found_with_its_size() -> None:
 
 def test_a_gain_and_no_difference_are_said_as_such() -> None:
     base = answers("baseline", leave_at=5, share=0.3)
-    gain = loss_sentence(summarise_loss(answers("w4", leave_at=5, share=0.02), base, seed=0))
+    gain = describe_loss(summarise_loss(answers("w4", leave_at=5, share=0.02), base, seed=0))
     assert "more tokens in the language than the baseline: +4.20" in gain
-    same = loss_sentence(summarise_loss(answers("w4", leave_at=5, share=0.3), base, seed=0))
+    same = describe_loss(summarise_loss(answers("w4", leave_at=5, share=0.3), base, seed=0))
     assert "no difference to the baseline is shown: +0.00" in same
 
 
@@ -50,7 +50,7 @@ def test_without_any_switch_the_sentence_has_a_bound_and_no_interval_of_width_0(
     base = answers("baseline", leave_at=None, share=0)
     found = summarise_loss(answers("w4", leave_at=None, share=0), base, seed=0)
     assert found.difference is None
-    assert loss_sentence(found) == (
+    assert describe_loss(found) == (
         "w4 on confusion in de: 0 of 100 answers leave their language (at most 4 % do, 95 % "
         "certain)"
     )
@@ -58,18 +58,20 @@ def test_without_any_switch_the_sentence_has_a_bound_and_no_interval_of_width_0(
 
 def test_mass_and_margin_are_sums_and_differences_of_probabilities() -> None:
     torch = pytest.importorskip("torch")
-    from babelbits.probes.switching import Elsewhere, masses
+    from babelbits.probes.switching import Elsewhere, measure_masses
 
     chances = np.array([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.6, 0.1]])
     elsewhere = Elsewhere(
         script=np.array([False, False, False, True]),
         language=np.array([False, False, True, True]),
     )
-    found = masses(torch.tensor(chances).log(), elsewhere)
+    found = measure_masses(torch.tensor(chances).log(), elsewhere)
     assert found["other_script"] == pytest.approx([0.05, 0.1])
     assert found["other_language"] == pytest.approx([0.2, 0.7])
     assert found["margin"] == pytest.approx([np.log(0.5 / 0.15), np.log(0.2 / 0.6)])
-    unknown = masses(torch.tensor(chances).log(), Elsewhere(script=elsewhere.script, language=None))
+    unknown = measure_masses(
+        torch.tensor(chances).log(), Elsewhere(script=elsewhere.script, language=None)
+    )
     assert np.isnan(unknown["margin"]).all()
     assert unknown["other_script"] == pytest.approx([0.05, 0.1])
 

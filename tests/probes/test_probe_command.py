@@ -13,7 +13,7 @@ from babelbits.cli.main import run as babelbits
 from babelbits.cli.probe import DEFAULT_ATTENTION, DEFAULT_BUDGET
 from babelbits.errors import ExitCode
 from babelbits.probes import probe_files
-from babelbits.probes.probed_pairs import cannot_enter, notes_on_closed
+from babelbits.probes.probed_pairs import find_closed, note_closed
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning.base_model import locate
@@ -55,10 +55,10 @@ def test_a_plan_says_which_variants_no_probe_can_enter(tmp_path: Path) -> None:
     )  # fmt: skip
     loaded = load(path)
     plan = make_plan(loaded, Store(loaded.folder), base=locate(loaded.model), build=build_light)
-    closed = cannot_enter(plan)
+    closed = find_closed(plan)
     assert "q4_k_m" in closed
     assert "nf4" not in closed
-    notes = notes_on_closed(plan)
+    notes = note_closed(plan)
     assert len(notes) == 1
     assert notes[0].endswith("llama.cpp runs GGUF files and does not show their hidden states")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from babelbits.probes import probe_files
-from babelbits.probes.damage import predict, sentence, sentence_of_difference
+from babelbits.probes.damage import describe_difference, describe_prediction, predict
 from babelbits.probes.probe_files import Probe, ProbeRecord
 from babelbits.probes.probe_results import make_results
 from babelbits.records import CellMeta, digest
@@ -49,7 +49,7 @@ def write_probe(store: Store, cells: tuple[CellMeta, CellMeta], distance: Sequen
     """Two tokens an item: the last of the prompt, and one of the answer that says nothing."""
     first = cells[0]
     again = first.variant == "baseline"
-    folder = probe_files.folder_of(store) / first.cell_id
+    folder = probe_files.find_folder(store) / first.cell_id
     items = [f"{first.task.language}{n}" for n in range(N_ITEMS)]
     columns: dict[str, object] = {
         "item_id": [*items, *items],
@@ -64,7 +64,7 @@ def write_probe(store: Store, cells: tuple[CellMeta, CellMeta], distance: Sequen
     arms = ("attention_entropy", "attention_variance", "kurtosis", "peak")
     for name in (*others, *(f"{arm}_{side}" for arm in arms for side in ("baseline", "variant"))):
         columns[name] = np.full(2 * N_ITEMS, np.nan, np.float32)
-    probe_files.write_table(probe_files.part_path(folder, "tokens", 0), columns)
+    probe_files.write_table(probe_files.make_part_path(folder, "tokens", 0), columns)
     noise = {"module": ["q"], "n_weights": [4], "snr_db": [20.0], "state": ["changed"]}
     probe_files.write_table(folder / probe_files.WEIGHTS, noise)
     record = ProbeRecord(
@@ -120,13 +120,13 @@ def test_planted_prediction_is_found_and_its_absence_is_said(tmp_path: Path) -> 
     assert math.odds.interval is not None
     assert math.odds.interval.low < np.exp(1.5) < math.odds.interval.high
     assert math.n_at_risk < 2 * N_ITEMS  # items that the baseline gets wrong cannot break
-    assert sentence(math).startswith(
+    assert describe_prediction(math).startswith(
         "w4 on math: the error at the prompt's last token tells which items break better than "
         f"chance: AUC {math.auc.auc:.2f} ["
     )
-    assert "is not shown to tell which items break: AUC 0." in sentence(pairs)
+    assert "is not shown to tell which items break: AUC 0." in describe_prediction(pairs)
     (difference,) = make_results(probes, store, closed={}, seed=0).differences
-    assert sentence_of_difference(difference).startswith(
+    assert describe_difference(difference).startswith(
         "w4: the error predicts more of the damage in arithmetic than in reading: AUC on math less "
         "that on pairs +0."
     )
@@ -136,7 +136,7 @@ def test_the_baseline_run_again_has_nothing_to_predict_and_says_so(tmp_path: Pat
     store, probes = planted(tmp_path, slopes={"math": 0.0})
     again = next(one for one in predict(probes, store) if one.again)
     assert again.auc.auc is None
-    assert sentence(again) == (
+    assert describe_prediction(again) == (
         f"A/A run on math: none of {again.n_at_risk} items breaks when the baseline is run again, "
         "so there is nothing to predict"
     )
@@ -173,8 +173,8 @@ def test_a_study_without_right_and_wrong_says_that_there_is_nothing_to_predict(
 
 
 def test_the_page_draws_how_answers_leave_their_language(tmp_path: Path) -> None:
-    from babelbits.probes.language_loss import Answers, loss_sentence, summarise_loss
-    from babelbits.report.probe_page import page
+    from babelbits.probes.language_loss import Answers, describe_loss, summarise_loss
+    from babelbits.report.probe_page import make_page
 
     store, probes = planted(tmp_path, slopes={"math": 0.0})
     base = Answers(
@@ -191,19 +191,19 @@ def test_the_page_draws_how_answers_leave_their_language(tmp_path: Path) -> None
     )
     losses = [summarise_loss(base, None, seed=0), summarise_loss(other, base, seed=0)]
     results = make_results(probes, store, closed={}, seed=0, losses=losses)
-    html = page(results, name="lost", smoke=False)
+    html = make_page(results, name="lost", smoke=False)
     assert "answers still in their language by token" in html
-    assert loss_sentence(losses[1]) in html
+    assert describe_loss(losses[1]) in html
     assert any(note.startswith("no bundled text in de") for note in results.notes())
 
 
 def test_the_page_holds_every_sentence_and_asks_for_nothing(tmp_path: Path) -> None:
-    from babelbits.report.probe_page import page
+    from babelbits.report.probe_page import make_page
 
     store, probes = planted(tmp_path, slopes={"math": 1.5, "pairs": 0.0})
     results = make_results(probes, store, closed={}, seed=0)
-    html = page(results, name="<b>planted</b>", smoke=True)
-    assert html == page(results, name="<b>planted</b>", smoke=True)
+    html = make_page(results, name="<b>planted</b>", smoke=True)
+    assert html == make_page(results, name="<b>planted</b>", smoke=True)
     assert "<b>planted</b>" not in html
     for line in results.sentences():
         assert line.replace("'", "&#39;") in html

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from babelbits.probes.comparing import weight_errors
+from babelbits.probes.comparing import measure_weight_errors
 from probed_models import LAYERS, Insides, changed, look, tiny_insides
 
 THIRD = 2
@@ -30,7 +30,7 @@ def errors(first: Insides, second: Insides) -> np.ndarray:
 def noisy_modules(first: Insides, second: Insides) -> dict[str, float]:
     return {
         row["module"]: row["snr_db"]
-        for row in weight_errors(first, second)
+        for row in measure_weight_errors(first, second)
         if row["state"] == "changed"
     }
 

@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("torch")
 
 import babelbits
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.base import EngineSettings
-from babelbits.probes.comparing import compare, weight_errors
+from babelbits.probes.comparing import compare, measure_weight_errors
 from babelbits.probes.insides import open_insides
 from babelbits.study.rehearsal.dequantize import read_plain
 from probed_models import sequences
@@ -22,7 +22,7 @@ def test_weights_are_those_that_unpacking_the_files_by_hand_gives(
 ) -> None:
     """`read_plain` unpacks each format anew, with none of the libraries that load it."""
     settings = EngineSettings(device="cpu", dtype="float32")
-    babelbits.make_variant(model_folder(), recipe, tmp_path / "made")
+    babelbits.make_variant(find_bundled_model(), recipe, tmp_path / "made")
     plain, quantized = read_plain(tmp_path / "made")
     variant = open_insides(tmp_path / "made", settings=settings)
     seen = {f"{name}.weight": weight for name, weight in variant.weights()}
@@ -31,8 +31,8 @@ def test_weights_are_those_that_unpacking_the_files_by_hand_gives(
         weight = seen[name]
         assert weight is not None, name
         assert float((weight - plain[name].float()).abs().max()) < 1e-6 * float(weight.abs().max())
-    baseline = open_insides(model_folder(), settings=settings)
-    states = {row["module"]: row["state"] for row in weight_errors(baseline, variant)}
+    baseline = open_insides(find_bundled_model(), settings=settings)
+    states = {row["module"]: row["state"] for row in measure_weight_errors(baseline, variant)}
     assert states.pop("lm_head") == "equal"
     assert set(states.values()) == {"changed"}
     found = compare(baseline, variant, sequences(9, 9, 12), token_budget=64, attention_limit=64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from babelbits.probes.answer_contrasts import pair_answers, token_scores
+from babelbits.probes.answer_contrasts import pair_answers, score_tokens
 from babelbits.probes.language_loss import Answers
 from babelbits.probes.strategies import (
     LANGUAGE,
@@ -51,7 +51,7 @@ def simulated(
         )
         for number in range(languages)
     }
-    return token_scores(pairs, horizon=HORIZON, parallel=True)
+    return score_tokens(pairs, horizon=HORIZON, parallel=True)
 
 
 def mean_lasting(hazard: float) -> float:
@@ -106,7 +106,7 @@ def test_items_that_only_one_variant_answered_are_left_out() -> None:
     second = answers(np.array([20, 20]))
     ours, theirs = pair_answers(first, second)
     assert ours.items == theirs.items == ("de-0", "de-1")
-    scores = token_scores({"de": (ours, theirs)}, horizon=10, parallel=True)
+    scores = score_tokens({"de": (ours, theirs)}, horizon=10, parallel=True)
     assert scores.estimate == pytest.approx(-3.5)  # one of two leaves at token 3 of 10
 
 
@@ -116,8 +116,8 @@ def test_without_parallel_items_languages_are_independent() -> None:
                            answers(np.array([20, 20]), language=code))
         for code in ("de", "sw")
     }  # fmt: skip
-    assert token_scores(pairs, horizon=10, parallel=True).n_clusters == 2
-    assert token_scores(pairs, horizon=10, parallel=False).n_clusters == 4
+    assert score_tokens(pairs, horizon=10, parallel=True).n_clusters == 2
+    assert score_tokens(pairs, horizon=10, parallel=False).n_clusters == 4
 
 
 # --- what is said ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from babelbits.probes import switch_attention
-from babelbits.probes.attention_difference import attention_differences, attention_sentence
+from babelbits.probes.attention_difference import compare_attention, describe_attention
 from babelbits.probes.switch_attention import ReadAnswer, name_positions, read_attention
 
 torch = pytest.importorskip("torch")
@@ -69,11 +69,11 @@ def read(model: Any, answers: Sequence[ReadAnswer], *, limit: int = 64) -> list[
 
 
 def test_the_names_of_a_language_are_found_over_pieces() -> None:
-    names = switch_attention.language_names("de")
+    names = switch_attention.list_language_names("de")
     assert names == ("German", "Deutsch")
     assert name_positions(PROMPT, names, tokenizer=Words()) == list(NAMES)
     assert name_positions((0, 1, 4), names, tokenizer=Words()) == []
-    assert "Norwegian" in switch_attention.language_names("nb")
+    assert "Norwegian" in switch_attention.list_language_names("nb")
 
 
 def test_a_hand_made_pattern_is_found_with_its_size() -> None:
@@ -81,13 +81,13 @@ def test_a_hand_made_pattern_is_found_with_its_size() -> None:
     answers = [answer(n, (5, 6, 7, 9), at=2) for n in range(4)]
     answers += [answer(10 + n, (5, 6, 8, 6)) for n in range(6)]
     rows = read(HandMade(), answers)
-    choice, token = attention_differences("w4", "cross", {"de": rows})
+    choice, token = compare_attention("w4", "cross", {"de": rows})
     assert (token.n_switched, token.n_read) == (4, 4)
     assert token.switching == pytest.approx(0.0)
     assert token.matched == pytest.approx(0.5)
     assert token.difference == pytest.approx(-0.5)
     assert choice.difference == pytest.approx(0.0)
-    told = attention_sentence(token)
+    told = describe_attention(token)
     assert "0.00 % against 50.00 % of" in told
     assert "4 of 4 switches" in told
 
@@ -118,18 +118,18 @@ def test_what_cannot_be_read_is_none_with_the_reason() -> None:
     model = HandMade()
     assert read(model, stays) == []
     assert model.looked == 0
-    none = attention_differences("w4", "cross", {"de": []})[1]
+    none = compare_attention("w4", "cross", {"de": []})[1]
     assert (none.difference, none.why_not) == (None, "no answer leaves its language")
     unnamed = ReadAnswer(item_id="u", unit="u", prompt=(0, 4), answer=(5, 7), switched_at=1)
-    found = attention_differences("w4", "mono", {"de": read(model, [unnamed, *stays])})[1]
+    found = compare_attention("w4", "mono", {"de": read(model, [unnamed, *stays])})[1]
     assert found.difference is None
-    assert attention_sentence(found) == (
+    assert describe_attention(found) == (
         "w4 on mono, attention of the switching token to the language's name: not known: no word "
         "of the prompt names the language (1 answer leaves its language)"
     )
-    long = attention_differences("w4", "c", {"de": read(model, [answer(0, (5, 7), at=1)], limit=4)})
+    long = compare_attention("w4", "c", {"de": read(model, [answer(0, (5, 7), at=1)], limit=4)})
     assert long[1].why_not == "the prompt and the answer are too long for attention maps"
-    alone = attention_differences("w4", "c", {"de": read(model, [answer(0, (5, 7), at=1)])})
+    alone = compare_attention("w4", "c", {"de": read(model, [answer(0, (5, 7), at=1)])})
     assert alone[1].why_not == "fewer than two tokens that stay lie at its place"
 
 
@@ -159,7 +159,7 @@ def test_intervals_hold_where_languages_differ_and_matched_tokens_are_shared() -
             ]
             for code, level in (("de", 0.1), ("hi", 0.4), ("zh", 0.2))
         }  # fmt: skip
-        found = attention_differences("w4", "cross", rows)[1].interval
+        found = compare_attention("w4", "cross", rows)[1].interval
         assert found is not None
         held += found.low <= 0 <= found.high
         shown += not found.low <= 0 <= found.high

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.probes.token_classes import CLASSES, character_classes, classify
+from babelbits.probes.token_classes import CLASSES, classify, classify_characters
 from babelbits.probes.word_lists import WORDS
 from tiny_models import save_tokenizer
 
@@ -12,7 +12,7 @@ MARKS = {"digit": "d", "operator": "o", "number word": "n", "function word": "f"
 
 
 def marked(text: str, language: str) -> str:
-    return "".join(MARKS[one] for one in character_classes(text, language=language))
+    return "".join(MARKS[one] for one in classify_characters(text, language=language))
 
 
 @pytest.mark.parametrize(

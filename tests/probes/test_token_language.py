@@ -8,14 +8,14 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from babelbits.bundled import mini_folder, model_folder
+from babelbits.bundled import find_bundled_model, find_mini_folder
 from babelbits.probes.token_language import (
     PRIOR,
     TokenLanguages,
-    bundled_texts,
+    find_other_script,
     fit_token_languages,
-    of_bundled_texts,
-    other_script,
+    read_bundled_texts,
+    read_token_languages,
     tokenize,
 )
 
@@ -26,16 +26,16 @@ SIZE = 6144
 def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_folder(), local_files_only=True)
+    return AutoTokenizer.from_pretrained(find_bundled_model(), local_files_only=True)
 
 
 @pytest.fixture(scope="module")
 def found(tokenizer: Any) -> TokenLanguages:
-    return of_bundled_texts(tokenizer, n_tokens=SIZE)
+    return read_token_languages(tokenizer, n_tokens=SIZE)
 
 
 def held_out(language: str, tokenizer: Any) -> list[list[int]]:
-    return [tokenize(text, tokenizer) for text in bundled_texts("passages", language)]
+    return [tokenize(text, tokenizer) for text in read_bundled_texts("passages", language)]
 
 
 def test_the_posterior_is_bayes_rule_on_counts() -> None:
@@ -63,7 +63,7 @@ def test_text_in_one_language_seldom_switches(found: TokenLanguages, tokenizer: 
     """On the passages, on which the threshold was chosen, and on prompts, on which it was not."""
     for language in found.languages:
         passages = held_out(language, tokenizer)
-        lines = (mini_folder() / f"confusion/{language}.jsonl").read_text("utf-8").splitlines()
+        lines = (find_mini_folder() / f"confusion/{language}.jsonl").read_text("utf-8").splitlines()
         prompts = [tokenize(json.loads(line)["prompt"], tokenizer) for line in lines]
         for texts in (passages, prompts):
             switched = [found.first_switch(text, language) is not None for text in texts]
@@ -87,7 +87,7 @@ def test_a_splice_is_found_where_it_is(
 
 
 def test_scripts_are_exact(tokenizer: Any) -> None:
-    foreign = other_script("ru", tokenizer=tokenizer, n_tokens=SIZE)
+    foreign = find_other_script("ru", tokenizer=tokenizer, n_tokens=SIZE)
     words = {text: tokenize(text, tokenizer) for text in ("дом", "house", "12", "。")}
     assert not foreign[words["дом"]].any()
     assert foreign[words["house"]].all()

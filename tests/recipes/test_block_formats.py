@@ -20,7 +20,7 @@ from babelbits.formats import small_floats
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.catalogue import RECIPES, settle
 from babelbits.recipes.make import make
-from babelbits.recipes.schemes import scheme_of
+from babelbits.recipes.schemes import make_scheme
 from babelbits.records import Manifest
 from babelbits.study.rehearsal.dequantize import read_plain
 
@@ -281,7 +281,7 @@ def test_schemes_are_the_librarys_presets(recipe: str, preset: str) -> None:
     """What vLLM has kernels for is what the library's presets say."""
     from compressed_tensors.quantization import preset_name_to_scheme
 
-    ours = scheme_of(RECIPES[recipe], settle(recipe, {}))
+    ours = make_scheme(RECIPES[recipe], settle(recipe, {}))
     theirs = preset_name_to_scheme(preset, ["Linear"])
     for one, other in (
         (ours.weights, theirs.weights),

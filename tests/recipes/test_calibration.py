@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from babelbits.errors import CalibrationError
 from babelbits.recipes.calibration import (
     CalibrationSpec,
-    bundled_file,
     draw,
+    find_bundled_file,
+    hash_source,
     join_sentences,
     read_documents,
     read_file,
-    source_hash,
 )
 
 EOS, BOS = 257, 256
@@ -99,7 +99,7 @@ def test_language_without_bundled_text_names_those_that_have_some() -> None:
     assert "source" in caught.value.hint
 
 
-@pytest.mark.skipif(not bundled_file("en").is_file(), reason="the bundled text is not built")
+@pytest.mark.skipif(not find_bundled_file("en").is_file(), reason="the bundled text is not built")
 def test_bundled_text_has_at_least_eighty_passages() -> None:
     assert len(read_documents(CalibrationSpec(language="en"))) >= 80
 
@@ -185,9 +185,9 @@ def test_text_is_read_only_as_far_as_it_is_needed_and_hashed_so() -> None:
     first = bytes(drawn.windows[0]).decode()
     changed = [text if text == first else f"{text}!" for text in documents]
     again = draw(spec(samples=1, tokens=11), changed, tokenizer=ByteTokenizer(), context=64)
-    assert source_hash(documents) != source_hash(changed)
+    assert hash_source(documents) != hash_source(changed)
     assert again == drawn
-    assert drawn.record.text_hash == source_hash([first])
+    assert drawn.record.text_hash == hash_source([first])
 
 
 @given(

@@ -9,8 +9,8 @@ import pytest
 
 from babelbits import registry
 from babelbits.errors import StudyError, UnknownNameError
-from babelbits.recipes.catalogue import RECIPES, find, parameter_problem, settle
-from babelbits.recipes.family import Family, Job, Made, family_of
+from babelbits.recipes.catalogue import RECIPES, find, find_parameter_problem, settle
+from babelbits.recipes.family import Family, Job, Made, find_family
 from babelbits.recipes.info import RecipeInfo
 from babelbits.records import TensorRecord
 
@@ -48,7 +48,7 @@ def test_recipes_of_the_design_are_all_there() -> None:
 def test_every_default_lies_within_its_own_limits() -> None:
     for recipe in RECIPES.values():
         for name, parameter in recipe.parameters.items():
-            assert parameter_problem(parameter, parameter.default) is None, (recipe.name, name)
+            assert find_parameter_problem(parameter, parameter.default) is None, (recipe.name, name)
 
 
 def test_no_alias_means_two_recipes() -> None:
@@ -130,7 +130,7 @@ def test_the_recipes_of_a_family_that_is_added_are_found(monkeypatch: pytest.Mon
     with_family(monkeypatch, aliases=("Mine4",))
     assert list(RECIPES)[-1] == "mine-4"
     assert find("MINE_4").name == find("mine4").name == "mine-4"
-    assert family_of("mine-4").default_engine == "transformers"
+    assert find_family("mine-4").default_engine == "transformers"
     with pytest.raises(UnknownNameError, match="there is no recipe 'mine-5'") as caught:
         find("mine-5")
     assert "'mine-4'" in str(caught.value)
@@ -156,7 +156,7 @@ def test_bytes_of_a_family_are_codes_and_scales(monkeypatch: pytest.MonkeyPatch)
         TensorRecord(name="m.layers.0.mlp.up_proj.weight", shape=(64, 128), dtype="fp16", bytes=1),
         TensorRecord(name="m.embed_tokens.weight", shape=(9, 9), dtype="fp16", bytes=162),
     ]
-    family = family_of("mine-4")
+    family = find_family("mine-4")
     size = family.size(tensors, RECIPES["mine-4"], {}, config={"model_type": "llama"})
     assert size == 64 * 128 // 2 + 64 * 2 + 162
     assert family.identity() == {}

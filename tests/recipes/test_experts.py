@@ -16,13 +16,13 @@ from babelbits.engines.base import EngineSettings
 from babelbits.engines.hf.loading import load_model
 from babelbits.errors import CalibrationError
 from babelbits.formats import linear
-from babelbits.formats.text_model import auto_class
+from babelbits.formats.text_model import find_auto_class
 from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.make import make, read_manifest
-from babelbits.recipes.scope import intended, quantized_modules, skeleton
+from babelbits.recipes.scope import build_skeleton, find_quantized_modules, plan_scope
 from babelbits.records import Manifest
 from zoo.build import names
 
@@ -61,7 +61,7 @@ def load(folder: Path) -> Any:
 def load_fused(base: Path) -> Any:
     from transformers import AutoConfig
 
-    kind = auto_class(AutoConfig.from_pretrained(base))
+    kind = find_auto_class(AutoConfig.from_pretrained(base))
     return kind.from_pretrained(base, dtype="float32").eval()
 
 
@@ -80,7 +80,7 @@ def test_experts_as_linear_layers_compute_what_the_fused_ones_do(name: str, zoo:
     model = load_fused(zoo(name))
     before = logits(model)
     assert linear.unfuse(model) > 0
-    assert not linear.fused(model)
+    assert not linear.find_fused(model)
     torch.testing.assert_close(logits(model), before, rtol=1e-4, atol=3e-4)
 
 
@@ -123,10 +123,10 @@ def test_a_variant_holds_quantized_what_the_recipe_means_and_no_other(
 ) -> None:
     """What is meant is read from the base's own modules, on the meta device."""
     manifest = variant(zoo(name), tmp_path / "v", recipe)
-    scope = intended(
-        skeleton(zoo(name), trust=UNTRUSTED), recipe=recipe, settled=settle(recipe, {})
+    scope = plan_scope(
+        build_skeleton(zoo(name), trust=UNTRUSTED), recipe=recipe, settled=settle(recipe, {})
     )
-    weights, inputs = quantized_modules(load(tmp_path / "v"))
+    weights, inputs = find_quantized_modules(load(tmp_path / "v"))
     assert weights == set(scope.quantized)
     assert inputs == (set() if recipe == "nf4" else weights)
     stored = sum(

@@ -246,7 +246,7 @@ def test_recipe_that_needs_text_says_so(tiny_model: Tiny, tmp_path: Path) -> Non
 def test_missing_library_is_said_with_the_command_that_installs_it(
     tiny_model: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libraries, "version_of", lambda name: None if name[:3] == "llm" else "1")
+    monkeypatch.setattr(libraries, "find_version", lambda name: None if name[:3] == "llm" else "1")
     with pytest.raises(MissingExtraError, match="'w4-g-rtn' needs llmcompressor") as caught:
         quick(tiny_model("llama"), tmp_path / "variant")
     assert caught.value.hint == "pip install 'babelbits[run]'"

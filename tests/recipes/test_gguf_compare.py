@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import RecipeError
 from babelbits.formats.trust import UNTRUSTED
 from babelbits.recipes import gguf_compare
 from babelbits.recipes.base_loading import load_tokenizer, read_config
 from babelbits.recipes.gguf_checked import convert
-from babelbits.recipes.gguf_compare import compare, windows_of
-from babelbits.recipes.gguf_tokens import known_texts
+from babelbits.recipes.gguf_compare import compare, cut_windows
+from babelbits.recipes.gguf_tokens import read_known_texts
 from babelbits.recipes.make import read_manifest
 from babelbits.records import ConversionRecord, Manifest
 from gguf_making import quick
@@ -28,7 +28,7 @@ Maker = Callable[..., tuple[Path, Manifest]]
 
 def windows(base: Path, *languages: str) -> dict[str, list[int]]:
     tokenizer = load_tokenizer(base, trust=UNTRUSTED)
-    return windows_of(known_texts(languages), tokenizer, opening=(), context=512)
+    return cut_windows(read_known_texts(languages), tokenizer, opening=(), context=512)
 
 
 def held_against(
@@ -48,7 +48,7 @@ def held_against(
 @pytest.fixture(scope="module")
 def in_float32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("f32") / "model.gguf"
-    convert(model_folder(), file, kind="f32")
+    convert(find_bundled_model(), file, kind="f32")
     return file
 
 
@@ -60,7 +60,7 @@ def test_differences_are_those_of_a_forward_pass_and_of_llama_cpps_logits(
     from llama_cpp import GGML_TYPE_F32, Llama
     from transformers import AutoModelForCausalLM
 
-    base = model_folder()
+    base = find_bundled_model()
     words = windows(base, "ml")
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     ids = torch.tensor([words["ml"]])
@@ -92,8 +92,8 @@ def test_what_16_bits_round_is_foreseen_within_a_third(
     kind: str, least: float, tmp_path: Path
 ) -> None:
     """Measured in llama.cpp, foreseen in torch with rounded inputs of products."""
-    convert(model_folder(), tmp_path / "model.gguf", kind=kind)
-    record = held_against(model_folder(), tmp_path / "model.gguf", kind=kind)
+    convert(find_bundled_model(), tmp_path / "model.gguf", kind=kind)
+    record = held_against(find_bundled_model(), tmp_path / "model.gguf", kind=kind)
     for language, difference in record.differences.items():
         assert difference > least
         assert record.rounding[language] == pytest.approx(difference, rel=1 / 3)
@@ -107,7 +107,7 @@ def test_what_16_bits_round_is_foreseen_within_a_third(
 def test_another_number_in_the_config_is_refused_with_the_size_of_the_difference(
     key: str, value: Any, tmp_path: Path
 ) -> None:
-    other = shutil.copytree(model_folder(), tmp_path / "other")
+    other = shutil.copytree(find_bundled_model(), tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     assert key in config
     (other / "config.json").write_text(json.dumps({**config, key: value}))
@@ -115,7 +115,7 @@ def test_another_number_in_the_config_is_refused_with_the_size_of_the_difference
     with pytest.raises(
         RecipeError, match=r"another model of LlamaForCausalLM: .* by 0?\.?\d[\d.e-]* nats a token"
     ):
-        held_against(model_folder(), tmp_path / "model.gguf", kind="f16")
+        held_against(find_bundled_model(), tmp_path / "model.gguf", kind="f16")
 
 
 def test_gelu_from_a_table_is_llama_cpps() -> None:
@@ -185,36 +185,36 @@ def test_the_hint_says_why_where_that_is_known(config: dict[str, Any], words: st
 def test_a_block_at_a_time_gives_the_numbers_of_the_whole_model(
     in_float32: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = held_against(model_folder(), in_float32)
-    small = gguf_compare._float32_bytes(model_folder()) * 0.9
+    whole = held_against(find_bundled_model(), in_float32)
+    small = gguf_compare._float32_bytes(find_bundled_model()) * 0.9
     monkeypatch.setattr(gguf_compare, "_free_memory", lambda: small)
-    assert held_against(model_folder(), in_float32) == whole
+    assert held_against(find_bundled_model(), in_float32) == whole
 
 
 def test_a_model_that_does_not_fit_is_not_compared_and_that_is_said(
     in_float32: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gguf_compare, "_free_memory", lambda: 1000.0)
-    record = held_against(model_folder(), in_float32)
+    record = held_against(find_bundled_model(), in_float32)
     assert record.differences == {}
     assert "GB of memory" in str(record.not_compared)
 
 
 def test_many_languages_share_the_tokens_and_each_has_some() -> None:
-    base = model_folder()
+    base = find_bundled_model()
     tokenizer = load_tokenizer(base, trust=UNTRUSTED)
-    some = known_texts(("nb",))["nb"]
-    many = windows_of({f"x{n}": some for n in range(40)}, tokenizer, opening=(7, 8), context=512)
+    some = read_known_texts(("nb",))["nb"]
+    many = cut_windows({f"x{n}": some for n in range(40)}, tokenizer, opening=(7, 8), context=512)
     assert {len(window) for window in many.values()} == {2048 // 40}
     assert many["x0"][:2] == [7, 8]
-    assert windows_of({"nb": ("Hei.",)}, tokenizer, opening=(), context=512) == {}
+    assert cut_windows({"nb": ("Hei.",)}, tokenizer, opening=(), context=512) == {}
 
 
 def test_manifest_holds_the_comparison_in_all_languages_of_the_package(made: Maker) -> None:
     folder, manifest = made("gguf")
     record = manifest.conversion
     assert record is not None
-    assert set(record.differences) == set(known_texts())
+    assert set(record.differences) == set(read_known_texts())
     assert max(record.differences.values()) < 2e-3
     assert record.not_compared is None
     assert record.other_tokens == ()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import (
     ModelError,
     RecipeError,
@@ -38,7 +38,7 @@ def test_converted_weights_are_those_of_the_checkpoint_in_half_precision(convert
         "blk.2.ffn_down.weight": "model.layers.2.mlp.down_proj.weight",
         "output_norm.weight": "model.norm.weight",
     }
-    original = load_file(model_folder() / "model.safetensors")
+    original = load_file(find_bundled_model() / "model.safetensors")
     stored = {tensor.name: tensor.data for tensor in open_gguf(converted).tensors}
     for theirs, ours in names.items():
         exact = original[ours].float().numpy()
@@ -85,7 +85,7 @@ def test_every_architecture_is_converted_and_quantized_with_the_same_tokens(
 
 @pytest.mark.slow
 def test_architecture_that_llama_cpp_has_not_is_named(tmp_path: Path) -> None:
-    base = shutil.copytree(model_folder(), tmp_path / "base")
+    base = shutil.copytree(find_bundled_model(), tmp_path / "base")
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps({**config, "architectures": ["OddForCausalLM"]}))
     with pytest.raises(RecipeError, match="OddForCausalLM is not supported"):
@@ -113,7 +113,7 @@ def test_layers_that_share_keys_are_given_zeros_in_the_shape_of_the_first() -> N
         for layer in (0, 1)
         for part in ("k", "v")
     }
-    found = dict(convert_child.absent(stored, 3))
+    found = dict(convert_child.add_absent(stored, 3))
     assert set(found) == {f"model.layers.2.self_attn.{part}_proj.weight" for part in ("k", "v")}
     assert all(torch.equal(one, torch.zeros(4, 8)) for one in found.values())
 
@@ -135,7 +135,7 @@ def test_what_llama_cpp_would_guess_is_said(config: dict[str, Any], added: dict[
 
 def test_code_of_the_model_is_not_run_unless_trusted(tmp_path: Path) -> None:
     """The converter itself passes trust_remote_code=True in several places."""
-    base = shutil.copytree(model_folder(), tmp_path / "base")
+    base = shutil.copytree(find_bundled_model(), tmp_path / "base")
     settings = json.loads((base / "tokenizer_config.json").read_text())
     settings["tokenizer_class"] = "Homemade"
     settings["auto_map"] = {"AutoTokenizer": ["homemade.Tokenizer", None]}

@@ -67,7 +67,7 @@ def test_full_disk_while_converting_is_said_and_leaves_no_file(tmp_path: Path) -
 def test_missing_library_is_said_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libraries, "version_of", lambda name: None if "llama" in name else "1")
+    monkeypatch.setattr(libraries, "find_version", lambda name: None if "llama" in name else "1")
     with pytest.raises(MissingExtraError, match="'q4_k_s' needs llama-cpp-python") as caught:
         quick(tmp_path / "variant", "q4_k_s")
     assert caught.value.hint == "pip install 'babelbits[gguf]'"
@@ -101,7 +101,7 @@ def test_ctrl_c_while_llama_cpp_quantizes_is_heard_at_once_and_leaves_nothing(pl
     program = f"""
 import os, signal, threading
 from pathlib import Path
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.recipes import gguf_quantize
 from babelbits.recipes.make import make
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -111,7 +111,7 @@ def press(call):
     return real(lambda: (__import__("time").sleep(600), call())[1])
 gguf_quantize.library.interruptible = press
 try:
-    make(model_folder(), recipe="q4_k_s", parameters={{}}, calibration=None, variant_id="x",
+    make(find_bundled_model(), recipe="q4_k_s", parameters={{}}, calibration=None, variant_id="x",
          out=Path({str(place / "interrupted")!r}), base_label="b", base_hash="b", seed=0)
 except KeyboardInterrupt:
     print("stopped")
@@ -129,10 +129,10 @@ def test_two_processes_convert_once_and_what_a_killed_one_left_is_cleared(tmp_pa
     program = """
 import sys
 from pathlib import Path
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.recipes.make import make
-make(model_folder(), recipe=sys.argv[1], parameters={}, calibration=None, out=Path(sys.argv[2]),
-     variant_id="x", base_label="b", base_hash="b", seed=0)
+make(find_bundled_model(), recipe=sys.argv[1], parameters={}, calibration=None,
+     out=Path(sys.argv[2]), variant_id="x", base_label="b", base_hash="b", seed=0)
 """
     children = [
         subprocess.Popen([sys.executable, "-c", program, recipe, str(tmp_path / recipe)])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import (
     CalibrationError,
     EngineError,
@@ -36,7 +36,7 @@ Maker = Callable[..., tuple[Path, Manifest]]
 
 def windows_in(language: str) -> tuple[tuple[int, ...], ...]:
     spec = CalibrationSpec(language=language, **SHORT)
-    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
+    tokenizer = load_tokenizer(find_bundled_model(), trust=UNTRUSTED)
     return draw(spec, read_documents(spec), tokenizer=tokenizer, context=1024).windows
 
 
@@ -46,7 +46,7 @@ def test_matrix_equals_mean_squares_seen_by_hooks_in_torch(converted: Path) -> N
     from transformers import AutoModelForCausalLM
 
     sums: dict[str, Any] = {}
-    model = AutoModelForCausalLM.from_pretrained(model_folder(), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(find_bundled_model(), dtype=torch.float32)
 
     def hook(name: str) -> Callable[..., None]:
         def add(_module: object, inputs: tuple[Any, ...]) -> None:
@@ -128,7 +128,7 @@ def test_matrix_equals_that_of_llama_imatrix_on_the_same_text(
     size = 128
     text = "\n".join(read_documents(CalibrationSpec(language=language)))
     theirs = llama_imatrix(converted, text, tmp_path, size=size)
-    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
+    tokenizer = load_tokenizer(find_bundled_model(), trust=UNTRUSTED)
     ids, bos = tokenizer(text)["input_ids"], tokenizer.bos_token_id
     chunks = range(len(ids) // size)
     windows = [(bos, *ids[number * size + 1 : (number + 1) * size]) for number in chunks]
@@ -199,7 +199,7 @@ def test_windows_in_pieces_give_the_matrix_of_whole_windows(
 )
 def test_no_piece_is_too_short_to_count(length: int, sizes: list[int]) -> None:
     """Pieces of fewer than 16 tokens are ignored (tools/imatrix/imatrix.cpp)."""
-    found = gguf_imatrix.pieces(length, most=64)
+    found = gguf_imatrix.cut_pieces(length, most=64)
     assert [len(piece) for piece in found] == sizes
     assert [position for piece in found for position in piece] == list(range(length))
 

@@ -13,7 +13,7 @@ from babelbits.errors import (
     RecipeError,
     StudyError,
 )
-from babelbits.llamacpp.gguf_file import metadata_value, open_gguf, read_tensors
+from babelbits.llamacpp.gguf_file import open_gguf, read_metadata, read_tensors
 from babelbits.recipes.gguf_quantize import quantize
 from babelbits.records import Manifest
 from conftest import llama_tool
@@ -74,7 +74,7 @@ def test_types_of_single_tensors_win_over_the_mixture(made: Maker) -> None:
     assert types[EMBEDDINGS] == "q8_0"
     assert types["blk.0.attn_v.weight"] == types["blk.3.attn_v.weight"] == "q6_k"
     assert types["blk.0.attn_q.weight"] == "q4_k"
-    assert metadata_value(open_gguf(folder / "model.gguf"), "quantize.imatrix.chunks_count") == 4
+    assert read_metadata(open_gguf(folder / "model.gguf"), "quantize.imatrix.chunks_count") == 4
 
 
 @pytest.mark.slow

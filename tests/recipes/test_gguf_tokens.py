@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import RecipeError
 from babelbits.formats.trust import UNTRUSTED
-from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
+from babelbits.llamacpp.gguf_file import open_gguf, read_metadata
 from babelbits.recipes import gguf_checked, gguf_tokens
 from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.gguf_checked import convert
 from babelbits.recipes.gguf_tokens import (
-    better_name,
+    find_better_name,
+    find_pre_tokenizer,
     find_token_differences,
-    known_texts,
-    pre_tokenizer,
+    read_known_texts,
     refuse,
 )
 from gguf_making import quick
@@ -51,24 +51,24 @@ def test_name_is_derived_from_the_expressions_of_published_tokenizers(
 ) -> None:
     """`tokenizer.json` of the hub's models and src/llama-vocab.cpp of llama.cpp."""
     (tmp_path / "tokenizer.json").write_text(json.dumps({"pre_tokenizer": split}))
-    assert pre_tokenizer(tmp_path) == name
+    assert find_pre_tokenizer(tmp_path) == name
 
 
 def test_pre_tokenizer_of_the_bundled_model_keeps_combining_marks() -> None:
     """src/llama-vocab.cpp of llama.cpp: the one whose words are letters and marks."""
-    assert pre_tokenizer(model_folder()) == "qwen35"
+    assert find_pre_tokenizer(find_bundled_model()) == "qwen35"
 
 
 @pytest.fixture(scope="module")
 def as_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model with a wrong name: GPT-2's splits words at combining marks."""
     file = tmp_path_factory.mktemp("wrong") / "model.gguf"
-    convert(model_folder(), file, name="gpt-2")
+    convert(find_bundled_model(), file, name="gpt-2")
     return file
 
 
 def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt2: Path) -> None:
-    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
+    tokenizer = load_tokenizer(find_bundled_model(), trust=UNTRUSTED)
     english = {"en": ("All is well in English.",)}
     assert find_token_differences(as_gpt2, tokenizer=tokenizer, texts=english) == {}
     found = find_token_differences(as_gpt2, tokenizer=tokenizer, texts={**english, **HINDI})
@@ -80,13 +80,13 @@ def test_languages_that_differ_are_named_with_the_place_and_both_readings(as_gpt
     ) as caught:
         refuse(found, where=as_gpt2)
     assert "allow_token_differences = true" in str(caught.value.hint)
-    everywhere = find_token_differences(as_gpt2, tokenizer=tokenizer, texts=known_texts())
-    assert {"hi", "ml"} <= set(everywhere) < set(known_texts())
+    everywhere = find_token_differences(as_gpt2, tokenizer=tokenizer, texts=read_known_texts())
+    assert {"hi", "ml"} <= set(everywhere) < set(read_known_texts())
 
 
 def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_gpt2: Path) -> None:
     """llama.cpp has it as it is; the tokenizer is made to read it as text."""
-    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
+    tokenizer = load_tokenizer(find_bundled_model(), trust=UNTRUSTED)
     name = tokenizer.eos_token
 
     class Blind:
@@ -107,8 +107,8 @@ def test_a_difference_at_a_special_token_is_not_blamed_on_the_pre_tokenizer(as_g
 @pytest.mark.slow
 def test_the_name_that_reads_everything_is_found_by_trying(as_gpt2: Path) -> None:
     """The bundled tokenizer's own: every other one of the list splits some text otherwise."""
-    tokenizer = load_tokenizer(model_folder(), trust=UNTRUSTED)
-    assert better_name(as_gpt2, tokenizer=tokenizer, texts=HINDI, guessed=True) == "qwen35"
+    tokenizer = load_tokenizer(find_bundled_model(), trust=UNTRUSTED)
+    assert find_better_name(as_gpt2, tokenizer=tokenizer, texts=HINDI, guessed=True) == "qwen35"
 
 
 @pytest.mark.slow
@@ -121,18 +121,18 @@ def test_a_name_that_keeps_marks_is_taken_for_one_that_lost_them(
 ) -> None:
     """src/llama-vocab.cpp of llama.cpp: 'gpt-4o' and 'tekken' cut words at marks."""
     base = zoo(name)
-    assert pre_tokenizer(base) == lost
+    assert find_pre_tokenizer(base) == lost
     convert(base, tmp_path / "as-derived.gguf")
     tokenizer = load_tokenizer(base, trust=UNTRUSTED)
     found = find_token_differences(
-        tmp_path / "as-derived.gguf", tokenizer=tokenizer, texts=known_texts()
+        tmp_path / "as-derived.gguf", tokenizer=tokenizer, texts=read_known_texts()
     )
     assert set(found) == {"hi", "ml"}
     manifest = quick(tmp_path / "variant", "gguf", base=base)
     assert manifest.conversion is not None
     assert manifest.conversion.other_tokens == ()
     written = open_gguf(tmp_path / "variant" / "model.gguf")
-    assert metadata_value(written, "tokenizer.ggml.pre") == kept
+    assert read_metadata(written, "tokenizer.ggml.pre") == kept
 
 
 @pytest.mark.slow
@@ -140,8 +140,8 @@ def test_tokens_are_compared_on_what_a_study_asks_at_every_variant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A language that the package has no text in; also where the conversion is there already."""
-    monkeypatch.setattr(gguf_checked, "known_texts", lambda _codes: {})
-    monkeypatch.setattr(gguf_checked, "better_name", lambda *_, **__: None)
+    monkeypatch.setattr(gguf_checked, "read_known_texts", lambda _codes: {})
+    monkeypatch.setattr(gguf_checked, "find_better_name", lambda *_, **__: None)
     real = gguf_checked.convert
     monkeypatch.setattr(
         gguf_checked, "convert", lambda *given, **named: real(*given, **{**named, "name": "gpt-2"})
@@ -167,8 +167,8 @@ def test_a_refusal_is_found_out_once_and_not_anew_for_every_variant(
     """Converting and trying thirty names takes minutes; other texts are looked at anew."""
     calls: list[str] = []
     real = gguf_checked.convert
-    monkeypatch.setattr(gguf_checked, "known_texts", lambda _codes: {})
-    monkeypatch.setattr(gguf_checked, "better_name", lambda *_, **__: calls.append("search"))
+    monkeypatch.setattr(gguf_checked, "read_known_texts", lambda _codes: {})
+    monkeypatch.setattr(gguf_checked, "find_better_name", lambda *_, **__: calls.append("search"))
     monkeypatch.setattr(
         gguf_checked, "convert", lambda *given, **named: real(*given, **{**named, "name": "gpt-2"})
     )
@@ -188,16 +188,16 @@ def test_a_refusal_is_found_out_once_and_not_anew_for_every_variant(
 
 @pytest.mark.slow
 def test_pre_tokenizer_that_llama_cpp_has_not_is_refused_with_the_text(tmp_path: Path) -> None:
-    base = shutil.copytree(model_folder(), tmp_path / "base")
+    base = shutil.copytree(find_bundled_model(), tmp_path / "base")
     parsed = json.loads((base / "tokenizer.json").read_text())
     parsed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{L}{3}|\p{N}{2}|\s+|."
     (base / "tokenizer.json").write_text(json.dumps(parsed))
-    assert pre_tokenizer(base) is None
+    assert find_pre_tokenizer(base) is None
     with pytest.raises(RecipeError, match="differently from the model's own tokenizer"):
         quick(tmp_path / "variant", "q8_0", base=base)
     assert not (tmp_path / "variant").exists()
 
 
 def test_languages_are_named_in_plain_words() -> None:
-    assert gguf_tokens.names_of(["hi"]) == "Hindi"
-    assert gguf_tokens.names_of(["hi", "ml", "nb-en"]) == "Hindi, Malayalam and nb-en"
+    assert gguf_tokens.list_names(["hi"]) == "Hindi"
+    assert gguf_tokens.list_names(["hi", "ml", "nb-en"]) == "Hindi, Malayalam and nb-en"

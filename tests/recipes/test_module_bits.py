@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import RecipeError, StudyError
 from babelbits.recipes.catalogue import RECIPES, settle
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 from babelbits.recipes.fit import check_shapes
 from babelbits.recipes.make import make
-from babelbits.recipes.module_bits import bits_of, check_names, parse, problem
+from babelbits.recipes.module_bits import check_names, find_bits, find_problem, parse
 from babelbits.recipes.tensors import read_tensors
 from babelbits.study.rehearsal.dequantize import read_plain
 
@@ -20,11 +20,11 @@ BITS = "down_proj=8,self_attn.q_proj=16,layers.3.mlp.up_proj=8"
 
 def test_the_last_pattern_that_fits_counts_and_parts_are_whole() -> None:
     bits = parse("down_proj=8, layers.0.mlp=16, self_attn.?_proj=4")
-    assert bits_of("model.layers.1.mlp.down_proj", bits) == 8
-    assert bits_of("model.layers.0.mlp.down_proj", bits) == 16
-    assert bits_of("model.layers.10.mlp.gate_proj", bits) is None
-    assert bits_of("model.layers.2.self_attn.v_proj", bits) == 4
-    assert bits_of("model.layers.2.own_down_proj", bits) is None
+    assert find_bits("model.layers.1.mlp.down_proj", bits) == 8
+    assert find_bits("model.layers.0.mlp.down_proj", bits) == 16
+    assert find_bits("model.layers.10.mlp.gate_proj", bits) is None
+    assert find_bits("model.layers.2.self_attn.v_proj", bits) == 4
+    assert find_bits("model.layers.2.own_down_proj", bits) is None
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_the_last_pattern_that_fits_counts_and_parts_are_whole() -> None:
 def test_bits_that_the_format_cannot_have_are_said(
     written: str, integers: bool, said: str | None
 ) -> None:
-    found = problem(written, integers=integers)
+    found = find_problem(written, integers=integers)
     assert (found is None) == (said is None)
     assert said is None or (found is not None and said in found)
 
 
 def test_a_module_that_the_model_has_not_is_named_with_the_nearest() -> None:
-    tensors = read_tensors(model_folder())
+    tensors = read_tensors(find_bundled_model())
     with pytest.raises(
         RecipeError, match=r"no module of this model is called 'down_prok'"
     ) as found:
@@ -68,12 +68,12 @@ def test_a_recipe_without_it_has_no_such_parameter() -> None:
 def test_the_files_hold_what_was_asked_for_and_no_more(tmp_path: Path) -> None:
     """Against round-to-nearest by hand: a scale for 64 inputs, 2**bits - 1 steps over the range."""
     manifest = make(
-        model_folder(), recipe="w4-g-rtn", parameters={"group_size": 64, "modules": BITS},
+        find_bundled_model(), recipe="w4-g-rtn", parameters={"group_size": 64, "modules": BITS},
         calibration=None, out=tmp_path / "out", variant_id="", base_label="", base_hash="",
         seed=0, device="cpu",
     )  # fmt: skip
     plain, quantized = read_plain(tmp_path / "out")
-    base = load_file(model_folder() / "model.safetensors")
+    base = load_file(find_bundled_model() / "model.safetensors")
     for name, expected in (
         ("model.layers.1.mlp.down_proj.weight", 8),
         ("model.layers.3.mlp.up_proj.weight", 8),
@@ -94,7 +94,7 @@ def test_the_files_hold_what_was_asked_for_and_no_more(tmp_path: Path) -> None:
     assert dtypes["model.layers.2.mlp.up_proj.weight"].startswith("int4")
     assert any("the study leaves it as it is" in note for note in manifest.notes)
     settled = settle("w4-g-rtn", {"group_size": 64, "modules": BITS})
-    size = family_of("w4-g-rtn").size(
-        read_tensors(model_folder()), RECIPES["w4-g-rtn"], settled, config={}
+    size = find_family("w4-g-rtn").size(
+        read_tensors(find_bundled_model()), RECIPES["w4-g-rtn"], settled, config={}
     )
     assert size == pytest.approx(sum(one.bytes for one in manifest.tensors), rel=0.01)

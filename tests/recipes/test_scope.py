@@ -18,9 +18,9 @@ from babelbits.recipes.scope import (
     ROUTER,
     Scope,
     check_promise,
-    intended,
-    notes_of,
-    patterns,
+    make_notes,
+    make_patterns,
+    plan_scope,
 )
 from babelbits.records import TensorRecord
 
@@ -46,12 +46,12 @@ def empty(kind: str, **config: Any) -> Any:
 
 def test_llama_by_hand() -> None:
     """A block: q and o 64 x 64, k and v 32 x 64, three of 128 x 64."""
-    scope = intended(empty("llama"), recipe="w8", settled={})
+    scope = plan_scope(empty("llama"), recipe="w8", settled={})
     assert len(scope.quantized) == 2 * 7
     assert scope.n_quantized == 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64)
     assert list(scope.left) == ["lm_head"]
-    assert patterns(scope) == ("lm_head",)
-    assert list(notes_of(scope)) == []
+    assert make_patterns(scope) == ("lm_head",)
+    assert list(make_notes(scope)) == []
 
 
 def test_experts_are_counted_one_by_one_and_routers_are_not_meant() -> None:
@@ -61,13 +61,13 @@ def test_experts_are_counted_one_by_one_and_routers_are_not_meant() -> None:
         moe_intermediate_size=32,
         shared_expert_intermediate_size=64,
     )
-    scope = intended(model, recipe="nf4", settled={})
+    scope = plan_scope(model, recipe="nf4", settled={})
     assert "model.layers.1.mlp.experts.3.down_proj" in scope.quantized
     attention = 2 * 64 * 64 + 2 * 32 * 64
     assert scope.n_quantized == 2 * (attention + 4 * 3 * 32 * 64 + 3 * 64 * 64)
     assert scope.left["model.layers.0.mlp.shared_expert_gate"] == ROUTER
     # In a multimodal model the same block has another prefix.
-    ignored = patterns(scope)
+    ignored = make_patterns(scope)
     assert len(ignored) == 2
     name = "language_model.model.layers.7.mlp.shared_expert_gate"
     assert re.match(ignored[1].removeprefix("re:"), name)
@@ -75,10 +75,10 @@ def test_experts_are_counted_one_by_one_and_routers_are_not_meant() -> None:
 
 
 def test_towers_are_outside_and_no_recipe_means_them(zoo: Zoo) -> None:
-    from babelbits.recipes.scope import skeleton
+    from babelbits.recipes.scope import build_skeleton
 
-    model = skeleton(zoo("gemma3-mm"), trust=UNTRUSTED)
-    scope = intended(model, recipe="w4-g-rtn", settled={"group_size": 128})
+    model = build_skeleton(zoo("gemma3-mm"), trust=UNTRUSTED)
+    scope = plan_scope(model, recipe="w4-g-rtn", settled={"group_size": 128})
     towers = [name for name in scope.shapes if "vision_tower" in name]
     assert towers
     assert {scope.left[name] for name in towers} == {OUTSIDE}
@@ -90,14 +90,14 @@ def test_small_layers_that_a_group_does_not_fit_are_left_and_large_ones_refused(
 
     model = empty("llama", intermediate_size=1024)
     model.model.layers[0].extra = nn.Linear(24, 8, device="meta")
-    scope = intended(model, recipe="w4-g-rtn", settled={"group_size": 32})
+    scope = plan_scope(model, recipe="w4-g-rtn", settled={"group_size": 32})
     assert set(scope.left) == {
         "lm_head",
         "model.layers.0.extra",
     }
     model.model.layers[0].extra = nn.Linear(24, 4096, device="meta")
     with pytest.raises(RecipeError, match="32 does not divide the 24 inputs of"):
-        intended(model, recipe="w4-g-rtn", settled={"group_size": 32})
+        plan_scope(model, recipe="w4-g-rtn", settled={"group_size": 32})
 
 
 def test_variant_that_holds_less_or_more_than_the_recipe_means_is_refused() -> None:

@@ -9,7 +9,7 @@ from babelbits.errors import RecipeError
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.recipes.fit import check
 from babelbits.recipes.make import make
-from babelbits.recipes.smoothing import LINKS, pairs
+from babelbits.recipes.smoothing import LINKS, list_pairs
 
 Zoo = Callable[[str], Path]
 FAST = {"apertus", "bloom", "nemotron"}
@@ -88,7 +88,7 @@ def test_every_reader_of_a_norm_is_named_by_hand() -> None:
         "model.vision_tower.layers.0.self_attn.q_proj",
         "model.vision_tower.layers.0.input_layernorm",
     ]
-    found = dict(pairs("mixtral", names, method="awq") or [])
+    found = dict(list_pairs("mixtral", names, method="awq") or [])
     assert found[f"{block}input_layernorm"] == tuple(
         f"{block}self_attn.{one}_proj" for one in "qkv"
     )
@@ -97,10 +97,10 @@ def test_every_reader_of_a_norm_is_named_by_hand() -> None:
         *(f"{block}mlp.experts.{n}.{p}_proj" for n in (0, 1) for p in ("gate", "up")),
     }
     assert not any("vision" in source for source in found if not source.startswith("re:"))
-    for_int8 = dict(pairs("mixtral", names, method="smoothquant") or [])
+    for_int8 = dict(list_pairs("mixtral", names, method="smoothquant") or [])
     assert list(for_int8) == [f"{block}input_layernorm"]
 
 
 def test_types_of_the_library_are_left_to_it() -> None:
     assert "llama" not in LINKS
-    assert pairs("llama", ["model.layers.0.input_layernorm"], method="awq") is None
+    assert list_pairs("llama", ["model.layers.0.input_layernorm"], method="awq") is None

@@ -22,7 +22,12 @@ from hypothesis import strategies as st
 from babelbits.errors import CalibrationError
 from babelbits.languages import resolve
 from babelbits.llamacpp.imatrix_file import is_older_matrix
-from babelbits.recipes.calibration import CalibrationSpec, bundled_file, read_documents, read_file
+from babelbits.recipes.calibration import (
+    CalibrationSpec,
+    find_bundled_file,
+    read_documents,
+    read_file,
+)
 from babelbits.recipes.text_checks import check_documents
 
 LANGUAGES = ("ar", "en", "es", "fr", "hi", "ja", "ko", "ml", "nb", "ru", "sw", "de", "zh")
@@ -187,7 +192,7 @@ def test_what_cannot_be_told_passes(language: str, text: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_packages_own_text_is_text_of_its_language(language: str) -> None:
-    documents = read_file(bundled_file(language))
+    documents = read_file(find_bundled_file(language))
     check_documents(documents, language=language, where="bundled")
     others = {resolve(one).script: one for one in LANGUAGES}
     shared = {"Hans", "Jpan", "Kore"}  # these share characters

@@ -13,7 +13,7 @@ from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.calibration import CalibrationSpec, draw, read_documents
 from babelbits.recipes.catalogue import find, settle
 from babelbits.recipes.make import make
-from babelbits.recipes.scope import notes_of
+from babelbits.recipes.scope import make_notes
 from babelbits.records import Manifest
 from babelbits.study.rehearsal.dequantize import read_plain
 
@@ -65,7 +65,7 @@ def test_a_layer_that_no_text_calls_is_rounded_to_nearest_and_said(
         seed=0,
     )
     assert scope.uncalled == ("model.layers.0.idle",)
-    assert any("no text calls 1 layer ('model.layers.0.idle'" in note for note in notes_of(scope))
+    assert any("no text calls 1 layer ('model.layers.0.idle'" in note for note in make_notes(scope))
     stored, quantized = read_plain(tmp_path)
     assert "model.layers.0.idle.weight" in quantized
     torch.testing.assert_close(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from babelbits.recipes.versions import recipe_version
+from babelbits.recipes.versions import find_recipe_version
 
 LLAMA = {"model_type": "llama", "num_hidden_layers": 2}
 MISTRAL = {"model_type": "mistral"}
@@ -26,4 +26,4 @@ MIXTRAL = {"model_type": "mixtral", "num_local_experts": 8}
 def test_version_is_raised_for_the_models_that_it_concerns(
     recipe: str, config: dict[str, object], version: int
 ) -> None:
-    assert recipe_version(recipe, config) == version
+    assert find_recipe_version(recipe, config) == version

@@ -5,7 +5,7 @@ from functools import cache
 
 from babelbits.analysis import AnalysisSettings, CellResult
 from babelbits.analysis.analyse import analyse
-from babelbits.languages import groups, resolve
+from babelbits.languages import group_languages, resolve
 from babelbits.records import (
     CalibrationRecord,
     CellMeta,
@@ -168,7 +168,7 @@ def make(
     )
     margins = {"fraction": 0.02, "bits/byte": 0.01}
     settings = AnalysisSettings(
-        margins=margins, groups=groups(languages), reference="en", resamples=500
+        margins=margins, groups=group_languages(languages), reference="en", resamples=500
     )
     study = StudySummary(
         name="which-quant", model="bundled", study_file="study.toml", folder="study.run",

@@ -9,7 +9,7 @@ from babelbits.preferences.preference_summary import summarise_preferences
 from babelbits.preferences.summary import SummarySettings
 from babelbits.preferences.vote_store import RecordedVotes
 from babelbits.preferences.votes import Vote
-from babelbits.report.joint_estimates_section import bound_sentence, section
+from babelbits.report.joint_estimates_section import describe_bound, make_section
 from babelbits.results.results import Results
 from babelbits.stats.raters import spread_of_raters
 
@@ -33,10 +33,10 @@ SUITE = SuiteBeside(
 
 def test_the_bound_in_words() -> None:
     assert (
-        bound_sentence(SUITE) == "no language of math loses more than 8.3 points (95 % confidence)"
+        describe_bound(SUITE) == "no language of math loses more than 8.3 points (95 % confidence)"
     )
     missing = replace(SUITE, bound=None, bound_reason="no result in de")
-    assert bound_sentence(missing) == (
+    assert describe_bound(missing) == (
         "how much the worst language of math may lose is not known: no result in de"
     )
 
@@ -48,7 +48,7 @@ def test_the_tables_of_a_study(small: Results) -> None:
         variation=(Variation(source="other items", suite="math", unit="fraction", sd=0.012, n=1,
                              kind="variant"),),
     )  # fmt: skip
-    found = section(replace(small, analysis=analysis))
+    found = make_section(replace(small, analysis=analysis))
     assert found is not None
     assert found.bounds == (("w4", "math", "8.3 points", "−2.0", "sd 1 point"),)
     assert found.ranks == (("w4", "math", "English", "−6.0", "1 to 2", "−4.0"),)
@@ -56,7 +56,7 @@ def test_the_tables_of_a_study(small: Results) -> None:
 
 
 def test_a_study_of_several_languages_has_the_section(small: Results, page: str) -> None:
-    found = section(small)
+    found = make_section(small)
     assert found is not None
     assert '<section id="beside">' in page
     assert 'href="#beside"' in page
@@ -68,7 +68,7 @@ def test_a_study_of_several_languages_has_the_section(small: Results, page: str)
 
 def test_nothing_beside_gives_no_section(small: Results) -> None:
     empty = replace(small.analysis, beside=(), variant_ranks=(), variation=())
-    assert section(replace(small, analysis=empty, voices=None)) is None
+    assert make_section(replace(small, analysis=empty, voices=None)) is None
 
 
 def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: Results) -> None:
@@ -95,7 +95,7 @@ def test_how_far_raters_tastes_differ_is_a_kind_of_luck(small: Results) -> None:
         0.5
     )
     book = RecordedVotes(name="panel", kind="human", simulated=False, votes=votes, identity={})
-    found = section(
+    found = make_section(
         replace(small, voices=summarise_preferences([book], SummarySettings(resamples=100)))
     )
     assert found is not None

@@ -161,15 +161,15 @@ def harmed() -> Results:
 
 
 def test_the_sentence_says_where_and_nothing_where_nothing_is_shown(harmed: Results) -> None:
-    assert collapse_section.sentences(harmed.collapses) == (
+    assert collapse_section.describe_collapse(harmed.collapses) == (
         "w4 on sums: more answers collapsed in en (2.0 to 40.0 %).",
     )
     calm = results([cell("baseline", loops(2)), cell("w4", loops(3))], harmed)
-    assert collapse_section.sentences(calm.collapses) == (
+    assert collapse_section.describe_collapse(calm.collapses) == (
         "w4 on sums: no change in collapsed answers is shown.",
     )
     quiet = results([cell("baseline", loops(0)), cell("w4", loops(0))], harmed)
-    section = collapse_section.section(quiet)
+    section = collapse_section.make_section(quiet)
     assert section is not None
     assert section.rows == ()
     assert section.quiet == "No answer collapsed in any arm: sums (1 language)."
@@ -195,7 +195,7 @@ def test_page_markdown_json_and_table_show_it(
 
 def test_a_study_without_written_answers_has_no_section() -> None:
     made = synthetic.make(languages=("en",), variants={"w8": 8.1}, suites=("pairs",), items=40)
-    assert collapse_section.section(made) is None
+    assert collapse_section.make_section(made) is None
     assert 'id="collapse"' not in build(made)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.report.diff import changes, segments, tokens
+from babelbits.report.diff import cut_segments, find_changes, split_tokens
 
 TEXTS = st.text(max_size=60)
 
@@ -21,42 +21,42 @@ TEXTS = st.text(max_size=60)
     ],
 )
 def test_tokens_are_words_or_graphemes(text: str, expected: list[str]) -> None:
-    assert tokens(text) == expected
+    assert split_tokens(text) == expected
 
 
 def test_spans_of_one_changed_word_by_hand() -> None:
-    found = changes("the cat sat", "the dog sat")
+    found = find_changes("the cat sat", "the dog sat")
     assert (found.before, found.after) == (((4, 7),), ((4, 7),))
 
 
 def test_spans_of_an_insertion_by_hand() -> None:
-    found = changes("a c", "a b c")
+    found = find_changes("a c", "a b c")
     assert found.before == ()
-    assert "".join(piece for piece, new in segments("a b c", found.after) if new).strip() == "b"
+    assert "".join(piece for piece, new in cut_segments("a b c", found.after) if new).strip() == "b"
 
 
 def test_one_changed_digit_in_japanese_marks_that_digit_alone() -> None:
-    assert changes("答えは四十二", "答えは四十三").after == ((5, 6),)
+    assert find_changes("答えは四十二", "答えは四十三").after == ((5, 6),)
 
 
 @settings(deadline=None)
 @given(TEXTS)
 def test_tokens_joined_are_the_text(text: str) -> None:
-    assert "".join(tokens(text)) == text
+    assert "".join(split_tokens(text)) == text
 
 
 @settings(deadline=None)
 @given(TEXTS)
 def test_nothing_changed_between_equal_texts(text: str) -> None:
-    found = changes(text, text)
+    found = find_changes(text, text)
     assert found.before == found.after == ()
 
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_what_is_not_marked_is_the_same_on_both_sides(before: str, after: str) -> None:
-    found = changes(before, after)
-    left, right = segments(before, found.before), segments(after, found.after)
+    found = find_changes(before, after)
+    left, right = cut_segments(before, found.before), cut_segments(after, found.after)
     assert "".join(piece for piece, _ in left) == before
     assert "".join(piece for piece, _ in right) == after
     kept = ["".join(piece for piece, new in side if not new) for side in (left, right)]
@@ -64,5 +64,5 @@ def test_what_is_not_marked_is_the_same_on_both_sides(before: str, after: str) -
 
 
 def test_very_long_texts_stay_cheap_and_mark_the_middle() -> None:
-    found = changes("a " + "x y " * 3000 + "z", "a " + "p q " * 3000 + "z")
+    found = find_changes("a " + "x y " * 3000 + "z", "a " + "p q " * 3000 + "z")
     assert found.before == found.after == ((2, 2 + 4 * 3000 - 1),)

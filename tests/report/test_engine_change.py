@@ -9,13 +9,13 @@ from babelbits.analysis import CellResult
 from babelbits.analysis.format import interval
 from babelbits.decide.decision_input import collect_decision_input
 from babelbits.decide.decision_query import ask, check_variant
-from babelbits.decide.gate import gate, gate_sentence
-from babelbits.decide.recommend import Size, list_reasons, recommend, recommendation_sentence
+from babelbits.decide.gate import answer_gate, describe_gate
+from babelbits.decide.recommend import Size, describe_recommendation, list_reasons, recommend
 from babelbits.errors import UnknownNameError
 from babelbits.report import engine_changes, limitations
 from babelbits.report.build import build
-from babelbits.report.exports import screen, to_json, to_markdown
-from babelbits.report.item_pairs import axes, compare_items
+from babelbits.report.exports import make_screen, to_json, to_markdown
+from babelbits.report.item_pairs import compare_items, list_axes
 from babelbits.results.load import load_run
 from babelbits.results.results import Results
 from engine_cells import ALL, LESS, MORE, REFERENCE, study_in_two_engines
@@ -54,7 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_line_says_the_change_and_whom_it_does_not_concern(measured: Results) -> None:
-    [line] = engine_changes.sentences(measured)
+    [line] = engine_changes.describe_changes(measured)
     [change] = measured.analysis.engine_changes
     [mean] = [one for one in change.effects if one.scope == "all"]
     assert line == LINE.format(interval(mean.inference.interval, mean.unit))
@@ -63,14 +63,14 @@ def test_the_line_says_the_change_and_whom_it_does_not_concern(measured: Results
 
 
 def test_the_verdicts_are_about_the_variants_alone(measured: Results) -> None:
-    first = screen(measured)
+    first = make_screen(measured)
     assert {one.variant: one.verdict for one in first.decisions} == {
         "q4": "equivalent",
         "w8": "worse",
     }
     assert first.headline.startswith("Harm is confirmed for w8. ")
     assert "q4 is shown to be unharmed in every required comparison" in first.headline
-    assert axes(measured).variants == ("w8", "q4")
+    assert list_axes(measured).variants == ("w8", "q4")
     assert REFERENCE not in to_json(measured).split('"engine_changes"')[0].split('"decisions"')[1]
 
 
@@ -97,16 +97,16 @@ def test_a_gap_of_an_engines_baseline_is_a_doubt_about_its_variants(tmp_path: Pa
     there = [c for c in cells if c not in gone]
     found = load_run(record(tmp_path / "run", there, sizes={}, unfinished=gone))
     facts = collect_decision_input(found)
-    answers = {one.question.where: one for one in gate(facts, "q4", ask(facts)).answers}
+    answers = {one.question.where: one for one in answer_gate(facts, "q4", ask(facts)).answers}
     assert answers["en"].outcome == "shown"
     assert answers["nb"].outcome == "undecided"
     assert answers["nb"].reason.startswith("the baseline's cell has no result")
-    w8 = {one.question.where: one.reason for one in gate(facts, "w8", ask(facts)).answers}
+    w8 = {one.question.where: one.reason for one in answer_gate(facts, "w8", ask(facts)).answers}
     assert not any("no result" in reason for reason in w8.values())
 
 
 def test_details_have_every_language_with_both_scores(measured: Results) -> None:
-    [table] = engine_changes.tables(measured)
+    [table] = engine_changes.make_tables(measured)
     assert [row[0] for row in table.rows] == ["mean of all", "English", "Norwegian Bokmål"]
     assert table.rows[1][:4] == ("English", "200", "75.0 → 70.0", "−5.0")
     assert table.rows[1][-1] == "5.0 %"
@@ -122,7 +122,7 @@ def test_a_gain_and_nothing_are_told_as_they_are(
 ) -> None:
     """Tango's interval of 200 items without a change: ±3.841 / (200 + 3.841)."""
     cells = study_in_two_engines(reference=reference, variant=reference)
-    [line] = engine_changes.sentences(results(tmp_path / "run", cells))
+    [line] = engine_changes.describe_changes(results(tmp_path / "run", cells))
     assert said in line
     assert "in the mean over languages" not in line
 
@@ -130,7 +130,7 @@ def test_a_gain_and_nothing_are_told_as_they_are(
 def test_one_engine_has_no_line(tmp_path: Path) -> None:
     cells = study_in_two_engines(reference=None, variant=LESS, engine="transformers")
     found = results(tmp_path / "run", cells)
-    assert engine_changes.sentences(found) == ()
+    assert engine_changes.describe_changes(found) == ()
     assert "Engine change" not in to_markdown(found)
     assert "engine-change" not in build(found)
 
@@ -147,7 +147,7 @@ def test_without_a_baseline_in_each_engine_one_sentence_says_what_that_means(
         "`baseline_by_engine = true` under [analysis], which is the default, and run the study "
         "again)."
     )
-    assert {one.verdict for one in screen(found).decisions} == {"worse"}
+    assert {one.verdict for one in make_screen(found).decisions} == {"worse"}
 
 
 def _limits(found: Results) -> list[str]:
@@ -160,7 +160,7 @@ def _limits(found: Results) -> list[str]:
 
 
 def test_a_served_variant_has_no_verdict_in_the_headline(served: Results) -> None:
-    first = screen(served)
+    first = make_screen(served)
     assert first.headline == (
         "Harm is confirmed for w8. 2 comparisons are worse in their family and not confirmed. No "
         "variant is shown to be unharmed in every required "
@@ -178,9 +178,9 @@ def test_a_served_variant_has_no_verdict_in_the_headline(served: Results) -> Non
 
 def test_a_served_variant_does_not_pass_a_gate(served: Results) -> None:
     facts = collect_decision_input(served)
-    found = gate(facts, "q4", ask(facts))
+    found = answer_gate(facts, "q4", ask(facts))
     assert found.outcome == "undecided"
-    assert "engine and server differ" in gate_sentence(found, ask(facts))
+    assert "engine and server differ" in describe_gate(found, ask(facts))
 
 
 def test_a_served_variant_is_not_recommended_and_bars_no_other(served: Results) -> None:
@@ -204,11 +204,11 @@ def test_a_study_of_served_variants_alone_says_that_it_has_no_verdict(tmp_path: 
         if one.meta.variant != "w8"
     ]
     found = results(tmp_path / "run", cells)
-    headline = screen(found).headline
+    headline = make_screen(found).headline
     assert headline == "No variant has a verdict: q4 (engine and server differ)."
     facts = collect_decision_input(found)
     none = recommend(facts, ask(facts), sizes={}, baseline=None)
-    assert recommendation_sentence(none, ask(facts)) == "none: no variant can have a verdict"
+    assert describe_recommendation(none, ask(facts)) == "none: no variant can have a verdict"
 
 
 # --- run folders beside other results ------------------------------------------------------------

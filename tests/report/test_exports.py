@@ -82,13 +82,13 @@ def test_csv_cells_cannot_become_formulas(small: Results, start: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_markdown_shows_hostile_text_as_it_stands(text: str) -> None:
     """markdown-it is the independent reader."""
-    table = f"| a |\n| --- |\n| {exports.markdown(text)} |\n"
+    table = f"| a |\n| --- |\n| {exports.escape_markdown(text)} |\n"
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     tokens = reader.parse(table)
     [_, cell] = [token for token in tokens if token.type == "inline"]
     children = cell.children or []
     assert {child.type for child in children} <= {"text", "text_special"}
-    assert "".join(child.content for child in children) == exports.one_line(text).strip()
+    assert "".join(child.content for child in children) == exports.make_one_line(text).strip()
 
 
 def test_markdown_opens_with_the_verdict_and_then_what_was_not_shown(small: Results) -> None:
@@ -119,10 +119,10 @@ def test_markdown_shows_a_pull_request_only_what_fits_a_screen(small: Results) -
 
 def test_latex_specials_by_hand() -> None:
     """Replacements as in the LaTeX companion's table of reserved characters."""
-    assert exports.latex(r"50% of a_b & {c} #1 \x ~^$") == (
+    assert exports.escape_latex(r"50% of a_b & {c} #1 \x ~^$") == (
         r"50\% of a\_b \& \{c\} \#1 \textbackslash{}x \textasciitilde{}\textasciicircum{}\$"
     )
-    assert exports.latex("−3.1") == "$-$3.1"
+    assert exports.escape_latex("−3.1") == "$-$3.1"
 
 
 def test_latex_rows_have_as_many_cells_as_the_head(small: Results) -> None:

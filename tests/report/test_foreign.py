@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.cli.compare import table_rows
+from babelbits.cli.compare import make_table_rows
 from babelbits.errors import StudyError, UnknownNameError
 from babelbits.records import Effect
 from babelbits.report.build import build
@@ -120,7 +120,7 @@ def test_two_sources_of_one_name_need_labels() -> None:
 def test_the_table_has_what_the_results_file_has() -> None:
     """Expected: 87.5 in both languages, as lm-eval's own results file says (acc_bytes)."""
     found = load_foreign(BASE, [W4], aa=None, wishes=CompareOptions())
-    rows = {(row[1], row[2]): row for row in table_rows(found)}
+    rows = {(row[1], row[2]): row for row in make_table_rows(found)}
     assert rows["babelmini_pairs", "German"][3:5] == ("8", "87.5")
     assert rows["babelmini_pairs", "Swahili"][3:5] == ("8", "87.5")
 

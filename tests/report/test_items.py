@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from babelbits.records import Answer
 from babelbits.report import items
-from babelbits.report.item_pairs import compare_items, drawn
+from babelbits.report.item_pairs import compare_items, describe_samples
 from babelbits.results.results import Results
 from report.synthetic import HOSTILE
 
 
 def payload(report: Results, budget: int) -> dict:
     found = compare_items(report.cells)
-    return items.payload(found, {one.key: "-".join(one.key) for one in found}, budget=budget)
+    return items.make_payload(found, {one.key: "-".join(one.key) for one in found}, budget=budget)
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "<!--", "]]>", "\u2028\u2029", "&quot;"])
@@ -74,9 +74,9 @@ def test_shared_few_shot_text_is_stored_once(small: Results) -> None:
 
 def test_preamble_by_hand() -> None:
     shots = "Q: one\nA: 1\n\n" * 20
-    assert items.preamble([f"{shots}Q: two", f"{shots}Q: three"]) == shots
-    assert items.preamble(["short\nx", "short\ny"]) == ""
-    assert items.preamble([shots]) == ""
+    assert items.find_preamble([f"{shots}Q: two", f"{shots}Q: three"]) == shots
+    assert items.find_preamble(["short\nx", "short\ny"]) == ""
+    assert items.find_preamble([shots]) == ""
 
 
 def test_long_outputs_are_clipped_with_the_number_of_characters_left_out() -> None:
@@ -101,7 +101,7 @@ def test_of_an_item_that_is_sampled_the_scores_of_all_samples_are_told(small: Re
     )
     metric = cell.meta.task.metric(name)
     row = replace(cell.rows[0], answers=answers)
-    assert drawn(row, metric) == "sample 1 of 3 is shown; they score 0, 1, 1"
-    assert drawn(cell.rows[0], metric) is None
+    assert describe_samples(row, metric) == "sample 1 of 3 is shown; they score 0, 1, 1"
+    assert describe_samples(cell.rows[0], metric) is None
     turn = replace(row, answers=(replace(answers[0], scores={}),))
-    assert drawn(turn, metric) is None
+    assert describe_samples(turn, metric) is None

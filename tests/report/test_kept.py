@@ -7,7 +7,7 @@ from babelbits.report import kl_section
 from babelbits.report.build import build
 from babelbits.results.results import Results
 from babelbits.stats.divergence import DivergenceSummary, Quantile
-from babelbits.study.planning.divergence_files import RecordedDivergence, most_exact
+from babelbits.study.planning.divergence_files import RecordedDivergence, select_most_exact
 
 
 def measured(
@@ -39,7 +39,7 @@ BOUNDS = (
 def test_the_map_has_the_furthest_language_first_and_the_table_all_figures(
     small: Results,
 ) -> None:
-    section = kl_section.section(replace(small, divergences=BOUNDS))
+    section = kl_section.make_section(replace(small, divergences=BOUNDS))
     assert section is not None
     (map_,) = section.maps
     assert map_.variants == ("w8", "w4@en")
@@ -56,7 +56,7 @@ def test_the_map_has_the_furthest_language_first_and_the_table_all_figures(
 def test_bounds_are_called_bounds_and_the_command_that_measures_the_shortfall_is_there(
     small: Results,
 ) -> None:
-    section = kl_section.section(replace(small, divergences=BOUNDS))
+    section = kl_section.make_section(replace(small, divergences=BOUNDS))
     assert section is not None
     assert "KL is a lower bound: the 64 tokens kept of each distribution hold 80.0 to 95.0 %" in (
         section.label
@@ -72,8 +72,8 @@ def test_a_measured_shortfall_is_told_and_the_exact_numbers_are_shown(small: Res
         measured("w4@en", "ar", 0.08, k=6144, share=1.0),
     )
     found = (*exact, *BOUNDS)
-    assert {one.k for one in most_exact(found)} == {64, 6144}
-    section = kl_section.section(replace(small, divergences=found))
+    assert {one.k for one in select_most_exact(found)} == {64, 6144}
+    section = kl_section.make_section(replace(small, divergences=found))
     assert section is not None
     assert "With 64 tokens kept it is too low by 20 to 25 % here (measured)." in section.label
     shown = {code: [cell and cell.mean for cell in cells] for code, cells in section.maps[0].rows}

@@ -12,10 +12,10 @@ from babelbits.analysis import CellResult
 from babelbits.cli import report as report_command
 from babelbits.cli.show import show
 from babelbits.errors import StoreError, StudyError, UnknownNameError
-from babelbits.report.item_pairs import axes
+from babelbits.report.item_pairs import list_axes
 from babelbits.report.limitations import list_limitations
-from babelbits.report.verdicts import Board, board
-from babelbits.report.views import primary
+from babelbits.report.verdicts import Board, make_board
+from babelbits.report.views import map_primary_metrics
 from babelbits.results import load
 from babelbits.results.load import load_run
 from babelbits.results.results import Results
@@ -23,7 +23,7 @@ from babelbits.results.sources import locate
 from babelbits.store import Store
 from babelbits.store.codec import dumps
 from babelbits.study import load as load_study
-from babelbits.study.planning.identity import variant_identity
+from babelbits.study.planning.identity import identify_variant
 from report import synthetic
 
 STUDY = """
@@ -88,11 +88,11 @@ languages = ["en"]
     study = load_study(file)
     cells = [synthetic.cell("baseline", "math", "en", 40, 0)]
     for spec in study.variants[1:]:
-        identity = {"variant": variant_identity(spec, base_hash="b", seed=0)}
+        identity = {"variant": identify_variant(spec, base_hash="b", seed=0)}
         made = synthetic.cell(spec.label, "math", "en", 40, 0)
         meta = replace(made.meta, identity=identity, variant_id=spec.label)
         cells.append(CellResult(meta=meta, rows=made.rows))
-    baseline = {"variant": variant_identity(study.variants[0], base_hash="b", seed=0)}
+    baseline = {"variant": identify_variant(study.variants[0], base_hash="b", seed=0)}
     cells[0] = CellResult(meta=replace(cells[0].meta, identity=baseline), rows=cells[0].rows)
     folder = tmp_path / "study.run"
     record(folder, cells)
@@ -118,7 +118,7 @@ languages = ["en"]
 
 
 def board_of(found: Results) -> Board:
-    return board(found.analysis.effects, primary(found), axes(found))
+    return make_board(found.analysis.effects, map_primary_metrics(found), list_axes(found))
 
 
 def labels_of(found: Results) -> set[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from babelbits.records import CalibrationRecord
-from babelbits.report.exports import markdown
-from babelbits.report.model_card import NOTHING, Licence, VariantCard, model_card
+from babelbits.report.exports import escape_markdown
+from babelbits.report.model_card import NOTHING, Licence, VariantCard, write_model_card
 from babelbits.results.results import OpenCell, Results
 from babelbits.results.sources import load
 from compare_cells import right_wrong
@@ -35,7 +35,7 @@ def card(tmp_path: Path) -> Card:
     def make(answers: dict[str, Scores], **changes: object) -> str:
         results = results_of(tmp_path, answers)
         values = {"label": "w4", "manifest": results.manifests["w4"], "results": results, **changes}
-        return model_card(VariantCard(**values))  # type: ignore[arg-type]
+        return write_model_card(VariantCard(**values))  # type: ignore[arg-type]
 
     return make
 
@@ -113,7 +113,7 @@ def test_what_was_not_measured_is_named(tmp_path: Path) -> None:
             manifest=results.manifests["w4"],
             results=replace(results, open_cells=gaps),
         )
-        text = model_card(made)
+        text = write_model_card(made)
         assert ("No result: xcopa in sw \\(missing\\)." in text) is told
 
 
@@ -130,7 +130,7 @@ def test_results_of_the_bundled_model_are_said_not_to_carry_over(tmp_path: Path)
     for bundled in (False, True):
         told = replace(results, study=replace(results.study, bundled=bundled))
         made = VariantCard(label="w4", manifest=results.manifests["w4"], results=told)
-        assert ("do not carry over" in model_card(made)) is bundled
+        assert ("do not carry over" in write_model_card(made)) is bundled
 
 
 # --- what it is and how it was made ------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_the_calibration_text_is_the_one_it_saw(
     )  # fmt: skip
     made = replace(synthetic.manifest("w4", 4.0), calibration=seen)
     said = part(card({"en": SAME}, manifest=made), "How it was made")
-    assert markdown(sentence) in said
+    assert escape_markdown(sentence) in said
     assert ("8 samples of 512 tokens in Norwegian" in said) is (language is not None)
     assert said.count("alibration text") == 1
 

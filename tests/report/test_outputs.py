@@ -9,9 +9,9 @@ import pytest
 from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode
 from babelbits.records import TaskInfo
-from babelbits.tasks.base import TaskOptions, prompt_of
+from babelbits.tasks.base import TaskOptions, find_prompt
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.translation.task import source_of
+from babelbits.tasks.translation.task import find_source
 from flores_files import archive
 
 ENGLISH = ["One dog.", "English: two cats.", "Three birds sing."]
@@ -53,15 +53,15 @@ def test_the_source_of_a_prompt_is_what_it_was_built_from(
 ) -> None:
     folder = archive(tmp_path, eng_Latn=ENGLISH, zho_Hant=CHINESE)
     task = load(suite, "zh-Hant", TaskOptions(data=folder, shots=shots))
-    asked = [source_of(prompt_of(item), task.info) for item in task.items()]
+    asked = [find_source(find_prompt(item), task.info) for item in task.items()]
     assert asked == (ENGLISH if suite == "flores" else CHINESE)
-    chat = f"<|user|>\n{prompt_of(task.items()[1])}</s>\n<|assistant|>\n"
-    assert source_of(chat, task.info) == asked[1]
+    chat = f"<|user|>\n{find_prompt(task.items()[1])}</s>\n<|assistant|>\n"
+    assert find_source(chat, task.info) == asked[1]
 
 
 def test_other_tasks_translate_nothing() -> None:
     info: TaskInfo = load("math", "sw", TaskOptions(limit=1)).info
-    assert source_of("English: x\nJapanese:", info) is None
+    assert find_source("English: x\nJapanese:", info) is None
 
 
 def add_scores(path: Path) -> list[dict[str, str]]:

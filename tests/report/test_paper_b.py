@@ -15,9 +15,9 @@ from babelbits.analysis import AnalysisSettings, CalibrationOf
 from babelbits.report.paper_b import (
     MatrixComparison,
     bonferroni_alpha,
-    compared,
+    compare_matrices,
+    compare_with_english,
     independent_t_test,
-    matrix_comparisons,
     monte_carlo_binomial,
     unpaired_mean_minimal_effect,
 )
@@ -175,7 +175,7 @@ def one(found: tuple[MatrixComparison, ...]) -> MatrixComparison:
 def test_the_same_items_show_what_two_independent_runs_do_not() -> None:
     """McNemar's exact p of 14 against 2 is 2 * 137 / 2**16; its mid-p is half a term less."""
     cells = [cell("q@en", "nb", ENGLISH), cell("q@ml", "nb", LOST)]
-    found = one(matrix_comparisons(cells, calibrated("q@en", "q@ml")))
+    found = one(compare_matrices(cells, calibrated("q@en", "q@ml")))
     assert (found.recipe, found.reference, found.calibration) == ("q", "en", "ml")
     assert found.effect.delta == pytest.approx(-12 / 200)
     assert found.t_test_p == pytest.approx(stats.ttest_ind(LOST, ENGLISH).pvalue)
@@ -197,7 +197,7 @@ def test_bits_per_byte_have_a_t_test_and_no_binomial_and_more_bits_are_harm() ->
         cell("q@en", "nb", list(english), metric=BITS),
         cell("q@ml", "nb", list(other), metric=BITS),
     ]
-    found = one(matrix_comparisons(cells, calibrated("q@en", "q@ml")))
+    found = one(compare_matrices(cells, calibrated("q@en", "q@ml")))
     assert found.monte_carlo_p is None
     assert found.t_test_p == pytest.approx(stats.ttest_ind(other, english).pvalue)
     assert found.effect.delta == pytest.approx(-float(np.mean(other - english)))
@@ -208,7 +208,7 @@ def test_holm_is_over_the_comparisons_of_a_task() -> None:
     """Two of three changed nothing: three times the p of the third."""
     labels = ("q@en", "q@nb", "q@ml", "r@en", "r@ml")
     cells = [cell(label, "nb", LOST if label == "q@ml" else ENGLISH) for label in labels]
-    found = matrix_comparisons(cells, calibrated(*labels))
+    found = compare_matrices(cells, calibrated(*labels))
     assert [(c.recipe, c.calibration) for c in found] == [("q", "nb"), ("q", "ml"), ("r", "ml")]
     first, lost, third = (c.effect for c in found)
     assert lost.inference.p_value is not None
@@ -220,7 +220,7 @@ def test_holm_is_over_the_comparisons_of_a_task() -> None:
 def test_of_several_draws_the_first_is_taken() -> None:
     labels = ("q@en#1", "q@en#2", "q@ml#1", "q@ml#2")
     cells = [cell(label, "nb", LOST if "#2" in label else ENGLISH) for label in labels]
-    assert one(matrix_comparisons(cells, calibrated(*labels))).effect.delta == 0
+    assert one(compare_matrices(cells, calibrated(*labels))).effect.delta == 0
 
 
 def test_matrices_are_compared_with_each_other_whatever_baseline_they_have() -> None:
@@ -231,27 +231,27 @@ def test_matrices_are_compared_with_each_other_whatever_baseline_they_have() -> 
         for c in (cell("baseline@llama.cpp", "nb", LOST), *plain)
     ]
     declared = calibrated("q@en", "q@ml")
-    found, wanted = (matrix_comparisons(cells, declared) for cells in (by_engine, plain))
+    found, wanted = (compare_matrices(cells, declared) for cells in (by_engine, plain))
     assert found == wanted
 
 
 def test_nothing_is_compared_without_an_english_matrix_or_another() -> None:
     cells = [cell("baseline", "nb", ENGLISH), cell("q@nb", "nb", LOST), cell("w8a8", "nb", LOST)]
-    assert matrix_comparisons(cells, calibrated("q@nb")) == ()
-    assert matrix_comparisons(cells, calibrated("q@nb", reference=None)) == ()
-    assert matrix_comparisons([cell("q@en", "nb", ENGLISH)], calibrated("q@en", "q@ml")) == ()
+    assert compare_matrices(cells, calibrated("q@nb")) == ()
+    assert compare_matrices(cells, calibrated("q@nb", reference=None)) == ()
+    assert compare_matrices([cell("q@en", "nb", ENGLISH)], calibrated("q@en", "q@ml")) == ()
 
 
 def test_failed_items_are_left_out_of_both_tests_and_counted() -> None:
     cells = [cell("q@en", "nb", ENGLISH), cell("q@ml", "nb", [None, *ENGLISH[1:]])]
-    found = one(matrix_comparisons(cells, calibrated("q@en", "q@ml")))
+    found = one(compare_matrices(cells, calibrated("q@en", "q@ml")))
     assert (found.effect.counts.n_items, found.effect.counts.n_failed) == (199, 1)
     assert found.t_test_p == 1.0
 
 
 def test_one_item_has_no_t_test() -> None:
     cells = [cell("q@en", "nb", [1.0]), cell("q@ml", "nb", [0.0])]
-    found = one(matrix_comparisons(cells, calibrated("q@en", "q@ml")))
+    found = one(compare_matrices(cells, calibrated("q@en", "q@ml")))
     assert (found.t_test_p, found.unpaired_minimal_effect) == (None, None)
 
 
@@ -270,6 +270,6 @@ def test_the_cap_is_the_studys() -> None:
     verdicts = {}
     for cap in (0.1, 2.0):
         study = replace(report.study, margins={"bits/byte": 0.01}, loss_caps={"bits/byte": cap})
-        [one] = compared(replace(report, study=study))
+        [one] = compare_with_english(replace(report, study=study))
         verdicts[cap] = one.effect.decision.verdict
     assert verdicts == {0.1: "equivalent", 2.0: "undecided"}

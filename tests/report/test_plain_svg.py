@@ -27,7 +27,9 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forest(small: Results, effects: list[Effect]) -> ET.Element:
     names = {code: language.name for code, language in small.languages.items()}
-    return plain_svg.draw(svg.specification(charts.forest(effects, names, {"ar": "#cell-x"})))
+    return plain_svg.draw(
+        svg.make_specification(charts.draw_forest(effects, names, {"ar": "#cell-x"}))
+    )
 
 
 def places(root: ET.Element) -> list[tuple[float, float]]:
@@ -49,7 +51,7 @@ def places(root: ET.Element) -> list[tuple[float, float]]:
 def test_ticks_are_those_of_d3(
     ends: tuple[float, float], count: int, expected: list[float]
 ) -> None:
-    assert plain_svg.ticks(*ends, count) == pytest.approx(expected)
+    assert plain_svg.place_ticks(*ends, count) == pytest.approx(expected)
 
 
 def test_points_lie_on_one_scale_and_a_line_each(small: Results, effects: list[Effect]) -> None:
@@ -65,7 +67,7 @@ def test_points_lie_on_one_scale_and_a_line_each(small: Results, effects: list[E
 
 def test_points_are_where_vega_has_them(small: Results, effects: list[Effect]) -> None:
     names = {code: language.name for code, language in small.languages.items()}
-    drawn = ET.fromstring(svg.to_svg(charts.forest(effects, names, {})))  # noqa: S314  our own
+    drawn = ET.fromstring(svg.to_svg(charts.draw_forest(effects, names, {})))  # noqa: S314  our own
     vega = [
         tuple(map(float, re.findall(r"-?[\d.]+", one.get("transform", ""))))
         for one in drawn.iter("{http://www.w3.org/2000/svg}path")
@@ -94,7 +96,7 @@ def test_every_chart_of_a_page_is_drawn(small: Results, page: str) -> None:
 
 def test_an_unknown_mark_is_an_error(small: Results, effects: list[Effect]) -> None:
     names = {code: language.name for code, language in small.languages.items()}
-    chart = svg.specification(charts.forest(effects, names, {}))
+    chart = svg.make_specification(charts.draw_forest(effects, names, {}))
     chart["layer"][-1]["mark"]["type"] = "arc"
     with pytest.raises(ValueError, match="mark 'arc'"):
         plain_svg.draw(chart)

@@ -23,14 +23,14 @@ def effect(small: Results) -> Effect:
 
 
 def test_the_interval_is_drawn_from_the_baselines_point(effect: Effect) -> None:
-    assert positions.variant_ends(effect) == (pytest.approx(0.3), pytest.approx(0.6))
+    assert positions.find_variant_ends(effect) == (pytest.approx(0.3), pytest.approx(0.6))
     # Harm is negative: of a measure where lower is better the ends change places.
     lower = altered(effect, higher_is_better=False)
-    assert positions.variant_ends(lower) == (pytest.approx(0.4), pytest.approx(0.7))
+    assert positions.find_variant_ends(lower) == (pytest.approx(0.4), pytest.approx(0.7))
 
 
 def test_shares_stay_between_0_and_1(effect: Effect) -> None:
-    assert positions.variant_ends(altered(effect, baseline_score=0.1))[0] == 0.0
+    assert positions.find_variant_ends(altered(effect, baseline_score=0.1))[0] == 0.0
 
 
 def test_all_languages_win_over_one_and_the_whole_is_no_position(effect: Effect) -> None:
@@ -41,7 +41,7 @@ def test_all_languages_win_over_one_and_the_whole_is_no_position(effect: Effect)
         altered(effect, metric="language turn 2"),
         altered(effect, metric="language"),
     ]
-    found = positions.points(given, effect.variant)
+    found = positions.list_points(given, effect.variant)
     assert [(point.by_turn, point.order, point.effect.scope) for point in found] == [
         (False, 64, "language"),
         (False, 128, "all"),

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from babelbits.languages.corpus_shares import CORPORA
-from babelbits.report.share_section import ALL, ShareSection, section
+from babelbits.report.share_section import ALL, ShareSection, make_section
 from babelbits.results.results import Results
 from report.synthetic import make
 
@@ -15,7 +15,7 @@ ONE = {"w4@en": 4.25}
 
 
 def needed(report: Results) -> ShareSection:
-    found = section(report)
+    found = make_section(report)
     assert found is not None
     return found
 

@@ -28,8 +28,8 @@ def recorded() -> RecordedSpeed:
 
 
 def test_a_choice_is_only_what_was_measured(small: Results, recorded: RecordedSpeed) -> None:
-    assert [one.key for one in speed_section.cost_axes(small)] == ["bits", "bytes"]
-    axes = {one.key: one for one in speed_section.cost_axes(replace(small, speed=recorded))}
+    assert [one.key for one in speed_section.list_cost_axes(small)] == ["bits", "bytes"]
+    axes = {one.key: one for one in speed_section.list_cost_axes(replace(small, speed=recorded))}
     assert list(axes) == ["bits", "bytes", "memory", "speed"]
     assert axes["memory"].title == "peak memory, GB"
     assert axes["memory"].values["w8"].value == pytest.approx(2)

@@ -4,7 +4,7 @@ from babelbits.probes.attention_difference import AttentionDifference
 from babelbits.probes.probe_results import ProbeResults
 from babelbits.probes.strategies import LANGUAGE, StrategyContrast, StrategyPair
 from babelbits.records import Interval
-from babelbits.report.probe_page import page
+from babelbits.report.probe_page import make_page
 
 PAIR = StrategyPair(variant="w8a8-sq@en", against="w8a8", declared=True)
 
@@ -32,7 +32,7 @@ def test_contrasts_stand_in_a_table_and_in_sentences() -> None:
         interval=interval, p_value=0.01, p_adjusted=0.02, shown=True,
     )  # fmt: skip
     none = contrast(other_suite="extended", why_not="no answer of either leaves its language")
-    html = page(results(shown, none), name="study", smoke=False)
+    html = make_page(results(shown, none), name="study", smoke=False)
     assert '<td style="white-space: nowrap">less harm by the first</td>' in html
     assert '<td style="white-space: nowrap">not known</td>' in html
     assert "no contrast: no answer of either leaves its language" in html
@@ -43,7 +43,7 @@ def test_contrasts_stand_in_a_table_and_in_sentences() -> None:
 
 
 def test_without_contrasts_there_is_no_such_section() -> None:
-    html = page(results(), name="study", smoke=False)
+    html = make_page(results(), name="study", smoke=False)
     assert 'id="strategies"' not in html
     assert 'href="#strategies"' not in html
 

@@ -14,8 +14,13 @@ import pytest
 import fake_hub
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode, StoreError
-from babelbits.interop.readers.hub_results import totals
-from babelbits.report.variant_export import export_variant, file_names, hub_results, licence_of
+from babelbits.interop.readers.hub_results import read_totals
+from babelbits.report.variant_export import (
+    export_variant,
+    make_hub_results,
+    name_files,
+    read_licence,
+)
 from babelbits.results.results import Results
 from babelbits.results.sources import load
 from babelbits.store import Store
@@ -74,7 +79,7 @@ def test_the_folder_has_the_files_under_readable_names(
 
 def test_formats_of_transformers_keep_their_names() -> None:
     made = synthetic.manifest("w4@en", 4.0)
-    assert dict(file_names(made, "w4@en")) == {"model.safetensors": "model.safetensors"}
+    assert dict(name_files(made, "w4@en")) == {"model.safetensors": "model.safetensors"}
 
 
 def test_a_small_disk_is_said_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
@@ -113,12 +118,12 @@ def test_a_target_with_something_in_it_is_left_alone(folder: Path, tmp_path: Pat
 
 
 def test_the_licence_is_read_from_the_base_models_card(tmp_path: Path) -> None:
-    assert licence_of(tmp_path).id is None
+    assert read_licence(tmp_path).id is None
     (tmp_path / "README.md").write_text("---\nlicense: other\nlicense_name: mine\n---\n# x\n")
-    found = licence_of(tmp_path)
+    found = read_licence(tmp_path)
     assert (found.id, found.name, found.link) == ("other", "mine", None)
     (tmp_path / "README.md").write_text("no metadata")
-    assert licence_of(tmp_path).id is None
+    assert read_licence(tmp_path).id is None
 
 
 # --- the hub's results -------------------------------------------------------------------------
@@ -147,7 +152,7 @@ def test_scores_on_the_hubs_datasets_alone_are_in_its_format(
     folder: Path, origin: str, dataset: str | None, commit: str | None
 ) -> None:
     """Read back by the hub's own library; the note has the verdict."""
-    entries = hub_results(with_origin(load(folder), origin), LABEL)
+    entries = make_hub_results(with_origin(load(folder), origin), LABEL)
     found = hub.parse_eval_result_entries(entries)
     assert [(one.dataset_id, one.dataset_revision) for one in found] == (
         [] if dataset is None else [(dataset, commit)]
@@ -163,13 +168,13 @@ def test_exported_scores_are_read_again_as_totals(folder: Path, tmp_path: Path) 
     """What the export writes for the hub is what our reader of the hub's totals finds."""
     yaml = pytest.importorskip("yaml")
     found = with_origin(load(folder), "lm-eval 0.4.13, juletxara/mgsm@0123456789ab")
-    entries = hub_results(found, LABEL)
+    entries = make_hub_results(found, LABEL)
     file = tmp_path / ".eval_results" / "babelbits.yaml"
     file.parent.mkdir()
     file.write_text(yaml.safe_dump(entries, sort_keys=False))
     [effect] = [e for e in found.analysis.effects if (e.variant, e.scope) == (LABEL, "language")]
     wanted = {"xcopa_en": pytest.approx(effect.arms.variant_score, abs=1e-6)}
-    assert totals(tmp_path) == wanted
+    assert read_totals(tmp_path) == wanted
 
 
 # --- --push ------------------------------------------------------------------------------------

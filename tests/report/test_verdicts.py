@@ -9,7 +9,7 @@ from babelbits.decide.gate import Gate
 from babelbits.decide.recommend import Candidate, Recommendation, Size
 from babelbits.records import Effect, Interval
 from babelbits.report import contrasts, exports, limitations, paper_b, verdicts, views
-from babelbits.report.item_pairs import Axes, axes
+from babelbits.report.item_pairs import Axes, list_axes
 from babelbits.results.results import OpenCell, Results
 from effects import altered
 
@@ -32,7 +32,7 @@ TEXT = {"task": "text", "metric": "bits_per_byte", "unit": "bits/byte", "margin"
 def board(small: Results, *effects: tuple) -> verdicts.Board:
     like = small.analysis.effects[0]
     made = [effect(like, *given, **(TEXT if extra else {})) for *given, extra in effects]
-    return verdicts.board(made, PRIMARY, AXES)
+    return verdicts.make_board(made, PRIMARY, AXES)
 
 
 def decision(found: verdicts.Board, *, asked: int | None = None, **changes: object) -> Decision:
@@ -63,7 +63,7 @@ def decision(found: verdicts.Board, *, asked: int | None = None, **changes: obje
 
 
 def said(found: verdicts.Board, **changes: object) -> verdicts.VariantVerdict:
-    return verdicts.variant_verdict(decision(found, **changes), found, NAMES, alpha=0.05)  # type: ignore[arg-type]
+    return verdicts.describe_variant(decision(found, **changes), found, NAMES, alpha=0.05)  # type: ignore[arg-type]
 
 
 def between(low: float, high: float) -> Interval:
@@ -81,7 +81,7 @@ def test_sentence_with_harm_equivalence_and_doubt(small: Results) -> None:
         effect(like, "en", "worse", -0.03, interval=between(-0.05, -0.01), level="family"),
         effect(like, "sw", "undecided", -0.2, interval=between(-0.42, 0.02)),
     ]
-    found = verdicts.board([*math, *text], PRIMARY, AXES)
+    found = verdicts.make_board([*math, *text], PRIMARY, AXES)
     one = said(found, largest_estimate=math[2])
     assert (one.overall, one.level) == ("worse", "confirmed")
     assert one.sentence == (
@@ -100,13 +100,15 @@ def test_means_lead_and_a_harmed_mean_is_in_the_headline(small: Results) -> None
     languages = [effect(like, code, "undecided", -0.03) for code in ("ar", "en", "sw")]
     shown = {"level": "confirmed", "interval": between(-0.043, -0.023)}
     mean = replace(effect(like, "", "worse", -0.033, **shown), scope="all", language=None)
-    found = verdicts.board([*languages, mean], PRIMARY, AXES)
+    found = verdicts.make_board([*languages, mean], PRIMARY, AXES)
     one = said(found)
     assert one.parts[0] == (
         "mean over languages worse on math (−3.3 points, −4.3 to −2.3; confirmed)"
     )
     assert one.summary.startswith("mean worse on 1 of 1 task (largest math, −3.3 points, −4.3")
-    assert verdicts.headline([decision(found)], alpha=0.05).startswith("Harm is confirmed for w4.")
+    assert verdicts.write_headline([decision(found)], alpha=0.05).startswith(
+        "Harm is confirmed for w4."
+    )
 
 
 def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Results) -> None:
@@ -114,12 +116,12 @@ def test_a_harmed_group_is_worse_in_its_family_and_never_confirmed(small: Result
     group = replace(effect(like, "", "worse", -0.05, level="family",
                            interval=between(-0.08, -0.02)),
                     scope="group", group="far", language=None)  # fmt: skip
-    found = verdicts.board([effect(like, "en", "undecided", 0.0), group], PRIMARY, AXES)
+    found = verdicts.make_board([effect(like, "en", "undecided", 0.0), group], PRIMARY, AXES)
     one = said(found)
     assert "worse in its family in the mean of 1 group of languages (largest far on math" in (
         one.sentence
     )
-    text = verdicts.headline([decision(found)], alpha=0.05)
+    text = verdicts.write_headline([decision(found)], alpha=0.05)
     assert text.startswith("Harm is confirmed for no variant")
     assert (
         "1 comparison is worse in its family and not confirmed (all that is shown against w4)"
@@ -131,13 +133,13 @@ def test_a_gain_is_told_with_what_luck_would_show(small: Results) -> None:
     like = small.analysis.effects[0]
     gains = [altered(effect(like, code, "better", delta), best_by_chance=0.012)
              for code, delta in (("ar", 0.02), ("en", 0.031))]  # fmt: skip
-    one = said(verdicts.board(gains, PRIMARY, AXES))
+    one = said(verdicts.make_board(gains, PRIMARY, AXES))
     assert (
         "better, which is exploratory, in 2 of 2 on math (largest +3.1 points; by chance +1.2 "
         "points)" in one.sentence
     )
     unknown = [altered(gain, best_by_chance=None) for gain in gains]
-    one = said(verdicts.board(unknown, PRIMARY, AXES))
+    one = said(verdicts.make_board(unknown, PRIMARY, AXES))
     assert "in 2 of 2 on math (largest +3.1 points)" in one.sentence
 
 
@@ -147,12 +149,14 @@ def test_only_a_variant_equivalent_everywhere_is_called_unharmed(small: Results)
     one = said(found)
     assert one.overall == "equivalent"
     assert one.sentence == "equivalent within 2 points in all 3 languages of math."
-    assert "w4 is shown to be unharmed in every required comparison" in verdicts.headline(
+    assert "w4 is shown to be unharmed in every required comparison" in verdicts.write_headline(
         [decision(found)], alpha=0.05
     )
     found = board(small, *everywhere[:2], ("sw", "undecided", 0.0, False))
     assert said(found).overall == "undecided"
-    assert "No variant is shown to be unharmed" in verdicts.headline([decision(found)], alpha=0.05)
+    assert "No variant is shown to be unharmed" in verdicts.write_headline(
+        [decision(found)], alpha=0.05
+    )
 
 
 def test_what_has_no_result_is_counted(small: Results) -> None:
@@ -163,28 +167,34 @@ def test_what_has_no_result_is_counted(small: Results) -> None:
 
 def test_a_smoke_run_has_no_verdict_in_its_headline(small: Results) -> None:
     like = small.analysis.effects[0]
-    harmed = verdicts.board([effect(like, "en", "worse", -0.2, level="confirmed")], PRIMARY, AXES)
+    harmed = verdicts.make_board(
+        [effect(like, "en", "worse", -0.2, level="confirmed")], PRIMARY, AXES
+    )
     found = decision(harmed, smoke=True, verdict="undecided")
     assert (
-        verdicts.headline([found], alpha=0.05) == "This is a SMOKE run: nothing in it is a result."
+        verdicts.write_headline([found], alpha=0.05)
+        == "This is a SMOKE run: nothing in it is a result."
     )
-    assert verdicts.headline([decision(harmed)], alpha=0.05, smoke=True) == verdicts.SMOKE_HEADLINE
+    assert (
+        verdicts.write_headline([decision(harmed)], alpha=0.05, smoke=True)
+        == verdicts.SMOKE_HEADLINE
+    )
     assert said(harmed, smoke=True).sentence == "a smoke run: no verdict."
 
 
 def test_no_harm_shown_is_never_said_without_what_could_have_been_seen(small: Results) -> None:
     found = board(small, ("en", "undecided", -0.01, False))
-    assert "minimum detectable losses" in verdicts.headline([decision(found)], alpha=0.05)
+    assert "minimum detectable losses" in verdicts.write_headline([decision(found)], alpha=0.05)
     assert "equivalence shown in no language" in said(found).sentence
 
 
 def test_a_task_that_ran_without_a_score_is_not_called_not_run(small: Results) -> None:
     """The synthetic study ran 'math' for w4@en, and never 'xcopa'; no effect is on the board."""
     lost = Axes(variants=("w4@en",), suites=("math", "xcopa"), languages=("ar", "en"))
-    found = verdicts.board([], PRIMARY, lost)
-    (row,) = views.matrix(small, found)
+    found = verdicts.make_board([], PRIMARY, lost)
+    (row,) = views.make_matrix(small, found)
     assert [cell.about for cell in row.cells] == ["no score", "not run"]
-    assert views.heat_maps(found, {}) == ()
+    assert views.make_heat_maps(found, {}) == ()
 
 
 def test_too_few_items_to_see_anything_is_said_in_words(small: Results) -> None:
@@ -206,7 +216,7 @@ def test_too_few_items_to_see_anything_is_said_in_words(small: Results) -> None:
 
 
 def test_an_empty_study_says_so(small: Results) -> None:
-    assert "Nothing was compared" in verdicts.headline([], alpha=0.05)
+    assert "Nothing was compared" in verdicts.write_headline([], alpha=0.05)
 
 
 def test_what_was_not_shown_is_counted(small: Results) -> None:
@@ -221,7 +231,7 @@ def test_what_was_not_shown_is_counted(small: Results) -> None:
     analysis: Analysis = replace(small.analysis, problems=(problem,))
     report = replace(small, analysis=analysis, open_cells=open_cells)
     primary = {"math": "exact_match", "pairs": "acc", "text": "bits_per_byte"}
-    found = verdicts.board(analysis.effects, primary, replace(AXES, variants=("w8", "w4@en")))
+    found = verdicts.make_board(analysis.effects, primary, replace(AXES, variants=("w8", "w4@en")))
     told = {(gap.topic, gap.sentence) for gap in limitations.list_limitations(report, found)}
     assert (
         "missing",
@@ -240,8 +250,8 @@ def test_what_was_not_shown_is_counted(small: Results) -> None:
 
 def test_what_is_exploratory_is_told_with_the_false_ones_to_expect(small: Results) -> None:
     """Families by hand: 2 variants x 3 suites x (languages, groups, all) = 18, times 0.025."""
-    axes_ = axes(small)
-    found = verdicts.board(small.analysis.effects, views.primary(small), axes_)
+    axes_ = list_axes(small)
+    found = verdicts.make_board(small.analysis.effects, views.map_primary_metrics(small), axes_)
     told = [
         gap.sentence
         for gap in limitations.list_limitations(small, found)
@@ -266,7 +276,7 @@ def test_an_unadjusted_and_an_adjusted_p_have_two_names_everywhere() -> None:
     )  # fmt: skip
     row = dict(zip(paper_b.DRAW_HEADS, paper_b.draw_row(one), strict=True))
     assert (row["p"], row["p (Holm)"]) == ("0.160", "0.320")
-    [shown] = contrasts.calibrations([one], "pairs")
+    [shown] = contrasts.list_calibrations([one], "pairs")
     assert dict(zip(contrasts.CALIBRATION_COLUMNS, shown.cells, strict=True))["p (Holm)"] == "0.320"
     for heads in (paper_b.HEADS, exports.HEADS, contrasts.CONTRAST_COLUMNS,
                   contrasts.REFERENCE_COLUMNS, [name for name, _ in views.COLUMNS]):  # fmt: skip
@@ -300,7 +310,7 @@ def test_what_to_ship_comes_with_its_cost_or_with_the_reason_why_not(small: Resu
     like = small.analysis.effects[0]
     mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
                    scope="all", language=None)  # fmt: skip
-    found = verdicts.board([mean], PRIMARY, AXES)
+    found = verdicts.make_board([mean], PRIMARY, AXES)
     good, doubt = candidate("w4", 4.25, ""), candidate("w3", 3.0, "", "at floor", "at floor")
     assert verdicts.ship(choice(good, doubt, chosen=0, stopped=1), found) == (
         "Ship w4 (4.25 bits per weight); the cost is −0.3 points (−0.9 to +0.3) on math in the "
@@ -327,7 +337,7 @@ def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
     mean = replace(effect(like, "", "equivalent", -0.003, interval=between(-0.009, 0.003)),
                    scope="all", language=None)  # fmt: skip
     harmed = effect(like, "ar", "worse", -0.05, level="confirmed")
-    found = verdicts.board([mean, harmed], PRIMARY, AXES)
+    found = verdicts.make_board([mean, harmed], PRIMARY, AXES)
     none = choice(candidate("w4", 4.25, "open"), chosen=None, stopped=0)
     some = choice(candidate("w4", 4.25, ""), chosen=0, stopped=None)
     text = verdicts.ship_by_mean(none, some, [decision(found)], found)
@@ -336,7 +346,7 @@ def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
         "(−0.9 to +0.3) on math in the mean over languages; harm is shown in 1 comparison of its "
         "languages or groups."
     )
-    calm = verdicts.board([mean], PRIMARY, AXES)
+    calm = verdicts.make_board([mean], PRIMARY, AXES)
     assert verdicts.ship_by_mean(none, some, [decision(calm)], calm).endswith(
         "a mean can hide one language's harm."
     )
@@ -346,7 +356,7 @@ def test_the_mean_over_languages_may_ship_another_and_says_what_it_hides(
 
 def test_variants_are_sorted_best_first(small: Results) -> None:
     """The recommended one, the unharmed, the undecided, then by confirmed harm."""
-    nothing = verdicts.board([], PRIMARY, AXES)
+    nothing = verdicts.make_board([], PRIMARY, AXES)
     order = {"bad": ("worse", "confirmed"), "mild": ("worse", "family"),
              "open": ("undecided", None), "good": ("equivalent", None),
              "chosen": ("undecided", None)}  # fmt: skip
@@ -354,31 +364,32 @@ def test_variants_are_sorted_best_first(small: Results) -> None:
         decision(nothing, variant=name, verdict=verdict, level=level)
         for name, (verdict, level) in order.items()
     ]
-    found = verdicts.in_order(decisions, nothing, "chosen")
+    found = verdicts.sort_decisions(decisions, nothing, "chosen")
     assert [one.variant for one in found] == ["chosen", "good", "open", "mild", "bad"]
 
 
 def test_heat_is_on_the_margins_scale(small: Results) -> None:
     """-0.4 of a margin of 2 is pale in every task; three margins are the strongest colour."""
     like = small.analysis.effects[0]
-    found = verdicts.board(
+    found = verdicts.make_board(
         [effect(like, "ar", "equivalent", -0.004), effect(like, "en", "worse", -0.06),
          effect(like, "sw", "worse", -0.3)], PRIMARY, AXES,
     )  # fmt: skip
     links = {("w4", "math", code): code for code in AXES.languages}
-    [heat] = views.heat_maps(found, links)
+    [heat] = views.make_heat_maps(found, links)
     tints = {row.language: row.cells[0].tint for row in heat.rows if row.cells[0]}
     strongest = f"{views.STRONGEST_TINT:.2f}"
     assert tints == {"ar": f"{views.STRONGEST_TINT / 15:.2f}", "en": strongest, "sw": strongest}
     assert heat.scale == "darkest at 6 or more"
-    alone = views.heat_maps(
-        verdicts.board([effect(like, "ar", "undecided", -0.004, margin=None)], PRIMARY, AXES), links
+    alone = views.make_heat_maps(
+        verdicts.make_board([effect(like, "ar", "undecided", -0.004, margin=None)], PRIMARY, AXES),
+        links,
     )
     assert alone[0].scale == "darkest at 0.4 or more"
 
 
 def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
-    nothing = verdicts.board([], PRIMARY, AXES)
+    nothing = verdicts.make_board([], PRIMARY, AXES)
 
     def one(name: str, **changes: object) -> Decision:
         return decision(nothing, variant=name, **changes)  # type: ignore[arg-type]
@@ -386,19 +397,19 @@ def test_a_headline_counts_many_variants_instead_of_naming_them() -> None:
     few = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(2)]
     many = [one(f"q{n}", verdict="worse", level="confirmed") for n in range(18)]
     many += [one("w8", verdict="equivalent"), one("w6", equivalent_in_the_mean=True)]
-    assert verdicts.headline(few, alpha=0.05).startswith("Harm is confirmed for q0 and q1.")
-    text = verdicts.headline(many, alpha=0.05)
+    assert verdicts.write_headline(few, alpha=0.05).startswith("Harm is confirmed for q0 and q1.")
+    text = verdicts.write_headline(many, alpha=0.05)
     assert text.startswith("Harm is confirmed for 18 of 20 variants. w8 is shown to be unharmed")
     assert "w6 is equivalent on every task in the mean over languages" in text
     assert text.count("(each at 5 %: if all 20 lost exactly their margin, up to 1 would be)") == 2
-    assert "each at" not in verdicts.headline([one("w8", verdict="equivalent")], alpha=0.05)
+    assert "each at" not in verdicts.write_headline([one("w8", verdict="equivalent")], alpha=0.05)
 
 
 def test_the_noise_floor_counts_languages_on_the_primary_metric_only(
     small: Results,
 ) -> None:
     """Bits per byte and bits per meaning unit have units that no maximum can mix."""
-    found = views.noise_floor(small, axes(small))
+    found = views.find_noise_floor(small, list_axes(small))
     assert found
     for row in found:
         cells = [

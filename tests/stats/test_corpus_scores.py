@@ -1,4 +1,4 @@
-"""BLEU and chrF of sums against sacrebleu's own `corpus_score`, text by text."""
+"""BLEU and chrF of sums against sacrebleu's own `make_corpus_score`, text by text."""
 
 import numpy as np
 import pytest

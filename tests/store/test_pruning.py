@@ -11,7 +11,7 @@ from babelbits.errors import ExitCode
 from babelbits.results.sources import load
 from babelbits.store import Store
 from babelbits.store.codec import dumps
-from babelbits.store.pruning import Holding, free, holdings, size_of
+from babelbits.store.pruning import Holding, list_holdings, measure_size, remove_holdings
 from decision_cells import SHOWN, study_cells
 from report import synthetic
 from run_folders import record
@@ -49,7 +49,7 @@ def words(found: tuple[Holding, ...]) -> dict[str, bool]:
 
 
 def test_what_can_be_made_again_and_what_stays(folder: Path) -> None:
-    assert words(holdings(folder)) == {
+    assert words(list_holdings(folder)) == {
         "w8": True,
         "w4": False,  # a cell is open
         "w3@en--w3": True,  # no study names it
@@ -61,10 +61,10 @@ def test_what_can_be_made_again_and_what_stays(folder: Path) -> None:
 
 
 def test_sizes_are_those_of_the_files_and_add_up(folder: Path) -> None:
-    found = {one.name: one.bytes for one in holdings(folder)}
+    found = {one.name: one.bytes for one in list_holdings(folder)}
     assert found["variants/.gguf-0123"] == 100
-    assert sum(found.values()) == size_of(folder)
-    assert size_of(folder) == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    assert sum(found.values()) == measure_size(folder)
+    assert measure_size(folder) == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
 def test_nothing_is_freed_without_yes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,9 +108,9 @@ def test_a_folder_that_is_written_to_is_left_alone(folder: Path) -> None:
 
 
 def test_results_cannot_be_freed(folder: Path) -> None:
-    [kept] = [one for one in holdings(folder) if one.kind == "results"]
+    [kept] = [one for one in list_holdings(folder) if one.kind == "results"]
     with pytest.raises(ValueError, match="not to be freed"):
-        free(folder, [kept])
+        remove_holdings(folder, [kept])
 
 
 # --- names of folders --------------------------------------------------------------------------

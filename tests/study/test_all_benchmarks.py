@@ -10,7 +10,7 @@ from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode
 from babelbits.store import Store
 from babelbits.study import load
-from babelbits.tasks.catalogue import suites
+from babelbits.tasks.catalogue import list_suites
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "all_benchmarks.toml"
 CUT = ("sib200", "mixeval", "mixeval-hard", "xwinograd", "ntrex-translation-from")
@@ -41,10 +41,12 @@ def example(folder: Path, data: Path, *, cut: bool) -> Path:
 def test_it_has_every_suite_that_local_data_can_feed(shared_data: Path, tmp_path: Path) -> None:
     study = load(example(tmp_path, shared_data, cut=False))
     asked = {suite.suite for suite in study.suites}
-    assert asked == set(suites()) - ON_THE_HUB_ONLY
+    assert asked == set(list_suites()) - ON_THE_HUB_ONLY
     local = tomllib.loads(EXAMPLE.read_text("utf-8"))["data"]
     for suite in study.suites:
-        bundled = not suites()[suite.suite].upstream and not suites()[suite.suite].downloads
+        bundled = (
+            not list_suites()[suite.suite].upstream and not list_suites()[suite.suite].downloads
+        )
         assert bundled or suite.options.data == (tmp_path / local[suite.suite]).resolve()
 
 

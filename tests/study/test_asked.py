@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from babelbits.recipes.gguf_blocks import expected, found
+from babelbits.recipes.gguf_blocks import describe_expected, describe_found
 from babelbits.records import TensorRecord
 from babelbits.store import Store
 from babelbits.study import load
@@ -88,18 +88,23 @@ def test_rows_that_fit_no_block_are_counted_before_and_their_types_after() -> No
         record("model.layers.0.mlp.down_proj.weight", 672),
         record("model.embed_tokens.weight", 512),
     ]
-    told = expected(base, "q4_k_s")
+    told = describe_expected(base, "q4_k_s")
     assert told is not None
     assert told.startswith("1 of 2 linear layers has rows that are no multiple of 256")
     assert "'model.layers.0.mlp.down_proj.weight': 672" in told
-    assert expected(base, "q8_0") == expected(base, "w8") == expected(base, "gguf") is None
+    assert (
+        describe_expected(base, "q8_0")
+        == describe_expected(base, "w8")
+        == describe_expected(base, "gguf")
+        is None
+    )
     made = [
         record("blk.0.attn_q.weight", 512, dtype="q4_k"),
         record("blk.0.ffn_down.weight", 672, dtype="q5_0"),
         record("blk.1.ffn_down.weight", 672, dtype="q8_0"),
     ]
-    told = found(made, "q4_k_s")
+    told = describe_found(made, "q4_k_s")
     assert told is not None
     assert told.startswith("2 of 3 matrices have rows that are no multiple of 256")
     assert told.endswith("stored them as q5_0 (1), q8_0 (1): 7.00 bits a weight")
-    assert found(made[:1], "q4_k_s") is found(made, "q8_0") is None
+    assert describe_found(made[:1], "q4_k_s") is describe_found(made, "q8_0") is None

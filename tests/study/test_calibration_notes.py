@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.recipes.calibration import CalibrationSpec, bundled_file, read_file
+from babelbits.recipes.calibration import CalibrationSpec, find_bundled_file, read_file
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.calibration_notes import note_calibration
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_warnings import list_warnings
 
@@ -29,12 +29,12 @@ languages = ["nb"]
 
 
 def text_of(language: str) -> str:
-    return "\n\n".join(read_file(bundled_file(language)))
+    return "\n\n".join(read_file(find_bundled_file(language)))
 
 
 def notes(folder: Path, text: str, language: str) -> tuple[str, ...]:
     (folder / "own.txt").write_text(text, "utf-8")
-    return calibration_notes(CalibrationSpec(language=language, source="own.txt", folder=folder))
+    return note_calibration(CalibrationSpec(language=language, source="own.txt", folder=folder))
 
 
 @pytest.mark.parametrize("written", LATIN)
@@ -76,9 +76,9 @@ def test_a_text_that_is_hardly_in_its_script_is_told(tmp_path: Path) -> None:
 
 
 def test_bundled_text_and_the_hub_are_not_looked_at() -> None:
-    assert calibration_notes(None) == ()
-    assert calibration_notes(CalibrationSpec(language="nb")) == ()
-    assert calibration_notes(CalibrationSpec(language="nb", source="hub:no/such")) == ()
+    assert note_calibration(None) == ()
+    assert note_calibration(CalibrationSpec(language="nb")) == ()
+    assert note_calibration(CalibrationSpec(language="nb", source="hub:no/such")) == ()
 
 
 def test_the_plan_tells_it_of_the_variant(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from babelbits.study.planning.identity_diff import what_changed
+from babelbits.study.planning.identity_diff import describe_changes
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,5 @@ from babelbits.study.planning.identity_diff import what_changed
     ],
 )
 def test_words(before: dict[str, object], after: dict[str, object], words: str | None) -> None:
-    found = what_changed(before, after)
+    found = describe_changes(before, after)
     assert found is None if words is None else str(found).startswith(words)

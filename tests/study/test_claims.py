@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.bundled import MODEL_LANGUAGES, model_folder
+from babelbits.bundled import MODEL_LANGUAGES, find_bundled_model
 from babelbits.errors import StudyError
 from babelbits.results.load import load_run
 from babelbits.study import Study, load
@@ -22,7 +22,7 @@ def study_of(folder: Path, text: str) -> Study:
 
 
 def test_the_bundled_model_claims_what_its_card_says() -> None:
-    card = (model_folder() / "README.md").read_text()
+    card = (find_bundled_model() / "README.md").read_text()
     found = re.search(r"^language: \[(.*)\]$", card, re.MULTILINE)
     assert found is not None
     assert tuple(found[1].split(", ")) == MODEL_LANGUAGES

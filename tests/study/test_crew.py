@@ -20,7 +20,7 @@ from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import Prepare, RunCell
-from babelbits.study.execution.worker_pool import suggest_workers, with_trace
+from babelbits.study.execution.worker_pool import add_trace, suggest_workers
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
@@ -224,6 +224,6 @@ def test_what_stops_a_whole_run_brings_its_traceback_out_of_a_worker() -> None:
 
     with pytest.raises(StoreError) as caught:
         fail()
-    sent = pickle.loads(pickle.dumps(with_trace(caught.value)))
+    sent = pickle.loads(pickle.dumps(add_trace(caught.value)))
     assert str(sent) == "file: the disk is full\n  make room"
     assert "in fail" in "".join(traceback.format_exception(sent))

@@ -55,14 +55,14 @@ def torchs_divergence(study: Path, language: str) -> tuple[float, float]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from babelbits.bundled import mini_folder, model_folder
+    from babelbits.bundled import find_bundled_model, find_mini_folder
 
-    lines = (mini_folder() / f"passages/{language}.jsonl").read_text("utf-8").splitlines()[:3]
+    lines = (find_mini_folder() / f"passages/{language}.jsonl").read_text("utf-8").splitlines()[:3]
     (variant,) = (study.parent / "run" / "variants").glob("[!.]*")
-    tokenizer = AutoTokenizer.from_pretrained(model_folder())
+    tokenizer = AutoTokenizer.from_pretrained(find_bundled_model())
     models = [
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        for folder in (model_folder(), variant)
+        for folder in (find_bundled_model(), variant)
     ]
     kl, same = [], []
     for line in lines:

@@ -16,7 +16,7 @@ from babelbits.study.config.spec import Confirmatory
 from babelbits.study.execution.scheduler import Scheduler
 from babelbits.study.execution.worker import RunCell
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.early import ordered, stop_plan
+from babelbits.study.planning.early import order_items, stop_plan
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
@@ -73,14 +73,16 @@ def test_all_languages_share_one_order_that_the_seed_fixes(
     orders = {}
     for language in ("en", "ar"):
         task = catalogue.load("pairs", language, TaskOptions())
-        shuffled = ordered(task, first).items()
+        shuffled = order_items(task, first).items()
         assert sorted(i.item_id for i in shuffled) == sorted(i.item_id for i in task.items())
         orders[language] = list(dict.fromkeys(item.source_id for item in shuffled))
     shared = set(orders["en"]) & set(orders["ar"])
     en, ar = ([s for s in orders[code] if s in shared] for code in ("en", "ar"))
     assert en == ar
     assert en != sorted(en)
-    other = ordered(catalogue.load("pairs", "en", TaskOptions()), replace(first, seed=1)).items()
+    other = order_items(
+        catalogue.load("pairs", "en", TaskOptions()), replace(first, seed=1)
+    ).items()
     assert [item.source_id for item in other] != orders["en"]
     # Items of one source item stay together.
     sources = [item.source_id for item in other]

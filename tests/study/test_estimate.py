@@ -28,21 +28,23 @@ def test_bytes_of_one_linear_layer_and_an_embedding(
     recipe: str, given: dict[str, int], linear_bytes: int
 ) -> None:
     spec = VariantSpec(label="x", recipe=recipe, parameters=settle(recipe, given))
-    assert estimate.variant_bytes(spec, [LINEAR, EMBEDDING], config={}) == linear_bytes + 4096
+    assert (
+        estimate.estimate_variant_bytes(spec, [LINEAR, EMBEDDING], config={}) == linear_bytes + 4096
+    )
 
 
 def test_seconds_are_the_10th_to_90th_percentile_of_what_was_measured() -> None:
     """By numpy's linear percentile of 0..10: 1 and 9."""
     timings = {"w8/mgsm": tuple(float(n) for n in range(11))}
-    assert estimate.seconds(timings, recipe="w8", suite="mgsm", n_items=10) == (10.0, 90.0)
-    assert estimate.seconds(timings, recipe="w8", suite="mgsm", n_items=0) == (0.0, 0.0)
+    assert estimate.estimate_seconds(timings, recipe="w8", suite="mgsm", n_items=10) == (10.0, 90.0)
+    assert estimate.estimate_seconds(timings, recipe="w8", suite="mgsm", n_items=0) == (0.0, 0.0)
 
 
 def test_seconds_are_unknown_until_measured() -> None:
     timings = {"w8/mgsm": (1.0,)}
-    assert estimate.seconds(timings, recipe="w8", suite="xcopa", n_items=10) is None
-    assert estimate.seconds(timings, recipe="nf4", suite="mgsm", n_items=10) is None
+    assert estimate.estimate_seconds(timings, recipe="w8", suite="xcopa", n_items=10) is None
+    assert estimate.estimate_seconds(timings, recipe="nf4", suite="mgsm", n_items=10) is None
 
 
 def test_a_folder_of_pickles_has_no_headers(tmp_path: Path) -> None:
-    assert estimate.base_tensors(tmp_path) is None
+    assert estimate.read_base_tensors(tmp_path) is None

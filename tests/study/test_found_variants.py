@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import BabelbitsError, MissingExtraError, ModelError, StudyError
 from babelbits.formats.description import describe
 from babelbits.recipes.manifests import verify
@@ -21,11 +21,11 @@ from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning import preflight
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.found_variants import library_problems
+from babelbits.study.planning.found_variants import find_library_problems
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.study.planning.same_model import OTHER_TRAINING
-from babelbits.study.planning.task_builder import token_counter
+from babelbits.study.planning.task_builder import make_token_counter
 from babelbits.study.planning.token_check import check_tokens_of_found
 from found_models import change_config, copy_model, write_awq, write_fp8, write_gptq
 from gguf_models import write_llama
@@ -100,7 +100,7 @@ def change_weights(folder: Path, end: str, change: Callable[[Any], Any], *, most
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model as a float16 GGUF file, alone in its folder."""
-    written = write_llama(model_folder(), tmp_path_factory.mktemp("written"))
+    written = write_llama(find_bundled_model(), tmp_path_factory.mktemp("written"))
     return written.rename(tmp_path_factory.mktemp("gguf") / "tiny-F16.gguf")
 
 
@@ -356,7 +356,7 @@ def test_a_library_that_is_not_there_is_named_before_anything_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "babelbits.formats.quantization_methods.version_of",
+        "babelbits.formats.quantization_methods.find_version",
         lambda name: None if name == "auto-round" else "99",
     )
     said = {"quant_method": "auto-round", "bits": 4, "group_size": 32, "sym": True}
@@ -372,7 +372,7 @@ def test_a_library_that_is_not_there_is_named_before_anything_is_run(
 def test_a_format_that_runs_nowhere_or_on_gpus_only_says_so_before_anything_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelbits.formats.quantization_methods.version_of", lambda _: "99")
+    monkeypatch.setattr("babelbits.formats.quantization_methods.find_version", lambda _: "99")
     four = {"_data": {"group_size": 32}, "_type": "Int4WeightOnlyConfig", "_version": 2}
     eight = {"_data": {}, "_type": "Int8WeightOnlyConfig", "_version": 2}
     said = {
@@ -384,7 +384,7 @@ def test_a_format_that_runs_nowhere_or_on_gpus_only_says_so_before_anything_is_r
     found = {}
     for name, one in said.items():
         description = describe(copy_model(tmp_path / name, quantization_config=one))
-        found[name] = library_problems(description, device="cpu")
+        found[name] = find_library_problems(description, device="cpu")
     assert "packed in the layout 'gemv'" in found["awq"][0]
     assert "transformers 5.17 does not load" in found["hqq"][0]
     assert "a GPU is needed: Int4WeightOnlyConfig" in found["four"][0]
@@ -427,7 +427,7 @@ def test_a_gguf_file_counts_tokens_as_its_checkpoint_does(gguf: Path) -> None:
     """Token limits are scaled with it where there is no checkpoint."""
     pytest.importorskip("llama_cpp")
     text = "Vårt møte begynner klokka tre. ഞങ്ങളുടെ യോഗം."
-    assert token_counter(gguf)(text) == token_counter(model_folder())(text) > 0
+    assert make_token_counter(gguf)(text) == make_token_counter(find_bundled_model())(text) > 0
 
 
 def test_a_file_whose_tokens_are_counted_is_closed_before_the_process_ends(gguf: Path) -> None:
@@ -439,8 +439,8 @@ freed = []
 atexit.register(lambda: print(len(freed)))  # the first one registered is the last one called
 free = llama_cpp.llama_model_free
 llama_cpp.llama_model_free = lambda model: (freed.append(model), free(model))
-from babelbits.study.planning.task_builder import token_counter
-counter = token_counter(pathlib.Path(sys.argv[1]))
+from babelbits.study.planning.task_builder import make_token_counter
+counter = make_token_counter(pathlib.Path(sys.argv[1]))
 print(counter("one two"))
 """
     command = [sys.executable, "-c", program, str(gguf)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode, ModelError, StudyError
 from babelbits.llamacpp import library
@@ -44,7 +44,7 @@ items = 4
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model as a float16 GGUF file, alone in its folder."""
     folder = tmp_path_factory.mktemp("own")
-    written = write_llama(model_folder(), tmp_path_factory.mktemp("written"))
+    written = write_llama(find_bundled_model(), tmp_path_factory.mktemp("written"))
     return written.rename(folder / "own.gguf")
 
 
@@ -214,7 +214,7 @@ def test_a_quantized_file_is_a_base_with_a_note(
     from babelbits.recipes.gguf_quantize import quantize
 
     quantized = tmp_path / "quantized.gguf"
-    quantize(file, quantized, mixture="Q8_0", threads=library.n_threads())
+    quantize(file, quantized, mixture="Q8_0", threads=library.count_threads())
     plan = plan_of(tmp_path, quantized, '[[variants]]\nrecipe = "q4_k_s"')
     (note,) = list_warnings(plan)
     assert note.startswith("the baseline is a GGUF file in q8_0: differences from it are what is")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import BabelbitsError, CalibrationError, StudyError
 from babelbits.recipes.calibration import CalibrationSpec, read_documents
 from babelbits.recipes.catalogue import settle
@@ -18,7 +18,7 @@ from babelbits.study.config.problems import StudyFileError
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning import estimate, preflight
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.identity import identity_hash, variant_identity
+from babelbits.study.planning.identity import hash_identity, identify_variant
 from babelbits.study.planning.plan import build_light, make_plan
 
 TASK = '\n[[tasks]]\nsuite = "pairs"\nlanguages = ["nb"]\n[limits]\nitems = 4\n'
@@ -75,7 +75,7 @@ def test_draws_are_variants_with_other_text_and_another_seed(recipe: str, tmp_pa
     texts = [set(read_documents(spec)) for spec in specs]
     assert [len(text) for text in texts] == [28, 28, 28]  # of 84 bundled passages
     assert not texts[0] & texts[1] | texts[1] & texts[2] | texts[0] & texts[2]
-    ids = {identity_hash(variant_identity(one, base_hash="b", seed=5)) for one in variants}
+    ids = {hash_identity(identify_variant(one, base_hash="b", seed=5)) for one in variants}
     assert len(ids) == 3
 
 
@@ -95,7 +95,7 @@ def test_one_draw_is_what_it_was_without_the_word(tmp_path: Path) -> None:
     text = '[[variants]]\nrecipe = "w4"\ncalibration = { language = "en", draws = 1 }'
     other = study_of(tmp_path, text).compared[0]
     assert one == other
-    assert "part" not in variant_identity(one, base_hash="b", seed=0)["calibration"]
+    assert "part" not in identify_variant(one, base_hash="b", seed=0)["calibration"]
 
 
 def test_mix_has_each_passage_in_one_of_its_languages(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_ready_matrix_is_for_llama_cpp_and_known_by_its_content(tmp_path: Path) 
             """
         variant = study_of(tmp_path, text).compared[0]
         assert variant.label == "q4_k_s@nb"
-        return variant_identity(variant, base_hash="b", seed=0)["calibration"]["text"]
+        return identify_variant(variant, base_hash="b", seed=0)["calibration"]["text"]
 
     assert identity(b"one") == hashlib.sha256(b"one").hexdigest() != identity(b"two")
     for recipe, more, message in (
@@ -172,7 +172,7 @@ def test_tensor_types_can_be_a_table(tmp_path: Path) -> None:
 
 def test_identity_holds_the_version_of_the_library_that_quantizes(llama_cpp: object) -> None:
     spec = VariantSpec(label="x", recipe="q4_k_s", parameters=settle("q4_k_s", {}))
-    libraries = variant_identity(spec, base_hash="b", seed=0)["libraries"]
+    libraries = identify_variant(spec, base_hash="b", seed=0)["libraries"]
     assert libraries["llama-cpp-python"] == version("llama-cpp-python")
 
 
@@ -196,7 +196,7 @@ def test_bytes_by_the_block_sizes_of_ggml(
 ) -> None:
     """ggml-common.h: 256 weights are 144 bytes in q4_K, 84 in q2_K, 210 in q6_K; norms are fp32."""
     spec = VariantSpec(label="x", recipe=recipe, parameters=settle(recipe, parameters))
-    assert estimate.variant_bytes(spec, [WIDE, EMBEDDING, NORM], config={}) == expected
+    assert estimate.estimate_variant_bytes(spec, [WIDE, EMBEDDING, NORM], config={}) == expected
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_estimated_bytes_of_the_bundled_model_are_near_the_truth(
     from babelbits.recipes.make import make
 
     manifest = make(
-        model_folder(),
+        find_bundled_model(),
         recipe="q4_k_s",
         parameters={},
         calibration=None,
@@ -216,11 +216,13 @@ def test_estimated_bytes_of_the_bundled_model_are_near_the_truth(
         base_hash="b",
         seed=0,
     )
-    tensors = estimate.base_tensors(model_folder())
+    tensors = estimate.read_base_tensors(find_bundled_model())
     assert tensors is not None
     variant = VariantSpec(label="x", recipe="q4_k_s", parameters=manifest.parameters)
     real = sum(tensor.bytes for tensor in manifest.tensors)
-    assert estimate.variant_bytes(variant, tensors, config={}) == pytest.approx(real, rel=0.03)
+    assert estimate.estimate_variant_bytes(variant, tensors, config={}) == pytest.approx(
+        real, rel=0.03
+    )
 
 
 def test_plan_has_every_draw_with_its_size(tmp_path: Path) -> None:

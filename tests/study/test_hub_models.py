@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import fake_hub
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.study.config.hub_names import HubName, parse
-from babelbits.study.planning.hub_models import of_type
+from babelbits.study.planning.hub_models import select_type
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 STUDY = """
@@ -50,11 +50,11 @@ def test_names_as_llama_cpp_and_ollama_users_write_them(written: str, name: HubN
 
 def test_a_type_is_the_whole_end_of_a_name() -> None:
     files = ["m-Q4_K.gguf", "m-Q4_K_M.gguf", "m-UD-Q4_K_XL.gguf", "IQ4_XS/m-IQ4_XS.gguf"]
-    assert of_type("q4_k", files) == ["m-Q4_K.gguf"]
-    assert of_type("Q4_K_M", files) == ["m-Q4_K_M.gguf"]
-    assert of_type("UD-Q4_K_XL", files) == ["m-UD-Q4_K_XL.gguf"]
-    assert of_type("IQ4_XS", files) == ["IQ4_XS/m-IQ4_XS.gguf"]
-    assert of_type("Q5_K_M", files) == []
+    assert select_type("q4_k", files) == ["m-Q4_K.gguf"]
+    assert select_type("Q4_K_M", files) == ["m-Q4_K_M.gguf"]
+    assert select_type("UD-Q4_K_XL", files) == ["m-UD-Q4_K_XL.gguf"]
+    assert select_type("IQ4_XS", files) == ["IQ4_XS/m-IQ4_XS.gguf"]
+    assert select_type("Q5_K_M", files) == []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def test_what_is_closed_several_or_not_there_says_what_to_do(model_hub: ModelHub
 
 
 def test_pull_fetches_a_variant_that_a_plan_then_knows(model_hub: ModelHub, tmp_path: Path) -> None:
-    shutil.copytree(model_folder(), model_hub.folder / "owner" / "tuned")
+    shutil.copytree(find_bundled_model(), model_hub.folder / "owner" / "tuned")
     config = model_hub.folder / "owner" / "tuned" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text("utf-8")) | {"by": "me"}), "utf-8")
     model_hub.put("owner/tuned", {"extra-Q8_0.gguf": b"large"})

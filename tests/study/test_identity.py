@@ -12,10 +12,10 @@ from babelbits.engines.base import EngineSettings
 from babelbits.recipes.calibration import CalibrationSpec
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.identity import (
-    cell_identity,
-    engine_identity,
-    identity_hash,
-    variant_identity,
+    hash_identity,
+    identify_cell,
+    identify_engine,
+    identify_variant,
 )
 
 PARAMETERS = {"group_size": 128, "dampening": 0.01, "block_size": 128, "actorder": "static"}
@@ -33,7 +33,7 @@ def spec(tmp_path: Path) -> VariantSpec:
 
 
 def variant_id(spec: VariantSpec, *, base_hash: str = "base", seed: int = 0) -> str:
-    return identity_hash(variant_identity(spec, base_hash=base_hash, seed=seed))
+    return hash_identity(identify_variant(spec, base_hash=base_hash, seed=seed))
 
 
 CALIBRATION_CHANGES = [
@@ -92,7 +92,7 @@ def test_the_libraries_that_make_a_variant_are_in_it(
     spec: VariantSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = variant_id(spec)
-    monkeypatch.setattr("babelbits.recipes.family.version_of", lambda name: f"{name} 99")
+    monkeypatch.setattr("babelbits.recipes.family.find_version", lambda name: f"{name} 99")
     assert variant_id(spec) != before
 
 
@@ -107,7 +107,7 @@ CELL: dict[str, Any] = {
 
 
 def cell_id(engine: EngineSettings = ENGINE, **changes: Any) -> str:
-    return identity_hash(cell_identity(engine=engine_identity(engine), **{**CELL, **changes}))
+    return hash_identity(identify_cell(engine=identify_engine(engine), **{**CELL, **changes}))
 
 
 @pytest.mark.parametrize(
@@ -161,5 +161,5 @@ def test_the_engine_says_of_itself_what_the_plan_said(tiny_model: Callable[[str]
 
     settings = EngineSettings(device="cpu")
     engine = transformers.load(tiny_model("llama"), settings=settings)
-    assert engine.identity == engine_identity(settings)
+    assert engine.identity == identify_engine(settings)
     engine.close()

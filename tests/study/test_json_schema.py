@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from babelbits.cli.init import template
-from babelbits.languages import known_codes, resolve
+from babelbits.cli.init import read_template
+from babelbits.languages import list_codes, resolve
 from babelbits.languages.tables import SYNONYMS
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.study.config.json_schema import json_schema
+from babelbits.study.config.json_schema import make_json_schema
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 FORMER = sorted((Path(__file__).parent / "former").glob("*.toml"))
@@ -24,7 +24,7 @@ TASK = '[[tasks]]\nsuite = "text"\n'
 
 @pytest.fixture(scope="module")
 def schema() -> Draft7Validator:
-    return Draft7Validator(json_schema())
+    return Draft7Validator(make_json_schema())
 
 
 def mistakes(schema: Draft7Validator, text: str) -> list[str]:
@@ -46,13 +46,13 @@ def test_whole_studies_pass(file: Path, schema: Draft7Validator) -> None:
 
 
 def test_what_init_writes_passes_and_so_does_what_it_comments_out(schema: Draft7Validator) -> None:
-    assert mistakes(schema, template()) == []
-    lines = [line.removeprefix("# ") for line in template().splitlines()]
-    keys = [n for n, line in enumerate(template().splitlines()) if line.startswith("# ")]
+    assert mistakes(schema, read_template()) == []
+    lines = [line.removeprefix("# ") for line in read_template().splitlines()]
+    keys = [n for n, line in enumerate(read_template().splitlines()) if line.startswith("# ")]
     for number in keys:
         if " = " not in lines[number] or lines[number].startswith(("source", "auto", "template")):
             continue
-        changed = template().splitlines()
+        changed = read_template().splitlines()
         changed[number] = lines[number]
         if changed[number].startswith("calibration"):
             changed[number - 1] = ""
@@ -118,7 +118,7 @@ def test_recipes_pass_in_every_spelling_that_is_read(written: str, schema: Draft
 
 
 def test_every_form_of_a_language_passes(schema: Draft7Validator) -> None:
-    forms = [*known_codes(), *SYNONYMS, "nob_Latn", "zh-Hant", "pt-BR"]
+    forms = [*list_codes(), *SYNONYMS, "nob_Latn", "zh-Hant", "pt-BR"]
     codes = [form for form in forms if resolve(form).code]
     assert mistakes(schema, f"{TASK}languages = {json.dumps(codes)}\n") == []
 
@@ -136,7 +136,7 @@ def test_the_command_prints_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "babelbits", "schema"], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == json.loads(json.dumps(json_schema()))
+    assert json.loads(done.stdout) == json.loads(json.dumps(make_json_schema()))
 
 
 def test_the_template_is_packaged_with_its_first_line() -> None:

@@ -10,9 +10,9 @@ from babelbits.study import Study, load
 from babelbits.study.config.problems import StudyFileError
 from babelbits.study.config.spec import ModelSpec
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.identity import engine_identity, variant_identity
+from babelbits.study.planning.identity import identify_engine, identify_variant
 from babelbits.study.planning.plan import build_light, make_plan
-from babelbits.study.planning.relabel import labels_now
+from babelbits.study.planning.relabel import map_labels
 
 TASK = '\n[[tasks]]\nsuite = "pairs"\nlanguages = ["nb"]\n[limits]\nitems = 4\n'
 TWO = """
@@ -39,8 +39,8 @@ def test_the_label_has_it(tmp_path: Path) -> None:
 
 def test_ids_change_only_where_it_is_given(tmp_path: Path) -> None:
     plain, cached = study_of(tmp_path, TWO).compared
-    without = variant_identity(plain, base_hash="b", seed=0)
-    with_it = variant_identity(cached, base_hash="b", seed=0)
+    without = identify_variant(plain, base_hash="b", seed=0)
+    with_it = identify_variant(cached, base_hash="b", seed=0)
     assert "kv_cache" not in without
     assert with_it == {**without, "kv_cache": "q8_0"}
 
@@ -63,13 +63,13 @@ def test_cells_are_others_and_the_plain_ones_do_not_name_it(tmp_path: Path) -> N
             for one in study.variants
         ),
     )
-    labels = set(labels_now(renamed, metas).values())
+    labels = set(map_labels(renamed, metas).values())
     assert labels == {"baseline", "baseline@llama.cpp", "q4_k_m", "small"}
 
 
 def test_the_settings_of_a_study_say_nothing_of_it(tmp_path: Path) -> None:
     study = study_of(tmp_path, TWO)
-    assert engine_identity(study.engine, engine="llama.cpp").kv_cache is None
+    assert identify_engine(study.engine, engine="llama.cpp").kv_cache is None
 
 
 @pytest.mark.parametrize(

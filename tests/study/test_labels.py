@@ -3,7 +3,7 @@
 import pytest
 
 from babelbits.recipes.catalogue import settle
-from babelbits.study.config.labels import label_of
+from babelbits.study.config.labels import make_label
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from babelbits.study.config.labels import label_of
     ],
 )
 def test_label(recipe: str, given: dict[str, object], language: str | None, label: str) -> None:
-    assert label_of(recipe, settle(recipe, given), language=language) == label
+    assert make_label(recipe, settle(recipe, given), language=language) == label

@@ -12,7 +12,7 @@ from babelbits.study.config.problems import StudyFileError
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
-from babelbits.study.planning.task_builder import token_counter
+from babelbits.study.planning.task_builder import make_token_counter
 from flores_files import archive
 
 ENGLISH = ["A dog sleeps in the sun.", "Two cats are in the house."]
@@ -100,4 +100,4 @@ def test_mistakes_are_told_with_their_place(
 def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="tokenizer cannot be read"):
-        token_counter(tmp_path)
+        make_token_counter(tmp_path)

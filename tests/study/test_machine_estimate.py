@@ -12,10 +12,10 @@ from babelbits.study.planning.machine_estimate import (
     Assumptions,
     Load,
     ModelShape,
-    devices_for,
+    count_devices,
     estimate_study,
-    shape_of,
-    work_seconds,
+    estimate_work_seconds,
+    make_shape,
 )
 
 LLAMA_70B = {
@@ -53,7 +53,7 @@ def weights_of_llama() -> dict[str, tuple[int, ...]]:
 
 def test_a_model_has_its_published_size() -> None:
     """70.6 billion weights (model card); 2 x 80 x 8 x 128 numbers of 2 bytes a token."""
-    shape = shape_of(weights_of_llama(), LLAMA_70B)
+    shape = make_shape(weights_of_llama(), LLAMA_70B)
     assert shape.n_weights == shape.n_active == 70_553_706_496
     assert shape.cache_bytes == 327_680
 
@@ -62,19 +62,19 @@ def test_a_mixture_uses_a_part_of_its_weights() -> None:
     """Of 8 experts 2 are used: a quarter of their weights, and all that is shared."""
     tensors = {"a.layers.0.mlp.experts.gate": (8, 10, 10), "a.layers.0.q.weight": (10, 10)}
     config = {"num_local_experts": 8, "num_experts_per_tok": 2, "hidden_size": 10}
-    assert shape_of(tensors, config).n_active == 100 + 200
+    assert make_shape(tensors, config).n_active == 100 + 200
 
 
 @pytest.mark.parametrize(("bits", "devices"), [(16, 4), (8, 2), (4.5, 1)])
 def test_as_many_accelerators_hold_a_copy_as_its_bytes_need(bits: float, devices: int) -> None:
     """141 GB over 72 GB usable each is more than two of them; 4 is the next power of two."""
-    shape = shape_of(weights_of_llama(), LLAMA_70B)
+    shape = make_shape(weights_of_llama(), LLAMA_70B)
     size = round(shape.n_weights * bits / 8)
-    assert devices_for(size, shape, machine=H100, assume=Assumptions()) == devices
+    assert count_devices(size, shape, machine=H100, assume=Assumptions()) == devices
 
 
 def test_what_does_not_fit_is_said_and_has_no_time() -> None:
-    shape = shape_of(weights_of_llama(), LLAMA_70B)
+    shape = make_shape(weights_of_llama(), LLAMA_70B)
     one = Machine(count=1, name="H100-80GB")
     variants = [("baseline", 2 * shape.n_weights, False)]
     found = estimate_study(variants, [], shape=shape, machine=one, assume=Assumptions())
@@ -94,7 +94,7 @@ def test_reading_takes_two_operations_a_weight_and_token() -> None:
         inner=4000,
     )
     load = Load(suite="text", language="en", items=1000, counted=True, kind="text")
-    seconds = work_seconds(
+    seconds = estimate_work_seconds(
         [load], size=2 * 10**9, shape=shape, machine=H100, devices=1, assume=Assumptions()
     )
     assert seconds == pytest.approx(1e15 / (0.35 * 989e12))
@@ -111,7 +111,7 @@ def test_writing_reads_all_weights_at_every_step() -> None:
         inner=4000,
     )
     load = Load(suite="mgsm", language="en", items=64, counted=True, kind="generation")
-    seconds = work_seconds(
+    seconds = estimate_work_seconds(
         [load], size=2 * 10**9, shape=shape, machine=H100, devices=1, assume=Assumptions()
     )
     reading = 64 * 1000 * 2e9 / (0.35 * 989e12)

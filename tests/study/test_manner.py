@@ -11,7 +11,7 @@ from babelbits.errors import ExitCode, StudyError
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.study import Study, load
-from babelbits.study.config.chat_settings import identities, settled, unused_template
+from babelbits.study.config.chat_settings import make_identities, settle_study, warn_unused_template
 from babelbits.tasks.prompting import ChatOptions, Sampling
 from chat_models import TEMPLATE, make_chat
 from part_templates import HIDDEN, SHOWN
@@ -71,7 +71,7 @@ def test_the_plan_refuses_a_template_that_hides_the_question(
 def test_the_plan_passes_a_template_that_takes_parts(tmp_path: Path, chat: Path, name: str) -> None:
     model = make_chat(chat, tmp_path / "model", template=SHOWN[name][0])
     study = read(tmp_path, model, "[chat]\ntemplate = true\n", MATH)
-    assert settled(study, model).suites[0].options.chat.template == "on"
+    assert settle_study(study, model).suites[0].options.chat.template == "on"
 
 
 def test_a_task_says_only_what_differs(tmp_path: Path, chat: Path) -> None:
@@ -131,7 +131,7 @@ def test_auto_is_settled_by_the_model(
     tmp_path: Path, chat: Path, tiny_model: Callable[[str], Path]
 ) -> None:
     study = read(tmp_path, chat, '[chat]\ntemplate = "auto"\n', MATH)
-    on, off = (settled(study, folder) for folder in (chat, tiny_model("llama")))
+    on, off = (settle_study(study, folder) for folder in (chat, tiny_model("llama")))
     assert [one.suites[0].options.chat.template for one in (on, off)] == ["on", "off"]
     assert [len(one.suites[0].options.chat.tags) for one in (on, off)] == [2, 0]
 
@@ -142,17 +142,17 @@ def test_a_chat_model_asked_in_plain_text_is_warned_of(
     tiny_model: Callable[[str], Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    plain = settled(read(tmp_path, chat, MATH), chat)
-    assert "chat template" in str(unused_template(plain, chat))
-    assert unused_template(plain, tiny_model("llama")) is None
+    plain = settle_study(read(tmp_path, chat, MATH), chat)
+    assert "chat template" in str(warn_unused_template(plain, chat))
+    assert warn_unused_template(plain, tiny_model("llama")) is None
     assert babelbits(["plan", str(tmp_path / "study.toml")]) == ExitCode.DONE
     assert "warning: the model has a chat template" in capsys.readouterr().err
 
 
 def test_template_and_system_prompt_are_in_the_identity(tmp_path: Path, chat: Path) -> None:
     def identity(settings: str, model: Path = chat) -> object:
-        study = settled(read(tmp_path, model, f"[chat]\n{settings}\n", MATH), model)
-        return identities(study, model)["math"]
+        study = settle_study(read(tmp_path, model, f"[chat]\n{settings}\n", MATH), model)
+        return make_identities(study, model)["math"]
 
     other = make_chat(chat, tmp_path / "other", template=TEMPLATE + " ")
     found = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode
 from babelbits.records import CellMeta, ItemRow
@@ -132,7 +132,7 @@ def test_limits_scale_under_a_chat_template(
     """The ratio counted here with the model's tokenizer, on the prompts that were recorded."""
     from tokenizers import Tokenizer
 
-    model = make_chat(model_folder(), tmp_path / "model")
+    model = make_chat(find_bundled_model(), tmp_path / "model")
     study = tmp_path / "study.toml"
 
     def write(limits: str) -> None:

@@ -10,7 +10,7 @@ from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import locate
-from babelbits.study.planning.memory import check_memory, total_memory, weight_memory
+from babelbits.study.planning.memory import check_memory, estimate_weight_memory, find_total_memory
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import Plan
 from study_files import write_study
@@ -28,17 +28,17 @@ def test_weights_take_four_bytes_in_float32_and_packed_ones_are_unpacked_beside(
     tiny_model: TinyModel, tmp_path: Path
 ) -> None:
     plan = planned(tmp_path, tiny_model("llama"), "w8a8", "nf4")
-    tensors = estimate.base_tensors(plan.base.folder) or ()
+    tensors = estimate.read_base_tensors(plan.base.folder) or ()
     n_weights = sum(one.bytes for one in tensors) // 4  # stored in float32
     baseline, w8a8, nf4 = plan.variants
-    assert weight_memory(baseline, plan, tensors) == 4 * n_weights
-    assert weight_memory(w8a8, plan, tensors) == 4 * n_weights + (w8a8.bytes or 0)
-    assert weight_memory(nf4, plan, tensors) == nf4.bytes
+    assert estimate_weight_memory(baseline, plan, tensors) == 4 * n_weights
+    assert estimate_weight_memory(w8a8, plan, tensors) == 4 * n_weights + (w8a8.bytes or 0)
+    assert estimate_weight_memory(nf4, plan, tensors) == nf4.bytes
 
 
 def test_what_cannot_fit_is_refused_with_what_would(tiny_model: TinyModel, tmp_path: Path) -> None:
     plan = planned(tmp_path, tiny_model("llama"))
-    tensors = estimate.base_tensors(plan.base.folder) or ()
+    tensors = estimate.read_base_tensors(plan.base.folder) or ()
     needed = sum(one.bytes for one in tensors)
     check_memory(plan, total=needed)
     with pytest.raises(ModelError) as raised:
@@ -53,4 +53,4 @@ def test_what_cannot_fit_is_refused_with_what_would(tiny_model: TinyModel, tmp_p
 
 
 def test_this_machine_has_some_memory() -> None:
-    assert 2**28 < total_memory() < 2**60
+    assert 2**28 < find_total_memory() < 2**60

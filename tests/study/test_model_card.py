@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.study.config.model_card import languages_of_card
-from babelbits.study.config.resolving import claimed_by
+from babelbits.study.config.model_card import read_card_languages
+from babelbits.study.config.resolving import list_claimed
 
 
 def card(folder: Path, text: str) -> Path:
@@ -29,16 +29,16 @@ def test_front_matter_is_read_as_hub_cards_write_it(
 ) -> None:
     """Forms of the hub's own documentation of model cards (`language: en`, a list, brackets)."""
     folder = card(tmp_path, f"---\n{front}\n---\n# Model\nlanguage:\n- sw\n")
-    assert languages_of_card(folder) == expected
+    assert read_card_languages(folder) == expected
 
 
 def test_without_front_matter_nothing_is_claimed(tmp_path: Path) -> None:
-    assert languages_of_card(tmp_path) is None
-    assert languages_of_card(card(tmp_path, "# Model\nlanguage: en\n")) is None
-    assert languages_of_card(tmp_path / "README.md") is None  # a file, as a GGUF model is
+    assert read_card_languages(tmp_path) is None
+    assert read_card_languages(card(tmp_path, "# Model\nlanguage: en\n")) is None
+    assert read_card_languages(tmp_path / "README.md") is None  # a file, as a GGUF model is
 
 
 def test_a_model_in_a_folder_claims_what_its_card_names(tmp_path: Path) -> None:
     folder = card(tmp_path, "---\nlanguage:\n- en\n- de\n---\n")
-    assert claimed_by(str(folder), folder=folder) == ("en", "de")
-    assert claimed_by("someone/model") is None
+    assert list_claimed(str(folder), folder=folder) == ("en", "de")
+    assert list_claimed("someone/model") is None

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.vllm_child.checkpoint import options, read_folder
+from babelbits.engines.vllm_child.checkpoint import make_options, read_folder
 from babelbits.errors import ModelError, StudyError
 from babelbits.store import Store
 from babelbits.study import load
 from babelbits.study.config.spec import Study
 from babelbits.study.planning.base_model import BaseModel, locate
-from babelbits.study.planning.identity import _engine, engine_identity
+from babelbits.study.planning.identity import _engine, identify_engine
 from babelbits.study.planning.memory import check_memory
 from babelbits.study.planning.parallel_sizes import (
     ParallelSizes,
     SplitShape,
     choose_sizes,
+    find_tensor_problem,
     split_shape,
-    tensor_problem,
     with_parallel_sizes,
 )
 from babelbits.study.planning.plan import build_light, make_plan
@@ -76,10 +76,10 @@ def test_the_fewest_gpus_that_hold_a_model_by_hand(
 
 
 def test_a_width_divides_heads_and_heads_of_keys_or_copies_these() -> None:
-    assert tensor_problem(8, LLAMA_70B) is None
-    assert tensor_problem(16, LLAMA_70B) is None  # each head of keys on two GPUs
-    assert "does not divide its 64 attention heads" in (tensor_problem(3, LLAMA_70B) or "")
-    assert "8 heads of keys and values" in (tensor_problem(12, COMMAND_R_PLUS) or "")
+    assert find_tensor_problem(8, LLAMA_70B) is None
+    assert find_tensor_problem(16, LLAMA_70B) is None  # each head of keys on two GPUs
+    assert "does not divide its 64 attention heads" in (find_tensor_problem(3, LLAMA_70B) or "")
+    assert "8 heads of keys and values" in (find_tensor_problem(12, COMMAND_R_PLUS) or "")
 
 
 def test_heads_are_read_of_older_and_of_multimodal_configs() -> None:
@@ -126,19 +126,19 @@ def test_sizes_are_stated_or_chosen_and_refused_where_they_cannot_be(
 
 def test_ids_change_only_where_a_model_is_split() -> None:
     alone = EngineSettings(device="cuda", dtype="bfloat16")
-    one = _engine(engine_identity(alone, engine="vllm"))
-    assert _engine(engine_identity(replace(alone, tensor_parallel=1), engine="vllm")) == one
+    one = _engine(identify_engine(alone, engine="vllm"))
+    assert _engine(identify_engine(replace(alone, tensor_parallel=1), engine="vllm")) == one
     assert not any("parallel" in name for name in one)
-    split = _engine(engine_identity(replace(alone, tensor_parallel=4), engine="vllm"))
+    split = _engine(identify_engine(replace(alone, tensor_parallel=4), engine="vllm"))
     assert split == {**one, "tensor_parallel": 4}
-    assert not any("parallel" in name for name in _engine(engine_identity(alone)))
+    assert not any("parallel" in name for name in _engine(identify_engine(alone)))
 
 
 def test_vllm_is_told_of_the_sizes_only_where_a_model_is_split(tiny_model: TinyModel) -> None:
     settings = EngineSettings(device="cuda", dtype="bfloat16", name="vllm")
     loaded = read_folder(tiny_model("llama"), settings=settings)
-    assert not any("parallel" in name for name in options(loaded, settings=settings))
-    told = options(loaded, settings=replace(settings, tensor_parallel=2, pipeline_parallel=3))
+    assert not any("parallel" in name for name in make_options(loaded, settings=settings))
+    told = make_options(loaded, settings=replace(settings, tensor_parallel=2, pipeline_parallel=3))
     assert told["tensor_parallel_size"] == 2
     assert told["pipeline_parallel_size"] == 3
     assert told["distributed_executor_backend"] == "mp"

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from babelbits.errors import CalibrationError, StudyError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.records import Item, ItemRow, Manifest
 from babelbits.store import Store
 from babelbits.study import Study, load
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.hashes import FileHashes
-from babelbits.study.planning.identity import former_identity, identity_hash
+from babelbits.study.planning.identity import hash_identity, make_former_identity
 from babelbits.study.planning.plan import build_light, make_plan
 from babelbits.study.planning.plan_types import CellStep, Plan
 from babelbits.tasks import catalogue
@@ -106,7 +106,7 @@ def record(
             if batches is None or number in batches:
                 writer.append(number, [row(items[i], cell.variant) for i in indices], seconds=1.5)
         if not writer.missing_batches():
-            writer.finish(machine=estimate.machine(), library_versions=libraries)
+            writer.finish(machine=estimate.name_machine(), library_versions=libraries)
 
 
 def test_a_fresh_study_misses_everything_and_the_aa_cell_is_the_baseline_again(file: Path) -> None:
@@ -302,9 +302,9 @@ def test_cells_of_the_last_release_are_used_where_their_libraries_were_the_same(
     plan = plan_of(file)
     cell = cell_of(plan, "baseline", "en")
     assert cell.meta is not None
-    identity = former_identity(cell.meta.identity, base=plan.base.config)
-    former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
-    libraries = {"tokenizers": str(version_of("tokenizers"))}
+    identity = make_former_identity(cell.meta.identity, base=plan.base.config)
+    former = dataclasses.replace(cell.meta, cell_id=hash_identity(identity), identity=identity)
+    libraries = {"tokenizers": str(find_version("tokenizers"))}
     record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
     found = cell_of(plan_of(file), "baseline", "en")
     assert found.state == "done"
@@ -326,7 +326,7 @@ def test_numbers_of_the_former_engine_count_where_it_was_right(
 ) -> None:
     engine = {"name": "transformers", "version": "2 (transformers 5)"}
     identity = {"engine": engine, "seed": 0, "libraries": {"tokenizers": "1"}}
-    assert former_identity(identity, base=config) == {
+    assert make_former_identity(identity, base=config) == {
         "engine": {**engine, "version": version},
         "seed": 0,
     }
@@ -339,8 +339,8 @@ def test_cells_of_the_last_release_run_again_where_libraries_differ_or_are_unkno
     plan = plan_of(file)
     cell = cell_of(plan, "baseline", "en")
     assert cell.meta is not None
-    identity = former_identity(cell.meta.identity, base=plan.base.config)
-    former = dataclasses.replace(cell.meta, cell_id=identity_hash(identity), identity=identity)
+    identity = make_former_identity(cell.meta.identity, base=plan.base.config)
+    former = dataclasses.replace(cell.meta, cell_id=hash_identity(identity), identity=identity)
     record(plan, dataclasses.replace(cell, meta=former), weights_hash=plan.base.hash, **libraries)
     assert cell_of(plan_of(file), "baseline", "en").state == "missing"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelbits.study.config.toml_positions import Path, line_and_column, scan
+from babelbits.study.config.toml_positions import Path, find_line_and_column, scan
 
 # --- random TOML texts, with the styles people use -----------------------------------------------
 
@@ -155,4 +155,4 @@ deep.er = [1,
 def test_places_counted_by_hand(path: Path, line: int, column: int, text: str) -> None:
     span = scan(STUDY)[path].value
     assert STUDY[span.start : span.stop] == text
-    assert line_and_column(STUDY, span.start) == (line, column)
+    assert find_line_and_column(STUDY, span.start) == (line, column)

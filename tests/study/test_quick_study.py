@@ -12,12 +12,12 @@ from babelbits.study.planning.quick_study import (
     LEAST_ITEMS,
     QuickTask,
     QuickWish,
-    choice_in_words,
     choose_items,
+    describe_choice,
     draft_text,
     find_suites,
     resumes,
-    study_text,
+    write_study_text,
 )
 
 
@@ -46,7 +46,7 @@ def test_both_get_the_same_number_of_items_where_there_is_less() -> None:
     """N x 1 + min(n, 60) x 2 <= 150: n = 50."""
     chosen = choose_items([suite("text"), suite("math", 60)], {"text": 1, "math": 2}, seconds=150)
     assert [one.n_items for one in chosen.tasks] == [50, 50]
-    assert choice_in_words(chosen)[1] == "  text: the first 50 of 100 items in nb and sw"
+    assert describe_choice(chosen)[1] == "  text: the first 50 of 100 items in nb and sw"
 
 
 def test_a_suite_that_would_have_too_few_items_is_left_out_with_its_time() -> None:
@@ -83,7 +83,7 @@ def test_bundled_suites_are_found_and_others_say_why_not(
 
 
 def test_what_is_written_is_a_study_that_counts(tmp_path: Path) -> None:
-    text = study_text(
+    text = write_study_text(
         wish("w4-g", "W4-G@hi", margins={"fraction": 0.05, "pairs": 0.1}),
         [QuickTask(suite="math", languages=("nb", "sw"), n_items=50, whole=150)],
     )
@@ -98,7 +98,7 @@ def test_what_is_written_is_a_study_that_counts(tmp_path: Path) -> None:
 
 
 def test_items_of_limits_give_way_to_an_option_as_before(tmp_path: Path) -> None:
-    text = study_text(wish(), [suite("math")]) + "[limits]\nitems = 5\n"
+    text = write_study_text(wish(), [suite("math")]) + "[limits]\nitems = 5\n"
     file = written(tmp_path, text)
     assert load(file).smoke
     assert load(file, limit=9).suites[0].options.limit == 9
@@ -106,7 +106,9 @@ def test_items_of_limits_give_way_to_an_option_as_before(tmp_path: Path) -> None
 
 def test_paths_are_absolute_and_hub_ids_stay(tmp_path: Path) -> None:
     (tmp_path / "a-Q4_K_M.gguf").write_bytes(b"GGUF")
-    text = study_text(wish(str(tmp_path / "a-Q4_K_M.gguf"), "owner/repo:Q4_K_M"), [suite("math")])
+    text = write_study_text(
+        wish(str(tmp_path / "a-Q4_K_M.gguf"), "owner/repo:Q4_K_M"), [suite("math")]
+    )
     study = load(written(tmp_path, text))
     assert [one.label for one in study.compared] == ["a-Q4_K_M", "repo-Q4_K_M"]
     assert study.compared[0].source is not None
@@ -115,7 +117,7 @@ def test_paths_are_absolute_and_hub_ids_stay(tmp_path: Path) -> None:
 
 def test_a_name_that_is_nothing_names_what_is_near() -> None:
     with pytest.raises(UnknownNameError, match="'w4-h' is neither a recipe nor a file") as error:
-        study_text(wish("w4-h"), [suite("math")])
+        write_study_text(wish("w4-h"), [suite("math")])
     assert "w4-g" in str(error.value)
 
 
@@ -124,7 +126,7 @@ def test_the_same_wish_resumes_and_another_one_overwrites_nothing(tmp_path: Path
     assert not resumes(file, wish())
     written(tmp_path, draft_text(wish(), [suite("math")]))
     assert not resumes(file, wish())  # timed only: choose again
-    written(tmp_path, study_text(wish(), [suite("math")]))
+    written(tmp_path, write_study_text(wish(), [suite("math")]))
     assert resumes(file, wish())
     with pytest.raises(StudyError, match="another study is here"):
         resumes(file, wish(minutes=30.0))

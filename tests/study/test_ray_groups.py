@@ -14,7 +14,7 @@ import pytest
 
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError, StoreError, StoreLockedError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.records import ItemRow
 from babelbits.store import Store
 from babelbits.store.cells import CellWriter
@@ -25,9 +25,9 @@ from babelbits.study.execution.ray_cluster import RayPool, _Actor, _not_joined
 from babelbits.study.execution.ray_resources import (
     PYTHON,
     Needs,
-    most_workers,
-    needs_of,
-    no_room,
+    count_workers,
+    find_needs,
+    make_room_error,
 )
 from babelbits.study.execution.row_worker import DeviceLostError, RowWorker, is_device_lost
 from babelbits.study.execution.run_study import run_study
@@ -93,7 +93,7 @@ def row(cell: CellStep, index: int, output: str = "A") -> ItemRow:
 )
 def test_gpus_of_a_model_are_of_one_node(nodes: list[int], gpus: int, workers: int) -> None:
     there = [{"CPU": 64.0, "GPU": float(one)} if one else {"CPU": 64.0} for one in nodes]
-    assert most_workers(there, Needs(cpus=1, gpus=gpus)) == workers
+    assert count_workers(there, Needs(cpus=1, gpus=gpus)) == workers
 
 
 def test_a_worker_asks_for_the_gpus_that_its_engine_splits_over(
@@ -101,10 +101,12 @@ def test_a_worker_asks_for_the_gpus_that_its_engine_splits_over(
 ) -> None:
     monkeypatch.delenv(PYTHON, raising=False)
     settings = EngineSettings(device="cuda", tensor_parallel=4, pipeline_parallel=2)
-    assert needs_of(settings).options() == {"num_cpus": 1, "num_gpus": 8}
+    assert find_needs(settings).options() == {"num_cpus": 1, "num_gpus": 8}
     monkeypatch.setenv(PYTHON, "/opt/other/bin/python")
-    assert needs_of(settings).options()["runtime_env"] == {"py_executable": "/opt/other/bin/python"}
-    error = no_room([{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 4}], needs_of(settings))
+    assert find_needs(settings).options()["runtime_env"] == {
+        "py_executable": "/opt/other/bin/python"
+    }
+    error = make_room_error([{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 4}], find_needs(settings))
     assert "it has 16 CPU, 8 GPU (at most 4 GPUs in a node)" in error.what
     assert "one needs 8 GPUs and 1 CPU of one node" in error.what
     assert "tensor_parallel" in (error.hint or "")
@@ -116,7 +118,7 @@ def test_a_worker_asks_for_the_gpus_that_its_engine_splits_over(
 def found(**changes: Any) -> NodeFound:
     usual = NodeFound(
         node="n2",
-        version=version_of("babelbits"),
+        version=find_version("babelbits"),
         python=platform.python_version(),
         token="word",
         model=True,

@@ -472,8 +472,8 @@ def test_an_unknown_task_hides_no_mistake_of_its_languages(tmp_path: Path) -> No
 def test_the_nearest_task_is_named_where_lm_eval_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelbits.tasks.lm_eval.index.installed_tasks", dict)
-    monkeypatch.setattr("babelbits.tasks.lm_eval.index.lm_eval_version", lambda: None)
+    monkeypatch.setattr("babelbits.tasks.lm_eval.index.list_installed_tasks", dict)
+    monkeypatch.setattr("babelbits.tasks.lm_eval.index.find_lm_eval_version", lambda: None)
     ((*_, hint),) = mistakes_of(tmp_path, '[[tasks]]\nsuite = "xcpa"\n')
     assert str(hint).startswith("did you mean 'xcopa'")
     assert "pip install 'babelbits[run]'" in str(hint)

@@ -13,7 +13,7 @@ from babelbits.errors import ExitCode, NothingThereError, OldNameWarning, StoreE
 from babelbits.store import Store
 from babelbits.study import Study, load
 from babelbits.study.planning import plan
-from babelbits.study.planning.recorded import study_now, study_of_run
+from babelbits.study.planning.recorded import read_study, update_study
 
 FORMER = sorted((Path(__file__).parent / "former").glob("*.toml"))
 STUDY = """
@@ -66,9 +66,9 @@ def recorded(folder: Path, study: Study) -> Store:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     study = load(written(tmp_path))
-    assert study_of_run(recorded(tmp_path, study)) == study
+    assert read_study(recorded(tmp_path, study)) == study
     limited = load(study.file, limit=2)
-    assert study_of_run(recorded(tmp_path, limited)) == limited
+    assert read_study(recorded(tmp_path, limited)) == limited
 
 
 def test_a_folder_that_kept_the_text_alone_says_the_same_of_the_analysis(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_folder_that_kept_the_text_alone_says_the_same_of_the_analysis(tmp_pat
     (tmp_path / "run" / "study.json").unlink()
     moved = tmp_path / "elsewhere" / "kept.run"
     shutil.copytree(tmp_path / "run", moved)
-    found = study_of_run(Store(moved))
+    found = read_study(Store(moved))
     for name in ("name", "seed", "analysis", "groups", "claimed", "limit"):
         assert getattr(found, name) == getattr(study, name)
 
@@ -88,7 +88,7 @@ def test_paths_of_a_former_folder_need_not_be_there(tmp_path: Path) -> None:
     store = Store(tmp_path / "x.run")
     with store.writing():
         store.save_plan(text, [])
-    found = study_of_run(store)
+    found = read_study(store)
     assert found.analysis.margins["math"] == 0.05
     assert found.model.path == "./gone"
 
@@ -99,7 +99,7 @@ def test_a_record_beside_another_text_is_not_used(tmp_path: Path) -> None:
     text = STUDY.replace("alpha = 0.01", "alpha = 0.02")
     with store.writing():
         store.save_plan(text, [])
-    assert study_of_run(store).analysis.alpha == 0.02
+    assert read_study(store).analysis.alpha == 0.02
 
 
 def test_a_damaged_record_is_named_and_an_empty_folder_too(tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_a_damaged_record_is_named_and_an_empty_folder_too(tmp_path: Path) -> No
     path = tmp_path / "run" / "study.json"
     path.write_bytes(path.read_bytes().replace(b'"kept"', b'"kep7"'))
     with pytest.raises(StoreError, match="the file is damaged") as caught:
-        study_of_run(store)
+        read_study(store)
     assert caught.value.where == str(path)
     with pytest.raises(NothingThereError):
-        study_of_run(Store(tmp_path / "nothing"))
+        read_study(Store(tmp_path / "nothing"))
 
 
 def test_a_study_file_overlays_names_margins_and_alpha_but_not_what_was_run(
@@ -120,10 +120,10 @@ def test_a_study_file_overlays_names_margins_and_alpha_but_not_what_was_run(
     store = recorded(tmp_path, study)
     changed = STUDY.replace("alpha = 0.01", "alpha = 0.1").replace('"kept"', '"new"')
     changed = changed.replace("math = 0.05", "math = 0.5").replace("samples = 3", "samples = 9")
-    now = study_now(store, written(tmp_path / "other", changed))
+    now = update_study(store, written(tmp_path / "other", changed))
     assert (now.name, now.analysis.alpha, now.analysis.margins["math"]) == ("new", 0.1, 0.5)
     assert (now.suites, now.limit, now.folder) == (study.suites, 3, study.folder)
-    assert study_now(store, None) == study
+    assert update_study(store, None) == study
 
 
 @pytest.mark.parametrize("file", FORMER, ids=lambda path: path.stem)
@@ -191,4 +191,4 @@ def test_an_old_name_in_a_run_folder_is_nobodys_to_change(tmp_path: Path) -> Non
         store.save_plan(STUDY + "[engine]\nchunk = 7\n", [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert study_of_run(store).batch_items == 7
+        assert read_study(store).batch_items == 7

@@ -18,7 +18,7 @@ from babelbits.cli.main import run as babelbits
 from babelbits.engines.base import Engine
 from babelbits.engines.endpoint.settings import ServedBy
 from babelbits.errors import ExitCode
-from babelbits.recipes.manifests import hash_files, read_manifest, weights_hash, write_manifest
+from babelbits.recipes.manifests import hash_files, hash_weights, read_manifest, write_manifest
 from babelbits.records import CellMeta
 from babelbits.store import Store
 from babelbits.store.sealed import dumps_sealed
@@ -116,7 +116,7 @@ def remake_otherwise(store: Store, variant_id: str) -> str:
     content[-1] ^= 1
     file.write_bytes(content)
     files = hash_files(folder)
-    changed = replace(manifest, files=files, weights_hash=weights_hash(files))
+    changed = replace(manifest, files=files, weights_hash=hash_weights(files))
     write_manifest(folder, changed)
     return changed.weights_hash
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import StudyError
-from babelbits.study.planning.sbatch import Allocation, parse_allocation, sbatch_script
+from babelbits.study.planning.sbatch import Allocation, parse_allocation, write_sbatch_script
 
 STAND_IN = """\
 #!/usr/bin/env bash
@@ -39,7 +39,7 @@ def place(tmp_path: Path) -> Path:
 def test_the_time_ends_the_driver_records_and_the_job_is_queued_again(place: Path) -> None:
     script = place / "study.sbatch"
     allocation = Allocation(nodes=2, devices=8)
-    script.write_text(sbatch_script("my study.toml", name="a/b", allocation=allocation))
+    script.write_text(write_sbatch_script("my study.toml", name="a/b", allocation=allocation))
     calls = place / "calls"
     environment = {
         "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
@@ -67,7 +67,7 @@ def test_the_time_ends_the_driver_records_and_the_job_is_queued_again(place: Pat
 
 
 def test_a_node_without_gpus_asks_for_none() -> None:
-    script = sbatch_script("s.toml", name="s", allocation=parse_allocation("2x0"))
+    script = write_sbatch_script("s.toml", name="s", allocation=parse_allocation("2x0"))
     assert "--gpus-per-node" not in script
     assert "#SBATCH --nodes=2" in script
 

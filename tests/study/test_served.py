@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from babelbits import load_study, plan
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode, StudyError
 from babelbits.results.load import load_run
@@ -42,7 +42,7 @@ batch_items = 4
 
 @pytest.fixture(scope="module")
 def served_model() -> ModelServer:
-    return ModelServer(model_folder())
+    return ModelServer(find_bundled_model())
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_server_that_becomes_another_ends_its_cell(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     usual, asked = served_model.decide, [0]
-    other = ModelServer(model_folder())
+    other = ModelServer(find_bundled_model())
     other.change(0.3)
 
     def decide(request: dict[str, Any], times: int) -> Answer:

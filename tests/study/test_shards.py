@@ -17,7 +17,7 @@ from babelbits.study import load
 from babelbits.study.execution.events import CellFailed, Finished, Recorded, WorkerEvent
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.ray_cluster import without_task
-from babelbits.study.execution.ray_resources import most_workers, needs_of
+from babelbits.study.execution.ray_resources import count_workers, find_needs
 from babelbits.study.execution.row_worker import RowWorker, answer_in_memory
 from babelbits.study.execution.run import execute
 from babelbits.study.execution.scheduler import Scheduler
@@ -237,7 +237,7 @@ def test_a_cluster_has_room_for_as_many_workers_as_it_has_devices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    cuda, cpu = (needs_of(EngineSettings(device=one)) for one in ("cuda", "cpu"))
-    assert most_workers([{"CPU": 64, "GPU": 8}], cuda) == 8
-    assert most_workers([{"CPU": 64, "GPU": 8}], cpu) == 16
-    assert most_workers([{"CPU": 64}], cuda) == 0
+    cuda, cpu = (find_needs(EngineSettings(device=one)) for one in ("cuda", "cpu"))
+    assert count_workers([{"CPU": 64, "GPU": 8}], cuda) == 8
+    assert count_workers([{"CPU": 64, "GPU": 8}], cpu) == 16
+    assert count_workers([{"CPU": 64}], cuda) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.languages import resolve
-from babelbits.tasks.answer_number import answer_number, native_match
+from babelbits.tasks.answer_number import answer_number, match_native_number
 
 CASES = [
     tuple(line.split("\t"))
@@ -41,7 +41,7 @@ def test_decomposed_text_reads_the_same(language: str, expected: str, text: str)
 
 
 def test_a_match_needs_the_number_and_nothing_else() -> None:
-    assert native_match("উত্তর হল ১৮।", "18", "bn") == 1.0
-    assert native_match("উত্তর হল ১৯।", "18", "bn") == 0.0
-    assert native_match("", "18", "bn") == 0.0
-    assert native_match("సమాధానం 11.", "దశలవారీగా సమాధానం: సమాధానం 11.", "te") == 1.0
+    assert match_native_number("উত্তর হল ১৮।", "18", "bn") == 1.0
+    assert match_native_number("উত্তর হল ১৯।", "18", "bn") == 0.0
+    assert match_native_number("", "18", "bn") == 0.0
+    assert match_native_number("సమాధానం 11.", "దశలవారీగా సమాధానం: సమాధానం 11.", "te") == 1.0

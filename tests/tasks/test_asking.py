@@ -7,7 +7,7 @@ import pytest
 from babelbits.analysis import CellResult
 from babelbits.errors import TaskError
 from babelbits.records import Failure, GenerateRequest, Generation, Item, Outcome, Thinking
-from babelbits.study.execution.answer_records import answers
+from babelbits.study.execution.answer_records import list_answers
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
 from babelbits.tasks.prompting import Sampling
@@ -37,7 +37,7 @@ def test_an_items_score_is_the_mean_of_its_samples() -> None:
     reply = written(right, wrong, right, right, wrong)
     outcome = task.score(item, [reply])
     assert outcome.scores == {"exact_match": pytest.approx(3 / 5)}
-    kept = answers(outcome, [reply])
+    kept = list_answers(outcome, [reply])
     assert [one.text for one in kept] == list(reply.texts)
     assert [one.scores["exact_match"] for one in kept] == [1, 0, 1, 1, 0]
 
@@ -94,7 +94,7 @@ def test_choices_cannot_be_sampled() -> None:
 def test_unfinished_thinking_is_kept_beside_an_empty_answer() -> None:
     thought = Thinking(text="hm", tokens=7, finished=False)
     reply = replace(written(""), thinking=(thought,))
-    [one] = answers(Outcome(output="", scores={}), [reply])
+    [one] = list_answers(Outcome(output="", scores={}), [reply])
     assert (one.text, one.thinking, one.thinking_tokens, one.thinking_finished) == (
         "",
         "hm",
@@ -104,7 +104,7 @@ def test_unfinished_thinking_is_kept_beside_an_empty_answer() -> None:
 
 
 def test_a_single_greedy_text_is_not_kept_twice() -> None:
-    assert answers(Outcome(output="x", scores={}), [written("x")]) == ()
+    assert list_answers(Outcome(output="x", scores={}), [written("x")]) == ()
 
 
 def items_of(options: TaskOptions) -> tuple[Item, ...]:

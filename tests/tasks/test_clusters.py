@@ -7,7 +7,7 @@ import pytest
 
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.clusters import FEWEST_SUBJECTS, cluster_ids, what_may_be_shared
+from babelbits.tasks.clusters import FEWEST_SUBJECTS, find_cluster_ids, select_shared_columns
 from babelbits.tasks.identity import make_item
 
 LONG = "A passage that is long enough to be one."
@@ -15,22 +15,22 @@ LONG = "A passage that is long enough to be one."
 
 def test_the_items_own_word_wins() -> None:
     docs = [{"cluster_id": "x", "link": "a"}, {"link": "a"}, {"link": "b"}]
-    found = cluster_ids(docs, names=["1", "2", "3"], columns=("link",))
+    found = find_cluster_ids(docs, names=["1", "2", "3"], columns=("link",))
     assert found == ["x", "a", "b"]
 
 
 def test_sources_that_occur_twice_are_one_cluster() -> None:
     """They get names of their own ('a', 'a#2'), and stay together."""
-    assert cluster_ids([{}, {}, {}], names=["a", "b", "a"], columns=()) == ["a", None, "a"]
+    assert find_cluster_ids([{}, {}, {}], names=["a", "b", "a"], columns=()) == ["a", None, "a"]
 
 
 @pytest.mark.parametrize("column", ["passage", "context", "article", "premise"])
 def test_a_text_that_several_items_share_is_a_cluster(column: str) -> None:
     """Named by the first item's source, so that it is the same in every language."""
     docs = [{column: LONG}, {column: LONG + " Another."}, {column: LONG}]
-    assert cluster_ids(docs, names=["q1", "q2", "q3"]) == ["q1", None, "q1"]
-    kept = [what_may_be_shared(doc) for doc in docs]
-    assert cluster_ids(kept, names=["q1", "q2", "q3"]) == ["q1", None, "q1"]
+    assert find_cluster_ids(docs, names=["q1", "q2", "q3"]) == ["q1", None, "q1"]
+    kept = [select_shared_columns(doc) for doc in docs]
+    assert find_cluster_ids(kept, names=["q1", "q2", "q3"]) == ["q1", None, "q1"]
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_text_that_several_items_share_is_a_cluster(column: str) -> None:
     ids=["all the same", "all different", "too short", "no passage"],
 )
 def test_other_columns_are_no_clusters(docs: list[dict[str, str]]) -> None:
-    assert cluster_ids(docs, names=[None] * len(docs)) == [None] * len(docs)
+    assert find_cluster_ids(docs, names=[None] * len(docs)) == [None] * len(docs)
 
 
 @pytest.mark.parametrize("count", [FEWEST_SUBJECTS - 1, FEWEST_SUBJECTS])
 def test_subjects_are_units_where_there_are_enough(count: int) -> None:
     docs = [{"subject": f"s{k % count}"} for k in range(40)]
-    found = cluster_ids(docs, names=[None] * 40)
+    found = find_cluster_ids(docs, names=[None] * 40)
     assert (found[0] is not None) is (count == FEWEST_SUBJECTS)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.languages import resolve
 from babelbits.records import Answer, Failure, ItemRow, Metric, TaskInfo
 from babelbits.tasks.collapse import human_text, signs
-from babelbits.tasks.collapse.rule import CollapseRule, rule_for, share_collapsed
+from babelbits.tasks.collapse.rule import CollapseRule, find_rule, measure_collapse
 from babelbits.tasks.language_id import open_identifier
 from babelbits.tasks.reading import read_jsonl
 
@@ -84,9 +84,9 @@ def test_the_script_is_told_exactly() -> None:
 
 def test_the_language_is_told_where_the_identifier_is_sure() -> None:
     identifier = open_identifier()
-    assert signs.other_language(SENTENCE, "sw", identifier) == "en"
-    assert signs.other_language(SWAHILI, "sw", identifier) is None
-    assert signs.other_language("Nairobi", "en", identifier) is None
+    assert signs.find_other_language(SENTENCE, "sw", identifier) == "en"
+    assert signs.find_other_language(SWAHILI, "sw", identifier) is None
+    assert signs.find_other_language("Nairobi", "en", identifier) is None
 
 
 def test_a_copied_prompt() -> None:
@@ -131,14 +131,14 @@ def row(output: str, *, target: str = "18", prompt: str = "Q", reason: str = "st
 
 
 def rule(task: TaskInfo) -> CollapseRule:
-    found = rule_for(task, open_identifier())
+    found = find_rule(task, open_identifier())
     assert found is not None
     return found
 
 
 def test_choices_and_texts_have_no_rule() -> None:
-    assert rule_for(info(kind="choice"), None) is None
-    assert rule_for(info(kind="text"), None) is None
+    assert find_rule(info(kind="choice"), None) is None
+    assert find_rule(info(kind="text"), None) is None
 
 
 def test_the_language_counts_only_where_the_item_says_which_one() -> None:
@@ -182,7 +182,7 @@ def test_samples_and_turns_are_judged_each() -> None:
     found = rule(info()).judge(replace(row(""), answers=answers))
     assert found == ((), ("empty",), ("loop",))
     assert found is not None
-    assert share_collapsed(found) == pytest.approx(2 / 3)
+    assert measure_collapse(found) == pytest.approx(2 / 3)
 
 
 def test_what_the_engine_failed_on_has_no_answer_and_what_cannot_be_scored_has() -> None:
@@ -194,7 +194,7 @@ def test_what_the_engine_failed_on_has_no_answer_and_what_cannot_be_scored_has()
 
 def test_without_an_identifier_the_language_is_off_and_said_to_be() -> None:
     task = info(metrics=("language",))
-    found = rule_for(task, None)
+    found = find_rule(task, None)
     assert found is not None
     assert found.off["language"] == "the language identifier is not installed"
     assert found.judge(row(SENTENCE, target="sw")) == ((),)
@@ -203,16 +203,18 @@ def test_without_an_identifier_the_language_is_off_and_said_to_be() -> None:
 # --- human text ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", sorted(p.stem for p in (mini_folder() / "passages").iterdir()))
+@pytest.mark.parametrize(
+    "language", sorted(p.stem for p in (find_mini_folder() / "passages").iterdir())
+)
 def test_at_most_one_percent_of_babelmini_is_taken_for_collapsed(language: str) -> None:
     """Every sign that is on in one of the 13 languages, on its 164 passages."""
     texts = [
         " ".join(one["sentences"])
         for kind in ("passages", "calibration")
-        for one in read_jsonl(mini_folder() / kind / f"{language}.jsonl")
+        for one in read_jsonl(find_mini_folder() / kind / f"{language}.jsonl")
     ]
     identifier = open_identifier()
-    recorded = human_text.on_record(identifier)[language]
+    recorded = human_text.read_false_alarms(identifier)[language]
     found = human_text.measure(
         texts, language, resolve(language).script, identifier,
         not_told_apart=recorded.not_told_apart,
@@ -224,13 +226,15 @@ def test_at_most_one_percent_of_babelmini_is_taken_for_collapsed(language: str) 
 
 
 def test_the_table_is_of_the_identifier_that_is_used_and_names_what_is_off() -> None:
-    table = human_text.on_record(open_identifier())
+    table = human_text.read_false_alarms(open_identifier())
     assert len(table) >= 100
     assert all(one.allows(signs.LOOP) and one.allows(signs.EMPTY) for one in table.values())
     assert "da" in table["nb"].not_told_apart
     assert "en" not in table["sw"].not_told_apart
     # Where the identifier is another one nothing is known of it.
-    assert all(signs.LANGUAGE not in one.wrong for one in human_text.on_record(None).values())
+    assert all(
+        signs.LANGUAGE not in one.wrong for one in human_text.read_false_alarms(None).values()
+    )
 
 
 def test_mistakes_are_taken_off_until_one_percent_is_left() -> None:
@@ -268,4 +272,4 @@ def test_the_table_holds_what_is_measured(
 
     texts = [*bench.ntrex(folder, language), *bench.babelmini(language)]
     found = human_text.measure(texts, language, resolve(language).script, open_identifier())
-    assert found == human_text.on_record(open_identifier())[language]
+    assert found == human_text.read_false_alarms(open_identifier())[language]

@@ -20,7 +20,7 @@ SPANS = [(i, i + 1) for i in range(12)]
 def test_repetition_by_position_by_hand() -> None:
     """1 2 3 4 5 | 1 2 3 4 5 | 1 2: 4-grams 1234 and 2345 come again from the 9th token on."""
     ids = [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2]
-    assert language_consistency.said_before(ids) == [False] * 5 + [True] * 4
+    assert language_consistency.mark_repeated(ids) == [False] * 5 + [True] * 4
     pieces = language_consistency.cut("abcdefghijkl", ids, SPANS, size=5)
     assert [piece.text for piece in pieces] == ["abcde", "fghij"]  # two tokens are too few
     # Tokens 4-5 end two new 4-grams; 6-8 end three new ones, 9 and 10 end 1234 and 2345 again.
@@ -31,9 +31,9 @@ def test_the_whole_share_is_seq_rep_4() -> None:
     """1 - distinct / all 4-grams (Welleck et al. 2020, section 6)."""
     ids = [7, 8] * 10
     grams = [tuple(ids[i : i + 4]) for i in range(len(ids) - 3)]
-    assert language_consistency.share(language_consistency.said_before(ids)) == pytest.approx(
-        1 - len(set(grams)) / len(grams)
-    )
+    assert language_consistency.measure_share(
+        language_consistency.mark_repeated(ids)
+    ) == pytest.approx(1 - len(set(grams)) / len(grams))
 
 
 def test_an_empty_answer_has_one_piece_and_no_repetition() -> None:
@@ -42,7 +42,7 @@ def test_an_empty_answer_has_one_piece_and_no_repetition() -> None:
 
 
 def test_names_cover_the_answer() -> None:
-    assert language_consistency.names(100, 32) == ["1-32", "33-64", "65-96", "97-100"]
+    assert language_consistency.name_pieces(100, 32) == ["1-32", "33-64", "65-96", "97-100"]
 
 
 @pytest.fixture(scope="module")

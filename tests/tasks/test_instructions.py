@@ -12,7 +12,7 @@ import pytest
 from babelbits.errors import TaskError
 from babelbits.records import Generation, Outcome
 from babelbits.tasks import catalogue
-from babelbits.tasks.base import Task, TaskOptions, prompt_of
+from babelbits.tasks.base import Task, TaskOptions, find_prompt
 from babelbits.tasks.instructions import verifiable
 from babelbits.tasks.instructions.verifiable import Checked, check
 from babelbits.tasks.own_checks import check_template
@@ -109,7 +109,7 @@ def test_on_english_the_rules_are_those_of_lm_eval(registry: Mapping[str, Any]) 
     ],
 )
 def test_words_keep_their_marks(text: str, count: int) -> None:
-    assert len(verifiable.words(text)) == count
+    assert len(verifiable.find_words(text)) == count
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_words_keep_their_marks(text: str, count: int) -> None:
     ],
 )
 def test_sentences_end_at_the_marks_of_their_script(text: str, count: int) -> None:
-    assert verifiable.sentences(text) == count
+    assert verifiable.find_sentences(text) == count
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_where_a_rule_for_english_would_be_wrong(
 
 
 def test_the_language_of_an_answer_is_identified() -> None:
-    from babelbits.tasks.collapse.rule import usual_identifier
+    from babelbits.tasks.collapse.rule import open_usual_identifier
 
-    who = usual_identifier()
+    who = open_usual_identifier()
     if who is None:
         pytest.skip("no language identifier here")
     for text, right in (("Das ist ein langer deutscher Satz.", True), ("This is English.", False)):
@@ -243,7 +243,7 @@ def test_multi_if_is_read_by_its_first_turn(tmp_path: Path) -> None:
         turn_2_prompt="{}",
     )  # fmt: skip
     [item] = task.items()
-    assert (prompt_of(item), item.source_id) == ("Write a line.", "1000:1:en")
+    assert (find_prompt(item), item.source_id) == ("Write a line.", "1000:1:en")
     assert scored(task, "One two three").scores["prompt_strict"] == 1.0
 
 

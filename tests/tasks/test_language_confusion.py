@@ -13,12 +13,12 @@ from babelbits.records import GenerateRequest, Generation, Outcome
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
 from babelbits.tasks.language_confusion.completions import (
+    compute_rates,
     judge_all,
-    rates,
     read_completions,
 )
 from babelbits.tasks.language_confusion.rules import Verdict, judge, normalize
-from babelbits.tasks.language_confusion.words import english_words, tokenizer
+from babelbits.tasks.language_confusion.words import make_tokenizer, read_english_words
 from babelbits.tasks.language_id import Guess, IdentifierOptions, open_identifier
 
 # --- rules -----------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def verdict(
         response,
         language,
         identifier=ByScript(),
-        tokenize=tokenizer(language),
+        tokenize=make_tokenizer(language),
         english=english,
     )
 
@@ -107,16 +107,16 @@ def test_a_remark_says_why(response: str, remark: str) -> None:
 
 def test_chinese_and_japanese_are_counted_in_words() -> None:
     """One line without a space is several words: jieba's and MeCab's published examples."""
-    assert list(tokenizer("zh")("我来到北京清华大学")) == ["我", "来到", "北京", "清华大学"]
-    japanese = tokenizer("ja")("麩菓子は、麩を主材料とした日本の菓子。")
+    assert list(make_tokenizer("zh")("我来到北京清华大学")) == ["我", "来到", "北京", "清华大学"]
+    japanese = make_tokenizer("ja")("麩菓子は、麩を主材料とした日本の菓子。")
     assert list(japanese[:4]) == ["麩", "菓子", "は", "、"]
-    assert list(tokenizer("ko")("아이들은 정원에서")) == ["아이들은", "정원에서"]
+    assert list(make_tokenizer("ko")("아이들은 정원에서")) == ["아이들은", "정원에서"]
 
 
 def test_the_word_list_keeps_lower_case_words_of_four_letters_and_more(tmp_path: Path) -> None:
-    assert english_words(tmp_path) is None
+    assert read_english_words(tmp_path) is None
     (tmp_path / "words").write_text("A\nA's\nthe\nword\nParis\nwords\n")
-    assert english_words(tmp_path) == {"word", "words"}
+    assert read_english_words(tmp_path) == {"word", "words"}
 
 
 # --- the benchmark's data --------------------------------------------------------------------
@@ -193,8 +193,8 @@ def test_rates_of_the_benchmarks_own_script(shared_data: Path, model: str) -> No
     folder = ready(shared_data)
     label, responses = read_completions(folder / "outputs" / f"{model}.csv.xz")
     assert label == model
-    judged = judge_all(responses, identifier=open_identifier(), english=english_words(folder))
-    found = {(one.setting, one.name): one for one in rates(judged) if one.language is None}
+    judged = judge_all(responses, identifier=open_identifier(), english=read_english_words(folder))
+    found = {(one.setting, one.name): one for one in compute_rates(judged) if one.language is None}
     keys = [(s, n) for s in ("monolingual", "crosslingual") for n in ("line_pass", "word_pass")]
     for key, expected in zip(keys, OUTPUTS[model], strict=True):
         if expected is not None:
@@ -406,7 +406,7 @@ def test_rates_are_means_over_sources_and_then_languages(tmp_path: Path) -> None
     ]
     label, found = read_completions(responses(tmp_path / "q4.csv", rows))
     judged = judge_all(found, identifier=open_identifier(), english=None)
-    by_language = {one.language: one for one in rates(judged) if one.name == "line_pass"}
+    by_language = {one.language: one for one in compute_rates(judged) if one.name == "line_pass"}
     assert label == "q4"
     assert by_language["ru"].estimate == pytest.approx(3 / 4)
     assert by_language["de"].estimate == 0.0
@@ -422,7 +422,7 @@ def test_responses_to_one_prompt_across_languages_are_one_unit(tmp_path: Path) -
     ]
     _, found = read_completions(responses(tmp_path / "a.csv", rows))
     judged = judge_all(found, identifier=open_identifier(), english=None)
-    units = {one.setting: one.n_prompts for one in rates(judged) if one.language is None}
+    units = {one.setting: one.n_prompts for one in compute_rates(judged) if one.language is None}
     assert units == {"monolingual": 2, "crosslingual": 1}
 
 

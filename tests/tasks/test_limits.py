@@ -7,7 +7,7 @@ import pytest
 from babelbits.records import GenerateRequest, Generation
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.token_limits import Fertility, ScaledTask, fertility
+from babelbits.tasks.token_limits import Fertility, ScaledTask, measure_fertility
 from flores_files import archive
 
 
@@ -28,11 +28,11 @@ def limit(found: Task) -> int:
 
 def test_translations_are_measured_on_their_references(flores: Path) -> None:
     """A token a letter: 15 letters of German for 6 of English."""
-    assert fertility(task(flores), None, len) == Fertility(ratio=15 / 6, n_texts=2)
+    assert measure_fertility(task(flores), None, len) == Fertility(ratio=15 / 6, n_texts=2)
 
 
 def test_into_english_nothing_is_scaled(flores: Path) -> None:
-    found = fertility(task(flores, "flores-from"), None, len)
+    found = measure_fertility(task(flores, "flores-from"), None, len)
     assert found is not None
     assert found.ratio == 1
 
@@ -40,13 +40,13 @@ def test_into_english_nothing_is_scaled(flores: Path) -> None:
 def test_other_tasks_are_measured_on_their_prompts() -> None:
     """Bytes as tokens: Hindi takes more of them than English for the same sums."""
     hindi, english = (load("math", code, TaskOptions(limit=5)) for code in ("hi", "en"))
-    found = fertility(hindi, english, lambda text: len(text.encode()))
+    found = measure_fertility(hindi, english, lambda text: len(text.encode()))
     prompts = [
         sum(len(item.requests[0].prompt.encode()) for item in one.items())  # type: ignore[union-attr]
         for one in (hindi, english)
     ]
     assert found == Fertility(ratio=prompts[0] / prompts[1], n_texts=5)
-    assert fertility(hindi, None, len) is None
+    assert measure_fertility(hindi, None, len) is None
 
 
 def test_limits_grow_by_the_ratio_and_never_shrink(flores: Path) -> None:

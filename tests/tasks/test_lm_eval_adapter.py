@@ -20,7 +20,7 @@ from babelbits.records import (
     TextRequest,
     TextScore,
 )
-from babelbits.tasks.base import Task, TaskOptions, fingerprint
+from babelbits.tasks.base import Task, TaskOptions, compute_fingerprint
 from babelbits.tasks.catalogue import load
 
 CHOICE = """
@@ -333,7 +333,7 @@ def test_an_edit_of_the_scoring_code_changes_the_fingerprint(tmp_path: Path) -> 
         folder = tmp_path / str(number)
         folder.mkdir()
         task = own_task(folder, body, [{"q": "x", "a": "1"}])
-        versions.append((fingerprint(task.info, task.items()), task.items()))
+        versions.append((compute_fingerprint(task.info, task.items()), task.items()))
     assert versions[0][1] == versions[1][1]
     assert versions[0][0] != versions[1][0]
 

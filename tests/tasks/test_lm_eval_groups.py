@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_group_is_one_suite_of_its_languages(folder: Path) -> None:
     assert catalogue.is_known("quiz", include_path=folder)
-    assert catalogue.info("quiz", include_path=folder).languages == ("nb", "sw")
+    assert catalogue.find_info("quiz", include_path=folder).languages == ("nb", "sw")
 
 
 def test_paths_of_data_start_at_the_yaml_wherever_one_is(
@@ -67,4 +67,4 @@ def test_a_group_that_is_no_suite_says_why(folder: Path, text: str, message: str
     (home / "group.yaml").write_text(text)
     assert index.find_group("quiz", home) == home / "group.yaml"
     with pytest.raises(TaskError, match=message):
-        catalogue.info("quiz", include_path=home)
+        catalogue.find_info("quiz", include_path=home)

@@ -15,7 +15,7 @@ import pytest
 from babelbits.records import GenerateRequest, Item, Request, ScoreRequest
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.lm_eval.index import list_installed_tasks
 from babelbits.tasks.local_data import read_local
 from tasks.scripted import ScriptedLM, replies
 
@@ -93,7 +93,7 @@ def write_reference(case: Case, shared_data: Path, folder: Path) -> None:
     rows.write_text(json.dumps(held.splits), encoding="utf-8")
     (folder / f"rows_{case.name}.py").write_text(ROWS.format(path=str(rows)), encoding="utf-8")
     (folder / f"{case.name}.yaml").write_text(
-        f"include: {installed_tasks()[case.name]}\ntask: {case.name}\n"
+        f"include: {list_installed_tasks()[case.name]}\ntask: {case.name}\n"
         f"custom_dataset: !function rows_{case.name}.load\n"
         f"num_fewshot: {case.shots}\nfewshot_config: {{sampler: first_n}}\n",
         encoding="utf-8",

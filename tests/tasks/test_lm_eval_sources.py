@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import TaskError
-from babelbits.tasks.lm_eval.sources import digest_of_sources, sources_of
+from babelbits.tasks.lm_eval.sources import hash_sources, list_sources
 
 FILES = {
     "mine.yaml": "include: shared/base.yaml\ntask: mine\ndoc_to_text: !function prompts.ask\n"
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_includes_functions_and_what_they_import_are_sources(folder: Path) -> None:
-    found = {path.relative_to(folder).as_posix() for path in sources_of(folder / "mine.yaml")}
+    found = {path.relative_to(folder).as_posix() for path in list_sources(folder / "mine.yaml")}
     assert found == FILES.keys() - {"other.yaml", "notes.py"}
 
 
@@ -38,9 +38,9 @@ def test_includes_functions_and_what_they_import_are_sources(folder: Path) -> No
 def test_an_edit_of_a_source_changes_the_digest_and_of_another_file_does_not(
     folder: Path, name: str
 ) -> None:
-    before = digest_of_sources(folder / "mine.yaml")
+    before = hash_sources(folder / "mine.yaml")
     (folder / name).write_text(f"{FILES[name]}\n# edited\n", "utf-8")
-    changed = digest_of_sources(folder / "mine.yaml") != before
+    changed = hash_sources(folder / "mine.yaml") != before
     assert changed == (name not in ("other.yaml", "notes.py"))
 
 
@@ -49,16 +49,16 @@ def test_the_same_files_elsewhere_have_the_same_digest(folder: Path, tmp_path: P
 
     copy = tmp_path / "elsewhere" / "copy"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("elsewhere"))
-    assert digest_of_sources(copy / "mine.yaml") == digest_of_sources(folder / "mine.yaml")
+    assert hash_sources(copy / "mine.yaml") == hash_sources(folder / "mine.yaml")
 
 
 def test_files_that_include_each_other_end(folder: Path) -> None:
     (folder / "shared" / "base.yaml").write_text("include: ../mine.yaml\n", "utf-8")
-    assert len(sources_of(folder / "mine.yaml")) == len(FILES) - 3
+    assert len(list_sources(folder / "mine.yaml")) == len(FILES) - 3
 
 
 def test_a_source_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "scores.py").unlink()
     with pytest.raises(TaskError, match="No such file") as caught:
-        digest_of_sources(folder / "mine.yaml")
+        hash_sources(folder / "mine.yaml")
     assert str(caught.value.where).endswith("scores.py")

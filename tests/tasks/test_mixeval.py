@@ -16,7 +16,7 @@ from babelbits.records import GenerateRequest, Generation, Outcome, Score, Score
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.freeform import bare, chosen, matches
+from babelbits.tasks.mixeval.freeform import find_chosen, matches, strip_gold
 from babelbits.tasks.mixeval.mixeval_task import MixEvalOptions
 
 PLANETS = ("Mercury", "Venus", "the Earth", "Mars")
@@ -98,21 +98,21 @@ def test_chance_of_the_2024_06_01_composition_is_28_1_percent(tmp_path: Path) ->
 
 
 def test_the_prompt_is_upstreams() -> None:
-    words = prompts.wording("en")
-    assert prompts.choice_prompt(
+    words = prompts.find_wording("en")
+    assert prompts.write_choice_prompt(
         "Which planet is red?", context="None", options=PLANETS[:2], words=words
     ) == (
         "Which planet is red?\nA. Mercury\nB. Venus\n"
         "Answer with the option letter from the given choices directly."
     )
     assert (
-        prompts.freeform_prompt(
+        prompts.write_freeform_prompt(
             "How far did Kim run?", context="Kim ran 5 km.", benchmark="DROP", words=words
         )
         == "Question: Kim ran 5 km.\nHow far did Kim run?\nAnswer the question shortly."
     )
     assert (
-        prompts.freeform_prompt("1 + 1?", context=None, benchmark="GSM8k", words=words)
+        prompts.write_freeform_prompt("1 + 1?", context=None, benchmark="GSM8k", words=words)
         == "Question: 1 + 1?\nAnswer the question. \nLet's think step by step."
     )
 
@@ -125,7 +125,7 @@ def test_norwegian_is_asked_in_norwegian_and_joined_by_upstreams_id(tmp_path: Pa
     translated.write_text(json.dumps(row), "utf-8")
     english, norwegian = (load(tmp_path, language=code).items()[0] for code in ("en", "nb"))
     assert english.source_id == norwegian.source_id == "17"
-    assert catalogue.info("mixeval", data=tmp_path).languages == ("en", "nb")
+    assert catalogue.find_info("mixeval", data=tmp_path).languages == ("en", "nb")
     request = norwegian.requests[0]
     assert isinstance(request, ScoreRequest)
     assert request.context.endswith("Svar direkte med bokstaven til riktig svaralternativ.\n")
@@ -133,12 +133,12 @@ def test_norwegian_is_asked_in_norwegian_and_joined_by_upstreams_id(tmp_path: Pa
 
 def test_examples_say_the_same_in_both_languages_and_come_first(tmp_path: Path) -> None:
     for language in ("en", "nb"):
-        prefix = shots.choice_prefix(language, shots.N_SHOTS)
+        prefix = shots.write_choice_prefix(language, shots.N_SHOTS)
         assert [part.rpartition("\n")[2] for part in prefix.split("\n\n")[:-1]] == list("CABBD")
     task = load(release(tmp_path, {"1": QUESTION}), shots=2)
     request = task.items()[0].requests[0]
     assert isinstance(request, ScoreRequest)
-    assert request.context.startswith(shots.choice_prefix("en", 2) + "Which planet is red?\n")
+    assert request.context.startswith(shots.write_choice_prefix("en", 2) + "Which planet is red?\n")
 
 
 # --- multiple choice -------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_examples_say_the_same_in_both_languages_and_come_first(tmp_path: Path) 
 )
 def test_a_written_choice_is_read_as_upstream_reads_it(answer: str, place: int | None) -> None:
     """By hand after upstream's rules; None where upstream draws a letter at random."""
-    assert chosen(answer, PLANETS) == place
+    assert find_chosen(answer, PLANETS) == place
 
 
 def test_constrained_takes_the_likeliest_letter(tmp_path: Path) -> None:
@@ -229,18 +229,18 @@ def test_a_free_answer_is_held_against_the_gold_ones(
     answer: str, golds: list[str], right: bool
 ) -> None:
     """By hand after upstream's rules; GSM8k's gold is the number after '####'."""
-    assert matches(answer, golds, words=prompts.wording("en")) is right
+    assert matches(answer, golds, words=prompts.find_wording("en")) is right
 
 
 def test_norwegian_answer_words() -> None:
-    words = prompts.wording("nb")
+    words = prompts.find_wording("nb")
     assert matches("24 - 5 = 19.\nDermed er svaret: 19.", ["19"], words=words)
     assert not matches("Svaret er Bergen", ["Oslo"], words=words)
 
 
 def test_latex_is_taken_off_a_gold_answer() -> None:
-    assert bare("\\text{4:30 p.m.}") == "4:30 p.m."
-    assert bare("362,\\!880") == "362,880"
+    assert strip_gold("\\text{4:30 p.m.}") == "4:30 p.m."
+    assert strip_gold("362,\\!880") == "362,880"
 
 
 def test_free_form_asks_shortly_and_scores(tmp_path: Path) -> None:

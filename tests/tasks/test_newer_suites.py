@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from babelbits.records import Generation, ScoreRequest
-from babelbits.tasks.base import TaskOptions, prompt_of
-from babelbits.tasks.catalogue import info, load, wanted
-from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.base import TaskOptions, find_prompt
+from babelbits.tasks.catalogue import find_info, list_wanted, load
+from babelbits.tasks.lm_eval.index import list_installed_tasks
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 
 
 def write(folder: Path, config: str, split: str, rows: list[dict[str, Any]]) -> None:
@@ -42,15 +42,15 @@ def test_include_is_all_domains_of_a_language(tmp_path: Path) -> None:
     assert len(items) == 3
     assert [one.target for one in items] == ["A", "B", "C"]
     assert continuations(items[0]) == [" A", " B", " C", " D"]
-    assert "q0?\nA. one\nB. two\nC. three\n" in prompt_of(items[0])
-    assert "question about Driving License" in prompt_of(items[0])
+    assert "q0?\nA. one\nB. two\nC. three\n" in find_prompt(items[0])
+    assert "question about Driving License" in find_prompt(items[0])
     assert task.info.metric("acc").chance == 0.25
     smoke = load("include", "ja", TaskOptions(data=tmp_path, limit=2)).items()
     assert len({item.doc["part"] for item in smoke}) == 2
 
 
 def test_include_has_other_domains_in_other_languages() -> None:
-    suite = all_suites()["include"]
+    suite = list_all_suites()["include"]
     assert isinstance(suite, LmEvalSuite)
     assert len(suite.languages) == 44
     assert suite.parts_in("ka") == ("include_base_44_{}_arts_humanities",)
@@ -62,7 +62,7 @@ def test_include_has_other_domains_in_other_languages() -> None:
     }
     here = {
         name: path
-        for name, path in installed_tasks().items()
+        for name, path in list_installed_tasks().items()
         if name.startswith("include_base_44_") and "default" in path.parts
     }
     groups = {suite.lm_eval_task.format(name) for name in suite.upstream.values()}
@@ -76,7 +76,7 @@ def test_global_piqa_of_native_speakers_and_of_translators(tmp_path: Path) -> No
     write(tmp_path / "own", "swh_latn", "test", [row | two])
     write(tmp_path / "same", "swh_latn", "test", [row | four, row | four | {"label": 3}])
     (item,) = load("global-piqa", "sw", TaskOptions(data=tmp_path / "own")).items()
-    assert prompt_of(item) == "Ili kuchemsha maji,"
+    assert find_prompt(item) == "Ili kuchemsha maji,"
     assert continuations(item) == [" yaweke kivulini.", " yaweke juu ya moto."]
     task = load("global-piqa-parallel", "sw", TaskOptions(data=tmp_path / "same"))
     assert [one.source_id for one in task.items()] == ["0", "1"]
@@ -85,10 +85,10 @@ def test_global_piqa_of_native_speakers_and_of_translators(tmp_path: Path) -> No
 
 
 def test_global_piqa_asks_one_variety_of_a_language() -> None:
-    upstream = info("global-piqa").upstream
+    upstream = find_info("global-piqa").upstream
     assert (upstream["fr"], upstream["pt"]) == ("fra_latn_fran", "por_latn_port")
     assert (upstream["hi"], upstream["hi-Latn"]) == ("hin_deva", "hin_latn")
-    assert [str(one) for one in wanted("global-piqa", "nb", TaskOptions())] == [
+    assert [str(one) for one in list_wanted("global-piqa", "nb", TaskOptions())] == [
         "mrlbenchmarks/global-piqa-nonparallel/nob_latn@main"
     ]
 
@@ -98,11 +98,11 @@ def test_multiblimp_asks_which_sentence_is_likelier_without_a_prompt(tmp_path: P
     write(tmp_path, "swe", "train", [row])
     task = load("multiblimp", "sv", TaskOptions(data=tmp_path))
     (item,) = task.items()
-    assert prompt_of(item) == ""
+    assert find_prompt(item) == ""
     assert continuations(item) == ["Barnen leker.", "Barnen lek."]
     assert item.target == "Barnen leker."
     assert task.info.metric("acc").chance == 0.5
-    assert len(all_suites()["multiblimp"].languages) == 101
+    assert len(list_all_suites()["multiblimp"].languages) == 101
 
 
 def test_mmlu_prox_is_reasoned_and_its_letter_read(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_mmlu_prox_is_reasoned_and_its_letter_read(tmp_path: Path) -> None:
     items = task.items()
     assert len(items) == 14
     assert task.info.output_type == "generation"
-    assert "Swali la law?" in prompt_of(items[8])
+    assert "Swali la law?" in find_prompt(items[8])
 
     def said(text: str) -> Generation:
         return Generation(
@@ -139,6 +139,6 @@ def test_mmlu_prox_is_reasoned_and_its_letter_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suite", ["include", "global-piqa", "multiblimp", "mmlu-prox-lite"])
 def test_every_language_has_one_upstream_name(suite: str) -> None:
-    found = all_suites()[suite]
+    found = list_all_suites()[suite]
     assert set(found.upstream) == set(found.languages)
     assert len(set(found.upstream.values())) == len(found.languages)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.tasks.numbers import first_number
+from babelbits.tasks.numbers import find_first_number
 
 ZEROS = [
     char
@@ -39,33 +39,33 @@ def test_unicode_has_the_digits_that_babelmini_needs() -> None:
 
 @given(whole, zeros)
 def test_a_bare_number_reads_back_in_any_script(number: int, zero: str) -> None:
-    assert first_number(in_digits(str(number), zero)) == number
+    assert find_first_number(in_digits(str(number), zero)) == number
 
 
 @given(whole, zeros, st.sampled_from([",", ".", "’", "٬", "\u00a0", "\u202f"]))
 def test_groups_of_three_read_back(number: int, zero: str, mark: str) -> None:
     text = f"{number:,}".replace(",", mark)
-    assert first_number(in_digits(text, zero)) == number
+    assert find_first_number(in_digits(text, zero)) == number
 
 
 @given(whole, zeros)
 def test_indian_groups_read_back(number: int, zero: str) -> None:
-    assert first_number(in_digits(indian(number), zero)) == number
+    assert find_first_number(in_digits(indian(number), zero)) == number
 
 
 @given(whole, st.sampled_from("-−－"))
 def test_a_minus_of_any_kind_counts(number: int, minus: str) -> None:
-    assert first_number(f"= {minus}{number}") == -number
+    assert find_first_number(f"= {minus}{number}") == -number
 
 
 @given(whole, whole, st.text(alphabet="абв かな ", min_size=1))
 def test_only_the_first_number_counts(first: int, second: int, between: str) -> None:
-    assert first_number(f"{first}{between}{second}") == first
+    assert find_first_number(f"{first}{between}{second}") == first
 
 
 @given(st.text())
 def test_no_text_makes_it_fail(text: str) -> None:
-    found = first_number(text)
+    found = find_first_number(text)
     assert found is None or found.is_finite()
 
 
@@ -93,4 +93,4 @@ def test_no_text_makes_it_fail(text: str) -> None:
     ],
 )
 def test_by_hand(text: str, expected: object) -> None:
-    assert first_number(text) == expected
+    assert find_first_number(text) == expected

@@ -11,7 +11,7 @@ from babelbits.errors import BabelbitsError, ExitCode, TaskError
 from babelbits.records import Generation, Score
 from babelbits.study import load as load_study
 from babelbits.tasks import catalogue, own_files
-from babelbits.tasks.base import Task, TaskOptions, prompt_of
+from babelbits.tasks.base import Task, TaskOptions, find_prompt
 from babelbits.tasks.own_checks import check_template
 
 CHOICES = "id,question,choices,answer\n1,Which is red?,blood|grass,blood\n2,2 + 2?,3|4|5,b\n"
@@ -43,7 +43,7 @@ def score(task: Task, number: int, logprobs: list[float]) -> float | None:
 def test_a_choice_is_asked_with_letters(tmp_path: Path) -> None:
     task = task_of(written(tmp_path, nb=CHOICES))
     first, second = task.items()
-    assert prompt_of(first) == "Which is red?\nA. blood\nB. grass\nAnswer:"
+    assert find_prompt(first) == "Which is red?\nA. blood\nB. grass\nAnswer:"
     assert (first.target, second.target) == ("blood", "4")  # by its text, and by its letter
     assert [request.continuation for request in second.requests] == [" A", " B", " C"]  # type: ignore[union-attr]
 
@@ -113,7 +113,7 @@ def test_the_first_line_is_compared(tmp_path: Path, text: str, right: float) -> 
 )
 def test_how_a_text_is_compared(text: str, expected: str) -> None:
     """NFKC and casefold are Unicode's (`unicodedata`, `str.casefold`)."""
-    assert own_files.plain(text) == expected
+    assert own_files.simplify_text(text) == expected
 
 
 # --- files -------------------------------------------------------------------------------------
@@ -121,12 +121,12 @@ def test_how_a_text_is_compared(text: str, expected: str) -> None:
 
 def test_every_usual_form_of_a_code_is_found(tmp_path: Path) -> None:
     template = written(tmp_path, nob_Latn=CHOICES, eng=CHOICES, nothing=CHOICES)
-    assert catalogue.info("quiz", data=template).languages == ("en", "nb")
+    assert catalogue.find_info("quiz", data=template).languages == ("en", "nb")
 
 
 def test_two_files_of_a_language_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="two files are of nb"):
-        own_files.files_of(written(tmp_path, nb=CHOICES, nob=CHOICES))
+        own_files.find_files(written(tmp_path, nb=CHOICES, nob=CHOICES))
 
 
 @pytest.mark.parametrize(
@@ -142,22 +142,22 @@ def test_tables_of_every_form(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_bytes(text.encode())
     template = tmp_path / name.replace("nb", "{language}")
     [item] = task_of(template).items()
-    assert prompt_of(item) == "q\nA. a\nB. b\nAnswer:"
+    assert find_prompt(item) == "q\nA. a\nB. b\nAnswer:"
     assert item.target == "a"
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="the columns are a, q") as caught:
-        catalogue.info("quiz", data=written(tmp_path, nb="a,q\n1,2\n"))
+        catalogue.find_info("quiz", data=written(tmp_path, nb="a,q\n1,2\n"))
     assert "prompt, reference" in str(caught.value.hint)
 
 
 def test_ids_name_translations_and_without_them_nothing_is_parallel(tmp_path: Path) -> None:
     template = written(tmp_path, nb=CHOICES, en=CHOICES)
-    assert catalogue.info("quiz", data=template).parallel
+    assert catalogue.find_info("quiz", data=template).parallel
     assert [one.source_id for one in task_of(template).items()] == ["1", "2"]
     written(tmp_path, en=CHOICES.replace("id,", "row,"))
-    assert not catalogue.info("quiz", data=template).parallel
+    assert not catalogue.find_info("quiz", data=template).parallel
 
 
 # --- in a study --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from babelbits.records import (
     TextScore,
 )
 from babelbits.tasks.base import Task, TaskOptions
-from babelbits.tasks.catalogue import babelmini_folder, info, load, suites
+from babelbits.tasks.catalogue import find_babelmini_folder, find_info, list_suites, load
 from babelbits.tasks.open_prompts import OpenPromptsOptions
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 
@@ -96,7 +96,7 @@ def test_a_folder_of_texts_decides_the_languages(tmp_path: Path) -> None:
     (tmp_path / "corpus.zh-TW.txt").write_text("一\n二\n", encoding="utf-8")
     (tmp_path / "README.txt").write_text("no language")
     (tmp_path / "notes.md").write_text("no text")
-    assert info("text", data=tmp_path).languages == ("nb", "zh-Hant")
+    assert find_info("text", data=tmp_path).languages == ("nb", "zh-Hant")
     items = load("text", "no", TaskOptions(data=tmp_path)).items()
     assert [item.source_id for item in items] == ["1", "2"]
     assert items[1].requests[0] == TextRequest(text="To\u2028tre")
@@ -303,11 +303,11 @@ def test_shots_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suite", ["text", "pairs", "math", "confusion"])
 def test_bundled_items_are_parallel(suite: str) -> None:
     """Every language of the mini benchmark has the same questions, at least as many as promised."""
-    folder = babelmini_folder() / {"text": "passages"}.get(suite, suite)
+    folder = find_babelmini_folder() / {"text": "passages"}.get(suite, suite)
     if not list(folder.glob("*.jsonl")):
         pytest.skip("not bundled yet")
     at_least = {"text": 80, "pairs": 200, "math": 150, "confusion": 40}[suite]
-    languages = suites()[suite].languages
+    languages = list_suites()[suite].languages
     assert set(BABELMINI_LANGUAGES) <= set(languages)
     sources = {}
     for language in languages:

@@ -10,14 +10,14 @@ import pytest
 
 from babelbits.analysis import AnalysisSettings
 from babelbits.analysis.analyse import analyse
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.errors import TaskError
 from babelbits.records import Generation, Outcome
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
 from babelbits.tasks.own_checks import check_template
 from babelbits.tasks.reading import read_jsonl
-from babelbits.tasks.refusal.detect import has_list, refusal_in, why_not
+from babelbits.tasks.refusal.detect import explain_no_rule, find_refusal, has_list
 from babelbits.tasks.refusal.phrases import REFUSALS
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 from compare_cells import cell
@@ -49,7 +49,7 @@ def test_every_mini_language_has_a_list() -> None:
 @pytest.mark.parametrize("code", sorted(ANSWERED))
 def test_no_answer_is_taken_for_a_refusal(code: str) -> None:
     """Precision on cases that were not used to write the list: 85 of 85."""
-    assert [text for text in ANSWERED[code] if refusal_in(text, code)] == []
+    assert [text for text in ANSWERED[code] if find_refusal(text, code)] == []
 
 
 def test_refusals_are_found_but_for_the_known_ones() -> None:
@@ -58,39 +58,39 @@ def test_refusals_are_found_but_for_the_known_ones() -> None:
         (code, text)
         for code, texts in REFUSED.items()
         for text in texts
-        if refusal_in(text, code) is None
+        if find_refusal(text, code) is None
     ]
     assert len(missed) == MISSED, missed
 
 
 @pytest.mark.parametrize("code", BABELMINI_LANGUAGES)
 def test_passages_that_people_read_refuse_nothing(code: str) -> None:
-    rows = read_jsonl(mini_folder() / "passages" / f"{code}.jsonl")
+    rows = read_jsonl(find_mini_folder() / "passages" / f"{code}.jsonl")
     texts = [sentence for row in rows for sentence in row["sentences"]]
     assert texts
-    assert [text for text in texts if refusal_in(text, code)] == []
+    assert [text for text in texts if find_refusal(text, code)] == []
 
 
 def test_an_english_refusal_counts_in_every_language() -> None:
-    assert refusal_in("I’m sorry, but I can’t assist with that.", "ml") == "i can't assist"
+    assert find_refusal("I’m sorry, but I can’t assist with that.", "ml") == "i can't assist"
 
 
 def test_what_comes_late_in_an_answer_is_no_refusal() -> None:
-    assert refusal_in("Here is the plan. " * 20 + "I cannot help you.", "en") is None
+    assert find_refusal("Here is the plan. " * 20 + "I cannot help you.", "en") is None
 
 
 def test_scripts_of_a_language_share_a_list() -> None:
-    assert refusal_in("很抱歉，我無法協助您。", "zh-Hant")
+    assert find_refusal("很抱歉，我無法協助您。", "zh-Hant")
 
 
 def test_a_language_without_a_list_is_refused_with_the_reason() -> None:
     assert not has_list("th")
-    assert why_not("th") == (
+    assert explain_no_rule("th") == (
         "there is no list of refusals in 'th'; there are: "
         "en, nb, de, fr, es, ru, ar, hi, ml, ja, zh, ko, sw"
     )
     with pytest.raises(ValueError, match="no list of refusals in 'th'"):
-        refusal_in("ขอโทษ", "th")
+        find_refusal("ขอโทษ", "th")
 
 
 # --- the task ----------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from sacrebleu import sentence_bleu, sentence_chrf
 
 from babelbits.errors import MissingDataError, StudyError, TaskError, UnknownNameError
 from babelbits.records import GenerateRequest, Generation, Reply
-from babelbits.tasks.base import Task, TaskOptions, prompt_of
+from babelbits.tasks.base import Task, TaskOptions, find_prompt
 from babelbits.tasks.catalogue import load
-from babelbits.tasks.translation.metrics import bleu_tokenizer, has_spm
+from babelbits.tasks.translation.metrics import choose_bleu_tokenizer, has_spm
 from babelbits.tasks.translation.suite import TranslationOptions
 from flores_files import archive
 
@@ -47,7 +47,7 @@ def wrote(text: str) -> list[Reply]:
 def test_the_prompt_shows_the_first_of_dev_and_ends_where_the_answer_begins(flores: Path) -> None:
     found = task("flores", "ja", flores, shots=2)
     item = found.items()[0]
-    assert prompt_of(item) == (
+    assert find_prompt(item) == (
         "Translate from English into Japanese.\n\n"
         "English: Three birds.\nJapanese: 鳥が三羽。\n\n"
         "English: Two cats.\nJapanese: 猫が二匹。\n\n"
@@ -121,7 +121,7 @@ def test_flores_plus_rows_and_newer_codes(tmp_path: Path) -> None:
 def test_ntrex_has_no_examples(tmp_path: Path) -> None:
     folder = ntrex(tmp_path, {"eng": ENGLISH, "deu": GERMAN})
     found = task("ntrex-translation", "de", folder)
-    assert prompt_of(found.items()[0]).count("English:") == 1
+    assert find_prompt(found.items()[0]).count("English:") == 1
     with pytest.raises(StudyError, match="no few-shot examples"):
         task("ntrex-translation", "de", folder, shots=2)
 
@@ -167,7 +167,7 @@ def test_without_a_folder_and_a_network_the_error_says_what_to_do(
     [("de", "13a"), ("zh-Hant", "zh"), ("th", "char"), ("my", "char"), ("hi", "13a")],
 )
 def test_bleus_tokenizer(language: str, tokenizer: str) -> None:
-    assert bleu_tokenizer(language) == tokenizer
+    assert choose_bleu_tokenizer(language) == tokenizer
 
 
 def test_a_missing_model_of_spbleu_is_said_and_not_fetched(flores: Path) -> None:

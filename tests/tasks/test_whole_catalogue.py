@@ -11,16 +11,16 @@ import pytest
 from babelbits.errors import TaskError
 from babelbits.languages import resolve
 from babelbits.records import ScoreRequest
-from babelbits.tasks.base import TaskOptions, prompt_of
-from babelbits.tasks.catalogue import load, wanted
-from babelbits.tasks.lm_eval.adapter import LmEvalTask, packaged_yaml
+from babelbits.tasks.base import TaskOptions, find_prompt
+from babelbits.tasks.catalogue import list_wanted, load
+from babelbits.tasks.lm_eval.adapter import LmEvalTask, find_packaged_yaml
 from babelbits.tasks.lm_eval.group import LmEvalGroup
-from babelbits.tasks.lm_eval.index import installed_tasks
-from babelbits.tasks.lm_eval.runtime import config_of
+from babelbits.tasks.lm_eval.index import list_installed_tasks
+from babelbits.tasks.lm_eval.runtime import read_config
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 
-THROUGH_LM_EVAL = [suite for suite in all_suites().values() if isinstance(suite, LmEvalSuite)]
+THROUGH_LM_EVAL = [suite for suite in list_all_suites().values() if isinstance(suite, LmEvalSuite)]
 OUTPUT = {"choice": "multiple_choice", "generation": "generate_until"}
 
 
@@ -38,7 +38,7 @@ def test_every_configuration_resolves_and_says_what_the_catalogue_says(suite: Lm
         assert isinstance(task, LmEvalTask | LmEvalGroup)
         assert task.name == suite.lm_eval_task.format(suite.upstream[language])
         first = task._tasks[0] if isinstance(task, LmEvalGroup) else task
-        config = config_of(first._yaml_name, first._yaml_file)
+        config = read_config(first._yaml_name, first._yaml_file)
         # lm-eval 0.4.13 has some languages of Global-MMLU under the owner's later name.
         dataset = str(config["dataset_path"]).replace("CohereLabs/", "CohereForAI/")
         assert dataset == suite.hub_dataset
@@ -52,18 +52,18 @@ def test_every_configuration_resolves_and_says_what_the_catalogue_says(suite: Lm
 
 
 def test_what_is_pulled_is_a_config_a_language_or_a_subject() -> None:
-    assert [str(one) for one in wanted("belebele", "nb", TaskOptions())] == [
+    assert [str(one) for one in list_wanted("belebele", "nb", TaskOptions())] == [
         "facebook/belebele/nob_Latn@7899cdfa4e1e0d733fd77c848e2c273cb1d32be2"
     ]
-    (lite,) = wanted("global-mmlu-lite", "sw", TaskOptions())
+    (lite,) = list_wanted("global-mmlu-lite", "sw", TaskOptions())
     assert (lite.dataset, lite.config) == ("CohereForAI/Global-MMLU-Lite", "sw")
-    assert wanted("math", "nb", TaskOptions()) == ()
+    assert list_wanted("math", "nb", TaskOptions()) == ()
 
 
 def test_sib200_asks_as_afrobench_does() -> None:
     """lm-eval's afrobench/sib/prompt_1: the same words and the same choices in the same order."""
-    ours = config_of("sib200", packaged_yaml("sib200.yaml"))
-    theirs = config_of("sib_swa_prompt_1", installed_tasks()["sib_swa_prompt_1"])
+    ours = read_config("sib200", find_packaged_yaml("sib200.yaml"))
+    theirs = read_config("sib_swa_prompt_1", list_installed_tasks()["sib_swa_prompt_1"])
     for key in ("doc_to_text", "doc_to_choice", "doc_to_target", "output_type", "test_split"):
         assert ours[key] == theirs[key]
 
@@ -74,7 +74,7 @@ def test_every_language_of_the_data_that_are_here_loads(shared_data: Path) -> No
     sizes = {"mgsm": 250, "xcopa": 500, "sib200": 204}
     folders = {"mgsm": "mgsm", "xcopa": "xcopa", "sib200": "sib200_flores"}
     for name, size in sizes.items():
-        suite = all_suites()[name]
+        suite = list_all_suites()[name]
         codes = suite.languages if name != "sib200" else ("en", "nb", "zh-Hant", "ace-Arab", "zu")
         sources = set()
         for language in codes:
@@ -99,7 +99,7 @@ def test_mmlu_is_all_its_subjects_with_five_examples_of_their_own(shared_data: P
     assert len(parts) == 57
     assert parts["mmlu_abstract_algebra"] == 100
     shown = load("mmlu", "en", TaskOptions(data=folder, limit=1)).items()
-    first = prompt_of(shown[0])
+    first = find_prompt(shown[0])
     assert first.startswith("The following are multiple choice questions (with answers) about abst")
     assert first.count("\nAnswer:") == 6
     assert [one.continuation for one in items[0].requests if isinstance(one, ScoreRequest)] == [

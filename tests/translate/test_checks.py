@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 
 from babelbits.tasks.language_id import Guess, open_identifier
-from babelbits.translate.language import check_language, doubt
-from babelbits.translate.translation_checks import CHECKS, check, numbers
-from babelbits.translate.units import unit_of_row, unit_of_text
+from babelbits.translate.language import check_language, explain_doubt
+from babelbits.translate.translation_checks import CHECKS, check, find_numbers
+from babelbits.translate.units import make_row_unit, make_text_unit
 
 
 def findings(source: str, translation: str) -> list[str]:
-    unit = unit_of_text(source, unit_id="1")
+    unit = make_text_unit(source, unit_id="1")
     return [finding.check for finding in check(unit, {"text": translation})]
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_translation_is_found(source: str, translation: str, found: str)
     ],
 )
 def test_numbers_are_compared_by_digits(text: str, digits: list[str]) -> None:
-    assert numbers(text) == Counter(digits)
+    assert find_numbers(text) == Counter(digits)
 
 
 def question(**more: object) -> dict[str, object]:
@@ -92,7 +92,7 @@ def question(**more: object) -> dict[str, object]:
 
 
 def test_options_that_become_the_same_are_found() -> None:
-    unit = unit_of_row(question(), unit_id="1", columns=("question", "options"), where="x")
+    unit = make_row_unit(question(), unit_id="1", columns=("question", "options"), where="x")
     good = {
         "question": "Hva er dette?",
         "options[0]": "Hus",
@@ -144,6 +144,6 @@ def test_an_identifier_that_fails_right_translations_is_not_asked() -> None:
     """By its record on NTREX (`language_id/errors.json`): Norwegian, Afrikaans; not Swahili."""
     lite = open_identifier()
     for good in ("nb", "de", "ml", "ja", "af", "zh"):
-        assert doubt(lite, good) is None, good
-    assert "right lines in 'sw'" in (doubt(lite, "sw") or "")
-    assert "no name" in (doubt(Oracle(None), "zu") or "")
+        assert explain_doubt(lite, good) is None, good
+    assert "right lines in 'sw'" in (explain_doubt(lite, "sw") or "")
+    assert "no name" in (explain_doubt(Oracle(None), "zu") or "")

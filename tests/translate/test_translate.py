@@ -13,7 +13,7 @@ import pytest
 from babelbits.cli.main import run
 from babelbits.errors import ExitCode
 from babelbits.recipes.calibration import read_file
-from babelbits.tasks.jsonl_task import language_of
+from babelbits.tasks.jsonl_task import find_language
 from fake_endpoint import Answer, refuses, says, serving
 from interpreter import EN, NB, translate
 
@@ -218,7 +218,7 @@ def test_a_trial_of_the_first_rows_is_never_taken_for_the_whole(tmp_path: Path) 
         assert run([*whole, "--limit", "2"]) == ExitCode.DONE
         assert not (out / "nb.jsonl").exists()
         assert len(rows_of(out / "nb.first-2.jsonl")) == 2
-        assert language_of(out / "nb.first-2.jsonl") is None, "no folder of data takes it for one"
+        assert find_language(out / "nb.first-2.jsonl") is None, "no folder of data takes it for one"
         assert run(whole) == ExitCode.DONE
         assert len(server.requests) == 12, "the trial's answers are used"
     assert len(rows_of(out / "nb.jsonl")) == 6

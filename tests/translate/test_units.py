@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from babelbits.engines.chat import ChatRequest
 from babelbits.errors import StudyError, TaskError
 from babelbits.translate.job import TranslationJob
-from babelbits.translate.prompts import first_request, read_reply
+from babelbits.translate.prompts import make_first_request, read_reply
 from babelbits.translate.source import read_source
-from babelbits.translate.units import LONG, LONGEST_REQUEST, unit_of_row, unit_of_text
+from babelbits.translate.units import LONG, LONGEST_REQUEST, make_row_unit, make_text_unit
 
 TEXT = st.text(alphabet=string.ascii_letters + " \n\t.1{", max_size=4000)
 
@@ -21,7 +21,7 @@ def test_a_row_that_is_not_changed_is_put_together_as_it_was(
     prompt: str, options: list[str]
 ) -> None:
     row = {"prompt": prompt, "options": options, "target": [0]}
-    unit = unit_of_row(row, unit_id="1", columns=("prompt", "options"), where="x")
+    unit = make_row_unit(row, unit_id="1", columns=("prompt", "options"), where="x")
     rebuilt = unit.rebuilt(unit.texts)
     assert {**row, **rebuilt} == row
     assert sorted(name for pack in unit.requests() for name in pack) == sorted(unit.texts)
@@ -29,7 +29,7 @@ def test_a_row_that_is_not_changed_is_put_together_as_it_was(
 
 def test_letters_and_numbers_are_not_sent() -> None:
     row = {"options": ["B", "(c)", "42", "a house", "", None, 7], "prompt": None}
-    unit = unit_of_row(row, unit_id="1", columns=("prompt", "options"), where="x")
+    unit = make_row_unit(row, unit_id="1", columns=("prompt", "options"), where="x")
     assert unit.texts == {"options[3]": "a house"}
     assert unit.rebuilt({"options[3]": "et hus"}) == {
         "options": ["B", "(c)", "42", "et hus", "", None, 7]
@@ -38,14 +38,14 @@ def test_letters_and_numbers_are_not_sent() -> None:
 
 def test_a_question_and_its_options_are_one_request() -> None:
     row = {"prompt": "What? " * 100, "options": ["a house", "a boat"]}
-    unit = unit_of_row(row, unit_id="1", columns=("prompt", "options"), where="x")
+    unit = make_row_unit(row, unit_id="1", columns=("prompt", "options"), where="x")
     assert unit.requests() == [("prompt", "options[0]", "options[1]")]
 
 
 def test_long_text_is_divided_at_paragraphs_and_keeps_their_blank_lines() -> None:
     paragraphs = [f"Paragraph {number}. " + "words " * 100 for number in range(20)]
     text = "\n\n  \n".join(paragraphs)
-    unit = unit_of_text(text, unit_id="1")
+    unit = make_text_unit(text, unit_id="1")
     assert len(unit.texts) == 20
     assert all(
         sum(len(unit.texts[name]) for name in pack) <= LONGEST_REQUEST for pack in unit.requests()
@@ -56,7 +56,7 @@ def test_long_text_is_divided_at_paragraphs_and_keeps_their_blank_lines() -> Non
 
 
 def request(texts: dict[str, str]) -> ChatRequest:
-    return first_request(texts, source="en", target="nb", max_new_tokens=4096)
+    return make_first_request(texts, source="en", target="nb", max_new_tokens=4096)
 
 
 def test_the_prompt_names_the_languages_and_holds_the_text() -> None:

@@ -3,7 +3,7 @@
 import json
 from functools import cache
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 
 _MORE = (
     "สุนัขจิ้งจอกสีน้ำตาลที่ว่องไวกระโดดข้ามสุนัขขี้เกียจ วันนี้อากาศดีมาก",
@@ -17,7 +17,7 @@ _MORE = (
 def sentences() -> tuple[str, ...]:
     """Some thousand sentences in 13 languages, and one each in Thai, Bengali and Vietnamese."""
     found: list[str] = []
-    for path in sorted((mini_folder() / "passages").glob("*.jsonl")):
+    for path in sorted((find_mini_folder() / "passages").glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             found.extend(json.loads(line)["sentences"])
     return (*found, *_MORE)

@@ -13,10 +13,10 @@ from itertools import product
 
 import numpy as np
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelmini.sums import OPERATIONS, Operation, Sum, load_templates, question
 
-MATH = mini_folder() / "math"
+MATH = find_mini_folder() / "math"
 PHRASINGS = 2
 SUMS_EACH = 25
 ITEMS = 150

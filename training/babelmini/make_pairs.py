@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.errors import TaskError
 from babelmini.damage import LANGUAGES, RULES, LanguageRules, Rule, pick
 
-BABELMINI = mini_folder()
+BABELMINI = find_mini_folder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 
 Operation = Literal["add", "subtract", "add_subtract"]
 Split = Literal["train", "dev", "test"]
@@ -48,7 +48,7 @@ class Sum:
 
 def load_templates() -> Mapping[str, Mapping[str, list[str] | str]]:
     """Phrasings by language and operation, and the word that asks for the answer."""
-    file = mini_folder() / "math" / "templates.json"
+    file = find_mini_folder() / "math" / "templates.json"
     templates: Mapping[str, Mapping[str, list[str] | str]] = json.loads(file.read_text("utf-8"))
     return templates
 

@@ -14,7 +14,7 @@ from babelbits.analysis.settings import AnalysisSettings
 _QUESTIONS = {"language": "languages", "group": "groups", "all": "all languages"}
 
 
-def family_name(sample: Sample, settings: AnalysisSettings) -> str | None:
+def name_family(sample: Sample, settings: AnalysisSettings) -> str | None:
     """Name of the family that a sample's effect belongs to; None: exploratory."""
     suite, declared = sample.info.suite, settings.confirmatory
     if sample.metric.name != sample.info.primary or sample.variant in settings.apart:
@@ -25,13 +25,13 @@ def family_name(sample: Sample, settings: AnalysisSettings) -> str | None:
     return f"confirmatory · {question}" if declared.covers(sample.variant, suite) else None
 
 
-def error_shares(samples: Sequence[Sample], settings: AnalysisSettings) -> list[float]:
+def allocate_error_shares(samples: Sequence[Sample], settings: AnalysisSettings) -> list[float]:
     """The error rate that each sample has for itself, if it could stop early.
 
     Cells have the share that was fixed before they began. Pooled effects and groups share their
     family's error rate equally; what belongs to no family has it all.
     """
-    names = [family_name(one, settings) for one in samples]
+    names = [name_family(one, settings) for one in samples]
     sizes = Counter(names)
     return [
         _fixed_share(one) or settings.alpha / (1 if name is None else sizes[name])
@@ -49,9 +49,9 @@ class LocalLevels:
     """One-sided, of the report's graph at its start; None for effects that it does not test."""
 
 
-def local_levels(samples: Sequence[Sample], settings: AnalysisSettings) -> list[LocalLevels]:
+def find_local_levels(samples: Sequence[Sample], settings: AnalysisSettings) -> list[LocalLevels]:
     """What a loss that is alone in its family, and in the report, has to reach."""
-    names = [family_name(one, settings) for one in samples]
+    names = [name_family(one, settings) for one in samples]
     sizes = Counter(name for name in names if name is not None)
     blocks: dict[tuple[str, str], int] = defaultdict(int)
     for one in samples:
@@ -67,7 +67,7 @@ def local_levels(samples: Sequence[Sample], settings: AnalysisSettings) -> list[
 
 
 def _in_graph(sample: Sample, settings: AnalysisSettings) -> bool:
-    asked = family_name(sample, settings) is not None
+    asked = name_family(sample, settings) is not None
     return asked and sample.variant != BASELINE and sample.scope != "group"
 
 

@@ -9,20 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from babelbits.analysis import checks
-from babelbits.analysis.calibrations import calibration_contrasts
+from babelbits.analysis.calibrations import contrast_calibrations
 from babelbits.analysis.cell_index import CellIndex, Cells, sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.analysis.columns import Pairs
 from babelbits.analysis.confirmed import confirm
 from babelbits.analysis.contrasts import contrast_groups
-from babelbits.analysis.effects import EffectDraft, EffectKey, conclude, draft, key
-from babelbits.analysis.engine_identity import engines_differ, variants_apart
+from babelbits.analysis.effects import EffectDraft, EffectKey, conclude, draft, make_key
+from babelbits.analysis.engine_identity import find_engine_differences, find_variants_apart
 from babelbits.analysis.expected_best import with_luck
 from babelbits.analysis.families import adjust, summarise_families
 from babelbits.analysis.inference import Inference, infer
-from babelbits.analysis.joint_estimates import estimate_jointly, variant_ranks
-from babelbits.analysis.paired_samples import Part, Sample, pair_samples, part
-from babelbits.analysis.references import reference_contrasts
+from babelbits.analysis.joint_estimates import estimate_jointly, rank_variants
+from babelbits.analysis.paired_samples import Part, Sample, pair_samples, select_part
+from babelbits.analysis.references import contrast_references
 from babelbits.analysis.results import Analysis, EngineChange, SuiteClaim
 from babelbits.analysis.settings import AnalysisSettings, Confirmatory
 from babelbits.analysis.variation import estimate_variation
@@ -48,7 +48,7 @@ def analyse(
         Cells that the study asks for, finished or not: part of the questions of the report.
     """
     metas = [cell.meta for cell in cells]
-    settings = replace(settings, apart=variants_apart(metas))
+    settings = replace(settings, apart=find_variants_apart(metas))
     desk = sort_cells(cells)
     ours = _samples(desk, {BASELINE: desk.aa}, settings)
     theirs = _samples(desk, desk.variants, settings)
@@ -59,22 +59,22 @@ def analyse(
         conclude(one, family=None, p_adjusted=None, settings=settings)
         for one in _drafts(ours, inferences[: len(ours)], settings, noise={})
     )
-    noise = {key(effect): effect for effect in aa}
+    noise = {make_key(effect): effect for effect in aa}
     drafts = with_luck(
         _drafts(theirs, inferences[len(ours) :], settings, noise=noise), apart=settings.apart
     )
     asked = {at: codes for at, codes in desk.asked(planned).items() if at[0] not in settings.apart}
     everything = confirm(adjust(drafts, settings), asked, primary=desk.primary, settings=settings)
     effects, theirs = _with_verdicts(everything, theirs, settings)
-    calibrated = calibration_contrasts(theirs, settings)
+    calibrated = contrast_calibrations(theirs, settings)
     return Analysis(
         effects=everything,
         aa=aa,
         contrasts=contrast_groups(effects, theirs, primary=desk.primary, settings=settings),
         families=summarise_families(effects, settings),
-        references=reference_contrasts(theirs, settings),
+        references=contrast_references(theirs, settings),
         calibrations=calibrated,
-        claims=claims(effects, primary=desk.primary, alpha=settings.alpha),
+        claims=make_claims(effects, primary=desk.primary, alpha=settings.alpha),
         beside=estimate_jointly(
             effects,
             theirs,
@@ -83,13 +83,13 @@ def analyse(
             settings=settings,
         ),
         variation=estimate_variation(theirs, ours, calibrated),
-        variant_ranks=variant_ranks(effects, theirs, primary=desk.primary, settings=settings),
+        variant_ranks=rank_variants(effects, theirs, primary=desk.primary, settings=settings),
         problems=(
             *desk.problems,
             *desk.gaps(),
-            *checks.noisy_aa(aa, desk.primary),
-            *checks.could_stop(everything),
-            *engines_differ(metas),
+            *checks.find_noisy_aa(aa, desk.primary),
+            *checks.find_early_stopping(everything),
+            *find_engine_differences(metas),
         ),
         smoke=any(cell.meta.smoke for cell in cells),
         engine_changes=_engine_changes(desk, changed, settings, noise=noise),
@@ -171,11 +171,11 @@ def _parts(
     by_metric: dict[str, list[Part]] = {}
     for cell, pairs in paired:
         for metric in cell.meta.task.metrics:
-            found = part(pairs, metric, settings=settings)
+            found = select_part(pairs, metric, settings=settings)
             if found is not None:
                 by_metric.setdefault(metric.name, []).append(found)
             elif metric.name == cell.meta.task.primary:
-                desk.problems.append(checks.no_pairs(cell, metric.name))
+                desk.problems.append(checks.report_no_pairs(cell, metric.name))
     return list(by_metric.values())
 
 
@@ -198,7 +198,7 @@ def _drafts(
 # Holm's correction (Berger 1982, Technometrics 24:295; Berger & Hsu 1996, Stat. Science 11:283).
 
 
-def claims(
+def make_claims(
     effects: Sequence[Effect], *, primary: Mapping[str, str], alpha: float
 ) -> tuple[SuiteClaim, ...]:
     """One for each variant and suite that has effects of single languages.

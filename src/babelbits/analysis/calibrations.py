@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babelbits.analysis.inference import signature
+from babelbits.analysis.inference import make_signature
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.results import CalibrationContrast
 from babelbits.analysis.settings import AnalysisSettings, CalibrationOf
@@ -39,7 +39,7 @@ _Family = tuple[str, str, bool]
 """Recipe, suite, and whether the claim is about all languages together."""
 
 
-def calibrations_of(manifests: Mapping[str, Manifest]) -> dict[str, CalibrationOf]:
+def read_calibrations(manifests: Mapping[str, Manifest]) -> dict[str, CalibrationOf]:
     """What each calibrated variant saw; a recipe with several sets of parameters is several."""
     sets: dict[str, dict[str, None]] = {}
     for manifest in manifests.values():
@@ -60,7 +60,7 @@ def _parameters(manifest: Manifest) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(manifest.parameters.items()))
 
 
-def calibration_contrasts(
+def contrast_calibrations(
     samples: Sequence[Sample], settings: AnalysisSettings
 ) -> tuple[CalibrationContrast, ...]:
     """Empty where no recipe was calibrated in two languages."""
@@ -145,7 +145,7 @@ def _contrasts(
                     else ()
                 ),
             ),
-            recipe_of_computation=signature(
+            recipe_of_computation=make_signature(
                 "t over items and draws", f"units={contrast.n_units} items"
             ),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from babelbits.analysis import checks
 from babelbits.analysis.cells import BASELINE, CellResult
-from babelbits.analysis.columns import Columns, Pairs, columns, pair, pair_early
+from babelbits.analysis.columns import Columns, Pairs, pair, pair_early, read_columns
 from babelbits.analysis.results import Problem
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import TaskInfo
@@ -66,22 +66,22 @@ class CellIndex:
         shelf = self.baseline if label == BASELINE else self.engines.get(label, {})
         baseline = shelf.get(cell.meta.task.name)
         if baseline is None:
-            return checks.without_baseline(cell)
-        mismatch = checks.different_scorer(cell, baseline.meta.task)
+            return checks.report_missing_baseline(cell)
+        mismatch = checks.find_different_scorer(cell, baseline.meta.task)
         if mismatch is not None:
             return mismatch
         try:
-            theirs = columns(cell, sources=self._sources)
+            theirs = read_columns(cell, sources=self._sources)
             if cell.meta.stop is not None:
                 return pair_early(self._baseline(baseline), theirs, cell.meta)
             return pair(self._baseline(baseline), theirs)
         except UnpairedItemsError as error:
-            return checks.unpaired(cell, error)
+            return checks.report_unpaired(cell, error)
 
     def _baseline(self, cell: CellResult) -> Columns:
         key = cell.meta.variant, cell.meta.task.name
         if key not in self._read:
-            self._read[key] = columns(cell, sources=self._sources)
+            self._read[key] = read_columns(cell, sources=self._sources)
         return self._read[key]
 
     def asked(
@@ -102,8 +102,8 @@ class CellIndex:
         """Cells that the study should have and does not."""
         have = {(variant, task) for variant, cells in self.variants.items() for task in cells}
         return [
-            *checks.missing_cells(self.variants, self.tasks, have),
-            *checks.without_aa(self.tasks, set(self.aa)),
+            *checks.find_missing_cells(self.variants, self.tasks, have),
+            *checks.find_missing_aa(self.tasks, set(self.aa)),
         ]
 
 
@@ -113,10 +113,10 @@ def sort_cells(cells: Sequence[CellResult]) -> CellIndex:
     for cell in cells:
         shelf = _shelf(desk, cell)
         if cell.meta.task.name in shelf:
-            desk.problems.append(checks.duplicate(cell))
+            desk.problems.append(checks.report_duplicate(cell))
             continue
         shelf[cell.meta.task.name] = cell
-        failed = checks.failed_items(cell)
+        failed = checks.find_failed_items(cell)
         desk.problems += [] if failed is None else [failed]
     return desk
 

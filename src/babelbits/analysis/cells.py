@@ -27,7 +27,7 @@ class KnowsFailed(Protocol):
         """Rows with a failure, in order."""
 
 
-def failed(rows: Sequence[ItemRow]) -> Iterator[ItemRow]:
+def select_failed(rows: Sequence[ItemRow]) -> Iterator[ItemRow]:
     """The rows of a cell that have a failure."""
     if isinstance(rows, KnowsFailed):
         return rows.failed()
@@ -38,7 +38,7 @@ _WITHOUT_BYTES = "text 1"
 """Scorer of texts that kept bits per byte of each document, and not how long it was."""
 
 
-def under_its_own_name(cell: CellResult) -> CellResult:
+def rename_by_content(cell: CellResult) -> CellResult:
     """The cell; where the bytes of documents were not kept, what it has is the *mean* over them.
 
     Cells of former versions call it `bits_per_byte`, which is the total of bits over bytes.
@@ -57,7 +57,7 @@ def under_its_own_name(cell: CellResult) -> CellResult:
     return CellResult(meta=meta, rows=rows)
 
 
-def place(cell: CellResult) -> str:
+def describe_place(cell: CellResult) -> str:
     """Which cell a message is about, e.g. 'w8 · mgsm_direct_ja'."""
     repeat = " again (A/A)" if cell.meta.variant == BASELINE and cell.meta.replicate else ""
     return f"{cell.meta.variant}{repeat} · {cell.meta.task.name}"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from babelbits.analysis.cells import BASELINE, CellResult, failed, place
+from babelbits.analysis.cells import BASELINE, CellResult, describe_place, select_failed
 from babelbits.analysis.format import size
 from babelbits.analysis.results import Problem, ProblemKind
 from babelbits.errors import UnpairedItemsError
@@ -13,14 +13,14 @@ from babelbits.words import plural
 RUN_AGAIN = "run the study again; only what is missing runs"
 
 
-def about(
+def make_problem(
     cell: CellResult, kind: ProblemKind, message: str, *, hint: str, severe: bool = True
 ) -> Problem:
     """A problem with one cell."""
     return Problem(
         kind=kind,
         severity="error" if severe else "warning",
-        message=f"{place(cell)}: {message}",
+        message=f"{describe_place(cell)}: {message}",
         hint=hint,
         variant=cell.meta.variant,
         suite=cell.meta.task.suite,
@@ -28,9 +28,9 @@ def about(
     )
 
 
-def duplicate(cell: CellResult) -> Problem:
+def report_duplicate(cell: CellResult) -> Problem:
     """The same cell came twice; the first is used."""
-    return about(
+    return make_problem(
         cell,
         "duplicate_cell",
         "came twice; the first one is used",
@@ -38,7 +38,7 @@ def duplicate(cell: CellResult) -> Problem:
     )
 
 
-def could_stop(effects: Sequence[Effect]) -> list[Problem]:
+def find_early_stopping(effects: Sequence[Effect]) -> list[Problem]:
     """Suites whose languages ran for as long as their own results made them."""
     suites = dict.fromkeys(effect.task for effect in effects if effect.counts.n_planned is not None)
     return [
@@ -54,11 +54,13 @@ def could_stop(effects: Sequence[Effect]) -> list[Problem]:
     ]
 
 
-def without_baseline(cell: CellResult) -> Problem:
+def report_missing_baseline(cell: CellResult) -> Problem:
     """Nothing to compare a cell with."""
     if cell.meta.is_baseline or cell.meta.baseline == BASELINE:
-        return about(cell, "missing_baseline", "the baseline has no such cell", hint=RUN_AGAIN)
-    return about(
+        return make_problem(
+            cell, "missing_baseline", "the baseline has no such cell", hint=RUN_AGAIN
+        )
+    return make_problem(
         cell,
         "missing_baseline",
         f"{cell.meta.baseline}, which it is compared with, has no such cell",
@@ -66,13 +68,13 @@ def without_baseline(cell: CellResult) -> Problem:
     )
 
 
-def unpaired(cell: CellResult, error: UnpairedItemsError) -> Problem:
+def report_unpaired(cell: CellResult, error: UnpairedItemsError) -> Problem:
     """A cell about other items than the baseline's."""
     hint = error.hint or "run baseline and variant on the same items"
-    return about(cell, "unpaired_items", error.what, hint=hint)
+    return make_problem(cell, "unpaired_items", error.what, hint=hint)
 
 
-def different_scorer(cell: CellResult, baseline: TaskInfo) -> Problem | None:
+def find_different_scorer(cell: CellResult, baseline: TaskInfo) -> Problem | None:
     """Scores of two scorer versions, or of other metrics, are not comparable."""
     task = cell.meta.task
     if (task.scorer_version, task.metrics) == (baseline.scorer_version, baseline.metrics):
@@ -81,31 +83,31 @@ def different_scorer(cell: CellResult, baseline: TaskInfo) -> Problem | None:
         f"scored by version {task.scorer_version} ({_names(task)}), "
         f"the baseline by {baseline.scorer_version} ({_names(baseline)})"
     )
-    return about(cell, "different_scorer", message, hint="run the older cell again")
+    return make_problem(cell, "different_scorer", message, hint="run the older cell again")
 
 
 def _names(task: TaskInfo) -> str:
     return ", ".join(metric.name for metric in task.metrics)
 
 
-def failed_items(cell: CellResult) -> Problem | None:
+def find_failed_items(cell: CellResult) -> Problem | None:
     """Items without an answer: counted and shown, and left out of the pairs."""
-    kinds = Counter(row.failure.kind for row in failed(cell.rows) if row.failure is not None)
+    kinds = Counter(row.failure.kind for row in select_failed(cell.rows) if row.failure is not None)
     if not kinds:
         return None
     causes = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     message = f"{kinds.total()} of {plural(len(cell.rows), 'item')} failed ({causes})"
     hint = "they are left out of the pairs; look at them with `babelbits show`"
-    return about(cell, "failed_items", message, hint=hint, severe=False)
+    return make_problem(cell, "failed_items", message, hint=hint, severe=False)
 
 
-def no_pairs(cell: CellResult, metric: str) -> Problem:
+def report_no_pairs(cell: CellResult, metric: str) -> Problem:
     """No item has a score in both arms."""
     message = f"no item has a value of {metric} both here and at baseline"
-    return about(cell, "no_pairs", message, hint="see why the items failed")
+    return make_problem(cell, "no_pairs", message, hint="see why the items failed")
 
 
-def missing_cells(
+def find_missing_cells(
     variants: Iterable[str], tasks: Sequence[TaskInfo], have: set[tuple[str, str]]
 ) -> list[Problem]:
     """Tasks that the baseline has and a variant lacks."""
@@ -125,7 +127,7 @@ def missing_cells(
     ]
 
 
-def without_aa(tasks: Sequence[TaskInfo], have: set[str]) -> list[Problem]:
+def find_missing_aa(tasks: Sequence[TaskInfo], have: set[str]) -> list[Problem]:
     """Suites whose noise floor is unknown, in whole or for some languages."""
     lacking: dict[str, list[str]] = {}
     for task in tasks:
@@ -144,7 +146,7 @@ def without_aa(tasks: Sequence[TaskInfo], have: set[str]) -> list[Problem]:
     ]
 
 
-def noisy_aa(effects: Iterable[Effect], primary: dict[str, str]) -> list[Problem]:
+def find_noisy_aa(effects: Iterable[Effect], primary: dict[str, str]) -> list[Problem]:
     """The baseline against itself moves by more than the margin: noise hides what is asked."""
     return [
         Problem(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from babelbits.analysis.cells import CellResult, place
+from babelbits.analysis.cells import CellResult, describe_place
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import CellMeta, ItemRow, StopPlan, TaskInfo
 from babelbits.stats.paired_scores import BoolArray, FloatArray, IntArray
@@ -41,7 +41,7 @@ class Columns:
     """By corpus metric: a row of sufficient statistics an item; NaN where it has none."""
 
 
-def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
+def read_columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
     """Read the rows once.
 
     Parameters
@@ -60,7 +60,7 @@ def columns(cell: CellResult, *, sources: dict[str, int]) -> Columns:
     if repeated:
         raise UnpairedItemsError(
             f"{plural(repeated, 'item id')} {agreeing(repeated, 'occurs', 'occur')} more than once",
-            where=place(cell),
+            where=describe_place(cell),
             hint="run the cell again; its record is damaged or two tasks were mixed",
         )
     numbers = [sources.setdefault(name, len(sources)) for name in read.sources]

@@ -24,7 +24,7 @@ Asked = Mapping[tuple[str, str], Sequence[str]]
 """Variant and suite to the languages that the report asks, with a result or without."""
 
 
-def one_sided(effect: Effect) -> float:
+def compute_one_sided_p(effect: Effect) -> float:
     """One-sided p of "this is no harm" against harm; 1 where there is no test or nothing to lose.
 
     Half of the two-sided p on the side of harm: every two-sided p here is twice the smaller of its
@@ -65,7 +65,7 @@ def confirm(
     """
     places = [place for place in asked if asked[place] and _declared(place, settings)]
     p_values = {
-        _question(effect): one_sided(effect)
+        _question(effect): compute_one_sided_p(effect)
         for effect in effects
         if primary.get(effect.task) == effect.metric and effect.scope != "group"
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babelbits.analysis.inference import signature
+from babelbits.analysis.inference import make_signature
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.results import GroupContrast, Scale
 from babelbits.analysis.settings import AnalysisSettings
@@ -167,7 +167,7 @@ def _contrast(
         p_adjusted=None,
         family=None,
         notes=(_too_few(numbers.size),) if model is None else (THESE_LANGUAGES,),
-        recipe=signature(
+        recipe=make_signature(
             "random-effects regression (Paule-Mandel, Knapp-Hartung)",
             f"units={numbers.size} languages",
         ),

@@ -29,7 +29,7 @@ from babelbits.stats.paired_scores import FloatArray, IntArray
 _SCORES: Mapping[str, CorpusScore] = {"bleu": bleu, "chrf": chrf}
 
 
-def corpus_score(metric: Metric) -> CorpusScore:
+def make_corpus_score(metric: Metric) -> CorpusScore:
     """From sums of statistics to scores, for a metric that has such a function."""
     assert metric.corpus is not None  # noqa: S101  only asked of corpus metrics
     return _SCORES[metric.corpus]
@@ -57,7 +57,7 @@ def linearised(statistics: FloatArray, score: CorpusScore) -> FloatArray:
     return np.asarray(whole + (len(statistics) - 1) * (without.mean() - without))
 
 
-def ratio_values(statistics: FloatArray) -> tuple[FloatArray, FloatArray]:
+def linearise_ratio(statistics: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Linearised values of a ratio of totals, and the items' sizes.
 
     With sizes b of mean B and a ratio R of totals, an item with ratio r has ``R + b (r - R) / B``:
@@ -83,12 +83,12 @@ def ratio_values(statistics: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(total + sizes * (ratios - total)), np.asarray(sizes)
 
 
-def changed(baseline: FloatArray, variant: FloatArray) -> FloatArray:
+def mark_changed(baseline: FloatArray, variant: FloatArray) -> FloatArray:
     """1 for segments whose statistics differ, else 0."""
     return np.asarray(np.any(baseline != variant, axis=1), float)
 
 
-def corpus_test(
+def test_corpus(
     baseline: FloatArray,
     variant: FloatArray,
     *,
@@ -109,7 +109,7 @@ def corpus_test(
         E.g. 0.95 and 0.90.
     """
     first, second = _summed(baseline, units), _summed(variant, units)
-    score = corpus_score(metric)
+    score = make_corpus_score(metric)
     test = approximate_randomisation(
         first, second, score, rng=np.random.default_rng([seed, len(first), 2]), resamples=resamples
     )

@@ -32,7 +32,7 @@ class CellLook:
     """Two-sided, against no difference; holds at every look."""
 
 
-def glances(units: FloatArray, rule: StopRule) -> Iterator[CellLook]:
+def look_at_units(units: FloatArray, rule: StopRule) -> Iterator[CellLook]:
     """Look after every few units, and at the last.
 
     Parameters
@@ -43,11 +43,11 @@ def glances(units: FloatArray, rule: StopRule) -> Iterator[CellLook]:
     """
     glance = CellLook(look=rule.start(), p_value=1.0)
     for start in range(0, len(units), LOOK_EVERY):
-        glance = after(glance, units[start : start + LOOK_EVERY])
+        glance = look_again(glance, units[start : start + LOOK_EVERY])
         yield glance
 
 
-def after(glance: CellLook, units: FloatArray) -> CellLook:
+def look_again(glance: CellLook, units: FloatArray) -> CellLook:
     """The next look, after some more units."""
     look = glance.look.after(units)
     return CellLook(look=look, p_value=min(glance.p_value, _p_value(look)))
@@ -114,7 +114,7 @@ class Watch:
         for group in whole:
             self._add(group, self._metric)
         while len(self._units) >= LOOK_EVERY:
-            self._glance = after(self._glance, np.array(self._units[:LOOK_EVERY]))
+            self._glance = look_again(self._glance, np.array(self._units[:LOOK_EVERY]))
             self._units = self._units[LOOK_EVERY:]
 
     def _add(self, rows: Sequence[ItemRow], metric: Metric) -> None:
@@ -136,7 +136,7 @@ def _source(row: ItemRow) -> str:
     return row.unit
 
 
-def ordered_units(
+def order_units(
     differences: Sequence[FloatArray], sources: Sequence[np.ndarray], *, parallel: bool
 ) -> tuple[FloatArray, tuple[np.ndarray, ...]]:
     """One value a unit over all languages, from the items that all languages have.
@@ -177,10 +177,10 @@ def _unit_means(differences: FloatArray, sources: np.ndarray) -> Mapping[int, fl
     return {source: math.fsum(values) / len(values) for source, values in found.items()}
 
 
-def last_glance(units: FloatArray, *, alpha: float, margin: float | None) -> CellLook:
+def look_last(units: FloatArray, *, alpha: float, margin: float | None) -> CellLook:
     """What is known after all units that were run."""
     rule = StopRule(alpha=alpha, margin=margin)
     last = CellLook(look=rule.start(), p_value=1.0)
-    for glance in glances(units, rule):
+    for glance in look_at_units(units, rule):
         last = glance
     return replace(last, p_value=max(last.p_value, float(np.finfo(float).tiny)))

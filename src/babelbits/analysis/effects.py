@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from babelbits.analysis import format as shown
-from babelbits.analysis.inference import Inference, signature
+from babelbits.analysis.inference import Inference, make_signature
 from babelbits.analysis.paired_samples import Part, Sample
-from babelbits.analysis.relative import baseline_interval, estimate_relative_change
+from babelbits.analysis.relative import estimate_baseline_interval, estimate_relative_change
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.analysis.verdicts import Conclusion, Evidence, decide
 from babelbits.records import (
@@ -45,7 +45,7 @@ class EffectDraft:
     sample: Sample
 
 
-def key(effect: Effect) -> EffectKey:
+def make_key(effect: Effect) -> EffectKey:
     """What an effect is about, variant apart."""
     return effect.task, effect.metric, effect.scope, effect.language, effect.group
 
@@ -89,7 +89,7 @@ def draft(
         arms=Arms(
             baseline_score=baseline,
             variant_score=variant,
-            baseline_interval=baseline_interval(sample, level=1 - settings.alpha),
+            baseline_interval=estimate_baseline_interval(sample, level=1 - settings.alpha),
             at_floor=floor,
         ),
         counts=EffectCounts(
@@ -128,7 +128,7 @@ def draft(
         recipe=_recipe(inference, settings, metric),
     )
     effect = _with_caution(effect, sample, settings)
-    again = noise.get(key(effect))
+    again = noise.get(make_key(effect))
     if again is not None:
         arms = replace(effect.arms, aa_churn=again.counts.churn, aa_delta=again.delta)
         effect = replace(effect, arms=arms)
@@ -322,4 +322,4 @@ def _recipe(inference: Inference, settings: AnalysisSettings, metric: Metric) ->
         pieces.append(f"resamples={settings.resamples}|seed={settings.seed}")
     if metric.signature is not None:
         pieces.append(f"{metric.name}: {metric.signature}")
-    return signature(*pieces)
+    return make_signature(*pieces)

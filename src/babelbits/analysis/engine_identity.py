@@ -20,7 +20,7 @@ APART = "engine and server differ"
 """Label of a variant that was served while its baseline was not, or the other way round."""
 
 
-def variants_apart(metas: Iterable[CellMeta]) -> dict[str, str]:
+def find_variants_apart(metas: Iterable[CellMeta]) -> dict[str, str]:
     """Label of each variant without a verdict, to why.
 
     Parameters
@@ -39,12 +39,12 @@ def _who(engine: str) -> str:
     return "a server" if engine == SERVED else engine
 
 
-def questions(metas: Sequence[CellMeta]) -> list[tuple[str, str, str]]:
+def list_questions(metas: Sequence[CellMeta]) -> list[tuple[str, str, str]]:
     """Variant, suite and language of all that a report has a verdict about.
 
     No baseline is a question, and no variant that is apart.
     """
-    apart = variants_apart(metas)
+    apart = find_variants_apart(metas)
     return [
         (one.variant, one.task.suite, one.task.language)
         for one in metas
@@ -52,7 +52,7 @@ def questions(metas: Sequence[CellMeta]) -> list[tuple[str, str, str]]:
     ]
 
 
-def engines_differ(metas: Iterable[CellMeta]) -> list[Problem]:
+def find_engine_differences(metas: Iterable[CellMeta]) -> list[Problem]:
     """Variants that two engines tell from their baseline, beside what was done to them."""
     metas = list(metas)
     groups: dict[tuple[str, str], list[str]] = {}
@@ -71,7 +71,7 @@ def engines_differ(metas: Iterable[CellMeta]) -> list[Problem]:
         )
         for (ours, theirs), labels in groups.items()
     ]
-    for label, why in variants_apart(metas).items():
+    for label, why in find_variants_apart(metas).items():
         told.append(
             Problem(
                 kind="engines_differ",
@@ -100,7 +100,7 @@ def _engines(metas: Sequence[CellMeta]) -> list[tuple[str, str, str]]:
     ]
 
 
-def baseline_of(metas: Iterable[CellMeta]) -> dict[str, str]:
+def map_baselines(metas: Iterable[CellMeta]) -> dict[str, str]:
     """Label of each variant to that of what it is compared with; a baseline has its own."""
     found: dict[str, str] = {}
     for one in metas:
@@ -108,8 +108,8 @@ def baseline_of(metas: Iterable[CellMeta]) -> dict[str, str]:
     return found
 
 
-def engine_baselines(metas: Iterable[CellMeta]) -> tuple[str, ...]:
+def list_engine_baselines(metas: Iterable[CellMeta]) -> tuple[str, ...]:
     """Labels of the baselines that further engines have."""
     return tuple(
-        label for label, its in baseline_of(metas).items() if label == its and label != BASELINE
+        label for label, its in map_baselines(metas).items() if label == its and label != BASELINE
     )

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from babelbits.analysis.alpha_allocation import error_shares, family_name
+from babelbits.analysis.alpha_allocation import allocate_error_shares, name_family
 from babelbits.analysis.effects import EffectDraft, conclude
 from babelbits.analysis.results import TestFamily
 from babelbits.analysis.settings import AnalysisSettings
@@ -23,12 +23,12 @@ from babelbits.stats.multiplicity import benjamini_hochberg, holm
 
 def adjust(drafts: Sequence[EffectDraft], settings: AnalysisSettings) -> tuple[Effect, ...]:
     """Effects with adjusted p-values and verdicts, in the order of the drafts."""
-    names = [family_name(one.sample, settings) for one in drafts]
+    names = [name_family(one.sample, settings) for one in drafts]
     members: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         if name is not None:
             members[name].append(index)
-    shares = error_shares([one.sample for one in drafts], settings)
+    shares = allocate_error_shares([one.sample for one in drafts], settings)
     adjusted: dict[int, float] = {}
     scoped = _by_scope(drafts, names)
     mapped = _map(

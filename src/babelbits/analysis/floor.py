@@ -9,7 +9,9 @@ from babelbits.stats.mean_tests import t_interval
 from babelbits.stats.paired_scores import FloatArray
 
 
-def corpus_at_floor(linearised: FloatArray, metric: Metric, *, settings: AnalysisSettings) -> bool:
+def is_corpus_at_floor(
+    linearised: FloatArray, metric: Metric, *, settings: AnalysisSettings
+) -> bool:
     """Whether a baseline's corpus score can be told from that of unrelated text.
 
     At floor when its interval (level 1 - alpha) reaches the metric's chance level, or, without one,
@@ -44,7 +46,7 @@ MOST_CHANCE = 0.5
 """Guessing between two answers; no choice gives a guess more."""
 
 
-def chance_unknown(
+def is_chance_unknown(
     scores: FloatArray,
     metric: Metric,
     *,
@@ -74,7 +76,7 @@ def chance_unknown(
     return interval.low <= MOST_CHANCE
 
 
-def at_floor(
+def is_at_floor(
     scores: FloatArray,
     metric: Metric,
     *,

@@ -18,9 +18,13 @@ from importlib.metadata import version
 
 import numpy as np
 
-from babelbits.analysis.alpha_allocation import LocalLevels, error_shares, local_levels
-from babelbits.analysis.corpora import corpus_test
-from babelbits.analysis.early_stopping import LOOK_EVERY, last_glance
+from babelbits.analysis.alpha_allocation import (
+    LocalLevels,
+    allocate_error_shares,
+    find_local_levels,
+)
+from babelbits.analysis.corpora import test_corpus
+from babelbits.analysis.early_stopping import LOOK_EVERY, look_last
 from babelbits.analysis.paired_samples import Sample
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Interval
@@ -67,7 +71,7 @@ def infer(samples: Sequence[Sample], settings: AnalysisSettings) -> list[Inferen
     """Test and interval of every sample, in order."""
     inferences: dict[int, Inference] = {}
     waiting: dict[int, list[int]] = defaultdict(list)
-    shares, levels = error_shares(samples, settings), local_levels(samples, settings)
+    shares, levels = allocate_error_shares(samples, settings), find_local_levels(samples, settings)
     for index, sample in enumerate(samples):
         if sample.stops:
             inferences[index] = _at_any_time(sample, alpha=shares[index])
@@ -101,7 +105,7 @@ def _at_any_time(sample: Sample, *, alpha: float) -> Inference:
     )
     if sample.kind == "real" or not len(sample.units):
         return nothing
-    glance = last_glance(sample.units, alpha=alpha, margin=None)
+    glance = look_last(sample.units, alpha=alpha, margin=None)
     return replace(
         nothing,
         p_value=glance.p_value,
@@ -152,7 +156,7 @@ def _of_a_corpus(sample: Sample, settings: AnalysisSettings, levels: LocalLevels
     """BLEU or chrF of one language: segments are swapped and drawn, sums are scored."""
     [part] = sample.parts
     assert part.statistics is not None  # noqa: S101  what makes it a corpus sample
-    test, (wide, narrow) = corpus_test(
+    test, (wide, narrow) = test_corpus(
         *part.statistics,
         units=sample.clusters,
         metric=part.metric,
@@ -283,7 +287,7 @@ def _test_name(sample: Sample, flip: SignFlipResult) -> str:
 # --- how a number was computed --------------------------------------------------------------------
 
 
-def signature(*pieces: str) -> str:
+def make_signature(*pieces: str) -> str:
     """The pieces and this package's version, joined by bars."""
     return "|".join([*pieces, f"babelbits={_version()}"])
 

@@ -61,7 +61,7 @@ def _suite(
     effects: Sequence[Found], expected: Sequence[str], settings: AnalysisSettings
 ) -> SuiteBeside:
     first = effects[0][0]
-    bound, reason = worst_bound([effect for effect, _ in effects], expected)
+    bound, reason = bound_worst_loss([effect for effect, _ in effects], expected)
     fixed = all(effect.counts.n_planned is None for effect, _ in effects)
     ranks = _ranks(effects, settings) if fixed else None
     pooled = _pooled(effects) if fixed else None
@@ -89,7 +89,9 @@ def _suite(
     )
 
 
-def worst_bound(effects: Sequence[Effect], expected: Sequence[str]) -> tuple[float | None, str]:
+def bound_worst_loss(
+    effects: Sequence[Effect], expected: Sequence[str]
+) -> tuple[float | None, str]:
     """The loss that no language exceeds, as an oriented difference, or None and why.
 
     Parameters
@@ -114,7 +116,7 @@ def worst_bound(effects: Sequence[Effect], expected: Sequence[str]) -> tuple[flo
     return min(0.0, *(low for low in lows if low is not None)), ""
 
 
-def variant_ranks(
+def rank_variants(
     effects: Sequence[Effect],
     samples: Sequence[Sample],
     *,
@@ -170,14 +172,14 @@ def _by_covariance(
     pairs = len(found) * (len(found) - 1) // 2
     return ranks_of_estimates(
         [sign * effect.delta for effect, _ in found],
-        covariance([sample for _, sample in found]),
+        estimate_covariance([sample for _, sample in found]),
         rng=np.random.default_rng([settings.seed, len(found), 5]),
         level=1 - settings.alpha,
         resamples=max(400, min(_MOST_DRAWS, _MOST_NUMBERS // pairs)),
     )
 
 
-def covariance(samples: Sequence[Sample]) -> FloatArray:
+def estimate_covariance(samples: Sequence[Sample]) -> FloatArray:
     """How the mean differences of several samples vary together, by the units that they share.
 
     Returns

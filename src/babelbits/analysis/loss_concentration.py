@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from babelbits.analysis.cell_index import sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
-from babelbits.analysis.paired_samples import Part, part
+from babelbits.analysis.paired_samples import Part, select_part
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Effect
 
@@ -44,7 +44,7 @@ class LossConcentration:
     """The same of the baseline against itself; None where it was not run or lost nothing."""
 
 
-def loss_concentrations(
+def measure_loss_concentrations(
     cells: Sequence[CellResult], effects: Sequence[Effect], settings: AnalysisSettings
 ) -> tuple[LossConcentration, ...]:
     """One for each language in which a loss of a suite's primary metric is shown.
@@ -69,7 +69,11 @@ def loss_concentrations(
         for variant, theirs in {BASELINE: desk.aa, **desk.variants}.items()
         for pairs in desk.pairs(theirs).values()
         for cell, pair in pairs
-        if (one := part(pair, cell.meta.task.metric(cell.meta.task.primary), settings=settings))
+        if (
+            one := select_part(
+                pair, cell.meta.task.metric(cell.meta.task.primary), settings=settings
+            )
+        )
     }
     desk.paired()
     return tuple(
@@ -83,7 +87,7 @@ def _concentration(
     place: tuple[str, str, str], ours: Part, again: Part | None
 ) -> LossConcentration:
     variant, suite, language = place
-    shares = worst_shares(ours.changes)
+    shares = measure_worst_shares(ours.changes)
     assert shares is not None  # noqa: S101  a loss is shown
     return LossConcentration(
         variant=variant,
@@ -93,11 +97,11 @@ def _concentration(
         n_items=ours.changes.size,
         n_lost=int(np.sum(ours.changes < 0)),
         shares=shares,
-        aa_shares=None if again is None else worst_shares(again.changes),
+        aa_shares=None if again is None else measure_worst_shares(again.changes),
     )
 
 
-def worst_shares(
+def measure_worst_shares(
     differences: ArrayLike, *, worst: Sequence[float] = WORST
 ) -> tuple[float, ...] | None:
     """Shares of the gross loss on the worst items; None where no item lost anything.
@@ -111,7 +115,7 @@ def worst_shares(
 
     Examples
     --------
-    >>> worst_shares([-3.0, -1.0, 0.0, 2.0], worst=(0.25, 0.5))
+    >>> measure_worst_shares([-3.0, -1.0, 0.0, 2.0], worst=(0.25, 0.5))
     (0.75, 1.0)
     """
     losses = np.sort(np.maximum(-np.asarray(differences, float), 0.0))[::-1]

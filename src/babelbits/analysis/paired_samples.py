@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from babelbits.analysis.columns import Columns, Pairs
-from babelbits.analysis.corpora import changed, corpus_score, linearised, ratio_values
-from babelbits.analysis.early_stopping import ordered_units
-from babelbits.analysis.floor import at_floor, chance_unknown, corpus_at_floor
+from babelbits.analysis.corpora import linearise_ratio, linearised, make_corpus_score, mark_changed
+from babelbits.analysis.early_stopping import order_units
+from babelbits.analysis.floor import is_at_floor, is_chance_unknown, is_corpus_at_floor
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.records import Metric, MetricKind, StopPlan, TaskInfo
 from babelbits.stats.cluster import ClusterScores, cluster_scores, cluster_standard_error
@@ -77,7 +77,7 @@ class Part:
         """
         if self.statistics is None:
             return self.differences
-        return np.asarray(self.differences * changed(*self.statistics))
+        return np.asarray(self.differences * mark_changed(*self.statistics))
 
     @property
     def item_differences(self) -> FloatArray:
@@ -93,7 +93,7 @@ class Part:
         return self.n_lost / (self.baseline.size + self.n_lost)
 
 
-def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | None:
+def select_part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | None:
     """The pairs that have a score in both arms; None if there are none."""
     first, second, info = pairs.baseline, pairs.variant, pairs.variant.info
     before, after = first.scores[metric.name], second.scores[metric.name]
@@ -106,18 +106,18 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
     if metric.corpus == "ratio":
         statistics = first.statistics[metric.name][kept], second.statistics[metric.name][kept]
         before, after = before.copy(), after.copy()
-        before[kept], sizes = ratio_values(statistics[0])
-        after[kept], _ = ratio_values(statistics[1])
+        before[kept], sizes = linearise_ratio(statistics[0])
+        after[kept], _ = linearise_ratio(statistics[1])
     elif metric.corpus is not None:
         statistics = first.statistics[metric.name][kept], second.statistics[metric.name][kept]
         before, after = before.copy(), after.copy()
-        before[kept], after[kept] = (linearised(s, corpus_score(metric)) for s in statistics)
+        before[kept], after[kept] = (linearised(s, make_corpus_score(metric)) for s in statistics)
     kind = _kind_found(metric.kind, np.concatenate([before[kept], after[kept]]))
     sources, truncated = first.sources[kept], first.truncated | second.truncated
     if metric.corpus in (None, "ratio"):
         floor = _at_floor(pairs, metric, kept, kind=kind, settings=settings)
     else:
-        floor = corpus_at_floor(before[kept], metric, settings=settings)
+        floor = is_corpus_at_floor(before[kept], metric, settings=settings)
     return Part(
         info=info,
         metric=metric,
@@ -137,7 +137,7 @@ def part(pairs: Pairs, metric: Metric, *, settings: AnalysisSettings) -> Part | 
         statistics=statistics,
         clusters=_clusters_known(first, second)[kept],
         sizes=sizes,
-        chance_unknown=chance_unknown(
+        chance_unknown=is_chance_unknown(
             before[kept], metric, info=info, kind=kind, n_units=np.unique(sources).size,
             settings=settings,
         ),
@@ -175,7 +175,7 @@ def _at_floor(
         known = np.isfinite(columns.scores[metric.name])
     scores = columns.scores[metric.name][known]
     units = _connected(columns.sources[known], columns.clusters[known])
-    return at_floor(
+    return is_at_floor(
         scores,
         metric,
         info=pairs.variant.info,
@@ -246,7 +246,7 @@ class Sample:
     @cached_property
     def clusters(self) -> IntArray:
         """Equal numbers are dependent items."""
-        return clusters_of(self.parts)
+        return number_clusters(self.parts)
 
     @cached_property
     def strata(self) -> IntArray:
@@ -314,7 +314,7 @@ def _sizes(part: Part) -> FloatArray:
     return np.ones(part.baseline.size) if part.sizes is None else part.sizes
 
 
-def clusters_of(parts: Sequence[Part]) -> IntArray:
+def number_clusters(parts: Sequence[Part]) -> IntArray:
     """Equal numbers are dependent items: of one source, or of one passage, document or template.
 
     A source item counts in all its languages if the task is parallel, else in its own. Dependence
@@ -356,10 +356,10 @@ def _connected(sources: IntArray, shared: IntArray) -> IntArray:
     return np.asarray(first[component[source]], np.intp)
 
 
-def units_of(parts: Sequence[Part]) -> list[IntArray]:
-    """`clusters_of`, one array a part."""
+def number_units(parts: Sequence[Part]) -> list[IntArray]:
+    """`number_clusters`, one array a part."""
     ends = np.cumsum([one.baseline.size for one in parts])[:-1]
-    return np.split(clusters_of(parts), ends)
+    return np.split(number_clusters(parts), ends)
 
 
 def pair_samples(
@@ -382,9 +382,9 @@ def pair_samples(
 
 
 def _common(parts: Sequence[Part]) -> tuple[FloatArray, tuple[BoolArray, ...]]:
-    return ordered_units(
+    return order_units(
         [one.differences for one in parts],
-        units_of(parts),
+        number_units(parts),
         parallel=all(one.info.parallel for one in parts),
     )
 

@@ -9,15 +9,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from babelbits.analysis.inference import signature
-from babelbits.analysis.paired_samples import Part, Sample, units_of
+from babelbits.analysis.inference import make_signature
+from babelbits.analysis.paired_samples import Part, Sample, number_units
 from babelbits.analysis.results import ReferenceContrast
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.stats.difference_in_differences import double_difference
 from babelbits.stats.multiplicity import holm
 
 
-def reference_contrasts(
+def contrast_references(
     samples: Sequence[Sample], settings: AnalysisSettings
 ) -> tuple[ReferenceContrast, ...]:
     """None at all without a declared reference, or where a suite lacks it."""
@@ -40,7 +40,7 @@ def reference_contrasts(
 
 def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> ReferenceContrast:
     """Items pair by their source, or their cluster, where the task is parallel."""
-    ours, theirs = units_of([part, reference])
+    ours, theirs = number_units([part, reference])
     difference = double_difference(
         part.differences,
         reference.differences,
@@ -67,7 +67,7 @@ def _contrast(variant: str, part: Part, reference: Part, *, level: float) -> Ref
         paired=difference.paired,
         n_sources=difference.n_sources,
         notes=_notes(part, reference, decided=difference.p_value is not None),
-        recipe=signature(how, f"units={difference.n_sources}"),
+        recipe=make_signature(how, f"units={difference.n_sources}"),
     )
 
 

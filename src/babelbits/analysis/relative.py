@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from babelbits.analysis.paired_samples import Sample, clusters_of
+from babelbits.analysis.paired_samples import Sample, number_clusters
 from babelbits.records import Interval
 from babelbits.stats.binary import wilson
 from babelbits.stats.cluster import (
@@ -73,7 +73,7 @@ def estimate_relative_change(
     )
 
 
-def baseline_interval(sample: Sample, *, level: float) -> Interval | None:
+def estimate_baseline_interval(sample: Sample, *, level: float) -> Interval | None:
     """Interval of one language's baseline score; None for several."""
     fixed = sample.scope == "language" and not sample.stops
     return _baseline_interval(sample, level) if fixed else None
@@ -126,6 +126,6 @@ def _mean_of_ratios(sample: Sample) -> ClusterScores | None:
     return mean_of_ratios_scores(
         np.concatenate([one.differences for one in parts]),
         np.concatenate([one.baseline for one in parts]),
-        clusters=clusters_of(parts),
+        clusters=number_clusters(parts),
         strata=np.repeat(np.arange(len(parts)), [one.baseline.size for one in parts]),
     )

@@ -19,14 +19,14 @@ from babelbits.records import Effect, Interval
 Row = dict[str, str | float | int | bool | None]
 
 
-def effect_row(effect: Effect) -> Row:
+def make_effect_row(effect: Effect) -> Row:
     """One effect: what it is about, the numbers, the texts, the verdict."""
     return {**_about(effect), **_numbers(effect), **_texts(effect)}
 
 
-def effect_rows(effects: Sequence[Effect]) -> list[Row]:
+def make_effect_rows(effects: Sequence[Effect]) -> list[Row]:
     """One row an effect, in order."""
-    return [effect_row(effect) for effect in effects]
+    return [make_effect_row(effect) for effect in effects]
 
 
 def _about(effect: Effect) -> Row:
@@ -130,7 +130,7 @@ def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval.low, interval.high)
 
 
-def contrast_row(contrast: GroupContrast) -> Row:
+def make_contrast_row(contrast: GroupContrast) -> Row:
     """One group against the others."""
     low, high = _ends(contrast.interval)
     unit = contrast.unit
@@ -162,9 +162,9 @@ def contrast_row(contrast: GroupContrast) -> Row:
     }
 
 
-def contrast_rows(contrasts: Sequence[GroupContrast]) -> list[Row]:
+def make_contrast_rows(contrasts: Sequence[GroupContrast]) -> list[Row]:
     """One row a contrast, in order."""
-    return [contrast_row(contrast) for contrast in contrasts]
+    return [make_contrast_row(contrast) for contrast in contrasts]
 
 
 def _on_scale(contrast: GroupContrast, value: float) -> str:
@@ -180,7 +180,7 @@ def _interval_on_scale(contrast: GroupContrast) -> str:
     return f"{_on_scale(contrast, found.low)} to {_on_scale(contrast, found.high)}"
 
 
-def reference_row(contrast: ReferenceContrast) -> Row:
+def make_reference_row(contrast: ReferenceContrast) -> Row:
     """One language against the reference language."""
     low, high = _ends(contrast.interval)
     unit = contrast.unit
@@ -209,12 +209,12 @@ def reference_row(contrast: ReferenceContrast) -> Row:
     }
 
 
-def reference_rows(contrasts: Sequence[ReferenceContrast]) -> list[Row]:
+def make_reference_rows(contrasts: Sequence[ReferenceContrast]) -> list[Row]:
     """One row a contrast, in order."""
-    return [reference_row(contrast) for contrast in contrasts]
+    return [make_reference_row(contrast) for contrast in contrasts]
 
 
-def calibration_rows(contrasts: Sequence[CalibrationContrast]) -> list[Row]:
+def make_calibration_rows(contrasts: Sequence[CalibrationContrast]) -> list[Row]:
     """One row a contrast of two calibration languages, in order."""
     return [_calibration_row(contrast) for contrast in contrasts]
 
@@ -248,7 +248,7 @@ def _calibration_row(contrast: CalibrationContrast) -> Row:
     }
 
 
-def problem_row(problem: Problem) -> Row:
+def make_problem_row(problem: Problem) -> Row:
     """One problem."""
     return {
         "severity": problem.severity,

@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, or_, 
 from babelbits.annotate import order
 from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.models import rater, rater_language, showing, slot, unit
-from babelbits.annotate.secrets import keyed_number, opaque
+from babelbits.annotate.secrets import derive_id, derive_number
 
 REPEAT_DISTANCE = 6
 """Pairs that lie at least between a pair and its repeat."""
@@ -97,7 +97,7 @@ def open_showing(connection: Connection, rater_id: int) -> Showing | None:
     return _as_showing(connection.execute(_open_query(), {"rater": rater_id}).first())
 
 
-def next_showing(
+def choose_next_showing(
     connection: Connection, rater_id: int, settings: Settings, *, secret: bytes, now: float
 ) -> Showing | Nothing:
     """What this rater sees next; in a writing transaction.
@@ -174,13 +174,13 @@ class _Desk:
 
     def claim(self, language: str) -> Showing | None:
         """Take an open slot: least covered, then by variant, then in the rater's own order."""
-        factor, shift, modulus = order.rater_permutation(self.secret, self.rater_id)
+        factor, shift, modulus = order.draw_rater_permutation(self.secret, self.rater_id)
         values: dict[str, Any] = {"factor": factor, "shift": shift, "modulus": modulus}
         values |= {"rater": self.rater_id, "language": language, "now": self.now}
         found = self.connection.execute(_claim_query(), values).first()
         if found is None:
             return None
-        taken = self._show(found.unit_id, a_first=order.a_first(found.number))
+        taken = self._show(found.unit_id, a_first=order.is_a_first(found.number))
         self.connection.execute(
             update(slot)
             .where(slot.c.unit_id == found.unit_id, slot.c.number == found.number)
@@ -228,7 +228,7 @@ class _Desk:
             self.connection.execute(query),
             key=lambda row: (
                 seen[row.kind],
-                keyed_number(self.secret, "kind", self.rater_id, row.id),
+                derive_number(self.secret, "kind", self.rater_id, row.id),
             ),
             default=None,
         )
@@ -265,16 +265,16 @@ class _Desk:
         if len(pool) < MIN_REPEAT_POOL:
             return None
         oldest = min(
-            pool, key=lambda row: keyed_number(self.secret, "repeat", self.rater_id, row.unit_id)
+            pool, key=lambda row: derive_number(self.secret, "repeat", self.rater_id, row.unit_id)
         )
         return self._show(oldest.unit_id, a_first=not oldest.a_first, number=1)
 
     def _coin(self, unit_id: int) -> bool:
         """Order of a check: the right side is drawn when it is made; this swaps it by rater."""
-        return keyed_number(self.secret, "check order", self.rater_id, unit_id) % 2 == 0
+        return derive_number(self.secret, "check order", self.rater_id, unit_id) % 2 == 0
 
     def _show(self, unit_id: int, *, a_first: bool, number: int = 0) -> Showing:
-        public_id = opaque(self.secret, "showing", self.rater_id, unit_id, number)
+        public_id = derive_id(self.secret, "showing", self.rater_id, unit_id, number)
         self.connection.execute(
             showing.insert().values(
                 public_id=public_id,

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
-from babelbits.annotate.database import get_meta, inserted_id
+from babelbits.annotate.database import get_meta, read_inserted_id
 from babelbits.annotate.folder import log_act
 from babelbits.annotate.models import (
     draft,
@@ -27,11 +27,11 @@ from babelbits.annotate.models import (
     unit,
 )
 from babelbits.annotate.secrets import (
-    new_token,
-    opaque,
-    password_fits,
-    same,
-    token_hash,
+    check_password,
+    derive_id,
+    hash_token,
+    is_same,
+    make_token,
 )
 from babelbits.errors import UnknownNameError
 from babelbits.suggest import did_you_mean, one_of
@@ -82,7 +82,7 @@ def add_rater(
     number = (connection.scalar(select(func.count()).select_from(rater)) or 0) + 1
     name = f"r{number:02d}"
     made = connection.execute(rater.insert().values(name=name, interface=interface, created_at=now))
-    rater_id = inserted_id(made)
+    rater_id = read_inserted_id(made)
     for place, language in enumerate(dict.fromkeys(languages)):
         connection.execute(
             rater_language.insert().values(
@@ -103,11 +103,11 @@ def invite_rater(connection: Connection, name: str, *, days: float, now: float) 
     UnknownNameError
         If there is no such rater, or the rater was forgotten.
     """
-    rater_id = rater_by_name(connection, name)
-    token = new_token()
+    rater_id = find_rater(connection, name)
+    token = make_token()
     connection.execute(
         invite.insert().values(
-            token_hash=token_hash(token),
+            token_hash=hash_token(token),
             rater_id=rater_id,
             created_at=now,
             expires_at=now + days * DAY,
@@ -125,7 +125,7 @@ def revoke(connection: Connection, name: str, *, now: float) -> None:
     UnknownNameError
         If there is no such rater.
     """
-    rater_id = rater_by_name(connection, name)
+    rater_id = find_rater(connection, name)
     connection.execute(update(rater).where(rater.c.id == rater_id).values(revoked_at=now))
     connection.execute(
         update(invite)
@@ -135,7 +135,7 @@ def revoke(connection: Connection, name: str, *, now: float) -> None:
     connection.execute(session.delete().where(session.c.rater_id == rater_id))
 
 
-def rater_by_name(connection: Connection, name: str) -> int:
+def find_rater(connection: Connection, name: str) -> int:
     """A rater's number.
 
     Raises
@@ -154,13 +154,13 @@ def rater_by_name(connection: Connection, name: str) -> int:
     return int(rater_id)
 
 
-def invitation(connection: Connection, token: str, *, now: float) -> Invited | None:
+def find_invitation(connection: Connection, token: str, *, now: float) -> Invited | None:
     """Whose invitation this is; None if it is forged, expired or revoked."""
     row = connection.execute(
         select(rater.c.id, rater.c.name, rater.c.interface, rater.c.consented_at)
         .join(invite, invite.c.rater_id == rater.c.id)
         .where(
-            invite.c.token_hash == token_hash(token),
+            invite.c.token_hash == hash_token(token),
             invite.c.revoked_at.is_(None),
             invite.c.expires_at > now,
             rater.c.revoked_at.is_(None),
@@ -179,12 +179,12 @@ def invitation(connection: Connection, token: str, *, now: float) -> Invited | N
 
 def start_session(connection: Connection, rater_id: int | None, *, now: float) -> str:
     """Begin a session and return its token; for a rater this is the moment of consent."""
-    token = new_token()
+    token = make_token()
     seconds = OWNER_SECONDS if rater_id is None else SESSION_SECONDS
     connection.execute(session.delete().where(session.c.expires_at < now))
     connection.execute(
         session.insert().values(
-            token_hash=token_hash(token),
+            token_hash=hash_token(token),
             rater_id=rater_id,
             created_at=now,
             expires_at=now + seconds,
@@ -201,16 +201,16 @@ def start_session(connection: Connection, rater_id: int | None, *, now: float) -
 
 def end_session(connection: Connection, token: str) -> None:
     """Forget a session."""
-    connection.execute(session.delete().where(session.c.token_hash == token_hash(token)))
+    connection.execute(session.delete().where(session.c.token_hash == hash_token(token)))
 
 
-def visitor(
+def find_visitor(
     connection: Connection, token: str | None, *, secret: bytes, now: float
 ) -> Visitor | None:
     """Who holds a session; None if there is none, or it has ended."""
     if not token:
         return None
-    values = {"token": token_hash(token), "now": now}
+    values = {"token": hash_token(token), "now": now}
     row = connection.execute(_session_query(), values).first()
     if row is None:
         return None
@@ -218,7 +218,7 @@ def visitor(
         rater_id=row.rater_id,
         name=row.name or "owner",
         interface=row.interface or "en",
-        csrf=csrf_of(token, secret=secret),
+        csrf=make_csrf_token(token, secret=secret),
     )
 
 
@@ -235,20 +235,20 @@ def _session_query() -> Any:
     )
 
 
-def csrf_of(token: str, *, secret: bytes) -> str:
+def make_csrf_token(token: str, *, secret: bytes) -> str:
     """The CSRF token of a session."""
-    return opaque(secret, "csrf", token)
+    return derive_id(secret, "csrf", token)
 
 
-def csrf_fits(given: str | None, expected: str) -> bool:
+def is_csrf_token(given: str | None, expected: str) -> bool:
     """Whether a request carries its session's CSRF token."""
-    return given is not None and same(given, expected)
+    return given is not None and is_same(given, expected)
 
 
 def is_owner_password(connection: Connection, password: str) -> bool:
     """Whether this is the owner's password."""
     kept = get_meta(connection, "owner_password")
-    return isinstance(kept, str) and password_fits(password, kept)
+    return isinstance(kept, str) and check_password(password, kept)
 
 
 def _has_screen(connection: Connection, language: str) -> bool:
@@ -271,7 +271,7 @@ def forget(connection: Connection, name: str, *, now: float) -> int:
     UnknownNameError
         If there is no such rater.
     """
-    rater_id = rater_by_name(connection, name)
+    rater_id = find_rater(connection, name)
     theirs = select(showing.c.id).where(showing.c.rater_id == rater_id)
     judgments = connection.scalar(
         select(func.count()).where(

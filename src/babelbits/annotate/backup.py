@@ -19,9 +19,9 @@ from babelbits.annotate.database import Database, get_meta, set_meta
 from babelbits.annotate.folder import (
     FROZEN,
     Campaign,
-    frozen_at,
-    key_content_hash,
+    find_frozen_at,
     open_database,
+    read_key_content_hash,
 )
 from babelbits.errors import NothingThereError, StoreError
 from babelbits.store.atomic import store_errors, sync_folder
@@ -30,7 +30,7 @@ from babelbits.words import plural
 _ROWS = 1000
 
 
-def back_up(campaign: Campaign, out: Path) -> int:
+def write_backup(campaign: Campaign, out: Path) -> int:
     """Write a backup to `out`, whole or not at all; returns how many answers it holds.
 
     Raises
@@ -65,7 +65,7 @@ def restore(folder: Path, backup: Path, *, overwrite: bool) -> int:
     folder : Path
         Of the campaign, with the secret and the key that the backup goes with.
     backup : Path
-        What `back_up` wrote.
+        What `write_backup` wrote.
     overwrite : bool
         Whether answers that the database holds may go.
 
@@ -89,14 +89,14 @@ def restore(folder: Path, backup: Path, *, overwrite: bool) -> int:
                     where=str(folder),
                     hint="back these up under another name, then add --overwrite",
                 )
-            frozen = frozen_at(new)
+            frozen = find_frozen_at(new)
             for table in reversed(models.metadata.sorted_tables):
                 new.execute(table.delete())
             for table in models.metadata.sorted_tables:
                 for rows in _batches(old, table):
                     new.execute(table.insert(), rows)
             _continue_numbers(new)
-            if frozen is not None and frozen_at(new) is None:
+            if frozen is not None and find_frozen_at(new) is None:
                 set_meta(new, FROZEN, frozen)  # who knows the key rates no more
             return _answers(new)
 
@@ -147,7 +147,7 @@ def _check_format(backup: Path) -> None:
 
 
 def _check_same(folder: Path, old: Connection, backup: Path) -> None:
-    if get_meta(old, "content_hash") != key_content_hash(folder):
+    if get_meta(old, "content_hash") != read_key_content_hash(folder):
         raise StoreError(
             "this is a backup of another campaign",
             where=str(backup),

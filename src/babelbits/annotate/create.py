@@ -15,7 +15,7 @@ import numpy as np
 from babelbits.annotate import gold, order
 from babelbits.annotate.campaign_settings import Settings, list_problems
 from babelbits.annotate.models import UnitKind
-from babelbits.annotate.secrets import keyed, keyed_number
+from babelbits.annotate.secrets import derive_number, hash_with_key
 from babelbits.annotate.texts import normalised
 from babelbits.errors import StudyError
 from babelbits.preferences.answer_pairs import AnswerPair
@@ -79,7 +79,7 @@ class CampaignDraft:
     @property
     def content_hash(self) -> str:
         """Of everything that raters will see."""
-        return content_hash(
+        return hash_content(
             (unit.id, unit.language, unit.prompt, unit.text_a, unit.text_b) for unit in self.units
         )
 
@@ -96,12 +96,12 @@ class _Book:
         return len(self.units) + 1
 
 
-def content_hash(rows: Iterable[tuple[int, str, str, str, str]]) -> str:
+def hash_content(rows: Iterable[tuple[int, str, str, str, str]]) -> str:
     """Hash of units: id, language, prompt, text a, text b, in the order of ids."""
     return digest([list(row) for row in sorted(rows)], length=32)
 
 
-def pairs_hash(pairs: Iterable[AnswerPair]) -> str:
+def hash_pairs(pairs: Iterable[AnswerPair]) -> str:
     """Hash of the outputs that a campaign is about."""
     return digest(sorted([one.pair_id, one.source_id, one.task, one.variant] for one in pairs))
 
@@ -204,7 +204,7 @@ def _strata(
     keys = _by_stratum(pairs).keys()
     for language in {language for language, _ in keys}:
         arms = [arm for code, arm in keys if code == language]
-        arms.sort(key=lambda arm: keyed(secret, "stratum", *arm))
+        arms.sort(key=lambda arm: hash_with_key(secret, "stratum", *arm))
         found |= {(language, arm): number for number, arm in enumerate(arms)}
     return found
 
@@ -219,14 +219,16 @@ def _add_pairs(
 ) -> Iterator[KeyEntry]:
     """Units of one stratum: every other one has the baseline as text a, the first have overlap."""
     entries: list[KeyEntry] = []
-    sides = sorted(groups, key=lambda group: keyed(secret, "sides", group[0].pair_id))
-    overlapping = sorted(groups, key=lambda group: keyed(secret, "overlap", group[0].pair_id))
+    sides = sorted(groups, key=lambda group: hash_with_key(secret, "sides", group[0].pair_id))
+    overlapping = sorted(
+        groups, key=lambda group: hash_with_key(secret, "overlap", group[0].pair_id)
+    )
     subset = {
         group[0].pair_id for group in overlapping[: round(settings.overlap_share * len(groups))]
     }
     for place, group in enumerate(sides):
         baseline, variant = _texts(group[0])
-        is_a = order.baseline_is_a(place)
+        is_a = order.is_baseline_a(place)
         unit = NewUnit(
             id=book.next_id,
             language=group[0].language,
@@ -248,7 +250,7 @@ def _add_pairs(
 def _ranked(units: Sequence[NewUnit], secret: bytes) -> Iterator[NewUnit]:
     """Units with their rank within the language, in keyed order."""
     places: dict[str, int] = defaultdict(int)
-    for unit in sorted(units, key=lambda one: keyed(secret, "rank", one.id)):
+    for unit in sorted(units, key=lambda one: hash_with_key(secret, "rank", one.id)):
         yield replace(unit, rank=places[unit.language])
         places[unit.language] += 1
 
@@ -261,7 +263,7 @@ def _renumbered(
     They are made one after the other with sides taking turns, so that their first numbers would
     say whose text is whose.
     """
-    in_order = sorted(units, key=lambda one: keyed(secret, "number", one.id))
+    in_order = sorted(units, key=lambda one: hash_with_key(secret, "number", one.id))
     numbers = {one.id: number for number, one in enumerate(in_order, start=1)}
     return (
         tuple(replace(one, id=numbers[one.id]) for one in in_order),
@@ -288,7 +290,7 @@ def _add_checks(
 ) -> None:
     sources = _sources(language, pairs, secret)
     _add_identical(book, language, sources, settings)
-    rng = np.random.default_rng(keyed_number(secret, "gold", language))
+    rng = np.random.default_rng(derive_number(secret, "gold", language))
     made = list(_by_rule(language, sources, pairs, settings.gold + settings.screen, rng=rng))
     if len(made) < settings.gold + settings.screen:
         book.notes.append(
@@ -299,7 +301,7 @@ def _add_checks(
     # The screen comes first where there are too few for both.
     for number, (kind, source, damaged) in enumerate(made):
         right = (
-            "a" if keyed_number(secret, "right", language, number // 2) % 2 == number % 2 else "b"
+            "a" if derive_number(secret, "right", language, number // 2) % 2 == number % 2 else "b"
         )
         book.units.append(
             NewUnit(
@@ -328,7 +330,7 @@ def _sources(language: str, pairs: Sequence[AnswerPair], secret: bytes) -> list[
             )
             if prompt not in best or len(answer) > len(best[prompt].answer):
                 best[prompt] = _Source(prompt, answer, one.source_id)
-    return sorted(best.values(), key=lambda source: keyed(secret, "source", source.prompt))
+    return sorted(best.values(), key=lambda source: hash_with_key(secret, "source", source.prompt))
 
 
 def _add_identical(
@@ -371,9 +373,9 @@ def _by_rule(
                 for one in pairs
                 if one.source_id == source.source_id
             ]
-            other = gold.in_other_language(
+            other = gold.find_in_other_language(
                 language, own, like=source.answer
-            ) or gold.in_other_language(language, answers, like=source.answer)
+            ) or gold.find_in_other_language(language, answers, like=source.answer)
         if other is not None:
             yield "language", source, other
         else:

@@ -148,7 +148,7 @@ def set_meta(connection: Connection, name: str, value: object) -> None:
         connection.execute(models.meta.insert().values(name=name, value=value))
 
 
-def inserted_id(result: CursorResult[Any]) -> int:
+def read_inserted_id(result: CursorResult[Any]) -> int:
     """The number that a new row got."""
     key = result.inserted_primary_key
     if key is None:

@@ -187,13 +187,15 @@ def read_draft(connection: Connection, shown: Showing) -> RatingAnswer | None:
     return None if found is None else answer_of(found)
 
 
-def current_answer(connection: Connection, showing_id: int) -> tuple[int, RatingAnswer | None]:
+def find_current_answer(connection: Connection, showing_id: int) -> tuple[int, RatingAnswer | None]:
     """How many answers a showing has, and the last of them."""
     standing = _revisions(connection, showing_id)
     return len(standing), standing[max(standing)][0] if standing else None
 
 
-def one_before(connection: Connection, rater_id: int, before: Showing | None) -> str | None:
+def find_showing_before(
+    connection: Connection, rater_id: int, before: Showing | None
+) -> str | None:
     """Public id of the showing that the rater answered last, or last before `before`.
 
     Screens are final and are passed over.

@@ -20,7 +20,7 @@ from babelbits.annotate.folder import Campaign
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import event, rater, showing
 from babelbits.annotate.progress import list_excluded
-from babelbits.annotate.secrets import opaque
+from babelbits.annotate.secrets import derive_id
 from babelbits.records import JSON, canonical_json
 from babelbits.store.atomic import write_atomically
 from babelbits.words import agreeing, plural
@@ -78,8 +78,8 @@ def export(campaign: Campaign, folder: Path) -> Exported:
         events = _events(connection, campaign.secret)
     files = {
         "events.jsonl": "".join(f"{canonical_json(one)}\n" for one in events),
-        "judgments.csv": judgments_csv(judgments, campaign),
-        "codebook.md": codebook(campaign),
+        "judgments.csv": format_judgments(judgments, campaign),
+        "codebook.md": write_codebook(campaign),
     }
     for name, content in files.items():
         write_atomically(folder / name, content.encode())
@@ -88,12 +88,12 @@ def export(campaign: Campaign, folder: Path) -> Exported:
     )
 
 
-def unit_name(secret: bytes, unit_id: int) -> str:
+def name_unit(secret: bytes, unit_id: int) -> str:
     """What a unit is called outside of the database."""
-    return opaque(secret, "unit", unit_id)[:12]
+    return derive_id(secret, "unit", unit_id)[:12]
 
 
-def raters_excluded(judgments: Sequence[Judgment], campaign: Campaign) -> frozenset[str]:
+def find_excluded_raters(judgments: Sequence[Judgment], campaign: Campaign) -> frozenset[str]:
     """Raters whom the rule that was declared beforehand leaves out."""
     names = {one.rater for one in judgments}
     return frozenset(
@@ -103,9 +103,9 @@ def raters_excluded(judgments: Sequence[Judgment], campaign: Campaign) -> frozen
     )
 
 
-def judgments_csv(judgments: Sequence[Judgment], campaign: Campaign) -> str:
+def format_judgments(judgments: Sequence[Judgment], campaign: Campaign) -> str:
     """One row a judgment."""
-    left_out = raters_excluded(judgments, campaign)
+    left_out = find_excluded_raters(judgments, campaign)
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -113,7 +113,7 @@ def judgments_csv(judgments: Sequence[Judgment], campaign: Campaign) -> str:
         time = one.duration
         writer.writerow(
             {
-                "unit": unit_name(campaign.secret, one.unit_id),
+                "unit": name_unit(campaign.secret, one.unit_id),
                 "language": one.language,
                 "rater": one.rater,
                 "kind": one.kind,
@@ -137,7 +137,7 @@ def judgments_csv(judgments: Sequence[Judgment], campaign: Campaign) -> str:
     return out.getvalue()
 
 
-def codebook(campaign: Campaign) -> str:
+def write_codebook(campaign: Campaign) -> str:
     """What the columns of `judgments.csv` mean, and the design."""
     settings = campaign.settings
     lines = ["# Codebook", "", "`judgments.csv`: one row a judgment.", ""]
@@ -178,7 +178,7 @@ def _events(connection: Connection, secret: bytes) -> list[JSON]:
         {
             "number": row.id,
             "rater": row.name,
-            "unit": unit_name(secret, row.unit_id),
+            "unit": name_unit(secret, row.unit_id),
             "round": row.round,
             "first": "a" if row.a_first else "b",
             "kind": row.kind,

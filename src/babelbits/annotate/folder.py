@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 
 from babelbits.annotate import models
 from babelbits.annotate.campaign_settings import Settings
-from babelbits.annotate.create import CampaignDraft, KeyEntry, content_hash, pairs_hash
+from babelbits.annotate.create import CampaignDraft, KeyEntry, hash_content, hash_pairs
 from babelbits.annotate.database import Database, get_meta, set_meta
 from babelbits.annotate.secrets import hash_password
 from babelbits.errors import NothingThereError, StoreError, StudyError
@@ -122,7 +122,7 @@ def open_campaign(folder: Path) -> Campaign:
     with database.reading() as connection:
         settings = from_json(Settings, get_meta(connection, "settings"), where=database.shown_url)
         kept = get_meta(connection, "content_hash")
-        if kept != content_hash(_contents(connection)):
+        if kept != hash_content(_contents(connection)):
             raise StoreError(
                 "the texts differ from those that the campaign was made of",
                 where=database.shown_url,
@@ -168,7 +168,7 @@ def check_outputs(folder: Path) -> str | None:
     path = Path(source["file"])
     if not path.exists():
         return f"{path} is gone: whether the outputs have changed since cannot be checked"
-    if pairs_hash(read_pairs(path)) != source["hash"]:
+    if hash_pairs(read_pairs(path)) != source["hash"]:
         raise StoreError(
             "the outputs have changed since the campaign was created",
             where=str(path),
@@ -177,12 +177,12 @@ def check_outputs(folder: Path) -> str | None:
     return None
 
 
-def exists(folder: Path) -> bool:
+def has_campaign(folder: Path) -> bool:
     """Whether a whole campaign is in the folder."""
     return (folder / CAMPAIGN).exists()
 
 
-def same_outputs(folder: Path, pairs_digest: str) -> bool:
+def has_same_outputs(folder: Path, pairs_digest: str) -> bool:
     """Whether the campaign in `folder` is about the outputs with this hash."""
     return bool(_read_json(folder / SOURCE)["hash"] == pairs_digest)
 
@@ -199,12 +199,12 @@ def read_key(folder: Path) -> tuple[KeyEntry, ...]:
     return tuple(from_json(KeyEntry, row, where=str(path)) for row in _read_json(path)["pairs"])
 
 
-def key_content_hash(folder: Path) -> str:
+def read_key_content_hash(folder: Path) -> str:
     """The hash of the units that the key is about."""
     return str(_read_json(folder / KEY)["content_hash"])
 
 
-def frozen_at(connection: Connection) -> float | None:
+def find_frozen_at(connection: Connection) -> float | None:
     """When the campaign was unblinded; None while it goes on.
 
     In a writing transaction nobody can freeze it before that transaction ends.

@@ -42,7 +42,7 @@ def shuffled(text: str, language: str, *, rng: np.random.Generator) -> str:
             return _glue(language).join(pieces[i] for i in order)
 
 
-def in_other_language(
+def find_in_other_language(
     language: str, answers: Sequence[tuple[str, str]], *, like: str
 ) -> str | None:
     """An answer in another language, of another script if there is one, about as long as `like`.

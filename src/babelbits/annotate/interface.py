@@ -28,16 +28,16 @@ class Interface:
 
 
 @cache
-def available() -> tuple[str, ...]:
+def list_languages() -> tuple[str, ...]:
     """Codes of the languages that the app speaks."""
     names = [entry.name for entry in files("babelbits.annotate").joinpath("strings").iterdir()]
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 @cache
-def interface(code: str) -> Interface:
+def load_interface(code: str) -> Interface:
     """The app's words in a language, or in English if it does not speak that."""
-    spoken = code if code in available() else FALLBACK
+    spoken = code if code in list_languages() else FALLBACK
     source = files("babelbits.annotate").joinpath("strings", f"{spoken}.toml")
     words = tomllib.loads(source.read_text("utf-8"))
     return Interface(language=resolve(spoken), words=MappingProxyType(words))

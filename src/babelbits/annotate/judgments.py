@@ -53,7 +53,9 @@ def cap(n_characters: int, language: str) -> float:
     return _SECONDS_TO_DECIDE + _TIMES_READING * n_characters / speed
 
 
-def duration(events: Sequence[Timed], *, n_characters: int, language: str) -> Duration | None:
+def measure_duration(
+    events: Sequence[Timed], *, n_characters: int, language: str
+) -> Duration | None:
     """Time from the last showing of the page before the first answer, to that answer.
 
     Parameters
@@ -195,7 +197,7 @@ def _judgment(row: Any, events: Sequence[Any]) -> Judgment:
         surplus=counted and row.done_at is None,
         right=None if row.expected is None else is_right(row.expected, answer, a_first=row.a_first),
         answered_at=row.answered_at,
-        duration=duration(
+        duration=measure_duration(
             [
                 Timed(kind=one.kind, elapsed_ms=one.elapsed_ms, received_at=one.received_at)
                 for one in events

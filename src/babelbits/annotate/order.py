@@ -7,29 +7,29 @@ equally often (±1 where the number is odd), and among first judgments the basel
 exactly half of the pairs (±1). (3) A repeat shows the other order.
 """
 
-from babelbits.annotate.secrets import keyed_number
+from babelbits.annotate.secrets import derive_number
 
 _PRIME = 1_000_003
 
 
-def baseline_is_a(place: int) -> bool:
+def is_baseline_a(place: int) -> bool:
     """For the pair at `place` of its language and variant in keyed order."""
     return place % 2 == 0
 
 
-def a_first(slot_number: int) -> bool:
+def is_a_first(slot_number: int) -> bool:
     """For the judgment `slot_number` (from 0) wanted of a unit."""
     return slot_number % 2 == 0
 
 
-def rater_permutation(secret: bytes, rater_id: int) -> tuple[int, int, int]:
+def draw_rater_permutation(secret: bytes, rater_id: int) -> tuple[int, int, int]:
     """Factor, shift, modulus of a rater's own order: (rank * factor + shift) % modulus.
 
     So that not all raters are fresh for the same pairs. A prime modulus larger than any rank makes
     it a permutation.
     """
-    factor = keyed_number(secret, "order factor", rater_id) % (_PRIME - 1) + 1
-    shift = keyed_number(secret, "order shift", rater_id) % _PRIME
+    factor = derive_number(secret, "order factor", rater_id) % (_PRIME - 1) + 1
+    shift = derive_number(secret, "order shift", rater_id) % _PRIME
     return factor, shift, _PRIME
 
 
@@ -43,5 +43,5 @@ def check_is_due(secret: bytes, rater_id: int, *, pairs: int, checks: int, every
     """
     if every < 1:
         return False
-    place = keyed_number(secret, "check", rater_id, checks) % every
+    place = derive_number(secret, "check", rater_id, checks) % every
     return pairs >= checks * every + place + 1

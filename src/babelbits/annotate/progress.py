@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from babelbits.annotate.campaign_settings import Settings
 from babelbits.annotate.database import get_meta
-from babelbits.annotate.folder import Campaign, frozen_at
+from babelbits.annotate.folder import Campaign, find_frozen_at
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import rater, rater_language, slot, unit
 from babelbits.records import Interval
@@ -142,11 +142,11 @@ def measure_progress(campaign: Campaign, *, now: float, rng: np.random.Generator
             ),
             raters=tuple(_raters(connection, judgments, campaign.settings)),
             identical=int(get_meta(connection, "n_identical") or 0),
-            frozen_at=frozen_at(connection),
+            frozen_at=find_frozen_at(connection),
         )
 
 
-def matrix(judgments: Sequence[Judgment]) -> tuple[np.ndarray, list[str]]:
+def make_matrix(judgments: Sequence[Judgment]) -> tuple[np.ndarray, list[str]]:
     """First-round judgments of pairs as raters by units, NaN where there is none; and the raters.
 
     Surplus judgments are in it: they are as good, and agreement counts what people said.
@@ -165,7 +165,7 @@ def matrix(judgments: Sequence[Judgment]) -> tuple[np.ndarray, list[str]]:
     return table, raters
 
 
-def share(values: Sequence[bool]) -> Share:
+def count_share(values: Sequence[bool]) -> Share:
     """Of truth values."""
     n = len(values)
     return Share(count=sum(values), total=n, interval=wilson(sum(values), n) if n else None)
@@ -173,7 +173,7 @@ def share(values: Sequence[bool]) -> Share:
 
 def list_excluded(judgments: Sequence[Judgment], settings: Settings) -> bool:
     """Whether the rule declared beforehand leaves out the rater whose judgments these are."""
-    checks = share(
+    checks = count_share(
         [one.right for one in judgments if one.right is not None and one.kind != "screen"]
     )
     return (
@@ -196,7 +196,7 @@ def _language(
     slots = connection.execute(
         select(*columns).join(unit, unit.c.id == slot.c.unit_id).where(unit.c.language == language)
     ).all()
-    table, _ = matrix(ours)
+    table, _ = make_matrix(ours)
     shared = int(np.sum(np.sum(~np.isnan(table), axis=0) >= 2)) if table.size else 0
     return LanguageProgress(
         language=language,
@@ -216,7 +216,7 @@ def _language(
         if shared
         else None,
         raw=raw_agreement(table) if shared else None,
-        first=share(_firsts(ours)),
+        first=count_share(_firsts(ours)),
     )
 
 
@@ -247,7 +247,7 @@ def _raters(
     by_rater: dict[str, list[Judgment]] = defaultdict(list)
     for one in judgments:
         by_rater[one.rater].append(one)
-    table, names = matrix(judgments)
+    table, names = make_matrix(judgments)
     agreeing = (
         {
             one.rater: one.agreement
@@ -273,11 +273,11 @@ def _rater(
     settings: Settings,
     with_others: float | None,
 ) -> RaterProgress:
-    checks = share(
+    checks = count_share(
         [one.right for one in judgments if one.right is not None and one.kind != "screen"]
     )
-    repeats = share(_consistent(judgments))
-    first = share(_firsts(judgments))
+    repeats = count_share(_consistent(judgments))
+    first = count_share(_firsts(judgments))
     times = [one.duration for one in judgments if one.duration is not None]
     return RaterProgress(
         rater=str(getattr(row, "name", "")),

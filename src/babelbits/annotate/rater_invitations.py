@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from babelbits.annotate.folder import Campaign
 
 
-def wanted_raters(text: str) -> dict[str, int]:
+def parse_wanted_raters(text: str) -> dict[str, int]:
     """'ar=3,sw=2' as languages and counts."""
     from babelbits.languages import resolve
 
@@ -53,19 +53,19 @@ def invite_raters(
     """
     from babelbits.annotate import auth
     from babelbits.annotate.folder import log_act
-    from babelbits.annotate.interface import FALLBACK, available
+    from babelbits.annotate.interface import FALLBACK, list_languages
     from babelbits.suggest import one_of
 
-    if spoken is not None and spoken not in available():
+    if spoken is not None and spoken not in list_languages():
         raise StudyError(
             f"the pages do not speak {spoken!r}",
             where="--interface",
-            hint=f"they speak {one_of(available())}",
+            hint=f"they speak {one_of(list_languages())}",
         )
     with campaign.database.writing() as connection:
         now = time.time()
         if name is None:
-            first = languages[0] if languages[0] in available() else FALLBACK
+            first = languages[0] if languages[0] in list_languages() else FALLBACK
             name = auth.add_rater(connection, languages, interface=spoken or first, now=now)
         token = auth.invite_rater(connection, name, days=days, now=now)
         log_act(connection, "invite", now=now, detail={"rater": name, "days": days})

@@ -58,7 +58,7 @@ def _shapes(text: str, place: int) -> bool:
     return joins and place > 0 and unicodedata.combining(text[place - 1]) == _VIRAMA
 
 
-def shown(text: str, language: str) -> Shown:
+def prepare_text(text: str, language: str) -> Shown:
     """A text that is expected in `language`, with the attributes it needs.
 
     The direction is the language's own, from the table: guessing it from the first letter turns an

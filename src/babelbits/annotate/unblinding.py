@@ -5,7 +5,7 @@
     unblinded/identical.jsonl         pairs that were ties by construction, counted apart
     unblinded/key.csv                 which text of which unit is whose
 
-Identical pairs are shown to nobody and are ties, see `preferences.to_votes.identical_ties`.
+Identical pairs are shown to nobody and are ties, see `preferences.to_votes.make_identical_ties`.
 Sign: positive prefers the variant, so harm is negative.
 """
 
@@ -20,20 +20,20 @@ from sqlalchemy import func, select
 
 from babelbits.annotate.create import KeyEntry
 from babelbits.annotate.database import get_meta, set_meta
-from babelbits.annotate.export import raters_excluded, unit_name
+from babelbits.annotate.export import find_excluded_raters, name_unit
 from babelbits.annotate.folder import (
     FROZEN,
     Campaign,
     check_outputs,
-    frozen_at,
-    key_content_hash,
+    find_frozen_at,
     log_act,
     read_key,
+    read_key_content_hash,
 )
 from babelbits.annotate.judgments import Judgment, read_judgments
 from babelbits.annotate.models import act
 from babelbits.errors import StoreError
-from babelbits.preferences.to_votes import identical_ties
+from babelbits.preferences.to_votes import make_identical_ties
 from babelbits.preferences.votes import Verdict, Vote, write_votes
 from babelbits.records import canonical_json
 from babelbits.store.atomic import write_atomically
@@ -67,22 +67,22 @@ def unblind(campaign: Campaign, *, reason: str, now: float) -> Unblinded:
     note = check_outputs(campaign.folder)
     key = read_key(campaign.folder)
     with campaign.database.writing() as connection:
-        if get_meta(connection, "content_hash") != key_content_hash(campaign.folder):
+        if get_meta(connection, "content_hash") != read_key_content_hash(campaign.folder):
             raise StoreError(
                 "the key belongs to another campaign",
                 where=str(campaign.folder),
                 hint="votes would be given to the wrong model: find the key of this campaign",
             )
-        if frozen_at(connection) is None:
+        if find_frozen_at(connection) is None:
             set_meta(connection, FROZEN, now)
         log_act(connection, "unblind", now=now, detail={"reason": reason})
         times = connection.scalar(select(func.count()).where(act.c.kind == "unblind")) or 0
         judgments = read_judgments(connection)
-    excluded = raters_excluded(judgments, campaign)
-    judged = votes_of(judgments, key)
-    votes = [*judged, *identical_ties(judged, key)]
+    excluded = find_excluded_raters(judgments, campaign)
+    judged = make_votes(judgments, key)
+    votes = [*judged, *make_identical_ties(judged, key)]
     kept = [vote for vote in judged if vote.judge not in excluded]
-    after_rule = [*kept, *identical_ties(kept, key)]
+    after_rule = [*kept, *make_identical_ties(kept, key)]
     identical = [asdict(entry) for entry in key if entry.unit is None]
     folder = campaign.folder / FOLDER
     write_votes(folder / "votes.jsonl", votes, private=True)
@@ -104,7 +104,7 @@ def unblind(campaign: Campaign, *, reason: str, now: float) -> Unblinded:
     )
 
 
-def votes_of(judgments: Sequence[Judgment], key: Sequence[KeyEntry]) -> list[Vote]:
+def make_votes(judgments: Sequence[Judgment], key: Sequence[KeyEntry]) -> list[Vote]:
     """A vote for each judgment that counts and each pair that its unit stands for."""
     entries: Mapping[int, list[KeyEntry]] = defaultdict(list)
     for entry in key:
@@ -145,6 +145,6 @@ def _key_csv(key: Sequence[KeyEntry], secret: bytes) -> str:
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for entry in key:
-        shown = "" if entry.unit is None else unit_name(secret, entry.unit)
+        shown = "" if entry.unit is None else name_unit(secret, entry.unit)
         writer.writerow({**asdict(entry), "unit": shown})
     return out.getvalue()

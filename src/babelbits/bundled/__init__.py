@@ -14,11 +14,11 @@ MODEL_LANGUAGES = (
 """Languages that the model was trained on, as its card says."""
 
 
-def model_folder() -> Path:
+def find_bundled_model() -> Path:
     """Folder of the bundled model: a checkpoint that `transformers` loads."""
     return Path(str(resources.files("babelbits") / "bundled" / "model"))
 
 
-def mini_folder() -> Path:
+def find_mini_folder() -> Path:
     """Folder of BabelMini's data."""
     return Path(str(resources.files("babelbits") / "bundled" / "babelmini"))

@@ -14,10 +14,10 @@ import click
 from babelbits.annotate.rater_invitations import (
     check_languages,
     invite_raters,
-    wanted_raters,
+    parse_wanted_raters,
 )
-from babelbits.cli.campaign_status import print_standing, standing_object
-from babelbits.cli.console import data, data_json, say
+from babelbits.cli.campaign_status import make_standing_object, print_standing
+from babelbits.cli.console import print_data, print_json, say
 from babelbits.errors import MissingExtraError, NothingThereError, StudyError
 from babelbits.words import plural
 
@@ -175,14 +175,14 @@ def _create(
     as_json: bool,
 ) -> None:
     from babelbits.annotate import folder as folders
-    from babelbits.annotate.create import draft_campaign, pairs_hash
-    from babelbits.annotate.secrets import new_password, new_secret
+    from babelbits.annotate.create import draft_campaign, hash_pairs
+    from babelbits.annotate.secrets import make_password, make_secret
     from babelbits.preferences.pair_files import read_pairs
 
-    raters = wanted_raters(wanted)
+    raters = parse_wanted_raters(wanted)
     outputs = read_pairs(pairs)
-    if folders.exists(folder):
-        if folders.same_outputs(folder, pairs_hash(outputs)):
+    if folders.has_campaign(folder):
+        if folders.has_same_outputs(folder, hash_pairs(outputs)):
             say(f"the campaign is there already: babelbits annotate serve {folder}")
             return
         raise NothingThereError(
@@ -190,7 +190,7 @@ def _create(
             where=str(folder),
             hint="votes on changed outputs cannot be mixed: name another folder",
         )
-    secret, password = new_secret(), new_password()
+    secret, password = make_secret(), make_password()
     draft = draft_campaign(outputs, settings, secret=secret)
     check_languages(raters, {unit.language for unit in draft.units})
     campaign = folders.write_campaign(
@@ -201,7 +201,7 @@ def _create(
         database_url=database,
         owner_password=password,
         pairs_file=pairs,
-        pairs_digest=pairs_hash(outputs),
+        pairs_digest=hash_pairs(outputs),
         now=time.time(),
     )
     links = [
@@ -218,7 +218,7 @@ def _create(
             "judgments": judgments,
         }
         secrets = {"owner_password": password, "invitations": links}
-        data_json({"schema": SCHEMA, **counts, **secrets, "notes": list(draft.notes)})
+        print_json({"schema": SCHEMA, **counts, **secrets, "notes": list(draft.notes)})
         return
     say(
         f"{plural(len(outputs), 'pair')}: {draft.n_identical} with identical "
@@ -229,7 +229,7 @@ def _create(
     for note in draft.notes:
         say(f"note: {note}")
     say("stored nowhere else; save them now:")
-    data(f"owner password  {password}")
+    print_data(f"owner password  {password}")
     _print_links(links)
     say(f"next: babelbits annotate serve {folder}")
 
@@ -295,7 +295,7 @@ def invite(
     campaign = _open(folder)
     link = invite_raters(campaign, codes, spoken, days=days, url=url, name=rater)
     if as_json:
-        data_json({"schema": SCHEMA, "invitations": [link]})
+        print_json({"schema": SCHEMA, "invitations": [link]})
         return
     _print_links([link])
 
@@ -335,12 +335,12 @@ def forget(folder: Path, rater: str) -> None:
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 def backup(folder: Path, out: Path) -> None:
     """Copy all votes to the file OUT, also while people rate; blinded."""
-    from babelbits.annotate.backup import back_up
+    from babelbits.annotate.backup import write_backup
 
     campaign = _open(folder)
-    answers = back_up(campaign, out)
+    answers = write_backup(campaign, out)
     say(f"answers in the backup: {answers:,}; it needs the campaign's folder to be restored")
-    data(str(out))
+    print_data(str(out))
 
 
 @annotate.command()
@@ -369,7 +369,7 @@ def status(folder: Path, *, pay_per_hour: float | None, as_json: bool) -> None:
     found = measure_progress(campaign, now=time.time(), rng=np.random.default_rng(0))
     pay = campaign.settings.pay_per_hour if pay_per_hour is None else pay_per_hour
     if as_json:
-        data_json({"schema": SCHEMA, **standing_object(found, pay)})
+        print_json({"schema": SCHEMA, **make_standing_object(found, pay)})
         return
     print_standing(found, pay, campaign.settings.currency)
 
@@ -384,7 +384,7 @@ def export(folder: Path, *, out: Path | None) -> None:
     written = write(_open(folder), out or folder / "export")
     say(f"{plural(written.n_events, 'event')}, {plural(written.n_judgments, 'judgment')}")
     for name in written.files:
-        data(str(written.folder / name))
+        print_data(str(written.folder / name))
 
 
 @annotate.command()
@@ -406,7 +406,7 @@ def unblind(folder: Path, *, reason: str) -> None:
         f"{plural(done.n_identical, 'identical pair')}"
     )
     for name in ("votes.jsonl", "votes_after_rule.jsonl", "identical.jsonl", "key.csv"):
-        data(str(done.folder / name))
+        print_data(str(done.folder / name))
 
 
 # --- parts -----------------------------------------------------------------------------------
@@ -421,6 +421,6 @@ def _open(folder: Path) -> "Campaign":
 def _print_links(links: Sequence[dict[str, Any]]) -> None:
     """One line a rater, to stdout."""
     for link in links:
-        data(
+        print_data(
             f"{link['rater']}  {','.join(link['languages'])}  {link['link']}".replace("    ", "  ")
         )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.console import print_data, print_plain_table, say
 from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ RATER_HEADS = (
 )  # fmt: skip
 
 
-def standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
+def make_standing_object(found: "Progress", pay: float | None) -> dict[str, Any]:
     """For `--json`; `pay` an hour of active time, or None."""
     from dataclasses import asdict
 
@@ -51,8 +51,8 @@ def print_standing(progress: "Progress", pay: float | None, currency: str) -> No
                 "–" if one.first.value is None else f"{one.first.value:.0%}",
             )
         )
-    plain_table(LANGUAGE_HEADS, languages, numeric=range(1, len(LANGUAGE_HEADS)))
-    data("")
+    print_plain_table(LANGUAGE_HEADS, languages, numeric=range(1, len(LANGUAGE_HEADS)))
+    print_data("")
     raters = []
     for rater in progress.raters:
         cells = [
@@ -68,4 +68,4 @@ def print_standing(progress: "Progress", pay: float | None, currency: str) -> No
             "; ".join(rater.flags),
         ]
         raters.append(cells)
-    plain_table(RATER_HEADS, raters, numeric=range(2, len(RATER_HEADS) - 1))
+    print_plain_table(RATER_HEADS, raters, numeric=range(2, len(RATER_HEADS) - 1))

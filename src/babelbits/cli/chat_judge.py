@@ -214,12 +214,12 @@ def open_local(named: Path, *, cache: Path | None = None) -> "LocalChat":
     ModelError
         If there is no such model.
     """
-    from babelbits.bundled import model_folder
+    from babelbits.bundled import find_bundled_model
     from babelbits.engines.local_chat import load
     from babelbits.study.execution.run_study import need_libraries
 
     need_libraries()
-    return load(model_folder() if str(named) == _BUNDLED else named, cache=cache)
+    return load(find_bundled_model() if str(named) == _BUNDLED else named, cache=cache)
 
 
 # --- while it judges -------------------------------------------------------------------------
@@ -235,14 +235,14 @@ def progress(word: str) -> "Iterator[Progress]":
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from babelbits.cli.console import console
+    from babelbits.cli.console import open_console
 
     with Progress(
         TextColumn(word),
         BarColumn(bar_width=24),
         TextColumn("{task.completed}/{task.total} replies"),
         TimeRemainingColumn(),
-        console=console(err=True),
+        console=open_console(err=True),
         transient=True,
     ) as bar:
         task = bar.add_task(word, total=None)

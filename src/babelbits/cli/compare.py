@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.console import print_data, print_plain_table, say
 from babelbits.errors import ExitCode, StudyError
 from babelbits.words import plural
 
@@ -136,7 +136,7 @@ def _wishes(
     from babelbits.results.analyse_logs import CompareOptions
     from babelbits.study.config.spec import AnalysisSpec
 
-    named = dict(map(margin_of, margin_words))
+    named = dict(map(parse_margin, margin_words))
     return CompareOptions(
         margins={**AnalysisSpec().margins, **named},
         named_margins=tuple(named),
@@ -151,12 +151,12 @@ def _wishes(
     )
 
 
-def margin_of(word: str) -> tuple[str, float]:
+def parse_margin(word: str) -> tuple[str, float]:
     """`--margin`: a unit or task, and the largest loss that does not matter."""
-    return size_of_difference(word, option="--margin")
+    return parse_difference(word, option="--margin")
 
 
-def size_of_difference(word: str, *, option: str = "--difference") -> tuple[str, float]:
+def parse_difference(word: str, *, option: str = "--difference") -> tuple[str, float]:
     """'2' as 0.02 for fractions, 'score=1.5' as it is."""
     name, equals, text = word.rpartition("=")
     name = name if equals else "fraction"
@@ -212,18 +212,18 @@ HEADS = (
 )
 
 
-def table_rows(results: "Results") -> list[tuple[str, ...]]:
+def make_table_rows(results: "Results") -> list[tuple[str, ...]]:
     """The values of `HEADS`: every variant, task and language, and all languages together."""
     from babelbits.analysis.format import verdict_word
-    from babelbits.analysis.tables import effect_row
+    from babelbits.analysis.tables import make_effect_row
     from babelbits.report import views
 
-    primary = views.primary(results)
+    primary = views.map_primary_metrics(results)
     rows = []
     for effect in results.analysis.effects:
         if effect.metric != primary.get(effect.task) or effect.scope == "group":
             continue
-        row = effect_row(effect)
+        row = make_effect_row(effect)
         p = f"({row['p_text']})" if effect.inference.p_adjusted is None else row["p_adjusted_text"]
         code = effect.language
         where = results.languages[code].name if code else f"all {len(effect.languages)}"
@@ -256,20 +256,22 @@ def print_table(results: "Results") -> None:
     """The verdicts, then the logs without items, then one sentence a variant."""
     from babelbits.report import perplexity_logs
 
-    rows = table_rows(results)
+    rows = make_table_rows(results)
     if rows:
-        plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
+        print_plain_table(HEADS, rows, numeric=(3, 4, 5, 6, 7))
         for why in _withheld(results):
             say(f"note: {why}")
-        data("")
-        for sentence in (*_sentences(results), *bounds(results)):
-            data(sentence)
+        print_data("")
+        for sentence in (*_sentences(results), *describe_bounds(results)):
+            print_data(sentence)
     print_collapses(results)
     logs = results.foreign.logs if results.foreign else ()
     if logs:
-        data(perplexity_logs.CAPTION)
-        shown = perplexity_logs.rows(logs, results.languages)
-        plain_table(perplexity_logs.HEADS, shown, numeric=range(3, len(perplexity_logs.HEADS)))
+        print_data(perplexity_logs.CAPTION)
+        shown = perplexity_logs.make_rows(logs, results.languages)
+        print_plain_table(
+            perplexity_logs.HEADS, shown, numeric=range(3, len(perplexity_logs.HEADS))
+        )
 
 
 def print_collapses(results: "Results") -> None:
@@ -277,23 +279,23 @@ def print_collapses(results: "Results") -> None:
     from babelbits.report import collapse_section
 
     collapses = results.collapses
-    found = collapse_section.section(results, collapses)
+    found = collapse_section.make_section(results, collapses)
     if found is None:
         return
     if found.rows:
-        data("")
-        data("collapsed answers (exploratory: no part of the verdicts above)")
-        plain_table(collapse_section.HEADS, found.rows, numeric=collapse_section.NUMERIC)
-        for sentence in collapse_section.sentences(collapses):
-            data(sentence)
+        print_data("")
+        print_data("collapsed answers (exploratory: no part of the verdicts above)")
+        print_plain_table(collapse_section.HEADS, found.rows, numeric=collapse_section.NUMERIC)
+        for sentence in collapse_section.describe_collapse(collapses):
+            print_data(sentence)
     if found.quiet:
-        data(found.quiet)
+        print_data(found.quiet)
     for line in found.off if found.rows else ():
         say(f"note: {line}")
     if found.losses:
-        data("")
-        data("what the worst items carry of a loss, gains left out")
-        plain_table(
+        print_data("")
+        print_data("what the worst items carry of a loss, gains left out")
+        print_plain_table(
             collapse_section.LOSS_HEADS, found.losses, numeric=collapse_section.LOSS_NUMERIC
         )
 
@@ -302,7 +304,7 @@ def _withheld(found: "Results") -> tuple[str, ...]:
     """Why equivalence is not said of rows whose interval alone would show it, once a reason."""
     from babelbits.report import views
 
-    primary = views.primary(found)
+    primary = views.map_primary_metrics(found)
     reasons = {
         f"{one.variant} · {one.task}: not called equivalent: {one.decision.withheld}": None
         for one in found.analysis.effects
@@ -315,19 +317,19 @@ def _withheld(found: "Results") -> tuple[str, ...]:
 
 
 def _sentences(found: "Results") -> list[str]:
-    from babelbits.report.exports import screen
-    from babelbits.report.first_screen import sentences
+    from babelbits.report.exports import make_screen
+    from babelbits.report.first_screen import list_sentences
 
-    first = screen(found)
-    return [*sentences(first), *(f"{one.variant}: {one.sentence}" for one in first.verdicts)]
+    first = make_screen(found)
+    return [*list_sentences(first), *(f"{one.variant}: {one.sentence}" for one in first.verdicts)]
 
 
 def _plain_table(found: "Results") -> str:
     """The table as text with tabs, for a file."""
-    from babelbits.cli.console import safe
+    from babelbits.cli.console import make_safe
 
-    lines = ["\t".join(HEADS), *("\t".join(safe(w, one_line=True) for w in row)
-                                 for row in table_rows(found))]  # fmt: skip
+    lines = ["\t".join(HEADS), *("\t".join(make_safe(w, one_line=True) for w in row)
+                                 for row in make_table_rows(found))]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -344,11 +346,11 @@ def _put(text: str, output: Path | None) -> None:
 # --- beside verdicts ------------------------------------------------------------------------------
 
 
-def bounds(found: "Results") -> list[str]:
+def describe_bounds(found: "Results") -> list[str]:
     """One sentence a variant and benchmark with several languages."""
-    from babelbits.report.joint_estimates_section import bound_sentence
+    from babelbits.report.joint_estimates_section import describe_bound
 
-    return [f"{one.variant}: {bound_sentence(one)}." for one in found.analysis.beside]
+    return [f"{one.variant}: {describe_bound(one)}." for one in found.analysis.beside]
 
 
 def record_release(found: "Results", path: Path, *, previous: str, length: float) -> None:
@@ -360,11 +362,11 @@ def record_release(found: "Results", path: Path, *, previous: str, length: float
         If there are several variants, or the last release is another than the baseline.
     """
     from babelbits.decide.release_history import (
+        describe_tracks,
         follow,
+        make_release,
         read_history,
-        release_of,
-        sentences,
-        tracks,
+        track_releases,
         write_history,
     )
     from babelbits.report import views
@@ -375,13 +377,13 @@ def record_release(found: "Results", path: Path, *, previous: str, length: float
             f"a history has one release at a time; there are {len(labels)}",
             hint="babelbits compare PREVIOUS RELEASE --history FILE",
         )
-    one = release_of(
+    one = make_release(
         found.analysis.effects,
-        primary=views.primary(found),
+        primary=views.map_primary_metrics(found),
         release=labels[0],
         previous=previous,
     )
     history = follow(read_history(path), one)
     write_history(path, history)
-    for sentence in sentences(tracks(history, length=length), length=length):
-        data(sentence)
+    for sentence in describe_tracks(track_releases(history, length=length), length=length):
+        print_data(sentence)

@@ -2,7 +2,7 @@
 
 import click
 
-from babelbits.cli.console import data
+from babelbits.cli.console import print_data
 
 VARIABLE = "_BABELBITS_COMPLETE"
 """Set by the script when the shell asks; click answers."""
@@ -27,4 +27,4 @@ def completion(shell: str) -> None:
     if found is None:
         raise click.UsageError(f"click knows no completion for {shell}")
     script = found(root, {}, "babelbits", VARIABLE)
-    data(script.source_template % script.source_vars())
+    print_data(script.source_template % script.source_vars())

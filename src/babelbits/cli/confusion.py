@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_json, say
 from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ def confusion(
     babelbits confusion outputs/*.csv --words language-confusion
     babelbits confusion q4.csv --identifier lingua --languages
     """
-    from babelbits.tasks.language_confusion.completions import judge_all, rates, read_completions
-    from babelbits.tasks.language_confusion.words import english_words
+    from babelbits.tasks.language_confusion.completions import (
+        compute_rates,
+        judge_all,
+        read_completions,
+    )
+    from babelbits.tasks.language_confusion.words import read_english_words
     from babelbits.tasks.language_id import open_identifier
 
     opened = open_identifier(identifier)
-    english = None if words is None else english_words(words)
+    english = None if words is None else read_english_words(words)
     if words is not None and english is None:
         raise click.UsageError(f"no word list in {words}: words, words.txt or words.txt.xz")
     read = [read_completions(path) for path in files]
@@ -66,9 +70,9 @@ def confusion(
         label: judge_all(responses, identifier=opened, english=english)
         for label, (_, responses) in zip(labels, read, strict=True)
     }
-    rates_by_label = {label: rates(ours) for label, ours in judged.items()}
+    rates_by_label = {label: compute_rates(ours) for label, ours in judged.items()}
     if as_json:
-        data_json(_object(rates_by_label, recipe=opened.recipe))
+        print_json(_object(rates_by_label, recipe=opened.recipe))
         return
     _print(rates_by_label, by_language=by_language)
     say(f"languages identified by {opened.recipe}; [...]: 95 % intervals over prompts")
@@ -106,8 +110,8 @@ def _print(rates: Mapping[str, Sequence["Rate"]], *, by_language: bool) -> None:
         for code in codes:
             figures = [_figure(by_key.get((code, *column))) for column in columns]
             names = (label, code or "all") if by_language else (label,)
-            table.add_row(*map(cell, (*names, *figures)))
-    console().print(table)
+            table.add_row(*map(make_cell, (*names, *figures)))
+    open_console().print(table)
 
 
 def _figure(rate: "Rate | None") -> str:

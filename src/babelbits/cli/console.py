@@ -1,6 +1,6 @@
 """Talking to a terminal: data to stdout, talk to stderr, nothing hostile to either.
 
-Texts from models, files and other people go through `safe` before they are printed. Colour is
+Texts from models, files and other people go through `make_safe` before they are printed. Colour is
 `rich`'s business, which honours NO_COLOR; it is off where the stream is no terminal.
 """
 
@@ -20,7 +20,7 @@ _JOINERS = "\u200c\u200d"
 _LINE_FEEDS = "\n\t"
 
 
-def safe(text: str, *, one_line: bool = False) -> str:
+def make_safe(text: str, *, one_line: bool = False) -> str:
     r"""`text` with everything that could steer a terminal made visible.
 
     Escape sequences, other control characters, U+2028, direction overrides and lone surrogates
@@ -48,21 +48,21 @@ def _escaped(character: str) -> str:
 
 def say(text: str = "") -> None:
     """Talk: one line to stderr, made safe."""
-    click.echo(safe(text), err=True)
+    click.echo(make_safe(text), err=True)
 
 
-def debugging() -> bool:
+def is_debugging() -> bool:
     """Whether the command was called with `--debug`."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.find_root().params.get("debug"))
 
 
-def data(text: str) -> None:
+def print_data(text: str) -> None:
     """Data: text to stdout, made safe."""
-    click.echo(safe(text))
+    click.echo(make_safe(text))
 
 
-def plain_table(
+def print_plain_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Collection[int]
 ) -> None:
     """Data: a table without lines, columns named in `numeric` to the right, made safe."""
@@ -70,25 +70,25 @@ def plain_table(
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     for number, head in enumerate(heads):
-        table.add_column(cell(head), justify="right" if number in numeric else "left")
+        table.add_column(make_cell(head), justify="right" if number in numeric else "left")
     for row in rows:
-        table.add_row(*map(cell, row))
-    console().print(table, markup=False)
+        table.add_row(*map(make_cell, row))
+    open_console().print(table, markup=False)
 
 
-def data_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Data: one JSON value to stdout and nothing else; control characters are escaped by JSON."""
     click.echo(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=2))
 
 
-def cell(value: object) -> Any:
+def make_cell(value: object) -> Any:
     """A table cell: safe, on one line, and with no markup of `rich` in it."""
     from rich.text import Text
 
-    return Text(safe(str(value), one_line=True))
+    return Text(make_safe(str(value), one_line=True))
 
 
-def console(*, err: bool = False) -> "Console":
+def open_console(*, err: bool = False) -> "Console":
     """A `rich` console on stdout, or on stderr.
 
     Where the stream is no terminal a table gets the width it needs instead of 80 columns, so that

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from babelbits.libraries import EXTRAS, version_of
+from babelbits.libraries import EXTRAS, find_version
 
 _LIBRARIES = (
     "babelbits",
@@ -34,9 +34,9 @@ _SHORTEST = 8
 """Letters of a variable's value that is looked for; shorter ones are words."""
 
 
-def library_versions() -> dict[str, str]:
+def find_library_versions() -> dict[str, str]:
     """Installed versions of what Babelbits stands on, without importing any of it."""
-    return {name: version_of(name) or "not installed" for name in _LIBRARIES}
+    return {name: find_version(name) or "not installed" for name in _LIBRARIES}
 
 
 def redacted(text: str, *, environment: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -73,7 +73,7 @@ def write_crash_report(error: BaseException, arguments: list[str]) -> Path | Non
     lines = [
         f"command: babelbits {' '.join(arguments)}",
         f"python: {sys.version.split()[0]} on {platform.platform()}",
-        *(f"{name}: {version}" for name, version in library_versions().items()),
+        *(f"{name}: {version}" for name, version in find_library_versions().items()),
         "",
         trace,
     ]

@@ -133,7 +133,7 @@ def _narrow(answer: "DecisionAnswer") -> str:
 # --- answers for machines ----------------------------------------------------------------------
 
 
-def asked_object(asked: "DecisionQuery") -> "dict[str, Any]":
+def make_asked_object(asked: "DecisionQuery") -> "dict[str, Any]":
     """What was asked, as JSON."""
     return {
         "claim": asked.claim,
@@ -146,7 +146,7 @@ def asked_object(asked: "DecisionQuery") -> "dict[str, Any]":
     }
 
 
-def gate_object(gate: "Gate") -> "dict[str, Any]":
+def make_gate_object(gate: "Gate") -> "dict[str, Any]":
     """A gate and its answers as JSON."""
     return {
         "variant": gate.variant,

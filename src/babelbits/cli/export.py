@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from babelbits.cli.console import data, say
+from babelbits.cli.console import print_data, say
 from babelbits.errors import NothingThereError
 
 
@@ -44,8 +44,8 @@ def export(
         results = None
     done = export_variant(folder, variant, target, results=results, licence=licence)
     for name in done.files:
-        data(str(done.folder / name))
+        print_data(str(done.folder / name))
     for note in done.notes:
         say(f"note: {note}")
     if push is not None:
-        data(upload(done, push, private=private))
+        print_data(upload(done, push, private=private))

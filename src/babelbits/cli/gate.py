@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, safe, say
+from babelbits.cli.console import make_cell, make_safe, open_console, print_data, print_json, say
 from babelbits.cli.decision_options import (
     answer_columns,
     answer_rows,
-    asked_object,
-    gate_object,
+    make_asked_object,
+    make_gate_object,
     read_query,
     scope_options,
 )
@@ -97,7 +97,7 @@ def gate(
     from babelbits.cli.report import tell_names
     from babelbits.decide.decision_input import collect_decision_input
     from babelbits.decide.decision_query import check_variant
-    from babelbits.decide.gate import gate as judge
+    from babelbits.decide.gate import answer_gate as judge
     from babelbits.results.sources import load, load_pair
 
     if baseline is None:
@@ -115,20 +115,20 @@ def gate(
     code = exit_code(result, fail_on or ("margin" if policy is None else policy.fail_on))
     alpha = decision_input.alpha
     if as_json:
-        more = {} if told is None else {"advisory": gate_object(told)}
-        data_json({**as_object(result, question, alpha=alpha, code=code), **more})
+        more = {} if told is None else {"advisory": make_gate_object(told)}
+        print_json({**as_object(result, question, alpha=alpha, code=code), **more})
     else:
         if policy is not None:
             say(f"policy: {policy.where}")
         render(result, question, alpha=alpha)
         if told is not None and advisory is not None:
-            data(f"\n{ADVISORY}:")
+            print_data(f"\n{ADVISORY}:")
             render(told, advisory, alpha=alpha)
     target = summary or _github_summary()
     if target is not None:
-        text = markdown(result, question, alpha=alpha)
+        text = format_markdown(result, question, alpha=alpha)
         if told is not None and advisory is not None:
-            text += markdown(told, advisory, alpha=alpha, head=f"{ADVISORY}: {told.variant}")
+            text += format_markdown(told, advisory, alpha=alpha, head=f"{ADVISORY}: {told.variant}")
         _put(target, text, mode="a")
     if junit is not None:
         _put(junit, as_junit(result, question, advisory=told), mode="w")
@@ -146,7 +146,7 @@ def _questions(
 ) -> "tuple[DecisionQuery, DecisionQuery | None]":
     """What is asked: by the command line where it says what, else by the policy."""
     from babelbits.decide.decision_query import read_margins
-    from babelbits.decide.policy import policy_queries, within
+    from babelbits.decide.policy import apply_margins, make_queries
 
     named = any(scope[name] for name in ("languages", "group", "suites", "pooled"))
     given = click.get_current_context().get_parameter_source("claim")
@@ -157,9 +157,9 @@ def _questions(
     if named:
         chosen = {**scope, "claim": policy.claim} if is_default else scope
         query = read_query(findings, **chosen)
-        return (query if margins else within(policy.margins, query, findings)), None
+        return (query if margins else apply_margins(policy.margins, query, findings)), None
     claim = None if is_default else scope["claim"]
-    return policy_queries(policy, findings, claim=claim, margins=margins or None)
+    return make_queries(policy, findings, claim=claim, margins=margins or None)
 
 
 def exit_code(gate: "Gate", fail_on: str) -> ExitCode:
@@ -177,34 +177,34 @@ def render(gate: "Gate", asked: "DecisionQuery", *, alpha: float) -> None:
     from rich import box
     from rich.table import Table
 
-    from babelbits.decide.gate import gate_sentence
-    from babelbits.decide.sentences import family_words
+    from babelbits.decide.gate import describe_gate
+    from babelbits.decide.sentences import describe_family
 
-    data(gate_sentence(gate, asked))
+    print_data(describe_gate(gate, asked))
     open_answers = [one for one in gate.answers if one.outcome != "shown"]
     if open_answers and not gate.smoke:
         table = Table(*answer_columns(alpha), box=box.SIMPLE_HEAD, pad_edge=False)
         for row in answer_rows(open_answers):
-            table.add_row(*map(cell, row))
-        console().print(table)
-    data(f"{family_words(asked)}; the report has families of its own")
+            table.add_row(*map(make_cell, row))
+        open_console().print(table)
+    print_data(f"{describe_family(asked)}; the report has families of its own")
     for place_ in asked.not_there:
         say(f"not tested, the study does not have it: {place_}")
 
 
-def markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float, head: str = "") -> str:
+def format_markdown(gate: "Gate", asked: "DecisionQuery", *, alpha: float, head: str = "") -> str:
     """The sentence and all answers as GitHub-flavoured Markdown; `head` in place of the usual."""
-    from babelbits.decide.gate import gate_sentence
-    from babelbits.decide.sentences import family_words
+    from babelbits.decide.gate import describe_gate
+    from babelbits.decide.sentences import describe_family
 
     glyph = {"shown": "✅", "worse": "❌", "loss": "⚠️", "undecided": "❔"}[gate.outcome]
     columns = answer_columns(alpha)
     lines = [
         f"### {glyph} {_escaped(head or f'babelbits gate: {gate.variant}')}",
         "",
-        _escaped(gate_sentence(gate, asked)),
+        _escaped(describe_gate(gate, asked)),
         "",
-        _escaped(f"{_tally(gate)}; {family_words(asked)}."),
+        _escaped(f"{_tally(gate)}; {describe_family(asked)}."),
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
@@ -232,19 +232,21 @@ def as_junit(gate: "Gate", asked: "DecisionQuery", *, advisory: "Gate | None" = 
     """
     from xml.etree import ElementTree as ET
 
-    from babelbits.decide.gate import gate_sentence
-    from babelbits.decide.sentences import WORDS, describe_evidence, place
+    from babelbits.decide.gate import describe_gate
+    from babelbits.decide.sentences import WORDS, describe_evidence, describe_place
 
     bad = [one for one in gate.answers if one.outcome != "shown" or gate.smoke]
     suite = ET.Element(
-        "testsuite", name=f"babelbits gate {safe(gate.variant, one_line=True)}",
+        "testsuite", name=f"babelbits gate {make_safe(gate.variant, one_line=True)}",
         tests=str(len(gate.answers)), failures=str(len(bad)), errors="0", skipped="0",
     )  # fmt: skip
     for one in gate.answers:
-        case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
+        case = ET.SubElement(
+            suite, "testcase", classname=one.question.suite, name=describe_place(one)
+        )
         if one in bad:
             why = f"{one.reason} {describe_evidence(one)}".strip()
-            message = safe(gate_sentence(gate, asked) if gate.smoke else why, one_line=True)
+            message = make_safe(describe_gate(gate, asked) if gate.smoke else why, one_line=True)
             ET.SubElement(case, "failure", type=WORDS[one.outcome], message=message)
     if advisory is None:
         return ET.tostring(suite, encoding="unicode") + "\n"
@@ -257,22 +259,24 @@ def as_junit(gate: "Gate", asked: "DecisionQuery", *, advisory: "Gate | None" = 
 def _advisory_suite(gate: "Gate") -> "Element":
     from xml.etree import ElementTree as ET
 
-    from babelbits.decide.sentences import WORDS, describe_evidence, place
+    from babelbits.decide.sentences import WORDS, describe_evidence, describe_place
 
     suite = ET.Element(
-        "testsuite", name=f"{ADVISORY}: {safe(gate.variant, one_line=True)}",
+        "testsuite", name=f"{ADVISORY}: {make_safe(gate.variant, one_line=True)}",
         tests=str(len(gate.answers)), failures="0", errors="0", skipped="0",
     )  # fmt: skip
     for one in gate.answers:
-        case = ET.SubElement(suite, "testcase", classname=one.question.suite, name=place(one))
+        case = ET.SubElement(
+            suite, "testcase", classname=one.question.suite, name=describe_place(one)
+        )
         said = f"{WORDS[one.outcome]}: {one.reason} {describe_evidence(one)}".strip()
-        ET.SubElement(case, "system-out").text = safe(said, one_line=True)
+        ET.SubElement(case, "system-out").text = make_safe(said, one_line=True)
     return suite
 
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    kept = safe(text, one_line=True)
+    kept = make_safe(text, one_line=True)
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#~@" else c for c in kept)
 
 
@@ -299,15 +303,15 @@ def as_object(
     gate: "Gate", asked: "DecisionQuery", *, alpha: float, code: ExitCode | None = None
 ) -> dict[str, Any]:
     """The gate as JSON."""
-    from babelbits.decide.gate import gate_sentence
-    from babelbits.decide.sentences import family_words
+    from babelbits.decide.gate import describe_gate
+    from babelbits.decide.sentences import describe_family
 
     return {
         "schema": SCHEMA,
         "exit_code": int(EXIT_CODES[gate.outcome] if code is None else code),
-        "sentence": gate_sentence(gate, asked),
+        "sentence": describe_gate(gate, asked),
         "alpha": alpha,
-        "family": family_words(asked),
-        "asked": asked_object(asked),
-        **gate_object(gate),
+        "family": describe_family(asked),
+        "asked": make_asked_object(asked),
+        **make_gate_object(gate),
     }

@@ -46,14 +46,14 @@ def generate(
     """
     from babelbits.cli.run import run_with_progress
     from babelbits.study import load
-    from babelbits.study.config.prompt_files import asking, read_prompts
+    from babelbits.study.config.prompt_files import ask_prompts, read_prompts
 
     if study.is_dir():
         raise StudyError(
             "this is a folder", where=str(study), hint="name the study file: it knows the model"
         )
     prompts = None if prompt_file is None else read_prompts(prompt_file)
-    wanted = asking(load(study, limit=limit), prompts, max_new_tokens=max_new_tokens)
+    wanted = ask_prompts(load(study, limit=limit), prompts, max_new_tokens=max_new_tokens)
     code = run_with_progress(wanted, report=False, workers=workers)
     if code == ExitCode.DONE and pairs_file is not None:
         from babelbits.cli.pairs import write

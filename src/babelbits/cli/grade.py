@@ -16,8 +16,8 @@ from babelbits.cli.chat_judge import (
     progress,
     split_wishes,
 )
-from babelbits.cli.console import data_json, say
-from babelbits.cli.pairs import choice
+from babelbits.cli.console import print_json, say
+from babelbits.cli.pairs import make_query
 from babelbits.errors import ExitCode, Interrupted
 from babelbits.words import plural
 
@@ -96,14 +96,14 @@ def grade(
     from babelbits.judge.grading.grading_run import as_object, run_grading
     from babelbits.results.sources import locate
     from babelbits.store import Store
-    from babelbits.study.planning.recorded import study_now
+    from babelbits.study.planning.recorded import update_study
 
     chat, own = split_wishes(who)
     check_model(chat)
-    wanted = choice(suites, variants, languages, limit=limit)
+    wanted = make_query(suites, variants, languages, limit=limit)
     folder, study_file, is_smoke = locate(source, smoke=smoke)
     collected = collect_answers(folder, wanted, smoke=is_smoke)
-    study = study_now(Store(folder, smoke=is_smoke), study_file)
+    study = update_study(Store(folder, smoke=is_smoke), study_file)
     settings = _settings(study, collected, margin=margin, alpha=alpha)
     parent = output or folder / ("smoke" if is_smoke else "") / "grades"
     with _grader(chat, own["template"], parent) as grader, progress("grading") as told:
@@ -116,7 +116,7 @@ def grade(
                 "every reply so far is kept", hint="go on with the same command"
             ) from None
     if as_json:
-        data_json(as_object(result))
+        print_json(as_object(result))
     else:
         print_result(result)
     return int(ExitCode.INCOMPLETE if result.n_errors else ExitCode.DONE)
@@ -124,14 +124,14 @@ def grade(
 
 def _tell(answered: "Answered") -> None:
     """To stderr: what is graded, and what cannot be."""
-    from babelbits.judge.grading.answers import asked_of
+    from babelbits.judge.grading.answers import list_asked
 
     answers = [
         one
         for cell in answered.cells
         for row in cell.rows
         if row.failure is None
-        for one in asked_of(row, suite=cell.meta.task.suite)
+        for one in list_asked(row, suite=cell.meta.task.suite)
     ]
     say(
         f"{plural(len(answers), 'answer')} in {plural(len(answered.cells), 'cell')}, "
@@ -152,10 +152,10 @@ def _settings(
     alpha: float | None,
 ) -> "AnalysisSettings":
     """What the study declares, unless the command line says otherwise."""
-    from babelbits.results.load import settings_of
+    from babelbits.results.load import make_settings
 
     codes: Sequence[str] = list(dict.fromkeys(cell.meta.task.language for cell in found.cells))
-    settings = settings_of(study, codes)
+    settings = make_settings(study, codes)
     if margin is not None:
         settings = replace(settings, margins={"fraction": margin / 100})
     return settings if alpha is None else replace(settings, alpha=alpha)

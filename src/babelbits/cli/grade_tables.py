@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from babelbits.analysis.format import interval, percent
-from babelbits.cli.console import data, plain_table, say
-from babelbits.cli.judge_tables import failure_notes
+from babelbits.cli.console import print_data, print_plain_table, say
+from babelbits.cli.judge_tables import note_failures
 from babelbits.report import grades
 from babelbits.words import plural
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 def print_result(result: "GradeResult") -> None:
     """Print the effects and tables to stdout, and the rest of what a reader must know to stderr."""
-    rows = grades.effect_rows(result.effects)
+    rows = grades.make_effect_rows(result.effects)
     if rows:
-        plain_table(grades.HEADS, rows, numeric=range(3, 10))
+        print_plain_table(grades.HEADS, rows, numeric=range(3, 10))
     else:
-        data("nothing can be compared: no item has a grade in both arms")
-    for sentence in sentences(result):
-        data(sentence)
-    data("")
-    plain_table(
+        print_data("nothing can be compared: no item has a grade in both arms")
+    for sentence in describe_grades(result):
+        print_data(sentence)
+    print_data("")
+    print_plain_table(
         grades.COVERAGE_HEADS,
-        [grades.coverage_row(one) for one in result.coverage],
+        [grades.make_coverage_row(one) for one in result.coverage],
         numeric=range(2, 7),
     )
     if result.accords:
-        data("")
-        plain_table(
+        print_data("")
+        print_plain_table(
             grades.ACCORD_HEADS,
-            [grades.accord_row(one) for one in result.accords],
+            [grades.make_accord_row(one) for one in result.accords],
             numeric=range(2, 9),
         )
-    for line in notes(result):
+    for line in list_notes(result):
         say(line)
 
 
-def sentences(result: "GradeResult") -> Iterator[str]:
+def describe_grades(result: "GradeResult") -> Iterator[str]:
     """The verdicts that are one, and why, and the A/A control."""
     from babelbits.preferences.collect import CONTROL
 
@@ -66,7 +66,7 @@ def sentences(result: "GradeResult") -> Iterator[str]:
             yield f"{effect.variant}, {effect.task}, {where}: {said}"
 
 
-def notes(result: "GradeResult") -> Iterator[str]:
+def list_notes(result: "GradeResult") -> Iterator[str]:
     """How to read the tables, what has no grade and why, what it cost, where it lies."""
     if result.smoke:
         yield "smoke run: a few items a task; nothing here is a result"
@@ -91,7 +91,7 @@ def notes(result: "GradeResult") -> Iterator[str]:
     for problem in result.problems:
         if problem.severity == "error":
             yield f"warning: {problem.message} ({problem.hint})"
-    yield from failure_notes(
+    yield from note_failures(
         result.reasons, result.n_errors, what="answer", missing="grade", spent=result.spent
     )
     yield f"grades and replies: {result.folder}"

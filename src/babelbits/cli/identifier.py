@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_json, say
 
 if TYPE_CHECKING:
     from babelbits.tasks.language_id.errors import ErrorRate
@@ -34,15 +34,15 @@ def identifier(
     """
     from babelbits.errors import TaskError
     from babelbits.languages import resolve
-    from babelbits.tasks.catalogue import info
+    from babelbits.tasks.catalogue import find_info
     from babelbits.tasks.language_id import open_identifier
-    from babelbits.tasks.language_id.errors import measured, to_row
-    from babelbits.tasks.language_id.ntrex_errors import SUITE, error_on_ntrex
+    from babelbits.tasks.language_id.errors import read_measured, to_row
+    from babelbits.tasks.language_id.ntrex_errors import SUITE, measure_ntrex_error
 
     opened = open_identifier(name)
     codes = [resolve(one).code for one in languages]
     if folder is None:
-        known = measured(opened)
+        known = read_measured(opened)
         listed_rates = [known[code] for code in codes or known if code in known]
         if not listed_rates:
             raise TaskError(
@@ -50,15 +50,17 @@ def identifier(
                 hint="measure them on NTREX-128: add --data path/to/ntrex",
             )
     else:
-        codes = [code for code in codes or info(SUITE, data=folder).languages if opened.knows(code)]
-        rates = {code: error_on_ntrex(opened, code, folder, limit=limit) for code in codes}
+        codes = [
+            code for code in codes or find_info(SUITE, data=folder).languages if opened.knows(code)
+        ]
+        rates = {code: measure_ntrex_error(opened, code, folder, limit=limit) for code in codes}
         listed_rates = [rate for rate in rates.values() if rate is not None]
         without = [code for code, rate in rates.items() if rate is None]
         if without:
             say(f"no segment of five or more words between spaces: {', '.join(without)}")
     if as_json:
         rows = {one.language: to_row(one) for one in listed_rates}
-        data_json({"schema": SCHEMA, "recipe": opened.recipe, "languages": rows})
+        print_json({"schema": SCHEMA, "recipe": opened.recipe, "languages": rows})
         return
     _print(listed_rates)
     say(f"{opened.recipe}; NTREX-128 segments of five or more words, without punctuation")
@@ -76,5 +78,5 @@ def _print(found: list["ErrorRate"]) -> None:
     for one in found:
         mistakes = ", ".join(f"{label} {count}" for label, count in one.mistaken_for[:3])
         figures = (str(one.n_lines), str(one.wrong), f"{100 * one.rate:.2f}", str(one.unsure))
-        table.add_row(*map(cell, (one.language, *figures, mistakes or "-")))
-    console().print(table)
+        table.add_row(*map(make_cell, (one.language, *figures, mistakes or "-")))
+    open_console().print(table)

@@ -10,7 +10,7 @@ from babelbits.cli.console import say
 from babelbits.errors import StudyError
 
 
-def template() -> str:
+def read_template() -> str:
     """The study that `init` writes: small, on the bundled model, offline."""
     return resources.files("babelbits.study").joinpath("template.toml").read_text("utf-8")
 
@@ -24,13 +24,15 @@ def init(path: Path, *, force: bool) -> None:
     It runs on the bundled model, offline, on any machine: edit it from there. Beside it goes
     babelbits.schema.json, by which editors complete and check it.
     """
-    from babelbits.study.config.json_schema import NAME, json_schema
+    from babelbits.study.config.json_schema import NAME, make_json_schema
 
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(template())
+            file.write(read_template())
         schema = path.with_name(NAME)
-        schema.write_text(json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        schema.write_text(
+            json.dumps(make_json_schema(), ensure_ascii=False, indent=1) + "\n", "utf-8"
+        )
     except FileExistsError:
         raise StudyError(
             "the file exists already", where=str(path), hint="--force replaces it"

@@ -16,8 +16,8 @@ from babelbits.cli.chat_judge import (
     progress,
     split_wishes,
 )
-from babelbits.cli.console import data_json, say
-from babelbits.cli.pairs import choice, choice_options, tell
+from babelbits.cli.console import print_json, say
+from babelbits.cli.pairs import choice_options, make_query, tell
 from babelbits.errors import ExitCode, Interrupted, StudyError
 from babelbits.words import plural
 
@@ -111,7 +111,7 @@ def judge(
     chat, own = split_wishes(who)
     wishes = _Wishes(chat=chat, **own)
     _check(wishes)
-    wanted = choice(suites, variants, languages, limit=limit)
+    wanted = make_query(suites, variants, languages, limit=limit)
     if source.suffix in _A_FILE:
         pairs, parent = _from_file(source, wanted), source.with_suffix(".judgments")
     else:
@@ -133,7 +133,7 @@ def judge(
                 "every reply so far is kept", hint="go on with the same command"
             ) from None
     if as_json:
-        data_json(as_object(result))
+        print_json(as_object(result))
     else:
         print_result(result)
     return int(ExitCode.INCOMPLETE if result.n_errors else ExitCode.DONE)

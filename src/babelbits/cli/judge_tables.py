@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from babelbits.analysis.format import NOTHING, interval, p_value, percent, score, signed
-from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.console import print_data, print_plain_table, say
 from babelbits.words import agreeing, plural
 
 if TYPE_CHECKING:
@@ -44,19 +44,21 @@ _REASONS_SHOWN = 5
 
 def print_result(result: "JudgeResult") -> None:
     """Print the verdicts to stdout, and the rest of what a reader must know."""
-    plain_table(HEADS, [verdict_row(one) for one in result.summaries], numeric=range(2, 10))
-    for sentence in sentences(result):
-        data(sentence)
+    print_plain_table(
+        HEADS, [make_verdict_row(one) for one in result.summaries], numeric=range(2, 10)
+    )
+    for sentence in describe_verdicts(result):
+        print_data(sentence)
     if result.scores:
-        data("")
-        plain_table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
-    data("")
-    plain_table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
-    for line in notes(result):
+        print_data("")
+        print_plain_table(SCORE_HEADS, score_rows(result), numeric=range(2, 9))
+    print_data("")
+    print_plain_table(JUDGE_HEADS, judge_rows(result), numeric=range(2, 10))
+    for line in list_notes(result):
         say(line)
 
 
-def verdict_row(one: "VoteSummary") -> tuple[str, ...]:
+def make_verdict_row(one: "VoteSummary") -> tuple[str, ...]:
     """The values of `HEADS`."""
     preference = one.preference
     counts = (f"{one.n_pairs:,}", f"{one.n_identical:,}", f"{one.n_dropped:,}")
@@ -133,7 +135,7 @@ def score_row(one: "ScoreSummary") -> tuple[str, ...]:
     )
 
 
-def sentences(result: "JudgeResult") -> Iterator[str]:
+def describe_verdicts(result: "JudgeResult") -> Iterator[str]:
     """What the table shows in words: the verdicts that are one, and the A/A control."""
     from babelbits.preferences.collect import CONTROL
     from babelbits.preferences.summary import ALL
@@ -153,7 +155,7 @@ def sentences(result: "JudgeResult") -> Iterator[str]:
             )
 
 
-def failure_notes(
+def note_failures(
     reasons: Mapping[str, int], n_errors: int, *, what: str, missing: str, spent: float | None
 ) -> Iterator[str]:
     """What was too long for the judge, why else something is missing, and whether to ask again.
@@ -190,7 +192,7 @@ def failure_notes(
         yield f"{asked} could not be asked about: run the same command again"
 
 
-def degenerate_notes(pairs: "Sequence[AnswerPair]") -> Iterator[str]:
+def note_degenerate(pairs: "Sequence[AnswerPair]") -> Iterator[str]:
     """How many answers of each arm are empty or a loop; nothing where none is."""
     from babelbits.judge.broken_answers import count_degenerate
 
@@ -203,7 +205,7 @@ def degenerate_notes(pairs: "Sequence[AnswerPair]") -> Iterator[str]:
         )
 
 
-def notes(result: "JudgeResult") -> Iterator[str]:
+def list_notes(result: "JudgeResult") -> Iterator[str]:
     """How to read the table, what was dropped and why, what it cost, where it lies."""
     first = next((one for one in result.summaries if one.preference is not None), None)
     if first is not None and first.preference is not None:
@@ -216,8 +218,8 @@ def notes(result: "JudgeResult") -> Iterator[str]:
         )
     if any(one.bounds is not None and one.n_dropped for one in result.summaries):
         yield "dropped pairs have no verdict: a claim of equivalence must hold with them either way"
-    yield from degenerate_notes(result.pairs)
-    yield from failure_notes(
+    yield from note_degenerate(result.pairs)
+    yield from note_failures(
         result.reasons, result.n_errors, what="pair", missing="verdict", spent=result.spent
     )
     yield f"votes and replies: {result.folder}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_json, say
 from babelbits.errors import ExitCode, Interrupted
 from babelbits.words import plural
 
@@ -62,9 +62,9 @@ def kl(study: Path, *, limit: int | None, top: int, as_json: bool) -> int:
             divergences = divergence.measure(plan, store, k=top, say=say, stop=stop)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
-    missing = divergence.left_out(plan)
+    missing = divergence.list_left_out(plan)
     if as_json:
-        data_json(as_object(divergences))
+        print_json(as_object(divergences))
     else:
         _print(divergences)
     if stop.is_requested():
@@ -102,8 +102,8 @@ def _print(found: Sequence["RecordedDivergence"]) -> None:
         table.add_column(name, justify="right")
     for one in found:
         figures = ["-"] * 6 if one.summary is None else _figures(one.summary)
-        table.add_row(*map(cell, (one.variant, one.suite, one.language, *figures)))
-    console().print(table)
+        table.add_row(*map(make_cell, (one.variant, one.suite, one.language, *figures)))
+    open_console().print(table)
     for line in _notes(found):
         say(line)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table, say
+from babelbits.cli.console import print_data, print_json, print_plain_table, say
 from babelbits.errors import ExitCode, Interrupted, StudyError
 from babelbits.words import duration, plural
 
@@ -167,19 +167,19 @@ def _analyse(folder: Path, *, as_json: bool) -> "QatResults":
     import json
 
     from babelbits.lab.qat_results import read_results
-    from babelbits.lab.qat_sentences import sentences
+    from babelbits.lab.qat_sentences import describe_results
     from babelbits.store.atomic import write_atomically
 
     results = read_results(folder)
-    found = {"schema": SCHEMA, **results.as_json(), "sentences": list(sentences(results))}
+    found = {"schema": SCHEMA, **results.as_json(), "sentences": list(describe_results(results))}
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder / RESULTS, text.encode())
     if as_json:
-        data_json(found)
+        print_json(found)
     else:
         _print(results)
-        for line in sentences(results):
-            data(line)
+        for line in describe_results(results):
+            print_data(line)
     _draw(results, folder / PICTURE)
     say(f"all differences: {folder / RESULTS}")
     return results
@@ -209,9 +209,9 @@ def _print(results: "QatResults") -> None:
                 "at floor" if one.at_floor else one.verdict or "",
             ]
         )
-    data("Differences over seeds and items; harm is negative (* adjusted by Holm)")
-    plain_table(heads, rows, numeric=(4, 5, 6))
-    data("")
+    print_data("Differences over seeds and items; harm is negative (* adjusted by Holm)")
+    print_plain_table(heads, rows, numeric=(4, 5, 6))
+    print_data("")
 
 
 def _draw(results: "QatResults", path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table, say
+from babelbits.cli.console import print_data, print_json, print_plain_table, say
 from babelbits.errors import ExitCode, StudyError
 from babelbits.libraries import need
 from babelbits.words import duration, plural
@@ -84,8 +84,8 @@ def volume(
     babelbits lab volume --corpora texts --out lab -l en,de,nb,hi --vary nb,hi --plan
     babelbits lab volume --corpora texts --out lab -l en,de,nb,hi --vary nb,hi
     """
-    from babelbits.lab.volume import declared_plan, open_lab, plan_of, run_lab
-    from babelbits.lab.volume_plan import VolumeSettings, sentence
+    from babelbits.lab.volume import open_lab, plan_of, read_plan, run_lab
+    from babelbits.lab.volume_plan import VolumeSettings, describe_training
 
     settings = VolumeSettings(
         languages=_codes(languages), subjects=_codes(vary), control=_codes(control)[0],
@@ -93,12 +93,12 @@ def volume(
         held_out=held_out, most_repeats=most_repeats,
     )  # fmt: skip
     lab = open_lab(out, corpora, settings)
-    say(sentence(settings))
+    say(describe_training(settings))
     if plan_only:
         _print_plan(plan_of(lab), settings, as_json=as_json)
         return int(ExitCode.DONE)
     if report_only:
-        return _report(lab, declared_plan(lab), as_json=as_json)
+        return _report(lab, read_plan(lab), as_json=as_json)
     need(("torch", "transformers", "llmcompressor", "llama-cpp-python"), what="lab volume")
     with _Line() as line:
         plan = run_lab(lab, tell=line.tell, progress=line.progress)
@@ -180,25 +180,25 @@ class _Line:
 
 
 def _print_plan(plan: "JSON", settings: "VolumeSettings", *, as_json: bool) -> None:
-    from babelbits.lab.volume_plan import arms
+    from babelbits.lab.volume_plan import list_arms
 
     if as_json:
-        data_json({"schema": SCHEMA, "plan": plan})
+        print_json({"schema": SCHEMA, "plan": plan})
         return
     heads = ["model", "id", *(f"rows of {language}" for language in settings.languages)]
     rows = [
         [arm.name, plan["models"][arm.name], *(f"{arm.rows[one]:,}" for one in settings.languages)]
-        for arm in arms(settings)
+        for arm in list_arms(settings)
     ]
-    plain_table(heads, rows, numeric=range(2, len(heads)))
-    data("")
-    data(f"Outcome: {plan['outcome']}.")
-    data(f"Analysis: {plan['analysis']}.")
-    data(f"Exploratory: {plan['exploratory']}.")
+    print_plain_table(heads, rows, numeric=range(2, len(heads)))
+    print_data("")
+    print_data(f"Outcome: {plan['outcome']}.")
+    print_data(f"Analysis: {plan['analysis']}.")
+    print_data(f"Exploratory: {plan['exploratory']}.")
 
 
 def _report(lab: "VolumeLab", plan: "JSON", *, as_json: bool) -> int:
-    from babelbits.lab.volume_results import read_results, sentences
+    from babelbits.lab.volume_results import describe_results, read_results
     from babelbits.report import svg, volume_page
     from babelbits.store.atomic import write_atomically
 
@@ -206,20 +206,22 @@ def _report(lab: "VolumeLab", plan: "JSON", *, as_json: bool) -> int:
     found = {"schema": SCHEMA, **results.as_json()}
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(lab.folder / "volume.json", text.encode())
-    write_atomically(lab.folder / "volume.html", volume_page.page(results).encode())
+    write_atomically(lab.folder / "volume.html", volume_page.make_page(results).encode())
     if results.cells and svg.can_draw():
-        svg.write(volume_page.picture(results), lab.folder / "volume")
+        svg.write(volume_page.draw_picture(results), lab.folder / "volume")
     if as_json:
-        data_json(found)
+        print_json(found)
     else:
-        plain_table(volume_page.CELL_HEADS, volume_page.cell_rows(results), numeric=range(4, 7))
-        data("")
+        print_plain_table(
+            volume_page.CELL_HEADS, volume_page.make_cell_rows(results), numeric=range(4, 7)
+        )
+        print_data("")
         if results.seeds:
-            plain_table(
-                volume_page.SLOPE_HEADS, volume_page.slope_rows(results), numeric=range(2, 8)
+            print_plain_table(
+                volume_page.SLOPE_HEADS, volume_page.make_slope_rows(results), numeric=range(2, 8)
             )
-            data("")
-        for line in sentences(results):
-            data(f"{line[:1].upper()}{line[1:]}.")
+            print_data("")
+        for line in describe_results(results):
+            print_data(f"{line[:1].upper()}{line[1:]}.")
     say(f"written: {lab.folder / 'volume.html'}")
     return int(ExitCode.DONE if results.scored == results.planned else ExitCode.INCOMPLETE)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from babelbits.cli.console import cell, console, data, data_json
+from babelbits.cli.console import make_cell, open_console, print_data, print_json
 from babelbits.words import bytes_size, duration, plural
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def print_estimate(study: "Study", machine: str, *, price: float | None, as_json
     found = estimate_on(study, parse_machine(machine), assume=assume)
     hours, paid = found.hours, found.device_hours
     if as_json:
-        data_json(
+        print_json(
             {
                 "schema": SCHEMA,
                 "study": study.name,
@@ -47,24 +47,24 @@ def print_estimate(study: "Study", machine: str, *, price: float | None, as_json
     _print_table(found)
     if hours is None or paid is None:
         worst = max(found.variants, key=lambda one: one.bytes)
-        data(
+        print_data(
             f"'{worst.label}' does not fit: {bytes_size(worst.bytes)} of weights on "
             f"{found.machine}; take more accelerators or larger ones, or leave it out"
         )
     else:
-        data(
+        print_data(
             f"all together: {_range(hours)}, {_between(paid)} accelerator hours"
             + ("" if price is None else f", {_between(paid * price)} at {price:g} an hour")
         )
-    data(f"disk: {bytes_size(found.disk)}; {plural(found.n_items, 'item')} a variant")
-    data(
+    print_data(f"disk: {bytes_size(found.disk)}; {plural(found.n_items, 'item')} a variant")
+    print_data(
         f"making a variant layer by layer takes about {bytes_size(round(found.make_memory))} of an "
         f"accelerator's memory, and {bytes_size(round(found.make_host_memory))} of main memory"
     )
     for suite in found.assumed:
-        data(f"assumed: {suite} has {plural(assume.items, 'item')} a language")
+        print_data(f"assumed: {suite} has {plural(assume.items, 'item')} a language")
     for line in assume.in_words():
-        data(f"assumed: {line}")
+        print_data(f"assumed: {line}")
 
 
 def _print_table(found: "StudyEstimate") -> None:
@@ -85,9 +85,9 @@ def _print_table(found: "StudyEstimate") -> None:
             _range(one.make_hours) if one.make_hours else "-",
             "-" if one.run_hours is None else _range(one.run_hours),
         )
-        table.add_row(*map(cell, row))
-    data(f"on {found.machine}, estimated, not measured")
-    console().print(table)
+        table.add_row(*map(make_cell, row))
+    print_data(f"on {found.machine}, estimated, not measured")
+    open_console().print(table)
 
 
 def _range(hours: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table, say
+from babelbits.cli.console import print_data, print_json, print_plain_table, say
 from babelbits.words import plural
 
 if TYPE_CHECKING:
@@ -93,21 +93,21 @@ def meta(
     if picture is not None:
         _draw(found, damage, picture, corpus=shares or "")
     if as_json:
-        data_json(as_object(found, notes, damage))
+        print_json(as_object(found, notes, damage))
         return
     for number, one in enumerate(found):
         if number:
-            data("")
+            print_data("")
         render(one, titled=len(found) > 1)
         if damage:
-            for line in share_sentences(damage[number]):
-                data(line)
+            for line in describe_shares(damage[number]):
+                print_data(line)
 
 
 def _settings(
     moderators: tuple[str, ...], alpha: float, words: tuple[str, ...], shares: str | None
 ) -> "MetaSettings":
-    from babelbits.cli.compare import size_of_difference
+    from babelbits.cli.compare import parse_difference
     from babelbits.decide.meta_analysis import MODERATORS, USUAL, MetaSettings
     from babelbits.errors import StudyError
     from babelbits.languages.corpus_shares import read_shares
@@ -125,13 +125,13 @@ def _settings(
     return MetaSettings(
         moderators=tuple(dict.fromkeys(moderators)) or usual,
         alpha=alpha,
-        differences={"fraction": 0.02, "bits/byte": 0.02, **dict(map(size_of_difference, words))},
+        differences={"fraction": 0.02, "bits/byte": 0.02, **dict(map(parse_difference, words))},
         shares={} if shares is None else read_shares(shares),
     )
 
 
 def _source(text: str) -> "Source":
-    from babelbits.decide.evidence import read_table, rows_of_results
+    from babelbits.decide.evidence import make_rows, read_table
     from babelbits.results.load import load_run
     from babelbits.results.sources import locate
 
@@ -143,13 +143,13 @@ def _source(text: str) -> "Source":
         return read_table(path)
     folder, study_file, smoke = locate(path, smoke=False)
     results = load_run(folder, smoke=smoke, study_file=study_file)
-    return rows_of_results(results, source=rest, model=label or None)
+    return make_rows(results, source=rest, model=label or None)
 
 
 def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
     """One source a model; its variants are read against the same baseline."""
-    from babelbits.decide.evidence import rows_of_results
-    from babelbits.decide.hub_totals import evidence_of_totals
+    from babelbits.decide.evidence import make_rows
+    from babelbits.decide.hub_totals import compare_totals
     from babelbits.errors import StudyError
     from babelbits.interop.readers import hub_results
     from babelbits.results.analyse_logs import CompareOptions, load_foreign, parse_source
@@ -165,7 +165,7 @@ def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
             )
         if hub_results.looks_like(Path(baselines[0])):
             named = {Path(one[2]).name: Path(one[2]) for one in ours}
-            source, notes = evidence_of_totals(Path(baselines[0]), named, model=model)
+            source, notes = compare_totals(Path(baselines[0]), named, model=model)
             for note in notes:
                 say(f"note: {note}")
             found.append(source)
@@ -176,7 +176,7 @@ def _of_logs(logs: tuple[tuple[str, str, str], ...]) -> "list[Source]":
             aa=None,
             wishes=CompareOptions(),
         )
-        found.append(rows_of_results(results, source=baselines[0], model=model))
+        found.append(make_rows(results, source=baselines[0], model=model))
     return found
 
 
@@ -184,28 +184,26 @@ def _against_shares(
     found: "tuple[UnitEvidence, ...]", settings: "MetaSettings"
 ) -> "tuple[CorpusDamage, ...]":
     """One a unit; none without shares."""
-    from babelbits.decide.corpus_damage import damage_against_share
+    from babelbits.decide.corpus_damage import correlate_damage
 
     if not settings.shares:
         return ()
-    return tuple(
-        damage_against_share(one.rows, settings.shares, alpha=settings.alpha) for one in found
-    )
+    return tuple(correlate_damage(one.rows, settings.shares, alpha=settings.alpha) for one in found)
 
 
 def _meaning(name: str) -> str:
     """What shares are of, and what nobody says."""
-    from babelbits.languages.corpus_shares import CORPORA, title_of
+    from babelbits.languages.corpus_shares import CORPORA, make_title
 
     of = f", which are of {CORPORA[name].of}" if name in CORPORA else ""
-    return f"shares of {title_of(name)}{of}; whether a model was trained on it is not known here"
+    return f"shares of {make_title(name)}{of}; whether a model was trained on it is not known here"
 
 
-def share_sentences(damage: "CorpusDamage") -> tuple[str, ...]:
+def describe_shares(damage: "CorpusDamage") -> tuple[str, ...]:
     """What is said of damage against shares."""
-    from babelbits.decide.corpus_damage import sentences
+    from babelbits.decide.corpus_damage import describe_damage
 
-    return sentences(damage)
+    return describe_damage(damage)
 
 
 def _draw(
@@ -215,14 +213,14 @@ def _draw(
     *,
     corpus: str,
 ) -> None:
-    from babelbits.languages.corpus_shares import title_of
+    from babelbits.languages.corpus_shares import make_title
     from babelbits.report import meta_forest, share_picture, svg
 
     for number, one in enumerate(found):
         name = stem.name if number == 0 else f"{stem.name}-{number + 1}"
         charts = {name: meta_forest.draw(one)}
         if damage and damage[number].languages:
-            charts[f"{name}-share"] = share_picture.draw(damage[number], corpus=title_of(corpus))
+            charts[f"{name}-share"] = share_picture.draw(damage[number], corpus=make_title(corpus))
         for own, chart in charts.items():
             for written in svg.write(chart, stem.with_name(own)):
                 say(f"written: {written}")
@@ -230,17 +228,17 @@ def _draw(
 
 def render(found: "UnitEvidence", *, titled: bool) -> None:
     """The table of moderators, then the sentences; what is left out goes to stderr."""
-    from babelbits.decide.meta_sentences import left_out, sentences
+    from babelbits.decide.meta_sentences import describe_left_out, describe_meta
     from babelbits.records import quantities
 
     if titled:
-        data(f"measured in {quantities.unit_word(found.unit)}:")
+        print_data(f"measured in {quantities.unit_word(found.unit)}:")
     if found.questions:
-        plain_table(HEADS, table_rows(found), numeric=(1, 2, 3, 4))
-        data("")
-    for line in sentences(found):
-        data(line)
-    for line in left_out(found):
+        print_plain_table(HEADS, make_table_rows(found), numeric=(1, 2, 3, 4))
+        print_data("")
+    for line in describe_meta(found):
+        print_data(line)
+    for line in describe_left_out(found):
         say(f"note: {line}")
     if found.fit is not None:
         say(
@@ -250,7 +248,7 @@ def render(found: "UnitEvidence", *, titled: bool) -> None:
         )
 
 
-def table_rows(found: "UnitEvidence") -> list[tuple[str, ...]]:
+def make_table_rows(found: "UnitEvidence") -> list[tuple[str, ...]]:
     """The values of `HEADS`, a row a moderator's column."""
     from babelbits.analysis.format import p_value
     from babelbits.records import quantities
@@ -274,7 +272,7 @@ def as_object(
     damage: "tuple[CorpusDamage, ...]" = (),
 ) -> dict[str, Any]:
     """What `--json` prints; raw numbers in the metric's own unit."""
-    from babelbits.decide.meta_sentences import left_out, sentences
+    from babelbits.decide.meta_sentences import describe_left_out, describe_meta
 
     return {
         "schema": SCHEMA,
@@ -282,12 +280,12 @@ def as_object(
         "units": [
             {
                 **dataclasses.asdict(one),
-                "sentences": list(sentences(one)),
-                "not_in_the_fit": list(left_out(one)),
+                "sentences": list(describe_meta(one)),
+                "not_in_the_fit": list(describe_left_out(one)),
             }
             for one in found
         ],
         "shares": [
-            {**dataclasses.asdict(one), "sentences": list(share_sentences(one))} for one in damage
+            {**dataclasses.asdict(one), "sentences": list(describe_shares(one))} for one in damage
         ],
     }

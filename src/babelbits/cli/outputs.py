@@ -42,7 +42,7 @@ def outputs(
     from babelbits.cli.decision_options import split_list
     from babelbits.languages import resolve
     from babelbits.report.exports import write_text
-    from babelbits.report.outputs import output_tables
+    from babelbits.report.outputs import make_output_tables
     from babelbits.results.load import load_cells
     from babelbits.results.sources import locate
     from babelbits.store import Store
@@ -51,7 +51,7 @@ def outputs(
     cells = load_cells(Store(folder, smoke=is_smoke))
     codes = [resolve(code).code for code in split_list(languages)]
     _check(cells, suites, folder)
-    tables = output_tables(cells, suites=suites, languages=codes)
+    tables = make_output_tables(cells, suites=suites, languages=codes)
     if not tables:
         raise NothingThereError("no finished cell with answers matches", where=str(folder))
     for label, table in tables.items():

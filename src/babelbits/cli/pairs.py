@@ -72,13 +72,13 @@ def pairs(
     write(
         folder,
         output,
-        wanted=choice(suites, variants, languages, limit=limit),
+        wanted=make_query(suites, variants, languages, limit=limit),
         smoke=is_smoke,
         kind=kind,
     )
 
 
-def choice(
+def make_query(
     suites: tuple[str, ...],
     variants: tuple[str, ...],
     languages: tuple[str, ...],

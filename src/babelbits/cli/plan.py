@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_data, print_json, say
 from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.cli.machine_estimate import print_estimate
 from babelbits.words import agreeing, bytes_size, duration, every, plural
@@ -62,11 +62,13 @@ def plan(
     from babelbits import plan as plan_study
 
     if sbatch is not None:
-        from babelbits.study.planning.sbatch import parse_allocation, sbatch_script
+        from babelbits.study.planning.sbatch import parse_allocation, write_sbatch_script
 
         loaded = load_study(study)
         allocation = parse_allocation(sbatch)
-        data(sbatch_script(str(loaded.file), name=loaded.name, allocation=allocation).rstrip())
+        print_data(
+            write_sbatch_script(str(loaded.file), name=loaded.name, allocation=allocation).rstrip()
+        )
         return
     if machine is not None:
         loaded = load_study(study, limit=limit, stop=early_stopping)
@@ -77,7 +79,7 @@ def plan(
     if rehearse:
         _rehearse(made, as_json=as_json)
     elif as_json:
-        data_json(as_object(made, lacks=lacks))
+        print_json(as_object(made, lacks=lacks))
     else:
         render(made, every=every, lacks=lacks)
 
@@ -87,28 +89,28 @@ def _checked(plan: "Plan", *, build: bool) -> tuple[str, ...]:
 
     With `build` all that a run checks is checked, where the libraries for it are installed.
     """
-    from babelbits.libraries import RUN, version_of
+    from babelbits.libraries import RUN, find_version
     from babelbits.study.planning import preflight, token_check
 
     lacks = preflight.check_light(plan)
-    if build and all(map(version_of, RUN)):
+    if build and all(map(find_version, RUN)):
         preflight.check(plan, tell=say)
         token_check.check_tokens_of_found(plan, tell=say)
     return lacks
 
 
 def _rehearse(plan: "Plan", *, as_json: bool) -> None:
-    from babelbits.cli.rehearsal import rehearse_with_progress, table
+    from babelbits.cli.rehearsal import print_table, rehearse_with_progress
     from babelbits.study.rehearsal.studies import refuse
 
     results = rehearse_with_progress(plan)
     if as_json:
         results_object = [result.as_object() for result in results]
-        data_json(
+        print_json(
             {"schema": REHEARSAL_SCHEMA, "study": plan.study.name, "variants": results_object}
         )
     else:
-        table(results)
+        print_table(results)
     refuse(results, model=plan.base.label)
 
 
@@ -125,7 +127,7 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
     lacks : sequence of str
         What `preflight.check_light` gave.
     """
-    from babelbits.probes.probed_pairs import notes_on_closed
+    from babelbits.probes.probed_pairs import note_closed
     from babelbits.study.config import chat_settings
     from babelbits.study.planning.plan_warnings import list_warnings
 
@@ -135,20 +137,20 @@ def render(plan: "Plan", *, every: bool = False, lacks: Sequence[str] = ()) -> N
         if study.smoke
         else ""
     )
-    data(f"{study.name}: {plan.base.label}, {_device(plan)}, {plan.engine.dtype}{stamp}")
-    data(f"run folder: {study.folder}")
-    for line in chat_settings.in_words(study):
-        data(f"asked: {line}")
-    data("")
-    if warning := chat_settings.unused_template(study, plan.base.folder):
+    print_data(f"{study.name}: {plan.base.label}, {_device(plan)}, {plan.engine.dtype}{stamp}")
+    print_data(f"run folder: {study.folder}")
+    for line in chat_settings.describe_chat(study):
+        print_data(f"asked: {line}")
+    print_data("")
+    if warning := chat_settings.warn_unused_template(study, plan.base.folder):
         say(f"warning: {warning}")
     _print_variants(plan)
     _print_cells(plan.cells if every else (), plan.cells)
     _print_notes(plan)
     _print_limits(plan.cells)
     _print_sum(plan)
-    for line in (*lacks, *list_warnings(plan), *notes_on_closed(plan)):
-        data(f"note: {line}")
+    for line in (*lacks, *list_warnings(plan), *note_closed(plan)):
+        print_data(f"note: {line}")
 
 
 def _device(plan: "Plan") -> str:
@@ -175,8 +177,8 @@ def _print_variants(plan: "Plan") -> None:
         state = state if step.spec.endpoint is None else "served"
         about = "" if step.state == "done" or step.bytes is None else "~"
         row = (step.label, state, about + bytes_size(step.bytes), step.reason)
-        table.add_row(*map(cell, row))
-    console().print(table)
+        table.add_row(*map(make_cell, row))
+    open_console().print(table)
 
 
 def _print_cells(every: Sequence["CellStep"], cells: Sequence["CellStep"]) -> None:
@@ -184,12 +186,12 @@ def _print_cells(every: Sequence["CellStep"], cells: Sequence["CellStep"]) -> No
         "variant", "task", "languages", "cells done", "items done", "time left", "why",
         right=("cells done", "items done", "time left"),
     )  # fmt: skip
-    for group in [[one] for one in every] or folded(cells):
-        table.add_row(*map(cell, _row(group)))
-    console().print(table)
+    for group in [[one] for one in every] or fold_cells(cells):
+        table.add_row(*map(make_cell, _row(group)))
+    open_console().print(table)
 
 
-def folded(cells: Iterable["CellStep"]) -> list[list["CellStep"]]:
+def fold_cells(cells: Iterable["CellStep"]) -> list[list["CellStep"]]:
     """Cells of one variant, replicate and suite together, in the plan's order."""
     groups: dict[tuple[str, int, str], list[CellStep]] = {}
     for one in cells:
@@ -208,7 +210,7 @@ def _row(group: Sequence["CellStep"]) -> tuple[str, ...]:
         _languages([one.language for one in group]),
         f"{done}/{len(group)}",
         f"{sum(one.n_done for one in group)}/{total}",
-        time_left(group),
+        describe_time_left(group),
         _reasons(group),
     )
 
@@ -236,7 +238,7 @@ def _without_numbers(one: "CellStep") -> str:
     return "begun" if one.state == "partial" else one.reason
 
 
-def time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
+def describe_time_left(cells: Iterable["CellStep"], *, workers: int = 1) -> str:
     """What is left of some cells as a range; 'unknown' as soon as one was never measured."""
     left = [one.seconds for one in cells if one.state != "done"]
     if not left:
@@ -254,7 +256,7 @@ def _print_notes(plan: "Plan") -> None:
     infos = {cell.task.info.name: cell.task.info for cell in plan.cells if cell.task is not None}
     for info in infos.values():
         for note in info.notes:
-            data(f"note: {info.suite} {info.language}: {note}")
+            print_data(f"note: {info.suite} {info.language}: {note}")
 
 
 def _print_limits(cells: Sequence["CellStep"]) -> None:
@@ -267,9 +269,9 @@ def _print_limits(cells: Sequence["CellStep"]) -> None:
     for suite, found in limits.items():
         whole = set(found.values())
         by_language = ", ".join(f"{code} {limit}" for code, limit in found.items())
-        data(f"token limit of {suite}: {whole.pop() if len(whole) == 1 else by_language}")
+        print_data(f"token limit of {suite}: {whole.pop() if len(whole) == 1 else by_language}")
     if limits:
-        data("")
+        print_data("")
 
 
 def _limit(one: "CellStep") -> int | None:
@@ -287,30 +289,30 @@ def _print_sum(plan: "Plan") -> None:
 
     done = sum(one.state == "done" for one in plan.cells)
     if plan.complete:
-        data(
+        print_data(
             f"{every(len(plan.cells), 'cell')} "
             f"{agreeing(len(plan.cells), 'is', 'are')} done: nothing to run"
         )
         return
     make = [step for step in plan.variants if step.to_make]
     need = sum(step.bytes or 0 for step in make)
-    free = free_bytes(plan.study.folder)
-    data(
+    free = find_free_bytes(plan.study.folder)
+    print_data(
         f"{plural(len(make), 'variant')} to make (~{bytes_size(need)}; {bytes_size(free)} free), "
         f"{len(plan.cells) - done} of {plural(len(plan.cells), 'cell')} to run"
     )
     workers = suggest_workers(plan)
-    left = time_left(plan.cells, workers=workers)
+    left = describe_time_left(plan.cells, workers=workers)
     if left == "unknown":
         left = "unknown until each task has run once on this machine"
     elif workers > 1:
         left += f" with {plural(workers, 'worker')}"
-    data(f"time left for the cells: {left}")
+    print_data(f"time left for the cells: {left}")
     if free is not None and need > free:
         say("warning: the variants will not fit on the disk")
 
 
-def free_bytes(folder: Path) -> int | None:
+def find_free_bytes(folder: Path) -> int | None:
     """Free space where `folder` is or will be; None if that cannot be told."""
     import shutil
 
@@ -323,8 +325,8 @@ def free_bytes(folder: Path) -> int | None:
 
 def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
     """The plan as JSON, with what `preflight.check_light` gave."""
-    from babelbits.probes.probed_pairs import notes_on_closed
-    from babelbits.study.config.chat_settings import in_words
+    from babelbits.probes.probed_pairs import note_closed
+    from babelbits.study.config.chat_settings import describe_chat
     from babelbits.study.planning.plan_warnings import list_warnings
 
     return {
@@ -335,7 +337,7 @@ def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
         "model_hash": plan.base.hash,
         "folder": str(plan.study.folder),
         "complete": plan.complete,
-        "asked": list(in_words(plan.study)),
+        "asked": list(describe_chat(plan.study)),
         "variants": [
             {
                 "label": step.label,
@@ -349,7 +351,7 @@ def as_object(plan: "Plan", *, lacks: Sequence[str] = ()) -> dict[str, Any]:
             for step in plan.variants
         ],
         "cells": [_cell_object(one) for one in plan.cells],
-        "notices": [*list_warnings(plan), *notes_on_closed(plan)],
+        "notices": [*list_warnings(plan), *note_closed(plan)],
         "lacks": list(lacks),
     }
 

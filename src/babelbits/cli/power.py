@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, say
+from babelbits.cli.console import print_data, print_json, say
 from babelbits.errors import StoreError
 from babelbits.words import plural
 
@@ -20,7 +20,7 @@ ALPHA = click.FloatRange(0, 0.5, min_open=True, max_open=True)
 FORMATS = ("table", "md", "csv", "json")
 
 
-def share(text: str) -> float:
+def parse_share(text: str) -> float:
     """A share of items: '0.1' or '10%'."""
     try:
         found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -39,7 +39,7 @@ def share(text: str) -> float:
 @click.option(
     "--churn",
     "churns",
-    type=share,
+    type=parse_share,
     metavar="SHARE",
     multiple=True,
     help="Share of answers that will change: 0.1 or 10%; may be repeated.  [2%, 5%, 10%, 20%]",
@@ -103,11 +103,11 @@ def power(
         alpha=alpha,
     )  # fmt: skip
     if as_json or kind == "json":
-        data_json(power_tables.as_object(analysis, schema=SCHEMA, power=POWER))
+        print_json(power_tables.as_object(analysis, schema=SCHEMA, power=POWER))
     elif kind == "csv":
-        data(power_tables.as_csv(analysis).rstrip("\n"))
+        print_data(power_tables.as_csv(analysis).rstrip("\n"))
     elif kind == "md":
-        data(power_tables.as_markdown(analysis))
+        print_data(power_tables.as_markdown(analysis))
     else:
         power_tables.render(analysis)
         _talk(analysis, measured=pilot is not None)

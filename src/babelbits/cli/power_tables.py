@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from babelbits.analysis import format as shown
-from babelbits.cli.console import cell, console, data, safe
+from babelbits.cli.console import make_cell, make_safe, open_console, print_data
 from babelbits.decide.power_analysis import PooledPowerLine, PowerAnalysis, PowerLine
 from babelbits.decide.power_planning import ComparisonPower, GroupLimit, ItemsNeeded
 
@@ -26,7 +26,7 @@ NAMED_LANGUAGES = 8
 # --- for machines ------------------------------------------------------------------------------
 
 
-def line_row(line: PowerLine) -> "Row":
+def make_line_row(line: PowerLine) -> "Row":
     """One line, numbers in the metric's unit."""
     prospect = line.prospect
     churn = None if prospect is None else prospect.spread.interval
@@ -77,7 +77,7 @@ def as_object(outlook: PowerAnalysis, *, schema: str, power: float) -> dict[str,
         "schema": schema,
         "alpha": outlook.alpha,
         "power": power,
-        "comparisons": [line_row(line) for line in outlook.lines],
+        "comparisons": [make_line_row(line) for line in outlook.lines],
         "pooled": [
             {
                 "variant": one.variant,
@@ -108,7 +108,7 @@ def as_object(outlook: PowerAnalysis, *, schema: str, power: float) -> dict[str,
 
 def as_csv(outlook: PowerAnalysis) -> str:
     """The comparisons as CSV, one a line."""
-    rows = [line_row(line) for line in outlook.lines]
+    rows = [make_line_row(line) for line in outlook.lines]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -119,10 +119,10 @@ def as_csv(outlook: PowerAnalysis) -> str:
 # --- for people --------------------------------------------------------------------------------
 
 
-def tables(outlook: PowerAnalysis) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def make_tables(outlook: PowerAnalysis) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Title, columns and rows of every table that has rows; columns that say nothing left out."""
     found = [
-        ("Each language", COLUMNS, [_texts(group) for group in folded(outlook.lines)]),
+        ("Each language", COLUMNS, [_texts(group) for group in fold_lines(outlook.lines)]),
         ("Mean over languages", POOLED_COLUMNS, [_pooled_texts(one) for one in outlook.pooled]),
         (
             "Is a group of languages harmed more? Units are languages",
@@ -133,7 +133,7 @@ def tables(outlook: PowerAnalysis) -> list[tuple[str, tuple[str, ...], list[tupl
     return [_without_empty(title, columns, rows) for title, columns, rows in found if rows]
 
 
-def folded(lines: Sequence[PowerLine]) -> list[list[PowerLine]]:
+def fold_lines(lines: Sequence[PowerLine]) -> list[list[PowerLine]]:
     """Languages about which the same is said, together."""
     groups: dict[Any, list[PowerLine]] = {}
     for one in lines:
@@ -274,21 +274,23 @@ def render(outlook: PowerAnalysis) -> None:
     from rich import box
     from rich.table import Table
 
-    for title, columns, rows in tables(outlook):
-        data(title)
+    for title, columns, rows in make_tables(outlook):
+        print_data(title)
         table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
         for row in rows:
-            table.add_row(*map(cell, row))
-        console().print(table)
+            table.add_row(*map(make_cell, row))
+        open_console().print(table)
 
 
 def as_markdown(outlook: PowerAnalysis) -> str:
     """Every table as GitHub-flavoured Markdown."""
     parts = []
-    for title, columns, rows in tables(outlook):
+    for title, columns, rows in make_tables(outlook):
         lines = [f"**{title}**", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
         lines += [
-            "| " + " | ".join(safe(text, one_line=True).replace("|", "\\|") for text in row) + " |"
+            "| "
+            + " | ".join(make_safe(text, one_line=True).replace("|", "\\|") for text in row)
+            + " |"
             for row in rows
         ]
         parts.append("\n".join(lines))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table, say
+from babelbits.cli.console import print_data, print_json, print_plain_table, say
 from babelbits.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def probe(
     plan, stopped = measured.plan, measured.stopped
     results = _results(measured, store)
     if as_json:
-        data_json({"schema": SCHEMA, **results.as_json()})
+        print_json({"schema": SCHEMA, **results.as_json()})
     else:
         _print(results)
     _write_page(loaded, results, store)
@@ -150,11 +150,11 @@ def _measured(
     resume: str,
 ) -> _Measured:
     from babelbits.probes.run_probes import measure
-    from babelbits.probes.run_strategies import asked_pairs, contrast_strategies
+    from babelbits.probes.run_strategies import contrast_strategies, list_asked_pairs
     from babelbits.probes.run_switching import (
         measure_switching,
-        recorded_answers,
-        switch_attention,
+        read_recorded_answers,
+        read_switch_attention,
     )
     from babelbits.study.execution.interrupt import stop_on_interrupt
     from babelbits.study.planning.base_model import locate
@@ -170,14 +170,14 @@ def _measured(
     try:
         with store.writing(), stop_on_interrupt(tell) as stop:
             plan = make_plan(loaded, store, base=locate(loaded.model), build=catalogue.load)
-            pairs = asked_pairs(contrasts, plan)
+            pairs = list_asked_pairs(contrasts, plan)
             if insides:
                 probes = measure(plan, store, settings=settings, say=say, stop=stop)
             if switching:
                 limit = settings.attention_limit
                 losses = measure_switching(plan, store, say=say, stop=stop, attention_limit=limit)
-                attention = switch_attention(plan, store, attention_limit=limit)
-            answers = recorded_answers(plan, store) if pairs else {}
+                attention = read_switch_attention(plan, store, attention_limit=limit)
+            answers = read_recorded_answers(plan, store) if pairs else {}
             strategies = contrast_strategies(pairs, plan, store, answers=answers)
     except KeyboardInterrupt:
         raise Interrupted("what was measured is kept", hint=resume) from None
@@ -193,13 +193,13 @@ def _measured(
 
 def _results(measured: _Measured, store: "Store") -> "ProbeResults":
     from babelbits.probes.probe_results import make_results
-    from babelbits.probes.probed_pairs import cannot_enter
+    from babelbits.probes.probed_pairs import find_closed
 
     plan = measured.plan
     return make_results(
         measured.probes,
         store,
-        closed=cannot_enter(plan),
+        closed=find_closed(plan),
         seed=plan.study.seed,
         losses=measured.losses,
         attention=measured.attention,
@@ -208,20 +208,20 @@ def _results(measured: _Measured, store: "Store") -> "ProbeResults":
 
 
 def _write_page(loaded: "Study", results: "ProbeResults", store: "Store") -> None:
-    from babelbits.probes.probe_files import folder_of
-    from babelbits.report.probe_page import page
+    from babelbits.probes.probe_files import find_folder
+    from babelbits.report.probe_page import make_page
     from babelbits.store.atomic import write_atomically
 
     if results.summaries or results.losses or results.strategies:
-        path = folder_of(store) / PAGE
-        write_atomically(path, page(results, name=loaded.name, smoke=loaded.smoke).encode())
+        path = find_folder(store) / PAGE
+        write_atomically(path, make_page(results, name=loaded.name, smoke=loaded.smoke).encode())
         say(f"page: {path}")
 
 
 def _missing(plan: "Plan", study: Path) -> int:
-    from babelbits.probes.probed_pairs import cannot_enter
+    from babelbits.probes.probed_pairs import find_closed
 
-    closed = cannot_enter(plan)
+    closed = find_closed(plan)
     missing = [
         step.label
         for step in plan.variants
@@ -238,17 +238,17 @@ def _missing(plan: "Plan", study: Path) -> int:
 
 
 def _print(results: "ProbeResults") -> None:
-    from babelbits.probes.summaries import shown_layers
+    from babelbits.probes.summaries import choose_layers
 
     summaries = [one for one in results.summaries if not one.record.again]
     if summaries:
-        layers = shown_layers(max(one.record.n_layers for one in summaries), most=_LAYERS_SHOWN)
+        layers = choose_layers(max(one.record.n_layers for one in summaries), most=_LAYERS_SHOWN)
         heads = ["variant", "task", "language", *(f"layer {n}, %" for n in layers)]
         heads += ["same top token, %", "attention JS", "largest/median"]
         rows = [_row(one, layers) for one in summaries]
-        data("Relative error of hidden states by layer, mean over tokens (exploratory)")
-        plain_table(heads, rows, numeric=range(3, len(heads)))
-        data("")
+        print_data("Relative error of hidden states by layer, mean over tokens (exploratory)")
+        print_plain_table(heads, rows, numeric=range(3, len(heads)))
+        print_data("")
     if results.losses:
         _print_losses(results.losses)
     for line in (
@@ -257,7 +257,7 @@ def _print(results: "ProbeResults") -> None:
         *results.attention_sentences(),
         *results.strategy_sentences(),
     ):
-        data(line)
+        print_data(line)
     for line in results.notes():
         say(line)
 
@@ -280,9 +280,9 @@ def _print_losses(losses: "Sequence[LanguageLoss]") -> None:
         ]
         for one in losses
     ]
-    data("How answers leave their language, mean over their tokens (exploratory)")
-    plain_table(heads, rows, numeric=(3, 4, 6, 7, 8))
-    data("")
+    print_data("How answers leave their language, mean over their tokens (exploratory)")
+    print_plain_table(heads, rows, numeric=(3, 4, 6, 7, 8))
+    print_data("")
 
 
 def _row(one: "ProbeSummary", layers: Sequence[int]) -> list[str]:

@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from babelbits.cli.console import console, safe, say
-from babelbits.cli.rehearsal import REHEARSING, rehearsal_line, rehearsed_in
+from babelbits.cli.console import make_safe, open_console, say
+from babelbits.cli.rehearsal import REHEARSING, describe_rehearsal, describe_rehearsals
 from babelbits.recipes import gguf_base
 from babelbits.records import Manifest
 from babelbits.study.execution import events
@@ -80,7 +80,7 @@ class Reporter:
                 self._started = self._clock()
             case events.Rehearsed(result=result):
                 self._rehearsals.append(result)
-                say(rehearsal_line(result))
+                say(describe_rehearsal(result))
             case events.Started(plan=plan, workers=workers):
                 self._begin(plan, workers)
             case events.Making(variant=label):
@@ -113,13 +113,13 @@ class Reporter:
     def _begin(self, plan: Plan, workers: int) -> None:
         """The plan is executed from here on."""
         if self._rehearsals:
-            say(rehearsed_in(self._rehearsals, self._clock() - self._started))
+            say(describe_rehearsals(self._rehearsals, self._clock() - self._started))
         if workers > 1 and not plan.complete:
             say(f"{plural(workers, 'worker')}, each with its own copy of the model")
         self._cells = plan.cells
         self._left = sum((cell.n_items or 0) - cell.n_done for cell in plan.cells)
         self._open_cells = sum(cell.state != "done" for cell in plan.cells)
-        self._known = {gguf_base.note(plan.base.config)}
+        self._known = {gguf_base.make_note(plan.base.config)}
         self._started = self._last = self._clock()
         self._stack.enter_context(stop_on_interrupt(_stopping, self.stop))
         if sys.stderr.isatty():
@@ -133,7 +133,7 @@ class Reporter:
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 TextColumn("{task.completed}/{task.total} items{task.fields[note]}"),
-                console=console(err=True),
+                console=open_console(err=True),
                 transient=True,
             )
         )
@@ -204,11 +204,11 @@ class Reporter:
         """What is going on now: the bar's description; silent where there is no bar."""
         if self._bar is not None:
             progress, task = self._bar
-            progress.update(task, description=safe(text, one_line=True).replace("[", r"\["))
+            progress.update(task, description=make_safe(text, one_line=True).replace("[", r"\["))
 
     def _line(self, text: str) -> None:
         if self._bar is not None:
-            self._bar[0].console.print(safe(text), markup=False)
+            self._bar[0].console.print(make_safe(text), markup=False)
         else:
             say(text)
 

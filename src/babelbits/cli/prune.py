@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from babelbits.cli.console import data_json, plain_table, say
+from babelbits.cli.console import print_json, print_plain_table, say
 from babelbits.words import bytes_size, plural
 
 SCHEMA = "babelbits.prune/1"
@@ -30,7 +30,7 @@ def prune(source: Path, *, yes: bool, only: str | None, as_json: bool) -> None:
     from babelbits.errors import StoreError
     from babelbits.results.sources import locate
     from babelbits.store import Store
-    from babelbits.store.pruning import free, holdings
+    from babelbits.store.pruning import list_holdings, remove_holdings
 
     folder, _, _ = locate(source, smoke=False)
     if not any(store.planned() for store in Store.kinds(folder).values()):
@@ -38,11 +38,11 @@ def prune(source: Path, *, yes: bool, only: str | None, as_json: bool) -> None:
             "no run has been started here", where=str(folder), hint="babelbits run STUDY"
         )
     with Store(folder).writing():
-        found = holdings(folder)
+        found = list_holdings(folder)
         chosen = [one for one in found if one.free and only in (None, one.kind)]
         amount = sum(one.bytes for one in chosen)
         if as_json:
-            data_json(
+            print_json(
                 {
                     "schema": SCHEMA,
                     "freed": yes,
@@ -64,9 +64,9 @@ def prune(source: Path, *, yes: bool, only: str | None, as_json: bool) -> None:
                 (one.kind, one.name, bytes_size(one.bytes), _word(one in chosen, yes=yes), one.why)
                 for one in found
             ]
-            plain_table(("kind", "name", "size", "", "why"), rows, numeric={2})
+            print_plain_table(("kind", "name", "size", "", "why"), rows, numeric={2})
         if yes:
-            free(folder, chosen)
+            remove_holdings(folder, chosen)
     what = f"{bytes_size(amount)} in {plural(len(chosen), 'place')}"
     say(f"freed {what}" if yes else f"--yes frees {what}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_data, print_json, say
 from babelbits.words import bytes_size
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
     Commits and hashes go into pulled.json in the run folder.
     """
     from babelbits.study import load
-    from babelbits.study.execution.pull import needs
+    from babelbits.study.execution.pull import list_needs
     from babelbits.study.execution.pull import pull as get
 
     loaded = load(study)
     model, found = (None, []) if no_model else _models(loaded)
     copies: list[tuple[DatasetNeed, Copy]] = []
-    for need in needs(loaded):
+    for need in list_needs(loaded):
         copy, fetched = get(need, folder=folder, again=again)
         say(f"{'got' if fetched else 'here already'}: {need.wanted}")
         copies.append((need, copy))
@@ -54,7 +54,7 @@ def pull(study: Path, *, folder: Path | None, again: bool, no_model: bool, as_js
     }
     _record(loaded, pulled)
     if as_json:
-        data_json(pulled)
+        print_json(pulled)
         return
     _print(copies)
     if folder is not None:
@@ -91,7 +91,7 @@ def _print(copies: "Sequence[tuple[DatasetNeed, Copy]]") -> None:
     from rich.table import Table
 
     if not copies:
-        data("this study takes no dataset from the hub")
+        print_data("this study takes no dataset from the hub")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("suite", "dataset", "config", "commit", "rows", "size"):
@@ -100,8 +100,8 @@ def _print(copies: "Sequence[tuple[DatasetNeed, Copy]]") -> None:
         rows = " ".join(f"{split} {count}" for split, count in copy.rows.items())
         config = need.wanted.config or "-"
         line = (need.suite, need.wanted.dataset, config, copy.commit[:12], rows)
-        table.add_row(*map(cell, (*line, bytes_size(copy.n_bytes))))
-    console().print(table)
+        table.add_row(*map(make_cell, (*line, bytes_size(copy.n_bytes))))
+    open_console().print(table)
 
 
 def _print_data_lines(copies: "Sequence[tuple[DatasetNeed, Copy]]", folder: Path) -> None:
@@ -111,9 +111,9 @@ def _print_data_lines(copies: "Sequence[tuple[DatasetNeed, Copy]]", folder: Path
         for need, copy in copies
     }
     say(f"to read {folder}, on this machine or where it is carried to, write into the study:")
-    data("[data]")
+    print_data("[data]")
     for suite, place in places.items():
-        data(f"{json.dumps(suite)} = {json.dumps(str(place.absolute()))}")
+        print_data(f"{json.dumps(suite)} = {json.dumps(str(place.absolute()))}")
 
 
 def _object(need: "DatasetNeed", copy: "Copy") -> dict[str, Any]:

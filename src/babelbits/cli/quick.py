@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, debugging, plain_table, say
+from babelbits.cli.console import is_debugging, print_data, print_plain_table, say
 from babelbits.errors import ExitCode, StudyError
 from babelbits.words import duration
 
@@ -62,7 +62,7 @@ def quick(
     babelbits quick Qwen/Qwen2.5-0.5B nf4 w4-g -l ja,sw --minutes 60
     babelbits quick bundled q4_k_m q2_k_s -l nb,hi,sw --minutes 3
     """
-    from babelbits.cli.compare import margin_of
+    from babelbits.cli.compare import parse_margin
     from babelbits.languages import resolve
     from babelbits.study.planning.quick_study import QuickWish, resumes
 
@@ -71,7 +71,7 @@ def quick(
         variants=variants,
         languages=tuple(dict.fromkeys(resolve(code).code for code in _listed(languages))),
         minutes=minutes,
-        margins=dict(map(margin_of, margins)),
+        margins=dict(map(parse_margin, margins)),
         suites=_listed(suites or ""),
     )
     file = folder / "study.toml"
@@ -92,16 +92,16 @@ def _choose(wish: "QuickWish", file: Path, *, workers: int | None, started: floa
     """Time the suites, choose among them, and write the study."""
     from babelbits.study.planning.quick_study import (
         RESERVE,
-        choice_in_words,
         choose_items,
+        describe_choice,
+        describe_left_out,
         draft_text,
         find_suites,
-        left_out_in_words,
-        study_text,
+        write_study_text,
     )
 
     tasks, left_out = find_suites(wish)
-    for line in left_out_in_words(left_out):
+    for line in describe_left_out(left_out):
         say(line.strip())
     _write(file, draft_text(wish, tasks))
     timings = _timings(wish, file, seconds=_TRIAL * wish.minutes * 60, workers=workers)
@@ -111,9 +111,9 @@ def _choose(wish: "QuickWish", file: Path, *, workers: int | None, started: floa
     left = wish.minutes * 60 * (1 - RESERVE) - (time.monotonic() - started)
     say(f"left for items: {duration(max(left, 0))} of {duration(wish.minutes * 60)}")
     choice = choose_items(tasks, timings, seconds=left)
-    for line in choice_in_words(choice):
+    for line in describe_choice(choice):
         say(line)
-    _write(file, study_text(wish, choice.tasks))
+    _write(file, write_study_text(wish, choice.tasks))
     return ExitCode.DONE
 
 
@@ -126,7 +126,7 @@ def _timings(
 
     study = _load(wish, file, limit=TRIAL_ITEMS)
     say(f"timing suites on their first {TRIAL_ITEMS} items, which are no result …")
-    with Reporter(debug=debugging()) as reporter:
+    with Reporter(debug=is_debugging()) as reporter:
         stop = Deadline(reporter.stop, seconds=seconds)
         done, timings = time_suites(study, progress=reporter, stop=stop, workers=workers)
         if reporter.stop.is_requested():
@@ -157,12 +157,12 @@ def _load(wish: "QuickWish", file: Path, *, limit: int | None = None) -> "Study"
     """The written study; its mistakes are those of the arguments, which a person can mend."""
     from babelbits import load_study
     from babelbits.study.config.problems import StudyFileError
-    from babelbits.study.planning.quick_study import in_arguments
+    from babelbits.study.planning.quick_study import locate_in_arguments
 
     try:
         return load_study(file, limit=limit)
     except StudyFileError as error:
-        raise in_arguments(error, file.read_text("utf-8"), wish) from error
+        raise locate_in_arguments(error, file.read_text("utf-8"), wish) from error
 
 
 def _run(wish: "QuickWish", file: Path, *, workers: int | None, started: float) -> int:
@@ -178,25 +178,25 @@ def _run(wish: "QuickWish", file: Path, *, workers: int | None, started: float) 
     _print_answer(study)
     say(f"everything took {duration(time.monotonic() - started)}")
     say(f"study: {file}  (babelbits run {file} resumes it)")
-    data(f"report: {path}")
+    print_data(f"report: {path}")
     return code
 
 
 def _print_answer(study: "Study") -> None:
     """The table, what was decided, and what so small a sample cannot say."""
-    from babelbits.cli.compare import HEADS, table_rows
-    from babelbits.report.exports import screen
-    from babelbits.report.first_screen import sentences
+    from babelbits.cli.compare import HEADS, make_table_rows
+    from babelbits.report.exports import make_screen
+    from babelbits.report.first_screen import list_sentences
     from babelbits.report.sample_note import sample_sentences
     from babelbits.results.load import load_run
 
     found = load_run(study.folder, study_file=study.file)
     kept = [HEADS.index(name) for name in _COLUMNS]
-    rows = [[row[number] for number in kept] for row in table_rows(found)]
-    plain_table(_COLUMNS, rows, numeric=(3, 4, 5, 6))
-    data("")
-    first = screen(found)
-    for sentence in (*sentences(first), *first.engine_changes, "", "How small the sample is:"):
-        data(sentence)
+    rows = [[row[number] for number in kept] for row in make_table_rows(found)]
+    print_plain_table(_COLUMNS, rows, numeric=(3, 4, 5, 6))
+    print_data("")
+    first = make_screen(found)
+    for sentence in (*list_sentences(first), *first.engine_changes, "", "How small the sample is:"):
+        print_data(sentence)
     for sentence in sample_sentences(found):
-        data(f"  {sentence}")
+        print_data(f"  {sentence}")

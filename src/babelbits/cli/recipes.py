@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import data, data_json
+from babelbits.cli.console import print_data, print_json
 
 if TYPE_CHECKING:
     from babelbits.recipes.catalogue import ParameterInfo, RecipeInfo
@@ -21,13 +21,13 @@ def recipes(name: str | None, *, as_json: bool) -> None:
 
     chosen = list(RECIPES.values()) if name is None else [find(name)]
     if as_json:
-        data_json({"schema": SCHEMA, "recipes": [_object(info) for info in chosen]})
+        print_json({"schema": SCHEMA, "recipes": [_object(info) for info in chosen]})
         return
     width = max(len(info.name) for info in chosen) + 2
     for info in chosen:
-        data(f"{info.name:<{width}}{info.summary}")
+        print_data(f"{info.name:<{width}}{info.summary}")
         for line in _details(info):
-            data(" " * width + line)
+            print_data(" " * width + line)
 
 
 def _details(info: "RecipeInfo") -> list[str]:

@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say
-from babelbits.cli.decision_options import asked_object, gate_object, read_query, scope_options
+from babelbits.cli.console import make_cell, open_console, print_data, print_json, say
+from babelbits.cli.decision_options import (
+    make_asked_object,
+    make_gate_object,
+    read_query,
+    scope_options,
+)
 from babelbits.errors import ExitCode
 from babelbits.words import bytes_size
 
@@ -69,15 +74,15 @@ def recommend(
     from babelbits.cli.report import tell_names
     from babelbits.decide.cost_limits import close_calls, read_limits
     from babelbits.decide.decision_input import collect_decision_input
+    from babelbits.decide.recommend import read_sizes
     from babelbits.decide.recommend import recommend as choose
-    from babelbits.decide.recommend import sizes
     from babelbits.results.sources import load
 
     loaded = load(source, smoke=smoke, early=early_stopping)
     tell_names(loaded)
     decision_input = collect_decision_input(loaded)
     question = read_query(decision_input, **scope)
-    known = sizes(loaded)
+    known = read_sizes(loaded)
     codes = dict.fromkeys(code for one in question.questions for code in one.languages)
     limits = read_limits(max_memory=max_memory, min_speed=min_speed, languages=list(codes))
     result = choose(
@@ -86,7 +91,7 @@ def recommend(
     )  # fmt: skip
     if as_json:
         found = as_object(result, question, alpha=decision_input.alpha, speed=loaded.speed)
-        data_json(found)
+        print_json(found)
     else:
         render(result, question, alpha=decision_input.alpha, every=every, speed=loaded.speed)
         for line in close_calls(limits, loaded.speed, decision_input.variants):
@@ -111,10 +116,10 @@ def render(
     from rich import box
     from rich.table import Table
 
-    from babelbits.decide.recommend import recommendation_sentence
+    from babelbits.decide.recommend import describe_recommendation
     from babelbits.decide.sentences import WORDS
 
-    data(recommendation_sentence(choice, asked))
+    print_data(describe_recommendation(choice, asked))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant")
     measured = () if speed is None else ("memory", "tokens/s")
@@ -122,8 +127,8 @@ def render(
         table.add_column(name, justify="right")
     table.add_column("")
     for one in choice.candidates:
-        table.add_row(*map(cell, _row(one, choice, speed)))
-    console().print(table)
+        table.add_row(*map(make_cell, _row(one, choice, speed)))
+    open_console().print(table)
     for one in choice.candidates:
         if one is not choice.chosen:
             _explain(one, choice, asked, alpha=alpha, limit=None if every else REASONS)
@@ -134,12 +139,12 @@ def _row(
     one: "Candidate", found: "Recommendation", speed: "RecordedSpeed | None"
 ) -> tuple[str, ...]:
     from babelbits.decide.sentences import WORDS
-    from babelbits.study.speed.speed_words import NOTHING, number
+    from babelbits.study.speed.speed_words import NOTHING, format_number
 
     bits = "?" if one.size is None else f"{one.size.bits_per_weight:.2f}"
     arm = None if speed is None else speed.arms.get(one.variant)
     held = NOTHING if arm is None or arm.memory_alone is None else bytes_size(arm.memory_alone)
-    fast = NOTHING if arm is None or arm.decode is None else number(arm.decode.median)
+    fast = NOTHING if arm is None or arm.decode is None else format_number(arm.decode.median)
     measured = () if speed is None else (held, fast)
     counts = (str(one.count(outcome)) for outcome in WORDS)
     stop = "← stops here" if one is found.stopped_at and not found.any_passing else ""
@@ -166,11 +171,11 @@ def _explain(
     passed = "passes, and is larger"
     if one.passes and not choice.any_passing and not one.reached:
         passed = "passes, and the walk stopped before it"
-    data(f"{one.variant}: {'why not' if lines else passed}")
+    print_data(f"{one.variant}: {'why not' if lines else passed}")
     for line in lines[:limit]:
-        data(f"  {line}")
+        print_data(f"  {line}")
     if limit is not None and len(lines) > limit:
-        data(f"  and {len(lines) - limit} more (--all)")
+        print_data(f"  and {len(lines) - limit} more (--all)")
 
 
 def _asides(
@@ -216,15 +221,15 @@ def as_object(
     speed: "RecordedSpeed | None" = None,
 ) -> dict[str, Any]:
     """The recommendation as JSON."""
-    from babelbits.decide.recommend import recommendation_sentence
+    from babelbits.decide.recommend import describe_recommendation
 
     return {
         "schema": SCHEMA,
         "exit_code": int(ExitCode.UNDECIDED if choice.chosen is None else ExitCode.DONE),
-        "sentence": recommendation_sentence(choice, asked),
+        "sentence": describe_recommendation(choice, asked),
         "smoke": choice.smoke,
         "alpha": alpha,
-        "asked": asked_object(asked),
+        "asked": make_asked_object(asked),
         "recommended": None if choice.chosen is None else choice.chosen.variant,
         "nearest": None if choice.nearest is None else choice.nearest.variant,
         "rule": "any passing" if choice.any_passing else "fixed order",
@@ -249,7 +254,7 @@ def _object(
 ) -> dict[str, Any]:
     from babelbits.decide.recommend import count_items_to_decide, describe_items_to_decide
 
-    judged = gate_object(one.gate)
+    judged = make_gate_object(one.gate)
     arm = None if speed is None else speed.arms.get(one.variant)
     decode = None if arm is None else arm.decode
     for index, way in count_items_to_decide(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from babelbits.cli.console import data, plain_table, say
+from babelbits.cli.console import print_data, print_plain_table, say
 from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ def rehearse_with_progress(plan: "Plan") -> tuple["RehearsalResult", ...]:
         return ()
     say(REHEARSING)
     started = time.monotonic()
-    results = rehearse(plan, tell=lambda result: say(rehearsal_line(result)))
-    say(rehearsed_in(results, time.monotonic() - started))
+    results = rehearse(plan, tell=lambda result: say(describe_rehearsal(result)))
+    say(describe_rehearsals(results, time.monotonic() - started))
     return results
 
 
-def rehearsed_in(results: Sequence["RehearsalResult"], seconds: float) -> str:
+def describe_rehearsals(results: Sequence["RehearsalResult"], seconds: float) -> str:
     """How many variants in what time, and how many were known."""
     new = sum(not result.cached for result in results)
     known = f", {len(results) - new} known from before" if new < len(results) else ""
     return f"rehearsed {plural(len(results), 'variant')} in {duration(seconds)}{known}"
 
 
-def rehearsal_line(result: "RehearsalResult") -> str:
+def describe_rehearsal(result: "RehearsalResult") -> str:
     """One variant's rehearsal: its outcome, the time it took, and why it failed."""
     took = "known" if result.cached else duration(result.seconds)
     return f"  {result.label}: {_OUTCOMES[result.outcome]} ({took}){_why(result)}"
@@ -52,10 +52,10 @@ def _why(result: "RehearsalResult") -> str:
     return f": {result.fault.what}"
 
 
-def table(results: Sequence["RehearsalResult"]) -> None:
+def print_table(results: Sequence["RehearsalResult"]) -> None:
     """Print results: variant, outcome, seconds, and why."""
     if not results:
-        data("nothing to rehearse")
+        print_data("nothing to rehearse")
         return
     rows = [
         (
@@ -66,4 +66,4 @@ def table(results: Sequence["RehearsalResult"]) -> None:
         )
         for result in results
     ]
-    plain_table(("variant", "rehearsal", "seconds", "why"), rows, numeric=(2,))
+    print_plain_table(("variant", "rehearsal", "seconds", "why"), rows, numeric=(2,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import debugging, say
+from babelbits.cli.console import is_debugging, say
 from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.errors import ExitCode, Interrupted
 from babelbits.words import agreeing, duration, every, plural
@@ -105,7 +105,7 @@ def run_with_progress(
     from babelbits.cli.progress import Reporter
 
     try:
-        with Reporter(debug=debugging()) as reporter:
+        with Reporter(debug=is_debugging()) as reporter:
             done = run_study(
                 study, progress=reporter, stop=reporter.stop, workers=workers,
                 ray=ray, rehearsed=rehearsed, verify=verify, allow_network=allow_network,

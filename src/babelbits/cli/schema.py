@@ -2,7 +2,7 @@
 
 import click
 
-from babelbits.cli.console import data_json
+from babelbits.cli.console import print_json
 
 
 @click.command()
@@ -19,6 +19,6 @@ def schema() -> None:
     \b
     #:schema ./babelbits.schema.json
     """
-    from babelbits.study.config.json_schema import json_schema
+    from babelbits.study.config.json_schema import make_json_schema
 
-    data_json(json_schema())
+    print_json(make_json_schema())

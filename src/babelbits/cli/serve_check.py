@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_data, print_json, say
 
 if TYPE_CHECKING:
     from babelbits.engines.endpoint.abilities import Abilities, Ability
@@ -46,7 +46,7 @@ def serve_check(
     from babelbits.engines.endpoint.abilities import find_abilities, find_more
     from babelbits.engines.endpoint.server import Server
     from babelbits.engines.endpoint.settings import EndpointSettings
-    from babelbits.engines.served import encoder_of, load_tokenizer
+    from babelbits.engines.served import load_tokenizer, make_encoder
 
     settings = EndpointSettings(
         url=url, model=model or "?", key_variable=key_env, timeout=timeout, attempts=2
@@ -56,7 +56,7 @@ def serve_check(
         listed = [str(one["id"]) for one in server.models() or []]
         if model is None:
             server.name_model(_only(listed, url))
-        encode = encoder_of(load_tokenizer(_folder(tokenizer)))
+        encode = make_encoder(load_tokenizer(_folder(tokenizer)))
         if not as_json:
             say(f"asking {url} for '{server.settings.model}' …")
         found = find_abilities(server.ask, encode=encode)
@@ -66,7 +66,7 @@ def serve_check(
         server.close()
     rows = _rows(found, more)
     if as_json:
-        data_json(_object(server, found, rows, told))
+        print_json(_object(server, found, rows, told))
     else:
         _print(server, found, rows, told)
     return 0 if found.generates else 1
@@ -91,11 +91,11 @@ def _folder(named: str | None) -> Any:
     """The folder with the tokenizer that the server should have."""
     from pathlib import Path
 
-    from babelbits.bundled import model_folder
+    from babelbits.bundled import find_bundled_model
 
     if named is None:
         return None
-    return model_folder() if named == "bundled" else Path(named)
+    return find_bundled_model() if named == "bundled" else Path(named)
 
 
 def _told(server: "Server", listed: list[str]) -> dict[str, Any]:
@@ -141,17 +141,17 @@ def _print(
     for name in ("what", "for", "", "what it showed"):
         table.add_column(name, overflow="fold")
     for name, use, one in rows if found.generates else rows[:2]:
-        table.add_row(*map(cell, (name, use, _WORDS[one.able], one.why)))
-    console().print(table)
+        table.add_row(*map(make_cell, (name, use, _WORDS[one.able], one.why)))
+    open_console().print(table)
     for name, value in told.items():
-        data(f"says of itself: {name}: {value}")
+        print_data(f"says of itself: {name}: {value}")
     if not told:
-        data("says nothing of itself")
-    data("")
-    data(verdict(found, name=server.settings.model))
+        print_data("says nothing of itself")
+    print_data("")
+    print_data(describe_verdict(found, name=server.settings.model))
 
 
-def verdict(found: "Abilities", *, name: str) -> str:
+def describe_verdict(found: "Abilities", *, name: str) -> str:
     """What a study can do with a server, in a sentence."""
     if not found.generates:
         return f"No study can ask '{name}' here: {found.chat.why}."
@@ -182,5 +182,5 @@ def _object(
         "log_likelihood_by": found.way,
         "abilities": [{"what": name, "able": one.able, "showed": one.why} for name, _, one in rows],
         "says_of_itself": told,
-        "verdict": verdict(found, name=server.settings.model),
+        "verdict": describe_verdict(found, name=server.settings.model),
     }

@@ -1,6 +1,6 @@
 """`babelbits show`: one item under every variant, or the items of a cell, side by side.
 
-Outputs are hostile text: everything printed goes through `console.safe`.
+Outputs are hostile text: everything printed goes through `console.make_safe`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import cell, console, data, safe, say
+from babelbits.cli.console import make_cell, make_safe, open_console, print_data, say
 from babelbits.cli.early_stopping import early_stopping_option
 from babelbits.errors import UnknownNameError
 from babelbits.words import plural
@@ -118,54 +118,54 @@ def render(variant: str, pair: "ItemPair") -> None:
     """Print one item: prompt, target, and both outputs with what changed marked."""
     from rich.table import Table
 
-    from babelbits.report.diff import changes
+    from babelbits.report.diff import find_changes
 
     before, after = pair.before, pair.after
     head = f"{pair.status}  {before.task}  {before.source_id}  {before.item_id}"
-    data(f"── {safe(head, one_line=True)}")
+    print_data(f"── {make_safe(head, one_line=True)}")
     _labelled("prompt", before.prompt.rstrip())
     _labelled("target", before.target)
-    spans = changes(before.output, after.output)
+    spans = find_changes(before.output, after.output)
     table = Table(show_edge=False, pad_edge=False, expand=True, box=None, padding=(0, 2, 0, 0))
     for name, score in zip(("baseline", variant), pair.scores, strict=True):
         shown = "no score" if score is None else f"{pair.metric.name} {score:.4g}"
-        table.add_column(cell(f"{name}  {shown}"), ratio=1, overflow="fold")
+        table.add_column(make_cell(f"{name}  {shown}"), ratio=1, overflow="fold")
     table.add_row(
         _marked(before.output, spans.before, STYLES["before"]),
         _marked(after.output, spans.after, STYLES["after"]),
     )
-    console().print(table, markup=False)
+    open_console().print(table, markup=False)
     _asides(pair)
-    data("")
+    print_data("")
 
 
 def _labelled(name: str, text: str) -> None:
-    data(f"{name}: {text}")
+    print_data(f"{name}: {text}")
 
 
 def _marked(text: str, spans: Sequence["Span"], style: str) -> "Text":
     """`text` made safe; changed pieces styled and, for terminals without colour, in brackets."""
     from rich.text import Text
 
-    from babelbits.report.diff import segments
+    from babelbits.report.diff import cut_segments
 
     out = Text()
-    for piece, changed in segments(text, spans):
-        shown = safe(piece)
+    for piece, changed in cut_segments(text, spans):
+        shown = make_safe(piece)
         out.append(f"[{shown}]" if changed else shown, style if changed else "")
     return out if text else Text("(no text)")
 
 
 def _asides(pair: "ItemPair") -> None:
     """Log-likelihoods, samples, cut outputs, shortened prompts and failures, if there are any."""
-    from babelbits.report.item_pairs import drawn
+    from babelbits.report.item_pairs import describe_samples
 
     for name, row in (("baseline", pair.before), ("variant", pair.after)):
         notes = []
         if row.choice_logprobs is not None:
             values = " ".join(f"{value:.3f}" for value in row.choice_logprobs)
             notes.append(f"choice log-likelihoods {values}")
-        samples = drawn(row, pair.metric)
+        samples = describe_samples(row, pair.metric)
         if samples is not None:
             notes.append(samples)
         if row.finish_reason == "length":
@@ -177,4 +177,4 @@ def _asides(pair: "ItemPair") -> None:
         if row.failure is not None and row.failure.message != row.remark:
             notes.append(f"failed: {row.failure.kind}: {row.failure.message}")
         if notes:
-            data(f"{name}: {'; '.join(notes)}")
+            print_data(f"{name}: {'; '.join(notes)}")

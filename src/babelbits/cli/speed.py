@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import console, data, data_json, plain_table, say
+from babelbits.cli.console import open_console, print_data, print_json, print_plain_table, say
 from babelbits.cli.decision_options import split_list
 from babelbits.errors import ExitCode, Interrupted, StudyError
 
@@ -123,7 +123,7 @@ def measure_and_print(
     from babelbits.study.execution.run_study import need_libraries
     from babelbits.study.planning.base_model import locate
     from babelbits.study.planning.plan import build_light, make_plan
-    from babelbits.study.speed.measure_arms import left_out, measure_arms
+    from babelbits.study.speed.measure_arms import list_left_out, measure_arms
     from babelbits.study.speed.speed_summary import summarise_session
 
     need_libraries()
@@ -143,13 +143,13 @@ def measure_and_print(
         raise Interrupted("what was measured is kept", hint="the same command goes on") from None
     table = summarise_session(session)
     if as_json:
-        data_json(as_object(table))
+        print_json(as_object(table))
     else:
         print_table(table)
     if stop.is_requested():
         say("interrupted; the same command goes on")
         return int(ExitCode.INTERRUPTED)
-    missing = left_out(plan)
+    missing = list_left_out(plan)
     if missing:
         again_words = shlex.join(["babelbits", "run", str(study.file)])
         say(f"not made yet: {', '.join(missing)}; make them with: {again_words}")
@@ -169,22 +169,22 @@ def as_object(table: "SpeedTable") -> dict[str, object]:
 def print_table(table: "SpeedTable") -> None:
     """Print sizes and speeds, then what each language takes."""
     from babelbits.study.speed.speed_words import (
+        describe_floor,
         describe_host,
-        floor_sentence,
-        language_rows,
-        language_sentences,
-        notes,
-        size_rows,
-        speed_rows,
+        describe_languages,
+        list_notes,
+        make_language_rows,
+        make_size_rows,
+        make_speed_rows,
     )
 
-    data(floor_sentence(table))
-    console().print()
-    for make in (size_rows, speed_rows, language_rows):
+    print_data(describe_floor(table))
+    open_console().print()
+    for make in (make_size_rows, make_speed_rows, make_language_rows):
         _print(make, table)
-    for line in language_sentences(table):
-        data(line)
-    for line in (describe_host(table), *notes(table)):
+    for line in describe_languages(table):
+        print_data(line)
+    for line in (describe_host(table), *list_notes(table)):
         say(line)
 
 
@@ -193,5 +193,5 @@ def _print(
 ) -> None:
     heads, rows, n_names = make(table)
     if rows:  # a table of languages: '/s' are sentences a second, one reader alone
-        plain_table(heads, rows, numeric=range(n_names, len(heads)))
-        console().print()
+        print_plain_table(heads, rows, numeric=range(n_names, len(heads)))
+        open_console().print()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table
+from babelbits.cli.console import print_data, print_json, print_plain_table
 from babelbits.words import duration, plural
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def status(folder: Path, *, as_json: bool) -> None:
             "no run has been started here", where=str(folder), hint="babelbits run STUDY"
         )
     if as_json:
-        data_json(
+        print_json(
             {
                 "schema": SCHEMA,
                 "folder": str(folder),
@@ -54,7 +54,7 @@ def status(folder: Path, *, as_json: bool) -> None:
 
 def _print(kind: str, found: "RunProgress") -> None:
     share = f" ({found.items_done / found.items:.0%})" if found.items else ""
-    data(f"{kind}: {found.items_done:,} of {plural(found.items, 'item')} recorded{share}")
+    print_data(f"{kind}: {found.items_done:,} of {plural(found.items, 'item')} recorded{share}")
     rows = [
         (
             one.variant,
@@ -66,8 +66,8 @@ def _print(kind: str, found: "RunProgress") -> None:
         for one in found.variants
     ]
     heads = ("variant", "cells done", "items done", "being written", "damaged")
-    plain_table(heads, rows, numeric=range(1, 5))
+    print_plain_table(heads, rows, numeric=range(1, 5))
     if found.complete:
-        data("every cell is done")
+        print_data("every cell is done")
     elif found.seconds_since is not None:
-        data(f"last recorded {duration(found.seconds_since)} ago")
+        print_data(f"last recorded {duration(found.seconds_since)} ago")

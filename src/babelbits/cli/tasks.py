@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import cell, console, data, data_json, say
+from babelbits.cli.console import make_cell, open_console, print_data, print_json, say
 from babelbits.cli.identifier import identifier
 from babelbits.cli.tasks_check import check
 from babelbits.words import plural
@@ -56,11 +56,11 @@ class _Filter:
 
     def keeps(self, suite: "SuiteInfo") -> bool:
         """Whether a suite is wanted."""
-        from babelbits.languages import groups, resolve
+        from babelbits.languages import group_languages, resolve
 
         if self.language is not None and resolve(self.language).code not in suite.languages:
             return False
-        if self.group is not None and not groups(suite.languages).get(_group(self.group)):
+        if self.group is not None and not group_languages(suite.languages).get(_group(self.group)):
             return False
         if self.kind is not None and self.kind != suite.output_type:
             return False
@@ -171,16 +171,16 @@ def show(
     babelbits tasks show mgsm sw --data path/to/mgsm --shots 8
     """
     from babelbits.tasks.base import TaskOptions
-    from babelbits.tasks.catalogue import info, load
+    from babelbits.tasks.catalogue import find_info, load
 
-    suite_info = info(suite, include_path=include_path, data=folder)
+    suite_info = find_info(suite, include_path=include_path, data=folder)
     if not as_json:
         _say_suite(suite_info, shots=shots)
     options = TaskOptions(limit=count, shots=shots, data=folder, include_path=include_path)
     task = load(suite, language, options)
     items = task.items()
     if as_json:
-        data_json(_shown_object(task, items))
+        print_json(_shown_object(task, items))
         return
     _say_what(task)
     for item in items:
@@ -195,24 +195,24 @@ tasks.add_command(check)
 
 
 def _list(word: str | None, filters: _Filter) -> None:
-    from babelbits.tasks.catalogue import suites
+    from babelbits.tasks.catalogue import list_suites
 
     chosen = [
         suite
-        for suite in suites().values()
+        for suite in list_suites().values()
         if (word is None or _matches(suite, word)) and filters.keeps(suite)
     ]
-    others = [] if word is None or filters.any else _lm_eval_names(word, known=suites())
+    others = [] if word is None or filters.any else _lm_eval_names(word, known=list_suites())
     if filters.as_json:
         listing = {"suites": [_object(suite) for suite in chosen], "lm_eval_tasks": others}
-        data_json({"schema": SCHEMA, **listing})
+        print_json({"schema": SCHEMA, **listing})
         return
     if word is None:
         _print_table(chosen)
     else:
         _print_details(chosen)
     for name in others:
-        data(name)
+        print_data(name)
     if word is None and not filters.any:
         say("Any task of lm-eval runs by its own name: babelbits tasks FILTER finds them.")
     elif not chosen and not others:
@@ -232,7 +232,7 @@ def _print_table(chosen: "Iterable[SuiteInfo]") -> None:
         count = len(suite.languages)
         table.add_row(
             *map(
-                cell,
+                make_cell,
                 (
                     suite.name,
                     str(count) if count > FEW else " ".join(suite.languages),
@@ -245,15 +245,15 @@ def _print_table(chosen: "Iterable[SuiteInfo]") -> None:
                 ),
             )
         )
-    console().print(table)
+    open_console().print(table)
 
 
 def _print_details(chosen: "Sequence[SuiteInfo]") -> None:
     width = max((len(suite.name) for suite in chosen), default=0) + 2
     for suite in chosen:
-        data(f"{suite.name:<{width}}{suite.summary}")
+        print_data(f"{suite.name:<{width}}{suite.summary}")
         for line in _details(suite, every=True):
-            data(" " * width + line)
+            print_data(" " * width + line)
 
 
 def _place(suite: "SuiteInfo") -> str:
@@ -289,14 +289,14 @@ def _code(word: str) -> str | None:
 
 
 def _lm_eval_names(word: str, *, known: Iterable[str]) -> list[str]:
-    from babelbits.tasks.lm_eval.index import installed_tasks
+    from babelbits.tasks.lm_eval.index import list_installed_tasks
 
     ours = set(known)
     # Two letters are a language, and in the names of thousands of tasks by chance.
     long_enough = len(word) > 2
     return [
         name
-        for name in sorted(installed_tasks())
+        for name in sorted(list_installed_tasks())
         if long_enough and word in name and name not in ours
     ]
 
@@ -380,15 +380,15 @@ def _say_what(task: "Task") -> None:
 
 def _print_item(item: "Item") -> None:
     """Item by item: what is asked, and the gold answer. Line feeds stay, control characters not."""
-    from babelbits.tasks.base import prompt_of
+    from babelbits.tasks.base import find_prompt
 
-    data(f"── item {item.item_id}, source {item.source_id}")
-    data(prompt_of(item))
+    print_data(f"── item {item.item_id}, source {item.source_id}")
+    print_data(find_prompt(item))
     for request in item.requests:
         for name, text in _beside_prompt(request):
-            data(f"── {name}: {text!r}")
+            print_data(f"── {name}: {text!r}")
     if item.target:
-        data(f"── gold: {item.target}")
+        print_data(f"── gold: {item.target}")
 
 
 def _beside_prompt(request: "Request") -> list[tuple[str, object]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from babelbits.cli.console import data, data_json, plain_table, safe, say
+from babelbits.cli.console import make_safe, print_data, print_json, print_plain_table, say
 from babelbits.errors import ExitCode, StudyError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def check(template: Path, *, as_json: bool) -> int:
 
     found = {name: check_template(name, place) for name, place in _templates(template).items()}
     if as_json:
-        data_json({"schema": SCHEMA, "benchmarks": {n: _object(one) for n, one in found.items()}})
+        print_json({"schema": SCHEMA, "benchmarks": {n: _object(one) for n, one in found.items()}})
     else:
         for name, one in found.items():
             _show(name, one)
@@ -71,14 +71,14 @@ def _show(name: str, found: "OwnCheck") -> None:
         (one.language, one.file.name, f"{one.items:,}", one.asks if not one.error else "wrong")
         for one in found.files
     ]
-    data(name)
-    plain_table(("language", "file", "items", "asks"), rows, numeric={2})
+    print_data(name)
+    print_plain_table(("language", "file", "items", "asks"), rows, numeric={2})
     first = next((one for one in found.files if not one.error), None)
     if first is not None:
-        data("")
-        data(f"The first question in {first.language}, as it is asked:")
-        data("  " + safe(first.prompt).replace("\n", "\n  "))
-        data(f"Right: {safe(first.target, one_line=True)}")
+        print_data("")
+        print_data(f"The first question in {first.language}, as it is asked:")
+        print_data("  " + make_safe(first.prompt).replace("\n", "\n  "))
+        print_data(f"Right: {make_safe(first.target, one_line=True)}")
     shared = [note for note in found.files[0].notes if all(note in o.notes for o in found.files)]
     for note in shared:
         say(f"note: {note}")

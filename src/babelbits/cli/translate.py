@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from babelbits.cli.console import data, data_json, say
+from babelbits.cli.console import print_data, print_json, say
 from babelbits.errors import ExitCode, Interrupted, StudyError
 from babelbits.words import agreeing, plural
 
@@ -187,9 +187,9 @@ def _run(order: "Order", *, allow_network: bool, only_estimate: bool, as_json: b
     source = read_source(job)
     identifier = _identifier(job.target_language)
     if job.back_translation is not None:
-        from babelbits.translate.backward import signature
+        from babelbits.translate.backward import read_signature
 
-        signature()  # before anything is paid
+        read_signature()  # before anything is paid
     if only_estimate:
         return _say_estimate(order, source, only=True, as_json=as_json)
     model = _connect(order, allow_network=allow_network)
@@ -236,10 +236,10 @@ def _connect(order: "Order", *, allow_network: bool) -> "ChatModel":
 def _identifier(target: str) -> "Identifier | None":
     """A language identifier, opened so that a missing library is known at once."""
     from babelbits.tasks.language_id import open_identifier
-    from babelbits.translate.language import doubt
+    from babelbits.translate.language import explain_doubt
 
     identifier = open_identifier()
-    reason = doubt(identifier, target)
+    reason = explain_doubt(identifier, target)
     if reason is None:
         return identifier
     say(f"the language of translations is not checked: {reason}")
@@ -256,7 +256,7 @@ def _say_estimate(order: "Order", source: "TranslationSource", *, only: bool, as
     price = endpoint.price if endpoint is not None else None
     about = estimate(source.units, order.job, price=price)
     if only and as_json:
-        data_json({"schema": "babelbits.translate.job/1", **asdict(about)})
+        print_json({"schema": "babelbits.translate.job/1", **asdict(about)})
         return int(ExitCode.DONE)
     if about.cost is not None:
         cost = f"about {about.cost:.3g} at your price"
@@ -332,9 +332,9 @@ def _report(
     if failed:
         _report_failed(summary, failed)
     if as_json:
-        data_json(summary)
+        print_json(summary)
     elif any(isinstance(result, Translation) and result.passed for result in results):
-        data(summary["data"])
+        print_data(summary["data"])
 
 
 def _report_failed(summary: dict[str, Any], failed: Sequence["Result"]) -> None:

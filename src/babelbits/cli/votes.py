@@ -84,14 +84,14 @@ def votes(
 
 
 def _means(meanings: tuple[str, ...]) -> "Mapping[str, Choice]":
-    from babelbits.preferences.imports.raw import choice_of
+    from babelbits.preferences.imports.raw import parse_choice
 
     found = {}
     for one in meanings:
         word, equals, side = one.rpartition("=")
         if not equals or not word:
             raise StudyError(f"--means {one!r} is not WORD=SIDE", hint="--means venstre=left")
-        found[word] = choice_of(side, where="--means")
+        found[word] = parse_choice(side, where="--means")
     return found
 
 
@@ -107,9 +107,9 @@ def _read(
     from babelbits.preferences.imports import read_foreign
     from babelbits.preferences.pair_files import read_pairs
     from babelbits.preferences.votes import read_votes
-    from babelbits.recipes.manifests import sha256
+    from babelbits.recipes.manifests import hash_file
 
-    origin = {"file": file.name, "sha256": sha256(file)}
+    origin = {"file": file.name, "sha256": hash_file(file)}
     if pairs is None:
         if file.suffix != ".jsonl":
             raise StudyError(

@@ -48,7 +48,7 @@ class CorpusDamage:
     """What the partial correlation holds fixed."""
 
 
-def damage_against_share(
+def correlate_damage(
     rows: Sequence[EvidenceRow], shares: Mapping[str, float], *, alpha: float
 ) -> CorpusDamage:
     """Damage of each language against its share, alone and with script and fertility fixed.
@@ -118,7 +118,7 @@ def _fertility(rows: Sequence[EvidenceRow]) -> dict[str, float]:
     return {code: float(np.mean(values)) for code, values in found.items()}
 
 
-def sentences(found: CorpusDamage) -> tuple[str, ...]:
+def describe_damage(found: CorpusDamage) -> tuple[str, ...]:
     """What the picture shows, and what so few languages could not have shown."""
     n = len(found.languages)
     said = []
@@ -131,7 +131,7 @@ def sentences(found: CorpusDamage) -> tuple[str, ...]:
         said.append("damage against share: no task was asked in several languages of known share")
         return tuple(said)
     if found.plain is None:
-        said.append(f"damage against share over {plural(n, 'language')}: {why_none(found)}")
+        said.append(f"damage against share over {plural(n, 'language')}: {explain_none(found)}")
         return tuple(said)
     said.append(f"damage against share over {plural(n, 'language')}: {_words(found.plain)}")
     if found.partial is not None:
@@ -146,7 +146,7 @@ def sentences(found: CorpusDamage) -> tuple[str, ...]:
     return tuple(said)
 
 
-def why_none(found: CorpusDamage) -> str:
+def explain_none(found: CorpusDamage) -> str:
     """Why there is no correlation."""
     if len(found.languages) < FEWEST:
         return f"no rank correlation: it takes {FEWEST} or more for an interval"

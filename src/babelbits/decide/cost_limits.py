@@ -111,9 +111,9 @@ def _bytes(text: str) -> int:
 
 
 def _check_languages(codes: Sequence[str]) -> None:
-    from babelbits.study.speed.parallel_sentences import sentences
+    from babelbits.study.speed.parallel_sentences import read_sentences
 
-    there = sentences()
+    there = read_sentences()
     for code in codes:
         if code not in there:
             raise StudyError(
@@ -122,7 +122,7 @@ def _check_languages(codes: Sequence[str]) -> None:
             )
 
 
-def exceeded(
+def find_exceeded(
     limits: CostLimits, speed: "RecordedSpeed | None", variants: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
     """Variant to why it does not keep to the limits; those that do are left out."""

@@ -26,7 +26,7 @@ from scipy import special
 from babelbits.analysis.cells import BASELINE
 from babelbits.analysis.format import size
 from babelbits.analysis.verdicts import Evidence, decide
-from babelbits.decide.decision_input import DecisionInput, primary_effects, why_missing
+from babelbits.decide.decision_input import DecisionInput, explain_missing, select_primary_effects
 from babelbits.decide.decision_query import DecisionQuery, DecisionQuestion, ask
 from babelbits.records import Effect, Interval, Level, Verdict
 from babelbits.stats.binary import PairedTable, score_statistic
@@ -68,11 +68,14 @@ def answer_questions(
     variant : str
         Label of a variant that the study has.
     """
-    ours, noise = primary_effects(findings, variant), primary_effects(findings, BASELINE)
+    ours, noise = (
+        select_primary_effects(findings, variant),
+        select_primary_effects(findings, BASELINE),
+    )
     effects = [_effect(ours, question) for question in asked.questions]
     margins = [None if one is None else asked.margin(one) for one in effects]
     adjusted = holm([_p(effect) for effect in effects])
-    beyond = holm([p_beyond(one, at) for one, at in zip(effects, margins, strict=True)])
+    beyond = holm([compute_p_beyond(one, at) for one, at in zip(effects, margins, strict=True)])
     return tuple(
         _answer(
             DecisionAnswer(
@@ -111,7 +114,7 @@ _HEAVY = 3
 lies beyond its ends was not seen, and may be far larger than what was."""
 
 
-def p_beyond(effect: Effect | None, margin: float | None) -> float:
+def compute_p_beyond(effect: Effect | None, margin: float | None) -> float:
     """Twice the one-sided p of "the loss is at most the margin"; 1 where there is no test.
 
     At most alpha exactly where the 1 - alpha interval lies below -margin: that of right/wrong items
@@ -248,7 +251,7 @@ def _lost_share(members: Sequence[Effect]) -> float:
 
 def _missing(findings: DecisionInput, variant: str, question: DecisionQuestion) -> str | None:
     found = (
-        why_missing(findings, (variant, question.suite, language))
+        explain_missing(findings, (variant, question.suite, language))
         for language in question.languages
     )
     return next((reason for reason in found if reason is not None), None)
@@ -319,7 +322,7 @@ def decide_all(findings: DecisionInput) -> tuple[Decision, ...]:
 def _decide(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Decision:
     smoke = findings.analysis.smoke
     answered = answer_questions(findings, variant, asked)
-    effects = primary_effects(findings, variant)
+    effects = select_primary_effects(findings, variant)
     harms = () if smoke else [one for one in effects if one.decision.level is not None]
     confirmed = sorted((one for one in harms if one.decision.level == "confirmed"), key=_by_weight)
     family = sorted((one for one in harms if one.decision.level == "family"), key=_by_weight)

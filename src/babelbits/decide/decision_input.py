@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from babelbits.analysis.cells import BASELINE
 from babelbits.analysis.results import Analysis
-from babelbits.languages import groups
+from babelbits.languages import group_languages
 from babelbits.records import Effect, Metric
 from babelbits.results.results import Results
 
@@ -67,7 +67,7 @@ def collect_decision_input(results: Results) -> DecisionInput:
         primary={suite: task.metric(task.primary) for suite, task in tasks.items()},
         languages={suite: tuple(here) for suite, here in languages.items()},
         variants=tuple(label for label in dict.fromkeys(labels) if label not in references),
-        groups=groups(codes, user=results.study.groups, claimed=results.study.claimed),
+        groups=group_languages(codes, user=results.study.groups, claimed=results.study.claimed),
         alpha=results.study.alpha,
         baselines={k: its for k, its in results.baselines.items() if its != BASELINE},
         gaps={
@@ -78,7 +78,7 @@ def collect_decision_input(results: Results) -> DecisionInput:
     )
 
 
-def primary_effects(findings: DecisionInput, variant: str) -> tuple[Effect, ...]:
+def select_primary_effects(findings: DecisionInput, variant: str) -> tuple[Effect, ...]:
     """A variant's effects on primary metrics, of every scope."""
     effects = findings.analysis.aa if variant == BASELINE else findings.analysis.effects
     return tuple(
@@ -90,7 +90,7 @@ def primary_effects(findings: DecisionInput, variant: str) -> tuple[Effect, ...]
     )
 
 
-def why_missing(findings: DecisionInput, key: CellKey) -> str | None:
+def explain_missing(findings: DecisionInput, key: CellKey) -> str | None:
     """Why a cell, or its baseline, cannot be relied on; None if nothing stands against it."""
     variant, suite, language = key
     baseline = findings.baselines.get(variant, BASELINE)

@@ -16,7 +16,7 @@ import numpy as np
 
 from babelbits.analysis.cell_index import sort_cells
 from babelbits.analysis.cells import BASELINE
-from babelbits.analysis.paired_samples import Sample, part
+from babelbits.analysis.paired_samples import Sample, select_part
 from babelbits.analysis.settings import AnalysisSettings
 from babelbits.errors import StudyError
 from babelbits.languages import resolve
@@ -91,7 +91,7 @@ class Source:
 # --- results item by item --------------------------------------------------------------------
 
 
-def rows_of_results(results: Results, *, source: str, model: str | None = None) -> Source:
+def make_rows(results: Results, *, source: str, model: str | None = None) -> Source:
     """The primary effects of every language, each with its standard error.
 
     Parameters
@@ -145,7 +145,7 @@ def rows_of_results(results: Results, *, source: str, model: str | None = None) 
     )
 
 
-def rows_without_errors(results: Results) -> tuple[EvidenceRow, ...]:
+def make_rows_without_errors(results: Results) -> tuple[EvidenceRow, ...]:
     """The primary effects of every language of one study, for what uses no standard errors.
 
     Of a smoke run too: whoever shows them says that it is one.
@@ -222,7 +222,7 @@ def _samples(results: Results) -> dict[_Key, Sample]:
         for suite, paired in desk.pairs(cells).items():
             for cell, pairs in paired:
                 task = cell.meta.task
-                ours = part(pairs, task.metric(task.primary), settings=settings)
+                ours = select_part(pairs, task.metric(task.primary), settings=settings)
                 if ours is not None:
                     one = Sample(variant=variant, scope="language", group=None, parts=(ours,))
                     found[variant, suite, task.language] = one

@@ -27,15 +27,15 @@ from babelbits.decide.sentences import (
     GLYPHS,
     NAMED,
     WORDS,
-    claim_words,
+    describe_claim,
     describe_evidence,
     describe_open_questions,
-    place,
-    scope_words,
+    describe_place,
+    describe_scope,
 )
 from babelbits.words import html_table
 
-__all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "gate", "gate_sentence"]
+__all__ = ["SMOKE", "DecisionAnswer", "Gate", "Outcome", "answer_gate", "describe_gate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Gate:
 
     def __str__(self) -> str:
         """The sentence that the command prints."""
-        return self.variant if self.query is None else gate_sentence(self, self.query)
+        return self.variant if self.query is None else describe_gate(self, self.query)
 
     def __repr__(self) -> str:
         """The sentence: all that it rests on would fill a screen."""
@@ -62,7 +62,7 @@ class Gate:
         rows = [
             (
                 f"{GLYPHS[one.outcome]} {WORDS[one.outcome]}",
-                place(one),
+                describe_place(one),
                 describe_evidence(one),
                 one.reason,
             )
@@ -76,7 +76,7 @@ class Gate:
         return tuple(answer for answer in self.answers if answer.outcome == outcome)
 
 
-def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
+def answer_gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
     """Answer every question, and all together.
 
     Parameters
@@ -95,26 +95,29 @@ def gate(findings: DecisionInput, variant: str, asked: DecisionQuery) -> Gate:
     )
 
 
-def gate_sentence(gate: Gate, asked: DecisionQuery) -> str:
+def describe_gate(gate: Gate, asked: DecisionQuery) -> str:
     """The verdict of a gate."""
     head = f"{WORDS[gate.outcome]}: {gate.variant}"
     if gate.smoke:
         return f"{head}: {SMOKE}"
     total = len(gate.answers)
     if gate.outcome == "shown":
-        return f"{head} is shown to be {claim_words(gate.answers, asked)}: {scope_words(asked)}"
+        return (
+            f"{head} is shown to be {describe_claim(gate.answers, asked)}: {describe_scope(asked)}"
+        )
     if gate.outcome in ("worse", "loss"):
         losses = sorted(
             gate.of(gate.outcome), key=lambda one: one.effect.delta if one.effect else 0.0
         )
-        named = "; ".join(f"{place(one)} {describe_evidence(one)}" for one in losses[:NAMED])
+        named = "; ".join(
+            f"{describe_place(one)} {describe_evidence(one)}" for one in losses[:NAMED]
+        )
         more = f"; and {len(losses) - NAMED} more" if len(losses) > NAMED else ""
         what = "loses more than the margin" if gate.outcome == "worse" else "loses something"
         return f"{head} {what} in {len(losses)} of {total}: {named}{more}"
     open_ones = describe_open_questions(gate.of("undecided"), limit=NAMED)
     if not gate.of("shown"):
-        return f"{head} is shown nowhere to be {claim_words(gate.answers, asked)}: {open_ones}"
+        return f"{head} is shown nowhere to be {describe_claim(gate.answers, asked)}: {open_ones}"
     where = f"in {len(gate.of('shown'))} of {total}"
-    return (
-        f"{head} is shown to be {claim_words(gate.answers, asked)} {where} only; open: {open_ones}"
-    )
+    claim = describe_claim(gate.answers, asked)
+    return f"{head} is shown to be {claim} {where} only; open: {open_ones}"

@@ -11,14 +11,14 @@ from pathlib import Path
 from babelbits.decide.evidence import EvidenceRow, Source
 from babelbits.errors import StudyError
 from babelbits.interop.readers import hub_results
-from babelbits.interop.readers.naming import by_name
+from babelbits.interop.readers.naming import find_by_name
 from babelbits.records import quantities
 from babelbits.words import agreeing, listed, plural
 
 _SHOWN = 4
 
 
-def evidence_of_totals(
+def compare_totals(
     baseline: Path, variants: Mapping[str, Path], *, model: str
 ) -> tuple[Source, tuple[str, ...]]:
     """The differences of totals that both have, and what was left out or taken for granted.
@@ -39,15 +39,15 @@ def evidence_of_totals(
     TaskError
         If a file cannot be read.
     """
-    before = hub_results.totals(baseline)
+    before = hub_results.read_totals(baseline)
     rows: list[EvidenceRow] = []
     lost: list[str] = []
     for name, path in variants.items():
-        after = hub_results.totals(path)
+        after = hub_results.read_totals(path)
         shared = [task for task in after if task in before]
         scale = 100.0 if any(max(before[one], after[one]) > 1 for one in shared) else 1.0
         for task in shared:
-            place = by_name(task)
+            place = find_by_name(task)
             if place is None:
                 lost.append(task)
                 continue

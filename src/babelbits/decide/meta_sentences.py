@@ -15,7 +15,7 @@ _NAMED = 3
 """Gains that are named."""
 
 
-def sentences(found: UnitEvidence) -> tuple[str, ...]:
+def describe_meta(found: UnitEvidence) -> tuple[str, ...]:
     """The mean, what differs, each moderator, one model left out, gains."""
     said = []
     if found.why_not is not None:
@@ -25,12 +25,12 @@ def sentences(found: UnitEvidence) -> tuple[str, ...]:
     if found.fit is not None and found.questions:
         said += [_question(found, one) for one in found.questions]
         said.append(_rest(found, found.fit))
-        said.append(without_one(found))
+        said.append(describe_without_one(found))
     said.append(_gains(found, found.gains))
     return tuple(said)
 
 
-def left_out(found: UnitEvidence) -> tuple[str, ...]:
+def describe_left_out(found: UnitEvidence) -> tuple[str, ...]:
     """What is not in the fit, and why."""
     rows = [
         f"{plural(n, 'effect')} shown and not fitted: {why}" for why, n in found.left_out.items()
@@ -120,7 +120,7 @@ def _next(asked: Question, size: str) -> str:
     )
 
 
-def without_one(found: UnitEvidence) -> str:
+def describe_without_one(found: UnitEvidence) -> str:
     """Which answers hang on one model."""
     if not found.without:
         return "no model can be left out: that takes three"

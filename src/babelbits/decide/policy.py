@@ -85,12 +85,12 @@ def read_policy(file: Path) -> GatePolicy:
 
 
 def _read_tables(model: type[_File], text: str, file: str) -> _File:
-    from babelbits.study.config.problems import located
+    from babelbits.study.config.problems import locate_problems
     from babelbits.study.config.toml_reading import check, parse
 
     tables, problems = check(model, parse(text, file=file))
     if problems or tables is None:
-        raise located(problems, text=text, file=file)
+        raise locate_problems(problems, text=text, file=file)
     return tables
 
 
@@ -105,7 +105,7 @@ def _policy(table: "GateTable", where: str) -> GatePolicy:
     )
 
 
-def policy_queries(
+def make_queries(
     policy: GatePolicy,
     findings: DecisionInput,
     *,
@@ -153,10 +153,10 @@ def _query(
     questions = tuple(
         DecisionQuestion(suite=suite, where=code, languages=(code,)) for suite, code in pairs
     )
-    return within(margins, DecisionQuery(questions=questions, claim=claim), findings)
+    return apply_margins(margins, DecisionQuery(questions=questions, claim=claim), findings)
 
 
-def within(
+def apply_margins(
     margins: Mapping[str, float], query: DecisionQuery, findings: DecisionInput
 ) -> DecisionQuery:
     """A question with a policy's margins, as far as they are about it.

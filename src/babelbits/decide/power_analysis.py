@@ -13,14 +13,14 @@ from babelbits.decide.power_planning import (
     Spread,
     assume_spread,
     compute_power,
-    correlation_between,
+    estimate_correlation,
+    find_pooled_range,
+    find_smallest_effect,
     group_limits,
     measure_spread,
-    pooled_range,
-    smallest_effect,
 )
 from babelbits.errors import BabelbitsError, StudyError, UnknownNameError
-from babelbits.languages import groups, resolve
+from babelbits.languages import group_languages, resolve
 from babelbits.records import Effect
 from babelbits.results.results import Results
 from babelbits.study import Study
@@ -171,7 +171,7 @@ def _of_suites(suites: Sequence[str], languages: Sequence[str]) -> list[PlannedT
         raise StudyError("languages of which suite?", hint="e.g. --suite mgsm --languages ja,sw")
     tasks = []
     for suite in suites:
-        info = catalogue.info(suite)
+        info = catalogue.find_info(suite)
         codes = [resolve(code).code for code in languages] or list(info.languages)
         for code in codes:
             if code not in info.languages and not info.any_language:
@@ -298,7 +298,7 @@ def _correlation(effects: Sequence[Effect], variant: str, suite: str) -> float:
     """Between the estimates of a suite's languages, from the pilot's own paired data."""
     ours = [one for one in effects if (one.variant, one.task) == (variant, suite)]
     pooled = next((one for one in ours if one.scope == "all"), None)
-    return correlation_between([one for one in ours if one.scope == "language"], pooled)
+    return estimate_correlation([one for one in ours if one.scope == "language"], pooled)
 
 
 def _by_suite(planned: Sequence[PlannedTask]) -> list[list[PlannedTask]]:
@@ -323,7 +323,7 @@ def _pooled(
     if len(tasks) < 2 or n_items is None or not first.binary:
         return
     for churn in churns:
-        best, worst = pooled_range(n_items, len(tasks), assume_spread(churn), alpha=alpha)
+        best, worst = find_pooled_range(n_items, len(tasks), assume_spread(churn), alpha=alpha)
         yield PooledPowerLine(
             suite=first.suite, languages=tuple(one.language for one in tasks), unit=first.unit,
             churn=churn, best=best, worst=worst if first.parallel else best,
@@ -345,7 +345,7 @@ def _pooled_measured(
             units = round(
                 n_items * effect.counts.n_source_items * len(codes) / effect.counts.n_items
             )
-            detectable_loss = smallest_effect(units, spread, alpha=alpha)
+            detectable_loss = find_smallest_effect(units, spread, alpha=alpha)
             yield PooledPowerLine(
                 suite=effect.task, languages=codes, unit=effect.unit, churn=effect.counts.churn,
                 best=detectable_loss, worst=detectable_loss, variant=effect.variant,
@@ -359,5 +359,5 @@ def _groups(
     claimed = None if study is None else study.claimed
     for tasks in _by_suite(planned):
         codes = [one.language for one in tasks]
-        for limit in group_limits(codes, groups(codes, user=user, claimed=claimed)):
+        for limit in group_limits(codes, group_languages(codes, user=user, claimed=claimed)):
             yield tasks[0].suite, limit

@@ -77,7 +77,7 @@ def measure_spread(effect: Effect) -> Spread | None:
         return None
     standard_error = (around.high - around.low) / 2 / z_value(around.level)
     return Spread(
-        variance=standard_error**2 * units(effect),
+        variance=standard_error**2 * count_units(effect),
         binary=False,
         churn=None if effect.kind == "real" else share,
         limit=_limit(effect),
@@ -92,7 +92,7 @@ def _limit(effect: Effect) -> float | None:
     return effect.decision.margin / -math.expm1(math.log((1 - narrow.level) / 2) / (found - 1))
 
 
-def correlation_between(languages: Sequence[Effect], pooled: Effect | None) -> float:
+def estimate_correlation(languages: Sequence[Effect], pooled: Effect | None) -> float:
     """Correlation of the languages' estimates that the variance of their mean implies.
 
     Parameters
@@ -122,7 +122,7 @@ def _error(interval: Interval) -> float:
     return (interval.high - interval.low) / 2 / z_value(interval.level)
 
 
-def units(effect: Effect) -> int:
+def count_units(effect: Effect) -> int:
     """What items are counted in: items of a language, source items of several."""
     return effect.counts.n_items if effect.scope == "language" else effect.counts.n_source_items
 
@@ -130,7 +130,7 @@ def units(effect: Effect) -> int:
 # --- the smallest effect -----------------------------------------------------------------------
 
 
-def smallest_effect(
+def find_smallest_effect(
     n_items: int, spread: Spread, *, alpha: float = ALPHA, tests: int = 1
 ) -> float | None:
     """The smallest loss that the verdict calls worse with probability 0.8; None if no loss is.
@@ -151,7 +151,7 @@ def smallest_effect(
     return detectable_mean(n_items, sd=sd, level=alpha / tests, arm=arm)
 
 
-def pooled_range(
+def find_pooled_range(
     n_items: int, n_languages: int, spread: Spread, *, alpha: float = ALPHA
 ) -> tuple[float | None, float | None]:
     """The smallest loss of the mean over languages that is shown: at best, and at worst.
@@ -159,8 +159,8 @@ def pooled_range(
     At best the translations of a question change independently of each other, at worst all
     together: then more languages add nothing.
     """
-    best = smallest_effect(n_items * n_languages, spread, alpha=alpha)
-    return best, smallest_effect(n_items, spread, alpha=alpha)
+    best = find_smallest_effect(n_items * n_languages, spread, alpha=alpha)
+    return best, find_smallest_effect(n_items, spread, alpha=alpha)
 
 
 # --- how many items ----------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class ItemsNeeded:
 
 
 @lru_cache(maxsize=4096)
-def items_needed(
+def count_items_needed(
     claim: Claim,
     spread: Spread,
     *,
@@ -265,7 +265,7 @@ def _mean_within(
 
 
 @lru_cache(maxsize=4096)
-def items_to_see(loss: float, spread: Spread, *, alpha: float = ALPHA, tests: int = 1) -> int:
+def count_items_to_see(loss: float, spread: Spread, *, alpha: float = ALPHA, tests: int = 1) -> int:
     """Items with which a true loss of this size is called worse with probability 0.8.
 
     Parameters
@@ -330,19 +330,19 @@ def compute_power(
     Parameters
     ----------
     questions, correlation : int, float
-        See `items_needed`.
+        See `count_items_needed`.
     """
     detectable_loss = in_family = None
     if n_items is not None:
-        detectable_loss = smallest_effect(n_items, spread, alpha=alpha)
-        in_family = smallest_effect(n_items, spread, alpha=alpha, tests=tests)
+        detectable_loss = find_smallest_effect(n_items, spread, alpha=alpha)
+        in_family = find_smallest_effect(n_items, spread, alpha=alpha, tests=tests)
     equivalent = not_worse = both_in_all = one_in_all = None
     if margin is not None:
-        equivalent = items_needed("equivalent", spread, margin=margin, alpha=alpha)
-        not_worse = items_needed("not-worse", spread, margin=margin, alpha=alpha)
+        equivalent = count_items_needed("equivalent", spread, margin=margin, alpha=alpha)
+        not_worse = count_items_needed("not-worse", spread, margin=margin, alpha=alpha)
         if questions > 1:
             both_in_all, one_in_all = (
-                items_needed(
+                count_items_needed(
                     claim, spread, margin=margin, alpha=alpha, questions=questions,
                     correlation=correlation,
                 )

@@ -17,20 +17,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from babelbits.analysis import format as shown
-from babelbits.decide.cost_limits import NO_LIMITS, CostLimits, exceeded
+from babelbits.decide.cost_limits import NO_LIMITS, CostLimits, find_exceeded
 from babelbits.decide.decision import SMOKE, DecisionAnswer, Outcome
-from babelbits.decide.decision_input import DecisionInput, primary_effects
+from babelbits.decide.decision_input import DecisionInput, select_primary_effects
 from babelbits.decide.decision_query import DecisionQuery
-from babelbits.decide.gate import Gate, gate
+from babelbits.decide.gate import Gate, answer_gate
 from babelbits.decide.power_planning import (
     ItemsNeeded,
-    correlation_between,
-    items_needed,
-    items_to_see,
+    count_items_needed,
+    count_items_to_see,
+    count_units,
+    estimate_correlation,
     measure_spread,
-    units,
 )
-from babelbits.decide.sentences import WORDS, claim_words, describe_evidence, place, scope_words
+from babelbits.decide.sentences import (
+    WORDS,
+    describe_claim,
+    describe_evidence,
+    describe_place,
+    describe_scope,
+)
 from babelbits.results.results import Results
 from babelbits.words import bytes_size, html_table
 
@@ -125,7 +131,7 @@ class Recommendation:
 
     def __str__(self) -> str:
         """The sentence that the command prints."""
-        return "" if self.query is None else recommendation_sentence(self, self.query)
+        return "" if self.query is None else describe_recommendation(self, self.query)
 
     def __repr__(self) -> str:
         """The sentence: all that it rests on would fill a screen."""
@@ -170,14 +176,14 @@ def recommend(
     speed : RecordedSpeed, optional
         What was measured.
     """
-    over = exceeded(limits, speed, findings.variants)
+    over = find_exceeded(limits, speed, findings.variants)
     order = sorted(findings.variants, key=lambda name: _place(name, sizes.get(name), baseline))
     candidates: list[Candidate] = []
     stopped: Candidate | None = None
     for name in order:
         size = sizes.get(name)
         one = Candidate(
-            gate=gate(findings, name, asked),
+            gate=answer_gate(findings, name, asked),
             size=size,
             larger=_larger(size, baseline),
             reached=stopped is None,
@@ -245,9 +251,9 @@ def _correlation(findings: DecisionInput, asked: DecisionQuery, variant: str) ->
     suites = {question.suite for question in asked.questions}
     if len(suites) > 1 or asked.pooled:
         return 0.0
-    ours = [one for one in primary_effects(findings, variant) if one.task in suites]
+    ours = [one for one in select_primary_effects(findings, variant) if one.task in suites]
     pooled = next((one for one in ours if one.scope == "all"), None)
-    return correlation_between([one for one in ours if one.scope == "language"], pooled)
+    return estimate_correlation([one for one in ours if one.scope == "language"], pooled)
 
 
 def count_items_to_decide(
@@ -255,13 +261,13 @@ def count_items_to_decide(
 ) -> dict[int, ItemsToDecide | None]:
     """Position of an open answer to the items that would decide it; None: items would not."""
     return {
-        index: way(answer, asked, alpha=alpha, correlation=correlation)
+        index: find_items_to_decide(answer, asked, alpha=alpha, correlation=correlation)
         for index, answer in enumerate(found.answers)
         if answer.outcome in ("undecided", "loss")
     }
 
 
-def way(
+def find_items_to_decide(
     answer: DecisionAnswer, asked: DecisionQuery, *, alpha: float, correlation: float = 0.0
 ) -> ItemsToDecide | None:
     """Items that would decide an answer.
@@ -279,11 +285,11 @@ def way(
     spread = None if effect is None or effect.arms.at_floor else measure_spread(effect)
     if effect is None or spread is None or margin is None or effect.decision.withheld is not None:
         return None
-    tests, here = len(asked.questions), units(effect)
-    show = items_needed(asked.claim, spread, margin=margin, alpha=alpha)
+    tests, here = len(asked.questions), count_units(effect)
+    show = count_items_needed(asked.claim, spread, margin=margin, alpha=alpha)
     everything = None
     if tests > 1:
-        everything = items_needed(
+        everything = count_items_needed(
             asked.claim, spread, margin=margin, alpha=alpha, questions=tests,
             correlation=correlation,
         )  # fmt: skip
@@ -292,12 +298,12 @@ def way(
         return None
     fail = None
     if effect.delta <= -margin:
-        fail = items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
+        fail = count_items_to_see(-effect.delta, spread, alpha=alpha, tests=tests)
         fail = fail if fail > here else None
     return ItemsToDecide(to_show=show, to_fail=fail, to_show_all=everything)
 
 
-def sizes(found: Results) -> Mapping[str, Size]:
+def read_sizes(found: Results) -> Mapping[str, Size]:
     """Label to size, of the variants that have a manifest; the baseline's too."""
     return {
         label: Size(bytes_on_disk=one.bytes_on_disk, bits_per_weight=one.bits_per_weight)
@@ -308,7 +314,7 @@ def sizes(found: Results) -> Mapping[str, Size]:
 # --- in words ------------------------------------------------------------------------------------
 
 
-def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str:
+def describe_recommendation(choice: Recommendation, asked: DecisionQuery) -> str:
     """What is recommended, or why nothing is."""
     if choice.smoke:
         return f"none: {SMOKE}"
@@ -321,7 +327,8 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
         within = f" with {choice.limits}" if choice.limits else ""
         return (
             f"{choice.chosen.variant} ({_size(choice.chosen)}{share}): {which}{within} that is "
-            f"shown to be {claim_words(choice.chosen.gate.answers, asked)}: {scope_words(asked)}"
+            f"shown to be {describe_claim(choice.chosen.gate.answers, asked)}: "
+            f"{describe_scope(asked)}"
         )
     if choice.nearest is None:
         if any(one.exceeds for one in choice.candidates):
@@ -330,20 +337,20 @@ def recommendation_sentence(choice: Recommendation, asked: DecisionQuery) -> str
             return "none: no variant can have a verdict"
         return "none: the study has no variant beside its baseline"
     near = choice.nearest
-    words = claim_words(near.gate.answers, asked)
+    words = describe_claim(near.gate.answers, asked)
     total = len(near.gate.answers)
     passing = [one.variant for one in choice.candidates if one.passes and one.in_order]
     if passing and choice.stopped_at is not None:
         return (
             f"none: {choice.stopped_at.variant}, first in the order, is not shown to be {words}: "
-            f"{scope_words(asked)}; --any takes the smallest that passes"
+            f"{describe_scope(asked)}; --any takes the smallest that passes"
         )
     counts = ", ".join(
         f"{word} in {near.count(outcome)}" for outcome, word in WORDS.items() if outcome != "shown"
     )
     return (
-        f"none: no variant is shown to be {words}: {scope_words(asked)}; nearest is {near.variant} "
-        f"(pass in {near.count('shown')} of {total}, {counts})"
+        f"none: no variant is shown to be {words}: {describe_scope(asked)}; nearest is "
+        f"{near.variant} (pass in {near.count('shown')} of {total}, {counts})"
     )
 
 
@@ -364,7 +371,7 @@ def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[
     if one.apart is not None:
         return [*lines, f"no verdict: {one.apart}"]
     worse = sorted(one.gate.of("worse"), key=lambda answer: answer.effect.delta)  # type: ignore[union-attr]  # worse has one
-    lines += [f"fail: {place(answer)} {describe_evidence(answer)}" for answer in worse]
+    lines += [f"fail: {describe_place(answer)} {describe_evidence(answer)}" for answer in worse]
     answers, open_ways = (
         one.gate.answers,
         count_items_to_decide(one.gate, asked, alpha=alpha, correlation=one.correlation),
@@ -374,7 +381,7 @@ def list_reasons(one: Candidate, asked: DecisionQuery, *, alpha: float) -> list[
     )
     for index in order:
         one_answer = answers[index]
-        shown_there = f"{place(one_answer)} {describe_evidence(one_answer)}".rstrip()
+        shown_there = f"{describe_place(one_answer)} {describe_evidence(one_answer)}".rstrip()
         what = f"{WORDS[one_answer.outcome]}: {shown_there}"
         lines.append(
             f"{what}: {one_answer.reason}; {describe_items_to_decide(open_ways[index], one_answer)}"
@@ -408,7 +415,7 @@ def describe_items_to_decide(way: ItemsToDecide | None, answer: DecisionAnswer) 
     if way is None:
         return "the number of items needed cannot be estimated"
 
-    have, show = units(effect), way.to_show
+    have, show = count_units(effect), way.to_show
     unit = "items" if effect.scope == "language" else "source items"
     about = "at least" if show.at_least else "about"
     words = _items_words(have, show.items, about, unit)

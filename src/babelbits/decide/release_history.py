@@ -51,7 +51,7 @@ class Track:
     """That this benchmark was part of."""
 
 
-def release_of(
+def make_release(
     effects: Sequence[Effect], *, primary: Mapping[str, str], release: str, previous: str
 ) -> Release:
     """A release as the file keeps it: its effects over all languages on primary metrics.
@@ -131,7 +131,7 @@ def write_history(path: Path, history: Sequence[Release]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8", newline="\n")
 
 
-def tracks(history: Sequence[Release], *, length: float) -> tuple[Track, ...]:
+def track_releases(history: Sequence[Release], *, length: float) -> tuple[Track, ...]:
     """Every benchmark's cumulative sum.
 
     Parameters
@@ -162,7 +162,7 @@ def tracks(history: Sequence[Release], *, length: float) -> tuple[Track, ...]:
     return tuple(charts)
 
 
-def sentences(found: Sequence[Track], *, length: float) -> list[str]:
+def describe_tracks(found: Sequence[Track], *, length: float) -> list[str]:
     """What the sums say, in words; the first line says how often an alarm is false."""
     said = [f"over releases: one false alarm in {length:g} on average where nothing gets worse"]
     for one in found:

@@ -25,7 +25,7 @@ WORDS: Mapping[Outcome, str] = {
 """The four answers, as people read them; in JSON they keep their short names."""
 
 
-def claim_words(answers: Sequence[DecisionAnswer], asked: DecisionQuery) -> str:
+def describe_claim(answers: Sequence[DecisionAnswer], asked: DecisionQuery) -> str:
     """'not worse than the baseline by 2 points or more', 'equivalent to it within ±2 points'."""
     sizes = [
         shown.size(one.margin, one.effect.unit)
@@ -62,7 +62,7 @@ def _listed(names: Sequence[str]) -> str:
     return listed(names) if len(names) <= LONG_LIST else plural(len(names), "language")
 
 
-def place(answer: DecisionAnswer) -> str:
+def describe_place(answer: DecisionAnswer) -> str:
     """'math in ja', 'math, mean of non-latin'."""
     one = answer.question
     if one.where in one.languages:
@@ -70,7 +70,7 @@ def place(answer: DecisionAnswer) -> str:
     return f"{one.suite}, mean of {one.where}"
 
 
-def scope_words(asked: DecisionQuery) -> str:
+def describe_scope(asked: DecisionQuery) -> str:
     """'math and pairs in en, hi and ja'."""
     suites = list(dict.fromkeys(one.suite for one in asked.questions))
     places = list(dict.fromkeys(one.where for one in asked.questions))
@@ -79,7 +79,7 @@ def scope_words(asked: DecisionQuery) -> str:
     return f"{listed(suites)} in {_listed(places)}"
 
 
-def family_words(asked: DecisionQuery) -> str:
+def describe_family(asked: DecisionQuery) -> str:
     """Which family a gate declared: 'Holm over the 11 questions asked'."""
     count = len(asked.questions)
     if count == 1:

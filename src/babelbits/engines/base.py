@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from babelbits.engines.endpoint.settings import ServedBy
 from babelbits.formats.trust import Trust
-from babelbits.libraries import install, need, version_of
+from babelbits.libraries import find_version, install, need
 from babelbits.records import (
     JSON,
     Failure,
@@ -220,7 +220,7 @@ class EngineKind(ABC):
     def version(self) -> str:
         """Version of the engine with those of its libraries and of the package that it is from."""
         owner = ENGINES.owner(self.name)
-        own = () if version_of(owner) is None or owner == "babelbits" else (owner,)
+        own = () if find_version(owner) is None or owner == "babelbits" else (owner,)
         return with_libraries(self.revision, (*self.libraries, *own))
 
     def device(self, resolved: str, *, asked: str) -> str:
@@ -272,7 +272,7 @@ class EngineKind(ABC):
         return tuple(
             f"{name} is not installed, and the engine '{self.name}' needs it: {install([name])}"
             for name in self.libraries
-            if version_of(name) is None
+            if find_version(name) is None
         )
 
     def prepare(self, *, tell: Callable[[str], None]) -> None:
@@ -298,5 +298,5 @@ class EngineKind(ABC):
 
 def with_libraries(revision: int | str, libraries: Sequence[str]) -> str:
     """The version of an engine: its own number, and those of its libraries in brackets."""
-    named = " ".join(f"{name} {version_of(name) or 'none'}" for name in libraries)
+    named = " ".join(f"{name} {find_version(name) or 'none'}" for name in libraries)
     return f"{revision} ({named})" if named else str(revision)

@@ -72,7 +72,7 @@ def answer_key(identity: Mapping[str, Any], request: ChatRequest) -> str:
     return digest([dict(identity), asdict(request)], length=32)
 
 
-def model_name(identity: Mapping[str, Any]) -> str:
+def name_model(identity: Mapping[str, Any]) -> str:
     """What the column `model` holds: an endpoint's name of it, or the hash of local weights."""
     return str(identity.get("model", identity.get("weights", "")))
 
@@ -175,7 +175,7 @@ class AnswerFile:
         identity : mapping
             Of the model that gave them.
         """
-        model = model_name(identity)
+        model = name_model(identity)
         with self._transaction():
             for key, request, reply in replies:
                 new = self._insert(key, reply, model=model, request=request, raw=as_json(reply))

@@ -56,7 +56,7 @@ def find_shape(apply: Apply) -> Shape:
     return Shape(user=user, assistant=assistant, system=None)
 
 
-def shows(prompt: str, text: str) -> bool:
+def contains_text(prompt: str, text: str) -> bool:
     """Whether a prompt has a message's text in it, white space and escapes aside."""
     wanted = (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
     bare = _bare(prompt)
@@ -72,7 +72,7 @@ def check_shown(prompt: str, turns: Sequence[Turn]) -> None:
         Shows the beginning of what is left out.
     """
     for turn in turns:
-        if turn["role"] == "user" and not shows(prompt, turn["content"]):
+        if turn["role"] == "user" and not contains_text(prompt, turn["content"]):
             raise ModelError(
                 f"the chat template leaves out what the user says: {turn['content']!r:.60}",
                 hint="set template = false in [chat], or mend the checkpoint's template",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.replies import Scored, not_finite
+from babelbits.engines.replies import Scored, make_not_finite
 from babelbits.errors import UnpairedItemsError
 from babelbits.records import Failure
 from babelbits.stats.divergence import (
@@ -94,7 +94,7 @@ class KeptDistributions:
     def reply(self, slots: slice) -> TopTokens | Failure:
         """What a text gets."""
         if self.is_spoiled(slots):
-            return not_finite()
+            return make_not_finite()
         return TopTokens(
             ids=self._ids[slots],
             logprobs=self._logprobs[slots],
@@ -134,7 +134,7 @@ class Compared:
     def reply(self, slots: slice) -> TokenDivergence | Failure:
         """What a text gets."""
         if self.is_spoiled(slots):
-            return not_finite()
+            return make_not_finite()
         return TokenDivergence(
             kl=self._kl[slots],
             same_top=self._same_top[slots],
@@ -183,7 +183,7 @@ def flatten(encoded: Sequence[list[Query] | Failure]) -> list[Query]:
     return [query for windows in encoded if isinstance(windows, list) for query in windows]
 
 
-def matching(
+def select_matching(
     encoded: Sequence[list[Query] | Failure], baselines: Sequence[TopTokens]
 ) -> list[TopTokens]:
     """The baselines of the texts that have windows.
@@ -205,7 +205,7 @@ def matching(
     return [baseline for _windows, baseline in pairs]
 
 
-def targets_of(queries: Sequence[Query]) -> NDArray[np.int64]:
+def number_targets(queries: Sequence[Query]) -> NDArray[np.int64]:
     """The targets of all queries, numbered through."""
     return np.array([token for query in queries for token in query.targets], np.int64)
 

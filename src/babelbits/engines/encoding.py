@@ -65,7 +65,7 @@ class Encoder:
         self._prefix_text = (
             None if self.prefix_token is None else tokenizer.decode(self.prefix_token)
         )
-        self._appended = appended_tokens(tokenizer)
+        self._appended = find_appended_tokens(tokenizer)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ class Encoder:
         return list(_rolling(tokens, self.prefix_token, self.context_length))
 
 
-def appended_tokens(tokenizer: Any) -> tuple[int, ...]:
+def find_appended_tokens(tokenizer: Any) -> tuple[int, ...]:
     """The special tokens that a tokenizer puts behind every text; none for most."""
     probe = "a"
     plain = list(tokenizer(probe, add_special_tokens=False)["input_ids"])

@@ -73,7 +73,7 @@ class LlamaCpp(EngineKind):
 
     def version(self) -> str:
         """Version of the engine with that of its library; loads nothing."""
-        return version.engine_version()
+        return version.make_engine_version()
 
     def device(self, resolved: str, *, asked: str) -> str:
         """'auto' is the CPU where the library was built without a GPU."""
@@ -83,11 +83,11 @@ class LlamaCpp(EngineKind):
 
     def dtype(self, asked: str, *, device_kind: str) -> str:
         """The type of the cache: the file says what its weights are."""
-        return version.cache_dtype(asked, device_kind=device_kind)
+        return version.choose_cache_dtype(asked, device_kind=device_kind)
 
     def lacks(self) -> tuple[str, ...]:
         """The library, in the version that is known here."""
-        problem = library.lacks()
+        problem = library.find_lack()
         return () if problem is None else (problem,)
 
     def prepare(self, *, tell: Callable[[str], None]) -> None:

@@ -14,17 +14,17 @@ from babelbits.engines.distributions import (
     KeptDistributions,
     ask,
     flatten,
-    matching,
-    targets_of,
+    number_targets,
+    select_matching,
 )
 from babelbits.engines.encoding import Encoder, Prompt, Query
 from babelbits.engines.replies import (
     Continuation,
     Scored,
-    continuations,
     generate_reply,
+    make_continuations,
+    make_text_reply,
     score_reply,
-    text_reply,
 )
 from babelbits.engines.stopping import Stopping
 from babelbits.records import (
@@ -75,7 +75,7 @@ class LocalEngine(ABC):
         encoded = self.encoder.windows(requests)
         scored = iter(self._score(flatten(encoded)))
         return [
-            text_reply(request.text, [next(scored) for _window in windows])
+            make_text_reply(request.text, [next(scored) for _window in windows])
             if isinstance(windows, list)
             else windows
             for request, windows in zip(requests, encoded, strict=True)
@@ -86,21 +86,21 @@ class LocalEngine(ABC):
     ) -> list[TopTokens | Failure]:
         """The k most likely tokens after every position of whole texts."""
         encoded = self.encoder.windows(requests)
-        return ask(encoded, KeptDistributions(targets_of(flatten(encoded)), k=k), self._show)
+        return ask(encoded, KeptDistributions(number_targets(flatten(encoded)), k=k), self._show)
 
     def divergences(
         self, requests: Sequence[TextRequest], baselines: Sequence[TopTokens]
     ) -> list[TokenDivergence | Failure]:
         """How far this model is from a baseline after every position of the same texts."""
         encoded = self.encoder.windows(requests)
-        kept = matching(encoded, baselines)
-        return ask(encoded, Compared(targets_of(flatten(encoded)), kept), self._show)
+        kept = select_matching(encoded, baselines)
+        return ask(encoded, Compared(number_targets(flatten(encoded)), kept), self._show)
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation | Failure]:
         """Continue each prompt; greedily where its temperature is 0."""
         encoded = self.encoder.prompts(requests)
         grown = [
-            continuations(request, prompt) if isinstance(prompt, Prompt) else []
+            make_continuations(request, prompt) if isinstance(prompt, Prompt) else []
             for request, prompt in zip(requests, encoded, strict=True)
         ]
         self._generate([one for ones in grown for one in ones])

@@ -216,7 +216,7 @@ def load(
         token_budget=base.token_budget,
     ).trusting(base.trust)
     kind = find_format(folder)
-    (name, *_) = open_engine.that_run(kind)
+    (name, *_) = open_engine.list_engines_for(kind)
     weights = _hash(folder)
     answers = AnswerFile(cache)
     engine: Any = open_engine.load(folder, engine=name, settings=chosen)

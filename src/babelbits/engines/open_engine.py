@@ -6,10 +6,10 @@ Nothing heavy is imported before an engine is loaded.
 from pathlib import Path
 
 from babelbits.engines.base import Engine, EngineKind, EngineSettings
-from babelbits.registry import ENGINES, named
+from babelbits.registry import ENGINES, get_named
 
 
-def kind(name: str) -> EngineKind:
+def find_kind(name: str) -> EngineKind:
     """The engine of a name, before it is loaded.
 
     Raises
@@ -19,13 +19,13 @@ def kind(name: str) -> EngineKind:
     StudyError
         If another package's cannot be imported, or has another name than its row.
     """
-    found: EngineKind = named(ENGINES, name)
+    found: EngineKind = get_named(ENGINES, name)
     return found
 
 
-def that_run(format: str) -> tuple[str, ...]:  # noqa: A002  the word of manifests
+def list_engines_for(format: str) -> tuple[str, ...]:  # noqa: A002  the word of manifests
     """Names of the engines that run checkpoints of a format, ours first."""
-    return tuple(name for name in ENGINES if kind(name).runs(format))
+    return tuple(name for name in ENGINES if find_kind(name).runs(format))
 
 
 def load(folder: Path, *, engine: str, settings: EngineSettings) -> Engine:
@@ -38,4 +38,4 @@ def load(folder: Path, *, engine: str, settings: EngineSettings) -> Engine:
     ModelError, MissingExtraError, EngineError
         If the engine cannot be had here or cannot load the files.
     """
-    return kind(engine).load(folder, settings=settings)
+    return find_kind(engine).load(folder, settings=settings)

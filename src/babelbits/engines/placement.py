@@ -86,7 +86,7 @@ def place(
     return Placement(cards=MappingProxyType(dict(enumerate(room))), host=beyond)
 
 
-def free_memory() -> int:
+def find_free_memory() -> int:
     """Bytes of host memory that a process can have now; 0 where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():

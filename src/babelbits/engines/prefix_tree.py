@@ -131,7 +131,7 @@ def _shared_length(first: NDArray[np.int64], last: NDArray[np.int64], depth: int
     return depth + int(differ[0]) if len(differ) else short
 
 
-def plan(roots: list[Node], *, pack: int, block: int, longest: int) -> Iterator[ForwardStep]:
+def plan_steps(roots: list[Node], *, pack: int, block: int, longest: int) -> Iterator[ForwardStep]:
     """Forward passes that compute the forest, each trunk right before what needs it.
 
     Parameters

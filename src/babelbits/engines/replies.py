@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from babelbits.engines.encoding import Prompt, Query
 from babelbits.engines.sampling import Sampler
 from babelbits.engines.stopping import Ending, FinishReason, Stopping
-from babelbits.engines.thinking import opened_by
+from babelbits.engines.thinking import find_opened_block
 from babelbits.records import Failure, GenerateRequest, Generation, Score, TextScore
 
 Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -25,7 +25,7 @@ def score_reply(query: Query, scored: Scored) -> Score | Failure:
     """The reply to a `ScoreRequest`."""
     logprobs, greedy = scored
     if not np.isfinite(logprobs).all():
-        return not_finite()
+        return make_not_finite()
     return Score(
         logprob=min(0.0, float(logprobs.sum())),
         is_greedy=bool(greedy.all()),
@@ -35,15 +35,15 @@ def score_reply(query: Query, scored: Scored) -> Score | Failure:
     )
 
 
-def text_reply(text: str, windows: Sequence[Scored]) -> TextScore | Failure:
+def make_text_reply(text: str, windows: Sequence[Scored]) -> TextScore | Failure:
     """The reply to a `TextRequest` from the scores of its windows, in order."""
     logprobs = np.concatenate([scored[0] for scored in windows])
     if not np.isfinite(logprobs).all():
-        return not_finite()
+        return make_not_finite()
     return TextScore(logprobs=tuple(np.minimum(0.0, logprobs).tolist()), n_bytes=len(text.encode()))
 
 
-def not_finite() -> Failure:
+def make_not_finite() -> Failure:
     """What a request gets whose logits were NaN or infinite."""
     return Failure(kind="nan_logits", message="the model's logits are not finite numbers")
 
@@ -65,17 +65,17 @@ class Continuation:
             self.sampler.restart()
 
 
-def continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation]:
+def make_continuations(request: GenerateRequest, prompt: Prompt) -> list[Continuation]:
     """What has to be decoded for a request; one greedy row serves any number of samples."""
     greedy = request.temperature == 0
     samplers = [None if greedy else Sampler(request, i) for i in range(request.samples)]
     wanted = samplers[:1] if greedy else samplers
-    return [Continuation(prompt=prompt, ending=ending_of(request), sampler=s) for s in wanted]
+    return [Continuation(prompt=prompt, ending=make_ending(request), sampler=s) for s in wanted]
 
 
-def ending_of(request: GenerateRequest) -> Ending:
+def make_ending(request: GenerateRequest) -> Ending:
     """What ends the continuations of a request."""
-    opened = opened_by(request.prompt, request.thinking)
+    opened = find_opened_block(request.prompt, request.thinking)
     return Ending(
         stop=request.stop, thinking=request.thinking, opened=opened, ignored=request.ignore_end
     )
@@ -107,7 +107,7 @@ def generate_reply(
     reasons: list[FinishReason] = []
     for one in grown:
         if one.finish is None or one.finish == "failed":
-            return not_finite()
+            return make_not_finite()
         reasons.append(one.finish)
     repeats = request.samples // len(grown)
     thoughts = [stopping.thinking(one.tokens, one.ending) for one in grown]

@@ -22,7 +22,7 @@ UNKNOWN_CONTEXT = 4096
 """Tokens, where neither the server nor the model's files say."""
 
 
-def answers_of(folder: Path) -> Path:
+def find_answers_file(folder: Path) -> Path:
     """The file of answers and spending of a served variant."""
     return folder.with_name(f"{folder.name}.sqlite")
 
@@ -80,7 +80,9 @@ class EndpointEngine(EngineKind):
         if not path.is_file():
             raise EngineError("the server was not asked yet who it is", where=str(path))
         record = read_record(path.read_bytes(), where=str(path))
-        server = Server(by.endpoint, cache=answers_of(folder), allow_network=by.allow_network)
+        server = Server(
+            by.endpoint, cache=find_answers_file(folder), allow_network=by.allow_network
+        )
         try:
             lengths = [n for n in (server.context(), by.context) if n is not None]
             return ServedEngine(
@@ -105,13 +107,13 @@ def load_tokenizer(folder: Path | None) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def encoder_of(tokenizer: Any) -> Callable[[str], tuple[int, ...]] | None:
+def make_encoder(tokenizer: Any) -> Callable[[str], tuple[int, ...]] | None:
     """From text to token ids, with what the tokenizer puts before a text."""
     if tokenizer is None:
         return None
-    from babelbits.engines.encoding import appended_tokens
+    from babelbits.engines.encoding import find_appended_tokens
 
-    after = len(appended_tokens(tokenizer))
+    after = len(find_appended_tokens(tokenizer))
 
     def encode(text: str) -> tuple[int, ...]:
         ids = tokenizer(text)["input_ids"]

@@ -41,7 +41,7 @@ def split(text: str, tags: Sequence[Tags], *, opened: Tags | None = None) -> Spl
         The blocks to look for. A closing tag that nothing opened closes a block that began with
         the text.
     opened : Tags, optional
-        The block in which the prompt ends (see `opened_by`).
+        The block in which the prompt ends (see `find_opened_block`).
     """
     kept: list[str] = []
     thoughts: list[str] = []
@@ -61,7 +61,7 @@ def split(text: str, tags: Sequence[Tags], *, opened: Tags | None = None) -> Spl
         block = None
 
 
-def after_thinking(text: str, tags: Sequence[Tags] = USUAL_TAGS) -> str:
+def cut_thinking(text: str, tags: Sequence[Tags] = USUAL_TAGS) -> str:
     """What stands after the last closing tag: a finished reply of a model that is only read.
 
     `split` judges whether there is an answer at all; this looks for no beginning, because a reply
@@ -72,7 +72,7 @@ def after_thinking(text: str, tags: Sequence[Tags] = USUAL_TAGS) -> str:
     return text
 
 
-def opened_by(prompt: str, tags: Sequence[Tags]) -> Tags | None:
+def find_opened_block(prompt: str, tags: Sequence[Tags]) -> Tags | None:
     """The block that a prompt opens and does not close, or None."""
     for pair in tags:
         if prompt.rfind(pair[0]) > prompt.rfind(pair[1]):

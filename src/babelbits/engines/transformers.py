@@ -71,7 +71,7 @@ class Transformers(EngineKind):
     def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
         """What the loaded engine will say it is."""
         found = super().identity(settings)
-        return replace(found, version=version.engine_version(scaled=is_left_out(config or {})))
+        return replace(found, version=version.make_engine_version(scaled=is_left_out(config or {})))
 
     def lacks(self) -> tuple[str, ...]:
         """Nothing beyond what every run needs."""

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from babelbits.engines.base import EngineIdentity, EngineKind, EngineSettings
 from babelbits.engines.vllm_child import interpreter, vllm_version
 from babelbits.errors import ModelError
+from babelbits.libraries import find_version, need
 from babelbits.libraries import install as install_command
-from babelbits.libraries import need, version_of
 from babelbits.records import JSON
 from babelbits.words import plural
 
@@ -49,7 +49,7 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
     """
     need(_BORDER, what="the engine 'vllm'")
     python = interpreter.need(settings.python)
-    installed = interpreter.installed(python)
+    installed = interpreter.list_installed(python)
     from babelbits import devices
     from babelbits.engines.vllm_child import checkpoint
     from babelbits.engines.vllm_child.child import Child
@@ -74,7 +74,7 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
         settings, device=device, dtype=ENGINE.dtype(settings.dtype, device_kind=kind)
     )
     loaded = checkpoint.read_folder(folder, settings=settings)
-    variables = checkpoint.environment(loaded, settings=settings)
+    variables = checkpoint.make_environment(loaded, settings=settings)
     return VllmEngine(
         loaded,
         settings=settings,
@@ -84,7 +84,7 @@ def load(folder: Path, *, settings: EngineSettings) -> "VllmEngine":
 
 
 def _border_lacks() -> tuple[str, ...]:
-    missing = [name for name in _BORDER if version_of(name) is None]
+    missing = [name for name in _BORDER if find_version(name) is None]
     return tuple(f"the engine 'vllm' needs {one}: {install_command([one])}" for one in missing)
 
 
@@ -113,23 +113,25 @@ class Vllm(EngineKind):
 
     def version(self) -> str:
         """Version of the engine with those of the worker's libraries; loads nothing."""
-        return vllm_version.engine_version(interpreter.versions(self._python), path="prefix-cached")
+        return vllm_version.make_engine_version(
+            interpreter.find_versions(self._python), path="prefix-cached"
+        )
 
     def identity(self, settings: EngineSettings, *, config: JSON | None = None) -> EngineIdentity:
         """What the loaded engine will say it is, save where its trial of the cache fails."""
         found = super().identity(settings, config=config)
-        installed = interpreter.versions(settings.python)
+        installed = interpreter.find_versions(settings.python)
         path: vllm_version.Path_ = "prefix-cached" if settings.sharing else "plain"
         return replace(
             found,
-            version=vllm_version.engine_version(installed, path=path),
+            version=vllm_version.make_engine_version(installed, path=path),
             tensor_parallel=settings.tensor_parallel or 1,
             pipeline_parallel=settings.pipeline_parallel or 1,
         )
 
     def lacks(self) -> tuple[str, ...]:
         """An environment with vllm, and what packs messages to it."""
-        problem = interpreter.problem(self._python)
+        problem = interpreter.find_problem(self._python)
         told = () if problem is None else (": ".join(problem),)
         return (*told, *_border_lacks())
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import BabelbitsError, ModelError
-from babelbits.formats.quantized import DEQUANTIZED, method_of, word
-from babelbits.formats.text_model import auto_class
+from babelbits.formats.quantized import DEQUANTIZED, describe_method, find_method
+from babelbits.formats.text_model import find_auto_class
 
 _COPIED = (
     "tokenizer*",
@@ -56,14 +56,16 @@ def dequantize(folder: Path, out: Path, *, dtype: str = "bfloat16") -> None:
 
     if out.exists():
         raise ModelError("the folder is there already", where=str(out), hint="name a new one")
-    method = method_of(_read_config(folder), folder=folder)
+    method = find_method(_read_config(folder), folder=folder)
     if method not in DEQUANTIZED:
         raise ModelError(
-            f"transformers cannot undo {word(method)}" if method else "it is not quantized",
+            f"transformers cannot undo {describe_method(method)}"
+            if method
+            else "it is not quantized",
             where=str(folder),
         )
     config = AutoConfig.from_pretrained(folder)
-    model = auto_class(config).from_pretrained(
+    model = find_auto_class(config).from_pretrained(
         folder, dtype=dtype, device_map="cpu", **_settings(method)
     )
     if method == "bitsandbytes":

@@ -13,12 +13,12 @@ from typing import Any
 
 from babelbits.errors import ModelError
 from babelbits.formats import weight_records as checkpoint
-from babelbits.formats.quantization_config import quantization_of
-from babelbits.formats.quantization_methods import METHODS, NeededLibrary, title_of
-from babelbits.formats.quantized import method_of
-from babelbits.formats.unpacked import UNPACKED, layout_problem
+from babelbits.formats.quantization_config import read_quantization
+from babelbits.formats.quantization_methods import METHODS, NeededLibrary, find_title
+from babelbits.formats.quantized import find_method
+from babelbits.formats.unpacked import UNPACKED, find_layout_problem
 from babelbits.llamacpp import gguf_file
-from babelbits.llamacpp.gguf_parts import parts_of
+from babelbits.llamacpp.gguf_parts import list_parts
 from babelbits.records import JSON, TensorRecord
 from babelbits.words import plural
 
@@ -122,15 +122,15 @@ def _config(folder: Path) -> JSON:
 
 
 def _checkpoint(folder: Path, config: Mapping[str, Any]) -> ModelDescription:
-    word = method_of(config, folder=folder)
-    tensors = checkpoint.read_tensors(folder) if checkpoint.weight_files(folder) else ()
+    word = find_method(config, folder=folder)
+    tensors = checkpoint.read_tensors(folder) if checkpoint.list_weight_files(folder) else ()
     understood = bool(tensors) and (word is None or word in _UNDERSTOOD)
     quantized = tuple(filter(checkpoint.is_quantized, tensors)) if word is not None else ()
     method = METHODS.get(word or "")
-    said = quantization_of(config) or {}
+    said = read_quantization(config) or {}
     return ModelDescription(
         format=PLAIN if word is None else word,
-        title="not quantized" if word is None else title_of(word),
+        title="not quantized" if word is None else find_title(word),
         settings={} if word is None else _settings(word, said),
         tensors=tensors,
         bytes=sum(tensor.bytes for tensor in tensors),
@@ -147,7 +147,7 @@ def _checkpoint(folder: Path, config: Mapping[str, Any]) -> ModelDescription:
 
 def _settings(method: str, said: Mapping[str, Any]) -> dict[str, Setting]:
     """What a config says of its quantization, under one name whatever the method calls it."""
-    found: dict[str, Any] = {"method": title_of(method)}
+    found: dict[str, Any] = {"method": find_title(method)}
     match method:
         case "bitsandbytes":
             four = bool(said.get("load_in_4bit"))
@@ -195,7 +195,7 @@ def _gpu(method: str | None, said: Mapping[str, Any]) -> str | None:
 def _unread(method: str | None, said: Mapping[str, Any]) -> str | None:
     """Why nobody here can run a checkpoint; None where it can be run."""
     if method in UNPACKED:
-        return layout_problem(method, said)
+        return find_layout_problem(method, said)
     known = METHODS.get(method or "")
     return None if known is None else known.unread
 
@@ -249,10 +249,10 @@ def _not_said(
 
 
 def _gguf(file: Path) -> ModelDescription:
-    parts = parts_of(file)
+    parts = list_parts(file)
     reader = gguf_file.open_gguf(parts[0])
     tensors = gguf_file.read_tensors(parts[0])
-    announced = gguf_file.metadata_value(reader, "split.tensors.count")
+    announced = gguf_file.read_metadata(reader, "split.tensors.count")
     if announced is not None and int(announced) != len(tensors):
         raise ModelError(
             f"the GGUF parts hold {plural(len(tensors), 'tensor')}, and {announced} are announced",
@@ -260,7 +260,7 @@ def _gguf(file: Path) -> ModelDescription:
             hint="get all parts of one model again",
         )
     quantized = tuple(filter(gguf_file.is_quantized, tensors))
-    kind = file_type(reader, file.name, tensors)
+    kind = name_file_type(reader, file.name, tensors)
     return ModelDescription(
         format=GGUF,
         title=f"GGUF {kind}",
@@ -274,27 +274,27 @@ def _gguf(file: Path) -> ModelDescription:
     )
 
 
-def file_type(reader: Any, name: str, tensors: Sequence[TensorRecord]) -> str:
+def name_file_type(reader: Any, name: str, tensors: Sequence[TensorRecord]) -> str:
     """llama.cpp's name of a file's mixture of types, e.g. 'Q4_K_M'.
 
     As the header says; else as the file's name does; else the type of most weights.
     """
-    number = gguf_file.metadata_value(reader, "general.file_type")
+    number = gguf_file.read_metadata(reader, "general.file_type")
     try:
-        word = str(gguf_file.package().LlamaFileType(number).name)
+        word = str(gguf_file.import_package().LlamaFileType(number).name)
     except ValueError:
         word = ""
     if word and word != "GUESSED":
         return word.removeprefix("ALL_").removeprefix("MOSTLY_")
-    return type_in_name(name) or gguf_file.main_type(tensors).upper()
+    return find_type_in_name(name) or gguf_file.main_type(tensors).upper()
 
 
-def type_in_name(name: str) -> str | None:
+def find_type_in_name(name: str) -> str | None:
     """The type that a file's name ends with, as people write it; None where it says none.
 
     Examples
     --------
-    >>> type_in_name("Qwen3-4B-UD-Q4_K_XL.gguf")
+    >>> find_type_in_name("Qwen3-4B-UD-Q4_K_XL.gguf")
     'Q4_K_XL'
     """
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.rpartition("/")[2].removesuffix(".gguf"))
@@ -306,7 +306,7 @@ def type_in_name(name: str) -> str | None:
 
 def _matrix(reader: Any) -> dict[str, Setting]:
     """What `llama-quantize` records of an importance matrix."""
-    text = gguf_file.metadata_value(reader, "quantize.imatrix.dataset")
+    text = gguf_file.read_metadata(reader, "quantize.imatrix.dataset")
     return {"imatrix_dataset": Path(str(text)).name} if text else {}
 
 
@@ -315,7 +315,7 @@ _MATRIX_KEYS = ("file", "dataset", "entries_count")
 
 
 def _matrix_unknown(reader: Any) -> tuple[str, ...]:
-    if any(gguf_file.metadata_value(reader, f"quantize.imatrix.{key}") for key in _MATRIX_KEYS):
+    if any(gguf_file.read_metadata(reader, f"quantize.imatrix.{key}") for key in _MATRIX_KEYS):
         return (
             "it was made with an importance matrix, of which the files hold no more than names",
         )

@@ -6,7 +6,7 @@ transformers holds some of them otherwise, and no quantizer of linear layers see
 - GPT-2's `Conv1D`, a linear layer whose weight is transposed;
 - Falcon's `FalconLinear`, a linear layer under another class.
 
-`unfuse` and `plain` put modules in their place that hold the same numbers and compute the same
+`unfuse` and `make_plain` put modules in their place that hold the same numbers and compute the same
 function, on any device, the meta device included: an expert becomes '<experts>.<number>.gate_proj',
 'up_proj' and 'down_proj'. `linear_loading` makes transformers build a quantized checkpoint in the
 form it was saved in. Names in files follow the published checkpoints where these hold experts one
@@ -46,7 +46,7 @@ class Layout:
     """The module is given all tokens once for each expert, not the router's choice."""
 
 
-def layout_of(module: Any) -> Layout | None:
+def find_layout(module: Any) -> Layout | None:
     """How `module` holds experts as parameters of three axes; None if it does not."""
     parameters = dict(module.named_parameters(recurse=False))
     down = parameters.get("down_proj")
@@ -66,16 +66,16 @@ def layout_of(module: Any) -> Layout | None:
     )
 
 
-def fused(model: Any) -> dict[str, Layout]:
+def find_fused(model: Any) -> dict[str, Layout]:
     """The modules of a model that hold experts as parameters of three axes, by name."""
-    found = ((name, layout_of(module)) for name, module in model.named_modules())
+    found = ((name, find_layout(module)) for name, module in model.named_modules())
     return {name: layout for name, layout in found if layout is not None}
 
 
-def linear_names(model: Any) -> dict[str, tuple[int, int]]:
+def list_linear_layers(model: Any) -> dict[str, tuple[int, int]]:
     """(outputs, inputs) of every linear layer that `unfuse` would make, by name."""
     names = {}
-    for name, layout in fused(model).items():
+    for name, layout in find_fused(model).items():
         module = model.get_submodule(name)
         for number in range(layout.experts):
             for part, shape in _shapes(module, layout).items():
@@ -87,17 +87,17 @@ def unfuse(model: Any) -> int:
     """Put linear layers in the place of all fused experts; the number of modules replaced."""
     import torch
 
-    names = fused(model)
+    names = find_fused(model)
     with torch.no_grad():
         for name, layout in names.items():
             model.set_submodule(name, _linear(model.get_submodule(name), layout))
     conversions = getattr(model, "_weight_conversions", None)
     if names and conversions is not None:
-        model._weight_conversions = one_by_one(conversions)
+        model._weight_conversions = split_conversions(conversions)
     return len(names)
 
 
-def plain(model: Any, *, conv1d: bool) -> None:
+def make_plain(model: Any, *, conv1d: bool) -> None:
     """Make `FalconLinear`, and `Conv1D` if asked for, the `torch.nn.Linear` that they amount to."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
@@ -265,7 +265,7 @@ def _half(tensor: Any, layout: Layout, name: str) -> Any:
 # --- names in files ----------------------------------------------------------------------------
 
 
-def one_by_one(conversions: Sequence[Any]) -> list[Any]:
+def split_conversions(conversions: Sequence[Any]) -> list[Any]:
     """Conversions of a checkpoint by transformers, for a model whose experts are linear layers."""
     made: list[Any] = []
     for conversion in conversions:
@@ -321,12 +321,12 @@ def linear_loading() -> Iterator[None]:
     original = HfQuantizer.preprocess_model
 
     def preprocess(self: Any, model: Any, **options: Any) -> None:
-        plain(model, conv1d=_method(self) == "compressed-tensors")
+        make_plain(model, conv1d=_method(self) == "compressed-tensors")
         files = options.get("checkpoint_files") or ()
-        if self.pre_quantized and fused(model) and _holds_linear_experts(files):
+        if self.pre_quantized and find_fused(model) and _holds_linear_experts(files):
             unfuse(model)
             update = self.update_weight_conversions
-            self.update_weight_conversions = lambda given: update(one_by_one(given))
+            self.update_weight_conversions = lambda given: update(split_conversions(given))
         original(self, model, **options)
         _need_no_start(model)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from babelbits.formats.outside_text import is_outside_text
-from babelbits.formats.text_model import is_multimodal, text_config
+from babelbits.formats.text_model import find_text_config, is_multimodal
 from babelbits.records import TensorRecord
 
 TEXT_ONLY = ("llama4", "qwen3_5", "qwen3_5_moe", "qwen4_exp")
@@ -31,7 +31,7 @@ def is_run(name: str, config: Mapping[str, Any]) -> bool:
     config : mapping
         The checkpoint's `config.json`.
     """
-    return not is_outside_text(name) and not _is_prediction(name, text_config(config))
+    return not is_outside_text(name) and not _is_prediction(name, find_text_config(config))
 
 
 def is_kept(name: str, config: Mapping[str, Any], *, text_model_only: bool) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from babelbits.errors import ModelError
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 
 KEYS = ("quantization_config", "compression_config")
 Check = Callable[[Any], bool]
@@ -70,7 +70,7 @@ _GROUPS = ("config_groups", _are_groups, "an object of groups, each with objects
 _NEEDED = {"gptq": ("bits",)}
 
 
-def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def read_quantization(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The checkpoint's own description of how it is quantized; None where it has none.
 
     Parameters
@@ -78,7 +78,7 @@ def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     config : mapping
         `config.json`, which passed `check_quantization`.
     """
-    for part in (config, text_config(config)):
+    for part in (config, find_text_config(config)):
         for key in KEYS:
             if isinstance(part.get(key), Mapping) and part[key]:
                 found: Mapping[str, Any] = part[key]
@@ -86,7 +86,7 @@ def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def weights_of_module(groups: Mapping[str, Any], module: str) -> dict[str, Any]:
+def find_module_weights(groups: Mapping[str, Any], module: str) -> dict[str, Any]:
     """What compressed-tensors' `config_groups` say of a module's weights; {} if nothing.
 
     A group that names the module, as it is or by an expression, comes before one of all layers.
@@ -100,7 +100,7 @@ def weights_of_module(groups: Mapping[str, Any], module: str) -> dict[str, Any]:
     return dict(quantized[0]["weights"]) if quantized else {}
 
 
-def method_in(found: Mapping[str, Any]) -> str:
+def read_method(found: Mapping[str, Any]) -> str:
     """The method of such a description, in transformers' words."""
     if found.get("quant_method"):
         return str(found["quant_method"])
@@ -123,7 +123,7 @@ def check_quantization(config: Mapping[str, Any], *, where: str) -> None:
     ModelError
         Names file and key.
     """
-    for part in (config, text_config(config)):
+    for part in (config, find_text_config(config)):
         for key in KEYS:
             if part.get(key) is not None:
                 _check(part[key], key, where=where)
@@ -135,7 +135,7 @@ def _check(given: Any, key: str, *, where: str) -> None:
     method = given.get("quant_method")
     if method is not None and not isinstance(method, str):
         raise _wrong(where, f"{key}.quant_method", "a text", method)
-    method = method_in(given)
+    method = read_method(given)
     for name in _NEEDED.get(method, ()):
         if given.get(name) is None:
             raise ModelError(

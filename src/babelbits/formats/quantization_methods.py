@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from babelbits.libraries import install, version_of
+from babelbits.libraries import find_version, install
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class NeededLibrary:
     @property
     def installed(self) -> str | None:
         """The version that is here; None where there is none."""
-        return version_of(self.name)
+        return find_version(self.name)
 
     def problem(self) -> str | None:
         """What is wrong, with the command that mends it; None where it will do."""
@@ -117,7 +117,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 """By transformers' word for them (`quant_method`)."""
 
 
-def title_of(method: str) -> str:
+def find_title(method: str) -> str:
     """What people call a method; the word itself where nobody here knows it."""
     return METHODS[method].title if method in METHODS else method
 

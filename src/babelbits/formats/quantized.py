@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import ModelError
-from babelbits.formats.quantization_config import method_in, quantization_of
-from babelbits.formats.text_model import text_config
+from babelbits.formats.quantization_config import read_method, read_quantization
+from babelbits.formats.text_model import find_text_config
 
 DEQUANTIZED = ("compressed-tensors", "bitsandbytes", "fp8", "mxfp4", "mxfp8")
 """Methods whose weights `babelbits.formats.dequantize` writes back as plain ones."""
@@ -37,7 +37,7 @@ _FILES = {
 """What says so beside a config that does not."""
 
 
-def method_of(config: Mapping[str, Any], *, folder: Path | None = None) -> str | None:
+def find_method(config: Mapping[str, Any], *, folder: Path | None = None) -> str | None:
     """How a checkpoint is quantized, in transformers' words ('gptq', 'fp8'); None if it is not.
 
     Parameters
@@ -47,10 +47,10 @@ def method_of(config: Mapping[str, Any], *, folder: Path | None = None) -> str |
     folder : Path, optional
         Where it lies: some say it in a file of its own.
     """
-    quantization = quantization_of(config)
+    quantization = read_quantization(config)
     if quantization is not None:
-        return method_in(quantization)
-    for part in (config, text_config(config)):
+        return read_method(quantization)
+    for part in (config, find_text_config(config)):
         if isinstance(part.get("quantization"), Mapping) and "bits" in part["quantization"]:
             return _MLX
     if folder is None:
@@ -66,11 +66,11 @@ def refuse_quantized(folder: Path, config: Mapping[str, Any]) -> None:
     ModelError
         Names the method, and the way to a plain checkpoint.
     """
-    method = method_of(config, folder=folder)
+    method = find_method(config, folder=folder)
     if method is not None:
         raise ModelError(
-            f"the base model is already quantized ({word(method)}), so its variants would measure "
-            "two quantizations at once",
+            f"the base model is already quantized ({describe_method(method)}), so its variants "
+            "would measure two quantizations at once",
             where=str(folder),
             hint=_way(folder, method),
         )
@@ -84,16 +84,17 @@ def refuse_unreadable(folder: Path, config: Mapping[str, Any]) -> None:
     ModelError
         Names the method, and the way to a plain checkpoint.
     """
-    method = method_of(config, folder=folder)
+    method = find_method(config, folder=folder)
     if method in _NOT_READ:
         raise ModelError(
-            f"the weights are quantized by {word(method)}, which transformers cannot load",
+            f"the weights are quantized by {describe_method(method)}, which transformers "
+            "cannot load",
             where=str(folder),
             hint=_way(folder, method),
         )
 
 
-def word(method: str) -> str:
+def describe_method(method: str) -> str:
     """What people call a method."""
     return _WORDS.get(method, method)
 
@@ -114,5 +115,5 @@ def _way(folder: Path, method: str) -> str:
         )
     return (
         "name the checkpoint it was made from (`base_model` in its README.md): transformers has no "
-        f"way back from {word(method)} to plain weights"
+        f"way back from {describe_method(method)} to plain weights"
     )

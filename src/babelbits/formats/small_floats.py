@@ -53,12 +53,12 @@ def to_e4m3(values: Any) -> Any:
     return bounded.to(torch.float8_e4m3fn).float()
 
 
-def mx_scale(stored: Any) -> Any:
+def decode_mx_scale(stored: Any) -> Any:
     """The scales that stored exponents stand for."""
     return 2.0 ** (stored.float() - _BIAS)
 
 
-def mx_rounded(values: Any, *, bits: int, group: int = 32) -> Any:
+def round_mx(values: Any, *, bits: int, group: int = 32) -> Any:
     """Numbers as an MX format holds them, 32 along the last axis to a scale.
 
     Parameters
@@ -77,7 +77,7 @@ def mx_rounded(values: Any, *, bits: int, group: int = 32) -> Any:
     return (rounded * scale).flatten(-2)
 
 
-def nvfp4_rounded(values: Any, *, global_scale: Any, group: int = 16) -> Any:
+def round_nvfp4(values: Any, *, global_scale: Any, group: int = 16) -> Any:
     """Numbers as NVFP4 holds them, 16 along the last axis to a scale.
 
     Parameters
@@ -92,7 +92,7 @@ def nvfp4_rounded(values: Any, *, global_scale: Any, group: int = 16) -> Any:
     return (to_e2m1(parts / scale) * scale).flatten(-2)
 
 
-def fp8_rounded(values: Any, *, group: int | None = None) -> Any:
+def round_fp8(values: Any, *, group: int | None = None) -> Any:
     """Numbers as E4M3 with a scale that takes the largest magnitude to 448.
 
     Parameters

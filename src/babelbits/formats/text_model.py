@@ -1,8 +1,8 @@
 """Whether a checkpoint holds a causal text model, which config is its own, and what loads it.
 
 A plan decides from `config.json` alone, without torch or transformers; who loads the model asks
-transformers' own tables besides (`auto_class`). A multimodal checkpoint counts as its text model:
-what reads images or sound is never run here.
+transformers' own tables besides (`find_auto_class`). A multimodal checkpoint counts as its text
+model: what reads images or sound is never run here.
 """
 
 from collections.abc import Mapping
@@ -48,18 +48,18 @@ _OTHER_HEADS = {
 """What a class of transformers does instead, by the end of its name."""
 
 
-def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def find_text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The part of `config.json` that describes the language model; the whole where it is one."""
     for key in _TEXT_CONFIGS:
         inner = config.get(key)
         if isinstance(inner, Mapping):
-            return text_config(inner)
+            return find_text_config(inner)
     return config
 
 
 def is_multimodal(config: Mapping[str, Any]) -> bool:
     """Whether the checkpoint reads images or sound besides text."""
-    nested = text_config(config) is not config
+    nested = find_text_config(config) is not config
     return nested or any(isinstance(config.get(key), Mapping) for key in _OTHER_SENSES)
 
 
@@ -71,7 +71,7 @@ def check_text_model(config: Mapping[str, Any], *, where: str) -> None:
     ModelError
         Names the architecture, and what it is instead.
     """
-    reason = why_not(config)
+    reason = explain_no_text_model(config)
     if reason is None:
         return
     if not _architectures(config) and "model_type" not in config:
@@ -87,7 +87,7 @@ def check_text_model(config: Mapping[str, Any], *, where: str) -> None:
     )
 
 
-def why_not(config: Mapping[str, Any]) -> str | None:
+def explain_no_text_model(config: Mapping[str, Any]) -> str | None:
     """Why there is no causal text model; None where there is one.
 
     Parameters
@@ -98,7 +98,7 @@ def why_not(config: Mapping[str, Any]) -> str | None:
     architectures = _architectures(config)
     if not architectures and "model_type" not in config:
         return "config.json names no architecture"
-    text = text_config(config)
+    text = find_text_config(config)
     kind = str(text.get("model_type"))
     if config.get("is_encoder_decoder") or text.get("is_encoder_decoder"):
         return "it is an encoder-decoder model"
@@ -139,7 +139,7 @@ def _architectures(config: Mapping[str, Any]) -> list[str]:
 # --- with transformers ---------------------------------------------------------------------------
 
 
-def auto_class(config: Any) -> Any:
+def find_auto_class(config: Any) -> Any:
     """The class of transformers whose `from_pretrained` loads the checkpoint's text model.
 
     Returns

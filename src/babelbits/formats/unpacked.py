@@ -14,7 +14,7 @@ from typing import Any
 
 from babelbits.errors import ModelError
 from babelbits.formats.packed_integers import dequantize_awq, dequantize_gptq
-from babelbits.formats.weight_records import weight_files
+from babelbits.formats.weight_records import list_weight_files
 
 UNPACKED = ("gptq", "awq")
 """Methods whose checkpoints run unpacked, in transformers' words."""
@@ -24,7 +24,7 @@ _WORD = 32
 _AWQ_BITS = 4
 
 
-def layout_problem(method: str, said: Mapping[str, Any]) -> str | None:
+def find_layout_problem(method: str, said: Mapping[str, Any]) -> str | None:
     """Why a checkpoint's words cannot be unpacked; None where they can.
 
     Parameters
@@ -77,7 +77,7 @@ def read_unpacked(
     ModelError
         If the layout is not read, or a packed weight lacks a part.
     """
-    problem = layout_problem(method, said)
+    problem = find_layout_problem(method, said)
     if problem is not None:
         raise ModelError(problem, where=str(folder))
     less_one = _layout(method, said) == "gptq"
@@ -106,7 +106,7 @@ def read_unpacked(
 def _stored(folder: Path) -> Iterator[tuple[str, Any]]:
     from safetensors import safe_open
 
-    for file in weight_files(folder):
+    for file in list_weight_files(folder):
         with safe_open(file, framework="pt") as opened:
             for name in opened.keys():  # noqa: SIM118  no mapping
                 yield name, opened.get_tensor(name)

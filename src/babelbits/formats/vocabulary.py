@@ -14,7 +14,7 @@ from typing import Any
 from babelbits.errors import ModelError
 from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.own_code import read_object
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.records import TensorRecord
 
 _EMBEDDINGS = re.compile(
@@ -41,10 +41,10 @@ def check_tokens(
     ModelError
         Names such a token, its number, and the number of rows.
     """
-    rows = embedding_rows(config, tensors or ())
+    rows = count_embedding_rows(config, tensors or ())
     if rows is None:
         return
-    beyond = {text: i for text, i in tokens_of_text(folder).items() if i >= rows}
+    beyond = {text: i for text, i in list_text_tokens(folder).items() if i >= rows}
     if not beyond:
         return
     text, number = max(beyond.items(), key=lambda item: item[1])
@@ -58,7 +58,7 @@ def check_tokens(
     )
 
 
-def embedding_rows(config: Mapping[str, Any], tensors: Iterable[TensorRecord]) -> int | None:
+def count_embedding_rows(config: Mapping[str, Any], tensors: Iterable[TensorRecord]) -> int | None:
     """Rows of the text model's embeddings: of the weights, else as the config says, else None."""
     found = [
         tensor.shape[0]
@@ -69,11 +69,11 @@ def embedding_rows(config: Mapping[str, Any], tensors: Iterable[TensorRecord]) -
     ]
     if found:
         return max(found)
-    said = text_config(config).get("vocab_size", config.get("vocab_size"))
+    said = find_text_config(config).get("vocab_size", config.get("vocab_size"))
     return said if isinstance(said, int) else None
 
 
-def tokens_of_text(folder: Path) -> dict[str, int]:
+def list_text_tokens(folder: Path) -> dict[str, int]:
     """Tokens and their numbers, but for special ones that no text or template holds.
 
     Nothing where there is no `tokenizer.json`.

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from babelbits.errors import ModelError
-from babelbits.formats.quantization_config import quantization_of, weights_of_module
+from babelbits.formats.quantization_config import find_module_weights, read_quantization
 from babelbits.records import JSON, TensorRecord
 
 _DTYPES = {
@@ -77,7 +77,7 @@ class StoredTensor:
             return file.read(self.size)
 
 
-def weight_files(folder: Path) -> tuple[Path, ...]:
+def list_weight_files(folder: Path) -> tuple[Path, ...]:
     """The safetensors files of a checkpoint: those its index names, or all there are.
 
     Raises
@@ -153,7 +153,7 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
         If there are no safetensors files or one is damaged.
     """
     stored: dict[str, StoredTensor] = {}
-    for file in weight_files(folder):
+    for file in list_weight_files(folder):
         stored |= read_header(file)
     if not stored:
         raise ModelError("there are no safetensors weights", where=str(folder))
@@ -166,7 +166,7 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
         groups.setdefault(_owner(tensor.name, stored), []).append(tensor)
     return tuple(
         _record(
-            name, groups[name], weights or weights_of_module(said, name.removesuffix(".weight"))
+            name, groups[name], weights or find_module_weights(said, name.removesuffix(".weight"))
         )
         for name in sorted(groups)
     )
@@ -175,13 +175,13 @@ def read_tensors(folder: Path) -> tuple[TensorRecord, ...]:
 def _groups(folder: Path) -> JSON:
     """Groups of compressed-tensors, which quantized weights alike; {} if it did not."""
     config: JSON = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return (quantization_of(config) or {}).get("config_groups") or {}
+    return (read_quantization(config) or {}).get("config_groups") or {}
 
 
 def _packing(folder: Path) -> JSON:
     """How GPTQ, AWQ or AutoRound packed the weights: 'num_bits', 'group_size' and 'packing'."""
     config: JSON = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    said = quantization_of(config) or {}
+    said = read_quantization(config) or {}
     words = f"{said.get('quant_method')} {said.get('packing_format')}"
     group = said.get("group_size", said.get("q_group_size"))
     return {

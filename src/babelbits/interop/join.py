@@ -17,15 +17,15 @@ from babelbits.interop.joined_rows import JoinedRows
 from babelbits.interop.matching import (
     Difference,
     Match,
+    describe_other_circumstances,
     list_differences,
     match,
-    other_circumstances,
     refuse_circumstances,
     refuse_differences,
     refuse_empty,
     refuse_unmatched,
 )
-from babelbits.interop.metric_inference import chance, metrics_of
+from babelbits.interop.metric_inference import infer_chance, infer_metrics
 from babelbits.interop.readers.naming import LanguageMap, TaskPlace, place_tasks
 from babelbits.interop.readers.record import ENGINE, ForeignRun
 from babelbits.interop.run_index import CellKey, RunIndex, index_run, without_items
@@ -90,7 +90,7 @@ def join(
     shelves = {label: index_run(run.tasks, places) for label, run in runs.items()}
     # From here on the books alone hold items.
     del baseline, variants, aa, others, tasks
-    runs = {label: light(run) for label, run in runs.items()}
+    runs = {label: drop_items(run) for label, run in runs.items()}
     ours = shelves[BASELINE]
     pairs = [
         (label, ours[key], shelf[key])
@@ -110,7 +110,7 @@ def join(
         for difference in list_differences(one, book, other)
     ]
     refuse_differences(differences_found)
-    otherwise = list(other_circumstances(pairs))
+    otherwise = list(describe_other_circumstances(pairs))
     if strict:
         refuse_circumstances(otherwise)
     differences_found += otherwise
@@ -125,7 +125,7 @@ def join(
     )
 
 
-def light(run: ForeignRun) -> ForeignRun:
+def drop_items(run: ForeignRun) -> ForeignRun:
     """The run without its items, which take most of the memory."""
     return replace(run, tasks=tuple(map(without_items, run.tasks)))
 
@@ -181,7 +181,7 @@ def _cells(
     """A cell result for every run's cell that the baseline has too."""
     ours = shelves[BASELINE]
     scales = {
-        suite: metrics_of(
+        suite: infer_metrics(
             [s[key] for s in shelves.values() for key in ours if key[0] == suite and key in s],
             metric,
         )
@@ -224,7 +224,7 @@ def _check_metrics(
 def _info(book: RunIndex, scales: Mapping[str, Metric], runs: Sequence[RunIndex]) -> TaskInfo:
     """What the cell's task is, the same for all runs."""
     metrics = [
-        replace(metric, chance=chance(name, metric, runs)) for name, metric in scales.items()
+        replace(metric, chance=infer_chance(name, metric, runs)) for name, metric in scales.items()
     ]
     first = book.tasks[0]
     parallel = first.parallel is not False and all(

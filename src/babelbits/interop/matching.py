@@ -119,7 +119,9 @@ def list_differences(match: Match, baseline: RunIndex, run: RunIndex) -> Iterato
         )
 
 
-def other_circumstances(pairs: Iterable[tuple[str, RunIndex, RunIndex]]) -> Iterator[Difference]:
+def describe_other_circumstances(
+    pairs: Iterable[tuple[str, RunIndex, RunIndex]],
+) -> Iterator[Difference]:
     """How a run differs from the baseline in more than its weights; a line a run and setting.
 
     Parameters
@@ -131,10 +133,10 @@ def other_circumstances(pairs: Iterable[tuple[str, RunIndex, RunIndex]]) -> Iter
         (label, f"{run.suite} · {run.language}", baseline.circumstances, run.circumstances)
         for label, baseline, run in pairs
     )
-    yield from in_more_than_weights(named)
+    yield from find_other_circumstances(named)
 
 
-def in_more_than_weights(
+def find_other_circumstances(
     pairs: Iterable[tuple[str, str, Mapping[str, str], Mapping[str, str]]],
 ) -> Iterator[Difference]:
     """The same for circumstances as they are: label, place, the baseline's, the run's."""
@@ -216,8 +218,9 @@ def refuse_unmatched(matches: Sequence[Match]) -> None:
     else:
         total = sum(one.matched for one in matches)
         hint = f"--matched-only compares the {plural(total, 'item')} that both have, and says so"
+    lines = _listed(list(map(describe_unmatched, partial)))
     raise UnpairedItemsError(
-        f"the runs are not about the same items:\n{_listed(list(map(unmatched_line, partial)))}",
+        f"the runs are not about the same items:\n{lines}",
         hint=hint,
     )
 
@@ -227,12 +230,12 @@ def refuse_empty(matches: Sequence[Match]) -> None:
     empty = [one for one in matches if one.used == 0]
     if empty:
         raise UnpairedItemsError(
-            f"no item is in all runs:\n{_listed(list(map(unmatched_line, empty)))}",
+            f"no item is in all runs:\n{_listed(list(map(describe_unmatched, empty)))}",
             hint="evaluate both with one tool on one version of the task",
         )
 
 
-def unmatched_line(found: Match) -> str:
+def describe_unmatched(found: Match) -> str:
     """A cell's counts, with an example each of what is missing and what is extra."""
     words = [
         (

@@ -11,8 +11,8 @@ from itertools import takewhile
 from babelbits.errors import UnpairedItemsError
 from babelbits.interop.run_index import RunIndex
 from babelbits.records import Metric, MetricKind
-from babelbits.tasks.lm_eval.metrics import reading
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.lm_eval.metrics import describe_metric
+from babelbits.tasks.suites import list_all_suites
 
 # --- what guessing scores on public benchmarks ------------------------------------------------
 # Where a log or table does not say how many choices, by the benchmark's name; languages, shots and
@@ -68,14 +68,14 @@ CHANCES: Mapping[str, float] = {
 """Benchmark to the expected score of guessing."""
 
 
-def known_chance(benchmark: str) -> float | None:
+def find_known_chance(benchmark: str) -> float | None:
     """The chance level of a benchmark of this name; None where it is not known.
 
     The longest known name that the benchmark's begins with, up to the end of a word.
 
     Examples
     --------
-    >>> known_chance("xcopa_et"), known_chance("MMLU-Pro"), known_chance("arcade")
+    >>> find_known_chance("xcopa_et"), find_known_chance("MMLU-Pro"), find_known_chance("arcade")
     (0.5, 0.1, None)
     """
     words = re.sub(r"[^a-z0-9]+", "_", benchmark.lower()).strip("_").split("_")
@@ -104,7 +104,7 @@ _GUESSABLE = (
 )
 
 
-def metrics_of(books: Sequence[RunIndex], chosen: str | None) -> dict[str, Metric]:
+def infer_metrics(books: Sequence[RunIndex], chosen: str | None) -> dict[str, Metric]:
     """Every metric that all cells of a benchmark have, by name, the primary one first.
 
     Parameters
@@ -117,7 +117,7 @@ def metrics_of(books: Sequence[RunIndex], chosen: str | None) -> dict[str, Metri
     Returns
     -------
     dict
-        Name to metric, without a chance level: that differs cell by cell, see `chance`.
+        Name to metric, without a chance level: that differs cell by cell, see `infer_chance`.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _metric(name: str, books: Sequence[RunIndex]) -> Metric:
     if told is not None:
         return told
     base = _base(name)
-    _, kind, unit, _ = reading(base, None, has_own_scorer=True)
+    _, kind, unit, _ = describe_metric(base, None, has_own_scorer=True)
     if unit in ("fraction", "score"):
         kind = _kind(v for book in books for v in _values(book, name))
         unit = "score" if kind == "real" else "fraction"
@@ -189,7 +189,7 @@ def _kind(values: Iterable[float]) -> MetricKind:
     return kind
 
 
-def chance(name: str, metric: Metric, books: Sequence[RunIndex]) -> float | None:
+def infer_chance(name: str, metric: Metric, books: Sequence[RunIndex]) -> float | None:
     """Expected score of guessing: as the format says, by the choices, or by the suites we know.
 
     `books` are one cell's: the same questions in every run.
@@ -212,5 +212,5 @@ def chance(name: str, metric: Metric, books: Sequence[RunIndex]) -> float | None
     shares = [1 / count for count in counts if count]
     if shares and len(shares) == len(items):
         return sum(shares) / len(shares)
-    suite = all_suites().get(books[0].suite)
-    return known_chance(books[0].suite) if suite is None else suite.chance
+    suite = list_all_suites().get(books[0].suite)
+    return find_known_chance(books[0].suite) if suite is None else suite.chance

@@ -8,7 +8,7 @@ does not change from one language to the next.
 from collections.abc import Callable, Sequence
 
 from babelbits.engines.chat import ChatAnswer, ChatModel, ChatRequest
-from babelbits.judge.ledger import Ledger, request_key
+from babelbits.judge.ledger import Ledger, hash_request
 
 Progress = Callable[[int, int], None]
 """Told how many requests have an answer, of how many."""
@@ -28,7 +28,7 @@ def ask_all(
     identity = model.identity
     distinct = list(dict.fromkeys(requests))
     answers: dict[ChatRequest, ChatAnswer] = {**ledger.replies(distinct, identity=identity)}
-    todo = sorted((one for one in distinct if one not in answers), key=request_key)
+    todo = sorted((one for one in distinct if one not in answers), key=hash_request)
 
     def note(place: int, answer: ChatAnswer) -> None:
         request = todo[place]

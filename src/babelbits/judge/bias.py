@@ -80,7 +80,7 @@ def _leanings(
     return JudgeBias(
         variant=variant,
         language=language,
-        first_place=first_place(said),
+        first_place=measure_first_place(said),
         longer=longer_wins(values, lengths) if values else None,
         raw_win_rate=(1 + sum(values) / len(values)) / 2 if values else None,
         at_equal_length=length_adjusted(values, lengths) if values else None,
@@ -92,7 +92,7 @@ def _longer_by(pair: AnswerPair) -> float:
     return float(len(pair.variant_answer.strip()) - len(pair.baseline_answer.strip()))
 
 
-def first_place(said: Iterable[TwoOrders]) -> FirstPlace | None:
+def measure_first_place(said: Iterable[TwoOrders]) -> FirstPlace | None:
     """How often the first answer is preferred; None where no answer ever is."""
     shares = []
     for one in said:

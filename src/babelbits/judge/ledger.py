@@ -40,7 +40,7 @@ def judge_id(identity: Mapping[str, Any]) -> str:
     return digest(dict(identity))
 
 
-def request_key(request: ChatRequest) -> str:
+def hash_request(request: ChatRequest) -> str:
     """Hash of a request."""
     return _hashed(to_json(request))
 
@@ -71,7 +71,7 @@ class Ledger:
         self._values: dict[str, float] = {}
         self._failure_costs: list[float | None] = []
         self._unmoved: dict[str, ChatReply] = {}
-        """Replies in a journal of an earlier version that the file has not, by `request_key`."""
+        """Replies in a journal of an earlier version that the file has not, by `hash_request`."""
 
     def __enter__(self) -> Self:
         with store_errors(self.folder):
@@ -145,7 +145,7 @@ class Ledger:
     def add(self, request: ChatRequest, answer: ChatAnswer, *, identity: Mapping[str, Any]) -> None:
         """Record the answer of a model with that identity; durable on return."""
         if isinstance(answer, ChatFailure):
-            key = request_key(request)
+            key = hash_request(request)
             self._record({"key": key, "kind": "failure", "answer": to_json(answer)})
             return
         key = answer_key(identity, request)
@@ -195,7 +195,7 @@ class Ledger:
 
     def _move(self, keys: Mapping[ChatRequest, str], *, identity: Mapping[str, Any]) -> None:
         """Move replies to these requests from the journal into the file."""
-        known = [(request, request_key(request)) for request in keys]
+        known = [(request, hash_request(request)) for request in keys]
         ready = [(request, old) for request, old in known if old in self._unmoved]
         if ready:
             moved = [(keys[request], request, self._unmoved[old]) for request, old in ready]

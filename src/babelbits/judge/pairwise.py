@@ -121,7 +121,7 @@ def ask_and_read(
     progress: Progress | None,
 ) -> list[Reading]:
     """What the replies to some questions say, in their order."""
-    requests = [chat_request(question, settings) for question in questions]
+    requests = [make_chat_request(question, settings) for question in questions]
     answers = ask_all(requests, model, ledger, progress=progress)
     return [
         read(answer, nonce=question.nonce, mode=mode)
@@ -129,7 +129,7 @@ def ask_and_read(
     ]
 
 
-def chat_request(question: JudgeQuestion, settings: JudgeSettings) -> ChatRequest:
+def make_chat_request(question: JudgeQuestion, settings: JudgeSettings) -> ChatRequest:
     """A question as a request to a chat model."""
     return ChatRequest(
         messages=question.messages,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from babelbits.engines.chat import ChatAnswer, ChatFailure
-from babelbits.engines.thinking import after_thinking
+from babelbits.engines.thinking import cut_thinking
 
 Mode = Literal["pairwise", "direct", "grade", "option"]
 """Which of two answers is better; how good one is, from 1 to 5; how far it agrees with gold
@@ -95,7 +95,7 @@ def parse(text: str, *, nonce: str, mode: Mode) -> Reading:
     nonce : str
         Of the question: a marker without it is somebody else's.
     """
-    said = after_thinking(text)
+    said = cut_thinking(text)
     marker = rf"{_MARKERS[mode]}{_DECORATION}{re.escape(nonce)}{_DECORATION}[:：]"
     markers = list(re.finditer(marker, said, re.IGNORECASE))
     if not markers:

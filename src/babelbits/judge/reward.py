@@ -123,7 +123,7 @@ def load_reward_model(folder: Path, *, device: str = "auto") -> RewardModel:
         raise MissingExtraError(
             "a reward model needs torch and transformers", hint="pip install 'babelbits[run]'"
         ) from error
-    chosen = devices.of_torch(device)
+    chosen = devices.resolve_torch_device(device)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -16,7 +16,7 @@ from typing import Any
 from babelbits.errors import RecipeError
 from babelbits.libraries import need
 from babelbits.quiet import quiet
-from babelbits.recipes.scope import intended
+from babelbits.recipes.scope import plan_scope
 
 GROUP_SIZE = 32
 """Inputs that share a scale."""
@@ -71,7 +71,7 @@ def prepare(model: Any) -> tuple[str, ...]:
         If the group size does not fit the layers.
     """
     need_torchao()
-    names = quantized_layers(model)
+    names = list_quantized_layers(model)
     with quiet():
         from torchao.quantization import quantize_
         from torchao.quantization.qat import QATConfig
@@ -103,7 +103,7 @@ def convert(model: Any) -> dict[str, QuantizedWeight]:
         from torchao.quantization.qat import QATConfig
 
         prepared = is_prepared(model)
-        names = quantized_layers(model)
+        names = list_quantized_layers(model)
         if prepared:
             quantize_(model, QATConfig(_base_config(), step="convert"))
         else:
@@ -111,7 +111,7 @@ def convert(model: Any) -> dict[str, QuantizedWeight]:
     return {name: _read(model.get_submodule(name), name) for name in names}
 
 
-def quantized_layers(model: Any) -> tuple[str, ...]:
+def list_quantized_layers(model: Any) -> tuple[str, ...]:
     """Names of the linear layers that the format means, in the model's order.
 
     Raises
@@ -121,7 +121,7 @@ def quantized_layers(model: Any) -> tuple[str, ...]:
     """
     from torch import nn
 
-    names = intended(model, recipe=_AS_RECIPE, settled={"group_size": GROUP_SIZE}).quantized
+    names = plan_scope(model, recipe=_AS_RECIPE, settled={"group_size": GROUP_SIZE}).quantized
     plain = {name for name, one in model.named_modules() if isinstance(one, nn.Linear)}
     if unknown := [name for name in names if name not in plain]:
         raise RecipeError(
@@ -136,7 +136,7 @@ def is_prepared(model: Any) -> bool:
     return any(type(one).__name__ == "FakeQuantizedLinear" for one in model.modules())
 
 
-def dequantized(weight: QuantizedWeight) -> Any:
+def dequantize_codes(weight: QuantizedWeight) -> Any:
     """The weights that the codes stand for: a tensor of float32, shape (outputs, inputs)."""
     codes = weight.codes.float()
     groups = codes.view(codes.shape[0], -1, GROUP_SIZE)

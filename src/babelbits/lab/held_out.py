@@ -8,7 +8,7 @@ import torch
 
 
 @torch.no_grad()
-def bits_by_line(
+def measure_line_bits(
     model: Any, encode: Callable[[str], Sequence[int]], lines: Sequence[str], *, start: int = 0
 ) -> list[float]:
     """Bits that each whole line costs a model, after the token that begins every text.
@@ -31,6 +31,6 @@ def bits_by_line(
     return bits
 
 
-def bits_per_byte(bits: Sequence[float], lines: Sequence[str]) -> float:
+def measure_bits_per_byte(bits: Sequence[float], lines: Sequence[str]) -> float:
     """Bits of all lines over their bytes: long lines count more."""
     return sum(bits) / sum(len(line.encode()) for line in lines)

@@ -72,12 +72,12 @@ def write_int4(
         for file in plain.glob(pattern):
             shutil.copy(file, out / file.name)
     config = json.loads((plain / "config.json").read_text("utf-8"))
-    config["quantization_config"] = quantization_config()
+    config["quantization_config"] = make_quantization_config()
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def quantization_config() -> dict[str, Any]:
-    """What compressed-tensors is told: `quantization_config` of a `config.json`."""
+def make_quantization_config() -> dict[str, Any]:
+    """What compressed-tensors is told: `make_quantization_config` of a `config.json`."""
     from compressed_tensors import __version__
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 

@@ -46,7 +46,7 @@ class Muon(torch.optim.Optimizer):
                 weight.mul_(1 - group["lr"] * 0.01).add_(update, alpha=-group["lr"] * scale)
 
 
-def optimizers_of(
+def make_optimizers(
     model: torch.nn.Module,
     *,
     optimizer: OptimizerName = "muon+adamw",
@@ -84,7 +84,7 @@ def optimizers_of(
     return [Muon((w for name, w in named if name in blocks), lr=muon_learning_rate), adamw]
 
 
-def rate_factor(share: float, step: int, *, warmup_steps: int, decay_share: float) -> float:
+def compute_rate_factor(share: float, step: int, *, warmup_steps: int, decay_share: float) -> float:
     """Factor on the learning rate: up over the first steps, then level, then down to zero.
 
     Parameters

@@ -24,13 +24,13 @@ from babelbits.lab.fake_quantization import (
     prepare,
 )
 from babelbits.lab.int4_checkpoint import write_int4
-from babelbits.lab.qat_design import Arm, Mix, QatDesign, base_folder, folder_of
+from babelbits.lab.qat_design import Arm, Mix, QatDesign, find_base_folder, find_folder
 from babelbits.lab.qat_text import (
     LanguageText,
     TokenStream,
-    encoder,
+    make_encoder,
+    read_token_stream,
     start_token,
-    token_stream,
 )
 from babelbits.lab.training import TrainingProgress, TrainingRecord, TrainingSettings, train_model
 from babelbits.quiet import quiet
@@ -73,7 +73,7 @@ def make_arms(making: Making, mix: Mix, seed: int) -> None:
     RecipeError
         If the format does not fit the model.
     """
-    folder = folder_of(making.lab, mix, seed)
+    folder = find_folder(making.lab, mix, seed)
     arms: dict[Arm, Callable[[Path], JSON]] = {}
     stream = _stream(making, mix, seed)
     arms["control"] = lambda out: _control(making, stream, seed, folder, out)
@@ -93,7 +93,7 @@ def make_arms(making: Making, mix: Mix, seed: int) -> None:
 
 def make_untrained(making: Making) -> None:
     """The model itself, in float32, rounded to nearest and by GPTQ on the balanced text."""
-    folder = base_folder(making.lab)
+    folder = find_base_folder(making.lab)
     stream = _stream(making, "balanced", making.design.seeds[0])
     plain = folder / "plain"
     arms: dict[str, Callable[[Path], JSON]] = {
@@ -105,7 +105,7 @@ def make_untrained(making: Making) -> None:
         _make(folder / arm, make, told={"arm": arm, "mix": None, "seed": None}, say=making.say)
 
 
-def settings_of(design: QatDesign, stream: TokenStream, seed: int) -> TrainingSettings:
+def make_settings(design: QatDesign, stream: TokenStream, seed: int) -> TrainingSettings:
     """How control and QAT are trained: the same."""
     return TrainingSettings(
         steps=design.steps,
@@ -123,9 +123,9 @@ def settings_of(design: QatDesign, stream: TokenStream, seed: int) -> TrainingSe
 def _stream(making: Making, mix: Mix, seed: int) -> TokenStream:
     design = making.design
     tokenizer = load_tokenizer(making.base, trust=UNTRUSTED)
-    return token_stream(
+    return read_token_stream(
         [making.texts[code] for code in design.languages_of(mix)],
-        encoder(tokenizer),
+        make_encoder(tokenizer),
         start=start_token(tokenizer),
         n_tokens=design.steps * design.rows * (design.length + 1),
         seed=seed,
@@ -190,7 +190,7 @@ def _gptq(plain: Path, out: Path, *, stream: TokenStream, making: Making) -> JSO
     """GPTQ's codes of the recipe 'w4-g' in groups of 32, in the same format as the other arms."""
     from babelbits.recipes.make import describe_base, make
 
-    seen = calibration_of(stream, length=making.design.length)
+    seen = make_calibration(stream, length=making.design.length)
     made = out / "w4-g"
     make(
         plain,
@@ -211,7 +211,7 @@ def _gptq(plain: Path, out: Path, *, stream: TokenStream, making: Making) -> JSO
     return {"format": dict(describe()), "calibration": asdict(seen.record)}
 
 
-def calibration_of(stream: TokenStream, *, length: int) -> Calibration:
+def make_calibration(stream: TokenStream, *, length: int) -> Calibration:
     """The first windows of a training's tokens, as text that GPTQ sees."""
     size = length + 1
     count = min(WINDOWS, stream.tokens.size // size)
@@ -261,7 +261,7 @@ def _train(
     return train_model(
         model,
         batches,
-        settings=settings_of(design, stream, seed),
+        settings=make_settings(design, stream, seed),
         folder=folder,
         progress=lambda now: making.progress(name, now),
     )

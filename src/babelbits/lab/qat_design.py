@@ -114,17 +114,17 @@ class QatDesign:
         return (ENGLISH,) if mix == "english" else self.languages
 
 
-def mix_word(mix: Mix) -> str:
+def name_mix(mix: Mix) -> str:
     """What a mix is called in sentences."""
     return "English text" if mix == "english" else "text balanced over the languages"
 
 
-def folder_of(lab: Path, mix: Mix, seed: int) -> Path:
+def find_folder(lab: Path, mix: Mix, seed: int) -> Path:
     """Where the arms of a mix and a seed lie, with their study."""
     return lab / mix / f"seed-{seed}"
 
 
-def base_folder(lab: Path) -> Path:
+def find_base_folder(lab: Path) -> Path:
     """Where the model itself is quantized without training."""
     return lab / "untrained"
 
@@ -147,7 +147,7 @@ def declare(design: QatDesign, lab: Path) -> bool:
         text = json.dumps(asdict(design), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         write_atomically(lab / FILE, text.encode())
         return True
-    if design_id(before) != design_id(design):
+    if identify_design(before) != identify_design(design):
         differing = [
             one.name
             for one in fields(QatDesign)
@@ -184,12 +184,12 @@ def read_design(lab: Path) -> QatDesign | None:
         raise StoreError(f"the plan cannot be read: {error}", where=str(path)) from error
 
 
-def design_id(design: QatDesign) -> str:
+def identify_design(design: QatDesign) -> str:
     """Equal for designs that give the same results."""
     return digest(json.loads(json.dumps(asdict(design))))
 
 
-def differences(arms: Sequence[Arm]) -> tuple[tuple[Arm, Arm], ...]:
+def list_differences(arms: Sequence[Arm]) -> tuple[tuple[Arm, Arm], ...]:
     """What is compared of the arms that are there: the claim, the second way of PTQ, the damage."""
     wanted: tuple[tuple[Arm, Arm], ...] = (
         PRIMARY,

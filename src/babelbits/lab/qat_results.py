@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from babelbits.analysis import AnalysisSettings
-from babelbits.analysis.columns import Columns, columns, pair
-from babelbits.analysis.paired_samples import Part, Sample, pair_samples, part
+from babelbits.analysis.columns import Columns, pair, read_columns
+from babelbits.analysis.paired_samples import Part, Sample, pair_samples, select_part
 from babelbits.errors import NothingThereError, StoreError, UnpairedItemsError
 from babelbits.lab.qat_design import (
     ENGLISH,
@@ -29,9 +29,9 @@ from babelbits.lab.qat_design import (
     QUANTIZED,
     Mix,
     QatDesign,
-    base_folder,
-    differences,
-    folder_of,
+    find_base_folder,
+    find_folder,
+    list_differences,
     read_design,
 )
 from babelbits.records import JSON, Interval, Verdict
@@ -129,12 +129,12 @@ def read_results(lab: Path) -> QatResults:
             "there is no QAT lab", where=str(lab), hint="begin one: babelbits lab qat --help"
         )
     sources: dict[str, int] = {}
-    untrained = _cells(base_folder(lab), sources=sources, baseline=UNTRAINED)
+    untrained = _cells(find_base_folder(lab), sources=sources, baseline=UNTRAINED)
     found: dict[Mix, dict[int, Cells]] = defaultdict(dict)
     missing = [] if untrained else [UNTRAINED]
     for mix in design.mixes:
         for seed in design.seeds:
-            cells = _cells(folder_of(lab, mix, seed), sources=sources, baseline="control")
+            cells = _cells(find_folder(lab, mix, seed), sources=sources, baseline="control")
             if cells is None:
                 missing.append(f"{mix}, seed {seed}")
             else:
@@ -181,7 +181,7 @@ def _cells(folder: Path, *, sources: dict[str, int], baseline: str) -> Cells | N
         if cell.meta.replicate == 0:
             arm = baseline if cell.meta.variant == "baseline" else cell.meta.variant
             task = cell.meta.task
-            found[arm][task.suite, task.language] = columns(cell, sources=sources)
+            found[arm][task.suite, task.language] = read_columns(cell, sources=sources)
     return found
 
 
@@ -203,7 +203,7 @@ def compare_arms(
     base = UNTRAINED if mix is None else "control"
     suites = list(dict.fromkeys(suite for suite, _ in by_seed[0][base]))
     arms = [arm for arm in QUANTIZED if all(arm in cells for cells in by_seed)]
-    pairs: list[tuple[str, str]] = [*differences(arms)]
+    pairs: list[tuple[str, str]] = [*list_differences(arms)]
     if mix is None:
         pairs = [(arm, UNTRAINED) for arm in arms]
     elif all(UNTRAINED in cells for cells in by_seed):
@@ -272,7 +272,7 @@ def _parts(
         if name != suite or baseline is None:
             continue
         metric = variant.info.metric(variant.info.primary)
-        one = part(pair(baseline, variant), metric, settings=settings)
+        one = select_part(pair(baseline, variant), metric, settings=settings)
         if one is not None:
             found[language] = one
     return found

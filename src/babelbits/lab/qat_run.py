@@ -92,7 +92,7 @@ def prepare_lab(
 
 
 def _suite(name: str, codes: Sequence[str]) -> SuiteOf:
-    known = catalogue.info(name).languages
+    known = catalogue.find_info(name).languages
     return SuiteOf(name=name, languages=tuple(code for code in codes if code in known))
 
 

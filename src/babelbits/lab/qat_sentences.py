@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from babelbits.analysis.format import p_value
-from babelbits.lab.qat_design import HELD_OUT, PRIMARY, mix_word
+from babelbits.lab.qat_design import HELD_OUT, PRIMARY, name_mix
 from babelbits.lab.qat_results import QatDifference, QatResults
 from babelbits.languages import resolve
 from babelbits.records import quantities
@@ -16,7 +16,7 @@ _SHOWN = {
 }
 
 
-def sentences(results: QatResults) -> Iterator[str]:
+def describe_results(results: QatResults) -> Iterator[str]:
     """The declared claim first, then languages, what it is said of, and what is missing."""
     rows = [one for one in results.differences if (one.first, one.second) == PRIMARY]
     for row in (one for one in rows if one.primary):
@@ -30,12 +30,12 @@ def sentences(results: QatResults) -> Iterator[str]:
                 f"{_place(others)}, the languages that were not trained on: {_amount(others)} "
                 "(not adjusted)."
             )
-    yield limits(results)
+    yield describe_limits(results)
     if results.missing:
         yield f"Not finished: {listed(results.missing)}."
 
 
-def limits(results: QatResults) -> str:
+def describe_limits(results: QatResults) -> str:
     """Of what all this is said."""
     design = results.design
     return (
@@ -45,7 +45,7 @@ def limits(results: QatResults) -> str:
 
 
 def _place(row: QatDifference) -> str:
-    mix = "Untrained" if row.mix is None else mix_word(row.mix)[0].upper() + mix_word(row.mix)[1:]
+    mix = "Untrained" if row.mix is None else name_mix(row.mix)[0].upper() + name_mix(row.mix)[1:]
     return f"{mix}, {row.suite}"
 
 
@@ -94,7 +94,7 @@ def _by_language(results: QatResults, primary: QatDifference) -> Iterator[str]:
             continue
         name = resolve(str(row.language)).name
         verdict = _SHOWN[row.verdict or "undecided"]
-        yield f"{name}, {mix_word(row.mix or 'balanced')}: {_amount(row)}: {verdict}."
+        yield f"{name}, {name_mix(row.mix or 'balanced')}: {_amount(row)}: {verdict}."
 
 
 def _find(results: QatResults, row: QatDifference, *, scope: str) -> QatDifference | None:

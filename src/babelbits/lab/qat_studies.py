@@ -16,9 +16,9 @@ from babelbits.lab.qat_design import (
     Arm,
     Mix,
     QatDesign,
-    base_folder,
-    folder_of,
-    mix_word,
+    find_base_folder,
+    find_folder,
+    name_mix,
 )
 from babelbits.lab.qat_text import LanguageText
 from babelbits.store.atomic import write_atomically
@@ -57,11 +57,11 @@ def write_held_out(lab: Path, texts: Mapping[str, LanguageText]) -> None:
 
 def write_study(lab: Path, design: QatDesign, mix: Mix, seed: int) -> Path:
     """The study of a mix and a seed: control, and what was quantized. Returns its path."""
-    folder = folder_of(lab, mix, seed)
+    folder = find_folder(lab, mix, seed)
     return _study(
         folder,
         design,
-        name=f"QAT lab, {mix_word(mix)}, seed {seed}",
+        name=f"QAT lab, {name_mix(mix)}, seed {seed}",
         model="control",
         arms=QUANTIZED,
         text="../../text",
@@ -73,7 +73,7 @@ def write_untrained(lab: Path, design: QatDesign) -> Path:
     """The study of the untrained model and its PTQ. Returns its path."""
     arms: tuple[Arm, ...] = ("ptq", "gptq")
     return _study(
-        base_folder(lab),
+        find_base_folder(lab),
         design,
         name="QAT lab, untrained",
         model="plain",

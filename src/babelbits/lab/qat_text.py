@@ -85,7 +85,7 @@ def read_texts(folder: Path, languages: Sequence[str], *, held_out: int) -> dict
     return {code: _read(folder, code, held_out=held_out) for code in languages}
 
 
-def token_stream(
+def read_token_stream(
     texts: Sequence[LanguageText], encode: Encode, *, start: int, n_tokens: int, seed: int
 ) -> TokenStream:
     """So many tokens of documents, each behind the token that begins a text.
@@ -128,7 +128,7 @@ class _Reader:
         return self.text.train[self._order.pop()]
 
 
-def encoder(tokenizer: Any) -> Encode:
+def make_encoder(tokenizer: Any) -> Encode:
     """A line to its tokens by a tokenizer of transformers."""
 
     def encode(line: str) -> Sequence[int]:

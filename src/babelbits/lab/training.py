@@ -217,11 +217,11 @@ class _Run:
     def __init__(
         self, *, model: "torch.nn.Module", settings: TrainingSettings, folder: Path
     ) -> None:
-        from babelbits.lab.optimizers import optimizers_of
+        from babelbits.lab.optimizers import make_optimizers
 
         self._model, self._settings, self._folder = model, settings, folder
         self._device = next(model.parameters()).device
-        self._optimizers = optimizers_of(
+        self._optimizers = make_optimizers(
             model,
             optimizer=settings.optimizer,
             learning_rate=settings.learning_rate,
@@ -303,10 +303,10 @@ class _Run:
         )  # fmt: skip
 
     def _factor(self) -> float:
-        from babelbits.lab.optimizers import rate_factor
+        from babelbits.lab.optimizers import compute_rate_factor
 
         settings = self._settings
-        return rate_factor(
+        return compute_rate_factor(
             self._state.step / settings.steps,
             self._state.step,
             warmup_steps=settings.warmup_steps,

@@ -18,19 +18,19 @@ from babelbits.lab.training import RECORD, TrainingProgress
 from babelbits.lab.volume_corpora import VolumeCorpus, check_enough, read_corpus
 from babelbits.lab.volume_models import (
     VolumeLab,
-    bundled_encoder,
+    list_recipes,
+    load_bundled_encoder,
     read_scores,
-    recipes_needed,
     score_arm,
     train_arm,
 )
 from babelbits.lab.volume_plan import (
     VolumeArm,
     VolumeSettings,
-    arm_id,
-    arms,
+    count_needed_tokens,
     describe_plan,
-    needed_tokens,
+    identify_arm,
+    list_arms,
 )
 from babelbits.records import JSON, digest
 from babelbits.store.atomic import store_errors, write_atomically
@@ -60,7 +60,7 @@ def open_lab(folder: Path, corpora: Path, settings: VolumeSettings) -> VolumeLab
     StudyError
         If a text is missing or too short; says how much there is and how much is needed.
     """
-    encode, tokenizer = bundled_encoder()
+    encode, tokenizer = load_bundled_encoder()
     longest = _BYTES_A_TOKEN * settings.shape.length
     texts: Mapping[str, VolumeCorpus] = {
         language: read_corpus(corpora, language, held_out=settings.held_out, longest=longest)
@@ -69,14 +69,14 @@ def open_lab(folder: Path, corpora: Path, settings: VolumeSettings) -> VolumeLab
     lab = VolumeLab(
         folder=folder, settings=settings, corpora=texts, encode=encode, tokenizer_hash=tokenizer
     )
-    needed = needed_tokens(arms(settings), width=settings.shape.length + 1)
+    needed = count_needed_tokens(list_arms(settings), width=settings.shape.length + 1)
     check_enough(texts, needed, encode, most_repeats=settings.most_repeats)
     return lab
 
 
 def plan_of(lab: VolumeLab) -> JSON:
     """The plan, with an id of its content."""
-    ids = {arm.name: arm_id(lab.training(arm)) for arm in arms(lab.settings)}
+    ids = {arm.name: identify_arm(lab.training(arm)) for arm in list_arms(lab.settings)}
     held_out = {name: lab.corpora[name].held_out_id for name in lab.settings.measured}
     plan = describe_plan(lab.settings, ids=ids, held_out=held_out)
     return {"id": digest(plan), **plan}
@@ -90,13 +90,13 @@ def declare(lab: VolumeLab, *, now: datetime | None = None) -> JSON:
     if known is not None:
         return known
     moment = (now or datetime.now(UTC)).isoformat(timespec="seconds")
-    plan |= {"declared": moment, "scored_before": standing(lab).scored}
+    plan |= {"declared": moment, "scored_before": describe_standing(lab).scored}
     text = json.dumps([*declared, plan], indent=2, ensure_ascii=False) + "\n"
     write_atomically(lab.folder / PLANS, text.encode())
     return plan
 
 
-def declared_plan(lab: VolumeLab) -> JSON:
+def read_plan(lab: VolumeLab) -> JSON:
     """The plan as it was written down.
 
     Raises
@@ -123,9 +123,9 @@ def read_plans(folder: Path) -> list[JSON]:
     return found
 
 
-def standing(lab: VolumeLab) -> VolumeStanding:
+def describe_standing(lab: VolumeLab) -> VolumeStanding:
     """What is trained and what is scored."""
-    planned = arms(lab.settings)
+    planned = list_arms(lab.settings)
     return VolumeStanding(
         planned=len(planned),
         trained=sum((lab.model_folder(arm) / RECORD).exists() for arm in planned),
@@ -136,7 +136,7 @@ def standing(lab: VolumeLab) -> VolumeStanding:
 def is_scored(lab: VolumeLab, arm: VolumeArm) -> bool:
     """Whether all variants of an arm are scored on the lines of now."""
     return all(
-        read_scores(lab, arm, recipe) is not None for recipe in recipes_needed(lab.settings.recipes)
+        read_scores(lab, arm, recipe) is not None for recipe in list_recipes(lab.settings.recipes)
     )
 
 
@@ -165,7 +165,7 @@ def run_lab(
     torch.set_num_threads(1)  # sums in one order, whoever else uses the cores
     with _locked(lab.folder):
         plan = declare(lab)
-        planned = arms(lab.settings)
+        planned = list_arms(lab.settings)
         for number, arm in enumerate(planned, 1):
             if is_scored(lab, arm):
                 continue

@@ -119,7 +119,7 @@ def _lines_of(path: Path) -> list[str]:
 # --- rows of tokens -------------------------------------------------------------------------------
 
 
-def tokens_available(lines: Sequence[str], encode: Encode, *, enough: int) -> int:
+def count_tokens(lines: Sequence[str], encode: Encode, *, enough: int) -> int:
     """Tokens of all lines, each with the one that begins it; stops counting at `enough`."""
     total = 0
     for start in range(0, len(lines), 512):
@@ -129,7 +129,7 @@ def tokens_available(lines: Sequence[str], encode: Encode, *, enough: int) -> in
     return total
 
 
-def token_rows(
+def cut_token_rows(
     lines: Sequence[str], encode: Encode, *, rows: int, width: int, seed: Sequence[int]
 ) -> NDArray[np.int64]:
     """The first rows of the endless strip of a language's lines, each after token 0.
@@ -159,7 +159,7 @@ def token_rows(
     return np.asarray(strip[:need], dtype=np.int64).reshape(rows, width)
 
 
-def mixed(rows: Iterable[NDArray[np.int64]], *, seed: Sequence[int]) -> NDArray[np.int64]:
+def mix_rows(rows: Iterable[NDArray[np.int64]], *, seed: Sequence[int]) -> NDArray[np.int64]:
     """All languages' rows in one order that depends on the seed, shape (rows, width)."""
     stacked = np.concatenate(list(rows))
     found: NDArray[np.int64] = stacked[np.random.default_rng(list(seed)).permutation(len(stacked))]
@@ -181,7 +181,7 @@ def check_enough(
         Language to the most tokens that a model sees of it, and that model's name.
     """
     for language, (tokens, arm) in needed.items():
-        there = tokens_available(corpora[language].train, encode, enough=tokens)
+        there = count_tokens(corpora[language].train, encode, enough=tokens)
         if tokens > most_repeats * there:
             raise StudyError(
                 f"too little text in {resolve(language).name}: the model '{arm}' needs "

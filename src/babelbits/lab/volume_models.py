@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.errors import EngineError
 from babelbits.lab import volume_corpora
 from babelbits.lab.training import TrainingProgress, TrainingSettings, train_model
@@ -27,8 +27,8 @@ from babelbits.lab.volume_plan import (
     VolumeArm,
     VolumeSettings,
     VolumeShape,
-    arm_id,
-    training_settings,
+    identify_arm,
+    make_training_settings,
 )
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
@@ -60,18 +60,20 @@ class VolumeLab:
     def training(self, arm: VolumeArm) -> TrainingSettings:
         """How an arm is trained."""
         texts = {name: corpus.train_id for name, corpus in self.corpora.items()}
-        return training_settings(self.settings, arm, corpora=texts, tokenizer=self.tokenizer_hash)
+        return make_training_settings(
+            self.settings, arm, corpora=texts, tokenizer=self.tokenizer_hash
+        )
 
     def model_folder(self, arm: VolumeArm) -> Path:
         """Where an arm's model lies."""
-        return self.folder / "models" / arm_id(self.training(arm))
+        return self.folder / "models" / identify_arm(self.training(arm))
 
 
-def bundled_encoder() -> tuple[Encode, str]:
+def load_bundled_encoder() -> tuple[Encode, str]:
     """The bundled tokenizer's encoding without special tokens, and the hash of its file."""
     from tokenizers import Tokenizer
 
-    text = (model_folder() / "tokenizer.json").read_text("utf-8")
+    text = (find_bundled_model() / "tokenizer.json").read_text("utf-8")
     tokenizer = Tokenizer.from_str(text)
 
     def encode(lines: Sequence[str]) -> list[list[int]]:
@@ -81,12 +83,12 @@ def bundled_encoder() -> tuple[Encode, str]:
     return encode, digest(json.loads(text))
 
 
-def new_model(shape: VolumeShape, *, seed: int) -> Any:
+def build_model(shape: VolumeShape, *, seed: int) -> Any:
     """A Llama with random weights of a seed, and the bundled tokenizer's number of tokens."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    bundled = json.loads((model_folder() / "config.json").read_text("utf-8"))
+    bundled = json.loads((find_bundled_model() / "config.json").read_text("utf-8"))
     config = LlamaConfig(
         hidden_size=shape.hidden, intermediate_size=shape.intermediate,
         num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
@@ -110,7 +112,7 @@ def train_arm(
     import torch
 
     shape = lab.settings.shape
-    model = new_model(shape, seed=arm.seed)
+    model = build_model(shape, seed=arm.seed)
     tokens = torch.from_numpy(_rows(lab, arm))
 
     def batches(step: int) -> "torch.Tensor":
@@ -124,7 +126,7 @@ def train_arm(
 def _rows(lab: VolumeLab, arm: VolumeArm) -> Any:
     width = lab.settings.shape.length + 1
     parts = [
-        volume_corpora.token_rows(
+        volume_corpora.cut_token_rows(
             lab.corpora[language].train,
             lab.encode,
             rows=rows,
@@ -134,7 +136,7 @@ def _rows(lab: VolumeLab, arm: VolumeArm) -> Any:
         for language, rows in arm.rows.items()
         if rows
     ]
-    return volume_corpora.mixed(parts, seed=(arm.seed,))
+    return volume_corpora.mix_rows(parts, seed=(arm.seed,))
 
 
 def _save(model: Any, checkpoint: Path) -> None:
@@ -144,26 +146,26 @@ def _save(model: Any, checkpoint: Path) -> None:
     with quiet():
         model.save_pretrained(hidden)
     for name in TOKENIZER_FILES:
-        shutil.copyfile(model_folder() / name, hidden / name)
+        shutil.copyfile(find_bundled_model() / name, hidden / name)
     hidden.replace(checkpoint)
 
 
 # --- scores -----------------------------------------------------------------------------------
 
 
-def recipes_needed(recipes: Sequence[str]) -> tuple[str, ...]:
+def list_recipes(recipes: Sequence[str]) -> tuple[str, ...]:
     """Recipes with the baselines of their formats, baselines first."""
-    return (*dict.fromkeys(baseline_of(one) for one in recipes), *recipes)
+    return (*dict.fromkeys(find_baseline(one) for one in recipes), *recipes)
 
 
-def baseline_of(recipe: str) -> str:
+def find_baseline(recipe: str) -> str:
     """The recipe of the unquantized model in a recipe's format."""
     return BASELINES["gguf"] if find(recipe).family == "gguf" else BASELINES["hf"]
 
 
 def score_arm(lab: VolumeLab, arm: VolumeArm) -> None:
     """Make every variant of an arm's model that is not scored yet, and score it."""
-    for recipe in recipes_needed(lab.settings.recipes):
+    for recipe in list_recipes(lab.settings.recipes):
         path = _score_file(lab, arm, recipe)
         if read_scores(lab, arm, recipe) is None:
             checkpoint = lab.model_folder(arm) / "checkpoint"
@@ -246,10 +248,10 @@ def _bits(reply: object, language: str) -> float:
 
 __all__ = [
     "VolumeLab",
-    "baseline_of",
-    "bundled_encoder",
+    "find_baseline",
+    "list_recipes",
+    "load_bundled_encoder",
     "read_scores",
-    "recipes_needed",
     "score_arm",
     "train_arm",
 ]

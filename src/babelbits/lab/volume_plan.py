@@ -121,7 +121,7 @@ class VolumeArm:
         return f"seed {self.seed}, {what}"
 
 
-def arms(settings: VolumeSettings) -> tuple[VolumeArm, ...]:
+def list_arms(settings: VolumeSettings) -> tuple[VolumeArm, ...]:
     """All models, seed by seed: what is finished first can be compared first."""
     total = settings.steps * settings.shape.rows
     found = []
@@ -151,7 +151,7 @@ def _shares(
     return {language: found[language] for language in languages}
 
 
-def needed_tokens(planned: Sequence[VolumeArm], *, width: int) -> dict[str, tuple[int, str]]:
+def count_needed_tokens(planned: Sequence[VolumeArm], *, width: int) -> dict[str, tuple[int, str]]:
     """Language to the most tokens that a model takes from its text, and that model."""
     found: dict[str, tuple[int, str]] = {}
     for arm in planned:
@@ -161,7 +161,7 @@ def needed_tokens(planned: Sequence[VolumeArm], *, width: int) -> dict[str, tupl
     return found
 
 
-def training_settings(
+def make_training_settings(
     settings: VolumeSettings, arm: VolumeArm, *, corpora: Mapping[str, str], tokenizer: str
 ) -> TrainingSettings:
     """How an arm is trained; its identity names everything that its weights depend on.
@@ -186,7 +186,7 @@ def training_settings(
     )
 
 
-def arm_id(training: TrainingSettings) -> str:
+def identify_arm(training: TrainingSettings) -> str:
     """Content id of a model: nothing of one id is trained twice."""
     return digest(training.identity())
 
@@ -227,9 +227,9 @@ def describe_plan(
     }
 
 
-def sentence(settings: VolumeSettings) -> str:
+def describe_training(settings: VolumeSettings) -> str:
     """What will be trained, in one sentence."""
-    count = len(arms(settings))
+    count = len(list_arms(settings))
     names = listed([resolve(one).name for one in settings.subjects])
     levels = listed([str(level) for level in settings.levels])
     tokens = settings.steps * settings.shape.rows * settings.shape.length

@@ -13,10 +13,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from babelbits.bundled import model_folder
-from babelbits.lab.volume import is_scored, standing
-from babelbits.lab.volume_models import VolumeLab, baseline_of, read_scores
-from babelbits.lab.volume_plan import VolumeArm, arms
+from babelbits.bundled import find_bundled_model
+from babelbits.lab.volume import describe_standing, is_scored
+from babelbits.lab.volume_models import VolumeLab, find_baseline, read_scores
+from babelbits.lab.volume_plan import VolumeArm, list_arms
 from babelbits.languages import resolve
 from babelbits.records import JSON, Interval, quantities
 from babelbits.stats.crossed_mean import FEWEST_SEEDS
@@ -86,12 +86,12 @@ class VolumeResults:
 
     def as_json(self) -> JSON:
         """For `--json` and the results file."""
-        return {**asdict(self), "sentences": list(sentences(self))}
+        return {**asdict(self), "sentences": list(describe_results(self))}
 
 
 def read_results(lab: VolumeLab, plan: JSON) -> VolumeResults:
     """Read all scores and answer the declared question for every language and recipe."""
-    planned, settings = arms(lab.settings), lab.settings
+    planned, settings = list_arms(lab.settings), lab.settings
     whole = tuple(
         seed
         for seed in range(1, settings.seeds + 1)
@@ -99,11 +99,11 @@ def read_results(lab: VolumeLab, plan: JSON) -> VolumeResults:
     )
     ours = [arm for arm in planned if arm.seed in whole]
     slopes = [
-        slope_of(lab, ours, subject=subject, recipe=recipe)
+        estimate_slope(lab, ours, subject=subject, recipe=recipe)
         for subject in settings.subjects
         for recipe in settings.recipes
     ]
-    now = standing(lab)
+    now = describe_standing(lab)
     return VolumeResults(
         plan=plan,
         planned=now.planned,
@@ -118,7 +118,7 @@ def read_results(lab: VolumeLab, plan: JSON) -> VolumeResults:
 def _weights(lab: VolumeLab) -> int:
     """Weights of a model, tied ones once."""
     shape = lab.settings.shape
-    rows = json.loads((model_folder() / "config.json").read_text("utf-8"))["vocab_size"]
+    rows = json.loads((find_bundled_model() / "config.json").read_text("utf-8"))["vocab_size"]
     block = 4 * shape.hidden**2 + 3 * shape.hidden * shape.intermediate + 2 * shape.hidden
     return int(rows * shape.hidden + shape.layers * block + shape.hidden)
 
@@ -145,7 +145,7 @@ def _cells(lab: VolumeLab, scored: Sequence[VolumeArm]) -> list[VolumeCell]:
             for recipe in lab.settings.recipes:
                 for language in (subject, lab.settings.control):
                     size = float(_bytes(lab, language).sum())
-                    base = float(_bits(lab, arm, baseline_of(recipe), language).sum()) / size
+                    base = float(_bits(lab, arm, find_baseline(recipe), language).sum()) / size
                     after = float(_bits(lab, arm, recipe, language).sum()) / size
                     found.append(
                         VolumeCell(
@@ -157,7 +157,7 @@ def _cells(lab: VolumeLab, scored: Sequence[VolumeArm]) -> list[VolumeCell]:
     return found
 
 
-def slope_of(
+def estimate_slope(
     lab: VolumeLab, scored: Sequence[VolumeArm], *, subject: str, recipe: str
 ) -> VolumeSlope:
     """The slope of a language and recipe over whole seeds; p-values are not adjusted yet."""
@@ -175,13 +175,13 @@ def slope_of(
             [[_bits(lab, by_place[s, f], kind, subject) / size for f in levels] for s in seeds]
         )
 
-    baseline = table(baseline_of(recipe))
-    return slope_of_arrays(
+    baseline = table(find_baseline(recipe))
+    return estimate_slope_of_arrays(
         baseline - table(recipe), baseline, levels, size, subject=subject, recipe=recipe
     )
 
 
-def slope_of_arrays(
+def estimate_slope_of_arrays(
     delta: FloatArray,
     baseline: FloatArray,
     levels: Sequence[Fraction],
@@ -254,7 +254,7 @@ def _holm(values: Mapping[int, float | None]) -> dict[int, float]:
 # --- what is said ---------------------------------------------------------------------------------
 
 
-def sentences(results: VolumeResults) -> tuple[str, ...]:
+def describe_results(results: VolumeResults) -> tuple[str, ...]:
     """What was found, of these models alone."""
     if not results.seeds:
         count = f"{results.scored} of {plural(results.planned, 'model')}"
@@ -282,7 +282,7 @@ def _sentence(one: VolumeSlope, model: str, *, whole: bool) -> str:
         return f"{name}, {one.recipe}: no slope, {one.reason}"
     start = (
         f"in this {model} model each doubling of the {name} text changes what {one.recipe} does to "
-        f"{name} by {slope_words(one.slope)} {UNIT}"
+        f"{name} by {format_slope(one.slope)} {UNIT}"
     )
     if one.interval is None or one.p_adjusted is None:
         return f"{start}; no interval: {one.reason}"
@@ -297,7 +297,7 @@ def _matched_sentence(one: VolumeSlope, *, whole: bool) -> str | None:
         return None
     return (
         f"{resolve(one.subject).name}, {one.recipe}, at equal bits per byte of the unquantized "
-        f"model: {slope_words(one.matched)} {UNIT} a doubling "
+        f"model: {format_slope(one.matched)} {UNIT} a doubling "
         f"({_interval(one.matched_interval)}), adjusted p {_p(one.matched_p_adjusted)}: "
         f"{_answer(one.matched, one.matched_p_adjusted, n_seeds=len(one.by_seed), whole=whole)}"
     )
@@ -314,20 +314,20 @@ def _answer(slope: float, p_adjusted: float, *, n_seeds: int, whole: bool) -> st
     return "more text, more harm" if slope < 0 else "more text, less harm"
 
 
-def slope_words(value: float | None) -> str:
+def format_slope(value: float | None) -> str:
     """A slope with its sign, bits per byte: finer than a score, it is for each doubling."""
     return quantities.NOTHING if value is None else quantities.with_sign(value, _DIGITS)
 
 
-def interval_words(found: Interval | None) -> str:
+def format_interval(found: Interval | None) -> str:
     """'−0.0052 to −0.0010'."""
     if found is None:
         return quantities.NOTHING
-    return f"{slope_words(found.low)} to {slope_words(found.high)}"
+    return f"{format_slope(found.low)} to {format_slope(found.high)}"
 
 
 def _interval(found: Interval) -> str:
-    return f"{found.level:.0%} interval".replace("%", " %") + f" {interval_words(found)}"
+    return f"{found.level:.0%} interval".replace("%", " %") + f" {format_interval(found)}"
 
 
 def _p(value: float) -> str:

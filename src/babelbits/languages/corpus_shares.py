@@ -123,7 +123,7 @@ DEFAULT_CORPUS = "commoncrawl-2026-04"
 """What a study's report takes where its file names none."""
 
 
-def title_of(name: str) -> str:
+def make_title(name: str) -> str:
     """What a picture calls a corpus: its title, or the file's name."""
     return CORPORA[name].title if name in CORPORA else Path(name).name
 

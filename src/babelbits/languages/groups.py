@@ -30,7 +30,7 @@ GROUP_NAMES = (*_MEMBERSHIP, CLAIMED, UNSEEN)
 """Names that a user's own group cannot take."""
 
 
-def groups(
+def group_languages(
     languages: Iterable[str],
     *,
     user: Mapping[str, Iterable[str]] | None = None,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import tables
-from babelbits.suggest import nearest
+from babelbits.suggest import find_nearest
 
 Tier = Literal["high", "mid", "low"]
 
@@ -75,7 +75,7 @@ def resolve(code: str) -> Language:
     )
 
 
-def known_codes() -> tuple[str, ...]:
+def list_codes() -> tuple[str, ...]:
     """Codes of the languages whose family is known, sorted: what suggestions are drawn from."""
     return tuple(sorted(_families()))
 
@@ -152,11 +152,13 @@ def _tier(subtag: str) -> Tier:
 
 def _unknown(code: str) -> UnknownNameError:
     """The error for a code nobody registered, with the nearest codes and names."""
-    names = {_name(known): known for known in known_codes()}
-    near = nearest(code, names)
+    names = {_name(known): known for known in list_codes()}
+    near = find_nearest(code, names)
     found = [f"'{names[name]}' ({name})" for name in near]
     found += [
-        f"'{known}'" for known in nearest(code, known_codes()) if known not in map(names.get, near)
+        f"'{known}'"
+        for known in find_nearest(code, list_codes())
+        if known not in map(names.get, near)
     ]
     hint = (
         f"did you mean {' or '.join(found[:3])}?"

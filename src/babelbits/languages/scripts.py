@@ -48,7 +48,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """ISO 15924 code to the first words of its letters' names in Unicode."""
 
 
-def letters_by_script(text: str) -> Mapping[str, int]:
+def count_letters(text: str) -> Mapping[str, int]:
     """First word of the Unicode name to the number of letters, e.g. {'LATIN': 12, 'THAI': 3}."""
     found: Counter[str] = Counter()
     for char, count in Counter(text).items():
@@ -57,7 +57,7 @@ def letters_by_script(text: str) -> Mapping[str, int]:
     return found
 
 
-def share_in(text: str, script: str) -> float | None:
+def measure_share(text: str, script: str) -> float | None:
     """Share of the letters of `text` that belong to a script.
 
     Parameters
@@ -71,7 +71,7 @@ def share_in(text: str, script: str) -> float | None:
         In [0, 1]; None where there is no letter, or the script is not in the table.
     """
     names = _NAMES.get({"Hang": "Kore"}.get(script, script))
-    counts = letters_by_script(text)
+    counts = count_letters(text)
     total = sum(counts.values())
     if names is None or not total:
         return None
@@ -80,7 +80,7 @@ def share_in(text: str, script: str) -> float | None:
 
 def main_script(text: str) -> str | None:
     """ISO 15924 code of the script of most letters; None without a letter of a known script."""
-    for name, _ in Counter(letters_by_script(text)).most_common():
+    for name, _ in Counter(count_letters(text)).most_common():
         for script, names in _NAMES.items():
             if name in names:
                 return script

@@ -100,12 +100,12 @@ def fill_shared_layers() -> None:
 
     def generate_extra_tensors(model: Any) -> Iterator[tuple[str, Any]]:
         yield from extra(model)
-        yield from absent(model.model_tensors, model.hparams["num_hidden_layers"])
+        yield from add_absent(model.model_tensors, model.hparams["num_hidden_layers"])
 
     Gemma3NModel.generate_extra_tensors = generate_extra_tensors
 
 
-def absent(stored: Mapping[str, Callable[[], Any]], layers: int) -> Iterator[tuple[str, Any]]:
+def add_absent(stored: Mapping[str, Callable[[], Any]], layers: int) -> Iterator[tuple[str, Any]]:
     """Zeros in the shape of the first layer's keys and values, for the layers that have none."""
     import torch
 

@@ -31,20 +31,20 @@ _MEND = (
 )
 
 
-def cache_folder() -> Path:
+def find_cache_folder() -> Path:
     """Where this package keeps what it got from the network: as XDG says, or `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if home else Path.home() / ".cache") / "babelbits"
 
 
-def folder() -> Path:
+def find_folder() -> Path:
     """Where the converter is kept, whether it is there or not."""
-    return cache_folder() / f"llama.cpp-{VERSION}"
+    return find_cache_folder() / f"llama.cpp-{VERSION}"
 
 
 def is_there() -> bool:
     """Whether the converter has been got before."""
-    return (folder() / SCRIPT).is_file()
+    return (find_folder() / SCRIPT).is_file()
 
 
 def need() -> Path:
@@ -59,7 +59,7 @@ def need() -> Path:
     """
     if not is_there():
         get()
-    return folder()
+    return find_folder()
 
 
 def get() -> None:
@@ -72,7 +72,7 @@ def get() -> None:
     StoreError
         If the cache folder cannot be written.
     """
-    target = folder()
+    target = find_folder()
     with store_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".llama.cpp-") as place:

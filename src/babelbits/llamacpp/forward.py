@@ -21,7 +21,7 @@ SMALLEST = 256
 """Tokens that llama.cpp's memory holds at least; it rounds up to a multiple of this."""
 
 
-def next_logprobs(
+def compute_next_logprobs(
     file: Path, windows: Sequence[Sequence[int]], *, threads: int
 ) -> Iterator[NDArray[np.float64]]:
     """The log-probability of each token of each window but its first, given those before.
@@ -51,10 +51,10 @@ def next_logprobs(
             size = int(llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model)))
             for window in windows:
                 logits = _logits_of(llama, context, window, vocabulary=size)
-                yield chosen_logprobs(logits, window)
+                yield select_logprobs(logits, window)
 
 
-def chosen_logprobs(logits: NDArray[Any], window: Sequence[int]) -> NDArray[np.float64]:
+def select_logprobs(logits: NDArray[Any], window: Sequence[int]) -> NDArray[np.float64]:
     """Log-probabilities of a window's own next tokens, from logits (tokens, vocabulary).
 
     A row at a time, because a large vocabulary in float64 is large.
@@ -98,7 +98,7 @@ def open_model(
     del kept  # C had pointers into it until here
     if not model:
         raise ModelError(
-            f"llama.cpp cannot load the {what}: {library.last_of(said)}", where=str(file)
+            f"llama.cpp cannot load the {what}: {library.join_last(said)}", where=str(file)
         )
     try:
         yield model
@@ -131,7 +131,7 @@ def _context(llama: Any, model: Any, *, length: int, threads: int) -> Iterator[A
         context = llama.llama_init_from_model(model, settings)
     if not context:
         raise EngineError(
-            f"llama.cpp cannot make room for {length} tokens: {library.last_of(said)}"
+            f"llama.cpp cannot make room for {length} tokens: {library.join_last(said)}"
         )
     try:
         yield context
@@ -168,6 +168,6 @@ def decode(llama: Any, context: Any, window: Sequence[int], piece: range) -> Non
         with library.complaints() as said:
             failed = llama.llama_decode(context, batch)
         if failed:
-            raise EngineError(f"llama.cpp cannot compute a window: {library.last_of(said)}")
+            raise EngineError(f"llama.cpp cannot compute a window: {library.join_last(said)}")
     finally:
         llama.llama_batch_free(batch)

@@ -15,7 +15,7 @@ from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.llamacpp.gguf_header import HeaderError, check_header
-from babelbits.llamacpp.gguf_parts import parts_of
+from babelbits.llamacpp.gguf_parts import list_parts
 from babelbits.llamacpp.library import INSTALL
 from babelbits.records import TensorRecord
 
@@ -30,7 +30,7 @@ _WORDS = {"F32": "fp32", "F16": "fp16", "F64": "fp64"}
 """Types that the rest of the package calls by other names; all others are llama.cpp's, in small."""
 
 
-def package() -> Any:
+def import_package() -> Any:
     """The `gguf` package.
 
     Raises
@@ -55,7 +55,7 @@ def open_gguf(file: Path) -> Any:
     MissingExtraError
         If the package is not installed.
     """
-    package()
+    import_package()
     try:
         with file.open("rb") as stream:
             begins = stream.read(len(_MAGIC))
@@ -92,7 +92,7 @@ def open_gguf(file: Path) -> Any:
 def _reader(file: Path, key: tuple[int, ...]) -> Any:  # noqa: ARG001  the file as it is now
     """A reader, kept: a vocabulary of 150,000 tokens takes seconds to read."""
     check_header(file)
-    return package().GGUFReader(file)
+    return import_package().GGUFReader(file)
 
 
 def read_tensors(file: Path) -> tuple[TensorRecord, ...]:
@@ -105,7 +105,7 @@ def read_tensors(file: Path) -> tuple[TensorRecord, ...]:
     ModelError, MissingExtraError
         As `open_gguf`; if a part is missing.
     """
-    found = (_record(tensor) for part in parts_of(file) for tensor in open_gguf(part).tensors)
+    found = (_record(tensor) for part in list_parts(file) for tensor in open_gguf(part).tensors)
     return tuple(sorted(found, key=lambda record: record.name))
 
 
@@ -128,7 +128,7 @@ def _record(tensor: Any) -> TensorRecord:
     )
 
 
-def metadata_value(reader: Any, key: str) -> Any:
+def read_metadata(reader: Any, key: str) -> Any:
     """The value of a metadata key; None where the file has no such key."""
     field = reader.get_field(key)
     return None if field is None else field.contents()
@@ -139,11 +139,11 @@ def is_quantized(tensor: TensorRecord) -> bool:
     return tensor.dtype.startswith(("q", "iq", "tq", "mxfp", "nvfp"))
 
 
-def row_size(tensor: TensorRecord) -> int:
+def find_row_size(tensor: TensorRecord) -> int:
     """Input channels of a weight: what an importance matrix has a value for."""
     return tensor.shape[-1] if tensor.shape else 0
 
 
-def matrices(tensor: TensorRecord) -> int:
+def count_matrices(tensor: TensorRecord) -> int:
     """How many matrices a tensor stacks: 1, or the number of experts."""
     return math.prod(tensor.shape[:-2]) if len(tensor.shape) > 2 else 1

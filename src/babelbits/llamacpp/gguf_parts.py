@@ -19,12 +19,12 @@ MOST = 10_000
 """Parts that anybody has."""
 
 
-def part_names(name: str) -> tuple[str, ...]:
+def list_part_names(name: str) -> tuple[str, ...]:
     """Names of all parts of the model that a file name belongs to, itself where it is in one file.
 
     Examples
     --------
-    >>> part_names("m-00002-of-00002.gguf")
+    >>> list_part_names("m-00002-of-00002.gguf")
     ('m-00001-of-00002.gguf', 'm-00002-of-00002.gguf')
     """
     found = _PART.fullmatch(name)
@@ -34,12 +34,12 @@ def part_names(name: str) -> tuple[str, ...]:
     return tuple(f"{found['stem']}-{n:05d}-of-{total:05d}.gguf" for n in range(1, total + 1))
 
 
-def first_part(file: Path) -> Path:
+def find_first_part(file: Path) -> Path:
     """The part to load: the first, whichever is named."""
-    return file.with_name(part_names(file.name)[0])
+    return file.with_name(list_part_names(file.name)[0])
 
 
-def parts_of(file: Path) -> tuple[Path, ...]:
+def list_parts(file: Path) -> tuple[Path, ...]:
     """All files of a model, the first first.
 
     Parameters
@@ -52,7 +52,7 @@ def parts_of(file: Path) -> tuple[Path, ...]:
     ModelError
         If a part is missing; names it.
     """
-    files = tuple(file.with_name(name) for name in part_names(file.name))
+    files = tuple(file.with_name(name) for name in list_part_names(file.name))
     missing = [one.name for one in files if not one.is_file()]
     if missing and len(files) > 1:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -64,7 +64,7 @@ def parts_of(file: Path) -> tuple[Path, ...]:
     return files
 
 
-def models_among(names: Iterable[str]) -> tuple[str, ...]:
+def select_models(names: Iterable[str]) -> tuple[str, ...]:
     """Names of the files to load, one a model: no other parts, no projectors, no matrices."""
     gguf = (name for name in names if name.endswith(".gguf"))
     own = (name for name in gguf if not is_beside(name))
@@ -79,4 +79,4 @@ def is_beside(name: str) -> bool:
 
 def _first(name: str) -> str:
     folder, slash, file = name.rpartition("/")
-    return f"{folder}{slash}{part_names(file)[0]}"
+    return f"{folder}{slash}{list_part_names(file)[0]}"

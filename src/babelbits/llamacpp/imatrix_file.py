@@ -20,12 +20,12 @@ import numpy.typing as npt
 
 from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import (
+    count_matrices,
+    find_row_size,
+    import_package,
     is_quantized,
-    matrices,
-    metadata_value,
     open_gguf,
-    package,
-    row_size,
+    read_metadata,
 )
 from babelbits.records import TensorRecord
 from babelbits.words import plural
@@ -75,7 +75,7 @@ def write_imatrix(file: Path, matrix: ImportanceMatrix) -> None:
     MissingExtraError
         If the package `gguf` is not installed.
     """
-    writer = package().GGUFWriter(file, arch="")
+    writer = import_package().GGUFWriter(file, arch="")
     writer.kv_data[0].pop("general.architecture", None)  # a matrix has none
     writer.add_type("imatrix")
     writer.add_array(_DATASETS, list(matrix.datasets))
@@ -143,10 +143,10 @@ def read_imatrix(file: Path) -> ImportanceMatrix:
     return ImportanceMatrix(
         sums={name: np.atleast_2d(stored[name + _SUMS]) for name in names},
         counts={name: stored[name + _COUNTS].reshape(-1) for name in names},
-        chunks=int(metadata_value(reader, _CHUNKS) or 0),
-        chunk_tokens=int(metadata_value(reader, _CHUNK_SIZE) or 0),
-        datasets=tuple(metadata_value(reader, _DATASETS) or ()),
-        languages=tuple(metadata_value(reader, _LANGUAGES) or ()),
+        chunks=int(read_metadata(reader, _CHUNKS) or 0),
+        chunk_tokens=int(read_metadata(reader, _CHUNK_SIZE) or 0),
+        datasets=tuple(read_metadata(reader, _DATASETS) or ()),
+        languages=tuple(read_metadata(reader, _LANGUAGES) or ()),
         routes={
             name.removesuffix(_ROUTES): np.atleast_2d(rows)
             for name, rows in stored.items()
@@ -195,7 +195,7 @@ def _older_entries(data: bytes) -> tuple[dict[str, Array], dict[str, Array], int
     return sums, counts, place
 
 
-def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> ImportanceMatrix:
+def fit_matrix(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> ImportanceMatrix:
     """A matrix in the shapes of the model's tensors, to which it must belong.
 
     llama.cpp itself ignores entries that it cannot place, so that a matrix of another model would
@@ -215,7 +215,7 @@ def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> Imp
                 "lacks",
                 hint="compute it on the model that is quantized",
             )
-        expected = (matrices(tensor), row_size(tensor))
+        expected = (count_matrices(tensor), find_row_size(tensor))
         in_a_row = (1, expected[0] * expected[1])
         if column_sums.shape not in (expected, in_a_row):
             raise RecipeError(
@@ -228,7 +228,7 @@ def fitted(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> Imp
     return replace(matrix, sums=sums)
 
 
-def without_data(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> list[str]:
+def list_without_data(matrix: ImportanceMatrix, tensors: Mapping[str, TensorRecord]) -> list[str]:
     """Quantized weights of a model's blocks that a matrix says nothing of, in the model's order.
 
     It has no entry for them, or one whose sums are all zero.

@@ -41,7 +41,7 @@ _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 """`ggml_log_level` of ggml.h; the comments of llama-cpp-python show an older order."""
 
 
-def version() -> str | None:
+def find_version() -> str | None:
     """Installed version of the library, without loading it; None if it is not installed."""
     try:
         return metadata.version(DISTRIBUTION)
@@ -49,9 +49,9 @@ def version() -> str | None:
         return None
 
 
-def lacks() -> str | None:
+def find_lack() -> str | None:
     """What is missing to make or run GGUF files, without starting the library; None: nothing."""
-    found = version()
+    found = find_version()
     if found == VERSION:
         return None
     have = "is not installed" if found is None else f"{found} is not the version known here"
@@ -68,7 +68,7 @@ def load() -> Any:
     EngineError
         If it does not run on this machine.
     """
-    installed = version()
+    installed = find_version()
     if installed is None:
         raise MissingExtraError(f"{DISTRIBUTION} is not installed", hint=INSTALL)
     if installed != VERSION:
@@ -116,7 +116,7 @@ def probe() -> str | None:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
-def n_threads(*, otherwise: int | None = None) -> int:
+def count_threads(*, otherwise: int | None = None) -> int:
     """How many threads llama.cpp shall use: as OMP_NUM_THREADS says, else `otherwise`.
 
     None stands for one a processor that this process may use.
@@ -131,7 +131,7 @@ def n_threads(*, otherwise: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
-def interruptible(call: Callable[[], T]) -> T:
+def run_interruptibly(call: Callable[[], T]) -> T:
     """What a long call into C gives; Ctrl-C ends the waiting at once, not when the call is over.
 
     The call itself goes on in its thread until it or the process ends, so it must own all that it
@@ -190,7 +190,7 @@ def complaints() -> Iterator[list[str]]:
         _log().listeners.remove(lines)
 
 
-def last_of(lines: list[str]) -> str:
+def join_last(lines: list[str]) -> str:
     """The last things that were said, as part of a sentence; errors come from the inside out."""
     said = [re.sub(r"^\w+: ", "", line.strip()) for line in "".join(lines).splitlines()]
     said = [line for line in said if line.strip("=")]  # llama.cpp frames some with rules

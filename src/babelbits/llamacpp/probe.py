@@ -29,7 +29,7 @@ change between releases.
 """
 
 
-def strange(llama_cpp: Any) -> str | None:
+def find_strange(llama_cpp: Any) -> str | None:
     """What is other than it is known in a loaded library; None if nothing is.
 
     Parameters
@@ -48,7 +48,7 @@ def strange(llama_cpp: Any) -> str | None:
     return None
 
 
-def versions(folder: str) -> str:
+def ask_version(folder: str) -> str:
     """llama.cpp's version of a folder's library, which is only asked for that.
 
     Raises
@@ -67,12 +67,12 @@ def versions(folder: str) -> str:
 def main() -> None:
     """Look at the library of a folder (the first argument), or at the installed one."""
     if sys.argv[1:]:
-        print(versions(sys.argv[1]))
+        print(ask_version(sys.argv[1]))
         return
     import llama_cpp
 
     llama_cpp.llama_backend_init()
-    sys.exit(strange(llama_cpp))
+    sys.exit(find_strange(llama_cpp))
 
 
 if __name__ == "__main__":

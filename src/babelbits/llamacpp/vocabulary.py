@@ -123,7 +123,7 @@ def open_vocabulary(file: Path, *, pre_tokenizer: str | None = None) -> Iterator
         yield Vocabulary(library.load(), model, name=file.stem)
 
 
-def first_different(some: Sequence[int], others: Sequence[int]) -> int:
+def find_first_different(some: Sequence[int], others: Sequence[int]) -> int:
     """How many tokens two readings of a text have in common from the start."""
     same = 0
     while same < min(len(some), len(others)) and some[same] == others[same]:
@@ -131,7 +131,9 @@ def first_different(some: Sequence[int], others: Sequence[int]) -> int:
     return same
 
 
-def difference(text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any) -> str:
+def describe_difference(
+    text: str, *, expected: Sequence[int], found: Sequence[int], tokenizer: Any
+) -> str:
     """Where two tokenizers read a text differently: the place, and what each makes of it.
 
     Parameters
@@ -141,7 +143,7 @@ def difference(text: str, *, expected: Sequence[int], found: Sequence[int], toke
     tokenizer : Hugging Face tokenizer
         The checkpoint's.
     """
-    same = first_different(expected, found)
+    same = find_first_different(expected, found)
     place = len(tokenizer.decode(expected[:same])) if same else 0
     shown = text[max(0, place - _SHOWN_LETTERS) : place + _SHOWN_LETTERS]
     part = slice(same, same + _SHOWN_TOKENS)

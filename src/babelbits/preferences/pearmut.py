@@ -44,26 +44,28 @@ def write_campaigns(path: Path, pairs: Iterable[AnswerPair], *, name: str) -> tu
     told = [one for one in pairs if one.baseline_answer != one.variant_answer]
     if not told:
         raise TaskError("no pair has two different answers: there is nothing to rate")
-    codes = model_codes(one.variant for one in told)
+    codes = make_model_codes(one.variant for one in told)
     languages = list(dict.fromkeys(one.language for one in told))
     files: list[Path] = []
     for language in languages:
         file = path if len(languages) == 1 else path.with_name(f"{path.stem}.{language}.json")
         here = [one for one in told if one.language == language]
-        _write(file, campaign(here, codes=codes, name=f"{name}_{language}"))
+        _write(file, make_campaign(here, codes=codes, name=f"{name}_{language}"))
         files.append(file)
     names = path.with_name(f"{path.stem}.names.json")
     _write(names, {code: label for label, code in codes.items()})
     return (*files, names)
 
 
-def model_codes(variants: Iterable[str]) -> dict[str, str]:
+def make_model_codes(variants: Iterable[str]) -> dict[str, str]:
     """Label to a code that says nothing; the same for the same set of labels."""
     labels = [BASELINE, *sorted(set(variants))]
     return {label: f"m{digest([label, labels], length=_CODE)}" for label in labels}
 
 
-def campaign(pairs: Sequence[AnswerPair], *, codes: dict[str, str], name: str) -> dict[str, Any]:
+def make_campaign(
+    pairs: Sequence[AnswerPair], *, codes: dict[str, str], name: str
+) -> dict[str, Any]:
     """Pearmut's JSON of one language: a document a prompt, with every answer to it.
 
     Raters draw from one pool, and Pearmut shuffles the answers of each prompt.

@@ -95,7 +95,7 @@ def _vote(pair: AnswerPair, judgment: PairJudgment | None, *, judge: str, kind: 
     )
 
 
-def identical_ties(judged: Sequence[Vote], pairs: Sequence[Comparable]) -> list[Vote]:
+def make_identical_ties(judged: Sequence[Vote], pairs: Sequence[Comparable]) -> list[Vote]:
     """Votes that no person gave: identical pairs, in proportion to the others that were judged.
 
     Identical pairs are prompts on which nobody prefers either answer: without them net preference

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from babelbits.probes.damage import predict
     from babelbits.probes.probe_files import Probe, ProbeSettings, read
-    from babelbits.probes.probed_pairs import cannot_enter
+    from babelbits.probes.probed_pairs import find_closed
     from babelbits.probes.run_probes import measure
 
-__all__ = ["Probe", "ProbeSettings", "cannot_enter", "measure", "predict", "read"]
+__all__ = ["Probe", "ProbeSettings", "find_closed", "measure", "predict", "read"]
 
 _ELSEWHERE = {
     "Probe": "probe_files",
     "ProbeSettings": "probe_files",
-    "cannot_enter": "probed_pairs",
+    "find_closed": "probed_pairs",
     "measure": "run_probes",
     "predict": "damage",
     "read": "probe_files",

@@ -33,7 +33,7 @@ def _chosen(one: Answers, kept: Sequence[int]) -> Answers:
     )
 
 
-def token_scores(
+def score_tokens(
     pairs: Mapping[str, tuple[Answers, Answers]], *, horizon: int, parallel: bool
 ) -> ClusterScores:
     """Tokens in the language, first less second: one value a source, mean over languages.

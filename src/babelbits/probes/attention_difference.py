@@ -48,7 +48,7 @@ class AttentionDifference:
     """Why there is no difference, or no interval."""
 
 
-def attention_differences(
+def compare_attention(
     variant: str, suite: str, rows: Mapping[str, Sequence[Row]]
 ) -> tuple[AttentionDifference, ...]:
     """Both rows of attention; `rows` are by language, as `read_attention` has them."""
@@ -134,7 +134,7 @@ def _with_numbers(
     )
 
 
-def attention_sentence(one: AttentionDifference) -> str:
+def describe_attention(one: AttentionDifference) -> str:
     """What is shown of the switching token's attention, or why nothing can be said."""
     whose = "the switching token" if one.row == "token" else "the token that chose the switch"
     who = f"{one.variant} on {one.suite}, attention of {whose} to the language's name"

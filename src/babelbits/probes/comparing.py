@@ -196,7 +196,7 @@ def _plain(values: torch.Tensor) -> Values:
     return array
 
 
-def weight_errors(baseline: Insides, variant: Insides) -> list[dict[str, Any]]:
+def measure_weight_errors(baseline: Insides, variant: Insides) -> list[dict[str, Any]]:
     """A row a linear layer: its name, weights, and signal to noise in decibels.
 
     `state` is 'changed', 'equal' (no noise: no ratio), or 'packed' where the variant's weights are

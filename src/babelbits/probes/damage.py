@@ -117,7 +117,7 @@ def _at_risk(probe: Probe, store: Store) -> Iterator[_AtRisk]:
         rows.append({row.item_id: row for row in store.rows(meta)})
     after, before = rows
     primary = probe.cells[0].task.primary
-    for item_id, distance in prompt_distances(probe).items():
+    for item_id, distance in measure_prompt_distances(probe).items():
         old, new = _score(before.get(item_id), primary), _score(after.get(item_id), primary)
         if old == 1 and new is not None and math.isfinite(distance):
             yield _AtRisk(
@@ -132,7 +132,7 @@ def _score(row: ItemRow | None, metric: str) -> float | None:
     return None if row is None else row.scores.get(metric)
 
 
-def prompt_distances(probe: Probe) -> Mapping[str, float]:
+def measure_prompt_distances(probe: Probe) -> Mapping[str, float]:
     """Relative error of the last layer at the last token of each item's prompt, by item id."""
     columns = ("item_id", "layer", "prompt_end", "relative_error")
     found: dict[str, list[float]] = {}
@@ -184,7 +184,7 @@ def _standardised(values: Sequence[float], strata: Sequence[str]) -> list[float]
     return found
 
 
-def differences(predictions: Sequence[Prediction]) -> list[PredictionDifference]:
+def compare_predictions(predictions: Sequence[Prediction]) -> list[PredictionDifference]:
     """Arithmetic against reading, of every variant that has both.
 
     The two suites have no item in common, so that their errors are independent.
@@ -223,7 +223,7 @@ def _difference(one: Prediction, other: Prediction) -> PredictionDifference:
 # --- sentences ------------------------------------------------------------------------------------
 
 
-def sentence(one: Prediction) -> str:
+def describe_prediction(one: Prediction) -> str:
     """What was asked and what came out, in one sentence or two."""
     if one.again:
         return _sentence_again(one)
@@ -279,7 +279,7 @@ def _bounds(found: Interval | None) -> str:
     return "" if found is None else f" [{found.low:.2f}, {found.high:.2f}]"
 
 
-def sentence_of_difference(one: PredictionDifference) -> str:
+def describe_difference(one: PredictionDifference) -> str:
     """Arithmetic against reading, in one sentence."""
     found = one.interval
     if found is not None and found.low > 0:

@@ -59,7 +59,7 @@ class LanguageLoss:
     leaves in either arm: resampling none gives none, which is no interval."""
 
 
-def answers_of(variant: str, suite: str, language: str, table: Any) -> Answers:
+def select_answers(variant: str, suite: str, language: str, table: Any) -> Answers:
     """The answers in a table that `switching` wrote, one of which is a run of rows."""
     names = ("other_script", "other_language", "margin")
     first = [row for row in table.to_pylist() if row["position"] == 0]
@@ -113,17 +113,17 @@ def _difference(
         (before.lasted, before.switched),
         (after.lasted, after.switched),
         clusters=(before.units, after.units),
-        horizon=common_horizon([before.lasted, after.lasted]),
+        horizon=find_common_horizon([before.lasted, after.lasted]),
         rng=rng,
     )
 
 
-def common_horizon(lasted: Sequence[Sequence[int]]) -> int:
+def find_common_horizon(lasted: Sequence[Sequence[int]]) -> int:
     """Tokens that a tenth of the answers of every arm reach, at least 1."""
     return max(1, int(min(np.quantile(one, 1 - HORIZON_SHARE) for one in lasted)))
 
 
-def loss_sentence(one: LanguageLoss) -> str:
+def describe_loss(one: LanguageLoss) -> str:
     """How many answers switch, and what that is against the baseline's, in one sentence."""
     who = f"{one.variant} on {one.suite} in {one.language}"
     to = f", most often to {one.most_often_to}" if one.most_often_to else ""

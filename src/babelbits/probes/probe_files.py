@@ -92,7 +92,7 @@ class Probe:
         return read_table(self.folder / WEIGHTS, None)
 
 
-def folder_of(store: Store) -> Path:
+def find_folder(store: Store) -> Path:
     """Where a run folder keeps probes."""
     return store.base / "probes"
 
@@ -136,7 +136,7 @@ def read(study: "Study | Path", *, smoke: bool = False) -> list[Probe]:
         if isinstance(study, Path)
         else Store(study.folder, smoke=study.smoke)
     )
-    there = {path.parent.name: path.parent for path in folder_of(store).glob(f"*/{RECORD}")}
+    there = {path.parent.name: path.parent for path in find_folder(store).glob(f"*/{RECORD}")}
     planned = store.planned()
     order = {meta.cell_id: number for number, meta in enumerate(planned)}
     metas = {meta.cell_id: meta for meta in planned}
@@ -191,14 +191,14 @@ def _json(path: Path) -> Any:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def part_path(folder: Path, kind: str, number: int) -> Path:
+def make_part_path(folder: Path, kind: str, number: int) -> Path:
     """Of 'tokens' or 'heads'."""
     return folder / f"{kind}-{number:05d}.parquet"
 
 
 def has_part(folder: Path, number: int) -> bool:
     """Whether a part is there: its tokens are written last."""
-    return part_path(folder, "tokens", number).exists()
+    return make_part_path(folder, "tokens", number).exists()
 
 
 def write_table(path: Path, columns: Mapping[str, Any]) -> None:

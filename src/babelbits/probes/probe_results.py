@@ -7,17 +7,17 @@ from typing import Any
 from babelbits.probes.attention_difference import (
     NO_SWITCH,
     AttentionDifference,
-    attention_sentence,
+    describe_attention,
 )
 from babelbits.probes.damage import (
     Prediction,
     PredictionDifference,
-    differences,
+    compare_predictions,
+    describe_difference,
+    describe_prediction,
     predict,
-    sentence,
-    sentence_of_difference,
 )
-from babelbits.probes.language_loss import LanguageLoss, loss_sentence
+from babelbits.probes.language_loss import LanguageLoss, describe_loss
 from babelbits.probes.probe_files import Probe
 from babelbits.probes.strategies import StrategyContrast, contrast_sentence
 from babelbits.probes.summaries import (
@@ -54,15 +54,15 @@ class ProbeResults:
 
     def sentences(self) -> list[str]:
         """Answers to the declared question, then arithmetic against reading, then null checks."""
-        asked = [sentence(one) for one in self.predictions if not one.again]
-        null = [sentence(one) for one in self.predictions if one.again]
+        asked = [describe_prediction(one) for one in self.predictions if not one.again]
+        null = [describe_prediction(one) for one in self.predictions if one.again]
         if not asked and self.summaries:
             asked = ["No task of this study has items that are right or wrong: nothing to predict"]
-        return [*asked, *map(sentence_of_difference, self.differences), *null]
+        return [*asked, *map(describe_difference, self.differences), *null]
 
     def loss_sentences(self) -> list[str]:
         """How answers leave their language, a sentence a variant, task and language."""
-        return list(map(loss_sentence, self.losses))
+        return list(map(describe_loss, self.losses))
 
     def attention_sentences(self) -> list[str]:
         """Attention to the language's name, a sentence a variant and task that has a switch."""
@@ -73,7 +73,7 @@ class ProbeResults:
             )
         )
         none = [f"{NO_SWITCH}, so no attention is compared: {', '.join(quiet)}"] if quiet else []
-        return [*map(attention_sentence, told), *none]
+        return [*map(describe_attention, told), *none]
 
     def strategy_sentences(self) -> list[str]:
         """Contrasts of two variants, a sentence a task or two tasks."""
@@ -170,7 +170,7 @@ def make_results(
     return ProbeResults(
         summaries=tuple(map(summarise, probes)),
         predictions=tuple(predictions),
-        differences=tuple(differences(predictions)),
+        differences=tuple(compare_predictions(predictions)),
         modules=tuple(list_modules(probes)),
         closed=dict(closed),
         losses=tuple(losses),

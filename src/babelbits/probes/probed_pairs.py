@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from babelbits.engines import transformers
 from babelbits.records import CellMeta
-from babelbits.study.config.engines import engine_name, format_of
+from babelbits.study.config.engines import format_of, name_engine
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.tasks.base import Task
@@ -34,7 +34,7 @@ class ProbedPair:
     """Hashes of the variant's weights and of the baseline's, as they lie there."""
 
 
-def cannot_enter(plan: Plan) -> dict[str, str]:
+def find_closed(plan: Plan) -> dict[str, str]:
     """Variants that no probe can enter, and why; the baseline's own engine counts too."""
     steps = {step.label: step for step in plan.variants}
     found = {}
@@ -47,10 +47,10 @@ def cannot_enter(plan: Plan) -> dict[str, str]:
     return found
 
 
-def notes_on_closed(plan: Plan) -> tuple[str, ...]:
+def note_closed(plan: Plan) -> tuple[str, ...]:
     """What a plan says of variants that no probe can enter, a sentence a reason."""
     labels: dict[str, list[str]] = {}
-    for label, why in cannot_enter(plan).items():
+    for label, why in find_closed(plan).items():
         if label != BASELINE:
             labels.setdefault(why, []).append(label)
     return tuple(
@@ -61,7 +61,7 @@ def notes_on_closed(plan: Plan) -> tuple[str, ...]:
 
 def _open(plan: Plan, step: VariantStep) -> bool:
     study = plan.study
-    name = engine_name(study.engine, study.model, step.spec)
+    name = name_engine(study.engine, study.model, step.spec)
     return step.spec.origin != "served" and name == transformers.ENGINE.name
 
 
@@ -70,14 +70,14 @@ def _reason(plan: Plan, step: VariantStep) -> str:
     if step.spec.origin == "served":
         return _WHY["served"]
     format_ = format_of(study.model, step.spec)
-    engine = engine_name(study.engine, study.model, step.spec)
+    engine = name_engine(study.engine, study.model, step.spec)
     return _WHY.get(format_, f"the engine '{engine}' does not show hidden states")
 
 
 def list_pairs(plan: Plan) -> Iterator[ProbedPair]:
     """Every made variant that can be entered with every cell of its baseline, as in the plan."""
     steps = {step.label: step for step in plan.variants}
-    closed = cannot_enter(plan)
+    closed = find_closed(plan)
     cells = {
         (cell.variant, cell.suite, cell.language): cell
         for cell in plan.cells

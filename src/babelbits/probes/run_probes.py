@@ -22,18 +22,18 @@ from babelbits.probes.comparing import (
     TOKEN_MEASURES,
     ComparedInsides,
     compare,
-    weight_errors,
+    measure_weight_errors,
 )
 from babelbits.probes.insides import Insides, open_insides
 from babelbits.probes.probe_files import Probe, ProbeRecord, ProbeSettings
-from babelbits.probes.probed_pairs import ProbedPair, cannot_enter, list_pairs
-from babelbits.probes.sequences import ProbedSequence, sequences_of
+from babelbits.probes.probed_pairs import ProbedPair, find_closed, list_pairs
+from babelbits.probes.sequences import ProbedSequence, make_sequences
 from babelbits.records import CellMeta, Failure, Item, ItemRow
 from babelbits.store import Store
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.worker import folder_of, settings_of_engine
+from babelbits.study.execution.worker import find_folder, make_settings_of_engine
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
 
@@ -101,7 +101,7 @@ def measure(
 
 
 def _nothing(plan: Plan) -> StudyError:
-    closed = {k: v for k, v in cannot_enter(plan).items() if k != BASELINE}
+    closed = {k: v for k, v in find_closed(plan).items() if k != BASELINE}
     open_ = [step.label for step in plan.variants if step.label not in (*closed, BASELINE)]
     told = "; ".join(f"'{label}': {why}" for label, why in closed.items())
     run = shlex.join(["babelbits", "run", str(plan.study.file)])
@@ -133,18 +133,18 @@ def _refuse_former_weights(plan: Plan) -> None:
 
 def _folder(store: Store, pair: ProbedPair, settings: ProbeSettings) -> Path:
     name = probe_files.name_of(pair.variant, pair.baseline, weights=pair.weights, settings=settings)
-    return probe_files.folder_of(store) / name
+    return probe_files.find_folder(store) / name
 
 
 def open_step(plan: Plan, store: Store, step: VariantStep) -> Insides:
     """Load a variant that is made, or a baseline, as the study's engine would."""
     study = plan.study
-    engine = engine_name(study.engine, study.model, step.spec)
-    folder = folder_of(step, store, base=plan.base)
-    return open_insides(folder, settings=settings_of_engine(study, engine=engine))
+    engine = name_engine(study.engine, study.model, step.spec)
+    folder = find_folder(step, store, base=plan.base)
+    return open_insides(folder, settings=make_settings_of_engine(study, engine=engine))
 
 
-def encoder_of(plan: Plan, model: Insides) -> Encoder:
+def make_encoder(plan: Plan, model: Insides) -> Encoder:
     """How the study's engine encodes requests for a model."""
     return Encoder(
         model.loaded.tokenizer,
@@ -165,14 +165,14 @@ def _of_baseline(
     stop: Stop,
 ) -> None:
     """All pairs with one baseline, variant by variant."""
-    encoder = encoder_of(plan, first)
+    encoder = make_encoder(plan, first)
     for label in dict.fromkeys(pair.step.label for pair in pairs):
         members = [pair for pair in pairs if pair.step.label == label]
         again = members[0].again
         say("looking into the baseline again" if again else f"looking into {label}")
         second = first if again else open_step(plan, store, members[0].step)
         try:
-            errors = [] if again else weight_errors(first, second)
+            errors = [] if again else measure_weight_errors(first, second)
             for pair in members:
                 folder = _folder(store, pair, settings)
                 if errors:
@@ -254,7 +254,7 @@ def _sequences(
     """What both models read of some items; items that cannot be read are counted."""
     found: list[ProbedSequence] = []
     for item in items:
-        read = sequences_of(
+        read = make_sequences(
             item,
             encoder=encoder,
             baseline=rows.baseline.get(item.item_id),
@@ -280,7 +280,7 @@ def _write_part(folder: Path, number: int, measured: Sequence[ComparedInsides]) 
         joined = {
             name: np.concatenate([one[name] for one in columns]) for name in (columns or [{}])[0]
         }
-        probe_files.write_table(probe_files.part_path(folder, kind, number), _plain(joined))
+        probe_files.write_table(probe_files.make_part_path(folder, kind, number), _plain(joined))
 
 
 def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,7 +337,7 @@ def _unseen(folder: Path, number: int, sequences: Sequence[ProbedSequence]) -> i
     """Sequences of a part whose attention was not looked at."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(probe_files.part_path(folder, "heads", number))
+    table = pq.read_table(probe_files.make_part_path(folder, "heads", number))
     if not table.num_rows:
         return len(sequences)
     seen = set(zip(table["item_id"].to_pylist(), table["sequence"].to_pylist(), strict=True))

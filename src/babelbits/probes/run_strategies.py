@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from babelbits.analysis import AnalysisSettings, CellResult
-from babelbits.analysis.columns import Columns, columns, pair
-from babelbits.analysis.paired_samples import Part, Sample, part
+from babelbits.analysis.columns import Columns, pair, read_columns
+from babelbits.analysis.paired_samples import Part, Sample, select_part
 from babelbits.errors import StudyError
-from babelbits.probes.answer_contrasts import pair_answers, token_scores
-from babelbits.probes.language_loss import Answers, common_horizon
+from babelbits.probes.answer_contrasts import pair_answers, score_tokens
+from babelbits.probes.language_loss import Answers, find_common_horizon
 from babelbits.probes.strategies import (
     LANGUAGE,
     ConditionScores,
@@ -21,10 +21,10 @@ from babelbits.probes.strategies import (
     adjust,
     contrast_between,
     contrast_on,
-    pairs_of_conditions,
+    pair_conditions,
 )
 from babelbits.records import CellMeta
-from babelbits.results.load import settings_of
+from babelbits.results.load import make_settings
 from babelbits.stats.cluster import ClusterScores
 from babelbits.store import Store
 from babelbits.study.config.labels import find_label
@@ -58,7 +58,7 @@ def read_pairs(words: Sequence[str], plan: Plan) -> list[StrategyPair]:
     return found
 
 
-def asked_pairs(words: Sequence[str], plan: Plan) -> list[StrategyPair]:
+def list_asked_pairs(words: Sequence[str], plan: Plan) -> list[StrategyPair]:
     """Those that the study declares, then those that the user names beside them.
 
     Raises
@@ -99,7 +99,7 @@ class _Desk:
         """Of a cell, read once."""
         if meta.cell_id not in self._read:
             cell = CellResult(meta=meta, rows=tuple(self.store.rows(meta)))
-            self._read[meta.cell_id] = columns(cell, sources=self._sources)
+            self._read[meta.cell_id] = read_columns(cell, sources=self._sources)
         return self._read[meta.cell_id]
 
     def metas(self, label: str) -> dict[tuple[str, str], CellMeta]:
@@ -141,7 +141,7 @@ def contrast_strategies(
     StoreError
         If a cell cannot be read.
     """
-    settings = settings_of(plan.study, plan.study.languages)
+    settings = make_settings(plan.study, plan.study.languages)
     desk = _Desk(plan=plan, store=store, answers=answers, settings=settings)
     found = [one for each in pairs for one in _of_pair(each, desk)]
     return adjust(found, alpha=settings.alpha)
@@ -169,7 +169,7 @@ def _of_pair(asked: StrategyPair, desk: _Desk) -> list[StrategyContrast]:
     known = [
         one for one, told in zip(conditions, found, strict=True) if told.difference is not None
     ]
-    for one, other in pairs_of_conditions(known):
+    for one, other in pair_conditions(known):
         sides = _alike(asked, one, other, desk)
         if sides is not None:
             found.append(contrast_between(asked, *sides, alpha=alpha))
@@ -274,7 +274,7 @@ def _parts(
             continue
         info = after.task
         pairs = pair(desk.columns(before), desk.columns(after))
-        one = part(pairs, info.metric(info.primary), settings=desk.settings)
+        one = select_part(pairs, info.metric(info.primary), settings=desk.settings)
         if one is not None:
             found.append(one)
     return found
@@ -306,9 +306,9 @@ def _lasting(
             [tokens for both in pairs.values() for tokens in both[number].lasted]
             for number in (0, 1)
         ]
-        horizon = common_horizon(lasted)
+        horizon = find_common_horizon(lasted)
     parallel = desk.metas(asked.variant)[suite, languages[0]].task.parallel
-    contrast = token_scores(pairs, horizon=horizon, parallel=parallel)
+    contrast = score_tokens(pairs, horizon=horizon, parallel=parallel)
     own, theirs = (
         _against_baseline(label, baseline, suite, tuple(pairs), desk, horizon, parallel=parallel)
         for label in arms.values()
@@ -346,4 +346,4 @@ def _against_baseline(
         pairs[code] = pair_answers(first, second)
     if any(len(both[0].items) < 2 for both in pairs.values()):
         return None
-    return token_scores(pairs, horizon=horizon, parallel=parallel)
+    return score_tokens(pairs, horizon=horizon, parallel=parallel)

@@ -12,12 +12,12 @@ from typing import Any
 from babelbits.engines.encoding import Encoder
 from babelbits.errors import StudyError
 from babelbits.probes import probe_files
-from babelbits.probes.attention_difference import AttentionDifference, attention_differences
-from babelbits.probes.language_loss import Answers, LanguageLoss, answers_of, summarise_loss
-from babelbits.probes.probed_pairs import cannot_enter
-from babelbits.probes.run_probes import encoder_of, open_step
+from babelbits.probes.attention_difference import AttentionDifference, compare_attention
+from babelbits.probes.language_loss import Answers, LanguageLoss, select_answers, summarise_loss
+from babelbits.probes.probed_pairs import find_closed
+from babelbits.probes.run_probes import make_encoder, open_step
 from babelbits.probes.switch_attention import ReadAnswer, read_attention
-from babelbits.probes.switching import SwitchReader, attention_path_of, path_of
+from babelbits.probes.switching import SwitchReader, make_attention_path, make_path
 from babelbits.records import CellMeta, Failure, GenerateRequest
 from babelbits.store import Store
 from babelbits.study.execution.interrupt import Stop
@@ -85,7 +85,7 @@ def measure_switching(
 
 def _cells(plan: Plan, store: Store) -> list[_Cell]:
     steps = {step.label: step for step in plan.variants}
-    closed = cannot_enter(plan)
+    closed = find_closed(plan)
     return [
         _Cell(
             step=steps[cell.variant],
@@ -104,11 +104,11 @@ def _cells(plan: Plan, store: Store) -> list[_Cell]:
 
 
 def _path(store: Store, one: _Cell) -> Path:
-    return path_of(store, one.meta, weights=one.weights)
+    return make_path(store, one.meta, weights=one.weights)
 
 
 def _attention_path(store: Store, one: _Cell, limit: int) -> Path:
-    return attention_path_of(store, one.meta, weights=one.weights, limit=limit)
+    return make_attention_path(store, one.meta, weights=one.weights, limit=limit)
 
 
 def _of_variant(
@@ -116,7 +116,7 @@ def _of_variant(
 ) -> None:
     model = open_step(plan, store, cells[0].step)
     try:
-        encoder: Encoder = encoder_of(plan, model)
+        encoder: Encoder = make_encoder(plan, model)
         reader = SwitchReader(model, encoder)
         for one in cells:
             language = one.meta.task.language
@@ -170,7 +170,7 @@ def _read_answers(one: _Cell, table: Any, encoder: Encoder) -> list[ReadAnswer]:
     return found
 
 
-def switch_attention(
+def read_switch_attention(
     plan: Plan, store: Store, *, attention_limit: int = 512
 ) -> list[AttentionDifference]:
     """What `measure_switching` read of attention, a variant and task each; reads no model."""
@@ -184,11 +184,11 @@ def switch_attention(
     return [
         found
         for (variant, suite), rows in tables.items()
-        for found in attention_differences(variant, suite, rows)
+        for found in compare_attention(variant, suite, rows)
     ]
 
 
-def recorded_answers(plan: Plan, store: Store) -> dict[tuple[str, str, str], Answers]:
+def read_recorded_answers(plan: Plan, store: Store) -> dict[tuple[str, str, str], Answers]:
     """What `measure_switching` has recorded, by variant, suite and language; reads no model."""
     return _recorded(store, _cells(plan, store))
 
@@ -201,7 +201,7 @@ def _recorded(store: Store, cells: Sequence[_Cell]) -> dict[tuple[str, str, str]
             table = probe_files.read_table(path)
             key = (one.step.label, one.meta.task.suite, one.meta.task.language)
             if table.num_rows:
-                found[key] = answers_of(*key, table)
+                found[key] = select_answers(*key, table)
     return found
 
 

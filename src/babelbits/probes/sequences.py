@@ -38,7 +38,7 @@ class ProbedSequence:
     the sequence where it never is; None where the two answers are not recorded."""
 
 
-def sequences_of(
+def make_sequences(
     item: Item,
     *,
     encoder: Encoder,

@@ -143,7 +143,7 @@ def contrast_between(
     )
 
 
-def pairs_of_conditions(
+def pair_conditions(
     found: Sequence[ConditionScores],
 ) -> list[tuple[ConditionScores, ConditionScores]]:
     """Conditions that can be held against each other: of one unit, language or score alike."""

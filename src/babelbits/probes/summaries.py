@@ -130,7 +130,7 @@ def list_modules(probes: Sequence[Probe]) -> list[ModuleSummary]:
     return [one for rows in found.values() for one in rows]
 
 
-def shown_layers(n_layers: int, *, most: int) -> list[int]:
+def choose_layers(n_layers: int, *, most: int) -> list[int]:
     """Layers for a table of few columns: evenly spread, the last among them, embeddings not."""
     if n_layers <= most:
         return list(range(1, n_layers + 1))

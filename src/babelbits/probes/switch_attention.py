@@ -54,7 +54,7 @@ class ReadAnswer:
     switched_at: int | None
 
 
-def language_names(code: str) -> tuple[str, ...]:
+def list_language_names(code: str) -> tuple[str, ...]:
     """How a prompt may name a language: in English and by its own name, without brackets."""
     known = resolve(code)
     names = [name.partition("(")[0].strip() for name in (known.name, known.native_name)]
@@ -109,7 +109,7 @@ def read_attention(
     limit : int
         Tokens of the longest sequence that is looked at.
     """
-    names = language_names(language)
+    names = list_language_names(language)
     switching = [one for one in answers if one.switched_at is not None]
     rows: list[dict[str, Any]] = []
     for one in switching:

@@ -21,7 +21,7 @@ from babelbits.engines.encoding import Encoder
 from babelbits.probes import probe_files
 from babelbits.probes.insides import Insides
 from babelbits.probes.sequences import answer_of, answer_tokens
-from babelbits.probes.token_language import TokenLanguages, of_bundled_texts, other_script
+from babelbits.probes.token_language import TokenLanguages, find_other_script, read_token_languages
 from babelbits.records import CellMeta, Failure, GenerateRequest, Item, ItemRow, digest
 from babelbits.store import Store
 
@@ -38,16 +38,16 @@ class Elsewhere:
     """None where the language has no bundled text."""
 
 
-def path_of(store: Store, meta: CellMeta, *, weights: str | None) -> Path:
+def make_path(store: Store, meta: CellMeta, *, weights: str | None) -> Path:
     """Where a cell's tokens are kept."""
     name = digest({"cell": meta.cell_id, "weights": weights, "version": VERSION}, length=16)
-    return probe_files.folder_of(store) / f"switching-{name}.parquet"
+    return probe_files.find_folder(store) / f"switching-{name}.parquet"
 
 
-def attention_path_of(store: Store, meta: CellMeta, *, weights: str | None, limit: int) -> Path:
+def make_attention_path(store: Store, meta: CellMeta, *, weights: str | None, limit: int) -> Path:
     """Where the attention of a cell's switching tokens is kept."""
     about = {"cell": meta.cell_id, "weights": weights, "version": VERSION, "limit": limit}
-    return probe_files.folder_of(store) / f"attention-{digest(about, length=16)}.parquet"
+    return probe_files.find_folder(store) / f"attention-{digest(about, length=16)}.parquet"
 
 
 class SwitchReader:
@@ -56,7 +56,7 @@ class SwitchReader:
     def __init__(self, model: Insides, encoder: Encoder) -> None:
         self._model = model
         self._encoder = encoder
-        self._languages: TokenLanguages = of_bundled_texts(
+        self._languages: TokenLanguages = read_token_languages(
             encoder.tokenizer, n_tokens=model.loaded.vocabulary
         )
 
@@ -87,7 +87,7 @@ class SwitchReader:
     def _elsewhere(self, language: str) -> Elsewhere:
         known = language in self._languages.languages
         return Elsewhere(
-            script=other_script(
+            script=find_other_script(
                 language,
                 tokenizer=self._encoder.tokenizer,
                 n_tokens=self._model.loaded.vocabulary,
@@ -109,7 +109,7 @@ class SwitchReader:
         if elsewhere.language is not None:
             switch = self._languages.first_switch(answer, item.language)
         chances = self._model.chances([*prompt.tokens, *answer], last=len(answer))
-        measured = masses(chances, elsewhere)
+        measured = measure_masses(chances, elsewhere)
         n = len(answer)
         return {
             "item_id": [item.item_id] * n,
@@ -123,7 +123,7 @@ class SwitchReader:
         }
 
 
-def masses(chances: torch.Tensor, elsewhere: Elsewhere) -> dict[str, NDArray[np.float64]]:
+def measure_masses(chances: torch.Tensor, elsewhere: Elsewhere) -> dict[str, NDArray[np.float64]]:
     """Probability on tokens that belong elsewhere, and the lead of those that do not.
 
     Parameters

@@ -36,7 +36,7 @@ def classify(tokens: Sequence[int], *, tokenizer: Any, language: str) -> tuple[T
         Canonical code; without a list only digits and signs are found.
     """
     text, ends = _decoded(tokens, tokenizer)
-    of_characters = character_classes(text, language=language)
+    of_characters = classify_characters(text, language=language)
     special = set(tokenizer.all_special_ids)
     found: list[TokenClass] = []
     start = 0
@@ -57,7 +57,7 @@ def _decoded(tokens: Sequence[int], tokenizer: Any) -> tuple[str, list[int]]:
     return (texts[-1] if texts else ""), [len(text.rstrip(_BROKEN)) for text in texts]
 
 
-def character_classes(text: str, *, language: str) -> list[TokenClass]:
+def classify_characters(text: str, *, language: str) -> list[TokenClass]:
     """The class of each character of a text."""
     found: list[TokenClass] = ["rest"] * len(text)
     for kind, start, end in _words(text.lower(), language):

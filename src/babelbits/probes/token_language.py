@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.languages import resolve
-from babelbits.languages.scripts import letters_by_script, share_in
+from babelbits.languages.scripts import count_letters, measure_share
 from babelbits.tasks.suites.babelmini import BABELMINI_LANGUAGES
 
 PRIOR = 2000.0
@@ -114,20 +114,22 @@ def fit_token_languages(
     )
 
 
-def of_bundled_texts(tokenizer: Any, *, n_tokens: int) -> TokenLanguages:
+def read_token_languages(tokenizer: Any, *, n_tokens: int) -> TokenLanguages:
     """Unigrams of the bundled calibration texts; of other texts, held out, see the tests."""
     return fit_token_languages(
         {
-            language: [tokenize(text, tokenizer) for text in bundled_texts("calibration", language)]
+            language: [
+                tokenize(text, tokenizer) for text in read_bundled_texts("calibration", language)
+            ]
             for language in BABELMINI_LANGUAGES
         },
         n_tokens=n_tokens,
     )
 
 
-def bundled_texts(kind: str, language: str) -> list[str]:
+def read_bundled_texts(kind: str, language: str) -> list[str]:
     """Texts of a bundled file: 'calibration' or 'passages'."""
-    lines = (mini_folder() / kind / f"{language}.jsonl").read_text("utf-8").splitlines()
+    lines = (find_mini_folder() / kind / f"{language}.jsonl").read_text("utf-8").splitlines()
     return [" ".join(json.loads(line)["sentences"]) for line in lines]
 
 
@@ -137,7 +139,7 @@ def tokenize(text: str, tokenizer: Any) -> list[int]:
     return found
 
 
-def other_script(language: str, *, tokenizer: Any, n_tokens: int) -> NDArray[np.bool_]:
+def find_other_script(language: str, *, tokenizer: Any, n_tokens: int) -> NDArray[np.bool_]:
     """Tokens with letters, none of which is of the language's script; shape (n_tokens,).
 
     Bytes of a letter that is not whole have no letter.
@@ -147,6 +149,6 @@ def other_script(language: str, *, tokenizer: Any, n_tokens: int) -> NDArray[np.
     found = np.zeros(n_tokens, bool)
     special = set(tokenizer.all_special_ids)
     for number, text in enumerate(texts):
-        if number not in special and letters_by_script(text):
-            found[number] = share_in(text, script) == 0
+        if number not in special and count_letters(text):
+            found[number] = measure_share(text, script) == 0
     return found

@@ -13,10 +13,10 @@ from typing import Any
 from babelbits.errors import MissingExtraError, ModelError
 from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code
-from babelbits.formats.text_model import auto_class, text_config
+from babelbits.formats.text_model import find_auto_class, find_text_config
 from babelbits.formats.trust import Trust
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.manifests import pickle_files
+from babelbits.recipes.manifests import list_pickle_files
 from babelbits.records import JSON
 from babelbits.words import plural
 
@@ -56,9 +56,9 @@ def refuse_pickle(base: Path) -> None:
     ModelError
         If there are no safetensors.
     """
-    if checkpoint.weight_files(base):
+    if checkpoint.list_weight_files(base):
         return
-    if not pickle_files(base):
+    if not list_pickle_files(base):
         raise ModelError("the folder holds no weights", where=str(base))
     raise ModelError(
         "the weights are pickled (pytorch_model.bin), and a pickle can run code when it is loaded",
@@ -67,9 +67,9 @@ def refuse_pickle(base: Path) -> None:
     )
 
 
-def context_length(config: JSON) -> int:
+def find_context_length(config: JSON) -> int:
     """The longest sequence the model's config allows, tokens."""
-    found = _written_context(text_config(config))
+    found = _written_context(find_text_config(config))
     return found or _written_context(_with_defaults(config)) or FALLBACK_CONTEXT
 
 
@@ -92,7 +92,7 @@ def _with_defaults(config: JSON) -> Mapping[str, Any]:
     if config.get("model_type") not in CONFIG_MAPPING:
         return {}
     known = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
-    return text_config(known.get_text_config().to_dict())
+    return find_text_config(known.get_text_config().to_dict())
 
 
 def load_tokenizer(base: Path, *, trust: Trust) -> Any:
@@ -110,7 +110,7 @@ def load_tokenizer(base: Path, *, trust: Trust) -> Any:
             base, trust_remote_code=trust.remote_code and brings_code(base)
         )
     except (OSError, ValueError, ImportError) as error:
-        raise not_loadable(base, "tokenizer", error) from error
+        raise make_loading_error(base, "tokenizer", error) from error
 
 
 def load_model(
@@ -143,7 +143,7 @@ def load_model(
     own_code = trust.remote_code and model_brings_code(base)
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
-        model, loading = auto_class(config).from_pretrained(
+        model, loading = find_auto_class(config).from_pretrained(
             base,
             output_loading_info=True,
             dtype=_stored_dtype(base) if dtype == "auto" else dtype,
@@ -153,7 +153,7 @@ def load_model(
             use_safetensors=None if trust.pickle else True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise not_loadable(base, "causal language model", error) from error
+        raise make_loading_error(base, "causal language model", error) from error
     except ImportError as error:
         raise MissingExtraError(str(error), hint="pip install 'babelbits[run]'") from error
     missing = sorted(loading["missing_keys"])
@@ -174,7 +174,7 @@ def _stored_dtype(base: Path) -> str:
 
     A config may say another: transformers believes the one of a multimodal model's text part.
     """
-    if not checkpoint.weight_files(base):
+    if not checkpoint.list_weight_files(base):
         return "auto"
     weights: Counter[str] = Counter()
     for tensor in checkpoint.read_tensors(base):
@@ -183,7 +183,7 @@ def _stored_dtype(base: Path) -> str:
     return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(most, "auto")
 
 
-def not_loadable(base: Path, what: str, error: Exception) -> ModelError:
+def make_loading_error(base: Path, what: str, error: Exception) -> ModelError:
     """What transformers says of a folder that it cannot load, as our own error."""
     reason = str(error).strip().split("\n")[0]
     hint = None

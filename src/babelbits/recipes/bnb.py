@@ -15,7 +15,7 @@ from babelbits.formats import linear
 from babelbits.formats.trust import Trust
 from babelbits.recipes.base_loading import load_model
 from babelbits.recipes.info import RecipeInfo, Value
-from babelbits.recipes.scope import Scope, intended, patterns, skeleton
+from babelbits.recipes.scope import Scope, build_skeleton, make_patterns, plan_scope
 from babelbits.records import JSON
 
 _DTYPES = {"float32", "float16", "bfloat16"}
@@ -38,11 +38,11 @@ def save_bitsandbytes(
     Scope
         What the recipe means on this model.
     """
-    empty = skeleton(base, trust=trust)
-    scope = intended(empty, recipe=info.name, settled=parameters)
-    skip = [pattern.removeprefix("re:") for pattern in patterns(scope)]
+    empty = build_skeleton(base, trust=trust)
+    scope = plan_scope(empty, recipe=info.name, settled=parameters)
+    skip = [pattern.removeprefix("re:") for pattern in make_patterns(scope)]
     settings = _settings(info.method, parameters, config, skip)
-    has_experts = bool(linear.fused(empty))
+    has_experts = bool(linear.find_fused(empty))
     with linear.linear_loading():
         model = load_model(
             base,
@@ -87,7 +87,7 @@ def _quantize(model: Any, names: Iterable[str], settings: Any, *, device: str) -
     quantizer.postprocess_model(model)
 
 
-def note(method: str, parameters: Mapping[str, Value]) -> str | None:
+def make_note(method: str, parameters: Mapping[str, Value]) -> str | None:
     """What a user of the variant should know; None where nothing is special."""
     if method != "llm.int8" or not parameters.get("threshold"):
         return None

@@ -98,24 +98,24 @@ class Calibration:
 # --- documents ---------------------------------------------------------------------------------
 
 
-def bundled_file(language: str) -> Path:
+def find_bundled_file(language: str) -> Path:
     """Where the package keeps its calibration passages in a language, whether they exist or not."""
     folder = resources.files("babelbits") / "bundled" / "babelmini" / "calibration"
     return Path(str(folder / f"{language}.jsonl"))
 
 
-def matrix_file(spec: CalibrationSpec) -> Path | None:
+def find_matrix_file(spec: CalibrationSpec) -> Path | None:
     """The ready importance matrix that a spec names in place of text; None if it names text.
 
     A file is known by how it begins, one that is not there by its name.
     """
     if spec.source == "bundled" or spec.source.startswith("hub:"):
         return None
-    file = local_file(spec)
+    file = find_local_file(spec)
     return file if spec.source.endswith(".gguf") or is_matrix(file) else None
 
 
-def local_file(spec: CalibrationSpec) -> Path:
+def find_local_file(spec: CalibrationSpec) -> Path:
     """Where the file lies that a spec names as its source."""
     return (spec.folder or Path()) / Path(spec.source).expanduser()
 
@@ -158,18 +158,18 @@ def _read(spec: CalibrationSpec, language: str) -> tuple[str, ...]:
     if spec.source.startswith("hub:"):
         documents = _read_hub(spec.source.removeprefix("hub:"))
     else:
-        documents = read_file(local_file(spec), language=language)
+        documents = read_file(find_local_file(spec), language=language)
     check_documents(documents, language=language, where=spec.source)
     return documents
 
 
-def source_hash(documents: Sequence[str]) -> str:
+def hash_source(documents: Sequence[str]) -> str:
     """Hash of documents in their order: what a variant's identity holds before the draw."""
     return digest(list(documents), length=32)
 
 
 def _read_bundled(language: str) -> tuple[str, ...]:
-    path = bundled_file(language)
+    path = find_bundled_file(language)
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.jsonl")))
         raise CalibrationError(
@@ -232,7 +232,7 @@ def join_sentences(sentences: Iterable[str]) -> str:
     return text
 
 
-def hub_folder(source: str) -> Path:
+def find_hub_folder(source: str) -> Path:
     """Where the local folder lies that a 'hub:' source may name in place of a dataset."""
     return Path(source.removeprefix("hub:").partition("@")[0].partition(":")[0])
 
@@ -289,7 +289,7 @@ def draw(
         If a window would be longer than the context, or the text is too short.
     """
     _check_sizes(spec, context)
-    prefix = opening(tokenizer)
+    prefix = find_opening(tokenizer)
     if spec.source == "bundled":
         strip, used, spoken = _strip(spec, documents, tokenizer, enough=None)
         samples, tokens = _fill(spec, len(strip), context=context, prefix=len(prefix))
@@ -329,7 +329,7 @@ def _check_sizes(spec: CalibrationSpec, context: int) -> None:
         )
 
 
-def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
+def find_opening(tokenizer: Tokenizer) -> tuple[int, ...]:
     """The special tokens that the tokenizer puts before a text."""
     probe = "a"
     plain = list(tokenizer(probe, add_special_tokens=False)["input_ids"])

@@ -23,7 +23,7 @@ __all__ = [
     "RecipeInfo",
     "Value",
     "find",
-    "parameter_problem",
+    "find_parameter_problem",
     "settle",
 ]
 
@@ -47,7 +47,7 @@ RECIPES: Mapping[str, RecipeInfo] = _Recipes()
 
 def _families() -> tuple[Any, ...]:
     """Objects of `recipes.family.Family`, which is not imported here: it knows recipes."""
-    return tuple(registry.named(registry.RECIPES, name) for name in registry.RECIPES)
+    return tuple(registry.get_named(registry.RECIPES, name) for name in registry.RECIPES)
 
 
 @lru_cache(maxsize=4)
@@ -117,7 +117,7 @@ def _type_problem(info: ParameterInfo, value: object) -> str | None:
     return f"must be {words[info.type]}"
 
 
-def parameter_problem(info: ParameterInfo, value: object) -> str | None:
+def find_parameter_problem(info: ParameterInfo, value: object) -> str | None:
     """What is wrong with `value`, as the end of a sentence ('must be ...'); None if nothing is."""
     wrong_type = _type_problem(info, value)
     if wrong_type is not None:
@@ -155,7 +155,7 @@ def settle(recipe: str, given: Mapping[str, Any]) -> dict[str, Value]:
                 f"the recipe '{info.name}' has no parameter '{name}'",
                 hint=f"{guess} {known}" if guess else known,
             )
-        problem = parameter_problem(info.parameters[name], value)
+        problem = find_parameter_problem(info.parameters[name], value)
         if problem is not None:
             raise StudyError(f"'{name}' {problem}, not {value!r}", where=f"recipe '{info.name}'")
     return {

@@ -31,8 +31,8 @@ from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.linear_weights import SMALL_SHARE
-from babelbits.recipes.schemes import groups_of
-from babelbits.recipes.scope import Scope, intended, patterns
+from babelbits.recipes.schemes import make_groups
+from babelbits.recipes.scope import Scope, make_patterns, plan_scope
 from babelbits.recipes.tracing import masks_untraced, shared_states_traced
 from babelbits.recipes.unreached import Rounded, every_weight_rounded
 from babelbits.records import ExpertsRecord
@@ -82,12 +82,12 @@ def save_compressed(
         If the library fails, or did something else than the recipe says.
     """
     _import_library()
-    linear.plain(model, conv1d=True)
+    linear.make_plain(model, conv1d=True)
     linear.unfuse(model)
-    scope = intended(model, recipe=info.name, settled=parameters, most_left=most_left)
-    ignore = patterns(scope)
+    scope = plan_scope(model, recipe=info.name, settled=parameters, most_left=most_left)
+    ignore = make_patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
-        groups = groups_of(info, parameters, scope.quantized)
+        groups = make_groups(info, parameters, scope.quantized)
         modifiers = _modifiers(info, parameters, model, ignore, groups)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
         with every_weight_rounded() as rounded:
@@ -169,7 +169,7 @@ def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list
         return []
     kind = model.config.get_text_config().model_type
     names = [name for name, _ in model.named_modules()]
-    pairs = smoothing.pairs(kind, names, method=method)
+    pairs = smoothing.list_pairs(kind, names, method=method)
     if pairs is not None and not pairs:
         raise RecipeError(
             f"no layers of this '{kind}' model can be smoothed",

@@ -119,7 +119,7 @@ def routing(
             module.every_token = False
 
 
-def note_of(record: ExpertsRecord) -> str | None:
+def make_note(record: ExpertsRecord) -> str | None:
     """What a reader should know of the experts; None where every expert was chosen."""
     key = _ALL if _ALL in record.unrouted else next(iter(record.unrouted))
     unrouted = sum(record.unrouted[key])

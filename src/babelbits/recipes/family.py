@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 
 from babelbits.formats import parts
 from babelbits.formats.trust import Trust
-from babelbits.libraries import RUN, install, need, version_of
+from babelbits.libraries import RUN, find_version, install, need
 from babelbits.recipes import module_bits
 from babelbits.recipes import tensors as checkpoint
-from babelbits.recipes.base_loading import context_length
+from babelbits.recipes.base_loading import find_context_length
 from babelbits.recipes.calibration import (
     Calibration,
     CalibrationSpec,
@@ -26,13 +26,13 @@ from babelbits.recipes.calibration import (
     read_documents,
 )
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.experts import note_of
+from babelbits.recipes.experts import make_note
 from babelbits.recipes.info import RecipeInfo, Value
 from babelbits.recipes.linear_weights import is_linear
-from babelbits.recipes.scope import Scope, notes_of
+from babelbits.recipes.scope import Scope, make_notes
 from babelbits.records import JSON, CalibrationRecord, ConversionRecord, TensorRecord
 from babelbits.registry import RECIPES as FAMILIES
-from babelbits.registry import named
+from babelbits.registry import get_named
 
 HF = "hf"
 """Format of a Hugging Face checkpoint in safetensors that is not quantized."""
@@ -59,7 +59,7 @@ class Job:
     config: JSON
     """The base model's `config.json`, or what stands in its place."""
     device: str
-    """'cpu', 'cuda', 'cuda:1', or 'auto'; `devices.of_torch` resolves it."""
+    """'cpu', 'cuda', 'cuda:1', or 'auto'; `devices.resolve_torch_device` resolves it."""
     seed: int
     texts: Mapping[str, Sequence[str]]
     """What the model will be asked, by language."""
@@ -133,7 +133,7 @@ class Family(ABC):
         return tuple(
             f"{name} is not installed, and recipes of {self.title} need it: {install([name])}"
             for name in self.libraries(base)
-            if name not in RUN and version_of(name) is None
+            if name not in RUN and find_version(name) is None
         )
 
     def prepare(self, base: Path, *, tell: Callable[[str], None]) -> None:
@@ -170,7 +170,7 @@ class Family(ABC):
     def packages(self) -> tuple[str, ...]:
         """The distribution that the family comes from, where that is another than ours."""
         owner = FAMILIES.owner(self.name)
-        return () if version_of(owner) is None or owner == "babelbits" else (owner,)
+        return () if find_version(owner) is None or owner == "babelbits" else (owner,)
 
     def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """Which making of a recipe a model gets: raised where the code makes other weights."""
@@ -178,7 +178,7 @@ class Family(ABC):
 
     def identity(self) -> dict[str, str | None]:
         """Versions of distributions that decide what is made, the family's own package included."""
-        return {name: version_of(name) for name in (*self.decisive, *self.packages)}
+        return {name: find_version(name) for name in (*self.decisive, *self.packages)}
 
     @abstractmethod
     def make(self, job: Job, folder: Path) -> Made:
@@ -215,11 +215,11 @@ class Family(ABC):
     ) -> tuple[str | None, ...]:
         """What the manifest says of how a variant was made, one sentence each."""
         left_out: tuple[str, ...] = ()
-        if checkpoint.weight_files(job.base):
+        if checkpoint.list_weight_files(job.base):
             left_out = parts.list_notes(checkpoint.read_tensors(job.base), tensors, job.config)
         experts = None if made.calibration is None else made.calibration.experts
-        meant = () if made.scope is None else notes_of(made.scope)
-        routed = note_of(experts) if made.scope is not None and experts is not None else None
+        meant = () if made.scope is None else make_notes(made.scope)
+        routed = make_note(experts) if made.scope is not None and experts is not None else None
         return (*made.notes, *left_out, *meant, routed)
 
     def expects(
@@ -242,11 +242,13 @@ class Family(ABC):
         given = module_bits.parse(str(settled.get(module_bits.PARAMETER, "")))
         group, total = settled.get("group_size"), 0
         for one in self.kept(tensors, config):
-            bits = module_bits.bits_of(one.name.removesuffix(".weight"), given)
+            bits = module_bits.find_bits(one.name.removesuffix(".weight"), given)
             if bits == module_bits.LEFT or not (is_linear(one) or (bits and len(one.shape) == 2)):
                 total += one.bytes
             else:
-                total += linear_bytes(one.shape, bits=bits or info.weight_bits, group_size=group)
+                total += count_linear_bytes(
+                    one.shape, bits=bits or info.weight_bits, group_size=group
+                )
         return total
 
     def kept(
@@ -264,7 +266,7 @@ class Family(ABC):
         return False
 
 
-def linear_bytes(shape: Sequence[int], *, bits: float, group_size: int | None) -> int:
+def count_linear_bytes(shape: Sequence[int], *, bits: float, group_size: int | None) -> int:
     """Codes and scales of one linear layer, one scale a group of inputs, or an output channel."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     codes = math.ceil(rows * columns * bits / 8)
@@ -276,11 +278,11 @@ def draw_text(job: Job, tokenizer: Tokenizer) -> Calibration | None:
     if job.calibration is None or job.drawn is not None:
         return job.drawn
     documents = read_documents(job.calibration)
-    context = context_length(job.config)
+    context = find_context_length(job.config)
     return draw(job.calibration, documents, tokenizer=tokenizer, context=context)
 
 
-def families() -> tuple[Family, ...]:
+def list_families() -> tuple[Family, ...]:
     """All families, ours first.
 
     Raises
@@ -288,10 +290,10 @@ def families() -> tuple[Family, ...]:
     StudyError
         If another package's cannot be imported, or has another name than its row.
     """
-    return tuple(named(FAMILIES, name) for name in FAMILIES)
+    return tuple(get_named(FAMILIES, name) for name in FAMILIES)
 
 
-def family_of(recipe: str) -> Family:
+def find_family(recipe: str) -> Family:
     """The family of a recipe, by the recipe's canonical name."""
-    family: Family = named(FAMILIES, RECIPES[recipe].family)
+    family: Family = get_named(FAMILIES, RECIPES[recipe].family)
     return family

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from babelbits.errors import RecipeError
-from babelbits.formats.quantized import method_of
-from babelbits.formats.text_model import text_config
+from babelbits.formats.quantized import find_method
+from babelbits.formats.text_model import find_text_config
 from babelbits.recipes import gguf_base, module_bits
 from babelbits.recipes.catalogue import find, settle
-from babelbits.recipes.family import family_of
-from babelbits.recipes.linear_weights import SMALL_SHARE, check_group_size, is_linear, unfit
+from babelbits.recipes.family import find_family
+from babelbits.recipes.linear_weights import SMALL_SHARE, check_group_size, find_unfit, is_linear
 from babelbits.records import TensorRecord
 
 
@@ -41,16 +41,16 @@ def check(base_config: Mapping[str, Any], recipe: str, parameters: Mapping[str, 
     info = find(recipe)
     if info.method == "none":
         return
-    method = method_of(base_config)
+    method = find_method(base_config)
     if method is not None:
         raise RecipeError(
             f"the base model is already quantized ({method}), so '{info.name}' would measure two "
             "quantizations at once",
             hint="name the unquantized checkpoint as the study's model",
         )
-    family = family_of(info.name)
+    family = find_family(info.name)
     if gguf_base.GGUF in base_config and gguf_base.GGUF not in family.reads:
-        raise gguf_base.not_from_file(info.name)
+        raise gguf_base.make_file_error(info.name)
     family.check(base_config, info, settled)
     if "group_size" in settled:
         check_group_size(int(settled["group_size"]), _sizes_of_config(base_config))
@@ -65,7 +65,7 @@ def check_shapes(
 ) -> None:
     """The same for the stored weights of a base model: names the very layer.
 
-    `most_left` is as in `unfit`.
+    `most_left` is as in `find_unfit`.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def check_shapes(
         shapes = {
             one.name: _as_linear(one.shape, size)
             for one in filter(is_linear, stored)
-            if module_bits.bits_of(one.name.removesuffix(".weight"), bits) != module_bits.LEFT
+            if module_bits.find_bits(one.name.removesuffix(".weight"), bits) != module_bits.LEFT
         }
-        unfit(size, shapes, most_left=most_left)
+        find_unfit(size, shapes, most_left=most_left)
 
 
 def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:
@@ -101,7 +101,7 @@ def _as_linear(shape: tuple[int, ...], group_size: int) -> tuple[int, ...]:
 
 def _sizes_of_config(config: Mapping[str, Any]) -> dict[str, int]:
     """Input sizes of a decoder block's linear layers, as far as the config tells them."""
-    text = text_config(config)
+    text = find_text_config(config)
     hidden, heads = text.get("hidden_size"), text.get("num_attention_heads")
     if not isinstance(hidden, int):
         return {}

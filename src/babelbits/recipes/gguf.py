@@ -20,19 +20,19 @@ from babelbits.llamacpp import library
 from babelbits.llamacpp.gguf_file import IMATRIX, MODEL, read_tensors
 from babelbits.llamacpp.imatrix_file import (
     ImportanceMatrix,
-    fitted,
+    fit_matrix,
+    list_without_data,
     read_imatrix,
-    without_data,
     write_imatrix,
 )
 from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.gguf_base import is_gguf
-from babelbits.recipes.gguf_checked import checked_conversion, whole_file
-from babelbits.recipes.gguf_imatrix import compute_imatrix, experts_of, refuse_unrouted
-from babelbits.recipes.gguf_quantize import block_type, quantize, tensor_types
-from babelbits.recipes.gguf_tokens import Texts, note
+from babelbits.recipes.gguf_checked import convert_checked, whole_file
+from babelbits.recipes.gguf_imatrix import compute_imatrix, refuse_unrouted, summarise_experts
+from babelbits.recipes.gguf_quantize import find_block_type, parse_tensor_types, quantize
+from babelbits.recipes.gguf_tokens import Texts, make_note
 from babelbits.recipes.info import RecipeInfo, Value
-from babelbits.recipes.manifests import model_files, sha256
+from babelbits.recipes.manifests import hash_file, list_model_files
 from babelbits.records import (
     CalibrationRecord,
     ConversionRecord,
@@ -114,16 +114,16 @@ def save_gguf(
     OSError
         If the disk is full.
     """
-    types = tensor_types(str(parameters.get("tensor_types", "")))
+    types = parse_tensor_types(str(parameters.get("tensor_types", "")))
     for name in types.values():
-        block_type(library.load(), name)  # or it would be found wrong after all the work
+        find_block_type(library.load(), name)  # or it would be found wrong after all the work
     matrix = None if ready is None else read_imatrix(ready)
     kind = str(parameters["type" if info.method == "convert" else "source_type"])
     with _shared(base, folder.parent, kind=kind) as shared:
         model, conversion = base, None
         if not is_gguf(base):
             model = shared / MODEL
-            conversion = checked_conversion(
+            conversion = convert_checked(
                 base,
                 model,
                 kind=kind,
@@ -137,8 +137,8 @@ def save_gguf(
             matrix = _matrix(model, shared, calibration)
     experts = None
     if matrix is not None:
-        matrix = fitted(matrix, _by_name(model))
-        experts = experts_of(matrix)
+        matrix = fit_matrix(matrix, _by_name(model))
+        experts = summarise_experts(matrix)
         refuse_unrouted(matrix, most=most_unrouted)
     _quantize(
         model,
@@ -153,7 +153,7 @@ def save_gguf(
     for name in _ALSO_KEPT:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-    silent = [] if matrix is None else without_data(matrix, _by_name(folder / MODEL))
+    silent = [] if matrix is None else list_without_data(matrix, _by_name(folder / MODEL))
     return MadeGguf(
         matrix=matrix, conversion=conversion, experts=experts, without_data=tuple(silent)
     )
@@ -183,7 +183,7 @@ def _quantize(
         matrix=matrix,
         tensor_types=types,
         requantize=requantize,
-        threads=library.n_threads(),
+        threads=library.count_threads(),
     )
 
 
@@ -194,7 +194,7 @@ def record_of_file(
     return CalibrationRecord(
         language=spec.language,
         source=spec.source,
-        text_hash=sha256(file)[:32],
+        text_hash=hash_file(file)[:32],
         n_samples=matrix.chunks,
         tokens_per_sample=matrix.chunk_tokens,
         n_tokens=matrix.chunks * matrix.chunk_tokens,
@@ -208,7 +208,7 @@ def record_of_file(
 @contextmanager
 def _shared(base: Path, place: Path, *, kind: str) -> Iterator[Path]:
     """The folder of what variants of a base model share, for one process at a time."""
-    found = (base,) if is_gguf(base) else model_files(base)
+    found = (base,) if is_gguf(base) else list_model_files(base)
     files = {file.name: file.stat() for file in found}
     content = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()}
     made_by = {"llama.cpp": library.VERSION, "revision": _REVISION}
@@ -233,7 +233,7 @@ def _matrix(model: Path, shared: Path, calibration: Calibration) -> ImportanceMa
                 datasets=[_name(calibration)],
                 languages=calibration.languages,
                 spoken=calibration.spoken,
-                threads=library.n_threads(),
+                threads=library.count_threads(),
             )
             write_imatrix(partial, computed)
     return read_imatrix(target)
@@ -258,7 +258,7 @@ _NAMED = 3
 """Weights that a note names; the others are counted."""
 
 
-def conversion_notes(record: ConversionRecord | None) -> Iterator[str]:
+def note_conversion(record: ConversionRecord | None) -> Iterator[str]:
     """Of a conversion: where it is not known to be right, or llama.cpp alone would read otherwise.
 
     That a conversion was compared and is right is in the record, and no note.
@@ -268,10 +268,10 @@ def conversion_notes(record: ConversionRecord | None) -> Iterator[str]:
     if record.not_compared is not None:
         yield f"the converted file was not compared with the checkpoint: {record.not_compared}"
     if record.other_tokens:
-        yield note(record.other_tokens)
+        yield make_note(record.other_tokens)
 
 
-def matrix_notes(experts: ExpertsRecord | None, without_data: Sequence[str]) -> Iterator[str]:
+def note_matrix(experts: ExpertsRecord | None, without_data: Sequence[str]) -> Iterator[str]:
     """Of an importance matrix: what it says nothing of."""
     if without_data:
         named = ", ".join(without_data[:_NAMED])

@@ -12,11 +12,11 @@ from babelbits.errors import ModelError, RecipeError
 from babelbits.llamacpp.gguf_file import (
     is_quantized,
     main_type,
-    metadata_value,
     open_gguf,
+    read_metadata,
     read_tensors,
 )
-from babelbits.llamacpp.gguf_parts import part_names, parts_of
+from babelbits.llamacpp.gguf_parts import list_part_names, list_parts
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.info import RecipeInfo
 from babelbits.records import JSON, TensorRecord
@@ -51,37 +51,37 @@ def read_config(file: Path) -> JSON:
     MissingExtraError
         If the package `gguf` is not installed.
     """
-    file = parts_of(file)[0]
+    file = list_parts(file)[0]
     reader = open_gguf(file)
-    kind = metadata_value(reader, "general.type") or "model"
-    architecture = metadata_value(reader, "general.architecture")
+    kind = read_metadata(reader, "general.type") or "model"
+    architecture = read_metadata(reader, "general.architecture")
     if kind != "model" or not architecture:
         raise ModelError(f"the GGUF file holds no model but: {kind}", where=str(file))
-    if (metadata_value(reader, "split.count") or 1) > 1 and len(part_names(file.name)) == 1:
+    if (read_metadata(reader, "split.count") or 1) > 1 and len(list_part_names(file.name)) == 1:
         raise ModelError(
             "the GGUF file is one part of several, and its name does not say which",
             where=str(file),
             hint="give the parts their names back (NAME-00001-of-00003.gguf), or put them "
             "together: llama-gguf-split --merge FIRST_PART WHOLE",
         )
-    causal = metadata_value(reader, f"{architecture}.attention.causal")
+    causal = read_metadata(reader, f"{architecture}.attention.causal")
     if architecture in _NOT_CAUSAL or causal is False:
         raise ModelError(
             f"{architecture} is no causal language model",
             where=str(file),
             hint="Babelbits measures decoder-only models",
         )
-    if metadata_value(reader, "tokenizer.ggml.model") in (None, "none", "no_vocab"):
+    if read_metadata(reader, "tokenizer.ggml.model") in (None, "none", "no_vocab"):
         raise ModelError("the GGUF file has no tokenizer", where=str(file), hint="get it again")
     return {
         "model_type": architecture,
-        "max_position_embeddings": metadata_value(reader, f"{architecture}.context_length"),
+        "max_position_embeddings": read_metadata(reader, f"{architecture}.context_length"),
         GGUF: main_type(read_tensors(file)),
-        **({PARTS: n_parts} if (n_parts := len(part_names(file.name))) > 1 else {}),
+        **({PARTS: n_parts} if (n_parts := len(list_part_names(file.name))) > 1 else {}),
     }
 
 
-def note(config: Mapping[str, Any]) -> str | None:
+def make_note(config: Mapping[str, Any]) -> str | None:
     """What to know of a base model that is quantized already; None where there is nothing."""
     kind = config.get(GGUF)
     if kind is None or not is_quantized(TensorRecord(name="", shape=(), dtype=str(kind), bytes=0)):
@@ -92,7 +92,7 @@ def note(config: Mapping[str, Any]) -> str | None:
     )
 
 
-def not_from_file(recipe: str) -> RecipeError:
+def make_file_error(recipe: str) -> RecipeError:
     """The error for a recipe whose family cannot read GGUF files."""
     types = ", ".join(name for name, one in RECIPES.items() if one.method == "k-quant")
     return RecipeError(

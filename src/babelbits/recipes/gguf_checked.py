@@ -19,18 +19,18 @@ from babelbits.errors import RecipeError
 from babelbits.formats.own_code import brings_code, refuse_code
 from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.llamacpp import converter, library
-from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
-from babelbits.recipes.base_loading import context_length
-from babelbits.recipes.calibration import opening
-from babelbits.recipes.gguf_compare import compare, windows_of
+from babelbits.llamacpp.gguf_file import open_gguf, read_metadata
+from babelbits.recipes.base_loading import find_context_length
+from babelbits.recipes.calibration import find_opening
+from babelbits.recipes.gguf_compare import compare, cut_windows
 from babelbits.recipes.gguf_tokens import (
     OTHERS,
     Texts,
-    better_name,
+    find_better_name,
+    find_pre_tokenizer,
     find_token_differences,
     is_byte_level,
-    known_texts,
-    pre_tokenizer,
+    read_known_texts,
     refuse,
 )
 from babelbits.records import JSON, ConversionRecord, digest
@@ -76,7 +76,7 @@ def convert(
     refuse_code(base, trust=trust)
     folder = converter.need()
     command = [sys.executable, "-m", "babelbits.llamacpp.convert_child", str(folder)]
-    fallback = pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
+    fallback = find_pre_tokenizer(base) or (OTHERS[0] if is_byte_level(base) else "")
     word = "trusted" if trust.remote_code and brings_code(base) else ""
     what = [fallback, name or "", word, str(base), "--outfile", str(out), "--outtype", kind]
     with lifeline() as alive:
@@ -93,7 +93,7 @@ def convert(
         f"llama.cpp's converter failed: {_reason(child.stderr) or f'exit {child.returncode}'}",
         where=str(base),
         hint="it knows the architectures and tokenizers of published models; see "
-        f"`python {converter.folder() / converter.SCRIPT} --print-supported-models`",
+        f"`python {converter.find_folder() / converter.SCRIPT} --print-supported-models`",
     )
 
 
@@ -114,7 +114,7 @@ _RECORD = "conversion.json"
 _REFUSED = "tokens-refused.json"
 
 
-def checked_conversion(
+def convert_checked(
     base: Path,
     model: Path,
     *,
@@ -172,13 +172,13 @@ def checked_conversion(
             base,
             partial,
             kind=kind,
-            windows=windows_of(
+            windows=cut_windows(
                 compared,
                 tokenizer,
-                opening=opening(tokenizer),
-                context=context_length(dict(config)),
+                opening=find_opening(tokenizer),
+                context=find_context_length(dict(config)),
             ),
-            threads=library.n_threads(),
+            threads=library.count_threads(),
             config=config,
             trust=trust,
         )
@@ -188,7 +188,7 @@ def checked_conversion(
 
 def _with_known(texts: Texts) -> Texts:
     """The package's own text first: it is prose, and prompts repeat themselves."""
-    known = known_texts(tuple(texts))
+    known = read_known_texts(tuple(texts))
     return {code: (*known.get(code, ()), *texts.get(code, ())) for code in {**known, **texts}}
 
 
@@ -196,9 +196,9 @@ def _better(base: Path, file: Path, tokenizer: Any, texts: Texts) -> str | None:
     """Another pre-tokenizer for a byte-level tokenizer, if one reads the text better."""
     if not is_byte_level(base):
         return None
-    written = metadata_value(open_gguf(file), "tokenizer.ggml.pre")
-    guessed = pre_tokenizer(base) is None and written == OTHERS[0]
-    return better_name(file, tokenizer=tokenizer, texts=texts, guessed=guessed)
+    written = read_metadata(open_gguf(file), "tokenizer.ggml.pre")
+    guessed = find_pre_tokenizer(base) is None and written == OTHERS[0]
+    return find_better_name(file, tokenizer=tokenizer, texts=texts, guessed=guessed)
 
 
 @contextmanager

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelbits.errors import RecipeError
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.formats.trust import Trust
-from babelbits.llamacpp.forward import chosen_logprobs, next_logprobs
+from babelbits.llamacpp.forward import compute_next_logprobs, select_logprobs
 from babelbits.recipes import tensors as checkpoint
 from babelbits.recipes.base_loading import load_model
 from babelbits.records import ConversionRecord
@@ -78,7 +78,7 @@ class Reference:
     """The same with llama.cpp's roundings."""
 
 
-def windows_of(
+def cut_windows(
     texts: Mapping[str, Sequence[str]], tokenizer: Any, *, opening: Sequence[int], context: int
 ) -> dict[str, list[int]]:
     """One window of tokens a language, with what the tokenizer puts before a text.
@@ -118,7 +118,7 @@ def compare(
     kind : str
         'f32', 'f16' or 'bf16': the file's weights.
     windows : mapping
-        Token ids by language; `windows_of`.
+        Token ids by language; `cut_windows`.
     config : mapping
         The checkpoint's `config.json`.
 
@@ -136,7 +136,7 @@ def compare(
     lacking = _lacking_memory(base)
     if lacking:
         return ConversionRecord(not_compared=lacking)
-    logprobs = list(next_logprobs(file, list(windows.values()), threads=threads))
+    logprobs = list(compute_next_logprobs(file, list(windows.values()), threads=threads))
     with _opened(base, trust=trust) as model:
         reference = _reference(model, list(windows.values()), kind=kind)
         table = _TABLE if _has_hidden_gelu(model) else 0.0
@@ -162,7 +162,7 @@ def check(
     over = {
         language: difference
         for language, difference in record.differences.items()
-        if not difference <= allowed(record) + extra
+        if not difference <= compute_allowed(record) + extra
     }
     if not over:
         return
@@ -171,19 +171,19 @@ def check(
     raise RecipeError(
         f"llama.cpp's converter makes another model of {names[0]}: its log-probabilities differ "
         f"from the checkpoint's by {over[worst]:.2g} nats a token ({worst}; at most "
-        f"{allowed(record) + extra:.2g} is rounding)",
+        f"{compute_allowed(record) + extra:.2g} is rounding)",
         where=where,
         hint=_advice(config),
     )
 
 
-def allowed(record: ConversionRecord) -> float:
+def compute_allowed(record: ConversionRecord) -> float:
     """Nats a token that a right conversion may differ by, whatever the language."""
     return TOLERANCE + MARGIN * max(record.rounding.values(), default=0.0)
 
 
 def _advice(config: Mapping[str, Any]) -> str:
-    text = text_config(config)
+    text = find_text_config(config)
     rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
     if rope.get("truncate") is False:
         return (
@@ -257,7 +257,7 @@ def _reference(model: Any, windows: Sequence[Sequence[int]], *, kind: str) -> Re
         for window in windows:
             ids = torch.tensor([list(window)])
             logits = model(input_ids=ids, use_cache=False).logits[0]
-            rows.append(chosen_logprobs(logits.float().numpy(), window))
+            rows.append(select_logprobs(logits.float().numpy(), window))
         return rows
 
     with torch.no_grad():  # in which views of weights can be told from other tensors
@@ -412,7 +412,7 @@ def _stored_bytes(base: Path) -> int:
 
 
 def _float32_bytes(base: Path) -> int:
-    if not checkpoint.weight_files(base):
+    if not checkpoint.list_weight_files(base):
         return 2 * _stored_bytes(base)
     return 4 * sum(math.prod(tensor.shape) for tensor in checkpoint.read_tensors(base))
 

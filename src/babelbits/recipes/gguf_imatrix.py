@@ -81,7 +81,7 @@ def compute_imatrix(
     collector = _Collector(Nodes(llama), n_languages=len(languages))
     with _context(llama, file, length=length, threads=threads, collector=collector) as context:
         for number, window in enumerate(windows):
-            for piece in pieces(length, most=int(llama.llama_n_batch(context))):
+            for piece in cut_pieces(length, most=int(llama.llama_n_batch(context))):
                 if languages:
                     collector.spoken = np.asarray(spoken[number])[piece.start : piece.stop]
                 decode(llama, context, window, piece)
@@ -115,7 +115,7 @@ def _context(
             )
             if not model:
                 raise ModelError(
-                    f"llama.cpp cannot load the model: {library.last_of(said)}", where=str(file)
+                    f"llama.cpp cannot load the model: {library.join_last(said)}", where=str(file)
                 )
             parameters = llama.llama_context_default_params()
             vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
@@ -130,7 +130,7 @@ def _context(
             if not context:
                 raise EngineError(
                     f"llama.cpp cannot make room for {plural(length, 'token')}: "
-                    f"{library.last_of(said)}",
+                    f"{library.join_last(said)}",
                     where=str(file),
                 )
             yield context
@@ -141,7 +141,7 @@ def _context(
                 llama.llama_model_free(model)
 
 
-def pieces(length: int, *, most: int) -> list[range]:
+def cut_pieces(length: int, *, most: int) -> list[range]:
     """A window's positions in pieces of `most`; the last are shorter, but never too short to count.
 
     In whole multiples of 64 tokens llama.cpp's sums are the same bit for bit.
@@ -264,7 +264,7 @@ _ALL = "all"
 Counts = dict[str, npt.NDArray[np.float32]]
 
 
-def experts_of(matrix: ImportanceMatrix) -> ExpertsRecord | None:
+def summarise_experts(matrix: ImportanceMatrix) -> ExpertsRecord | None:
     """The counts in short; None where there are no experts, or it is not known what they saw."""
     together = _counts(matrix)
     if not together:

@@ -75,14 +75,14 @@ def quantize(
         return failed, kept  # into which C has pointers until here
 
     with library.complaints() as said:
-        failed, _ = library.interruptible(call)
+        failed, _ = library.run_interruptibly(call)
     if failed:
         try:
             check_growth(target)
         finally:
             target.unlink(missing_ok=True)
         raise RecipeError(
-            f"llama.cpp cannot quantize to {mixture}: {library.last_of(said)}", where=str(source)
+            f"llama.cpp cannot quantize to {mixture}: {library.join_last(said)}", where=str(source)
         )
 
 
@@ -133,12 +133,12 @@ def _set_tensor_types(llama: Any, parameters: Any, types: Mapping[str, str]) -> 
     kind = llama.llama_model_tensor_override
     overrides = (kind * (len(types) + 1))()
     for slot, (pattern, name) in zip(overrides, types.items(), strict=False):
-        slot.pattern, slot.type = pattern.encode(), block_type(llama, name)
+        slot.pattern, slot.type = pattern.encode(), find_block_type(llama, name)
     parameters.tt_overrides = ctypes.cast(overrides, ctypes.POINTER(kind))
     return overrides
 
 
-def block_type(llama: Any, name: str) -> int:
+def find_block_type(llama: Any, name: str) -> int:
     """llama.cpp's number of a block type such as 'q8_0'.
 
     Raises
@@ -161,7 +161,7 @@ def block_type(llama: Any, name: str) -> int:
     return kind
 
 
-def tensor_types(written: str) -> dict[str, str]:
+def parse_tensor_types(written: str) -> dict[str, str]:
     """'token_embd=q8_0,attn_v=q6_k' as a mapping.
 
     Raises

@@ -20,8 +20,8 @@ from typing import Any
 
 from babelbits.errors import BabelbitsError, RecipeError
 from babelbits.languages.resolve import resolve
-from babelbits.llamacpp.gguf_file import metadata_value, open_gguf
-from babelbits.llamacpp.vocabulary import difference, first_different, open_vocabulary
+from babelbits.llamacpp.gguf_file import open_gguf, read_metadata
+from babelbits.llamacpp.vocabulary import describe_difference, find_first_different, open_vocabulary
 from babelbits.recipes.calibration import read_file
 from babelbits.records import JSON
 
@@ -70,7 +70,7 @@ Texts = Mapping[str, Sequence[str]]
 """Some text by language."""
 
 
-def pre_tokenizer(base: Path) -> str | None:
+def find_pre_tokenizer(base: Path) -> str | None:
     """llama.cpp's name for how a byte-level tokenizer splits text; None where it has none known."""
     try:
         parsed: JSON = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
@@ -117,7 +117,7 @@ def _regex(step: JSON) -> str:
 # --- comparing -----------------------------------------------------------------------------------
 
 
-def known_texts(languages: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+def read_known_texts(languages: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The package's own text by language: in these languages, or in all that it has."""
     folder = Path(str(resources.files("babelbits") / "bundled" / "babelmini" / "passages"))
     files = {file.stem: file for file in sorted(folder.glob("*.jsonl"))}
@@ -155,7 +155,9 @@ def find_token_differences(
                 theirs = vocabulary.encode(text, add_special_tokens=False)
                 ours = list(tokenizer(text, add_special_tokens=False)["input_ids"])
                 if theirs != ours:
-                    shown = difference(text, expected=ours, found=theirs, tokenizer=tokenizer)
+                    shown = describe_difference(
+                        text, expected=ours, found=theirs, tokenizer=tokenizer
+                    )
                     mismatches[language] = _kind(ours, theirs, tokenizer) + shown
                     break
     return mismatches
@@ -167,13 +169,13 @@ _NEAR = 2
 
 def _kind(ours: Sequence[int], theirs: Sequence[int], tokenizer: Any) -> str:
     """What to say before a difference at a token that no pre-tokenizer can make."""
-    place = first_different(ours, theirs)
+    place = find_first_different(ours, theirs)
     near = slice(max(0, place - 1), place + _NEAR)  # a space before it is read with it, or apart
     added = set(tokenizer.added_tokens_decoder) | set(tokenizer.all_special_ids)
     return _SPECIAL if {*ours[near], *theirs[near]} & added else ""
 
 
-def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> str | None:
+def find_better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> str | None:
     """Another pre-tokenizer that reads the text better than the file's own; None if none does.
 
     It differs in no language that the file's own does not differ in, the package's own languages
@@ -187,8 +189,8 @@ def better_name(file: Path, *, tokenizer: Any, texts: Texts, guessed: bool) -> s
     guessed : bool
         Whether the file's own name has no reason, so that a better one may differ anew somewhere.
     """
-    all_texts: dict[str, Sequence[str]] = {**known_texts(), **texts, **_PROBES}
-    written = metadata_value(open_gguf(file), "tokenizer.ggml.pre")
+    all_texts: dict[str, Sequence[str]] = {**read_known_texts(), **texts, **_PROBES}
+    written = read_metadata(open_gguf(file), "tokenizer.ggml.pre")
     fewest = _all_differences(file, tokenizer, all_texts, name=None)
     best = None
     for name in dict.fromkeys((_KIN.get(str(written), OTHERS[0]), *OTHERS)):
@@ -228,7 +230,7 @@ def refuse(mismatches: Mapping[str, str], *, where: Path) -> None:
     else:
         reason = "llama.cpp has no pre-tokenizer like this model's, for these languages"
     raise RecipeError(
-        f"llama.cpp reads text in {names_of(mismatches)} differently from the model's own "
+        f"llama.cpp reads text in {list_names(mismatches)} differently from the model's own "
         f"tokenizer: {shown}",
         where=str(where),
         hint=f"{reason}. Leave them out of the study, or set allow_token_differences = true in "
@@ -237,16 +239,16 @@ def refuse(mismatches: Mapping[str, str], *, where: Path) -> None:
     )
 
 
-def note(languages: Sequence[str]) -> str:
+def make_note(languages: Sequence[str]) -> str:
     """What to know of a file whose text in these languages llama.cpp splits otherwise."""
     return (
-        f"llama.cpp splits text in {names_of(languages)} into other tokens than the model's own "
+        f"llama.cpp splits text in {list_names(languages)} into other tokens than the model's own "
         "tokenizer; here the model is given its own tokens, and llama.cpp by itself would read "
         "others"
     )
 
 
-def names_of(languages: Sequence[str] | Mapping[str, str]) -> str:
+def list_names(languages: Sequence[str] | Mapping[str, str]) -> str:
     """'Hindi, Malayalam and Thai'."""
     names = list(_names(languages))
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -41,7 +41,7 @@ def is_linear(tensor: TensorRecord) -> bool:
     return not any(word in tensor.name for word in _NOT_QUANTIZED) and not _LEFT.search(tensor.name)
 
 
-def unfit(
+def find_unfit(
     group_size: int, shapes: Mapping[str, tuple[int, ...]], *, most_left: float = SMALL_SHARE
 ) -> list[str]:
     """The layers whose inputs a group size does not divide, where leaving them changes little.

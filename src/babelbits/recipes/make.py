@@ -29,15 +29,15 @@ from babelbits.recipes.base_loading import read_config, refuse_pickle
 from babelbits.recipes.calibration import Calibration, CalibrationSpec
 from babelbits.recipes.catalogue import RecipeInfo, find, settle
 from babelbits.recipes.experts import MOST_UNROUTED
-from babelbits.recipes.family import Job, Made, family_of
+from babelbits.recipes.family import Job, Made, find_family
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.recipes.linear_weights import SMALL_SHARE
 from babelbits.recipes.manifests import (
     describe_base,
     hash_files,
+    hash_weights,
     read_manifest,
     verify,
-    weights_hash,
     write_manifest,
 )
 from babelbits.recipes.scope import check_promise
@@ -137,7 +137,7 @@ def make(
         most_left=most_left,
         drawn=drawn if info.sees_text else None,
     )
-    family = family_of(info.name)
+    family = find_family(info.name)
     need(family.libraries(base), what=f"the recipe '{info.name}'")
     with _whole_folder(out) as folder:
         _check_stored_shapes(job)
@@ -153,7 +153,7 @@ def make(
 
 def _check_stored_shapes(job: Job) -> None:
     """Refuse a group size that the stored weights' shapes do not allow."""
-    if checkpoint.weight_files(job.base):
+    if checkpoint.list_weight_files(job.base):
         tensors = checkpoint.read_tensors(job.base)
         check_shapes(tensors, job.info.name, job.parameters, most_left=job.most_left)
 
@@ -240,7 +240,7 @@ def _describe(
     base_hash: str,
     seconds: float,
 ) -> Manifest:
-    family = family_of(job.info.name)
+    family = find_family(job.info.name)
     tensors, quantized = family.tensors(folder)
     bits = checkpoint.bits_per_weight(tensors)
     if bits is None or (family.quantizes(job.info) and not quantized):
@@ -260,7 +260,7 @@ def _describe(
         conversion=made.conversion,
         base_model=base_label,
         base_hash=base_hash,
-        weights_hash=weights_hash(files),
+        weights_hash=hash_weights(files),
         bits_per_weight=bits,
         quantized_bits_per_weight=checkpoint.bits_per_weight(quantized),
         n_weights=checkpoint.count(tensors),

@@ -33,17 +33,17 @@ _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.py", "*.model"
 """What of a base folder can change what the model computes; README and pictures cannot."""
 
 
-def sha256(file: Path) -> str:
+def hash_file(file: Path) -> str:
     """Hex SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 HashFile = Callable[[Path], str]
-"""Hex SHA-256 of a file: `sha256`, or something that remembers."""
+"""Hex SHA-256 of a file: `hash_file`, or something that remembers."""
 
 
-def weights_hash(files: Mapping[str, str]) -> str:
+def hash_weights(files: Mapping[str, str]) -> str:
     """Hash over (name, sha256) of every file but the manifest."""
     return digest({name: value for name, value in files.items() if name != MANIFEST}, length=32)
 
@@ -51,7 +51,7 @@ def weights_hash(files: Mapping[str, str]) -> str:
 # --- writing -----------------------------------------------------------------------------------
 
 
-def hash_files(folder: Path, *, hash_file: HashFile = sha256) -> dict[str, str]:
+def hash_files(folder: Path, *, hash_file: HashFile = hash_file) -> dict[str, str]:
     """SHA-256 of every file in a variant folder, folders below it too, but the manifest."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
@@ -120,7 +120,7 @@ def _tensor(fields: JSON) -> TensorRecord:
     return TensorRecord(**{**fields, "shape": tuple(fields["shape"])})
 
 
-def verify(folder: Path, *, hash_file: HashFile = sha256) -> None:
+def verify(folder: Path, *, hash_file: HashFile = hash_file) -> None:
     """Compare every file of a variant with its manifest.
 
     Parameters
@@ -185,7 +185,7 @@ def describe_base(folder: Path, *, label: str | None = None) -> Manifest:
     """
     if not (folder / "config.json").is_file():
         raise ModelError("not a model folder: it has no config.json", where=str(folder))
-    pickles = () if checkpoint.weight_files(folder) else pickle_files(folder)
+    pickles = () if checkpoint.list_weight_files(folder) else list_pickle_files(folder)
     tensors = _pickled_tensors(pickles) if pickles else checkpoint.read_tensors(folder)
     files = _base_files(folder, pickles)
     bits = checkpoint.bits_per_weight(tensors)
@@ -197,8 +197,8 @@ def describe_base(folder: Path, *, label: str | None = None) -> Manifest:
         parameters={},
         calibration=None,
         base_model=label if label is not None else folder.name,
-        base_hash=weights_hash(files),
-        weights_hash=weights_hash(files),
+        base_hash=hash_weights(files),
+        weights_hash=hash_weights(files),
         bits_per_weight=bits,
         quantized_bits_per_weight=None,
         n_weights=checkpoint.count(tensors),
@@ -211,24 +211,24 @@ def describe_base(folder: Path, *, label: str | None = None) -> Manifest:
     )
 
 
-def pickle_files(folder: Path) -> tuple[Path, ...]:
+def list_pickle_files(folder: Path) -> tuple[Path, ...]:
     """Weights in PyTorch's pickle format, which can run code when they are loaded."""
     return tuple(sorted(folder.glob("pytorch_model*.bin")))
 
 
-def model_files(folder: Path, *, pickles: Iterable[Path] = ()) -> tuple[Path, ...]:
+def list_model_files(folder: Path, *, pickles: Iterable[Path] = ()) -> tuple[Path, ...]:
     """The files of an unquantized model that can change what it computes; its hash is of these.
 
     Shards that an index names in folders below are among them.
     """
     known = {path for pattern in _MODEL_FILES for path in folder.glob(pattern)}
-    known.update(path for path in checkpoint.weight_files(folder) if path.is_file())
+    known.update(path for path in checkpoint.list_weight_files(folder) if path.is_file())
     return tuple(path for path in sorted({*known, *pickles}) if path.name != MANIFEST)
 
 
 def _base_files(folder: Path, pickles: Iterable[Path]) -> dict[str, str]:
-    files = model_files(folder, pickles=pickles)
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    files = list_model_files(folder, pickles=pickles)
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
 
 
 def _pickled_tensors(files: Iterable[Path]) -> tuple[TensorRecord, ...]:

@@ -45,7 +45,7 @@ def parse(written: str) -> dict[str, int]:
     return found
 
 
-def problem(written: str, *, integers: bool) -> str | None:
+def find_problem(written: str, *, integers: bool) -> str | None:
     """What is wrong with what a study says, as the end of a sentence; None if nothing is.
 
     Parameters
@@ -72,13 +72,13 @@ def problem(written: str, *, integers: bool) -> str | None:
     return None
 
 
-def bits_of(module: str, bits: Mapping[str, int]) -> int | None:
+def find_bits(module: str, bits: Mapping[str, int]) -> int | None:
     """The bits that a study gives a module; None where it says nothing of it."""
-    given = [value for pattern, value in bits.items() if expression(pattern).search(module)]
+    given = [value for pattern, value in bits.items() if make_expression(pattern).search(module)]
     return given[-1] if given else None
 
 
-def expression(pattern: str) -> re.Pattern[str]:
+def make_expression(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression that is searched for in a module's name."""
     body = re.escape(pattern).replace(r"\*", r"[^.]*").replace(r"\?", "[^.]")
     return re.compile(rf"(^|\.){body}(\.|$)")
@@ -101,7 +101,7 @@ def check_names(bits: Mapping[str, int], modules: Iterable[str]) -> None:
     """
     names = list(modules)
     for pattern in bits:
-        if not any(expression(pattern).search(name) for name in names):
+        if not any(make_expression(pattern).search(name) for name in names):
             parts = dict.fromkeys(
                 part for name in names for part in name.split(".") if not part.isdigit()
             )

@@ -9,13 +9,13 @@ from typing import Any
 
 from babelbits.recipes import module_bits
 from babelbits.recipes.info import RecipeInfo, Value
-from babelbits.recipes.scope import layer_pattern
+from babelbits.recipes.scope import make_layer_pattern
 
 BLOCK = 128
 """Rows and columns of an FP8 block, and inputs of an FP8 group."""
 
 
-def groups_of(
+def make_groups(
     info: RecipeInfo, parameters: Mapping[str, Value], layers: Sequence[str]
 ) -> dict[str, Any]:
     """The schemes of a recipe by group: of all layers, and of those with bits of their own.
@@ -29,23 +29,23 @@ def groups_of(
     layers : sequence of str
         Names of those that it quantizes.
     """
-    common = scheme_of(info, parameters)
+    common = make_scheme(info, parameters)
     given = module_bits.parse(str(parameters.get(module_bits.PARAMETER, "")))
     own: dict[int, list[str]] = {}
     for name in layers if given else ():
-        bits = module_bits.bits_of(name, given)
+        bits = module_bits.find_bits(name, given)
         if bits is not None and bits != common.weights.num_bits:
             own.setdefault(bits, []).append(name)
     groups = {"group_0": common} if sum(map(len, own.values())) < len(layers) else {}
     for number, (bits, names) in enumerate(sorted(own.items()), start=1):
         weights = common.weights.model_copy(update={"num_bits": bits})
-        targets = [f"re:{layer_pattern(name)}" for name in names]
+        targets = [f"re:{make_layer_pattern(name)}" for name in names]
         group = common.model_copy(update={"weights": weights, "targets": targets})
         groups[f"group_{number}"] = group
     return groups
 
 
-def scheme_of(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
+def make_scheme(info: RecipeInfo, parameters: Mapping[str, Value]) -> Any:
     """The quantization scheme of all linear layers of a recipe."""
     from compressed_tensors.quantization import QuantizationScheme
 

@@ -1,8 +1,8 @@
 """What a recipe means on a model: which linear layers it quantizes, and why it leaves others.
 
-`intended` says it from the modules alone, so that a model on the meta device will do;
-`quantized_modules` says what a reloaded variant really holds. A recipe keeps its promise where the
-two agree: every layer that is meant has quantized weights, and where the recipe has
+`plan_scope` says it from the modules alone, so that a model on the meta device will do;
+`find_quantized_modules` says what a reloaded variant really holds. A recipe keeps its promise where
+the two agree: every layer that is meant has quantized weights, and where the recipe has
 `activation_bits`, quantized inputs too; no other has either. Names are those of modules in the
 model as transformers builds it ('model.layers.0.mlp.down_proj'); experts that are held fused are
 named one by one ('...experts.3.down_proj'), as `formats.linear.unfuse` makes them.
@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import RecipeError
-from babelbits.formats.linear import linear_names
+from babelbits.formats.linear import list_linear_layers
 from babelbits.formats.outside_text import IGNORE, is_outside_text
 from babelbits.formats.own_code import model_brings_code
-from babelbits.formats.text_model import auto_class
+from babelbits.formats.text_model import find_auto_class
 from babelbits.formats.trust import Trust
 from babelbits.recipes import module_bits
-from babelbits.recipes.base_loading import not_loadable
+from babelbits.recipes.base_loading import make_loading_error
 from babelbits.recipes.catalogue import Value, find
-from babelbits.recipes.linear_weights import SMALL_SHARE, unfit
+from babelbits.recipes.linear_weights import SMALL_SHARE, find_unfit
 from babelbits.recipes.tensors import count
 from babelbits.records import TensorRecord
 from babelbits.words import agreeing, plural
@@ -66,7 +66,7 @@ class Scope:
         return outputs * inputs
 
 
-def intended(
+def plan_scope(
     model: Any, *, recipe: str, settled: Mapping[str, Value], most_left: float = SMALL_SHARE
 ) -> Scope:
     """What a recipe quantizes in a model, and what it leaves.
@@ -90,12 +90,12 @@ def intended(
         If the group size does not fit layers that hold more.
     """
     info = find(recipe)
-    shapes = linear_shapes(model)
+    shapes = list_linear_shapes(model)
     left = {name: reason for name in shapes if (reason := _reason(model, name)) is not None}
     bits = module_bits.parse(str(settled.get(module_bits.PARAMETER, "")))
     if bits:
         module_bits.check_names(bits, (*shapes, *_embeddings(model)))
-        left = _as_study_says(model, left, {n: module_bits.bits_of(n, bits) for n in shapes})
+        left = _as_study_says(model, left, {n: module_bits.find_bits(n, bits) for n in shapes})
     if info.method == "none":
         return Scope(
             quantized=(), left=dict.fromkeys(shapes, "nothing is quantized"), shapes=shapes
@@ -103,13 +103,13 @@ def intended(
     meant = [name for name in shapes if name not in left]
     if "group_size" in settled:
         size = int(settled["group_size"])
-        odd = unfit(size, {name: shapes[name] for name in meant}, most_left=most_left)
+        odd = find_unfit(size, {name: shapes[name] for name in meant}, most_left=most_left)
         left |= dict.fromkeys(odd, GROUP)
     meant = [name for name in meant if name not in left]
     return Scope(quantized=tuple(meant), left=left, shapes=shapes)
 
 
-def skeleton(base: Path, *, trust: Trust) -> Any:
+def build_skeleton(base: Path, *, trust: Trust) -> Any:
     """The model in a folder without its weights, on the meta device.
 
     Raises
@@ -124,12 +124,12 @@ def skeleton(base: Path, *, trust: Trust) -> Any:
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=own_code)
         with torch.device("meta"):
-            return auto_class(config).from_config(config, trust_remote_code=own_code)
+            return find_auto_class(config).from_config(config, trust_remote_code=own_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise not_loadable(base, "causal language model", error) from error
+        raise make_loading_error(base, "causal language model", error) from error
 
 
-def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
+def list_linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
     """(outputs, inputs) of every linear layer of a model, fused experts included, by name."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
@@ -141,7 +141,7 @@ def linear_shapes(model: Any) -> dict[str, tuple[int, int]]:
         elif isinstance(module, Conv1D):
             inputs, outputs = module.weight.shape
             shapes[name] = (outputs, inputs)
-    return shapes | linear_names(model)
+    return shapes | list_linear_layers(model)
 
 
 def _reason(model: Any, name: str) -> str | None:
@@ -188,7 +188,7 @@ def _at(model: Any, name: str) -> Any:
         return object()
 
 
-def patterns(scope: Scope) -> tuple[str, ...]:
+def make_patterns(scope: Scope) -> tuple[str, ...]:
     """The layers that a recipe leaves, as compressed-tensors reads them under `ignore`.
 
     Prefixes are left open, because transformers renames them on load, and so is the layer's number
@@ -206,7 +206,7 @@ def patterns(scope: Scope) -> tuple[str, ...]:
     return (*heads, *(f"re:{pattern}" for pattern in found), *outside)
 
 
-def layer_pattern(name: str) -> str:
+def make_layer_pattern(name: str) -> str:
     """A regular expression for one layer, whatever transformers puts before its name on load."""
     return _pattern(name, None)
 
@@ -219,7 +219,7 @@ def _pattern(name: str, number: str | None) -> str:
     return r"(.*\.)?" + r"\.".join(body) + "$"
 
 
-def notes_of(scope: Scope) -> Iterator[str]:
+def make_notes(scope: Scope) -> Iterator[str]:
     """What a recipe leaves beside the output layer, and what no text calls, in sentences."""
     total = sum(map(scope.n_weights, scope.shapes))
     for reason in dict.fromkeys(scope.left.values()):
@@ -264,7 +264,7 @@ def check_promise(scope: Scope, quantized: Iterable[TensorRecord], *, recipe: st
 # --- a variant ---------------------------------------------------------------------------------
 
 
-def quantized_modules(model: Any) -> tuple[frozenset[str], frozenset[str]]:
+def find_quantized_modules(model: Any) -> tuple[frozenset[str], frozenset[str]]:
     """The layers of a loaded variant with quantized weights, and those with quantized inputs.
 
     Parameters

@@ -21,7 +21,7 @@ from typing import Any
 
 from babelbits.errors import RecipeError
 from babelbits.formats.outside_text import OUTSIDE, is_outside_text
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.recipes.info import RecipeInfo
 
 
@@ -160,8 +160,8 @@ def refuse_smoothing(config: Mapping[str, Any], info: RecipeInfo) -> None:
     RecipeError
         Says why, and names recipes without smoothing.
     """
-    kind = str(text_config(config).get("model_type", ""))
-    reason = refusal(kind, info.method)
+    kind = str(find_text_config(config).get("model_type", ""))
+    reason = explain_refusal(kind, info.method)
     if reason is not None:
         other = "'w4-g' or 'w4-g-rtn'" if info.method == "awq" else "'w8a8' or 'fp8'"
         raise RecipeError(
@@ -170,7 +170,7 @@ def refuse_smoothing(config: Mapping[str, Any], info: RecipeInfo) -> None:
         )
 
 
-def refusal(model_type: str, method: str) -> str | None:
+def explain_refusal(model_type: str, method: str) -> str | None:
     """Why a smoothing method cannot be applied to models of a type; None if it may be.
 
     Parameters
@@ -195,7 +195,7 @@ def _from_norm(link: Link) -> bool:
     return "norm" in link.source or link.source.startswith("ln_")
 
 
-def pairs(
+def list_pairs(
     model_type: str, names: Iterable[str], *, method: str
 ) -> list[tuple[str, tuple[str, ...]]] | None:
     """(source, readers) for llm-compressor: names of modules, or patterns after 're:'.

@@ -5,9 +5,9 @@ from babelbits.formats.weight_records import (
     bits_per_weight,
     count,
     is_quantized,
+    list_weight_files,
     read_header,
     read_tensors,
-    weight_files,
 )
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "bits_per_weight",
     "count",
     "is_quantized",
+    "list_weight_files",
     "read_header",
     "read_tensors",
-    "weight_files",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from babelbits.errors import CalibrationError, UnknownNameError
 from babelbits.languages import Language, resolve
-from babelbits.languages.scripts import letters_by_script, main_script, share_in
+from babelbits.languages.scripts import count_letters, main_script, measure_share
 from babelbits.llamacpp.imatrix_file import is_older_matrix
 
 _HEAD = 1 << 16
@@ -108,14 +108,14 @@ def check_documents(documents: Sequence[str], *, language: str, where: str) -> N
     CalibrationError
         Says what they are instead.
     """
-    sample = "\n".join(spread(documents, characters=_LOOKED_AT))
+    sample = "\n".join(sample_documents(documents, characters=_LOOKED_AT))
     _check_characters(sample, where=where)
     declared = _declared(language)
     if declared is not None:
         _check_script(sample, declared, where=where)
 
 
-def spread(documents: Sequence[str], *, characters: int) -> Iterator[str]:
+def sample_documents(documents: Sequence[str], *, characters: int) -> Iterator[str]:
     """Documents from all over a text, until they have so many characters."""
     step = max(1, sum(map(len, documents)) // max(1, characters))
     left = characters
@@ -252,8 +252,8 @@ def _share(pattern: re.Pattern[str], text: str) -> float:
 
 
 def _check_script(text: str, declared: Language, *, where: str) -> None:
-    letters = sum(letters_by_script(text).values())
-    share, found = share_in(text, declared.script), main_script(text)
+    letters = sum(count_letters(text).values())
+    share, found = measure_share(text, declared.script), main_script(text)
     if letters < _ENOUGH_LETTERS or share is None or share >= _NEXT_TO_NONE or found is None:
         return
     base = declared.code.partition("-")[0]

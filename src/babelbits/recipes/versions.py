@@ -7,9 +7,9 @@ that variants of all others keep their ids. Pure, no torch.
 from collections.abc import Mapping
 from typing import Any
 
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.recipes.catalogue import find
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 
 FIRST = 1
 _EXPERTS = (
@@ -26,18 +26,18 @@ _MASKED = (
 """Types that llm-compressor calibrated without a causal mask."""
 
 
-def recipe_version(recipe: str, config: Mapping[str, Any]) -> int:
+def find_recipe_version(recipe: str, config: Mapping[str, Any]) -> int:
     """The making of a recipe that a model with this `config.json` gets, as its family says."""
-    return family_of(recipe).version(find(recipe), config)
+    return find_family(recipe).version(find(recipe), config)
 
 
-def making(config: Mapping[str, Any], *, sees_text: bool) -> int:
+def find_making(config: Mapping[str, Any], *, sees_text: bool) -> int:
     """The making of a recipe of llm-compressor or bitsandbytes.
 
     1, or 2 for mixtures of experts, whose experts are linear layers now, and for recipes that see
     text on models that llm-compressor calibrated without a causal mask.
     """
-    text = text_config(config)
+    text = find_text_config(config)
     experts = any(isinstance(text.get(key), int) and text[key] > 1 for key in _EXPERTS)
     unmasked = sees_text and text.get("model_type") in _MASKED
     return FIRST + int(experts or unmasked)

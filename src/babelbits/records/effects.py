@@ -4,7 +4,8 @@ Sign: ``delta = variant - baseline`` of the *oriented* score (higher is better):
 Undefined is ``None`` with a reason, never 0 and never NaN.
 
 An `Effect` has what it is about and its change; the rest stands in five groups. On disk, and in
-tables, its fields are flat: `flat` and `from_flat`, and the names are those of the groups' fields.
+tables, its fields are flat: `flatten_effect` and `from_flat`, and the names are those of the
+groups' fields.
 """
 
 import dataclasses
@@ -194,7 +195,7 @@ GROUPS: Mapping[str, type[Any]] = {
 """Field of an effect to the record that it holds."""
 
 
-def flat(effect: Effect) -> dict[str, Any]:
+def flatten_effect(effect: Effect) -> dict[str, Any]:
     """An effect as plain JSON types, without its groups: as it stands on disk."""
     values = dataclasses.asdict(effect)
     for name in GROUPS:
@@ -202,8 +203,8 @@ def flat(effect: Effect) -> dict[str, Any]:
     return values
 
 
-def grouped(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `flat` in their groups, as `store.codec.from_json` reads an `Effect`.
+def group_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `flatten_effect` in their groups, as `store.codec.from_json` reads an `Effect`.
 
     Names that no group has stay beside them, so that the reader can refuse what it does not know.
     """

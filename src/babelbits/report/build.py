@@ -36,9 +36,9 @@ from babelbits.report import (
     verdicts,
     views,
 )
-from babelbits.report.first_screen import first_screen
-from babelbits.report.item_pairs import axes, compare_items
-from babelbits.report.plain_text import one_line
+from babelbits.report.first_screen import make_first_screen
+from babelbits.report.item_pairs import compare_items, list_axes
+from babelbits.report.plain_text import make_one_line
 from babelbits.results.results import Results
 from babelbits.words import plural
 
@@ -56,7 +56,7 @@ class TaskNote:
     text: str
 
 
-def task_notes(cells: Iterable[CellResult]) -> tuple[TaskNote, ...]:
+def list_task_notes(cells: Iterable[CellResult]) -> tuple[TaskNote, ...]:
     """The notes of the baseline's tasks, by suite, each with its languages."""
     found: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
@@ -89,7 +89,7 @@ def build(report: Results) -> str:
     template = _environment().get_template("report.html.j2")
     empty = template.render(**context, data=items.embed({"schema": 1, "cells": [], "texts": []}))
     budget = min(ITEMS_BUDGET, LIMIT - len(empty.encode()) - ROOM)
-    payload = items.payload(compare_items(report.cells), context["anchors"], budget=budget)
+    payload = items.make_payload(compare_items(report.cells), context["anchors"], budget=budget)
     payload["languages"] = {
         code: {"name": one.name, "dir": one.direction, "tag": one.code}
         for code, one in sorted(report.languages.items())
@@ -109,7 +109,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals |= {"words": words, "plural": plural, "glyphs": verdicts.GLYPHS}
-    environment.globals["made_on"] = views.made_on
+    environment.globals["made_on"] = views.describe_maker
     return environment
 
 
@@ -124,11 +124,11 @@ def _script_hash(script: str) -> str:
 
 def _context(report: Results) -> dict[str, Any]:
     """Everything the template shows except the items."""
-    span = axes(report)
-    board = verdicts.board(report.analysis.effects, views.primary(report), span)
-    links = views.anchors(_cell_keys(report, board))
+    span = list_axes(report)
+    board = verdicts.make_board(report.analysis.effects, views.map_primary_metrics(report), span)
+    links = views.make_anchors(_cell_keys(report, board))
     names = {code: language.name for code, language in report.languages.items()}
-    screen = first_screen(report, board)
+    screen = make_first_screen(report, board)
     script = _asset("report.js")
     return {
         "report": report,
@@ -138,36 +138,40 @@ def _context(report: Results) -> dict[str, Any]:
         "headline": screen.headline,
         "ship": " ".join(text for text in (screen.ship, screen.ship_by_mean) if text),
         "engine_lines": screen.engine_changes,
-        "engine_tables": engine_changes.tables(report),
+        "engine_tables": engine_changes.make_tables(report),
         "engine_heads": engine_changes.HEADS,
         "verdicts": screen.verdicts,
         "most_told": verdicts.MOST_NAMED,
         "level_words": verdicts.LEVEL_WORDS,
-        "matrix": views.matrix(report, board, screen.variants),
+        "matrix": views.make_matrix(report, board, screen.variants),
         "gaps": _by_topic(limitations.list_limitations(report, board)),
-        "noise": views.noise_floor(report, span),
-        "heat_maps": views.heat_maps(board, links),
+        "noise": views.find_noise_floor(report, span),
+        "heat_maps": views.make_heat_maps(board, links),
         "figures": _Figures(report=report, found=board, names=names, links=links),
         "columns": views.COLUMNS,
         "contrast_columns": contrasts.CONTRAST_COLUMNS,
-        "contrasts": {s: contrasts.contrasts(report.analysis.contrasts, s) for s in span.suites},
+        "contrasts": {
+            s: contrasts.list_contrasts(report.analysis.contrasts, s) for s in span.suites
+        },
         "reference_columns": contrasts.REFERENCE_COLUMNS,
-        "references": {s: contrasts.references(report.analysis.references, s) for s in span.suites},
+        "references": {
+            s: contrasts.list_references(report.analysis.references, s) for s in span.suites
+        },
         "reference": _reference_name(report),
         "calibration_columns": contrasts.CALIBRATION_COLUMNS,
         "calibrations": {
             suite: rows
             for suite in span.suites
-            if (rows := contrasts.calibrations(report.analysis.calibrations, suite))
+            if (rows := contrasts.list_calibrations(report.analysis.calibrations, suite))
         },
-        "rows": views.table(report.analysis.effects, links),
+        "rows": views.make_table(report.analysis.effects, links),
         "variants": [
             (label, report.manifests[label])
             for label in (BASELINE, *_of_engines(report), *span.variants)
             if label in report.manifests
         ],
         "tasks": _tasks(report),
-        "task_notes": task_notes(report.cells),
+        "task_notes": list_task_notes(report.cells),
         "recipes": sorted({effect.recipe for effect in report.analysis.effects}),
         "families": sorted(
             {e.inference.family for e in report.analysis.effects if e.inference.family is not None}
@@ -183,21 +187,21 @@ def _context(report: Results) -> dict[str, Any]:
         "foreign": report.foreign,
         "logs": None
         if report.foreign is None
-        else perplexity_logs.rows(report.foreign.logs, report.languages),
+        else perplexity_logs.make_rows(report.foreign.logs, report.languages),
         "log_heads": perplexity_logs.HEADS,
         "log_caption": perplexity_logs.CAPTION,
-        "kept": kl_section.section(report),
+        "kept": kl_section.make_section(report),
         "kept_heads": kl_section.HEADS,
         "kept_command": commands.divergence(report.study) if _has_texts(report) else "",
-        "speed": speed_section.shown_sessions(report.speed),
-        "speed_stale": speed_section.stale_sentence(report.speed),
+        "speed": speed_section.list_sessions(report.speed),
+        "speed_stale": speed_section.describe_stale(report.speed),
         "speed_command": commands.speed(report.study),
         "voices": _voices(report, board, span.variants),
         "grades": _grades(report),
         "collapse": _collapse(report),
         "shares": _shares(report),
         "few_labels": charts.FEW_LABELS,
-        "beside": joint_estimates_section.section(report),
+        "beside": joint_estimates_section.make_section(report),
         "beside_columns": {
             "bounds": joint_estimates_section.BOUND_COLUMNS,
             "ranks": joint_estimates_section.RANK_COLUMNS,
@@ -221,11 +225,11 @@ def _voices(
     """What the section on judges and people shows; None where nobody judged."""
     if report.voices is None or not report.voices.voices:
         return None
-    codes = preference_section.spoken_languages(report.voices)
+    codes = preference_section.list_spoken_languages(report.voices)
     drawn = []
     for code in codes:
         effects = [effect for effect in board.by_cell.values() if effect.language == code]
-        picture = preference_section.chart(effects, report.voices, code, variants=variants)
+        picture = preference_section.draw_chart(effects, report.voices, code, variants=variants)
         label = f"metrics, judges and people on {report.languages[code].name}"
         figure = None if picture is None else _figure(picture, "", f"voices-{code}", label)
         drawn.append((code, figure))
@@ -233,12 +237,12 @@ def _voices(
         "simulated": report.voices.simulated,
         "figures": drawn,
         "columns": preference_section.COLUMNS,
-        "rows": {code: preference_section.rows(report.voices, code) for code in (*codes, ALL)},
+        "rows": {code: preference_section.make_rows(report.voices, code) for code in (*codes, ALL)},
         "accord_columns": preference_section.ACCORD_COLUMNS,
-        "accords": preference_section.accords(report.voices),
+        "accords": preference_section.list_accords(report.voices),
         "panel_columns": preference_section.PANEL_COLUMNS,
-        "panels": preference_section.panels(report.voices),
-        "strengths": preference_section.strengths(report.voices),
+        "panels": preference_section.list_panels(report.voices),
+        "strengths": preference_section.list_strengths(report.voices),
     }
 
 
@@ -253,9 +257,9 @@ def _grades(report: Results) -> dict[str, Any] | None:
         "books": [
             {
                 "name": book.name,
-                "rows": grades.effect_rows(book.effects),
-                "coverage": [grades.coverage_row(one) for one in book.coverage],
-                "accords": [grades.accord_row(one) for one in book.accords],
+                "rows": grades.make_effect_rows(book.effects),
+                "coverage": [grades.make_coverage_row(one) for one in book.coverage],
+                "accords": [grades.make_accord_row(one) for one in book.accords],
             }
             for book in report.grades
         ],
@@ -264,7 +268,7 @@ def _grades(report: Results) -> dict[str, Any] | None:
 
 def _collapse(report: Results) -> dict[str, Any] | None:
     """What the section on collapsed answers shows; None where there are none to look at."""
-    found = collapse_section.section(report)
+    found = collapse_section.make_section(report)
     if found is None:
         return None
     return {
@@ -278,7 +282,9 @@ def _collapse(report: Results) -> dict[str, Any] | None:
         "loss_numeric": collapse_section.LOSS_NUMERIC,
         "losses": found.losses,
         "examples": [
-            replace(one, text=one_line(one.text), baseline_text=one_line(one.baseline_text))
+            replace(
+                one, text=make_one_line(one.text), baseline_text=make_one_line(one.baseline_text)
+            )
             for one in found.examples
         ],
     }
@@ -286,7 +292,7 @@ def _collapse(report: Results) -> dict[str, Any] | None:
 
 def _shares(report: Results) -> dict[str, Any] | None:
     """What the section on shares of a corpus shows; None where no variant was asked anything."""
-    found = share_section.section(report)
+    found = share_section.make_section(report)
     if found is None:
         return None
     label = f"damage against share of {found.corpus}"
@@ -405,7 +411,7 @@ class _Figures:
         self.left_out = 0
         self.forests = self._make_forests(found, names, links)
         self.anchors = {(one.variant, one.suite): one.anchor for one in self.forests}
-        axes_of_costs = speed_section.cost_axes(report)
+        axes_of_costs = speed_section.list_cost_axes(report)
         self.size = self._make_size(found, axes_of_costs)
         drawn = {one.cost for one in self.size}
         self.costs = [costs for costs in axes_of_costs if costs.key in drawn]
@@ -428,7 +434,7 @@ class _Figures:
                 if (variant, suite, language) in links
             }
             row, pooled = board.row(variant, suite), board.pooled.get((variant, suite))
-            chart = charts.forest(row, names, hrefs, pooled)
+            chart = charts.draw_forest(row, names, hrefs, pooled)
             figure = _figure(chart, variant, suite, f"{variant} on {suite}, language by language")
             spent += len(figure.markup)
             figures.append(figure)
@@ -440,9 +446,9 @@ class _Figures:
         figures = []
         for costs in axes_of_costs:
             for suite in found.axes.suites:
-                effects = views.costed(found, suite, costs)
+                effects = views.select_costed(found, suite, costs)
                 if effects:
-                    chart = charts.cost_quality(effects, costs)
+                    chart = charts.draw_cost_quality(effects, costs)
                     drawn = _figure(chart, "", suite, f"{suite}: {costs.name} and difference")
                     figures.append(replace(drawn, cost=costs.key))
         return figures
@@ -456,28 +462,30 @@ class _Figures:
                 for effect in found.grouped.get((variant, suite), ())
             ]
             if effects:
-                chart = charts.groups(effects, found.axes.variants)
+                chart = charts.draw_groups(effects, found.axes.variants)
                 figures.append(_figure(chart, "", suite, f"{suite} by language group"))
         return figures
 
     def _make_positions(self, found: verdicts.Board, report: Results) -> list[Positions]:
         figures = []
         for variant in found.axes.variants:
-            there = positions.points(report.analysis.effects, variant)
+            there = positions.list_points(report.analysis.effects, variant)
             if there:
                 label = f"{variant}: baseline and variant by position"
-                drawn = _figure(positions.chart(there, variant), variant, positions.SUITE, label)
-                figures.append(Positions(figure=drawn, rows=positions.table(there)))
+                drawn = _figure(
+                    positions.draw_chart(there, variant), variant, positions.SUITE, label
+                )
+                figures.append(Positions(figure=drawn, rows=positions.make_table(there)))
         return figures
 
 
 def _figure(chart: Any, variant: str, suite: str, label: str) -> Figure:
     from markupsafe import Markup
 
-    anchor = views.anchors([(variant, suite, "")])[variant, suite, ""]
+    anchor = views.make_anchors([(variant, suite, "")])[variant, suite, ""]
     return Figure(
         anchor=anchor.replace("cell-", "figure-", 1).rstrip("-"),
         variant=variant,
         suite=suite,
-        markup=Markup(svg.for_page(chart, label)),  # noqa: S704  serialised by ElementTree, which escapes
+        markup=Markup(svg.embed_chart(chart, label)),  # noqa: S704  serialised by ElementTree, which escapes
     )

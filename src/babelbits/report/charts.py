@@ -1,6 +1,6 @@
 """The charts, as Altair objects: forest, cost against quality, language groups, heat map.
 
-The same chart goes on the page (`svg.for_page`) and into files (`svg.write`). Nothing is written
+The same chart goes on the page (`svg.embed_chart`) and into files (`svg.write`). Nothing is written
 here, and Altair is imported only when a chart is made. Differences of fractions are in points.
 """
 
@@ -41,7 +41,7 @@ def _single(row: JSON) -> "alt.InlineData":
     return alt.InlineData(values=[row])
 
 
-def named(name: str) -> "alt.NamedData":
+def refer_data(name: str) -> "alt.NamedData":
     """Data that `styled` attaches: Altair copies inline data at every step of building."""
     import altair as alt
 
@@ -157,7 +157,7 @@ class Ruler:
         return {"scale": scale, "title": self.title, "axis": alt.Axis(tickCount=self.ticks)}
 
 
-def backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
+def draw_backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> list[Any]:
     """The margin band and the line of no difference; `upright`: differences go upwards."""
     import altair as alt
 
@@ -173,7 +173,7 @@ def backdrop(margin: float | None, ruler: Ruler, *, upright: bool = False) -> li
     return [band.encode(**{first: at("from"), second: end}), *layers]
 
 
-def verdict_channels() -> dict[str, Any]:
+def make_verdict_channels() -> dict[str, Any]:
     """Colour and shape of a mark, by its verdict."""
     import altair as alt
 
@@ -188,7 +188,7 @@ def verdict_channels() -> dict[str, Any]:
 # --- forest plot -----------------------------------------------------------------------------
 
 
-def forest(
+def draw_forest(
     effects: Sequence[Effect],
     names: Mapping[str, str],
     links: Mapping[str, str],
@@ -216,7 +216,7 @@ def forest(
     margin = _shown_margin(effects)
     title = _axis_title(effects[0].unit)
     ruler = Ruler(title=title, domain=_domain(rows, margin), ticks=6)
-    layers = [*backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
+    layers = [*draw_backdrop(margin, ruler), *_marks([row["name"] for row in rows], ruler)]
     chart = alt.layer(*layers).properties(width=FOREST_WIDTH, height={"step": ROW})
     return styled(chart, rows=rows)
 
@@ -225,8 +225,8 @@ def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
     import altair as alt
 
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, labelFontSize=12, title=None)
-    channels = verdict_channels()
-    base = alt.Chart(named("rows")).encode(
+    channels = make_verdict_channels()
+    base = alt.Chart(refer_data("rows")).encode(
         y=alt.Y("name:N", sort=list(order), axis=axis),
         color=channels["color"],
         href=alt.Href("href:N"),
@@ -245,7 +245,7 @@ def _marks(order: Sequence[str], ruler: Ruler) -> list[Any]:
 # --- cost against quality --------------------------------------------------------------------
 
 
-def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
+def draw_cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
     """What variants cost against the difference over all languages, for one suite.
 
     Parameters
@@ -280,11 +280,11 @@ def cost_quality(effects: Sequence[Effect], costs: CostAxis) -> Any:
     x = alt.X("cost:Q", title=costs.title, axis=axis, scale=scale)
     at = "cost" if beside else "edge"
     label = alt.X(f"{at}:Q", title=costs.title, axis=axis, scale=scale)
-    layers = [*backdrop(margin, ruler, upright=True)]
+    layers = [*draw_backdrop(margin, ruler, upright=True)]
     layers += [] if beside else [_leaders(x, ruler)]
     layers += _size_marks(x, label, ruler)
     least = alt.X("least:Q", title=costs.title, axis=axis, scale=scale)
-    spread = alt.Chart(named("rows")).mark_rule(color=palette.SOFT, aria=False)
+    spread = alt.Chart(refer_data("rows")).mark_rule(color=palette.SOFT, aria=False)
     layers.append(spread.encode(x=least, x2=alt.X2("most:Q"), y=ruler.y("delta")))
     if costs.baseline is not None:
         line = alt.Chart(_single({"cost": costs.baseline, "name": "baseline"}))
@@ -300,7 +300,7 @@ def _leaders(x: "alt.X", ruler: Ruler) -> Any:
     """A thin line from each point to its label in the column at the edge."""
     import altair as alt
 
-    base = alt.Chart(named("rows")).mark_rule(
+    base = alt.Chart(refer_data("rows")).mark_rule(
         color=palette.SOFT, strokeWidth=1, opacity=0.45, aria=False
     )
     return base.encode(x=x, x2=alt.X2("edge:Q"), y=ruler.y("delta"), y2=alt.Y2("label:Q"))
@@ -334,8 +334,8 @@ def _spread(rows: list[JSON], domain: Sequence[float], *, least: float) -> list[
 def _size_marks(x: "alt.X", label: "alt.X", ruler: Ruler) -> list[Any]:
     import altair as alt
 
-    channels = verdict_channels()
-    base = alt.Chart(named("rows")).encode(x=x, color=channels["color"])
+    channels = make_verdict_channels()
+    base = alt.Chart(refer_data("rows")).encode(x=x, color=channels["color"])
     return [
         base.mark_rule(strokeWidth=2, aria=False).encode(y=ruler.y("low"), y2=alt.Y2("high:Q")),
         base.mark_point(filled=True, size=75, opacity=1).encode(
@@ -350,7 +350,7 @@ def _size_marks(x: "alt.X", label: "alt.X", ruler: Ruler) -> list[Any]:
 # --- language groups -------------------------------------------------------------------------
 
 
-def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
+def draw_groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
     """Bars of one suite: a panel a variant, a bar a language group, with its interval.
 
     Groups of the very same languages are one bar, with all their names.
@@ -367,9 +367,9 @@ def groups(effects: Sequence[Effect], order: Sequence[str]) -> Any:
     for position, variant in enumerate(present):
         data[f"rows{position}"] = [row for row in rows if row["variant"] == variant]
         bars = _bars(f"rows{position}", names, ruler, labelled=position % COLUMNS == 0)
-        panel = alt.layer(*backdrop(margin, ruler), *bars)
+        panel = alt.layer(*draw_backdrop(margin, ruler), *bars)
         size = {"width": BAR_WIDTH, "height": {"step": 18}}
-        panels.append(panel.properties(**size, title=panel_title(variant)))
+        panels.append(panel.properties(**size, title=make_panel_title(variant)))
     return styled(alt.concat(*panels, columns=COLUMNS, spacing=18), **data)
 
 
@@ -384,7 +384,7 @@ def _one_a_set(effects: Sequence[Effect]) -> list[tuple[Effect, str]]:
     return [(one, ", ".join(names[languages])) for (_, languages), one in first.items()]
 
 
-def panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
+def make_panel_title(text: str, *, subtitle: str = "") -> "alt.Title":
     """The title of one panel of several."""
     import altair as alt
 
@@ -399,7 +399,7 @@ def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> l
 
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, title=None, labels=labelled)
     color = alt.Color("verdict:N", scale=_verdict_scale(palette.OF_VERDICT), legend=None)
-    base = alt.Chart(named(data)).encode(
+    base = alt.Chart(refer_data(data)).encode(
         y=alt.Y("name:N", axis=axis, scale=alt.Scale(domain=list(names)))
     )
     return [
@@ -413,15 +413,17 @@ def _bars(data: str, names: Sequence[str], ruler: Ruler, *, labelled: bool) -> l
 # --- heat map --------------------------------------------------------------------------------
 
 
-def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequence[str]) -> Any:
+def draw_heat_map(
+    effects: Sequence[Effect], names: Mapping[str, str], variants: Sequence[str]
+) -> Any:
     """Languages × variants of one suite; colour is the difference, the glyph the verdict.
 
-    Colours are on the margin's scale (`views.heat_reach`), so that tasks can be compared.
+    Colours are on the margin's scale (`views.find_heat_reach`), so that tasks can be compared.
     """
     import altair as alt
 
     from babelbits.report.verdicts import GLYPHS
-    from babelbits.report.views import heat_reach
+    from babelbits.report.views import find_heat_reach
 
     rows = [
         _row(e, names[e.language or ""])
@@ -429,8 +431,8 @@ def heat_map(effects: Sequence[Effect], names: Mapping[str, str], variants: Sequ
         for e in effects
     ]
     factor, _ = numbers.scale(effects[0].unit)
-    reach = heat_reach(effects) * factor
-    base = alt.Chart(named("rows")).encode(
+    reach = find_heat_reach(effects) * factor
+    base = alt.Chart(refer_data("rows")).encode(
         x=alt.X("variant:N", sort=list(variants), title=None,
                 axis=alt.Axis(orient="top", labelAngle=0, labelColor=palette.INK, ticks=False)),
         y=alt.Y("name:N", title=None, sort=alt.EncodingSortField("delta", op="mean"),

@@ -73,7 +73,7 @@ class CollapseSection:
     examples: tuple[Example, ...]
 
 
-def section(report: Results, found: Collapses | None = None) -> CollapseSection | None:
+def make_section(report: Results, found: Collapses | None = None) -> CollapseSection | None:
     """The section; None where nothing is written and no loss of scores is shown.
 
     Parameters
@@ -121,12 +121,12 @@ def _row(one: Collapse, languages: Mapping[str, Language]) -> tuple[str, ...]:
         p_value(p),
         effect.decision.verdict,
         NOTHING if one.aa is None else signed(one.aa.delta, unit),
-        signs_shown(one.variant, one.baseline),
+        describe_signs(one.variant, one.baseline),
         _lost(one),
     )
 
 
-def signs_shown(variant: Mapping[str, int], baseline: Mapping[str, int]) -> str:
+def describe_signs(variant: Mapping[str, int], baseline: Mapping[str, int]) -> str:
     """Every sign with its answers, and how many there are at baseline: 'empty 9 (12)'."""
     names = [sign for sign in signs.SIGNS if sign in variant or sign in baseline]
     return ", ".join(f"{WORDS[s]} {variant.get(s, 0)} ({baseline.get(s, 0)})" for s in names)
@@ -202,7 +202,7 @@ def _short(text: str) -> str:
     return flat if len(flat) <= LONGEST_EXAMPLE else f"{flat[:LONGEST_EXAMPLE]} …"
 
 
-def sentences(found: Collapses) -> tuple[str, ...]:
+def describe_collapse(found: Collapses) -> tuple[str, ...]:
     """What was shown, a variant and suite: languages with more collapsed answers, and with fewer.
 
     A suite in which nothing was shown has a sentence too: how many answers collapsed in each arm.

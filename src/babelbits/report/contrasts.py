@@ -35,7 +35,7 @@ CONTRAST_COLUMNS = (
 )
 
 
-def contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
+def list_contrasts(found: Sequence[GroupContrast], suite: str) -> tuple[ContrastRow, ...]:
     """Contrasts in points of a suite, hardest hit group first; the language is the unit."""
     kept = [one for one in found if one.suite == suite and one.scale == "points"]
     return tuple(
@@ -74,7 +74,7 @@ class ReferenceRow:
 REFERENCE_COLUMNS = ("Δ", "Δ of the reference", "difference", "interval (together)", "p (Holm)")
 
 
-def references(found: Sequence[ReferenceContrast], suite: str) -> tuple[ReferenceRow, ...]:
+def list_references(found: Sequence[ReferenceContrast], suite: str) -> tuple[ReferenceRow, ...]:
     """Double differences of a suite, the language harmed most beyond the reference first."""
     kept = [one for one in found if one.suite == suite]
     ordered = sorted(kept, key=lambda one: (one.difference, one.variant, one.language))
@@ -115,7 +115,9 @@ CALIBRATION_COLUMNS = (
 )
 
 
-def calibrations(found: Sequence[CalibrationContrast], suite: str) -> tuple[CalibrationRow, ...]:
+def list_calibrations(
+    found: Sequence[CalibrationContrast], suite: str
+) -> tuple[CalibrationRow, ...]:
     """Contrasts of a suite: all languages first, then by the size of the harm."""
     kept = [one for one in found if one.suite == suite]
     ordered = sorted(

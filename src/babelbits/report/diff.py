@@ -29,16 +29,16 @@ class Changes:
     after: tuple[Span, ...]
 
 
-def tokens(text: str) -> list[str]:
+def split_tokens(text: str) -> list[str]:
     """Words and single graphemes of `text`, in order; joined they are `text` again."""
     return [match.group() for match in TOKEN.finditer(text)]
 
 
-def changes(before: str, after: str) -> Changes:
+def find_changes(before: str, after: str) -> Changes:
     """Spans of `before` that are gone and of `after` that are new."""
     if before == after:
         return Changes(before=(), after=())
-    left, right = tokens(before), tokens(after)
+    left, right = split_tokens(before), split_tokens(after)
     start, stop = _common_ends(left, right)
     middle_left, middle_right = left[start : len(left) - stop], right[start : len(right) - stop]
     gone, new = _middle_spans(middle_left, middle_right)
@@ -71,7 +71,7 @@ def _to_text(parts: Sequence[str], spans: Sequence[Span], offset: int) -> tuple[
     return tuple((ends[a + offset], ends[b + offset]) for a, b in spans if a < b)
 
 
-def segments(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
+def cut_segments(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
     """Cut `text` at `spans`: pieces with True where the piece changed; empty pieces left out."""
     pieces: list[tuple[str, bool]] = []
     position = 0

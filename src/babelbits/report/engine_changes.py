@@ -19,7 +19,7 @@ _NAMED = 3
 """Suites, and variants, that the line on the first screen names."""
 
 
-def sentences(report: Results) -> tuple[str, ...]:
+def describe_changes(report: Results) -> tuple[str, ...]:
     """A line for each further engine: the change, and what it means for the variants."""
     if report.study.smoke or report.analysis.smoke:
         return ()
@@ -79,7 +79,7 @@ class EngineChangeTable:
     """As in `HEADS`."""
 
 
-def tables(report: Results) -> tuple[EngineChangeTable, ...]:
+def make_tables(report: Results) -> tuple[EngineChangeTable, ...]:
     """One for each further engine and suite."""
     primary = _primary(report)
     return tuple(

@@ -29,9 +29,9 @@ from babelbits.report import (
     verdicts,
     views,
 )
-from babelbits.report.first_screen import FirstScreen, first_screen, sentences
-from babelbits.report.item_pairs import axes
-from babelbits.report.plain_text import one_line
+from babelbits.report.first_screen import FirstScreen, list_sentences, make_first_screen
+from babelbits.report.item_pairs import list_axes
+from babelbits.report.plain_text import make_one_line
 from babelbits.results.results import Results
 from babelbits.store.atomic import write_atomically
 from babelbits.words import plural
@@ -50,7 +50,7 @@ AGAINST = {
     "beyond_reference_p": "p",
     "beyond_reference_p_adjusted": "p_adjusted",
 }
-"""Columns of the CSV file to those of `tables.reference_row`."""
+"""Columns of the CSV file to those of `tables.make_reference_row`."""
 HEADS = (
     *("variant", "task", "language", "n", "Δ", "interval", "p (Holm)", "verdict"),
     "broke / fixed",
@@ -63,7 +63,7 @@ HEADS = (
 def to_json(report: Results) -> str:
     """One object with a schema version: study, variants, effects, contrasts, families, gaps."""
     board = _board(report)
-    said = first_screen(report, board)
+    said = make_first_screen(report, board)
     study = {k: v for k, v in asdict(report.study).items() if k != "text"}
     value = {
         "schema": SCHEMA,
@@ -78,17 +78,17 @@ def to_json(report: Results) -> str:
         "decisions": [_decision(one) for one in said.decisions],
         "not_shown": [asdict(one) for one in limitations.list_limitations(report, board)],
         "variants": {label: _manifest(report, label) for label in report.manifests},
-        "effects": tables.effect_rows(report.analysis.effects),
-        "noise_floor": tables.effect_rows(report.analysis.aa),
-        "contrasts": tables.contrast_rows(report.analysis.contrasts),
-        "references": tables.reference_rows(report.analysis.references),
-        "calibrations": tables.calibration_rows(report.analysis.calibrations),
+        "effects": tables.make_effect_rows(report.analysis.effects),
+        "noise_floor": tables.make_effect_rows(report.analysis.aa),
+        "contrasts": tables.make_contrast_rows(report.analysis.contrasts),
+        "references": tables.make_reference_rows(report.analysis.references),
+        "calibrations": tables.make_calibration_rows(report.analysis.calibrations),
         "claims": [asdict(one) for one in report.analysis.claims],
         "beside": [asdict(one) for one in report.analysis.beside],
         "variant_ranks": [asdict(one) for one in report.analysis.variant_ranks],
         "variation": [asdict(one) for one in report.analysis.variation],
         "families": [asdict(one) for one in report.analysis.families],
-        "problems": [tables.problem_row(one) for one in report.analysis.problems],
+        "problems": [tables.make_problem_row(one) for one in report.analysis.problems],
         "open_cells": [asdict(one) for one in report.open_cells],
     }
     value["collapses"] = _collapses(report)
@@ -103,7 +103,7 @@ def _collapses(report: Results) -> dict[str, Any]:
     return {
         "effects": [
             {
-                **tables.effect_row(one.effect),
+                **tables.make_effect_row(one.effect),
                 "signs": dict(one.variant),
                 "baseline_signs": dict(one.baseline),
                 "lost": None if one.lost is None else asdict(one.lost),
@@ -117,7 +117,7 @@ def _collapses(report: Results) -> dict[str, Any]:
 
 
 def _engine_change(one: EngineChange) -> dict[str, Any]:
-    return {**asdict(replace(one, effects=())), "effects": tables.effect_rows(one.effects)}
+    return {**asdict(replace(one, effects=())), "effects": tables.make_effect_rows(one.effects)}
 
 
 def _decision(one: Decision) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _decision(one: Decision) -> dict[str, Any]:
 
 
 def _mark(effect: Effect) -> dict[str, Any]:
-    row = tables.effect_row(effect)
+    row = tables.make_effect_row(effect)
     return {
         name: row[name] for name in ("suite", "scope", "where", "level", "delta", "low", "high")
     }
@@ -160,11 +160,11 @@ def to_csv(report: Results) -> str:
     """
     against: dict[tuple[object, ...], tables.Row] = {
         (row["variant"], row["suite"], row["metric"], row["language"]): row
-        for row in tables.reference_rows(report.analysis.references)
+        for row in tables.make_reference_rows(report.analysis.references)
     }
     rows = [
         {**_raw(row), **_against(against.get(_about(row), {}))}
-        for row in tables.effect_rows(report.analysis.effects)
+        for row in tables.make_effect_rows(report.analysis.effects)
     ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -202,8 +202,8 @@ def _csv_cell(value: object) -> object:
 def to_markdown(report: Results) -> str:
     """Verdicts and a small table, and the rest folded: GitHub's Markdown, for a pull request."""
     board = _board(report)
-    said = first_screen(report, board)
-    lines = [f"# {markdown(report.study.name)}", ""]
+    said = make_first_screen(report, board)
+    lines = [f"# {escape_markdown(report.study.name)}", ""]
     if report.study.smoke:
         lines += ["> **SMOKE**: a run on a few items; its numbers are not results.", ""]
     if report.study.early:
@@ -212,18 +212,21 @@ def to_markdown(report: Results) -> str:
     if report.study.bundled:
         lines += ["> Results of the bundled model do not carry over to large models.", ""]
     if report.cells:
-        lines += [f"**{markdown(' '.join(sentences(said)))}**", ""]
-    lines += [f"- **{markdown(one.variant)}**: {markdown(one.sentence)}" for one in said.verdicts]
-    lines += [f"- {markdown(line)}" for line in said.engine_changes]
+        lines += [f"**{escape_markdown(' '.join(list_sentences(said)))}**", ""]
+    lines += [
+        f"- **{escape_markdown(one.variant)}**: {escape_markdown(one.sentence)}"
+        for one in said.verdicts
+    ]
+    lines += [f"- {escape_markdown(line)}" for line in said.engine_changes]
     if report.cells:
         lines += ["", *_overview(report, board, said.variants)]
     gaps = [
-        f"- {markdown(gap.topic)}: {markdown(gap.sentence)}"
+        f"- {escape_markdown(gap.topic)}: {escape_markdown(gap.sentence)}"
         for gap in limitations.list_limitations(report, board)
     ] or ["Every cell is complete and every comparison was decided."]
     lines += ["", *_details("What was not shown", gaps)]
     if report.cells:
-        table = [markdown(_legend(report.study.alpha)), ""]
+        table = [escape_markdown(_legend(report.study.alpha)), ""]
         table += _markdown_table(HEADS, _table(report, board))
         lines += ["", *_details("All comparisons", table)]
         if collapsed := list(_markdown_collapse(report)):
@@ -234,7 +237,7 @@ def to_markdown(report: Results) -> str:
 
 def _overview(report: Results, board: verdicts.Board, order: Sequence[str]) -> Iterator[str]:
     """A row a variant: its size, and on each suite the mean and its languages by verdict."""
-    rows = views.matrix(report, board, order)
+    rows = views.make_matrix(report, board, order)
     suites = board.axes.suites
     yield from _markdown_table(
         ("variant", "bits per weight", *suites),
@@ -264,22 +267,24 @@ def _legend(alpha: float) -> str:
 def _markdown_table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
     yield _markdown_row(heads)
     yield _markdown_row(["---"] * len(heads))
-    yield from (_markdown_row(map(markdown, row)) for row in rows)
+    yield from (_markdown_row(map(escape_markdown, row)) for row in rows)
 
 
 def _markdown_collapse(report: Results) -> Iterator[str]:
     """Degenerate answers, and what the worst items carry of each loss."""
     collapses = report.collapses
-    found = collapse_section.section(report, collapses)
+    found = collapse_section.make_section(report, collapses)
     if found is None:
         return
     if found.rows or found.quiet:
-        yield from (markdown(collapse_section.LEAD), "")
-        yield from (f"- {markdown(one)}" for one in collapse_section.sentences(collapses))
+        yield from (escape_markdown(collapse_section.LEAD), "")
+        yield from (
+            f"- {escape_markdown(one)}" for one in collapse_section.describe_collapse(collapses)
+        )
         if found.rows:
             yield ""
             yield from _markdown_table(collapse_section.HEADS, found.rows)
-        yield from ("", *(f"- {markdown(one)}" for one in (found.quiet, *found.off) if one))
+        yield from ("", *(f"- {escape_markdown(one)}" for one in (found.quiet, *found.off) if one))
     if found.losses:
         yield from ("", "What the worst items carry of a loss:", "")
         yield from _markdown_table(collapse_section.LOSS_HEADS, found.losses)
@@ -292,15 +297,16 @@ def _markdown_foreign(report: Results) -> Iterator[str]:
         return
     if report.foreign.logs:
         yield from (perplexity_logs.CAPTION, "")
-        shown = perplexity_logs.rows(report.foreign.logs, report.languages)
+        shown = perplexity_logs.make_rows(report.foreign.logs, report.languages)
         yield from _markdown_table(perplexity_logs.HEADS, shown)
         yield ""
     for one in report.foreign.sources:
-        yield f"- **{markdown(one.label)}**: {markdown(one.tool)}, {markdown(one.path)}"
+        tool, path = escape_markdown(one.tool), escape_markdown(one.path)
+        yield f"- **{escape_markdown(one.label)}**: {tool}, {path}"
     for label in dict.fromkeys(one.label for one in report.foreign.matches):
         ours = [one for one in report.foreign.matches if one.label == label]
         used, whole = sum(m.used for m in ours), sum(m.baseline_items for m in ours)
-        yield f"- {markdown(label)}: {used:,} of {plural(whole, 'item')} matched"
+        yield f"- {escape_markdown(label)}: {used:,} of {plural(whole, 'item')} matched"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -325,29 +331,29 @@ LATEX_SPECIALS = str.maketrans(
 )
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """`text` as it stands, in Markdown."""
-    return one_line(text).translate(MARKDOWN_SPECIALS)
+    return make_one_line(text).translate(MARKDOWN_SPECIALS)
 
 
-def latex(text: str) -> str:
+def escape_latex(text: str) -> str:
     """`text` as it stands, in LaTeX."""
-    return one_line(text).translate(LATEX_SPECIALS)
+    return make_one_line(text).translate(LATEX_SPECIALS)
 
 
 def to_latex(report: Results) -> str:
     """The table of single languages; needs the packages booktabs and longtable."""
     board = _board(report)
     stamp = r" \textbf{SMOKE: not results.}" if report.study.smoke else ""
-    head = f"{' & '.join(map(latex, HEADS))} \\\\"
+    head = f"{' & '.join(map(escape_latex, HEADS))} \\\\"
     lines = [
         "% \\usepackage{booktabs,longtable}",
         r"\begin{longtable}{lllrrrrll}",
-        f"\\caption{{{latex(report.study.name)}: difference to the baseline.{stamp}}}\\\\",
+        f"\\caption{{{escape_latex(report.study.name)}: difference to the baseline.{stamp}}}\\\\",
         rf"\toprule {head} \midrule \endfirsthead",
         rf"\toprule {head} \midrule \endhead",
         r"\bottomrule \endfoot",
-        *(f"{' & '.join(map(latex, row))} \\\\" for row in _table(report, board)),
+        *(f"{' & '.join(map(escape_latex, row))} \\\\" for row in _table(report, board)),
         r"\end{longtable}",
     ]
     return "\n".join(lines) + "\n"
@@ -406,40 +412,45 @@ def _charts(report: Results) -> Iterator[tuple[str, Any]]:
         rows = {variant: found.row(variant, suite) for variant in found.axes.variants}
         everything = [effect for row in rows.values() for effect in row]
         if everything:
-            yield _stem("heat-map", suite), charts.heat_map(everything, names, found.axes.variants)
+            yield (
+                _stem("heat-map", suite),
+                charts.draw_heat_map(everything, names, found.axes.variants),
+            )
         yield from _pooled_charts(report, found, suite)
         for variant, row in rows.items():
             if row:
                 pooled = found.pooled.get((variant, suite))
-                yield _stem("forest", suite, variant), charts.forest(row, names, {}, pooled)
+                yield _stem("forest", suite, variant), charts.draw_forest(row, names, {}, pooled)
 
 
 def _pooled_charts(report: Results, found: verdicts.Board, suite: str) -> Iterator[tuple[str, Any]]:
     variants = found.axes.variants
     grouped = [e for variant in variants for e in found.grouped.get((variant, suite), ())]
-    for costs in speed_section.cost_axes(report):
-        effects = views.costed(found, suite, costs)
+    for costs in speed_section.list_cost_axes(report):
+        effects = views.select_costed(found, suite, costs)
         if effects:
             stem = "size" if costs.key == "bits" else f"size-{costs.key}"
-            yield _stem(stem, suite), charts.cost_quality(effects, costs)
+            yield _stem(stem, suite), charts.draw_cost_quality(effects, costs)
     if grouped:
-        yield _stem("groups", suite), charts.groups(grouped, variants)
+        yield _stem("groups", suite), charts.draw_groups(grouped, variants)
 
 
 def _stem(*parts: str) -> str:
-    return "--".join(views.slug(part) for part in parts)
+    return "--".join(views.make_slug(part) for part in parts)
 
 
 # --- shared ----------------------------------------------------------------------------------
 
 
 def _board(report: Results) -> verdicts.Board:
-    return verdicts.board(report.analysis.effects, views.primary(report), axes(report))
+    return verdicts.make_board(
+        report.analysis.effects, views.map_primary_metrics(report), list_axes(report)
+    )
 
 
-def screen(report: Results) -> FirstScreen:
+def make_screen(report: Results) -> FirstScreen:
     """Headline, recommendation, and one sentence a variant."""
-    return first_screen(report, _board(report))
+    return make_first_screen(report, _board(report))
 
 
 def _to_html(report: Results) -> str:

@@ -11,7 +11,7 @@ from babelbits.analysis import BASELINE
 from babelbits.decide.decision import Decision, decide_all
 from babelbits.decide.decision_input import collect_decision_input
 from babelbits.decide.decision_query import ask
-from babelbits.decide.recommend import Recommendation, recommend, sizes
+from babelbits.decide.recommend import Recommendation, read_sizes, recommend
 from babelbits.report import engine_changes, verdicts
 from babelbits.results.results import Results
 
@@ -40,9 +40,9 @@ class FirstScreen:
         return tuple(one.variant for one in self.decisions)
 
 
-def first_screen(report: Results, board: verdicts.Board) -> FirstScreen:
+def make_first_screen(report: Results, board: verdicts.Board) -> FirstScreen:
     """Everything that the report says first."""
-    facts, known = collect_decision_input(report), sizes(report)
+    facts, known = collect_decision_input(report), read_sizes(report)
     smoke = report.study.smoke or report.analysis.smoke
     choice = mean = None
     if facts.suites and facts.variants:
@@ -51,24 +51,24 @@ def first_screen(report: Results, board: verdicts.Board) -> FirstScreen:
             for pooled in (False, True)
         )
     chosen = None if choice is None or choice.chosen is None else choice.chosen.variant
-    decisions = verdicts.in_order(decide_all(facts), board, chosen)
+    decisions = verdicts.sort_decisions(decide_all(facts), board, chosen)
     names = {code: language.name for code, language in report.languages.items()}
     told = choice is not None and not smoke and bool(board.by_cell)
     return FirstScreen(
-        headline=verdicts.headline(decisions, alpha=facts.alpha, smoke=smoke),
+        headline=verdicts.write_headline(decisions, alpha=facts.alpha, smoke=smoke),
         ship=verdicts.ship(choice, board) if told and choice else "",
         ship_by_mean=verdicts.ship_by_mean(choice, mean, decisions, board)
         if told and choice and mean
         else "",
         verdicts=tuple(
-            verdicts.variant_verdict(one, board, names, alpha=facts.alpha) for one in decisions
+            verdicts.describe_variant(one, board, names, alpha=facts.alpha) for one in decisions
         ),
         decisions=decisions,
         choice=choice,
-        engine_changes=engine_changes.sentences(report),
+        engine_changes=engine_changes.describe_changes(report),
     )
 
 
-def sentences(screen: FirstScreen) -> Sequence[str]:
+def list_sentences(screen: FirstScreen) -> Sequence[str]:
     """Headline and recommendations, without empty ones."""
     return [text for text in (screen.headline, screen.ship, screen.ship_by_mean) if text]

@@ -30,12 +30,12 @@ ACCORD_HEADS = (
 )
 
 
-def effect_rows(effects: Iterable[GradedEffect]) -> list[tuple[str, ...]]:
+def make_effect_rows(effects: Iterable[GradedEffect]) -> list[tuple[str, ...]]:
     """Rows of `HEADS`: every language, and all together. Groups would hide the languages."""
-    return [effect_row(one) for one in effects if one.effect.scope != "group"]
+    return [make_effect_row(one) for one in effects if one.effect.scope != "group"]
 
 
-def effect_row(one: GradedEffect) -> tuple[str, ...]:
+def make_effect_row(one: GradedEffect) -> tuple[str, ...]:
     """The values of `HEADS`."""
     effect = one.effect
     unit = effect.unit
@@ -61,7 +61,7 @@ def effect_row(one: GradedEffect) -> tuple[str, ...]:
     )
 
 
-def coverage_row(one: Coverage) -> tuple[str, ...]:
+def make_coverage_row(one: Coverage) -> tuple[str, ...]:
     """The values of `COVERAGE_HEADS`."""
     kinds = ", ".join(f"{kind} {count}" for kind, count in one.ungraded.items())
     return (
@@ -76,7 +76,7 @@ def coverage_row(one: Coverage) -> tuple[str, ...]:
     )
 
 
-def accord_row(one: RuleAgreement) -> tuple[str, ...]:
+def make_accord_row(one: RuleAgreement) -> tuple[str, ...]:
     """The values of `ACCORD_HEADS`."""
     counts = (one.n, one.both_right, one.rule_alone, one.judge_alone, one.both_wrong)
     return (

@@ -58,7 +58,7 @@ class ItemPair:
         return gain is not None and gain != 0
 
 
-def drawn(row: ItemRow, metric: Metric) -> str | None:
+def describe_samples(row: ItemRow, metric: Metric) -> str | None:
     """How the samples of an item scored, of which `output` is the first; None: not sampled."""
     scores = [answer.scores.get(metric.name) for answer in row.answers if answer.scores]
     if not scores:
@@ -145,7 +145,7 @@ class Axes:
     """By English name."""
 
 
-def axes(report: Results) -> Axes:
+def list_axes(report: Results) -> Axes:
     """Which variants, suites and languages a report is about."""
     tasks = [cell.meta.task for cell in report.cells]
     labels = {cell.meta.variant for cell in report.cells} | set(report.manifests)

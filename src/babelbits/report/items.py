@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from babelbits.records import JSON, ItemRow, Metric, canonical_json
-from babelbits.report.diff import Span, changes
-from babelbits.report.item_pairs import ORDER, Comparison, ItemPair, drawn
+from babelbits.report.diff import Span, find_changes
+from babelbits.report.item_pairs import ORDER, Comparison, ItemPair, describe_samples
 from babelbits.words import plural
 
 LONGEST_TEXT = 1600
@@ -58,7 +58,7 @@ def clip(text: str, *, longest: int = LONGEST_TEXT) -> str:
     return f"{text[:longest]}\n… {plural(len(text) - longest, 'more character')}"
 
 
-def preamble(prompts: Sequence[str]) -> str:
+def find_preamble(prompts: Sequence[str]) -> str:
     """What all prompts of a cell begin with, up to a line's end; '' when short."""
     if len(prompts) < 2:
         return ""
@@ -85,7 +85,7 @@ TIERS = {"broke": 0, "fixed": 0, "failed": 1, "changed": 1, "same": 2}
 CAPS = {0: None, 1: SAMPLE_CHANGED, 2: SAMPLE_SAME}
 
 
-def candidates(found: Sequence[Comparison]) -> list[ShownItem]:
+def choose_candidates(found: Sequence[Comparison]) -> list[ShownItem]:
     """Items in the order they are put on the page: flips first, cells taking turns."""
     chosen = []
     for position, comparison in enumerate(found):
@@ -114,7 +114,7 @@ def _arm(row: ItemRow, score: float | None, metric: Metric) -> JSON:
         arm["cut"] = True
     if row.truncated_tokens:
         arm["lost"] = row.truncated_tokens
-    remarks = [text for text in (drawn(row, metric), row.remark) if text]
+    remarks = [text for text in (describe_samples(row, metric), row.remark) if text]
     if remarks:
         arm["remark"] = clip("; ".join(remarks), longest=200)
     if row.failure is not None and row.failure.message != row.remark:
@@ -128,7 +128,7 @@ def _flat(spans: Iterable[Span]) -> list[int]:
 
 def _item(pair: ItemPair, texts: ItemTexts, head: str) -> JSON:
     prompt, target, before, after = _texts_of(pair, head)
-    changed = changes(before, after)
+    changed = find_changes(before, after)
     scores = pair.scores
     return {
         "id": pair.before.item_id,
@@ -143,7 +143,7 @@ def _item(pair: ItemPair, texts: ItemTexts, head: str) -> JSON:
     }
 
 
-def payload(
+def make_payload(
     pairs: Sequence[Comparison], anchors: Mapping[tuple[str, str, str], str], *, budget: int
 ) -> JSON:
     """Data of the item browser, at most about `budget` bytes of items.
@@ -157,12 +157,12 @@ def payload(
         Bytes for texts and items. Items beyond it are counted, not shown.
     """
     texts = ItemTexts()
-    heads = [preamble([pair.before.prompt for pair in one.pairs]) for one in pairs]
+    heads = [find_preamble([pair.before.prompt for pair in one.pairs]) for one in pairs]
     cells: list[JSON] = [
         _cell(one, texts, head, anchors) for one, head in zip(pairs, heads, strict=True)
     ]
     spent = texts.cost(()) + sum(len(text.encode()) for text in texts.values)
-    for candidate in candidates(pairs):
+    for candidate in choose_candidates(pairs):
         head = heads[candidate.comparison]
         cost = texts.cost(_texts_of(candidate.pair, head)) + OVERHEAD
         if spent + cost > budget:

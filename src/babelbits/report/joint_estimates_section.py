@@ -36,7 +36,7 @@ class JointEstimatesSection:
     variation: Rows
 
 
-def section(report: Results) -> JointEstimatesSection | None:
+def make_section(report: Results) -> JointEstimatesSection | None:
     """The tables of a report; None where there is nothing beside verdicts."""
     analysis = report.analysis
     found = JointEstimatesSection(
@@ -48,7 +48,7 @@ def section(report: Results) -> JointEstimatesSection | None:
     return found if any((found.bounds, found.variants, found.variation)) else None
 
 
-def bound_sentence(one: SuiteBeside) -> str:
+def describe_bound(one: SuiteBeside) -> str:
     """'no language of math loses more than 3.2 points (95 % certain)', or why that is not known."""
     if one.bound is None:
         return (

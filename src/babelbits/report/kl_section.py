@@ -14,7 +14,7 @@ from babelbits.report.views import STRONGEST_TINT
 from babelbits.results.results import Results
 from babelbits.stats.divergence import DivergenceSummary
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
-from babelbits.study.planning.divergence_files import most_exact
+from babelbits.study.planning.divergence_files import select_most_exact
 from babelbits.words import agreeing, plural
 
 EVERY_TOKEN = 1_000_000
@@ -71,9 +71,11 @@ class KlSection:
     """Whether the numbers are bounds, and how loose they are."""
 
 
-def section(report: Results) -> KlSection | None:
+def make_section(report: Results) -> KlSection | None:
     """The section; None where nothing was measured."""
-    best = [one for one in most_exact(report.divergences) if one.language in report.languages]
+    best = [
+        one for one in select_most_exact(report.divergences) if one.language in report.languages
+    ]
     if not best:
         return None
     suites = dict.fromkeys(one.suite for one in best)

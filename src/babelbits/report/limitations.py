@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from babelbits.analysis import CellResult
 from babelbits.analysis import format as numbers
-from babelbits.analysis.cells import failed
+from babelbits.analysis.cells import select_failed
 from babelbits.analysis.format import shared_margin
 from babelbits.records import Effect
 from babelbits.report.server_notes import describe_noise, describe_servers
-from babelbits.report.verdicts import Board, expected
+from babelbits.report.verdicts import Board, describe_expected
 from babelbits.results.results import OpenCell, Results
 from babelbits.store.counts import Thoughts, count_thoughts
 from babelbits.words import listed, plural
@@ -99,7 +99,7 @@ def _exploratory(report: Results) -> Iterator[Limitation]:
     )  # fmt: skip
     for one, many, families, level in kinds:
         if families:
-            count = expected(level * len(families))
+            count = describe_expected(level * len(families))
             yield Limitation(
                 topic="exploratory",
                 sentence=f"{many[0].upper()}{many[1:]} are exploratory: "
@@ -208,7 +208,7 @@ def _missing(cells: Sequence[OpenCell], names: "Mapping[str, Language]") -> Iter
 def _failures(cells: Sequence[CellResult]) -> Iterator[Limitation]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for cell in cells:
-        for row in failed(cell.rows):
+        for row in select_failed(cell.rows):
             if row.failure is not None:
                 again = " again (A/A)" if cell.meta.replicate else ""
                 variant = f"{cell.meta.variant}{again}"

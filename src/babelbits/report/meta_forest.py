@@ -37,7 +37,7 @@ def draw(found: UnitEvidence) -> Any:
     order = [row["name"] for row in rows]
     axis = alt.Axis(ticks=False, grid=False, labelColor=palette.INK, labelFontSize=12, title=None)
     y = alt.Y("name:N", sort=order, axis=axis)
-    layers = [*charts.backdrop(None, ruler), *_marks(y, ruler)]
+    layers = [*charts.draw_backdrop(None, ruler), *_marks(y, ruler)]
     chart = alt.layer(*layers).properties(width=charts.FOREST_WIDTH, height={"step": charts.ROW})
     return charts.styled(chart, rows=rows, known=known)
 
@@ -45,8 +45,8 @@ def draw(found: UnitEvidence) -> Any:
 def _marks(y: "alt.Y", ruler: charts.Ruler) -> list[Any]:
     import altair as alt
 
-    lines = alt.Chart(charts.named("known")).encode(y=y)
-    base = alt.Chart(charts.named("rows")).encode(y=y)
+    lines = alt.Chart(charts.refer_data("known")).encode(y=y)
+    base = alt.Chart(charts.refer_data("rows")).encode(y=y)
     filled = alt.Fill(
         "exact:N",
         scale=alt.Scale(domain=[True, False], range=[palette.INK, palette.SURFACE]),

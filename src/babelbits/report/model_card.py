@@ -1,6 +1,6 @@
 """The model card of a variant: what it is, what quantization did to it, how to measure that again.
 
-What is said of harm comes from the one decision function, through `first_screen`, with the
+What is said of harm comes from the one decision function, through `make_first_screen`, with the
 intervals of the report. What was not measured is said to be so. The metadata are the hub's own
 (`huggingface_hub.ModelCardData`). Nothing is read or written here. Harm is negative.
 """
@@ -11,13 +11,13 @@ from typing import Any
 
 from babelbits import libraries
 from babelbits.analysis import format as numbers
-from babelbits.analysis.tables import effect_row
+from babelbits.analysis.tables import make_effect_row
 from babelbits.languages import resolve
 from babelbits.records import CalibrationRecord, Manifest
 from babelbits.report import verdicts, views
-from babelbits.report.exports import markdown
-from babelbits.report.first_screen import first_screen
-from babelbits.report.item_pairs import axes
+from babelbits.report.exports import escape_markdown
+from babelbits.report.first_screen import make_first_screen
+from babelbits.report.item_pairs import list_axes
 from babelbits.results.results import OpenCell, Results
 from babelbits.words import bytes_size, listed, plural
 
@@ -65,7 +65,7 @@ class VariantCard:
         return name if "@" in self.manifest.base_model and name.count("/") == 1 else None
 
 
-def model_card(card: VariantCard) -> str:
+def write_model_card(card: VariantCard) -> str:
     """The text of a README.md, metadata first.
 
     Raises
@@ -73,7 +73,7 @@ def model_card(card: VariantCard) -> str:
     MissingExtraError
         If huggingface_hub is not installed.
     """
-    lines = [f"# {markdown(title(card))}", "", *_about(card), ""]
+    lines = [f"# {escape_markdown(make_title(card))}", "", *_about(card), ""]
     lines += ["## What quantization did, language by language", "", *_measured(card), ""]
     lines += ["## How it was made", "", *_making(card), ""]
     lines += ["## Measuring it again", "", *_again(card), ""]
@@ -81,7 +81,7 @@ def model_card(card: VariantCard) -> str:
     return f"---\n{_metadata(card)}\n---\n\n" + "\n".join(lines) + "\n"
 
 
-def title(card: VariantCard) -> str:
+def make_title(card: VariantCard) -> str:
     """'owner/model, quantized: w4-g@en'."""
     base = card.hub_id or card.manifest.base_model
     return f"{base}, quantized: {card.label}"
@@ -117,7 +117,7 @@ def _languages(card: VariantCard) -> tuple[str, ...]:
 
 def _about(card: VariantCard) -> Iterator[str]:
     made = card.manifest
-    base = markdown(made.base_model)
+    base = escape_markdown(made.base_model)
     if card.hub_id is not None:
         base = f"[{base}](https://huggingface.co/{card.hub_id})"
     yield (
@@ -157,9 +157,9 @@ def _measured(card: VariantCard) -> Iterator[str]:
     if results is None or board is None or not effects:
         yield NOTHING
         return
-    said = {one.variant: one for one in first_screen(results, board).verdicts}
+    said = {one.variant: one for one in make_first_screen(results, board).verdicts}
     for number, part in enumerate(said[card.label].parts):
-        text = markdown(f"{part[:1].upper()}{part[1:]}.")
+        text = escape_markdown(f"{part[:1].upper()}{part[1:]}.")
         yield f"- **{text}**" if number == 0 else f"- {text}"
     yield ""
     yield _legend(results)
@@ -169,20 +169,22 @@ def _measured(card: VariantCard) -> Iterator[str]:
     yield f"| {' | '.join(HEADS)} |"
     yield f"|{'---|' * len(HEADS)}"
     for effect in effects:
-        row = effect_row(effect)
+        row = make_effect_row(effect)
         name = results.languages[effect.language or ""].name
         shown = (
             *(effect.task, name, f"{effect.counts.n_items:,}", row["baseline_text"]),
             *(row["delta_text"], row["interval_text"], numbers.verdict_word(effect)),
         )
-        yield f"| {' | '.join(markdown(str(one)) for one in shown)} |"
+        yield f"| {' | '.join(escape_markdown(str(one)) for one in shown)} |"
     missing = _missing(results.open_cells, card.label)
     if missing:
-        yield from ("", f"No result: {markdown(missing)}.")
+        yield from ("", f"No result: {escape_markdown(missing)}.")
 
 
 def _board(results: Results) -> verdicts.Board:
-    return verdicts.board(results.analysis.effects, views.primary(results), axes(results))
+    return verdicts.make_board(
+        results.analysis.effects, views.map_primary_metrics(results), list_axes(results)
+    )
 
 
 def _legend(results: Results) -> str:
@@ -220,9 +222,9 @@ def _making(card: VariantCard) -> Iterator[str]:
         yield f"- Made on {made.device}{threads}."
     versions = [f"{name} {version}" for name, version in sorted(made.library_versions.items())]
     if versions:
-        yield f"- Versions: {markdown(listed(versions))}."
+        yield f"- Versions: {escape_markdown(listed(versions))}."
     for note in (*made.notes, *card.notes):
-        yield f"- {markdown(note)}"
+        yield f"- {escape_markdown(note)}"
 
 
 def _parameters(found: Mapping[str, Any]) -> str:
@@ -235,9 +237,9 @@ def _calibration(seen: CalibrationRecord | None) -> str:
         return "No calibration text was used."
     where = {"bundled": "the text that ships with Babelbits"}.get(seen.source, seen.source)
     size = f"{plural(seen.n_samples, 'sample')} of {plural(seen.tokens_per_sample, 'token')}"
-    language = markdown(_language(seen.language))
+    language = escape_markdown(_language(seen.language))
     return (
-        f"Calibration text: {size} in {language}, from {markdown(where)}, drawn with seed "
+        f"Calibration text: {size} in {language}, from {escape_markdown(where)}, drawn with seed "
         f"{seen.seed}."
     )
 
@@ -269,8 +271,8 @@ def _licence(found: Licence) -> str:
             "The base model's files name no licence. Look it up, and what it asks of derived "
             "models, before this is shared."
         )
-    name = f"`{found.id}`" if found.name is None else f"{markdown(found.name)}"
-    link = "" if found.link is None else f" ({markdown(found.link)})"
+    name = f"`{found.id}`" if found.name is None else f"{escape_markdown(found.name)}"
+    link = "" if found.link is None else f" ({escape_markdown(found.link)})"
     return (
         f"The base model's card says {name}{link}. Look there for what it asks of derived models."
     )

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.records import ItemRow, TaskInfo
-from babelbits.tasks.translation.task import source_of
+from babelbits.tasks.translation.task import find_source
 
 AGAIN = "baseline-again"
 """The A/A cells: for `babelbits compare --aa`."""
@@ -24,7 +24,7 @@ COLUMNS = (
 the first; `failed` says why an item has no output, and is empty where it has one."""
 
 
-def output_tables(
+def make_output_tables(
     cells: Iterable[CellResult], *, suites: Collection[str] = (), languages: Collection[str] = ()
 ) -> Mapping[str, str]:
     """Variant label to its table, as TSV.
@@ -69,7 +69,7 @@ def _rows(cells: Iterable[CellResult]) -> Iterator[tuple[str, ...]]:
 
 
 def _row(row: ItemRow, task: TaskInfo) -> tuple[str, ...]:
-    source = source_of(row.prompt, task)
+    source = find_source(row.prompt, task)
     return (
         *(row.item_id, row.source_id, task.suite, row.language, row.prompt_hash),
         row.prompt if source is None else source,

@@ -1,7 +1,8 @@
 """Colours of the report, named once: safe for the usual forms of colour blindness.
 
 Charts use the light values; on the page each is replaced by a custom property that follows the
-reader's light or dark scheme (`svg.for_page`). Verdicts have a glyph and a word beside the colour.
+reader's light or dark scheme (`svg.embed_chart`). Verdicts have a glyph and a word beside the
+colour.
 """
 
 from collections.abc import Mapping

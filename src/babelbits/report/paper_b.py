@@ -24,12 +24,12 @@ from scipy import stats
 
 from babelbits.analysis import AnalysisSettings
 from babelbits.analysis import format as shown
-from babelbits.analysis.calibrations import calibrations_of
+from babelbits.analysis.calibrations import read_calibrations
 from babelbits.analysis.cell_index import sort_cells
 from babelbits.analysis.cells import BASELINE, CellResult
 from babelbits.analysis.effects import conclude, draft
 from babelbits.analysis.inference import Inference, infer
-from babelbits.analysis.paired_samples import Part, Sample, part
+from babelbits.analysis.paired_samples import Part, Sample, select_part
 from babelbits.analysis.results import CalibrationContrast
 from babelbits.records import Effect, Metric
 from babelbits.results.results import Results
@@ -155,7 +155,7 @@ class _Pair:
     sample: Sample
 
 
-def matrix_comparisons(
+def compare_matrices(
     cells: Sequence[CellResult], settings: AnalysisSettings
 ) -> tuple[MatrixComparison, ...]:
     """Every matrix against the one of the reference language, in each language asked.
@@ -200,7 +200,7 @@ def _pairs(cells: Sequence[CellResult], settings: AnalysisSettings) -> Iterator[
         for language, label in labels.items():
             for paired in desk.pairs(desk.variants.get(label, {})).values():
                 for cell, pairs in paired:
-                    found = part(pairs, _primary(cell), settings=settings)
+                    found = select_part(pairs, _primary(cell), settings=settings)
                     if found is not None:
                         yield _Pair(
                             recipe=recipe, calibration=language, sample=_sample(label, found)
@@ -263,17 +263,17 @@ def _comparison(
     )
 
 
-def compared(report: Results) -> tuple[MatrixComparison, ...]:
+def compare_with_english(report: Results) -> tuple[MatrixComparison, ...]:
     """Every matrix against the English one; empty where a study has no two to compare."""
     settings = AnalysisSettings(
         alpha=report.study.alpha,
         margins=report.study.margins,
         loss_caps=report.study.loss_caps,
         reference=REFERENCE,
-        calibrations=calibrations_of(report.manifests),
+        calibrations=read_calibrations(report.manifests),
         seed=report.study.seed,
     )
-    return matrix_comparisons(report.cells, settings)
+    return compare_matrices(report.cells, settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +298,7 @@ class Level:
     """The same for the paired tests; None where some could show no loss."""
 
 
-def levels(comparisons: Sequence[MatrixComparison], *, alpha: float) -> list[Level]:
+def count_levels(comparisons: Sequence[MatrixComparison], *, alpha: float) -> list[Level]:
     """One row a suite and recipe, in order."""
     places = dict.fromkeys((one.effect.task, one.recipe) for one in comparisons)
     return [
@@ -336,7 +336,7 @@ def _largest(values: Sequence[float | None]) -> float | None:
     return max(known) if len(known) == len(values) else None
 
 
-def over_draws(report: Results) -> list[CalibrationContrast]:
+def compare_over_draws(report: Results) -> list[CalibrationContrast]:
     """Languages of the matrix judged against draws of text; those with one draw say nothing."""
     return [one for one in report.analysis.calibrations if one.p_value is not None]
 
@@ -350,25 +350,25 @@ def to_markdown(report: Results) -> str:
 
 
 def _lines(report: Results) -> Iterator[str]:
-    comparisons = compared(report)
+    comparisons = compare_with_english(report)
     yield f"# {report.study.name}: importance matrices against the English one"
     yield ""
     if report.study.smoke or report.analysis.smoke:
         yield "**SMOKE run: a few items a task. Nothing here is a result.**"
         yield ""
-    yield from explanation(report)
+    yield from explain_columns(report)
     for suite in dict.fromkeys(one.effect.task for one in comparisons):
         ones = [one for one in comparisons if one.effect.task == suite]
         unit = shown.unit_word(ones[0].effect.unit)
         yield from ("", f"## {suite}, {unit}", "")
         yield from _table(HEADS, [_row(one) for one in ones])
-    draws = over_draws(report)
+    draws = compare_over_draws(report)
     if draws:
         yield from ("", "## Languages of the matrix against draws of text", "")
         yield from _table(DRAW_HEADS, [draw_row(one) for one in draws])
 
 
-def explanation(report: Results) -> Iterator[str]:
+def explain_columns(report: Results) -> Iterator[str]:
     """How to read the columns, for the page."""
     level = bonferroni_alpha(report.study.alpha)
     yield "Δ: the matrix named less the English one, on the same items; negative is harm."

@@ -27,7 +27,9 @@ CAPTION = (
 )
 
 
-def rows(logs: Sequence[LabelledLog], languages: Mapping[str, Language]) -> list[tuple[str, ...]]:
+def make_rows(
+    logs: Sequence[LabelledLog], languages: Mapping[str, Language]
+) -> list[tuple[str, ...]]:
     """The values of `HEADS` for every log; an en dash where the log has no such number."""
     return [
         (

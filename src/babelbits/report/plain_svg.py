@@ -69,7 +69,7 @@ def _panels(specification: Row) -> Sequence[Row]:
     return [specification]
 
 
-def text_width(text: str, size: float = FONT_SIZE) -> float:
+def measure_text(text: str, size: float = FONT_SIZE) -> float:
     """About how wide a text is, in pixels."""
     wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
     return (len(text) + 0.8 * wide) * _CHARACTER * size
@@ -100,7 +100,7 @@ class _Scale:
         return self.length / len(self.domain)
 
 
-def ticks(low: float, high: float, count: int) -> list[float]:
+def place_ticks(low: float, high: float, count: int) -> list[float]:
     """Round numbers between two ends, about `count` of them: steps of 1, 2 or 5 times a power."""
     raw = (high - low) / max(count, 1)
     if not raw > 0:
@@ -169,7 +169,7 @@ class _Panel:
         y = _scale(layers, data, "y", panel["height"])
         labels = [] if y.linear else [str(one) for one in y.domain]
         shown = _axis(layers, "y").get("labels", True)
-        width = max(map(text_width, labels), default=0.0) * 1.1 + _GAP if labels else 52.0
+        width = max(map(measure_text, labels), default=0.0) * 1.1 + _GAP if labels else 52.0
         title = panel.get("title") or {}
         ends = [_text_end(one, row, x) for one in layers for row in data[one["data"]["name"]]]
         return cls(
@@ -322,7 +322,7 @@ def _text_end(layer: Row, row: Row, x: _Scale) -> float:
         return 0.0
     channel = layer["encoding"]["x"]
     at = channel["value"] if "value" in channel else x.at(row[channel["field"]])
-    return float(at) + 8 + text_width(str(_of(layer, row, "text", "")))
+    return float(at) + 8 + measure_text(str(_of(layer, row, "text", "")))
 
 
 def _axis(layers: Iterable[Row], name: str) -> JSON:
@@ -340,7 +340,7 @@ def _marks(scale: _Scale, axis: Row) -> list[tuple[Any, str]]:
     """The values of an axis that have a label, and the label."""
     if not scale.linear:
         return [(one, str(one)) for one in scale.domain]
-    found = ticks(scale.domain[0], scale.domain[1], axis.get("tickCount", 5))
+    found = place_ticks(scale.domain[0], scale.domain[1], axis.get("tickCount", 5))
     return [(one, f"{one:g}".replace("-", "−")) for one in found]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.records import JSON, Effect
 from babelbits.report import palette
-from babelbits.report.charts import named, styled
+from babelbits.report.charts import refer_data, styled
 from babelbits.tasks.extended import LANGUAGE, REPEATED
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Point:
         return str(self.order)
 
 
-def points(effects: Iterable[Effect], variant: str) -> list[Point]:
+def list_points(effects: Iterable[Effect], variant: str) -> list[Point]:
     """The positions of a variant's effects: over all languages, or of the only one."""
     found: dict[str, Point] = {}
     for effect in effects:
@@ -54,7 +54,7 @@ def points(effects: Iterable[Effect], variant: str) -> list[Point]:
     return sorted(found.values(), key=lambda one: (one.measure, one.by_turn, one.order))
 
 
-def chart(found: Sequence[Point], variant: str) -> Any:
+def draw_chart(found: Sequence[Point], variant: str) -> Any:
     """A panel a measure, by position and, where there are several, by turn."""
     import altair as alt
 
@@ -72,7 +72,7 @@ def chart(found: Sequence[Point], variant: str) -> Any:
 
 def _row(point: Point, variant: str) -> JSON:
     effect = point.effect
-    low, high = variant_ends(effect)
+    low, high = find_variant_ends(effect)
     place = f"turn {point.order}" if point.by_turn else f"up to token {point.order}"
     return {
         "place": point.name,
@@ -85,7 +85,7 @@ def _row(point: Point, variant: str) -> JSON:
     }
 
 
-def variant_ends(effect: Effect) -> tuple[float, float]:
+def find_variant_ends(effect: Effect) -> tuple[float, float]:
     """Ends of the paired interval, from the baseline's score; shares stay between 0 and 1."""
     if effect.inference.interval is None:
         return effect.arms.variant_score, effect.arms.variant_score
@@ -101,7 +101,7 @@ def _panel(data: str, order: Sequence[str], *, x_title: str, y_title: str) -> An
 
     axis = alt.Axis(grid=False, labelAngle=0)
     x = alt.X("place:O", sort=list(order), title=x_title, axis=axis)
-    base = alt.Chart(named(data)).encode(x=x)
+    base = alt.Chart(refer_data(data)).encode(x=x)
     lines = [
         base.mark_rule(strokeWidth=2, color=palette.BETTER, opacity=0.6, aria=False).encode(
             y=_y("low", y_title), y2=alt.Y2("high:Q")
@@ -123,7 +123,7 @@ def _y(name: str, title: str) -> "alt.Y":
     return alt.Y(f"{name}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
 
 
-def table(found: Sequence[Point]) -> list[Mapping[str, str]]:
+def make_table(found: Sequence[Point]) -> list[Mapping[str, str]]:
     """The same numbers for those who do not look at pictures."""
     return [
         {
@@ -131,7 +131,9 @@ def table(found: Sequence[Point]) -> list[Mapping[str, str]]:
             "place": ("turn " if point.by_turn else "to token ") + point.name,
             "baseline": f"{100 * point.effect.arms.baseline_score:.1f}",
             "variant": f"{100 * point.effect.arms.variant_score:.1f}",
-            "interval": "{:.1f} to {:.1f}".format(*(100 * e for e in variant_ends(point.effect))),
+            "interval": "{:.1f} to {:.1f}".format(
+                *(100 * e for e in find_variant_ends(point.effect))
+            ),
             "n": f"{point.effect.counts.n_items:,}",
         }
         for point in found

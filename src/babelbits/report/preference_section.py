@@ -19,11 +19,11 @@ from babelbits.report import palette
 from babelbits.report.charts import (
     ROW,
     Ruler,
-    backdrop,
-    named,
-    panel_title,
+    draw_backdrop,
+    make_panel_title,
+    make_verdict_channels,
+    refer_data,
     styled,
-    verdict_channels,
 )
 from babelbits.words import plural
 
@@ -87,13 +87,13 @@ class Strengths:
     """Variant, log-strength, interval, rank."""
 
 
-def spoken_languages(voices: PreferenceSummary) -> tuple[str, ...]:
+def list_spoken_languages(voices: PreferenceSummary) -> tuple[str, ...]:
     """Codes in which somebody judged, in order of first mention."""
     found = {row.language: None for voice in voices.voices for row in voice.summaries}
     return tuple(code for code in found if code != ALL)
 
 
-def rows(voices: PreferenceSummary, language: str) -> tuple[VoterRow, ...]:
+def make_rows(voices: PreferenceSummary, language: str) -> tuple[VoterRow, ...]:
     """Every judge and panel on every variant in a language, or in all ('all')."""
     return tuple(
         _row(voice, one)
@@ -130,7 +130,7 @@ def _row(voice: "VoterSummary", one: VoteSummary) -> VoterRow:
 # --- agreement -------------------------------------------------------------------------------
 
 
-def accords(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
+def list_accords(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
     """Each judge against each panel, language by language."""
     return tuple(
         PreferenceRows(
@@ -162,7 +162,7 @@ def _accord(one: JudgeAndPeople) -> tuple[str, ...]:
     )
 
 
-def panels(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
+def list_panels(voices: PreferenceSummary) -> tuple[PreferenceRows, ...]:
     """How far raters agree among themselves; who lowers it is named by pseudonym."""
     return tuple(
         PreferenceRows(
@@ -197,7 +197,7 @@ def _low(one: Panel) -> str:
     return f"higher without {', '.join(named)}" if named else ""
 
 
-def strengths(voices: PreferenceSummary) -> tuple[Strengths, ...]:
+def list_strengths(voices: PreferenceSummary) -> tuple[Strengths, ...]:
     """Bradley-Terry strengths of every speaker who judged more than one variant."""
     tables = []
     for voice in voices.voices:
@@ -229,7 +229,7 @@ def _signed_decimal(value: float) -> str:
 # --- the picture -----------------------------------------------------------------------------
 
 
-def chart(
+def draw_chart(
     effects: Sequence[Effect], voices: PreferenceSummary, language: str, *, variants: Sequence[str]
 ) -> Any:
     """Metrics, judges and people on one language, each on an axis of their own.
@@ -298,8 +298,8 @@ def _panel_chart(
     y = alt.Y("variant:N", axis=axis, scale=alt.Scale(domain=list(variants), paddingInner=0.2))
     margins = {row["margin"] for row in rows}
     [margin] = margins if len(margins) == 1 else [None]
-    layers = [*backdrop(margin, ruler), *_marks(kind, y, sources, ruler)]
-    title = panel_title(SPEAKERS[kind], subtitle=sources[0] if len(sources) == 1 else "")
+    layers = [*draw_backdrop(margin, ruler), *_marks(kind, y, sources, ruler)]
+    title = make_panel_title(SPEAKERS[kind], subtitle=sources[0] if len(sources) == 1 else "")
     return alt.layer(*layers).properties(width=WIDTH, height=height, title=title)
 
 
@@ -307,8 +307,8 @@ def _marks(kind: str, y: Any, sources: Sequence[str], ruler: Ruler) -> list[Any]
     """Interval and point of every row; with several sources each has a line and its name."""
     import altair as alt
 
-    channels = verdict_channels()
-    base = alt.Chart(named(kind)).encode(y=y, color=channels["color"])
+    channels = make_verdict_channels()
+    base = alt.Chart(refer_data(kind)).encode(y=y, color=channels["color"])
     if len(sources) > 1:
         base = base.encode(
             yOffset=alt.YOffset("source:N", scale=alt.Scale(domain=list(sources), padding=0.3))

@@ -11,7 +11,7 @@ from babelbits.probes.language_loss import LanguageLoss
 from babelbits.probes.summaries import ProbeSummary
 from babelbits.records import JSON
 from babelbits.report import palette
-from babelbits.report.charts import named, styled
+from babelbits.report.charts import refer_data, styled
 
 if TYPE_CHECKING:
     import altair as alt
@@ -25,7 +25,7 @@ _FLOOR = 90.0
 _ROW = 26
 
 
-def layer_map(summaries: Sequence[ProbeSummary], names: Mapping[str, str]) -> Any:
+def draw_layer_map(summaries: Sequence[ProbeSummary], names: Mapping[str, str]) -> Any:
     """Relative error of hidden states, percent: languages down, layers across, a panel a variant.
 
     Parameters
@@ -69,7 +69,7 @@ def _panel(
     import altair as alt
 
     base = (
-        alt.Chart(named("cells"))
+        alt.Chart(refer_data("cells"))
         .transform_filter(alt.datum.variant == variant)
         .encode(
             x=alt.X("layer:O", title="layer (0: embeddings)", axis=alt.Axis(labelAngle=0)),
@@ -93,7 +93,7 @@ def _panel(
     )
 
 
-def area_forest(predictions: Sequence[Prediction]) -> Any:
+def draw_area_forest(predictions: Sequence[Prediction]) -> Any:
     """Areas under the curve with their intervals; the band is where dealt labels give 95 %."""
     import altair as alt
 
@@ -117,7 +117,7 @@ def area_forest(predictions: Sequence[Prediction]) -> Any:
     scale = alt.Scale(domain=[low - 0.02, high + 0.02], nice=False, zero=False)
     x = alt.X("auc:Q", scale=scale, title=title)
     names = [row["name"] for row in rows]
-    base = alt.Chart(named("areas")).encode(y=alt.Y("name:N", sort=names, title=None))
+    base = alt.Chart(refer_data("areas")).encode(y=alt.Y("name:N", sort=names, title=None))
     color = alt.condition(alt.datum.shown, alt.value(palette.WORSE), alt.value(palette.UNDECIDED))
     band = base.mark_bar(color=palette.BAND, size=_ROW - 8, aria=False).encode(
         x=alt.X("dealt_low:Q", scale=scale, title=title), x2="dealt_high:Q"
@@ -139,7 +139,7 @@ def area_forest(predictions: Sequence[Prediction]) -> Any:
     return styled(chart, areas=rows)
 
 
-def survival(losses: Sequence[LanguageLoss], names: Mapping[str, str]) -> Any:
+def draw_survival(losses: Sequence[LanguageLoss], names: Mapping[str, str]) -> Any:
     """Share of answers still in their language by position: a panel a language, a line a variant.
 
     Parameters
@@ -177,7 +177,7 @@ def survival(losses: Sequence[LanguageLoss], names: Mapping[str, str]) -> Any:
     )
     panels = []
     for language in dict.fromkeys(row["language"] for row in rows):
-        base = alt.Chart(named("curves")).transform_filter(alt.datum.language == language)
+        base = alt.Chart(refer_data("curves")).transform_filter(alt.datum.language == language)
         y = alt.Y("share:Q", title="still in its language, %", scale=scale)
         band = base.mark_area(opacity=0.12, interpolate="step-after", aria=False).encode(
             x=x, y=alt.Y("low:Q", title="", scale=scale), y2="high:Q", color=color

@@ -59,7 +59,7 @@ class _Map:
     markup: "Markup"
 
 
-def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
+def make_page(results: ProbeResults, *, name: str, smoke: bool) -> str:
     """The page.
 
     Parameters
@@ -108,13 +108,13 @@ def page(results: ProbeResults, *, name: str, smoke: bool) -> str:
 def _drawn(chart: object, label: str) -> "Markup":
     from markupsafe import Markup
 
-    return Markup(svg.for_page(chart, label))  # noqa: S704  serialised by ElementTree, which escapes
+    return Markup(svg.embed_chart(chart, label))  # noqa: S704  serialised by ElementTree, which escapes
 
 
 def _forest(results: ProbeResults) -> "Markup | None":
     if not any(one.auc.auc is not None for one in results.predictions):
         return None
-    chart = probe_charts.area_forest(results.predictions)
+    chart = probe_charts.draw_area_forest(results.predictions)
     return _drawn(chart, "Areas under the ROC curve by variant and task")
 
 
@@ -124,7 +124,7 @@ def _maps(probes: Sequence[ProbeSummary]) -> list[_Map]:
         members = [one for one in probes if one.record.suite == suite and one.layers]
         names = {one.record.language: resolve(one.record.language).name for one in members}
         if members:
-            chart = probe_charts.layer_map(members, names)
+            chart = probe_charts.draw_layer_map(members, names)
             label = f"{suite}: relative error of hidden states by layer and language"
             found.append(_Map(suite=suite, markup=_drawn(chart, label)))
     return found
@@ -137,7 +137,7 @@ def _survivals(results: ProbeResults) -> list[_Map]:
         members = [one for one in results.losses if one.suite == suite and one.curve]
         names = {one.language: resolve(one.language).name for one in members}
         if members:
-            chart = probe_charts.survival(members, names)
+            chart = probe_charts.draw_survival(members, names)
             label = f"{suite}: answers still in their language by token"
             found.append(_Map(suite=suite, markup=_drawn(chart, label)))
     return found

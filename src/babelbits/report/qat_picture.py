@@ -56,7 +56,7 @@ def draw(results: QatResults) -> Any | None:
     )
     chart = panel.facet(
         column=alt.Column("mix:N", title=None, header=alt.Header(labelFontSize=13)),
-        data=charts.named("rows"),
+        data=charts.refer_data("rows"),
     )
     return charts.styled(chart, rows=rows)
 

@@ -16,15 +16,15 @@ from babelbits.words import plural
 
 def sample_sentences(found: Results) -> tuple[str, ...]:
     """One sentence a suite, in the study's order."""
-    primary = views.primary(found)
+    primary = views.map_primary_metrics(found)
     by_suite: dict[str, list[Effect]] = {}
     for one in found.analysis.effects:
         if one.scope == "language" and one.metric == primary.get(one.task):
             by_suite.setdefault(one.task, []).append(one)
-    return tuple(suite_sentence(suite, effects) for suite, effects in by_suite.items())
+    return tuple(describe_suite(suite, effects) for suite, effects in by_suite.items())
 
 
-def suite_sentence(suite: str, effects: Sequence[Effect]) -> str:
+def describe_suite(suite: str, effects: Sequence[Effect]) -> str:
     """How many items a suite has a language, and the smallest loss that they could have shown."""
     items = sorted({one.counts.n_items for one in effects})
     few = ("" if len(items) == 1 else f"{items[0]:,} to ") + plural(items[-1], "item")

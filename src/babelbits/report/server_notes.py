@@ -11,7 +11,7 @@ from babelbits.analysis import CellResult
 from babelbits.words import listed, plural
 
 
-def endpoint_of(cell: CellResult) -> tuple[str, str] | None:
+def find_endpoint(cell: CellResult) -> tuple[str, str] | None:
     """URL and model of the server that a cell was run by; None where it was run here."""
     variant = cell.meta.identity.get("variant")
     endpoint = variant.get("endpoint") if isinstance(variant, dict) else None
@@ -24,7 +24,7 @@ def describe_servers(cells: Sequence[CellResult]) -> Iterator[str]:
     """A sentence for each server."""
     labels: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for cell in cells:
-        if (found := endpoint_of(cell)) is not None:
+        if (found := find_endpoint(cell)) is not None:
             labels[found][cell.meta.variant] = None
     for (url, model), names in labels.items():
         yield (

@@ -39,7 +39,7 @@ def draw(found: CorpusDamage, *, corpus: str) -> Any:
         for one in found.languages
     ]
     kinds = ["Latin", "not Latin"]
-    base = alt.Chart(charts.named("rows")).encode(
+    base = alt.Chart(charts.refer_data("rows")).encode(
         x=alt.X(
             "share:Q",
             scale=alt.Scale(type="log", nice=False, padding=18),
@@ -48,7 +48,7 @@ def draw(found: CorpusDamage, *, corpus: str) -> Any:
         ),
         y=alt.Y("damage:Q", title=f"change beyond the languages' mean, {word} (down is harm)"),
     )
-    zero = alt.Chart(charts.named("zero")).mark_rule(color=palette.SOFT, aria=False)
+    zero = alt.Chart(charts.refer_data("zero")).mark_rule(color=palette.SOFT, aria=False)
     marks = base.mark_point(size=60, opacity=1, color=palette.INK, strokeWidth=1.5).encode(
         shape=alt.Shape(
             "script:N", title="script", scale=alt.Scale(domain=kinds, range=["circle", "square"])

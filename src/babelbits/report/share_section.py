@@ -11,12 +11,12 @@ from typing import Any
 from babelbits.analysis.format import NOTHING
 from babelbits.decide.corpus_damage import (
     CorpusDamage,
-    damage_against_share,
-    sentences,
-    why_none,
+    correlate_damage,
+    describe_damage,
+    explain_none,
 )
-from babelbits.decide.evidence import EvidenceRow, rows_without_errors
-from babelbits.languages.corpus_shares import CORPORA, title_of
+from babelbits.decide.evidence import EvidenceRow, make_rows_without_errors
+from babelbits.languages.corpus_shares import CORPORA, make_title
 from babelbits.records import quantities
 from babelbits.records.quantities import with_sign
 from babelbits.report import share_picture
@@ -52,9 +52,9 @@ class ShareSection:
     pictures: tuple[SharePicture, ...]
 
 
-def section(report: Results) -> ShareSection | None:
+def make_section(report: Results) -> ShareSection | None:
     """The section of a report; None where no variant was asked anything."""
-    rows = rows_without_errors(report)
+    rows = make_rows_without_errors(report)
     if not rows:
         return None
     name = report.corpus
@@ -65,15 +65,15 @@ def section(report: Results) -> ShareSection | None:
     table, said, pictures = [], [], []
     for unit in dict.fromkeys(row.unit for row in rows):
         ours = [row for row in rows if row.unit == unit]
-        together = damage_against_share(ours, shares, alpha=alpha)
+        together = correlate_damage(ours, shares, alpha=alpha)
         word = quantities.unit_word(unit)
-        said += [f"in {word}: {line}" for line in sentences(together)]
+        said += [f"in {word}: {line}" for line in describe_damage(together)]
         table += _rows(ours, together, shares, alpha=alpha)
         if len(together.languages) > 1:
-            chart = share_picture.draw(together, corpus=title_of(name))
+            chart = share_picture.draw(together, corpus=make_title(name))
             pictures.append(SharePicture(unit=word, chart=chart))
     return ShareSection(
-        corpus=title_of(name),
+        corpus=make_title(name),
         about=_about(name, shares),
         rows=tuple(table),
         sentences=tuple(said),
@@ -101,9 +101,7 @@ def _rows(
     found = [
         _row(
             label,
-            damage_against_share(
-                [row for row in rows if row.variant == label], shares, alpha=alpha
-            ),
+            correlate_damage([row for row in rows if row.variant == label], shares, alpha=alpha),
         )
         for label in variants
     ]
@@ -113,7 +111,7 @@ def _rows(
 def _row(label: str, found: CorpusDamage) -> tuple[str, ...]:
     about = (label, quantities.unit_word(found.unit), f"{len(found.languages):,}")
     if found.plain is None:
-        return (*about, NOTHING, why_none(found), NOTHING, NOTHING, NOTHING, NOTHING)
+        return (*about, NOTHING, explain_none(found), NOTHING, NOTHING, NOTHING, NOTHING)
     least = found.plain.detectable
     shown = "none" if least is None else f"{least:.2f}"
     if found.partial is None:

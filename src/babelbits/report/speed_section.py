@@ -14,14 +14,14 @@ from babelbits.results.results import Results
 from babelbits.study.speed.recorded_speed import RecordedSpeed
 from babelbits.study.speed.speed_summary import ArmSpeed, SpeedTable
 from babelbits.study.speed.speed_words import (
+    describe_arm,
+    describe_floor,
     describe_host,
-    floor_sentence,
-    language_rows,
-    language_sentences,
-    notes,
-    one_line,
-    size_rows,
-    speed_rows,
+    describe_languages,
+    list_notes,
+    make_language_rows,
+    make_size_rows,
+    make_speed_rows,
 )
 from babelbits.words import agreeing, listed
 
@@ -52,7 +52,7 @@ class CostAxis:
     baseline: float | None = None
 
 
-def cost_axes(report: Results) -> tuple[CostAxis, ...]:
+def list_cost_axes(report: Results) -> tuple[CostAxis, ...]:
     """Bits per weight, bytes on disk, peak memory, decoding speed: what is known of a variant."""
     bits = {label: _exact(one.bits_per_weight) for label, one in report.manifests.items()}
     sizes = {label: float(one.bytes_on_disk) for label, one in report.manifests.items()}
@@ -118,12 +118,12 @@ class ShownSession:
     notes: Sequence[str]
 
 
-def shown_sessions(speed: RecordedSpeed | None) -> list[ShownSession]:
+def list_sessions(speed: RecordedSpeed | None) -> list[ShownSession]:
     """What the section shows; empty where nothing was measured."""
     return [] if speed is None else [_session(table) for table in speed.tables]
 
 
-def stale_sentence(speed: RecordedSpeed | None) -> str:
+def describe_stale(speed: RecordedSpeed | None) -> str:
     """What was measured of weights that are no longer there; '' where nothing was."""
     if speed is None or not speed.stale:
         return ""
@@ -136,21 +136,21 @@ def stale_sentence(speed: RecordedSpeed | None) -> str:
 
 def _session(table: SpeedTable) -> ShownSession:
     makers = (
-        ("Size, memory, start", size_rows),
-        ("Speed", speed_rows),
+        ("Size, memory, start", make_size_rows),
+        ("Speed", make_speed_rows),
         ("Languages: tokens of parallel sentences, and sentences that each variant writes a second",
-         language_rows),
+         make_language_rows),
     )  # fmt: skip
     tables = []
     for caption, make in makers:
         heads, rows, n_names = make(table)
         if rows:
             tables.append(ShownTable(caption=caption, heads=heads, rows=rows, n_names=n_names))
-    compared = [one_line(arm, BASELINE) for arm in table.arms]
+    compared = [describe_arm(arm, BASELINE) for arm in table.arms]
     return ShownSession(
         when=datetime.fromtimestamp(table.began, UTC).strftime("%Y-%m-%d"),
-        floor=floor_sentence(table),
-        sentences=[line for line in compared if line] + language_sentences(table),
+        floor=describe_floor(table),
+        sentences=[line for line in compared if line] + describe_languages(table),
         tables=tables,
-        notes=[describe_host(table), *notes(table)],
+        notes=[describe_host(table), *list_notes(table)],
     )

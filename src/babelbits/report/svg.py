@@ -27,7 +27,7 @@ DROPPED = frozenset(
 NOTHING_DRAWN = frozenset({"", "M0,0h0v0h0Z"})
 
 
-def specification(chart: Any) -> dict[str, Any]:
+def make_specification(chart: Any) -> dict[str, Any]:
     """The chart in Vega-Lite; not validated again, which takes longer than drawing it."""
     made: dict[str, Any] = chart.to_dict(validate=False)
     return made
@@ -49,18 +49,18 @@ def _converter() -> Any:
 def to_svg(chart: Any) -> str:
     """The chart as a stand-alone SVG document."""
     vl_convert = _converter()
-    svg: str = vl_convert.vegalite_to_svg(specification(chart))
+    svg: str = vl_convert.vegalite_to_svg(make_specification(chart))
     return svg
 
 
-def for_page(chart: Any, label: str) -> str:
+def embed_chart(chart: Any, label: str) -> str:
     """The chart as an element of an HTML page; `label` says what it shows.
 
     Marks that cannot be seen are dropped, and each colour of the palette becomes a custom property.
     Without vl-convert the chart is drawn by `plain_svg`.
     """
     text = to_svg(chart) if can_draw() else None
-    root = plain_svg.draw(specification(chart)) if text is None else ET.fromstring(text)  # noqa: S314  our own
+    root = plain_svg.draw(make_specification(chart)) if text is None else ET.fromstring(text)  # noqa: S314  our own
     _prune(root)
     for element in root.iter():
         _simplify(element)
@@ -108,5 +108,5 @@ def write(chart: Any, stem: Path) -> tuple[Path, Path]:
     vl_convert = _converter()
     svg, png = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png"))
     svg.write_text(to_svg(chart), encoding="utf-8")
-    png.write_bytes(vl_convert.vegalite_to_png(specification(chart), scale=PNG_SCALE))
+    png.write_bytes(vl_convert.vegalite_to_png(make_specification(chart), scale=PNG_SCALE))
     return svg, png

@@ -19,14 +19,14 @@ from babelbits.errors import NothingThereError, StoreError, StudyError, UnknownN
 from babelbits.recipes.manifests import verify
 from babelbits.records import Effect, Manifest
 from babelbits.report import exports
-from babelbits.report.model_card import Licence, VariantCard, model_card
-from babelbits.report.views import primary, slug
+from babelbits.report.model_card import Licence, VariantCard, write_model_card
+from babelbits.report.views import make_slug, map_primary_metrics
 from babelbits.results.results import Results
 from babelbits.store import Store
 from babelbits.store.atomic import store_errors
 from babelbits.store.codec import dumps
 from babelbits.study.config.spec import BASELINE, BUNDLED, ModelSpec
-from babelbits.study.planning.recorded import study_of_run
+from babelbits.study.planning.recorded import read_study
 from babelbits.suggest import did_you_mean
 from babelbits.words import bytes_size, plural
 
@@ -85,12 +85,12 @@ def export_variant(
     store = Store(run_folder)
     source, made = _variant(store, label)
     _refuse_target(target)
-    names = file_names(made, label)
+    names = name_files(made, label)
     sizes = {name: (source / name).stat().st_size for name in names if (source / name).is_file()}
     _refuse_small_disk(target, sum(sizes.values()) + ROOM, free=free)
     verify(source)
-    study = study_of_run(store)
-    found = Licence(id=licence) if licence is not None else licence_of(_base_folder(study.model))
+    study = read_study(store)
+    found = Licence(id=licence) if licence is not None else read_licence(_base_folder(study.model))
     card = VariantCard(
         label=label,
         manifest=made,
@@ -100,7 +100,7 @@ def export_variant(
         model_file=names.get("model.gguf"),
     )
     texts = {
-        "README.md": model_card(card).encode(),
+        "README.md": write_model_card(card).encode(),
         "babelbits/manifest.json": dumps(made),
         "babelbits/study.toml": store.study_text().encode(),
         **_comparisons(results, label),
@@ -142,7 +142,7 @@ def _variant(store: Store, label: str) -> tuple[Path, Manifest]:
     return store.variant_folder(ids[label]) if made.place is None else Path(made.place), made
 
 
-def file_names(made: Manifest, label: str) -> Mapping[str, str]:
+def name_files(made: Manifest, label: str) -> Mapping[str, str]:
     """File of the variant to its name in the export.
 
     Formats of transformers keep theirs, by which they are found; a GGUF file is called after the
@@ -150,7 +150,7 @@ def file_names(made: Manifest, label: str) -> Mapping[str, str]:
     """
     if made.format != "gguf":
         return {name: name for name in made.files}
-    base = slug(made.base_model.partition("@")[0].rpartition("/")[2]) or "model"
+    base = make_slug(made.base_model.partition("@")[0].rpartition("/")[2]) or "model"
     stem = f"{base}-{re.sub(r'[^A-Za-z0-9._+-]+', '-', label).strip('-')}"
     kept = [name for name in made.files if name.endswith(".gguf")]
     named = {"model.gguf": f"{stem}.gguf", "imatrix.gguf": f"{stem}.imatrix.gguf"}
@@ -200,9 +200,9 @@ def _write(target: Path, copies: Mapping[Path, str], texts: Mapping[str, bytes])
 def _base_folder(model: ModelSpec) -> Path | None:
     """Where the base model lies on this machine; None where it does not."""
     if model.path == BUNDLED:
-        from babelbits.bundled import model_folder
+        from babelbits.bundled import find_bundled_model
 
-        return model_folder()
+        return find_bundled_model()
     if model.folder is not None:
         return model.folder if model.folder.is_dir() else model.folder.parent
     hub = libraries.load("huggingface_hub", of="huggingface-hub", what="export")
@@ -210,7 +210,7 @@ def _base_folder(model: ModelSpec) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def licence_of(folder: Path | None) -> Licence:
+def read_licence(folder: Path | None) -> Licence:
     """What the model card in a folder says of the licence; nothing where there is no card."""
     card = None if folder is None else folder / "README.md"
     if card is None or not card.is_file():
@@ -235,19 +235,19 @@ def _comparisons(results: Results | None, label: str) -> dict[str, bytes]:
     ours = [one for one in results.analysis.effects if one.variant == label]
     analysis = dataclasses.replace(results.analysis, effects=tuple(ours))
     table = exports.to_csv(dataclasses.replace(results, analysis=analysis)).encode()
-    entries = hub_results(results, label)
+    entries = make_hub_results(results, label)
     more = {HUB_RESULTS: _yaml(entries)} if entries else {}
     return {"babelbits/comparisons.csv": table, **more}
 
 
-def hub_results(results: Results, label: str) -> list[dict[str, Any]]:
+def make_hub_results(results: Results, label: str) -> list[dict[str, Any]]:
     """Scores of a variant on datasets of the hub, as `.eval_results/*.yaml` has them.
 
     What came from a local folder or ships here has no dataset on the hub, and is left out. The note
     of each says the change to the unquantized model, its interval and its verdict.
     """
     hub = libraries.load("huggingface_hub", of="huggingface-hub", what="export")
-    metrics = primary(results)
+    metrics = map_primary_metrics(results)
     origins = {(c.meta.task.suite, c.meta.task.language): c.meta.task for c in results.cells}
     entries = []
     for effect in results.analysis.effects:
@@ -272,9 +272,9 @@ def hub_results(results: Results, label: str) -> list[dict[str, Any]]:
 
 
 def _note(effect: Effect) -> str:
-    from babelbits.analysis.tables import effect_row
+    from babelbits.analysis.tables import make_effect_row
 
-    row = effect_row(effect)
+    row = make_effect_row(effect)
     return (
         f"{effect.metric} on {plural(effect.counts.n_items, 'item')}; change to the unquantized "
         f"model {row['delta_text']} ({row['interval_text']}), {row['verdict_text']}"

@@ -66,7 +66,7 @@ class Board:
         return found
 
 
-def board(effects: Sequence[Effect], primary: Mapping[str, str], axes: Axes) -> Board:
+def make_board(effects: Sequence[Effect], primary: Mapping[str, str], axes: Axes) -> Board:
     """Sort effects by what they are about; `primary` maps a suite to its primary metric."""
     kept = [effect for effect in effects if primary.get(effect.task) == effect.metric]
     grouped: dict[tuple[str, str], list[Effect]] = {}
@@ -103,7 +103,7 @@ class VariantVerdict:
     """The same, part by part."""
 
 
-def variant_verdict(
+def describe_variant(
     decision: Decision, board: Board, names: Mapping[str, str], *, alpha: float
 ) -> VariantVerdict:
     """Everything that is said of a variant: harm, gain, equivalence, and what stays open."""
@@ -138,7 +138,7 @@ def variant_verdict(
     )
 
 
-def told(effect: Effect) -> str:
+def describe_effect(effect: Effect) -> str:
     """'−3.5 points, −4.2 to −2.9'."""
     change, interval = amount(effect.delta, effect.unit), effect.inference.interval
     return change if interval is None else f"{change}, {numbers.interval(interval, effect.unit)}"
@@ -152,7 +152,7 @@ def _means(board: Board, variant: str) -> str:
         ours = [one for one in pooled if one.decision.verdict == verdict]
         if verdict in ("worse", "better"):
             words = [
-                f"{one.task} ({told(one)}"
+                f"{one.task} ({describe_effect(one)}"
                 + (f"; {LEVEL_WORDS[one.decision.level]})" if verdict == "worse" else ")")
                 for one in ours
             ]
@@ -165,7 +165,7 @@ def _means(board: Board, variant: str) -> str:
 def _differences(board: Board, variant: str) -> list[str]:
     """The means over languages of a variant without a verdict, each with its interval."""
     means = [one for suite in board.axes.suites if (one := board.mean(variant, suite)) is not None]
-    told_means = [f"{one.task} ({told(one)})" for one in means]
+    told_means = [f"{one.task} ({describe_effect(one)})" for one in means]
     return [f"mean over languages on {listed(told_means)}"] if means else []
 
 
@@ -198,7 +198,9 @@ def _harm_at(
             scope = f" of {len(row)}" if parts else f" of {plural(len(row), 'language')}"
             name = names.get(worst.language or "", worst.language or "")
             largest = "largest shown " if level == "confirmed" else "largest "
-            parts.append(f"{len(harmed)}{scope} on {suite} ({largest}{name}, {told(worst)})")
+            parts.append(
+                f"{len(harmed)}{scope} on {suite} ({largest}{name}, {describe_effect(worst)})"
+            )
     return f"{lead}{listed(parts)}" if parts else ""
 
 
@@ -207,7 +209,7 @@ def _groups(decision: Decision) -> str:
     found = [one for one in decision.in_family if one.scope == "group"]
     if not found:
         return ""
-    largest = f"largest {found[0].group} on {found[0].task}, {told(found[0])}"
+    largest = f"largest {found[0].group} on {found[0].task}, {describe_effect(found[0])}"
     count = plural(len(found), "group")
     return f"worse in its family in the mean of {count} of languages ({largest})"
 
@@ -222,7 +224,8 @@ def _estimate(decision: Decision, names: Mapping[str, str]) -> str:
     ):
         return ""
     name = names.get(largest.language or "", largest.language or "")
-    return f"largest estimate {name} on {largest.task}, {told(largest)}, {largest.decision.verdict}"
+    change = describe_effect(largest)
+    return f"largest estimate {name} on {largest.task}, {change}, {largest.decision.verdict}"
 
 
 def _gain(rows: Mapping[str, Sequence[Effect]]) -> str:
@@ -265,12 +268,13 @@ def _equivalence(rows: Mapping[str, Sequence[Effect]], *, alpha: float) -> str:
     ]
     if not parts:
         return "equivalence shown in no language"
-    chance = f" (each at {alpha:.0%}: {expected(alpha * asked)} expected by chance if all were at "
+    expected = describe_expected(alpha * asked)
+    chance = f" (each at {alpha:.0%}: {expected} expected by chance if all were at "
     note = f"{chance}the margin)".replace("%", " %") if partial else ""
     return f"equivalent {listed(parts)}{note}"
 
 
-def expected(count: float) -> str:
+def describe_expected(count: float) -> str:
     """A number of false claims to expect: '0.65', '12'."""
     return f"{count:.2g}" if count < 10 else f"{count:.0f}"
 
@@ -305,9 +309,8 @@ def _in_short(decision: Decision, board: Board) -> str:
             largest = ""
             if verdict == "worse":
                 worst = min(ours, key=lambda one: one.delta / (one.decision.margin or 1.0))
-                largest = (
-                    f" (largest {worst.task}, {told(worst)}; {LEVEL_WORDS[worst.decision.level]})"
-                )
+                level = LEVEL_WORDS[worst.decision.level]
+                largest = f" (largest {worst.task}, {describe_effect(worst)}; {level})"
             parts.append(f"{verdict} on {len(ours)} of {plural(len(means), 'task')}{largest}")
     text = f"mean {', '.join(parts)}" if parts else ""
     harms = [one for one in decision.confirmed if one.scope == "language"]
@@ -322,7 +325,7 @@ def _in_short(decision: Decision, board: Board) -> str:
     return text.removeprefix("; ")
 
 
-def in_order(
+def sort_decisions(
     decisions: Sequence[Decision], found: Board, chosen: str | None = None
 ) -> tuple[Decision, ...]:
     """Best first: the recommended one, unharmed, undecided, then by the largest mean loss."""
@@ -345,7 +348,7 @@ def in_order(
 # --- the headline ----------------------------------------------------------------------------
 
 
-def headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False) -> str:
+def write_headline(decisions: Sequence[Decision], *, alpha: float, smoke: bool = False) -> str:
     """The study in a few sentences, over every scope that has a verdict.
 
     "Unharmed" is a claim about each variant at `alpha`: of several, the number to expect by chance
@@ -410,7 +413,7 @@ def _each(total: int, alpha: float) -> str:
     level = f"{alpha:.0%}".replace("%", " %")
     return (
         f" (each at {level}: if all {total} lost exactly their margin, up to "
-        f"{expected(alpha * total)} would be)"
+        f"{describe_expected(alpha * total)} would be)"
     )
 
 
@@ -496,8 +499,11 @@ def _cost(variant: str, found: Board) -> str:
     """Mean losses over languages with their intervals, the largest in margins first."""
     means = [one for suite in found.axes.suites if (one := found.mean(variant, suite)) is not None]
     ordered = sorted(means, key=lambda one: one.delta / (one.decision.margin or 1.0))
-    named = [f"{told(one).replace(', ', ' (', 1)}) on {one.task}" for one in ordered[:COSTS_NAMED]
-             if one.inference.interval is not None]  # fmt: skip
+    named = [
+        f"{describe_effect(one).replace(', ', ' (', 1)}) on {one.task}"
+        for one in ordered[:COSTS_NAMED]
+        if one.inference.interval is not None
+    ]
     more = len(ordered) - len(named)
     tail = [f"less on {plural(more, 'other task')}"] if more > 0 and named else []
     return f"{listed([*named, *tail])} in the mean over languages" if named else "not known"

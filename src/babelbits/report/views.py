@@ -25,17 +25,17 @@ LONGEST_TABLE = 2000
 Key = tuple[str, str, str]
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     """`text` for a file name or an anchor: ASCII letters, digits and hyphens."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
-def primary(report: Results) -> dict[str, str]:
+def map_primary_metrics(report: Results) -> dict[str, str]:
     """Suite to the metric that its verdicts are about."""
     return {cell.meta.task.suite: cell.meta.task.primary for cell in report.cells}
 
 
-def costed(found: Board, suite: str, costs: CostAxis) -> list[Effect]:
+def select_costed(found: Board, suite: str, costs: CostAxis) -> list[Effect]:
     """Effects over all languages of variants whose cost is known."""
     return [
         found.pooled[variant, suite]
@@ -44,11 +44,11 @@ def costed(found: Board, suite: str, costs: CostAxis) -> list[Effect]:
     ]
 
 
-def anchors(keys: Iterable[Key]) -> dict[Key, str]:
+def make_anchors(keys: Iterable[Key]) -> dict[Key, str]:
     """A readable, unique anchor for each cell, e.g. 'cell-w4-g-en--mgsm--ja'."""
     found: dict[Key, str] = {}
     for key in keys:
-        name = "cell-" + "--".join(slug(part) for part in key)
+        name = "cell-" + "--".join(make_slug(part) for part in key)
         taken = name in found.values()
         found[key] = f"{name}--{digest(list(key), length=6)}" if taken else name
     return found
@@ -82,7 +82,7 @@ class MatrixRow:
     cells: tuple[MatrixCell, ...]
 
 
-def matrix(report: Results, found: Board, order: Sequence[str] = ()) -> tuple[MatrixRow, ...]:
+def make_matrix(report: Results, found: Board, order: Sequence[str] = ()) -> tuple[MatrixRow, ...]:
     """Variants × suites, in `order` where it is given."""
     there = [variant for variant in order if variant in found.axes.variants]
     names = dict.fromkeys((*there, *found.axes.variants))
@@ -100,7 +100,7 @@ def _matrix_row(report: Results, found: Board, variant: str) -> MatrixRow:
     )
 
 
-def made_on(made: Manifest) -> str:
+def describe_maker(made: Manifest) -> str:
     """Device and threads that made a variant: its weights may depend on them."""
     parts = [made.device] if made.device else []
     parts += [] if made.n_threads is None else [plural(made.n_threads, "thread")]
@@ -163,7 +163,7 @@ class HeatMap:
     rows: tuple[HeatRow, ...]
 
 
-def heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
+def make_heat_maps(found: Board, links: Mapping[Key, str]) -> tuple[HeatMap, ...]:
     """One map a suite; none where no cell has a comparison."""
     maps = (_heat_map(found, suite, links) for suite in found.axes.suites)
     return tuple(one for one in maps if one.rows)
@@ -177,7 +177,7 @@ def _heat_map(board: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
     }
     table = {language: row for language, row in table.items() if any(row)}
     there = [effect for row in table.values() for effect in row if effect is not None]
-    reach = heat_reach(there)
+    reach = find_heat_reach(there)
     order = sorted(table, key=lambda language: _mean([e.delta for e in table[language] if e]))
     rows = tuple(
         HeatRow(language=code, cells=tuple(_heat_cell(e, reach, links) for e in table[code]))
@@ -192,7 +192,7 @@ def _heat_map(board: Board, suite: str, links: Mapping[Key, str]) -> HeatMap:
     )
 
 
-def heat_reach(effects: Sequence[Effect]) -> float:
+def find_heat_reach(effects: Sequence[Effect]) -> float:
     """The difference with the strongest colour: `DARKEST` margins, where the suite has a margin.
 
     So that a colour means the same in every task, and an equivalent difference is always pale.
@@ -273,7 +273,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 )
 
 
-def table(effects: Sequence[Effect], links: Mapping[Key, str]) -> tuple[TableRow, ...]:
+def make_table(effects: Sequence[Effect], links: Mapping[Key, str]) -> tuple[TableRow, ...]:
     """Every effect, harm first, then by size of the difference within a unit."""
     ordered = sorted(effects, key=_urgency)
     return tuple(_table_row(effect, links) for effect in ordered[:LONGEST_TABLE])
@@ -390,10 +390,10 @@ class Noise:
     """Over the languages: churn, where items are right or wrong, and difference."""
 
 
-def noise_floor(report: Results, axes: Axes) -> tuple[Noise, ...]:
+def find_noise_floor(report: Results, axes: Axes) -> tuple[Noise, ...]:
     """Largest churn and difference over the languages of each suite that has an A/A cell."""
     rows = []
-    metric = primary(report)
+    metric = map_primary_metrics(report)
     for suite in axes.suites:
         effects = [
             effect

@@ -15,9 +15,9 @@ from babelbits.lab.volume_results import (
     UNIT,
     VolumeCell,
     VolumeResults,
-    interval_words,
-    sentences,
-    slope_words,
+    describe_results,
+    format_interval,
+    format_slope,
 )
 from babelbits.languages import resolve
 from babelbits.records import JSON, quantities
@@ -37,7 +37,7 @@ CELL_HEADS = (
 )
 
 
-def picture(results: VolumeResults) -> Any:
+def draw_picture(results: VolumeResults) -> Any:
     """A panel a language and variant: change by amount; circles are seeds, the line their mean."""
     import altair as alt
 
@@ -65,9 +65,9 @@ def _panel(number: int, levels: Sequence[str], title: str) -> Any:
     axis = alt.Axis(grid=False, labelAngle=0)
     scale = alt.Scale(domain=_places(levels))
     x = alt.X("level:O", scale=scale, sort=None, title="of a full share of the text", axis=axis)
-    zero = alt.Chart(charts.named(f"zero{number}")).mark_rule(color=palette.SOFT, aria=False)
-    means = alt.Chart(charts.named(f"means{number}")).encode(x=x, y=_y())
-    seeds = alt.Chart(charts.named(f"seeds{number}")).encode(x=x, y=_y())
+    zero = alt.Chart(charts.refer_data(f"zero{number}")).mark_rule(color=palette.SOFT, aria=False)
+    means = alt.Chart(charts.refer_data(f"means{number}")).encode(x=x, y=_y())
+    seeds = alt.Chart(charts.refer_data(f"seeds{number}")).encode(x=x, y=_y())
     layers = [
         zero.encode(y=alt.Y("at:Q")),
         means.mark_line(color=palette.INK, aria=False),
@@ -103,24 +103,24 @@ def _places(levels: Sequence[str]) -> list[str]:
     return ["0"] * ("0" in levels) + [str(one) for one in reversed(steps)]
 
 
-def slope_rows(results: VolumeResults) -> list[tuple[str, ...]]:
+def make_slope_rows(results: VolumeResults) -> list[tuple[str, ...]]:
     """The values of `SLOPE_HEADS`."""
     return [
         (
             resolve(one.subject).name,
             one.recipe,
-            slope_words(one.slope),
-            interval_words(one.interval),
+            format_slope(one.slope),
+            format_interval(one.interval),
             numbers.p_value(one.p_adjusted),
-            slope_words(one.matched),
-            interval_words(one.matched_interval),
+            format_slope(one.matched),
+            format_interval(one.matched_interval),
             numbers.p_value(one.matched_p_adjusted),
         )
         for one in results.slopes
     ]
 
 
-def cell_rows(results: VolumeResults) -> list[tuple[str, ...]]:
+def make_cell_rows(results: VolumeResults) -> list[tuple[str, ...]]:
     """The values of `CELL_HEADS`: means over the seeds that are scored."""
     places: dict[tuple[str, str, str, str], list[VolumeCell]] = {}
     for one in results.cells:
@@ -141,7 +141,7 @@ def cell_rows(results: VolumeResults) -> list[tuple[str, ...]]:
     ]
 
 
-def page(results: VolumeResults) -> str:
+def make_page(results: VolumeResults) -> str:
     """The page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -157,7 +157,7 @@ def page(results: VolumeResults) -> str:
     drawn = None
     if results.cells:
         label = "Change by quantizing against the amount of a language"
-        drawn = Markup(svg.for_page(picture(results), label))  # noqa: S704  ElementTree escapes
+        drawn = Markup(svg.embed_chart(draw_picture(results), label))  # noqa: S704  ElementTree escapes
     return environment.get_template("volume.html.j2").render(
         style=style,
         plan=results.plan,
@@ -165,10 +165,10 @@ def page(results: VolumeResults) -> str:
         seeds=len(results.seeds),
         scored=results.scored,
         planned=results.planned,
-        sentences=sentences(results),
+        sentences=describe_results(results),
         picture=drawn,
         slope_heads=SLOPE_HEADS,
-        slopes=slope_rows(results),
+        slopes=make_slope_rows(results),
         cell_heads=CELL_HEADS,
-        cells=cell_rows(results),
+        cells=make_cell_rows(results),
     )

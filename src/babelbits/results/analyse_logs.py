@@ -14,13 +14,18 @@ from babelbits.analysis import Analysis, AnalysisSettings
 from babelbits.analysis.cells import BASELINE
 from babelbits.analysis.results import ProblemKind
 from babelbits.errors import StudyError, UnpairedItemsError
-from babelbits.interop.join import Joined, join, light
-from babelbits.interop.matching import Difference, Match, in_more_than_weights, refuse_circumstances
+from babelbits.interop.join import Joined, drop_items, join
+from babelbits.interop.matching import (
+    Difference,
+    Match,
+    find_other_circumstances,
+    refuse_circumstances,
+)
 from babelbits.interop.readers import run_folder
 from babelbits.interop.readers.detect import read_run
-from babelbits.interop.readers.naming import LanguageMap, language_of_log
+from babelbits.interop.readers.naming import LanguageMap, find_log_language
 from babelbits.interop.readers.record import ForeignRun
-from babelbits.languages import groups, resolve
+from babelbits.languages import group_languages, resolve
 from babelbits.records import Effect
 from babelbits.results.results import Foreign, LabelledLog, Results, SourceLine, StudySummary
 from babelbits.study.config.spec import AnalysisSpec
@@ -118,7 +123,7 @@ def load_foreign(
     runs = _variants(baseline, [one for one in variants if one not in more])
     # `join` takes the items over: whoever else held them would hold a million twice.
     whole, many = [ours, again], [runs]
-    ours, runs = light(ours), {label: light(run) for label, run in runs.items()}
+    ours, runs = drop_items(ours), {label: drop_items(run) for label, run in runs.items()}
     del again
     joined = join(
         _taken(whole),
@@ -135,7 +140,7 @@ def load_foreign(
     settings = AnalysisSettings(
         alpha=wishes.alpha,
         margins=wishes.margins,
-        groups=groups(codes, user=wishes.groups),
+        groups=group_languages(codes, user=wishes.groups),
         seed=wishes.seed,
         loss_caps=AnalysisSpec().loss_caps,
         chance=wishes.chance,
@@ -178,7 +183,7 @@ def _baseline(source: LogSource, aa: LogSource | None) -> tuple[ForeignRun, Fore
     again = None if aa is None else _one(aa)
     if not run_folder.looks_like(source.path):
         return read_run(source.path), again
-    held = run_folder.variants(source.path)
+    held = run_folder.read_variants(source.path)
     if source.variant is None and again is None:
         again = held.get(run_folder.AA)
     return run_folder.pick(source.path, source.variant or "baseline"), again
@@ -206,8 +211,8 @@ def _variants(baseline: LogSource, sources: Sequence[LogSource]) -> dict[str, Fo
 
 def _add_all(found: dict[str, ForeignRun], source: LogSource) -> None:
     """All variants of a run folder."""
-    held = run_folder.variants(source.path)
-    others = ("baseline", run_folder.AA, *run_folder.engine_baselines(source.path))
+    held = run_folder.read_variants(source.path)
+    others = ("baseline", run_folder.AA, *run_folder.list_engine_baselines(source.path))
     labels = [label for label in held if label not in others]
     if not labels:
         raise StudyError(
@@ -270,7 +275,7 @@ def _held(run: ForeignRun) -> str:
 
 def _logs(runs: Mapping[str, ForeignRun], mapped: LanguageMap) -> tuple[LabelledLog, ...]:
     return tuple(
-        LabelledLog(label=label, log=log, language=log.language or language_of_log(log, mapped))
+        LabelledLog(label=label, log=log, language=log.language or find_log_language(log, mapped))
         for label, run in runs.items()
         for log in run.divergences
     )
@@ -279,7 +284,7 @@ def _logs(runs: Mapping[str, ForeignRun], mapped: LanguageMap) -> tuple[Labelled
 def _log_differences(baseline: str, logs: Sequence[LabelledLog]) -> Iterator[Difference]:
     """Logs of other windows of text than the baseline's of the language."""
     ours = {one.language: one.log for one in logs if one.label == baseline}
-    return in_more_than_weights(
+    return find_other_circumstances(
         (one.label, one.log.name, ours[one.language].circumstances, one.log.circumstances)
         for one in logs
         if one.label != baseline and one.language in ours

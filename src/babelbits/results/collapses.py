@@ -16,10 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from babelbits.analysis import BASELINE, AnalysisSettings, CellResult
-from babelbits.analysis.loss_concentration import LossConcentration, loss_concentrations
+from babelbits.analysis.loss_concentration import LossConcentration, measure_loss_concentrations
 from babelbits.records import Effect, ItemRow, Metric
 from babelbits.tasks.collapse import signs
-from babelbits.tasks.collapse.rule import CollapseRule, rule_for, share_collapsed, usual_identifier
+from babelbits.tasks.collapse.rule import (
+    CollapseRule,
+    find_rule,
+    measure_collapse,
+    open_usual_identifier,
+)
 from babelbits.tasks.language_id import Identifier
 
 METRIC = Metric(name="collapsed", kind="binary", higher_is_better=False)
@@ -117,10 +122,10 @@ def find_collapses(
     """
     from babelbits.analysis.analyse import analyse
 
-    identifier = usual_identifier() if identifier is None else identifier
-    rules = [rule_for(cell.meta.task, identifier) for cell in cells]
+    identifier = open_usual_identifier() if identifier is None else identifier
+    rules = [find_rule(cell.meta.task, identifier) for cell in cells]
     written = [(cell, rule) for cell, rule in zip(cells, rules, strict=True) if rule is not None]
-    concentration = loss_concentrations(cells, effects, settings)
+    concentration = measure_loss_concentrations(cells, effects, settings)
     if not written:
         return Collapses(concentration=concentration)
     judged = [judge_cell(cell, rule) for cell, rule in written]
@@ -183,7 +188,7 @@ def _as_cell(cell: CellResult, judged: Judged) -> CellResult:
 
 
 def _as_row(row: ItemRow, answers: tuple[tuple[str, ...], ...] | None) -> ItemRow:
-    value = None if answers is None else share_collapsed(answers)
+    value = None if answers is None else measure_collapse(answers)
     return replace(
         row,
         scores={METRIC.name: value},
@@ -258,7 +263,7 @@ class _Arms:
         for row in ours[0].rows:
             old, new = before.get(row.item_id), row.scores.get(info.primary)
             first, second = base[1].get(row.item_id), ours[1][row.item_id]
-            worse = bool(first and second and share_collapsed(second) > share_collapsed(first))
+            worse = bool(first and second and measure_collapse(second) > measure_collapse(first))
             found.append(
                 (None if old is None else sign * old, None if new is None else sign * new, worse)
             )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Any:
+def make_table(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Rows of the same fields as an Arrow table; without pyarrow, a list a column."""
     try:
         arrow = load("pyarrow", of="pyarrow", what="a table")
@@ -21,7 +21,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Any:
     return arrow.Table.from_pylist(list(rows))
 
 
-def items_table(cells: Sequence[CellResult]) -> "pa.Table":
+def make_items_table(cells: Sequence[CellResult]) -> "pa.Table":
     """Rows of all cells, with the names of variant, suite and task before those of the item.
 
     Columns that a cell's task does not have (another metric's score) are null in its rows.

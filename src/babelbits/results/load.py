@@ -11,13 +11,13 @@ from importlib import metadata
 from pathlib import Path
 
 from babelbits.analysis import AnalysisSettings, CellResult
-from babelbits.analysis.calibrations import calibrations_of
-from babelbits.analysis.cells import under_its_own_name
-from babelbits.analysis.engine_identity import baseline_of, questions
+from babelbits.analysis.calibrations import read_calibrations
+from babelbits.analysis.cells import rename_by_content
+from babelbits.analysis.engine_identity import list_questions, map_baselines
 from babelbits.analysis.settings import CalibrationOf
 from babelbits.errors import CalibrationError, NothingThereError, StoreError, StudyError
 from babelbits.judge.grading.grade_store import read_grades
-from babelbits.languages import groups, resolve
+from babelbits.languages import group_languages, resolve
 from babelbits.languages.corpus_shares import CORPORA, read_shares
 from babelbits.preferences.preference_summary import PreferenceSummary, summarise_preferences
 from babelbits.preferences.summary import SummarySettings
@@ -27,11 +27,11 @@ from babelbits.results.results import OpenCell, Results, StudySummary
 from babelbits.store import Store
 from babelbits.study import Study
 from babelbits.study.config.problems import StudyFileError
-from babelbits.study.config.spec import BUNDLED, SERVED, default_reference
-from babelbits.study.planning.divergence_files import RecordedDivergence, recorded
-from babelbits.study.planning.recorded import study_now, study_of_run
-from babelbits.study.planning.relabel import labels_now
-from babelbits.study.speed.recorded_speed import RecordedSpeed, recorded_speed
+from babelbits.study.config.spec import BUNDLED, SERVED, choose_reference
+from babelbits.study.planning.divergence_files import RecordedDivergence, read_recorded
+from babelbits.study.planning.recorded import read_study, update_study
+from babelbits.study.planning.relabel import map_labels
+from babelbits.study.speed.recorded_speed import RecordedSpeed, read_recorded_speed
 
 ENGINE_WORDS = {"device_kind": "device", "long_prompts": "long prompts"}
 
@@ -66,8 +66,8 @@ def load_run(
     codes = list(dict.fromkeys(cell.meta.task.language for cell in cells))
     planned = store.planned()
     manifests = _manifests(store, planned)
-    calibrations = _apart_by_cache(calibrations_of(manifests), planned)
-    settings = replace(settings_of(study, codes), calibrations=calibrations)
+    calibrations = _apart_by_cache(read_calibrations(manifests), planned)
+    settings = replace(make_settings(study, codes), calibrations=calibrations)
     voices = _voices(store, settings, renamed=_renamed(store))
     return Results(
         study=replace(
@@ -78,7 +78,7 @@ def load_run(
         analysis=analyse(
             cells,
             settings,
-            planned=questions(planned),
+            planned=list_questions(planned),
         ),
         cells=cells,
         manifests=manifests,
@@ -89,7 +89,7 @@ def load_run(
         again=tuple(one for one in found if is_again(one)),
         grades=read_grades(store.base / "grades", cells={one.meta.cell_id for one in cells}),
         speed=_speed(store, planned, manifests),
-        baselines=baseline_of(planned),
+        baselines=map_baselines(planned),
         corpus=study.corpus,
         shares=None if study.corpus in CORPORA else _shares_of(study),
     )
@@ -108,12 +108,12 @@ def _now(store: Store, study_file: Path | None) -> tuple[Store, Study, str, str 
     """
     text, note = store.study_text(), None
     if study_file is None:
-        return store, study_of_run(store), text, note
+        return store, read_study(store), text, note
     planned = store.planned()
     try:
-        study = study_now(store, study_file)
+        study = update_study(store, study_file)
         if all(isinstance(meta.identity.get("variant"), Mapping) for meta in planned):
-            labels = labels_now(study, planned)
+            labels = map_labels(study, planned)
             store = Store(store.root, smoke=store.smoke, early=store.early, labels=labels)
         text = study_file.read_text("utf-8-sig")
     except (StudyError, CalibrationError) as error:
@@ -122,7 +122,7 @@ def _now(store: Store, study_file: Path | None) -> tuple[Store, Study, str, str 
             if isinstance(error, StudyFileError)
             else error.what
         )
-        study = study_of_run(store)
+        study = read_study(store)
         note = f"variants have the names of the last run, because of the study file: {told}"
     return store, study, text, note
 
@@ -172,7 +172,7 @@ def is_again(cell: CellResult) -> bool:
 
 def _read_cells(store: Store) -> tuple[CellResult, ...]:
     cells = tuple(
-        under_its_own_name(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
+        rename_by_content(CellResult(meta=meta, rows=rows)) for meta, rows in store.cells()
     )
     if not cells:
         raise NothingThereError(
@@ -183,7 +183,7 @@ def _read_cells(store: Store) -> tuple[CellResult, ...]:
     return cells
 
 
-def settings_of(study: Study, codes: Sequence[str]) -> AnalysisSettings:
+def make_settings(study: Study, codes: Sequence[str]) -> AnalysisSettings:
     """What a study declares of languages with these codes."""
     declared = study.analysis
     return AnalysisSettings(
@@ -191,8 +191,8 @@ def settings_of(study: Study, codes: Sequence[str]) -> AnalysisSettings:
         margins=declared.margins,
         confirmatory=declared.confirmatory,
         floor=declared.floor,
-        groups=groups(codes, user=study.groups, claimed=study.claimed),
-        reference=declared.reference or default_reference(codes),
+        groups=group_languages(codes, user=study.groups, claimed=study.claimed),
+        reference=declared.reference or choose_reference(codes),
         seed=study.seed,
         loss_caps=declared.loss_caps,
     )
@@ -275,7 +275,7 @@ def _manifests(store: Store, planned: Sequence[CellMeta]) -> dict[str, Manifest]
 def _divergences(store: Store) -> tuple[RecordedDivergence, ...]:
     """What was measured; damaged files are no reason for no report, `babelbits kl` names them."""
     with suppress(StoreError):
-        return recorded(store)
+        return read_recorded(store)
     return ()
 
 
@@ -303,7 +303,7 @@ def _speed(
 ) -> RecordedSpeed | None:
     """What was measured; a damaged file is no reason for no report, `babelbits speed` names it."""
     with suppress(StoreError):
-        return recorded_speed(store, planned, manifests)
+        return read_recorded_speed(store, planned, manifests)
     return None
 
 

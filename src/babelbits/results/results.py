@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from babelbits.analysis import BASELINE, Analysis, AnalysisSettings, CellResult
-from babelbits.analysis.tables import effect_row, effect_rows
+from babelbits.analysis.tables import make_effect_row, make_effect_rows
 from babelbits.interop.matching import Match
 from babelbits.interop.readers.record import DivergenceLog
 from babelbits.judge.grading.grade_store import GradeBook
@@ -17,7 +17,7 @@ from babelbits.languages import Language
 from babelbits.languages.corpus_shares import DEFAULT_CORPUS
 from babelbits.preferences.preference_summary import PreferenceSummary
 from babelbits.records import Manifest
-from babelbits.results.item_table import items_table, table
+from babelbits.results.item_table import make_items_table, make_table
 from babelbits.study.planning.divergence_files import RecordedDivergence as Kept
 from babelbits.study.speed.recorded_speed import RecordedSpeed
 from babelbits.words import html_table, plural
@@ -152,7 +152,7 @@ class Results:
 
         Without pyarrow it is a plain list a column, which pandas and Polars take as well.
         """
-        return table(effect_rows(self.analysis.effects))
+        return make_table(make_effect_rows(self.analysis.effects))
 
     @property
     def collapses(self) -> "Collapses":
@@ -175,7 +175,7 @@ class Results:
     @property
     def items(self) -> "pa.Table":
         """A row an item of every finished cell, with its variant, suite, task and replicate."""
-        return items_table((*self.cells, *self.again))
+        return make_items_table((*self.cells, *self.again))
 
     @property
     def votes(self) -> "pa.Table":
@@ -184,7 +184,7 @@ class Results:
         rows = [
             {"voter": one.book.name, **asdict(vote)} for one in voters for vote in one.book.votes
         ]
-        return table(rows)
+        return make_table(rows)
 
     def __repr__(self) -> str:
         """In one line: every item would fill screens."""
@@ -194,7 +194,9 @@ class Results:
         """A row an effect that verdicts are about, for notebooks."""
         names = ("variant", "suite", "where", "baseline_text", "delta_text", "interval_text")
         rows = [
-            effect_row(one) for one in self.analysis.effects if one.inference.family is not None
+            make_effect_row(one)
+            for one in self.analysis.effects
+            if one.inference.family is not None
         ]
         heads = ("variant", "task", "language", "baseline", "change", "interval", "verdict")
         cells = [[str(row[name]) for name in (*names, "verdict_text")] for row in rows]

@@ -124,7 +124,7 @@ def read_done(folder: Path) -> Done | None:
     return done
 
 
-def status(folder: Path, *, n_items: int) -> CellStatus:
+def check_status(folder: Path, *, n_items: int) -> CellStatus:
     """How far the cell in `folder` is; damage is reported, not raised."""
     try:
         done = read_done(folder)

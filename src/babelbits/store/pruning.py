@@ -33,7 +33,7 @@ class Holding:
     variant_id: str | None = None
 
 
-def holdings(root: Path) -> tuple[Holding, ...]:
+def list_holdings(root: Path) -> tuple[Holding, ...]:
     """Everything that a run folder holds, in four kinds.
 
     Raises
@@ -43,12 +43,12 @@ def holdings(root: Path) -> tuple[Holding, ...]:
     """
     found = [*_variants(root), *_shared(root), *_distributions(root), *_leftovers(root)]
     inside = [path for one in found for path in one.paths]
-    rest = size_of(root) - sum(map(size_of, inside))
+    rest = measure_size(root) - sum(map(measure_size, inside))
     kept = Holding(kind="results", name="results", bytes=rest, free=False, why="never freed")
     return (*found, kept)
 
 
-def free(root: Path, chosen: Iterable[Holding]) -> int:
+def remove_holdings(root: Path, chosen: Iterable[Holding]) -> int:
     """Remove what can be made again; returns the bytes.
 
     The caller holds the lock of the folder.
@@ -73,10 +73,10 @@ def free(root: Path, chosen: Iterable[Holding]) -> int:
     return freed
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     """Bytes of a file, or of all files below a folder."""
     if path.is_dir() and not path.is_symlink():
-        return sum(size_of(one) for one in path.iterdir())
+        return sum(measure_size(one) for one in path.iterdir())
     return path.lstat().st_size if path.exists() else 0
 
 
@@ -123,7 +123,7 @@ def _variants(root: Path) -> Iterator[Holding]:
         yield Holding(
             kind="variant",
             name=labels.get(variant_id, folder.name),
-            bytes=size_of(folder),
+            bytes=measure_size(folder),
             free=not count,
             why=f"cells are open: {count}" if count else why,
             paths=(folder,),
@@ -144,7 +144,9 @@ def _distributions(root: Path) -> Iterator[Holding]:
 
 def _cache(root: Path, path: Path, why: str) -> Holding:
     name = path.relative_to(root).as_posix()
-    return Holding(kind="cache", name=name, bytes=size_of(path), free=True, why=why, paths=(path,))
+    return Holding(
+        kind="cache", name=name, bytes=measure_size(path), free=True, why=why, paths=(path,)
+    )
 
 
 def _leftovers(root: Path) -> Iterator[Holding]:
@@ -153,7 +155,7 @@ def _leftovers(root: Path) -> Iterator[Holding]:
         yield Holding(
             kind="leftover",
             name=path.relative_to(root).as_posix(),
-            bytes=size_of(path),
+            bytes=measure_size(path),
             free=True,
             why="half made by a process that was ended",
             paths=(path,),

@@ -188,7 +188,7 @@ class Store:
 
     def status(self, meta: CellMeta) -> cells.CellStatus:
         """How far a cell is."""
-        return cells.status(self.cell_folder(meta.cell_id), n_items=meta.n_items)
+        return cells.check_status(self.cell_folder(meta.cell_id), n_items=meta.n_items)
 
     def writer(self, meta: CellMeta, *, weights_hash: str) -> cells.CellWriter:
         """Record a cell's batches, computed with the weights of this hash.
@@ -198,7 +198,7 @@ class Store:
         """
         folder = self.cell_folder(meta.cell_id)
         recorded = self.status(meta)
-        if recorded.state != "damaged" and not same_weights(meta, recorded, weights_hash):
+        if recorded.state != "damaged" and not has_same_weights(meta, recorded, weights_hash):
             self.set_aside(folder)
         return cells.CellWriter(folder, meta, weights_hash=weights_hash)
 
@@ -393,7 +393,7 @@ def _relabelled(metas: Sequence[CellMeta], labels: Mapping[str, str]) -> tuple[C
     )
 
 
-def same_weights(meta: CellMeta, recorded: cells.CellStatus, weights_hash: str) -> bool:
+def has_same_weights(meta: CellMeta, recorded: cells.CellStatus, weights_hash: str) -> bool:
     """Whether what is recorded of a cell was computed with these weights.
 
     Journals of former releases do not say. The baseline's weights are in its cells' identity, so

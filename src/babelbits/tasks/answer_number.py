@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache
 
 from babelbits.records import Metric
-from babelbits.tasks.numbers import all_numbers, first_number
+from babelbits.tasks.numbers import find_all_numbers, find_first_number
 
 NATIVE_MATCH = Metric(name="native_match", kind="binary")
 VERSION = "native_match 2"
@@ -85,18 +85,18 @@ def answer_number(text: str, language: str) -> Decimal | None:
     plain = _LATEX_MARK.sub(_typeset, unicodedata.normalize("NFC", text).casefold())
     for match in reversed(list(_pattern(language).finditer(plain))):
         line = plain[match.end() :].partition("\n")[0]
-        number = first_number(line.rpartition("=")[2], language)
+        number = find_first_number(line.rpartition("=")[2], language)
         if number is None:
-            number = first_number(line, language)
+            number = find_first_number(line, language)
         if number is not None:
             return number
-    numbers = all_numbers(plain, language)
+    numbers = find_all_numbers(plain, language)
     return numbers[-1] if numbers else None
 
 
-def native_match(text: str, target: str, language: str) -> float:
+def match_native_number(text: str, target: str, language: str) -> float:
     """1 where the answer's number is the target's, else 0; no number is a wrong answer."""
-    right = first_number(target)
+    right = find_first_number(target)
     return float(right is not None and answer_number(text, language) == right)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from babelbits.records import Item, Outcome, Reply, Request, TaskInfo, canonical_json, digest
 from babelbits.tasks.hub_data import HubDataset
-from babelbits.tasks.identity import request_fields
+from babelbits.tasks.identity import list_request_fields
 from babelbits.tasks.prompting import ChatOptions, Sampling
 from babelbits.tasks.suites.info import SuiteInfo
 
@@ -151,12 +151,12 @@ class SuiteFamily(Protocol):
         """
 
 
-def fingerprint(info: TaskInfo, items: Sequence[Item]) -> str:
+def compute_fingerprint(info: TaskInfo, items: Sequence[Item]) -> str:
     """Hash of everything about a task that can change a cell's numbers."""
     return digest([info.name, info.language, info.scorer_version, [item.item_id for item in items]])
 
 
-def prompt_of(item: Item) -> str:
+def find_prompt(item: Item) -> str:
     """The prompt as a person would read it: the first request's context, prompt or text."""
     first = item.requests[0]
     for attribute in ("context", "prompt", "text"):
@@ -165,6 +165,6 @@ def prompt_of(item: Item) -> str:
     raise TypeError(type(first).__name__)
 
 
-def prompt_hash(item: Item) -> str:
+def hash_prompt(item: Item) -> str:
     """Hash of all requests of an item."""
-    return digest([canonical_json(request_fields(request)) for request in item.requests])
+    return digest([canonical_json(list_request_fields(request)) for request in item.requests])

@@ -14,41 +14,43 @@ from babelbits.errors import TaskError, UnknownNameError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks import own_files, own_kinds
 from babelbits.tasks.base import ChatRenderer, Downloads, SuiteFamily, Task, TaskOptions
-from babelbits.tasks.chat_wrapper import asked
-from babelbits.tasks.folder_suites import babelmini_folder
+from babelbits.tasks.chat_wrapper import wrap_task
+from babelbits.tasks.folder_suites import find_babelmini_folder
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.lm_eval import index
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites import SuiteInfo, all_suites, canonical, families
+from babelbits.tasks.suites import SuiteInfo, list_all_suites, map_families, resolve_code
 
 __all__ = [
     "SuiteInfo",
     "TaskOptions",
-    "babelmini_folder",
-    "info",
+    "find_babelmini_folder",
+    "find_info",
     "is_known",
+    "list_suites",
+    "list_wanted",
     "load",
-    "suites",
-    "wanted",
 ]
 
 
-def suites() -> Mapping[str, SuiteInfo]:
+def list_suites() -> Mapping[str, SuiteInfo]:
     """Every suite by name; lm-eval's single tasks are not listed."""
-    return _in_their_languages(tuple(all_suites()))
+    return _in_their_languages(tuple(list_all_suites()))
 
 
 def is_known(name: str, *, include_path: Path | None = None) -> bool:
     """Whether `name` is a suite, or a task of the installed lm-eval or of `include_path`."""
     return (
-        name in all_suites()
+        name in list_all_suites()
         or index.find(name, include_path) is not None
         or index.find_group(name, include_path) is not None
     )
 
 
-def info(name: str, *, include_path: Path | None = None, data: Path | None = None) -> SuiteInfo:
+def find_info(
+    name: str, *, include_path: Path | None = None, data: Path | None = None
+) -> SuiteInfo:
     """What a suite is; for an lm-eval task by its own name, what its name tells.
 
     Parameters
@@ -68,8 +70,8 @@ def info(name: str, *, include_path: Path | None = None, data: Path | None = Non
         If nothing is called `name`.
     """
     if data is not None and own_files.is_template(data):
-        return own_kinds.suite_of(name, data)
-    suite = suites().get(name)
+        return own_kinds.make_suite(name, data)
+    suite = list_suites().get(name)
     if suite is None:
         return _lm_eval_info(name, include_path)
     return suite if data is None else _with_languages_in(suite, data)
@@ -98,8 +100,8 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     MissingExtraError
         If it needs lm-eval and lm-eval is not installed.
     """
-    code = canonical(language)
-    suite_info = info(suite, include_path=options.include_path, data=options.data)
+    code = resolve_code(language)
+    suite_info = find_info(suite, include_path=options.include_path, data=options.data)
     if code not in suite_info.languages and not suite_info.any_language:
         raise UnknownNameError(
             f"suite '{suite}' is not in language '{code}'",
@@ -108,11 +110,11 @@ def load(suite: str, language: str, options: TaskOptions) -> Task:
     if options.data is not None and own_files.is_template(options.data):
         task = own_kinds.load(suite_info, code, options)
     else:
-        task = families().get(suite, _LM_EVAL).load(suite_info, code, options)
-    return asked(task, options, renders=isinstance(task, ChatRenderer))
+        task = map_families().get(suite, _LM_EVAL).load(suite_info, code, options)
+    return wrap_task(task, options, renders=isinstance(task, ChatRenderer))
 
 
-def wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset, ...]:
+def list_wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset, ...]:
     """The hub datasets that a suite takes its items from. Imports lm-eval for its tasks.
 
     Raises
@@ -130,7 +132,7 @@ def wanted(suite: str, language: str, options: TaskOptions) -> tuple[HubDataset,
 
 @cache
 def _in_their_languages(names: tuple[str, ...]) -> Mapping[str, SuiteInfo]:
-    known = all_suites()
+    known = list_all_suites()
     return MappingProxyType({name: _with_languages_in(known[name], None) for name in names})
 
 
@@ -140,7 +142,7 @@ _LM_EVAL: SuiteFamily = LmEvalSuites()
 
 def _with_languages_in(suite: SuiteInfo, data: Path | None) -> SuiteInfo:
     """A suite with the languages that it has in a folder, or in its usual data."""
-    return replace(suite, languages=families()[suite.name].languages(suite, data))
+    return replace(suite, languages=map_families()[suite.name].languages(suite, data))
 
 
 def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
@@ -166,7 +168,7 @@ def _lm_eval_info(name: str, include_path: Path | None) -> SuiteInfo:
 def _group_info(name: str, file: Path, include_path: Path | None) -> SuiteInfo:
     """A group of lm-eval as one suite: each task is one language, by the end of its name."""
     tasks: dict[str, str] = {}
-    for task in index.tasks_of_group(file):
+    for task in index.list_group_tasks(file):
         code = _language_in_name(task)
         if code is None or index.find(task, include_path) is None:
             what = "is no task" if code else "does not end in a language's code"
@@ -204,7 +206,7 @@ def _language_in_name(name: str) -> str | None:
         tail = "_".join(parts[-size:])
         if len(parts) > size and _looks_like_code(tail):
             try:
-                return canonical(tail)
+                return resolve_code(tail)
             except UnknownNameError:
                 continue
     return None
@@ -219,11 +221,11 @@ def _looks_like_code(tail: str) -> bool:
 
 
 def _unknown_suite(name: str, include_path: Path | None) -> UnknownNameError:
-    known = [*all_suites(), *index.installed_tasks()]
+    known = [*list_all_suites(), *index.list_installed_tasks()]
     if include_path is not None:
-        known += index.tasks_in(include_path.resolve())
+        known += index.list_tasks_in(include_path.resolve())
     hints = [did_you_mean(name, known)]
-    if index.lm_eval_version() is None:
+    if index.find_lm_eval_version() is None:
         hints.append(
             "lm-eval, which has more tasks, is not installed: pip install 'babelbits[run]'"
         )

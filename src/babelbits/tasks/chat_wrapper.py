@@ -44,7 +44,7 @@ class TurnsAlone:
         return "\n\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
 
 
-def template_of(options: TaskOptions) -> ChatTemplate | TurnsAlone | None:
+def find_template(options: TaskOptions) -> ChatTemplate | TurnsAlone | None:
     """The chat template of a study's model; None where prompts are plain text.
 
     Where no model is named only a server has the template.
@@ -63,7 +63,7 @@ def template_of(options: TaskOptions) -> ChatTemplate | TurnsAlone | None:
     return load_template(options.model, options=passed)
 
 
-def asked(task: Task, options: TaskOptions, *, renders: bool) -> Task:
+def wrap_task(task: Task, options: TaskOptions, *, renders: bool) -> Task:
     """The task in the manner of a study; the task itself where that is plain and greedy.
 
     Parameters
@@ -74,7 +74,7 @@ def asked(task: Task, options: TaskOptions, *, renders: bool) -> Task:
     chat, plain = options.chat, options.chat.template != "on" and not options.chat.tags
     if plain and options.sampling is None:
         return task
-    template = None if renders else template_of(options)
+    template = None if renders else find_template(options)
     return AskedTask(task, chat=chat, template=template, sampling=options.sampling)
 
 
@@ -116,7 +116,7 @@ class AskedTask:
     def info(self) -> TaskInfo:
         """The task's, with what the manner makes of its metrics."""
         info = self.task.info
-        notes = [*info.notes, *template_notes(self._template)]
+        notes = [*info.notes, *note_template(self._template)]
         if self._sampling is None:
             return replace(info, notes=tuple(notes))
         how = f"mean of {self._sampling.samples} samples"
@@ -181,7 +181,7 @@ class AskedTask:
         return template.render(self._turns(text))
 
     def _turns(self, text: str) -> list[Message]:
-        return [*system_message(self._chat), {"role": "user", "content": text}]
+        return [*make_system_message(self._chat), {"role": "user", "content": text}]
 
     def _dressed(self, request: Request) -> Request:
         """With the tags to look for, and the draws."""
@@ -214,13 +214,13 @@ class AskedTask:
             )
 
 
-def system_message(chat: ChatOptions) -> list[Message]:
+def make_system_message(chat: ChatOptions) -> list[Message]:
     """The system's turn, if there is one."""
     said = chat.system_prompt
     return [] if said is None else [{"role": "system", "content": said}]
 
 
-def template_notes(template: ChatTemplate | TurnsAlone | None) -> tuple[str, ...]:
+def note_template(template: ChatTemplate | TurnsAlone | None) -> tuple[str, ...]:
     """What a template did that the study did not ask for."""
     if template is None or not template.drops_system:
         return ()

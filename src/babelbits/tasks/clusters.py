@@ -29,7 +29,7 @@ _SHORTEST = 20
 """Characters of a text that two items do not share by chance."""
 
 
-def cluster_ids(
+def find_cluster_ids(
     docs: Sequence[Mapping[str, Any]],
     *,
     names: Sequence[str | None],
@@ -58,8 +58,8 @@ def cluster_ids(
     ]
 
 
-def what_may_be_shared(doc: Mapping[str, Any]) -> dict[str, object]:
-    """The columns that `cluster_ids` looks at, long texts by their hash: all that must be kept."""
+def select_shared_columns(doc: Mapping[str, Any]) -> dict[str, object]:
+    """The columns that `find_cluster_ids` looks at, long texts by their hash: all to be kept."""
     known = ("cluster_id", *_NAMES, *_TEXTS, *_SUBJECTS)
     found = {name: doc[name] for name in known if isinstance(doc.get(name), str | int)}
     return {

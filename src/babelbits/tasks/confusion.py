@@ -15,9 +15,9 @@ from typing import cast
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.jsonl_task import OwnTask
-from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.language_id import Guess, Identifier, same_language
-from babelbits.tasks.language_id.errors import error_note
+from babelbits.tasks.language_confusion.task import choose_identifier
+from babelbits.tasks.language_id import Guess, Identifier, is_same_language
+from babelbits.tasks.language_id.errors import note_errors
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 
@@ -34,8 +34,8 @@ class ConfusionTask(OwnTask):
         self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
     ) -> None:
         super().__init__(suite, language, options, folder=folder)
-        self._identifier = identifier_for(language, options)
-        self.notes = (error_note(self._identifier, language),)
+        self._identifier = choose_identifier(language, options)
+        self.notes = (note_errors(self._identifier, language),)
 
     @cached_property
     def scorer_version(self) -> str:  # type: ignore[override]  # read-only, not known to the class
@@ -50,8 +50,8 @@ class ConfusionTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the continuation is in the prompt's language."""
         reply = cast(Generation, replies[0])
-        guess = identified(reply.texts[0], self._identifier)
-        matches = guess is not None and same_language(guess.code, item.language)
+        guess = identify_text(reply.texts[0], self._identifier)
+        matches = guess is not None and is_same_language(guess.code, item.language)
         return Outcome(
             output=reply.texts[0],
             scores={"language_match": float(matches)},
@@ -60,7 +60,7 @@ class ConfusionTask(OwnTask):
         )
 
 
-def identified(text: str, identifier: Identifier) -> Guess | None:
+def identify_text(text: str, identifier: Identifier) -> Guess | None:
     """The identifier's guess; None without a letter."""
     shown = _printable(text)
     return None if shown is None else identifier.guess(shown)

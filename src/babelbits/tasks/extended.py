@@ -26,12 +26,12 @@ from babelbits.records import (
 )
 from babelbits.tasks import language_consistency
 from babelbits.tasks.base import TaskOptions, own_options
-from babelbits.tasks.chat_wrapper import TurnsAlone, system_message, template_of
-from babelbits.tasks.confusion import identified
+from babelbits.tasks.chat_wrapper import TurnsAlone, find_template, make_system_message
+from babelbits.tasks.confusion import identify_text
 from babelbits.tasks.jsonl_task import OwnTask
-from babelbits.tasks.language_confusion.task import identifier_for
-from babelbits.tasks.language_id import IdentifierOptions, same_language
-from babelbits.tasks.language_id.errors import error_note
+from babelbits.tasks.language_confusion.task import choose_identifier
+from babelbits.tasks.language_id import IdentifierOptions, is_same_language
+from babelbits.tasks.language_id.errors import note_errors
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import agreeing, plural
@@ -87,8 +87,8 @@ class ExtendedTask(OwnTask):
     ) -> None:
         super().__init__(suite, language, options, folder=folder)
         self._talk = own_options(options, TalkOptions)
-        self._identifier = identifier_for(language, options)
-        self.notes = (error_note(self._identifier, language),)
+        self._identifier = choose_identifier(language, options)
+        self.notes = (note_errors(self._identifier, language),)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # depends on the settings
@@ -96,7 +96,7 @@ class ExtendedTask(OwnTask):
         talk = self._talk
         places = [
             "",
-            *(f" {name}" for name in language_consistency.names(talk.tokens, talk.bucket)),
+            *(f" {name}" for name in language_consistency.name_pieces(talk.tokens, talk.bucket)),
         ]
         if talk.turns > 1:
             places += [f" turn {turn + 1}" for turn in range(talk.turns)]
@@ -149,7 +149,7 @@ class ExtendedTask(OwnTask):
         scores: dict[str, float | None] = dict.fromkeys(metric.name for metric in self.metrics)
         scores |= _scores("", turns)
         talk = self._talk
-        for number, name in enumerate(language_consistency.names(talk.tokens, talk.bucket)):
+        for number, name in enumerate(language_consistency.name_pieces(talk.tokens, talk.bucket)):
             scores |= _scores(f" {name}", [_only(turn, number) for turn in turns])
         if talk.turns > 1:
             for number, turn in enumerate(turns, start=1):
@@ -172,14 +172,14 @@ class ExtendedTask(OwnTask):
         return _Turn(pieces=pieces, matches=[self._matches(piece.text) for piece in pieces])
 
     def _matches(self, text: str) -> float:
-        guess = identified(text, self._identifier)
-        return float(guess is not None and same_language(guess.code, self.language))
+        guess = identify_text(text, self._identifier)
+        return float(guess is not None and is_same_language(guess.code, self.language))
 
     def _request(self, messages: Sequence[Message]) -> GenerateRequest:
         if self._template is None:
             prompt = messages[0]["content"]
             return GenerateRequest(prompt=prompt, max_new_tokens=self._talk.tokens)
-        turns = [*system_message(self.options.chat), *messages]
+        turns = [*make_system_message(self.options.chat), *messages]
         return GenerateRequest(
             prompt=self._template.render(turns),
             max_new_tokens=self._talk.tokens,
@@ -216,7 +216,7 @@ class ExtendedTask(OwnTask):
 
     @cached_property
     def _template(self) -> ChatTemplate | TurnsAlone | None:
-        return template_of(self.options)
+        return find_template(self.options)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -233,10 +233,10 @@ def _only(turn: _Turn, number: int) -> _Turn:
 
 def _scores(place: str, turns: Sequence[_Turn]) -> dict[str, float | None]:
     return {
-        LANGUAGE + place: language_consistency.mean(
+        LANGUAGE + place: language_consistency.average_known(
             [match for turn in turns for match in turn.matches]
         ),
-        REPEATED + place: language_consistency.mean(
+        REPEATED + place: language_consistency.average_known(
             [p.repeated for turn in turns for p in turn.pieces]
         ),
     }

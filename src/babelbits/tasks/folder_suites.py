@@ -20,13 +20,13 @@ __all__ = [
     "FolderSuites",
     "OwnTask",
     "SuiteInfo",
-    "babelmini_folder",
+    "find_babelmini_folder",
     "own_options",
     "text_field",
 ]
 
 
-def babelmini_folder() -> Path:
+def find_babelmini_folder() -> Path:
     """The folder of the mini benchmark that ships in the package."""
     return Path(str(files("babelbits").joinpath("bundled", "babelmini")))
 
@@ -38,7 +38,7 @@ class FolderSuites:
     suites: Sequence[SuiteInfo]
     tasks: Mapping[str, type[OwnTask]]
     """Suite name to the task that asks it."""
-    folder: Path = field(default_factory=babelmini_folder)
+    folder: Path = field(default_factory=find_babelmini_folder)
     """Where the items are that ship with the suites."""
 
     def languages(self, suite: SuiteInfo, folder: Path | None) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class Copy:
         return sum((self.folder / f"{split}.parquet").stat().st_size for split in self.rows)
 
 
-def root() -> Path:
+def find_root() -> Path:
     """Where copies are kept: beside the caches of Hugging Face's libraries, in `HF_HOME`."""
     home = os.environ.get("HF_HOME") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface"
@@ -68,7 +68,7 @@ def root() -> Path:
     return Path(home).expanduser() / "babelbits" / "datasets"
 
 
-def offline() -> bool:
+def is_offline() -> bool:
     """Whether the user said that there is no network."""
     words = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
     return any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
@@ -82,7 +82,7 @@ def find(wanted: HubDataset, folder: Path | None = None) -> Copy | None:
     TaskError
         If a file of it is not the one that was written.
     """
-    place = _place(wanted, root() if folder is None else folder)
+    place = _place(wanted, find_root() if folder is None else folder)
     if place is None or not (place / SOURCE).is_file():
         return None
     try:
@@ -121,7 +121,7 @@ def fetch(wanted: HubDataset, folder: Path | None = None) -> Copy:
     Parameters
     ----------
     folder : Path, optional
-        Where to keep it instead of `root()`.
+        Where to keep it instead of `find_root()`.
 
     Raises
     ------
@@ -132,9 +132,9 @@ def fetch(wanted: HubDataset, folder: Path | None = None) -> Copy:
     StoreError
         If the folder cannot be written.
     """
-    if offline():
+    if is_offline():
         raise _missing(wanted, "this machine is offline (HF_HUB_OFFLINE)")
-    place = root() if folder is None else folder
+    place = find_root() if folder is None else folder
     commit, splits = _download(wanted)
     home = place / _name(wanted.dataset)
     with store_errors(home):

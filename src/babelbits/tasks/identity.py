@@ -22,7 +22,7 @@ def make_item(
 
     What it shares with other items changes no answer and is no part of the name.
     """
-    plain_doc = jsonable(doc)
+    plain_doc = make_jsonable(doc)
     asked = [_plain(request) for request in requests]
     return Item(
         item_id=digest([task, language, source_id, asked, target, plain_doc]),
@@ -49,7 +49,7 @@ def with_requests(item: Item, requests: Sequence[Request]) -> Item:
     )
 
 
-def distinct(names: Iterable[str]) -> list[str]:
+def make_distinct(names: Iterable[str]) -> list[str]:
     """The names in order; a second 'a' becomes 'a#2', a third 'a#3'."""
     seen: Counter[str] = Counter()
     found = []
@@ -59,12 +59,12 @@ def distinct(names: Iterable[str]) -> list[str]:
     return found
 
 
-def jsonable(value: Any) -> Any:
+def make_jsonable(value: Any) -> Any:
     """`value` as JSON can hold it: keys become text, NaN becomes None, other things their text."""
     if isinstance(value, Mapping):
-        return {str(key): jsonable(inner) for key, inner in value.items()}
+        return {str(key): make_jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [jsonable(inner) for inner in value]
+        return [make_jsonable(inner) for inner in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):
@@ -73,16 +73,16 @@ def jsonable(value: Any) -> Any:
 
 
 def _plain(request: Request) -> list[Any]:
-    return [type(request).__name__, request_fields(request)]
+    return [type(request).__name__, list_request_fields(request)]
 
 
-def request_fields(request: Request) -> dict[str, Any]:
+def list_request_fields(request: Request) -> dict[str, Any]:
     """A request's fields as JSON. Later ones are left out where empty: older ids hold.
 
     So are the turns that a prompt was written from: they are in it.
     """
     names = (name for name in request.__slots__ if name != "messages")
-    fields = {name: jsonable(getattr(request, name)) for name in names}
+    fields = {name: make_jsonable(getattr(request, name)) for name in names}
     for name in ("thinking", "ignore_end"):
         if not fields.get(name, True):
             del fields[name]

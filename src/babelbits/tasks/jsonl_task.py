@@ -13,12 +13,12 @@ from typing import Literal
 from babelbits.errors import TaskError, UnknownNameError
 from babelbits.records import Failure, Item, Metric, Outcome, Reply, Request, TaskInfo
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.clusters import cluster_ids
+from babelbits.tasks.clusters import find_cluster_ids
 from babelbits.tasks.hub_data import NO_CONFIG, HubDataset, find
-from babelbits.tasks.identity import distinct, make_item
+from babelbits.tasks.identity import make_distinct, make_item
 from babelbits.tasks.reading import Row, read_jsonl, text_field
-from babelbits.tasks.script_note import script_note
-from babelbits.tasks.suites import SuiteInfo, canonical
+from babelbits.tasks.script_note import note_script
+from babelbits.tasks.suites import SuiteInfo, resolve_code
 
 OutputType = Literal["choice", "text", "generation", "loglikelihood"]
 BUNDLED = "bundled"
@@ -77,7 +77,7 @@ class OwnTask(ABC):
     @classmethod
     def languages(cls, suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
         """Languages that a folder has for a suite."""
-        return languages_in(suite, folder)
+        return list_languages(suite, folder)
 
     def items(self) -> tuple[Item, ...]:
         """All items in the order of the file, or the first few in a smoke run."""
@@ -97,13 +97,13 @@ class OwnTask(ABC):
 
     def clusters(self, rows: Sequence[Row], names: Sequence[str]) -> list[str | None]:
         """What each row shares with others beside translations of it."""
-        return cluster_ids(rows, names=names, columns=self.suite.cluster_columns or ())
+        return find_cluster_ids(rows, names=names, columns=self.suite.cluster_columns or ())
 
     def score(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """Score the replies to `item.requests`, in the same order."""
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
-            return failed(failure, self.metrics)
+            return make_failed(failure, self.metrics)
         return self.judge(item, replies)
 
     def rows(self) -> list[tuple[str, Row]]:
@@ -120,10 +120,10 @@ class OwnTask(ABC):
 
     def file(self) -> Path:
         """The data file of this task's language."""
-        files = language_files(self.suite.name, self.folder)
+        files = find_language_files(self.suite.name, self.folder)
         if self.language not in files:
-            expected = expected_file(self.suite.name, self.language, self.folder)
-            raise missing_language(
+            expected = name_expected_file(self.suite.name, self.language, self.folder)
+            raise make_missing_error(
                 self.suite.name, self.language, self.folder, files, expected=expected
             )
         return files[self.language]
@@ -137,7 +137,9 @@ class OwnTask(ABC):
         clusters = self.clusters([row for _, row in rows], names)
         return tuple(
             self._item(source, cluster, row, where)
-            for source, cluster, (where, row) in zip(distinct(names), clusters, rows, strict=True)
+            for source, cluster, (where, row) in zip(
+                make_distinct(names), clusters, rows, strict=True
+            )
         )
 
     def _item(self, source_id: str, cluster_id: str | None, row: Row, where: str) -> Item:
@@ -154,7 +156,7 @@ class OwnTask(ABC):
 
     def _script_note(self) -> tuple[str, ...]:
         """Of a user's own texts; the bundled ones are what they say."""
-        return () if self.options.data is None else script_note(self._items, self.prompt_language)
+        return () if self.options.data is None else note_script(self._items, self.prompt_language)
 
     def wanted(self) -> tuple[HubDataset, ...]:
         """The hub datasets that the items come from, if they do; loads no data."""
@@ -176,19 +178,19 @@ class OwnTask(ABC):
         return self.suite.licence if is_known else "unknown"
 
 
-def failed(failure: Failure, metrics: Iterable[Metric]) -> Outcome:
+def make_failed(failure: Failure, metrics: Iterable[Metric]) -> Outcome:
     """The outcome of an item that has no answer: no score, and the reason."""
     return Outcome(output="", scores={metric.name: None for metric in metrics}, failure=failure)
 
 
-def languages_in(suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
+def list_languages(suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
     """Languages that a folder of data has for a suite; those the suite usually has come first."""
-    found = language_files(suite.name, folder)
+    found = find_language_files(suite.name, folder)
     usual = [code for code in suite.languages if code in found]
     return (*usual, *sorted(set(found) - set(usual)))
 
 
-def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
+def find_language_files(suite: str, folder: Path) -> Mapping[str, Path]:
     """Canonical code to data file, from the suite's subfolder if there is one, else from `folder`.
 
     Raises
@@ -202,19 +204,19 @@ def language_files(suite: str, folder: Path) -> Mapping[str, Path]:
         raise TaskError("no such folder of data", where=str(place))
     files: dict[str, Path] = {}
     for path in sorted(place.iterdir()):
-        code = language_of(path)
+        code = find_language(path)
         if code is not None:
             files.setdefault(code, path)
     return files
 
 
-def expected_file(suite: str, language: str, folder: Path) -> Path:
+def name_expected_file(suite: str, language: str, folder: Path) -> Path:
     """Where the items of a language would be in a folder of data."""
     subfolder = folder / _SUBFOLDERS.get(suite, suite)
     return (subfolder if subfolder.is_dir() else folder) / f"{language}.jsonl"
 
 
-def missing_language(
+def make_missing_error(
     suite: str, language: str, folder: Path, found: Iterable[str], *, expected: Path
 ) -> UnknownNameError:
     """The error for a folder that has no file of a language; names the file."""
@@ -226,13 +228,13 @@ def missing_language(
     )
 
 
-def language_of(path: Path) -> str | None:
+def find_language(path: Path) -> str | None:
     """The language that a file's name ends in, before .txt or .jsonl and perhaps .xz."""
     stem = path.name.removesuffix(".xz")
     for suffix in (".jsonl", ".txt"):
         if stem.endswith(suffix) and path.is_file():
             try:
-                return canonical(stem.removesuffix(suffix).rpartition(".")[2])
+                return resolve_code(stem.removesuffix(suffix).rpartition(".")[2])
             except UnknownNameError:
                 return None
     return None

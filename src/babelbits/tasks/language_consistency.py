@@ -24,7 +24,7 @@ class AnswerPiece:
     of its last token."""
 
 
-def names(tokens: int, size: int) -> list[str]:
+def name_pieces(tokens: int, size: int) -> list[str]:
     """What the pieces of an answer of at most `tokens` tokens are called: '1-64', '65-128', ..."""
     return [f"{start + 1}-{min(start + size, tokens)}" for start in range(0, tokens, size)]
 
@@ -47,7 +47,7 @@ def cut(
     size : int
         Tokens of a piece.
     """
-    seen = said_before(ids)
+    seen = mark_repeated(ids)
     pieces = []
     for number, start in enumerate(range(0, max(len(ids), 1), size)):
         end = min(start + size, len(ids))
@@ -58,13 +58,13 @@ def cut(
             AnswerPiece(
                 number=number,
                 text=text[first : spans[end - 1][1]] if ids else text,
-                repeated=share(seen[max(start - NGRAM + 1, 0) : max(end - NGRAM + 1, 0)]),
+                repeated=measure_share(seen[max(start - NGRAM + 1, 0) : max(end - NGRAM + 1, 0)]),
             )
         )
     return pieces
 
 
-def said_before(ids: Sequence[Hashable], *, size: int = NGRAM) -> list[bool]:
+def mark_repeated(ids: Sequence[Hashable], *, size: int = NGRAM) -> list[bool]:
     """Of every n-gram of tokens, in order: whether it stands earlier in the sequence."""
     seen: set[tuple[Hashable, ...]] = set()
     found = []
@@ -75,12 +75,12 @@ def said_before(ids: Sequence[Hashable], *, size: int = NGRAM) -> list[bool]:
     return found
 
 
-def share(flags: Sequence[bool]) -> float | None:
+def measure_share(flags: Sequence[bool]) -> float | None:
     """Share of what is true; None of nothing."""
     return sum(flags) / len(flags) if flags else None
 
 
-def mean(values: Sequence[float | None]) -> float | None:
+def average_known(values: Sequence[float | None]) -> float | None:
     """Mean of what is known; None if nothing is."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

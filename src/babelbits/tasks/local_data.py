@@ -57,7 +57,7 @@ def read_local(dataset: str, config: str | None, folder: Path) -> LocalData:
     if layout is not None and config is not None and layout.applies(config, folder):
         splits = layout.read(config, folder)
         if not any(splits.splits.values()):
-            raise nothing(dataset, config, folder)
+            raise make_missing_error(dataset, config, folder)
         return splits
     return _read_generic(dataset, config, folder)
 
@@ -181,7 +181,7 @@ _QUOTES = ("``", "''")
 
 
 def _xwinograd_file(folder: Path) -> Path | None:
-    return local_tables.table_in(folder, "dataset.tsv")
+    return local_tables.find_table(folder, "dataset.tsv")
 
 
 def _read_xwinograd(config: str, folder: Path) -> LocalData:
@@ -235,7 +235,7 @@ def _read_generic(dataset: str, config: str | None, folder: Path) -> LocalData:
         if reader is not None and path.is_file():
             splits.setdefault(split, []).extend(reader(path))
     if not splits:
-        raise nothing(dataset, config, folder)
+        raise make_missing_error(dataset, config, folder)
     return LocalData(splits=splits)
 
 
@@ -248,7 +248,9 @@ _UPSTREAM_FILES = {
 """Where the repositories of datasets keep a config."""
 
 
-def nothing(dataset: str, config: str | None, folder: Path, *, split: str = "test") -> TaskError:
+def make_missing_error(
+    dataset: str, config: str | None, folder: Path, *, split: str = "test"
+) -> TaskError:
     """The error for a folder that lacks a config's file; names the file."""
     if config is None:
         return TaskError(f"there is no file {split}.jsonl", where=str(folder))
@@ -299,11 +301,11 @@ _LAYOUTS: Mapping[str, _Layout] = {
         applies=lambda _, folder: _xwinograd_file(folder) is not None, read=_read_xwinograd
     ),
     "cais/mmlu": _Layout(
-        applies=local_tables.mmlu_applies,
+        applies=local_tables.is_mmlu,
         read=lambda config, folder: LocalData(splits=local_tables.read_mmlu(config, folder)),
     ),
     "Davlan/sib200": _Layout(
-        applies=local_tables.sib200_applies,
+        applies=local_tables.is_sib200,
         read=lambda config, folder: LocalData(splits=local_tables.read_sib200(config, folder)),
     ),
 }

@@ -25,9 +25,9 @@ _LETTERS = "ABCD"
 Splits = dict[str, list[Row]]
 
 
-def mmlu_applies(_config: str, folder: Path) -> bool:
+def is_mmlu(_config: str, folder: Path) -> bool:
     """Whether the folder is a copy of MMLU."""
-    return table_in(folder, "mmlu.tsv") is not None or (folder / "test").is_dir()
+    return find_table(folder, "mmlu.tsv") is not None or (folder / "test").is_dir()
 
 
 def read_mmlu(config: str, folder: Path) -> Splits:
@@ -38,7 +38,7 @@ def read_mmlu(config: str, folder: Path) -> Splits:
     TaskError
         If a row has no four choices, or its answer is none of A, B, C, D.
     """
-    table = table_in(folder, "mmlu.tsv")
+    table = find_table(folder, "mmlu.tsv")
     if table is not None:
         lines = list(_by_subject(table, *_state(table)).get(config, ()))
     else:
@@ -54,9 +54,9 @@ def read_mmlu(config: str, folder: Path) -> Splits:
     return splits
 
 
-def sib200_applies(config: str, folder: Path) -> bool:
+def is_sib200(config: str, folder: Path) -> bool:
     """Whether the folder is a copy of SIB-200."""
-    wide = table_in(folder, "sib200_wide.tsv") is not None
+    wide = find_table(folder, "sib200_wide.tsv") is not None
     return wide or (_sib_folder(folder) / config / "test.tsv").is_file()
 
 
@@ -68,7 +68,7 @@ def read_sib200(config: str, folder: Path) -> Splits:
     TaskError
         If the table has no column of that language, or a row no text.
     """
-    table = table_in(folder, "sib200_wide.tsv")
+    table = find_table(folder, "sib200_wide.tsv")
     if table is not None:
         rows, where = _table(table, *_state(table)), str(table)
         if rows and config not in rows[0]:
@@ -91,7 +91,7 @@ def read_sib200(config: str, folder: Path) -> Splits:
     return splits
 
 
-def table_in(folder: Path, name: str) -> Path | None:
+def find_table(folder: Path, name: str) -> Path | None:
     """A table in a folder, compressed or not."""
     return next((p for n in (name, f"{name}.xz") if (p := folder / n).is_file()), None)
 

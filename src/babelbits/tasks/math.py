@@ -8,9 +8,9 @@ from typing import cast
 
 from babelbits.errors import TaskError
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
-from babelbits.tasks.clusters import cluster_ids
+from babelbits.tasks.clusters import find_cluster_ids
 from babelbits.tasks.jsonl_task import OwnTask
-from babelbits.tasks.numbers import first_number
+from babelbits.tasks.numbers import find_first_number
 from babelbits.tasks.reading import Row, text_field
 
 MAX_NEW_TOKENS = 12
@@ -26,13 +26,13 @@ class MathTask(OwnTask):
 
     def clusters(self, rows: Sequence[Row], names: Sequence[str]) -> list[str | None]:
         """A sum that is asked in several wordings is one unit."""
-        return cluster_ids(rows, names=names, columns=("operation", "operands"))
+        return find_cluster_ids(rows, names=names, columns=("operation", "operands"))
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The question, to be continued."""
         question = text_field(row, "question", where)
         answer = text_field(row, "answer", where)
-        if first_number(answer, self.language) is None:
+        if find_first_number(answer, self.language) is None:
             raise TaskError(f"the answer {answer!r:.80} holds no number", where=where)
         request = GenerateRequest(prompt=question, max_new_tokens=MAX_NEW_TOKENS, stop=("\n",))
         return (request,), answer
@@ -40,8 +40,8 @@ class MathTask(OwnTask):
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the first number is the answer; no number is a wrong answer."""
         reply = cast(Generation, replies[0])
-        target = first_number(item.target, self.language)  # never None: `build` has seen to it
-        right = first_number(reply.texts[0], self.language) == target
+        target = find_first_number(item.target, self.language)  # never None: `build` has seen to it
+        right = find_first_number(reply.texts[0], self.language) == target
         return Outcome(
             output=reply.texts[0],
             scores={"exact_match": float(right)},

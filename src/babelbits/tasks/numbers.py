@@ -52,7 +52,7 @@ def _number(*, spaced: bool) -> re.Pattern[str]:
     )
 
 
-def first_number(text: str, language: str | None = None) -> Decimal | None:
+def find_first_number(text: str, language: str | None = None) -> Decimal | None:
     """The first number in `text`; None if it holds none.
 
     Parameters
@@ -64,18 +64,18 @@ def first_number(text: str, language: str | None = None) -> Decimal | None:
 
     Examples
     --------
-    >>> first_number("الجواب: ١٢ تفاحة")
+    >>> find_first_number("الجواب: ١٢ تفاحة")
     Decimal('12')
-    >>> first_number("no more than 2,125 blocks")
+    >>> find_first_number("no more than 2,125 blocks")
     Decimal('2125')
-    >>> first_number("il en reste 12 345", "fr")
+    >>> find_first_number("il en reste 12 345", "fr")
     Decimal('12345')
     """
     return next(_numbers(text, language), None)
 
 
-def all_numbers(text: str, language: str | None = None) -> list[Decimal]:
-    """Every number in `text`, in order; `language` as for `first_number`."""
+def find_all_numbers(text: str, language: str | None = None) -> list[Decimal]:
+    """Every number in `text`, in order; `language` as for `find_first_number`."""
     return list(_numbers(text, language))
 
 

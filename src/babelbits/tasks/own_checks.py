@@ -12,7 +12,7 @@ from pathlib import Path
 from babelbits.errors import BabelbitsError
 from babelbits.records import Item
 from babelbits.tasks import own_files, own_kinds
-from babelbits.tasks.base import TaskOptions, prompt_of
+from babelbits.tasks.base import TaskOptions, find_prompt
 from babelbits.tasks.suites.info import SuiteInfo
 from babelbits.words import listed, plural
 
@@ -66,9 +66,9 @@ def check_template(name: str, template: Path) -> OwnCheck:
     TaskError
         If there is no folder, or no file.
     """
-    files = own_files.files_of(template)
+    files = own_files.find_files(template)
     if not files:
-        own_kinds.suite_of(name, template)  # says what is missing
+        own_kinds.make_suite(name, template)  # says what is missing
     found = tuple(_check(name, template, code, path) for code, path in files.items())
     return OwnCheck(files=found, notes=_together(files, found))
 
@@ -76,7 +76,7 @@ def check_template(name: str, template: Path) -> OwnCheck:
 def _check(name: str, template: Path, language: str, path: Path) -> OwnFileCheck:
     try:
         rows = own_files.read_rows(path)
-        kind = own_kinds.kind_of(set(rows[0]), str(path))
+        kind = own_kinds.find_kind(set(rows[0]), str(path))
         info = SuiteInfo(
             name=name, languages=(language,), summary="", generates=not kind.chooses,
             licence="unknown", parallel=False,
@@ -91,14 +91,14 @@ def _check(name: str, template: Path, language: str, path: Path) -> OwnFileCheck
         file=path,
         items=len(items),
         asks=kind.said(items),
-        prompt=prompt_of(items[0]),
+        prompt=find_prompt(items[0]),
         target=items[0].target,
         notes=notes,
     )
 
 
 def _repeated(items: Sequence[Item]) -> tuple[str, ...]:
-    prompts = Counter(prompt_of(item) for item in items)
+    prompts = Counter(find_prompt(item) for item in items)
     again = sum(count - 1 for count in prompts.values())
     return (f"{plural(again, 'row')} asked before, letter by letter",) if again else ()
 
@@ -117,7 +117,7 @@ def _skew(items: Sequence[Item]) -> tuple[str, ...]:
 
 def _place(item: Item) -> int:
     doc = item.doc if isinstance(item.doc, Mapping) else {}
-    return own_files.choices_of(dict(doc), "").index(item.target)
+    return own_files.parse_choices(dict(doc), "").index(item.target)
 
 
 def _together(files: Mapping[str, Path], found: Sequence[OwnFileCheck]) -> tuple[str, ...]:

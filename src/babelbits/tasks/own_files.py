@@ -54,7 +54,7 @@ def is_template(path: Path) -> bool:
     return PLACE in path.name and path.suffix in ENDINGS
 
 
-def files_of(template: Path) -> Mapping[str, Path]:
+def find_files(template: Path) -> Mapping[str, Path]:
     """Canonical code to file, for every file that there is.
 
     Raises
@@ -121,7 +121,7 @@ def _table(path: Path) -> Iterator[Row]:
         raise TaskError(f"no readable table: {error}", where=f"{path}:{reader.line_num}") from error
 
 
-def choices_of(row: Row, where: str) -> list[str]:
+def parse_choices(row: Row, where: str) -> list[str]:
     """The choices of a row: a list, a JSON list in a cell, or cells with '|' between them.
 
     Raises
@@ -145,7 +145,7 @@ def choices_of(row: Row, where: str) -> list[str]:
     return found
 
 
-def gold_of(row: Row, choices: Sequence[str], where: str) -> int:
+def find_gold(row: Row, choices: Sequence[str], where: str) -> int:
     """Which choice is right: its text, else its letter.
 
     Raises
@@ -166,7 +166,7 @@ def gold_of(row: Row, choices: Sequence[str], where: str) -> int:
     )
 
 
-def references_of(row: Row, where: str) -> list[str]:
+def parse_references(row: Row, where: str) -> list[str]:
     """The right answers of a row: a list, or a cell with '|' between them.
 
     Raises
@@ -177,12 +177,12 @@ def references_of(row: Row, where: str) -> list[str]:
     given = row.get("reference")
     texts = given if isinstance(given, list) else str(given or "").split(_BETWEEN)
     found = [str(one).strip() for one in texts if str(one).strip()]
-    if not all(map(plain, found)) or not found:
+    if not all(map(simplify_text, found)) or not found:
         raise TaskError("'reference' is empty, or nothing but punctuation", where=where)
     return found
 
 
-def plain(text: str) -> str:
+def simplify_text(text: str) -> str:
     """A text as it is compared: NFKC, casefold, single spaces, no punctuation around it."""
     words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     start, stop = 0, len(words)
@@ -212,7 +212,7 @@ class OwnFile(OwnTask):
 
     def rows(self) -> list[tuple[str, Row]]:
         """Place and content of every row; a row without an id is called by its number."""
-        path = files_of(self.template)[self.language]
+        path = find_files(self.template)[self.language]
         return [
             (f"{path}: row {number}", {"source_id": str(row.get("id") or number), **row})
             for number, row in enumerate(read_rows(path), start=1)
@@ -239,7 +239,7 @@ class ChoiceTask(OwnFile):
 
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The question with lettered choices, once for each letter; the right text."""
-        choices = choices_of(row, where)
+        choices = parse_choices(row, where)
         question = str(row.get("question", "")).strip()
         if not question:
             raise TaskError("'question' is empty", where=where)
@@ -249,12 +249,12 @@ class ChoiceTask(OwnFile):
             ScoreRequest(context=prompt, continuation=f" {letter}")
             for letter in LETTERS[: len(choices)]
         ]
-        return requests, choices[gold_of(row, choices, where)]
+        return requests, choices[find_gold(row, choices, where)]
 
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
         """1 where the right letter is likelier than every other."""
         values = [cast(Score, one).logprob for one in replies]
-        choices = choices_of(cast(Row, item.doc), "")
+        choices = parse_choices(cast(Row, item.doc), "")
         best = max(range(len(values)), key=values.__getitem__)
         gold = choices.index(item.target)
         right = best == gold and values.count(values[gold]) == 1
@@ -277,7 +277,7 @@ class AnswerTask(OwnFile):
         prompt = str(row.get("prompt", ""))
         if not prompt.strip():
             raise TaskError("'prompt' is empty", where=where)
-        references = references_of(row, where)
+        references = parse_references(row, where)
         longest = max(len(one.encode()) for one in references)
         limit = min(max(2 * longest, _SHORTEST), _LONGEST)
         return (GenerateRequest(prompt=prompt, max_new_tokens=limit, stop=("\n",)),), references[0]
@@ -287,9 +287,9 @@ class AnswerTask(OwnFile):
         reply = cast(Generation, replies[0])
         text = reply.texts[0]
         first = next((line for line in text.splitlines() if line.strip()), "")
-        wanted = {plain(one) for one in references_of(cast(Row, item.doc), "")}
+        wanted = {simplify_text(one) for one in parse_references(cast(Row, item.doc), "")}
         return Outcome(
             output=text,
-            scores={"exact_match": float(plain(first) in wanted)},
+            scores={"exact_match": float(simplify_text(first) in wanted)},
             finish_reason=reply.finish_reasons[0],
         )

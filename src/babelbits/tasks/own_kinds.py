@@ -17,8 +17,8 @@ from babelbits.tasks.own_files import (
     AnswerTask,
     ChoiceTask,
     OwnFile,
-    choices_of,
-    files_of,
+    find_files,
+    parse_choices,
     read_rows,
 )
 from babelbits.tasks.reading import Row
@@ -91,7 +91,7 @@ _FORMS = (
 )
 
 
-def kind_of(columns: set[str], where: str) -> OwnKind:
+def find_kind(columns: set[str], where: str) -> OwnKind:
     """What rows ask.
 
     Raises
@@ -107,7 +107,7 @@ def kind_of(columns: set[str], where: str) -> OwnKind:
     )
 
 
-def suite_of(name: str, template: Path) -> SuiteInfo:
+def make_suite(name: str, template: Path) -> SuiteInfo:
     """What a template's suite is: its languages, and what it asks, as the first file says.
 
     Raises
@@ -115,7 +115,7 @@ def suite_of(name: str, template: Path) -> SuiteInfo:
     TaskError
         If there is no file, or its columns are none of ours.
     """
-    files = files_of(template)
+    files = find_files(template)
     if not files:
         raise TaskError(
             f"there is no file for {template.name}",
@@ -124,7 +124,7 @@ def suite_of(name: str, template: Path) -> SuiteInfo:
         )
     rows = {code: read_rows(path) for code, path in files.items()}
     path, first = next(iter(files.values())), next(iter(rows.values()))
-    kind = kind_of(set(first[0]), str(path))
+    kind = find_kind(set(first[0]), str(path))
     choices = _only_count(first, path) if kind.chooses else None
     return SuiteInfo(
         name=name,
@@ -150,14 +150,14 @@ def load(suite: SuiteInfo, language: str, options: TaskOptions) -> Task:
     """
     if options.data is None:
         raise TypeError("a benchmark of one's own has a template")
-    path = files_of(options.data)[language]
-    kind = kind_of(set(read_rows(path)[0]), str(path))
+    path = find_files(options.data)[language]
+    kind = find_kind(set(read_rows(path)[0]), str(path))
     return kind.task(suite, language, options)
 
 
 def _only_count(rows: Sequence[Row], path: Path) -> int | None:
     """How many choices every row has; None where they differ."""
-    counts = {len(choices_of(row, f"{path}: row {n}")) for n, row in enumerate(rows, start=1)}
+    counts = {len(parse_choices(row, f"{path}: row {n}")) for n, row in enumerate(rows, start=1)}
     return counts.pop() if len(counts) == 1 else None
 
 

@@ -45,7 +45,7 @@ class Sampling:
     top_p: float = 0.75
 
 
-def chat_identity(chat: ChatOptions, *, template: str | None) -> dict[str, Any] | None:
+def identify_chat(chat: ChatOptions, *, template: str | None) -> dict[str, Any] | None:
     """What about a chat decides a cell's numbers; None for plain prompts.
 
     Parameters

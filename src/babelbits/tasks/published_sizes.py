@@ -22,6 +22,6 @@ _BY_LANGUAGE: Mapping[str, Mapping[str, int]] = MappingProxyType(
 )
 
 
-def published_size(suite: str, language: str) -> int | None:
+def find_published_size(suite: str, language: str) -> int | None:
     """Questions of a suite in a language (canonical code), or None where that is not known."""
     return _ALIKE.get(suite, _BY_LANGUAGE.get(suite, {}).get(language))

@@ -8,7 +8,7 @@ refused, for a language may be written otherwise on purpose.
 from collections.abc import Sequence
 
 from babelbits.languages import resolve
-from babelbits.languages.scripts import main_script, share_in
+from babelbits.languages.scripts import main_script, measure_share
 from babelbits.records import Item, TextRequest
 
 _LITTLE = 0.1
@@ -18,7 +18,7 @@ _EXAMPLE = 60
 MARK = "is written in"
 
 
-def script_note(items: Sequence[Item], language: str) -> tuple[str, ...]:
+def note_script(items: Sequence[Item], language: str) -> tuple[str, ...]:
     """One sentence with an example, or nothing.
 
     Parameters
@@ -31,7 +31,7 @@ def script_note(items: Sequence[Item], language: str) -> tuple[str, ...]:
     texts = [_own_words(item) for item in items[:_LOOKED_AT]]
     whole = "\n".join(texts)
     declared = resolve(language)
-    share, script = share_in(whole, declared.script), main_script(whole)
+    share, script = measure_share(whole, declared.script), main_script(whole)
     if share is None or share >= _LITTLE or script is None:
         return ()
     example = next((text for text in texts if main_script(text) == script), whole)

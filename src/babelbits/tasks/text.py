@@ -18,13 +18,13 @@ from typing import cast
 
 from babelbits.languages import resolve
 from babelbits.records import Item, Metric, Outcome, Reply, Request, TextRequest, TextScore
-from babelbits.tasks.jsonl_task import OwnTask, missing_language
+from babelbits.tasks.jsonl_task import OwnTask, make_missing_error
 from babelbits.tasks.reading import Row, read_lines, text_field
 from babelbits.tasks.translation.data import (
     DOCUMENT_IDS,
-    document_ids,
-    expected_ntrex_file,
-    ntrex_file,
+    find_ntrex_file,
+    name_ntrex_file,
+    read_document_ids,
 )
 
 _UNSPACED = ("Jpan", "Hans", "Hant")
@@ -55,21 +55,21 @@ class TextTask(OwnTask):
             return [(where, self._passage(row, where)) for where, row in super().rows()]
         lines = read_lines(file)
         by_document = self.suite.name == "ntrex"
-        names = document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
+        names = read_document_ids(self.folder, len(lines)) if by_document else _numbers(lines)
         rows = _documents(names, lines)
         if self.suite.name == "ntrex-segments" and (self.folder / DOCUMENT_IDS).is_file():
-            documents = document_ids(self.folder, len(lines))
+            documents = read_document_ids(self.folder, len(lines))
             rows = [{**row, "cluster_id": name} for row, name in zip(rows, documents, strict=True)]
         return [(f"{file}: {row['source_id']}", row) for row in rows]
 
     def file(self) -> Path:
         """The language's file; upstream's own file name first."""
         if self.language in self.suite.upstream:
-            file = ntrex_file(self.folder, self.suite.upstream[self.language])
+            file = find_ntrex_file(self.folder, self.suite.upstream[self.language])
             if file is not None:
                 return file
-            expected = expected_ntrex_file(self.folder, self.suite.upstream[self.language])
-            raise missing_language(
+            expected = name_ntrex_file(self.folder, self.suite.upstream[self.language])
+            raise make_missing_error(
                 self.suite.name, self.language, self.folder, (), expected=expected
             )
         return super().file()

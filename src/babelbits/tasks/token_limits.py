@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from babelbits.records import GenerateRequest, Item, Outcome, Reply, Request, TaskInfo
-from babelbits.tasks.base import Task, prompt_of
+from babelbits.tasks.base import Task, find_prompt
 from babelbits.tasks.identity import with_requests
 from babelbits.words import plural
 
@@ -44,7 +44,7 @@ class Fertility:
     n_texts: int
 
 
-def fertility(task: Task, english: Task | None, count: CountTokens) -> Fertility | None:
+def measure_fertility(task: Task, english: Task | None, count: CountTokens) -> Fertility | None:
     """Measure it on a task's own text; None where there is nothing parallel to measure it on.
 
     Parameters
@@ -68,9 +68,11 @@ def _shared_prompts(english: Task, task: Task) -> list[tuple[str, str]]:
     """Prompts of the source items that both have."""
     if not (task.info.parallel and english.info.parallel):
         return []
-    there = {item.source_id: prompt_of(item) for item in english.items()}
+    there = {item.source_id: find_prompt(item) for item in english.items()}
     return [
-        (there[item.source_id], prompt_of(item)) for item in task.items() if item.source_id in there
+        (there[item.source_id], find_prompt(item))
+        for item in task.items()
+        if item.source_id in there
     ]
 
 

@@ -9,7 +9,7 @@ from babelbits.translate.job import SHORTEST_BACK
 from babelbits.translate.translation_checks import TranslationProblem
 
 
-def chrf(hypothesis: str, reference: str) -> float:
+def compute_chrf(hypothesis: str, reference: str) -> float:
     """Sentence-level chrF2 (Popović 2015) of one text against another.
 
     Raises
@@ -20,7 +20,7 @@ def chrf(hypothesis: str, reference: str) -> float:
     return float(_metric().sentence_score(hypothesis, [reference]).score)
 
 
-def signature() -> str:
+def read_signature() -> str:
     """Sacrebleu's own description of the score."""
     metric = _metric()
     metric.sentence_score("a", ["a"])
@@ -35,7 +35,7 @@ def compare(
     Sources shorter than `SHORTEST_BACK` characters are scored and pass: 'a car' for 'car' is 75.
     """
     reference = "\n".join(source.values())
-    score = chrf("\n".join(back[name] for name in source), reference)
+    score = compute_chrf("\n".join(back[name] for name in source), reference)
     if score >= least or len(reference) < SHORTEST_BACK:
         return score, None
     message = f"translated back it says something else (chrF {score:.0f}, at least {least:g})"

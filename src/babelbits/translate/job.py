@@ -77,6 +77,6 @@ class TranslationJob:
         }
 
 
-def language_name(code: str) -> str:
+def name_language(code: str) -> str:
     """A language for a model to read, e.g. 'Norwegian Bokmål (nb)'."""
     return f"{resolve(code).name} ({code})"

@@ -6,10 +6,10 @@ Where an identifier is on record as wrong too often even so, nothing is checked,
 check that fails right translations is worse than none.
 """
 
-from babelbits.tasks.language_id import Identifier, same_language
-from babelbits.tasks.language_id.base import code_of
-from babelbits.tasks.language_id.errors import measured
-from babelbits.translate.translation_checks import TranslationProblem, letters
+from babelbits.tasks.language_id import Identifier, is_same_language
+from babelbits.tasks.language_id.base import find_code
+from babelbits.tasks.language_id.errors import read_measured
+from babelbits.translate.translation_checks import TranslationProblem, count_letters
 
 FEWEST_LETTERS = 40
 """Texts with fewer letters are not identified."""
@@ -32,14 +32,14 @@ RELATIVES = (
 """Languages that identifiers mistake for each other."""
 
 
-def doubt(identifier: Identifier, target: str) -> str | None:
+def explain_doubt(identifier: Identifier, target: str) -> str | None:
     """Why an identifier cannot be asked about a language; None where it can."""
     if not identifier.knows(target):
         return f"{identifier.name} has no name for '{target}'"
-    record = measured(identifier).get(target)
+    record = read_measured(identifier).get(target)
     if record is None:
         return None
-    excused = sum(n for label, n in record.mistaken_for if _related(code_of(label), target))
+    excused = sum(n for label, n in record.mistaken_for if _related(find_code(label), target))
     rate = (record.wrong - excused) / record.n_lines
     if rate <= MOST_WRONG:
         return None
@@ -58,14 +58,14 @@ def check_language(
     source, target : str
         Canonical codes; the script is not looked at.
     identifier : Identifier
-        One that may be asked (see `doubt`).
+        One that may be asked (see `explain_doubt`).
     """
-    if letters(text) < FEWEST_LETTERS:
+    if count_letters(text) < FEWEST_LETTERS:
         return None
     guess = identifier.guess(text)
-    if same_language(guess.code, target):
+    if is_same_language(guess.code, target):
         return None
-    if not same_language(guess.code, source) and _related(guess.code, target):
+    if not is_same_language(guess.code, source) and _related(guess.code, target):
         return None
     return TranslationProblem(
         check="language", message=f"the text is identified as {guess.said}, it should be {target}"

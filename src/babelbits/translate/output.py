@@ -52,7 +52,9 @@ def write(
     passed = [(u, r) for u, r in pairs if isinstance(r, Translation) and r.passed]
     part = "" if job.limit is None else f".first-{job.limit}"
     data = job.output / f"{job.target_language}{part}{source.suffix}"
-    made = {unit.unit_id: provenance(job, unit, result, model=model) for unit, result in passed}
+    made = {
+        unit.unit_id: make_provenance(job, unit, result, model=model) for unit, result in passed
+    }
     if source.suffix == ".txt":
         texts = [unit.rebuilt(result.texts)["text"] for unit, result in passed]
         write_atomically(data, (source.separator.join(texts) + "\n").encode() if texts else b"")
@@ -72,7 +74,7 @@ def write(
     return summary
 
 
-def provenance(
+def make_provenance(
     job: TranslationJob, unit: Unit, result: Translation, *, model: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Where a row comes from, as it stands in the row."""
@@ -143,7 +145,7 @@ def _summary(
         "back_translation": {
             "least_chrf": job.back_translation,
             "median_chrf": _rounded(scores[len(scores) // 2]) if scores else None,
-            "signature": backward.signature() if job.back_translation is not None else None,
+            "signature": backward.read_signature() if job.back_translation is not None else None,
         },
         "language_identifier": checked_by,
         "limit": job.limit,

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from babelbits.engines.chat import ChatRequest, Message
-from babelbits.engines.thinking import after_thinking
+from babelbits.engines.thinking import cut_thinking
 from babelbits.records import digest
-from babelbits.translate.job import language_name
+from babelbits.translate.job import name_language
 
 _FEWEST_TOKENS = 256
 _TOKENS_PER_BYTE = 2
@@ -54,7 +54,7 @@ PROMPT_HASH = digest([PLAIN, SEVERAL, AGAIN])
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)\n?```$", re.DOTALL)
 
 
-def first_request(
+def make_first_request(
     texts: Mapping[str, str], *, source: str, target: str, max_new_tokens: int
 ) -> ChatRequest:
     """Ask for the translation of some pieces.
@@ -69,7 +69,7 @@ def first_request(
         At most; fewer are asked where the text is short.
     """
     template = PLAIN if len(texts) == 1 else SEVERAL
-    system = template.format(source=language_name(source), target=language_name(target))
+    system = template.format(source=name_language(source), target=name_language(target))
     sent = _sent(texts)
     wanted = max(_FEWEST_TOKENS, _TOKENS_PER_BYTE * len(sent.encode()))
     return ChatRequest(
@@ -81,7 +81,7 @@ def first_request(
     )
 
 
-def second_request(first: ChatRequest, *, reply: str, findings: Sequence[str]) -> ChatRequest:
+def make_second_request(first: ChatRequest, *, reply: str, findings: Sequence[str]) -> ChatRequest:
     """Ask again, with what was wrong."""
     listed = "\n".join(f"- {finding}" for finding in findings)
     return ChatRequest(
@@ -99,7 +99,7 @@ def read_reply(reply: str, names: Sequence[str]) -> dict[str, str] | str:
 
     Thinking before the answer is dropped; a code fence around a JSON object is, too.
     """
-    answer = after_thinking(reply).strip()
+    answer = cut_thinking(reply).strip()
     if len(names) == 1:
         return {names[0]: answer}
     fenced = _FENCE.match(answer)

@@ -15,7 +15,7 @@ from babelbits.errors import StudyError, TaskError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 from babelbits.translate.job import TranslationJob
-from babelbits.translate.units import Unit, unit_of_row, unit_of_text
+from babelbits.translate.units import Unit, make_row_unit, make_text_unit
 from babelbits.words import agreeing, plural
 
 _LAYOUTS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
@@ -98,7 +98,7 @@ def _of_rows(rows: list[Row], job: TranslationJob) -> TranslationSource:
         )
     chosen = list(zip(names, rows, strict=True))[: job.limit]
     units = tuple(
-        unit_of_row(row, unit_id=name, columns=columns, where=f"{where}: row {name}")
+        make_row_unit(row, unit_id=name, columns=columns, where=f"{where}: row {name}")
         for name, row in chosen
     )
     return TranslationSource(units=units, columns=tuple(columns), suffix=".jsonl")
@@ -159,7 +159,7 @@ def _read_texts(job: TranslationJob) -> TranslationSource:
     if not any(paragraphs):
         raise TaskError("the text is empty", where=str(job.source))
     units = tuple(
-        unit_of_text(paragraph, unit_id=f"#{number}")
+        make_text_unit(paragraph, unit_id=f"#{number}")
         for number, paragraph in enumerate(paragraphs[: job.limit], start=1)
     )
     return TranslationSource(units=units, columns=(), suffix=".txt", separator=separator)

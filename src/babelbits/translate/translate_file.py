@@ -8,8 +8,8 @@ from pydantic import Field, Tag
 
 from babelbits.engines.endpoint import EndpointSettings
 from babelbits.errors import StudyError
-from babelbits.study.config.endpoint import EndpointTable, endpoint_settings
-from babelbits.study.config.problems import Findings, located
+from babelbits.study.config.endpoint import EndpointTable, make_endpoint_settings
+from babelbits.study.config.problems import Findings, locate_problems
 from babelbits.study.config.toml_reading import (
     Code,
     Count,
@@ -88,7 +88,7 @@ def read_order(path: Path) -> Order:
     found = Findings(problems)
     order = None if tables is None else _order(tables, found, path.parent)
     if order is None or found.problems:
-        raise located(found.problems, text=text, file=str(path))
+        raise locate_problems(found.problems, text=text, file=str(path))
     return order
 
 
@@ -99,7 +99,7 @@ def _order(tables: TranslateFile, found: Findings, home: Path) -> Order | None:
     endpoint = folder = None
     if tables.endpoint is not None:
         cache = None if job is None else job.work / ANSWERS
-        endpoint = endpoint_settings(tables.endpoint, found.at("endpoint"), cache=cache)
+        endpoint = make_endpoint_settings(tables.endpoint, found.at("endpoint"), cache=cache)
     if tables.model is not None:
         folder = tables.model.path
     if job is None or (endpoint is None and folder is None):

@@ -20,9 +20,9 @@ from babelbits.translate.job import TranslationJob
 from babelbits.translate.language import check_language
 from babelbits.translate.prompts import (
     PROMPT_HASH,
-    first_request,
+    make_first_request,
+    make_second_request,
     read_reply,
-    second_request,
 )
 from babelbits.translate.translation_checks import TranslationProblem, check
 from babelbits.translate.units import Unit
@@ -180,7 +180,7 @@ class Translator:
         texts = one.unit.texts
         if one.number == 1:
             return [
-                first_request(
+                make_first_request(
                     {name: texts[name] for name in names},
                     source=self._job.source_language,
                     target=self._job.target_language,
@@ -190,7 +190,7 @@ class Translator:
             ]
         messages = [finding.message for finding in one.findings]
         return [
-            second_request(request, reply=reply, findings=messages)
+            make_second_request(request, reply=reply, findings=messages)
             for request, reply in one.replies
         ]
 
@@ -232,7 +232,7 @@ class Translator:
             (
                 one,
                 names,
-                first_request(
+                make_first_request(
                     {name: one.texts[name] for name in names},
                     source=self._job.target_language,
                     target=self._job.source_language,

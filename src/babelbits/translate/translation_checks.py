@@ -102,8 +102,8 @@ def _of_unit(unit: Unit, translated: Mapping[str, str]) -> Iterator[TranslationP
     texts = unit.texts
     same = [name for name, source in texts.items() if _flat(source) == _flat(translated[name])]
     whole = " ".join(texts.values())
-    long = [name for name in same if letters(texts[name]) >= _LETTERS_OF_A_PIECE]
-    if len(same) == len(texts) and letters(whole) >= _LETTERS_TO_DIFFER:
+    long = [name for name in same if count_letters(texts[name]) >= _LETTERS_OF_A_PIECE]
+    if len(same) == len(texts) and count_letters(whole) >= _LETTERS_TO_DIFFER:
         yield TranslationProblem(check="identical", message="the text was not translated")
     elif long:
         yield TranslationProblem(check="identical", message=f"not translated: {', '.join(long)}")
@@ -118,45 +118,45 @@ def _of_unit(unit: Unit, translated: Mapping[str, str]) -> Iterator[TranslationP
 # --- what must be kept ---------------------------------------------------------------------------
 
 
-def placeholders(text: str) -> Counter[str]:
+def find_placeholders(text: str) -> Counter[str]:
     """Slots, tags, format directives and blanks."""
     return Counter(_PLACEHOLDER.findall(_CODE.sub(" ", text)))
 
 
-def code(text: str) -> Counter[str]:
+def find_code(text: str) -> Counter[str]:
     """Code between back-ticks."""
     return Counter(_CODE.findall(text))
 
 
-def formulas(text: str) -> Counter[str]:
+def find_formulas(text: str) -> Counter[str]:
     """TeX between dollars, and its commands."""
     return Counter(_MATHS.findall(text))
 
 
-def addresses(text: str) -> Counter[str]:
+def find_addresses(text: str) -> Counter[str]:
     """URLs and mail addresses."""
     return Counter(address.rstrip(".,;:!?") for address in _ADDRESS.findall(text))
 
 
-def numbers(text: str) -> Counter[str]:
+def find_numbers(text: str) -> Counter[str]:
     """Numbers by their ASCII digits, without separators; those in URLs, code and tags left out."""
     bare = _ADDRESS.sub(" ", _CODE.sub(" ", text))
     ascii_digits = "".join(_ascii(character) for character in bare)
     return Counter(re.sub(r"\D", "", number) for number in _NUMBER.findall(ascii_digits))
 
 
-def option_letters(text: str) -> Counter[str]:
+def find_option_letters(text: str) -> Counter[str]:
     """'A.', '(B)' at the beginnings of lines."""
     return Counter(_OPTION.findall(text))
 
 
 _KEPT: Mapping[str, Callable[[str], Counter[str]]] = {
-    "placeholders": placeholders,
-    "code": code,
-    "formulas": formulas,
-    "addresses": addresses,
-    "numbers": numbers,
-    "option letters": option_letters,
+    "placeholders": find_placeholders,
+    "code": find_code,
+    "formulas": find_formulas,
+    "addresses": find_addresses,
+    "numbers": find_numbers,
+    "option letters": find_option_letters,
 }
 CHECKS = (
     *("reply", "empty", *_KEPT, "lines", "meta", "length", "identical", "distinct"),
@@ -165,7 +165,7 @@ CHECKS = (
 """Names of all checks, as rows and failures have them."""
 
 
-def letters(text: str) -> int:
+def count_letters(text: str) -> int:
     """How many letters a text has."""
     return sum(character.isalpha() for character in text)
 

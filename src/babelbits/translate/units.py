@@ -103,7 +103,7 @@ class Unit:
         return found
 
 
-def unit_of_row(row: Row, *, unit_id: str, columns: Sequence[str], where: str) -> Unit:
+def make_row_unit(row: Row, *, unit_id: str, columns: Sequence[str], where: str) -> Unit:
     """Take a row apart.
 
     Parameters
@@ -138,7 +138,7 @@ def unit_of_row(row: Row, *, unit_id: str, columns: Sequence[str], where: str) -
     return Unit(unit_id=unit_id, row=row, fields=tuple(fields))
 
 
-def unit_of_text(text: str, *, unit_id: str) -> Unit:
+def make_text_unit(text: str, *, unit_id: str) -> Unit:
     """One paragraph of a text."""
     return Unit(unit_id=unit_id, row=None, fields=(_field("text", None, text),))
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.endpoint.abilities import Abilities, find_abilities, find_more
 from babelbits.engines.endpoint.server import Server
 from babelbits.engines.endpoint.settings import EndpointSettings
-from babelbits.engines.served import encoder_of, load_tokenizer
+from babelbits.engines.served import load_tokenizer, make_encoder
 from fake_endpoint import Answer, Decide, serving
 from model_server import NAME, Kind, ModelServer, looks_like
 
 
 @pytest.fixture(scope="module")
 def model() -> ModelServer:
-    return ModelServer(model_folder())
+    return ModelServer(find_bundled_model())
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ KINDS: dict[Kind, tuple[bool, str | None, bool | None]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_can_do_what_its_kind_can(model: ModelServer, kind: Kind) -> None:
     model.kind = kind
-    found = abilities(model.decide, encode=encoder_of(load_tokenizer(model_folder())))
+    found = abilities(model.decide, encode=make_encoder(load_tokenizer(find_bundled_model())))
     assert (found.completions.able, found.way, found.token_ids.able) == KINDS[kind]
     assert found.chat.able
     assert found.generates
@@ -98,7 +98,7 @@ def test_numbers_that_are_not_the_prompts_are_refused(model: ModelServer, spoil:
 
 
 def test_ids_of_another_tokenizer_are_refused(model: ModelServer) -> None:
-    encode = encoder_of(load_tokenizer(model_folder()))
+    encode = make_encoder(load_tokenizer(find_bundled_model()))
     assert encode is not None
     moved = abilities(model.decide, encode=lambda text: tuple(i + 1 for i in encode(text)))
     assert moved.token_ids.able is False

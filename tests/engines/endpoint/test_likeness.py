@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.endpoint.abilities import Ability, find_abilities
 from babelbits.engines.endpoint.likeness import (
     ProbeAnswer,
     ServerRecord,
+    find_change,
     is_like,
     meet,
     read_record,
-    what_changed,
 )
 from babelbits.engines.endpoint.server import Server
 from babelbits.engines.endpoint.settings import EndpointSettings
@@ -31,7 +31,7 @@ Met = tuple[ModelServer, Server, FakeEndpoint, ServerRecord]
 @pytest.fixture
 def met() -> Iterator[Met]:
     """A server that was met, and the model behind it, which a test may change."""
-    model = ModelServer(model_folder())
+    model = ModelServer(find_bundled_model())
     with serving(model.decide, look=looks_like("vllm")) as endpoint:
         server = Server(EndpointSettings(url=endpoint.url, model=NAME, attempts=1))
         abilities = find_abilities(server.ask)
@@ -47,7 +47,7 @@ def without_logprobs(record: ServerRecord) -> ServerRecord:
 
 
 def change(server: Server, record: ServerRecord) -> str | None:
-    return what_changed(server.ask, record, says=server.says())
+    return find_change(server.ask, record, says=server.says())
 
 
 def test_the_same_server_is_known_again_through_noise(met: Met) -> None:

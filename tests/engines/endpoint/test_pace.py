@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelbits.engines.endpoint.pace import Window, back_off, retry_after
+from babelbits.engines.endpoint.pace import Window, compute_backoff, retry_after
 
 
 @given(
@@ -67,10 +67,10 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 @given(st.integers(1, 5000), st.text())
 def test_back_off_doubles_within_half_and_all(attempt: int, salt: str) -> None:
     whole = min(60.0, 2.0 ** min(attempt - 1, 20))
-    wait = back_off(attempt, first=1.0, longest=60.0, salt=salt)
+    wait = compute_backoff(attempt, first=1.0, longest=60.0, salt=salt)
     assert whole / 2 <= wait <= whole
 
 
 def test_clients_that_failed_together_return_apart() -> None:
-    waits = {back_off(3, first=1, longest=60, salt=str(i)) for i in range(100)}
+    waits = {compute_backoff(3, first=1, longest=60, salt=str(i)) for i in range(100)}
     assert len(waits) == 100

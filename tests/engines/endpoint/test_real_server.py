@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from babelbits import make_variant
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines.endpoint.abilities import find_abilities
-from babelbits.engines.endpoint.likeness import meet, what_changed
+from babelbits.engines.endpoint.likeness import find_change, meet
 from babelbits.engines.endpoint.server import Server
 from babelbits.engines.endpoint.settings import EndpointSettings
 
@@ -59,7 +59,7 @@ def llama_server(file: Path) -> Iterator[Server]:
 
 def test_a_real_server_is_found_out_and_known_again(tmp_path: Path) -> None:
     for recipe in ("q8_0", "q4_k_s"):
-        make_variant(model_folder(), recipe, tmp_path / recipe)
+        make_variant(find_bundled_model(), recipe, tmp_path / recipe)
     with llama_server(tmp_path / "q8_0" / "model.gguf") as server:
         found = find_abilities(server.ask)
         assert found.completions.able
@@ -68,6 +68,6 @@ def test_a_real_server_is_found_out_and_known_again(tmp_path: Path) -> None:
         assert found.way is None
         assert "most likely" in found.scoring.why
         record = meet(server.ask, says=server.says(), abilities=found)
-        assert what_changed(server.ask, record, says=server.says()) is None
+        assert find_change(server.ask, record, says=server.says()) is None
     with llama_server(tmp_path / "q4_k_s" / "model.gguf") as other:
-        assert what_changed(other.ask, record, says=record.says) is not None
+        assert find_change(other.ask, record, says=record.says) is not None

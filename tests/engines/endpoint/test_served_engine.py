@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines import served, transformers
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.endpoint.abilities import find_abilities
@@ -41,12 +41,12 @@ TEXTS = [TextRequest(text="The people of the village."), TextRequest(text="Тр�
 
 @pytest.fixture(scope="module")
 def model() -> ModelServer:
-    return ModelServer(model_folder())
+    return ModelServer(find_bundled_model())
 
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Any]:
-    engine = transformers.load(model_folder(), settings=EngineSettings(device="cpu"))
+    engine = transformers.load(find_bundled_model(), settings=EngineSettings(device="cpu"))
     yield engine
     engine.close()
 
@@ -63,14 +63,14 @@ def open_served(endpoint: FakeEndpoint, folder: Path, **more: Any) -> ServedEngi
     usual = {"attempts": 2, "first_wait": 0.01, "longest_wait": 0.02, "timeout": 20.0}
     settings = EndpointSettings(url=endpoint.url, model=NAME, **(usual | more))
     server = Server(settings)
-    encode = served.encoder_of(served.load_tokenizer(model_folder()))
+    encode = served.make_encoder(served.load_tokenizer(find_bundled_model()))
     record = meet(
         server.ask, says=server.says(), abilities=find_abilities(server.ask, encode=encode)
     )
     server.close()
     (folder / "id").mkdir(exist_ok=True)
     (folder / "id" / served.RECORD).write_bytes(record.as_bytes())
-    by = ServedBy(endpoint=settings, tokenizer=model_folder(), context=1024)
+    by = ServedBy(endpoint=settings, tokenizer=find_bundled_model(), context=1024)
     return served.ENGINE.load(folder / "id", settings=EngineSettings(served=by))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from babelbits.bundled import model_folder
+from babelbits.bundled import find_bundled_model
 from babelbits.engines import llama_cpp, transformers
 from babelbits.engines.base import EngineSettings
 from babelbits.llamacpp import library
@@ -17,7 +17,7 @@ from gguf_models import write_llama
 @pytest.fixture(scope="session")
 def needs_llama_cpp() -> None:
     """Skips where llama.cpp is not installed, save in CI, where that is a failure."""
-    if library.version() is None and not os.environ.get("BABELBITS_CI"):
+    if library.find_version() is None and not os.environ.get("BABELBITS_CI"):
         pytest.skip("llama-cpp-python is not installed: pip install 'babelbits[gguf]'")
 
 
@@ -36,7 +36,7 @@ def gguf(
             if model == "tiny":
                 write_llama(tiny_model("llama"), folder, kind=kind, pre_tokenizer="gpt-2")
             else:
-                write_llama(model_folder(), folder, kind=kind)
+                write_llama(find_bundled_model(), folder, kind=kind)
             made[model, kind] = folder
         return made[model, kind]
 
@@ -66,7 +66,7 @@ def oracle(tiny_model: Callable[[str], Path]) -> Callable[..., Any]:
     def get(model: str = "tiny", **settings: Any) -> Any:
         key = (model, *sorted(settings.items()))
         if key not in made:
-            folder = tiny_model("llama") if model == "tiny" else model_folder()
+            folder = tiny_model("llama") if model == "tiny" else find_bundled_model()
             chosen = EngineSettings(device="cpu", dtype="float32", **settings)
             made[key] = transformers.load(folder, settings=chosen)
         return made[key]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 from babelbits.stats.divergence import summarise
 
 VOCABULARY = 6144
-LANGUAGES = sorted(path.stem for path in (mini_folder() / "passages").glob("*.jsonl"))
+LANGUAGES = sorted(path.stem for path in (find_mini_folder() / "passages").glob("*.jsonl"))
 
 
 def passages(language: str, n: int) -> list[TextRequest]:
-    lines = (mini_folder() / "passages" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    lines = (find_mini_folder() / "passages" / f"{language}.jsonl").read_text("utf-8").splitlines()
     return [TextRequest(text=" ".join(json.loads(line)["sentences"])) for line in lines[:n]]
 
 
@@ -43,7 +43,7 @@ def test_float32_scores_and_texts_are_those_of_transformers(
     language: str, subject: Callable[..., Any], oracle: Callable[..., Any]
 ) -> None:
     """Sentence pairs under a shared prefix; 100 % identical greedy texts."""
-    lines = (mini_folder() / "pairs" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    lines = (find_mini_folder() / "pairs" / f"{language}.jsonl").read_text("utf-8").splitlines()
     pairs = [json.loads(line) for line in lines[:12]]
     shots = "".join(f"{pair['intact']}\n" for pair in pairs[8:])
     requests = [

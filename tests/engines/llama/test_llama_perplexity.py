@@ -18,10 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 from babelbits.engines import llama_cpp
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.distributions import Compared, KeptDistributions, ask, flatten, targets_of
+from babelbits.engines.distributions import (
+    Compared,
+    KeptDistributions,
+    ask,
+    flatten,
+    number_targets,
+)
 from babelbits.engines.encoding import Query
 from babelbits.llamacpp import library
 from babelbits.stats.divergence import log_shares, summarise, token_divergence, top_tokens
@@ -79,7 +85,9 @@ def test_figures_are_those_of_llama_perplexity(
     texts = [
         " ".join(json.loads(line)["sentences"])
         for language in ("en", "ml", "ja")
-        for line in (mini_folder() / f"passages/{language}.jsonl").read_text("utf-8").splitlines()
+        for line in (find_mini_folder() / f"passages/{language}.jsonl")
+        .read_text("utf-8")
+        .splitlines()
     ]
     text = "\n".join(texts[:40])
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
@@ -119,7 +127,7 @@ def test_figures_are_those_of_llama_perplexity(
         ]
         for start in range(0, len(ids) - WINDOW + 1, WINDOW)
     ]
-    targets = targets_of(flatten(windows))
+    targets = number_targets(flatten(windows))
     before, after = Logits(len(targets)), Logits(len(targets))
     first._show(flatten(windows), before)
     second._show(flatten(windows), after)

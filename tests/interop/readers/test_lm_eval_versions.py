@@ -19,8 +19,8 @@ from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode, TaskError
 from babelbits.interop.readers import files
 from babelbits.interop.readers.detect import read_run
-from babelbits.interop.readers.lm_eval_files import arguments_of
-from babelbits.interop.readers.lm_eval_setup import circumstances_of
+from babelbits.interop.readers.lm_eval_files import parse_arguments
+from babelbits.interop.readers.lm_eval_setup import read_circumstances
 from babelbits.interop.readers.record import ForeignRun, ForeignTask
 
 LOGS = Path(__file__).parent / "fixtures" / "lm_eval"
@@ -140,9 +140,9 @@ def test_an_old_file_without_its_results_is_named_as_such(tmp_path: Path) -> Non
 
 
 def test_model_arguments_in_both_forms() -> None:
-    as_text = arguments_of("pretrained=a/b,dtype=float32,add_bos_token=True")
+    as_text = parse_arguments("pretrained=a/b,dtype=float32,add_bos_token=True")
     assert as_text == {"pretrained": "a/b", "dtype": "float32", "add_bos_token": "True"}
-    assert arguments_of({"pretrained": "a/b", "max_length": 5}) == {
+    assert parse_arguments({"pretrained": "a/b", "max_length": 5}) == {
         "pretrained": "a/b",
         "max_length": "5",
     }
@@ -272,7 +272,7 @@ def test_nested_values_of_a_sample_are_refused_and_not_followed(tmp_path: Path) 
 
 @pytest.mark.parametrize("number", ["1e999", "1" * 400, "-1e999", '"nan"', '"1e400"'])
 def test_numbers_beyond_a_float_are_no_scores(number: str) -> None:
-    assert files.number(files.parse(number, "x")) is None
+    assert files.as_number(files.parse(number, "x")) is None
     assert files.count(files.parse(number, "x")) == 0
 
 
@@ -291,7 +291,7 @@ def changed(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> list[st
 def argument(name: str, value: object) -> Callable[[dict[str, Any]], None]:
     def change(results: dict[str, Any]) -> None:
         given = results["config"]["model_args"]
-        given = arguments_of(given) if isinstance(given, str) else given
+        given = parse_arguments(given) if isinstance(given, str) else given
         results["config"]["model_args"] = {**given, name: value}
 
     return change
@@ -333,7 +333,7 @@ def test_what_differs_beside_the_weights_is_said_and_strict_refuses_it(
 def test_a_token_is_the_same_whether_its_number_is_text_or_not() -> None:
     """0.4.3 wrote `["<|bos|>", 0]`, 0.4.11 `["<|bos|>", "0"]`."""
     told = [
-        circumstances_of(
+        read_circumstances(
             {}, {"config": {"model": "hf"}, "tokenizer_bos_token": ["<|bos|>", number]}
         )
         for number in (0, "0")

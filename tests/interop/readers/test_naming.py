@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from babelbits.errors import StudyError, UnknownNameError
-from babelbits.interop.readers.naming import by_name, language_of_log, place_tasks, read_map
+from babelbits.interop.readers.naming import find_by_name, find_log_language, place_tasks, read_map
 from babelbits.interop.readers.record import DivergenceLog, ForeignTask
-from babelbits.tasks.lm_eval.index import installed_tasks
+from babelbits.tasks.lm_eval.index import list_installed_tasks
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 
 NAMES = {
     # lm-eval 0.4.13
@@ -55,14 +55,14 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_name(name: str) -> None:
-    place = by_name(name)
+    place = find_by_name(name)
     assert place is not None
     assert (place.suite, place.language, place.part) == NAMES[name]
 
 
 @pytest.mark.parametrize("name", ["mybench", "mybench_de", "toksuite_chinese_canonical", "", "|0"])
 def test_unknown_names_are_not_guessed(name: str) -> None:
-    assert by_name(name) is None
+    assert find_by_name(name) is None
 
 
 FAMILIES = (
@@ -77,22 +77,22 @@ FAMILIES = (
 
 def test_every_multilingual_task_of_the_installed_lm_eval_is_known() -> None:
     found: dict[str, list[str]] = {}
-    for name, path in installed_tasks().items():
+    for name, path in list_installed_tasks().items():
         family = path.parts[len(path.parts) - path.parts[::-1].index("tasks")]
         found.setdefault(family, []).append(name)
     if not found:
         pytest.skip("lm-eval is not installed")
-    unknown = [name for family in FAMILIES for name in found[family] if by_name(name) is None]
+    unknown = [name for family in FAMILIES for name in found[family] if find_by_name(name) is None]
     assert unknown == []
 
 
 def test_our_own_suites_agree_with_the_names_of_lm_eval() -> None:
     """`tasks.suites` was written for running lm-eval's tasks; both must tell the same."""
-    for suite in all_suites().values():
+    for suite in list_all_suites().values():
         for code, upstream in suite.upstream.items():
             if not isinstance(suite, LmEvalSuite):
                 continue
-            place = by_name(suite.lm_eval_task.format(upstream))
+            place = find_by_name(suite.lm_eval_task.format(upstream))
             assert place is not None
             assert (place.suite, place.language) == (suite.name, code)
             assert place.source_columns == suite.source_columns
@@ -153,5 +153,5 @@ def test_a_wrong_mapping_file_is_an_error(tmp_path: Path, text: str, error: type
 def test_a_quantization_is_no_language() -> None:
     """'kl' is Kalaallisut and part of IQ2_KL."""
     log = DivergenceLog(name="iq2_kl", where="", quantities={})
-    assert language_of_log(log, {}) is None
-    assert language_of_log(DivergenceLog(name="q4_k_m.sw", where="", quantities={}), {}) == "sw"
+    assert find_log_language(log, {}) is None
+    assert find_log_language(DivergenceLog(name="q4_k_m.sw", where="", quantities={}), {}) == "sw"

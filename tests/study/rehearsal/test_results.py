@@ -7,8 +7,8 @@ from babelbits.study.rehearsal.outcomes import (
     Check,
     Depth,
     RehearsalFault,
+    choose_next_depth,
     conclude,
-    next_depth,
 )
 
 
@@ -28,15 +28,15 @@ def outcome(*attempts: Attempt) -> str:
 
 def test_one_clean_attempt_works() -> None:
     clean = [attempt("one period", None)]
-    assert next_depth(clean, by_layers=True) is None
+    assert choose_next_depth(clean, by_layers=True) is None
     assert outcome(*clean) == "works"
 
 
 def test_a_fault_needs_a_second_miniature_that_repeats_it_whatever_its_numbers() -> None:
     first = attempt("one period", "4 weights are missing, e.g. layers.0.mlp")
-    assert next_depth([first], by_layers=False) == "two periods"
+    assert choose_next_depth([first], by_layers=False) == "two periods"
     again = attempt("two periods", "8 weights are missing, e.g. layers.12.mlp")
-    assert next_depth([first, again], by_layers=False) is None
+    assert choose_next_depth([first, again], by_layers=False) is None
     assert outcome(first, again) == "fails"
 
 
@@ -47,7 +47,7 @@ def test_a_fault_that_the_second_depth_does_not_repeat_refuses_nothing(second: s
 
 def test_a_fault_known_by_name_needs_no_second_miniature() -> None:
     known = attempt("one period", "group size 128 does not divide", "shapes", known=True)
-    assert next_depth([known], by_layers=False) is None
+    assert choose_next_depth([known], by_layers=False) is None
     assert outcome(known) == "fails"
 
 
@@ -61,9 +61,9 @@ def test_llama_cpp_gets_all_layers_where_two_periods_are_too_many() -> None:
         attempt("one period", "a tensor has the wrong shape", check="making"),
         attempt("two periods", "its pattern repeats after 25 only", check="miniature"),
     ]
-    assert next_depth(wrong, by_layers=True) == "all layers"
-    assert next_depth(wrong, by_layers=False) is None
-    assert next_depth(wrong[1:], by_layers=True) is None
+    assert choose_next_depth(wrong, by_layers=True) == "all layers"
+    assert choose_next_depth(wrong, by_layers=False) is None
+    assert choose_next_depth(wrong[1:], by_layers=True) is None
     assert outcome(*wrong, attempt("all layers", None)) == "works"
     assert outcome(*wrong, attempt("all layers", "too large", check="miniature")) == (
         "unrehearsable"
@@ -76,7 +76,7 @@ def test_llama_cpp_gets_the_real_number_of_layers_before_it_is_blamed() -> None:
         attempt("one period", "differ by 0.3 nats", "conversion"),
         attempt("two periods", "differ by 0.4 nats", "conversion"),
     ]
-    assert next_depth(wrong, by_layers=True) == "all layers"
-    assert next_depth(wrong, by_layers=False) is None
+    assert choose_next_depth(wrong, by_layers=True) == "all layers"
+    assert choose_next_depth(wrong, by_layers=False) is None
     assert outcome(*wrong, attempt("all layers", None)) == "works"
     assert outcome(*wrong, attempt("all layers", "differ by 0.5 nats", "conversion")) == "fails"

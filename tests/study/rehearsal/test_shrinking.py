@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from babelbits.study.rehearsal.shrinking import Heads, fewer_heads, narrow, period, shrink
+from babelbits.study.rehearsal.shrinking import Heads, find_period, narrow, shrink, shrink_heads
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_width_is_never_made_larger() -> None:
     ],
 )
 def test_attention_keeps_kind_relation_and_divisibility(real: Heads, kind: str) -> None:
-    small = fewer_heads(real, keep_width=False)
+    small = shrink_heads(real, keep_width=False)
     assert small.hidden < real.hidden
     assert gcd(small.hidden, 256) == gcd(real.hidden, 256)
     assert gcd(small.queries * small.width, 256) == gcd(real.queries * real.width, 256)
@@ -46,9 +46,9 @@ def test_attention_keeps_kind_relation_and_divisibility(real: Heads, kind: str) 
 
 
 def test_the_period_is_where_every_kind_has_occurred() -> None:
-    assert period(["s"] * 5 + ["f"] + ["s"] * 5 + ["f"]) == 6  # Gemma 3
-    assert period(["dense"] + ["moe"] * 60) == 2  # DeepSeek V3, its first layers made one
-    assert period(["a"] * 32) == 2
+    assert find_period(["s"] * 5 + ["f"] + ["s"] * 5 + ["f"]) == 6  # Gemma 3
+    assert find_period(["dense"] + ["moe"] * 60) == 2  # DeepSeek V3, its first layers made one
+    assert find_period(["a"] * 32) == 2
 
 
 def shrunk(raw: dict[str, Any], layers: int) -> dict[str, Any]:

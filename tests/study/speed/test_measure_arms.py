@@ -14,14 +14,14 @@ from babelbits.study.config.spec import VariantSpec
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.planning.base_model import locate
 from babelbits.study.planning.plan import build_light, make_plan
-from babelbits.study.speed.measure_arms import Measurement, left_out, measure_arms
+from babelbits.study.speed.measure_arms import Measurement, list_left_out, measure_arms
 from babelbits.study.speed.speed_records import (
     SpeedSession,
     SpeedSettings,
+    find_speed_folder,
+    make_session_id,
     read_session,
     read_sessions,
-    session_id,
-    speed_folder,
 )
 from babelbits.study.speed.speed_summary import summarise_session
 from fake_arms import HOST, FakePlan, FakeWorld, arm, session
@@ -68,7 +68,7 @@ def test_a_killed_measurement_goes_on(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         measure(session("a", "b"), store, FakeWorld(stop_after=13), rounds=5)
-    kept = read_session(speed_folder(store) / f"{'0' * 16}.json")
+    kept = read_session(find_speed_folder(store) / f"{'0' * 16}.json")
     n_before = sum(len(one.rounds) for one in kept.arms)
     assert n_before == 13 - 4  # but the warm passes
     world = FakeWorld()
@@ -132,7 +132,7 @@ def _fields(one: SpeedSession) -> dict[str, Any]:
 def test_other_weights_are_another_session() -> None:
     asked = session("a")
     other = [*asked.arms[:2], reweighed("a", "other")]
-    ids = {session_id(arms, asked.settings, HOST) for arms in (asked.arms, other)}
+    ids = {make_session_id(arms, asked.settings, HOST) for arms in (asked.arms, other)}
     assert len(ids) == 2
 
 
@@ -143,7 +143,7 @@ def reweighed(label: str, weights: str) -> Any:
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     measure(session("a"), store, FakeWorld(), rounds=1)
-    path = speed_folder(store) / f"{'0' * 16}.json"
+    path = find_speed_folder(store) / f"{'0' * 16}.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StoreError, match="cannot be read"):
         read_sessions(store)
@@ -183,7 +183,7 @@ def test_arms_of_a_plan_are_the_baseline_twice_and_what_is_made(
         w8, spec=VariantSpec(label="theirs", recipe="served"), state="done", variant_id="s"
     )
     plan = replace(plan, variants=(base, q8, replace(w8, state="done"), served))
-    monkeypatch.setattr(module, "weights_in", lambda *_args, **_kwargs: "w")
+    monkeypatch.setattr(module, "hash_weights_in", lambda *_args, **_kwargs: "w")
     stop = Stop()
     stop.request()  # before the first cold start
     said: list[str] = []
@@ -195,7 +195,7 @@ def test_arms_of_a_plan_are_the_baseline_twice_and_what_is_made(
     assert (found.arms[2].not_measured or "").startswith(
         "quality only: the engine 'transformers' imitates compressed-tensors kernels"
     )
-    assert left_out(plan) == ["q8_0"]
+    assert list_left_out(plan) == ["q8_0"]
     with pytest.raises(StudyError, match="no variant 'q8'"):
         measure_arms(
             plan, store, settings=SpeedSettings(), rounds=1, variants=["q8"], say=said.append,

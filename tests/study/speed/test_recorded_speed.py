@@ -11,7 +11,7 @@ from babelbits.cli.main import run as babelbits
 from babelbits.errors import ExitCode
 from babelbits.records import CellMeta, Manifest
 from babelbits.store import Store
-from babelbits.study.speed.recorded_speed import recorded_speed
+from babelbits.study.speed.recorded_speed import read_recorded_speed
 from babelbits.study.speed.speed_records import SpeedArm, read_sessions, write_session
 from fake_arms import arm, measured, session
 
@@ -46,14 +46,14 @@ def manifests(**weights: str) -> dict[str, Manifest]:
 
 
 def test_nothing_measured_is_none(tmp_path: Path) -> None:
-    assert recorded_speed(Store(tmp_path), planned(), {}) is None
+    assert read_recorded_speed(Store(tmp_path), planned(), {}) is None
 
 
 def test_the_newest_session_of_each_variant_counts(tmp_path: Path) -> None:
     store = Store(tmp_path)
     keep(store, 1, measured("a", speed=10, memory=GB), measured("b", speed=30, memory=GB))
     keep(store, 2, measured("a", speed=20, memory=GB))
-    found = recorded_speed(store, planned(a="a", b="b"), {})
+    found = read_recorded_speed(store, planned(a="a", b="b"), {})
     assert found is not None
     speeds = {name: one.decode.median for name, one in found.arms.items() if one.decode}
     assert speeds == {"baseline": pytest.approx(100), "a": pytest.approx(20),
@@ -65,7 +65,7 @@ def test_the_newest_session_of_each_variant_counts(tmp_path: Path) -> None:
 def test_labels_are_those_of_now_and_what_was_taken_out_is_gone(tmp_path: Path) -> None:
     store = Store(tmp_path)
     keep(store, 1, measured("a", speed=10, memory=GB), measured("b", speed=30, memory=GB))
-    found = recorded_speed(store, planned(a="mine"), {})
+    found = read_recorded_speed(store, planned(a="mine"), {})
     assert found is not None
     assert set(found.arms) == {"baseline", "mine"}
 
@@ -74,7 +74,7 @@ def test_other_weights_are_stale_and_have_no_numbers(tmp_path: Path) -> None:
     store = Store(tmp_path)
     keep(store, 1, measured("a", speed=10, memory=GB), measured("b", speed=30, memory=GB))
     now = manifests(a="w", b="others")
-    found = recorded_speed(store, planned(a="a", b="b"), now)
+    found = read_recorded_speed(store, planned(a="a", b="b"), now)
     assert found is not None
     assert set(found.arms) == {"baseline", "a"}
     assert found.stale == ("b",)
@@ -84,7 +84,7 @@ def test_an_arm_that_was_only_begun_says_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     keep(store, 1, measured("a", speed=10, memory=GB))
     keep(store, 2, arm("a"))
-    found = recorded_speed(store, planned(a="a"), {})
+    found = read_recorded_speed(store, planned(a="a"), {})
     assert found is not None
     assert found.arms["a"].decode is not None
 

@@ -9,19 +9,19 @@ import pytest
 from babelbits.study.speed.speed_records import ArmRound, SpeedArm
 from babelbits.study.speed.speed_summary import (
     SpeedTable,
-    quartiles,
+    find_quartiles,
     summarise_session,
     tell_apart,
 )
 from babelbits.study.speed.speed_words import (
-    floor_sentence,
-    language_rows,
-    language_sentences,
-    notes,
-    number,
-    one_line,
-    size_rows,
-    speed_rows,
+    describe_arm,
+    describe_floor,
+    describe_languages,
+    format_number,
+    list_notes,
+    make_language_rows,
+    make_size_rows,
+    make_speed_rows,
 )
 from fake_arms import FakePlan, FakeWorld, arm, session
 
@@ -57,13 +57,13 @@ def noisy(truth: dict[str, float], *, seed: int, spread: float = 0.1) -> FakeWor
 
 def test_quartiles_are_those_of_r() -> None:
     """R: quantile(c(1, 2, 3, 4, 10)) is 1, 2, 3, 4, 10; of 1:4 the quartiles are 1.75 and 3.25."""
-    found = quartiles([10, 3, None, 1, 2, 4])
+    found = find_quartiles([10, 3, None, 1, 2, 4])
     assert found is not None
     assert (found.low, found.median, found.high, found.n) == (2, 3, 4, 5)
-    found = quartiles([1, 2, 3, 4])
+    found = find_quartiles([1, 2, 3, 4])
     assert found is not None
     assert (found.low, found.median, found.high) == (1.75, 2.5, 3.25)
-    assert quartiles([None]) is None
+    assert find_quartiles([None]) is None
 
 
 def test_speed_of_known_truth(tmp_path: Path) -> None:
@@ -77,7 +77,9 @@ def test_speed_of_known_truth(tmp_path: Path) -> None:
     assert alone.ratio is not None
     assert alone.ratio.median == pytest.approx(2.5)
     assert alone.told == "faster"
-    assert one_line(fast, "baseline") == "fast decodes 2.50 × as fast as baseline (2.50 to 2.50)"
+    assert (
+        describe_arm(fast, "baseline") == "fast decodes 2.50 × as fast as baseline (2.50 to 2.50)"
+    )
 
 
 def test_sentences_a_second_are_tokens_over_fertility(tmp_path: Path) -> None:
@@ -89,10 +91,10 @@ def test_sentences_a_second_are_tokens_over_fertility(tmp_path: Path) -> None:
     assert malayalam is not None
     assert (english.median, malayalam.median) == (pytest.approx(10), pytest.approx(2.5))
     assert base.sentences("fi") is None
-    assert language_sentences(found) == [
+    assert describe_languages(found) == [
         "baseline writes 10 sentences a second in English, 2.5 in Malayalam (batch 1)"
     ]
-    _, rows, _ = language_rows(found)
+    _, rows, _ = make_language_rows(found)
     assert rows[1][:4] == ["Malayalam", "40.0", "4.00", "26"]  # 1024 / 40
 
 
@@ -125,25 +127,25 @@ def test_without_a_floor_nothing_is_told_apart() -> None:
 def test_the_floor_stands_first_and_is_said(tmp_path: Path) -> None:
     world = FakeWorld(decode=lambda name, _: 110.0 if name == "baseline again" else 100.0)
     found = table(tmp_path, world, "a")
-    assert floor_sentence(found).startswith(
+    assert describe_floor(found).startswith(
         "noise floor: the baseline against itself decodes 1.10 × as fast at batch 1 "
         "(quartiles 1.10 to 1.10, 15 rounds)"
     )
-    heads, rows, _ = speed_rows(found)
+    heads, rows, _ = make_speed_rows(found)
     assert rows[0][0] == "baseline again (noise floor)"
     assert len({len(row) for row in (heads, *rows)}) == 1
-    said = one_line(found.arms[2], "baseline")
+    said = describe_arm(found.arms[2], "baseline")
     assert said == "a is not told apart from baseline in speed: inside the noise floor"
 
 
 def test_an_imitation_has_no_numbers(tmp_path: Path) -> None:
     found = table(tmp_path, FakeWorld(), rounds=1)
-    row = next(one for one in speed_rows(found)[1] if one[0] == "w8a8")
+    row = next(one for one in make_speed_rows(found)[1] if one[0] == "w8a8")
     assert row == ["w8a8", "–", "–", "–", "–", "–", "quality only"]
-    row = next(one for one in size_rows(found)[1] if one[0] == "w8a8")
+    row = next(one for one in make_size_rows(found)[1] if one[0] == "w8a8")
     assert row[2:] == ["1 GB", "–", "–", "–"]
-    assert "w8a8: quality only: no kernel" in notes(found)
-    assert not any("w8a8" in line for line in language_sentences(found))
+    assert "w8a8: quality only: no kernel" in list_notes(found)
+    assert not any("w8a8" in line for line in describe_languages(found))
 
 
 def test_few_rounds_tell_nothing_apart(tmp_path: Path) -> None:
@@ -152,23 +154,23 @@ def test_few_rounds_tell_nothing_apart(tmp_path: Path) -> None:
     alone = found.arms[2].at(1)
     assert alone is not None
     assert alone.told == "not told apart"
-    assert floor_sentence(found).endswith("fewer than 5 rounds tell nothing apart")
-    assert one_line(found.arms[2], "baseline") is None
+    assert describe_floor(found).endswith("fewer than 5 rounds tell nothing apart")
+    assert describe_arm(found.arms[2], "baseline") is None
 
 
 def test_nothing_measured_yet_says_so() -> None:
     empty = summarise_session(session("a"))
-    assert floor_sentence(empty).startswith("noise floor: not measured yet")
-    assert language_sentences(empty) == []
-    assert language_rows(empty)[1] == []
+    assert describe_floor(empty).startswith("noise floor: not measured yet")
+    assert describe_languages(empty) == []
+    assert make_language_rows(empty)[1] == []
 
 
 def test_a_busy_machine_is_said(tmp_path: Path) -> None:
     found = table(tmp_path, FakeWorld(), rounds=1)
-    busy = quartiles([7.0])
-    assert any("busy" in line for line in notes(replace(found, load_average=busy)))
-    free = quartiles([0.3])
-    assert not any("busy" in line for line in notes(replace(found, load_average=free)))
+    busy = find_quartiles([7.0])
+    assert any("busy" in line for line in list_notes(replace(found, load_average=busy)))
+    free = find_quartiles([0.3])
+    assert not any("busy" in line for line in list_notes(replace(found, load_average=free)))
 
 
 @pytest.mark.parametrize(
@@ -176,4 +178,4 @@ def test_a_busy_machine_is_said(tmp_path: Path) -> None:
     [(0.1239, "0.124"), (38.21, "38.2"), (412.4, "412"), (1238.0, "1,240"), (45_678.0, "45,700")],
 )
 def test_numbers_have_three_digits(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text

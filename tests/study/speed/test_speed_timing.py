@@ -13,23 +13,23 @@ from babelbits.engines.transformers import ENGINE as TRANSFORMERS
 from babelbits.errors import EngineError
 from babelbits.records import GenerateRequest
 from babelbits.study.speed.arm_process import ArmProcess
-from babelbits.study.speed.parallel_sentences import prompts, sentences, tokens_by_language
-from babelbits.study.speed.timing import peak_memory, time_batch
-from babelbits.tasks.identity import request_fields
+from babelbits.study.speed.parallel_sentences import count_tokens, make_prompts, read_sentences
+from babelbits.study.speed.timing import find_peak_memory, time_batch
+from babelbits.tasks.identity import list_request_fields
 from fake_arms import ClockedEngine
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what others hold")
 def test_memory_of_a_process_that_was_started_counts() -> None:
     """A child holds 200 MB, as vLLM's holds its model."""
-    before = peak_memory()
+    before = find_peak_memory()
     program = "held = bytearray(b'1' * 200_000_000); print('there', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        during = peak_memory()
+        during = find_peak_memory()
         child.communicate(b"\n")
     assert during - before > 200_000_000
 
@@ -57,26 +57,26 @@ def test_no_speed_where_noise_left_no_time() -> None:
 
 
 def test_prompts_are_of_the_length_asked_and_begin_differently() -> None:
-    found = list(islice(prompts(lambda text: len(text.split()), tokens=50), 64))
+    found = list(islice(make_prompts(lambda text: len(text.split()), tokens=50), 64))
     assert {len(text.split()) for text in found} == {50}
     assert len({" ".join(text.split()[:3]) for text in found}) == 64
-    assert len(next(prompts(lambda text: len(text.split()), tokens=9000)).split()) == 9000
+    assert len(next(make_prompts(lambda text: len(text.split()), tokens=9000)).split()) == 9000
 
 
 def test_prompts_go_on_where_the_last_call_stopped() -> None:
     def count(text: str) -> int:
         return len(text.split())
 
-    first = list(islice(prompts(count, tokens=9), 6))
-    assert list(islice(prompts(count, tokens=9, skip=4), 2)) == first[4:]
+    first = list(islice(make_prompts(count, tokens=9), 6))
+    assert list(islice(make_prompts(count, tokens=9, skip=4), 2)) == first[4:]
 
 
 def test_fertility_of_a_tokenizer_of_bytes() -> None:
     """Tokens are bytes, and one is added to every text: what is left is the bytes of the files."""
-    found = tokens_by_language(lambda text: len(text.encode()) + 1)
+    found = count_tokens(lambda text: len(text.encode()) + 1)
     assert len(found) == 13
-    assert {len(texts) for texts in sentences().values()} == {160}
-    assert found["ml"] == sum(len(one.encode()) for one in sentences()["ml"])
+    assert {len(texts) for texts in read_sentences().values()} == {160}
+    assert found["ml"] == sum(len(one.encode()) for one in read_sentences()["ml"])
     assert found["ml"] > 2 * found["en"]  # three bytes a letter
 
 
@@ -88,10 +88,10 @@ def test_a_format_that_transformers_only_imitates_is_said() -> None:
 
 
 def test_ids_of_requests_are_what_they_were() -> None:
-    fields = request_fields(GenerateRequest(prompt="a", max_new_tokens=1))
+    fields = list_request_fields(GenerateRequest(prompt="a", max_new_tokens=1))
     assert "ignore_end" not in fields
     endless = GenerateRequest(prompt="a", max_new_tokens=1, ignore_end=True)
-    assert request_fields(endless)["ignore_end"] is True
+    assert list_request_fields(endless)["ignore_end"] is True
 
 
 # --- a real process ---
@@ -100,10 +100,10 @@ def test_ids_of_requests_are_what_they_were() -> None:
 def test_a_real_process_writes_all_that_is_asked() -> None:
     """The bundled model ends most texts after a sentence; here every row goes to its limit."""
     pytest.importorskip("torch")
-    from babelbits.bundled import model_folder
+    from babelbits.bundled import find_bundled_model
 
     settings = EngineSettings(device="cpu", dtype="float32", batch="many")
-    with ArmProcess(model_folder(), engine="transformers", settings=settings) as child:
+    with ArmProcess(find_bundled_model(), engine="transformers", settings=settings) as child:
         times, memory = child.time(batch=3, prompt_tokens=24, new_tokens=40)
         counted = child.count()
     assert times.output_tokens == 3 * 40

@@ -16,14 +16,14 @@ from starlette.staticfiles import StaticFiles
 from babelbits.annotate.events import MAX_COMMENT, RefusedError
 from babelbits.annotate.folder import Campaign
 from babelbits.annotate.web import entering, owner, rating
-from babelbits.annotate.web.connections import bounded_protocol, room_for_connections
+from babelbits.annotate.web.connections import count_connections, make_bounded_protocol
 from babelbits.annotate.web.protection import Limiter, Protection
 from babelbits.annotate.web.site import (
     RATER,
     AppContext,
+    find_interface,
+    find_rater,
     make_templates,
-    maybe_rater,
-    words_of,
 )
 from babelbits.errors import StudyError
 
@@ -99,7 +99,9 @@ def _failed(request: Request, error: Exception) -> Response:
 def _sentence(request: Request, code: str, status: int) -> Response:
     """An error as a code for the page and a sentence for people, in their language."""
     site: AppContext = request.app.state.site
-    words = words_of(request, maybe_rater(request, site) if site.token(request, RATER) else None)
+    words = find_interface(
+        request, find_rater(request, site) if site.token(request, RATER) else None
+    )
     known = code if code in words.words else "bad_request"
     text = words.say(known, n=MAX_COMMENT)
     if request.url.path.startswith("/api/"):
@@ -151,7 +153,7 @@ def serve(
         access_log=False,
         server_header=False,
         log_level="warning",
-        http=bounded_protocol(most=room_for_connections()),
+        http=make_bounded_protocol(most=count_connections()),
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=10,

@@ -20,7 +20,7 @@ _SPARE_FILES = 128
 _MOST = 8192
 
 
-def room_for_connections() -> int:
+def count_connections() -> int:
     """How many connections this process may hold, after asking for as many files as it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST + _SPARE_FILES
@@ -33,7 +33,7 @@ def room_for_connections() -> int:
     return max(1, files - _SPARE_FILES)
 
 
-def bounded_protocol(*, most: int, seconds: float = SECONDS) -> type[asyncio.Protocol]:
+def make_bounded_protocol(*, most: int, seconds: float = SECONDS) -> type[asyncio.Protocol]:
     """Uvicorn's protocol with a limit of time for every request, and one of connections.
 
     Parameters

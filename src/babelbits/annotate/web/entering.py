@@ -8,20 +8,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from babelbits.annotate import auth
 from babelbits.annotate.auth import Invited, Visitor
-from babelbits.annotate.interface import available, interface
+from babelbits.annotate.interface import list_languages, load_interface
 from babelbits.annotate.models import rater as rater_table
-from babelbits.annotate.secrets import token_hash
+from babelbits.annotate.secrets import hash_token
 from babelbits.annotate.web.site import (
     RATER,
     AppContext,
     TheSite,
-    address,
-    maybe_rater,
-    words_of,
+    find_interface,
+    find_rater,
+    read_address,
 )
 
 router = APIRouter()
-Rater = Annotated[Visitor | None, Depends(maybe_rater)]
+Rater = Annotated[Visitor | None, Depends(find_rater)]
 
 
 @router.get("/")
@@ -29,7 +29,7 @@ def start(request: Request, site: TheSite, rater: Rater) -> Response:
     """To the pairs, or to a page that asks for a link."""
     if rater is not None:
         return RedirectResponse("/rate", status_code=303)
-    words = words_of(request, None)
+    words = find_interface(request, None)
     return site.page(
         "message.html.j2", words, heading=words.say("title"), text=words.say("need_link")
     )
@@ -38,10 +38,10 @@ def start(request: Request, site: TheSite, rater: Rater) -> Response:
 @router.get("/join/{token}")
 def invitation(token: str, request: Request, site: TheSite) -> Response:
     """What a rater is asked to agree to. Opening it changes nothing."""
-    found = _invited(site, token, address(request))
+    found = _invited(site, token, read_address(request))
     if found is None:
         return _bad_link(request, site)
-    words = interface(found.interface)
+    words = load_interface(found.interface)
     settings = site.campaign.settings
     pay = None
     if settings.pay_per_hour is not None:
@@ -54,7 +54,7 @@ def invitation(token: str, request: Request, site: TheSite) -> Response:
 @router.post("/join/{token}")
 def agree(token: str, request: Request, site: TheSite) -> Response:
     """Consent: begins a session."""
-    found = _invited(site, token, address(request))
+    found = _invited(site, token, read_address(request))
     if found is None:
         return _bad_link(request, site)
     with site.campaign.database.writing() as connection:
@@ -74,12 +74,12 @@ class Renewal(BaseModel):
 def renew(body: Renewal, request: Request, site: TheSite) -> Response:
     """A new session in place, so that what is on the page can be sent."""
     token = body.link.strip().rstrip("/").rpartition("/")[2]
-    found = _invited(site, token, address(request))
+    found = _invited(site, token, read_address(request))
     if found is None or not found.consented:
         raise HTTPException(403, "link_bad")
     with site.campaign.database.writing() as connection:
         session = auth.start_session(connection, found.rater_id, now=site.clock())
-    response = JSONResponse({"csrf": auth.csrf_of(session, secret=site.campaign.secret)})
+    response = JSONResponse({"csrf": auth.make_csrf_token(session, secret=site.campaign.secret)})
     site.set_cookie(response, RATER, session, auth.SESSION_SECONDS)
     return response
 
@@ -89,8 +89,8 @@ def leave(
     request: Request, site: TheSite, rater: Rater, csrf: Annotated[str, Form()] = ""
 ) -> Response:
     """Sign out."""
-    words = words_of(request, rater)
-    if rater is not None and auth.csrf_fits(csrf, rater.csrf):
+    words = find_interface(request, rater)
+    if rater is not None and auth.is_csrf_token(csrf, rater.csrf):
         with site.campaign.database.writing() as connection:
             auth.end_session(connection, site.token(request, RATER) or "")
     response = site.page(
@@ -108,7 +108,7 @@ def choose_interface(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Another language for the interface."""
-    if rater is not None and auth.csrf_fits(csrf, rater.csrf) and language in available():
+    if rater is not None and auth.is_csrf_token(csrf, rater.csrf) and language in list_languages():
         with site.campaign.database.writing() as connection:
             connection.execute(
                 rater_table.update()
@@ -125,16 +125,16 @@ def _invited(site: AppContext, token: str, source: str) -> Invited | None:
     whatever others at its address have tried: a classroom has one address.
     """
     with site.campaign.database.reading() as connection:
-        found = auth.invitation(connection, token, now=site.clock())
+        found = auth.find_invitation(connection, token, now=site.clock())
     if found is None:
-        same_link = site.wrong_tries.count(f"link {token_hash(token)}")
+        same_link = site.wrong_tries.count(f"link {hash_token(token)}")
         if not (site.wrong_links.count(source) and same_link):
             raise HTTPException(429, "too_many")
     return found
 
 
 def _bad_link(request: Request, site: AppContext) -> Response:
-    words = words_of(request, None)
+    words = find_interface(request, None)
     return site.page(
         "message.html.j2",
         words,

@@ -10,14 +10,14 @@ from starlette.responses import RedirectResponse, Response
 
 from babelbits.annotate import auth
 from babelbits.annotate.auth import Visitor
-from babelbits.annotate.interface import FALLBACK, interface
+from babelbits.annotate.interface import FALLBACK, load_interface
 from babelbits.annotate.models import event
 from babelbits.annotate.progress import Progress, measure_progress
-from babelbits.annotate.web.site import OWNER, AppContext, TheSite, address, maybe_owner
+from babelbits.annotate.web.site import OWNER, AppContext, TheSite, find_owner, read_address
 from babelbits.languages import resolve
 
 router = APIRouter(prefix="/owner")
-Owner = Annotated[Visitor | None, Depends(maybe_owner)]
+Owner = Annotated[Visitor | None, Depends(find_owner)]
 
 
 class Standing:
@@ -44,13 +44,13 @@ class Standing:
 @router.get("/login")
 def login_page(site: TheSite) -> Response:
     """Ask for the password."""
-    return site.page("login.html.j2", interface(FALLBACK), wrong=False)
+    return site.page("login.html.j2", load_interface(FALLBACK), wrong=False)
 
 
 @router.post("/login")
 def login(request: Request, site: TheSite, password: Annotated[str, Form()] = "") -> Response:
     """Begin a session of the owner."""
-    keys = (f"owner at {address(request)}", "owner")
+    keys = (f"owner at {read_address(request)}", "owner")
     if any(site.wrong_tries.is_full(key) for key in keys):
         raise HTTPException(429, "too_many")
     with site.campaign.database.reading() as connection:
@@ -58,7 +58,7 @@ def login(request: Request, site: TheSite, password: Annotated[str, Form()] = ""
     if not right:
         for key in keys:
             site.wrong_tries.count(key)
-        return site.page("login.html.j2", interface(FALLBACK), wrong=True, status=403)
+        return site.page("login.html.j2", load_interface(FALLBACK), wrong=True, status=403)
     with site.campaign.database.writing() as connection:
         token = auth.start_session(connection, None, now=site.clock())
     response = RedirectResponse("/owner", status_code=303)
@@ -71,7 +71,7 @@ def logout(
     request: Request, site: TheSite, owner: Owner, csrf: Annotated[str, Form()] = ""
 ) -> Response:
     """End the owner's session."""
-    if owner is not None and auth.csrf_fits(csrf, owner.csrf):
+    if owner is not None and auth.is_csrf_token(csrf, owner.csrf):
         with site.campaign.database.writing() as connection:
             auth.end_session(connection, site.token(request, OWNER) or "")
     response = RedirectResponse("/owner/login", status_code=303)
@@ -99,7 +99,7 @@ def _standing(request: Request, site: AppContext, owner: Visitor, template: str)
     standing: Standing = request.app.state.standing
     return site.page(
         template,
-        interface(FALLBACK),
+        load_interface(FALLBACK),
         standing=standing.of(site),
         settings=site.campaign.settings,
         name_of=lambda code: resolve(code).name,

@@ -16,20 +16,26 @@ from babelbits.annotate import events
 from babelbits.annotate.assignment import (
     Nothing,
     Showing,
+    choose_next_showing,
     find_showing,
-    next_showing,
     open_showing,
 )
 from babelbits.annotate.auth import Visitor
 from babelbits.annotate.events import MAX_COMMENT, REASONS, RatingAnswer, RefusedError
-from babelbits.annotate.folder import frozen_at
+from babelbits.annotate.folder import find_frozen_at
 from babelbits.annotate.models import showing as showing_table
-from babelbits.annotate.texts import shown
-from babelbits.annotate.web.site import AppContext, TheSite, maybe_rater, words_of, writing_rater
+from babelbits.annotate.texts import prepare_text
+from babelbits.annotate.web.site import (
+    AppContext,
+    TheSite,
+    find_interface,
+    find_rater,
+    require_writing_rater,
+)
 
 router = APIRouter()
-Reader = Annotated[Visitor | None, Depends(maybe_rater)]
-Writer = Annotated[Visitor, Depends(writing_rater)]
+Reader = Annotated[Visitor | None, Depends(find_rater)]
+Writer = Annotated[Visitor, Depends(require_writing_rater)]
 Id = Annotated[str, Field(max_length=64)]
 
 
@@ -95,13 +101,13 @@ def rate(request: Request, site: TheSite, rater: Reader) -> Response:
         return RedirectResponse("/", status_code=303)
     rater_id = _id(rater)
     with site.campaign.database.reading() as connection:
-        closed = frozen_at(connection) is not None
+        closed = find_frozen_at(connection) is not None
         showing: Showing | Nothing | None = None if closed else open_showing(connection, rater_id)
     if closed:
         return _message(request, site, rater, "closed")
     if showing is None:
         with site.campaign.database.writing() as connection:
-            showing = next_showing(
+            showing = choose_next_showing(
                 connection,
                 rater_id,
                 site.campaign.settings,
@@ -140,7 +146,7 @@ def answer(body: Submission, site: TheSite, rater: Writer) -> Response:
             elapsed_ms=body.elapsed_ms,
             now=now,
         )
-        next_showing(
+        choose_next_showing(
             connection, _id(rater), site.campaign.settings, secret=site.campaign.secret, now=now
         )
     reply = {
@@ -190,7 +196,7 @@ def back(body: Back, site: TheSite, rater: Writer) -> Response:
     with site.campaign.database.writing() as connection:
         _open(connection)
         current = None if body.pair is None else find_showing(connection, _id(rater), body.pair)
-        earlier = events.one_before(connection, _id(rater), current)
+        earlier = events.find_showing_before(connection, _id(rater), current)
         if earlier is None:
             raise RefusedError("nothing_before")
         events.record_event(
@@ -218,13 +224,13 @@ def _shown(connection: Connection, rater: Visitor, public_id: str) -> Showing:
 
 
 def _open(connection: Connection) -> None:
-    if frozen_at(connection) is not None:
+    if find_frozen_at(connection) is not None:
         raise RefusedError("closed")
 
 
 def _pair_page(request: Request, site: AppContext, rater: Visitor, pair: Showing) -> Response:
     with site.campaign.database.reading() as connection:
-        revisions, form = events.current_answer(connection, pair.id)
+        revisions, form = events.find_current_answer(connection, pair.id)
         form = events.read_draft(connection, pair) or form
         answered = connection.scalar(
             select(func.count()).where(
@@ -234,11 +240,11 @@ def _pair_page(request: Request, site: AppContext, rater: Visitor, pair: Showing
         )
     return site.page(
         "rate.html.j2",
-        words_of(request, rater),
+        find_interface(request, rater),
         pair=pair.public_id,
         revision=revisions + 1,
-        request=shown(pair.prompt, pair.language),
-        answers=[shown(pair.first, pair.language), shown(pair.second, pair.language)],
+        request=prepare_text(pair.prompt, pair.language),
+        answers=[prepare_text(pair.first, pair.language), prepare_text(pair.second, pair.language)],
         form=form or RatingAnswer(choice=None),
         answered=answered or 0,
         reasons=REASONS,
@@ -248,7 +254,7 @@ def _pair_page(request: Request, site: AppContext, rater: Visitor, pair: Showing
 
 
 def _message(request: Request, site: AppContext, rater: Visitor, name: str) -> Response:
-    words = words_of(request, rater)
+    words = find_interface(request, rater)
     return site.page(
         "message.html.j2",
         words,

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from babelbits.annotate import auth
 from babelbits.annotate.auth import Visitor
 from babelbits.annotate.folder import Campaign
-from babelbits.annotate.interface import FALLBACK, Interface, available, interface
-from babelbits.annotate.secrets import opaque
+from babelbits.annotate.interface import FALLBACK, Interface, list_languages, load_interface
+from babelbits.annotate.secrets import derive_id
 from babelbits.annotate.web.protection import Limiter
 from babelbits.words import plural
 
@@ -52,14 +52,14 @@ class AppContext:
             words=words.words,
             study=self.campaign.settings.title,
             title=self.campaign.settings.title or words.say("title"),
-            interfaces=[interface(code).language for code in available()],
+            interfaces=[load_interface(code).language for code in list_languages()],
             **values,
         )
         return HTMLResponse(html, status_code=status)
 
     def cookie(self, role: Role) -> str:
         """Name of a cookie: campaigns on one host keep their sessions apart."""
-        return f"{role}-{opaque(self.campaign.secret, 'cookie')[:10]}"
+        return f"{role}-{derive_id(self.campaign.secret, 'cookie')[:10]}"
 
     def token(self, request: Request, role: Role) -> str | None:
         """The session that a request carries."""
@@ -103,47 +103,47 @@ TheSite = Annotated[AppContext, Depends(get_site)]
 def _visitor(request: Request, site: AppContext, role: Role) -> Visitor | None:
     token = site.token(request, role)
     with site.campaign.database.reading() as connection:
-        found = auth.visitor(connection, token, secret=site.campaign.secret, now=site.clock())
+        found = auth.find_visitor(connection, token, secret=site.campaign.secret, now=site.clock())
     if found is not None and (found.rater_id is None) == (role == OWNER):
         return found
     return None
 
 
-def maybe_rater(request: Request, site: TheSite) -> Visitor | None:
+def find_rater(request: Request, site: TheSite) -> Visitor | None:
     """The rater who asks, if it is one."""
     return _visitor(request, site, RATER)
 
 
-def maybe_owner(request: Request, site: TheSite) -> Visitor | None:
+def find_owner(request: Request, site: TheSite) -> Visitor | None:
     """The owner, if it is the owner who asks."""
     return _visitor(request, site, OWNER)
 
 
-def writing_rater(
+def require_writing_rater(
     site: TheSite,
-    rater: Annotated[Visitor | None, Depends(maybe_rater)],
+    rater: Annotated[Visitor | None, Depends(find_rater)],
     x_csrf_token: Annotated[str | None, Header()] = None,
 ) -> Visitor:
     """The rater who may write: signed in, with the session's CSRF token, not too fast."""
     if rater is None:
         raise HTTPException(401, "session_ended")
-    if not auth.csrf_fits(x_csrf_token, rater.csrf):
+    if not auth.is_csrf_token(x_csrf_token, rater.csrf):
         raise HTTPException(403, "bad_csrf")
     if not site.requests.count(rater.name):
         raise HTTPException(429, "too_many")
     return rater
 
 
-def words_of(request: Request, visitor: Visitor | None) -> Interface:
+def find_interface(request: Request, visitor: Visitor | None) -> Interface:
     """The interface of a visitor; a stranger's by what the browser asks for."""
     if visitor is not None:
-        return interface(visitor.interface)
+        return load_interface(visitor.interface)
     wished = request.headers.get("accept-language", FALLBACK)
     codes = [part.split(";")[0].strip().split("-")[0].lower() for part in wished.split(",")]
     codes = ["nb" if code == "no" else code for code in codes]
-    return interface(next((code for code in codes if code in available()), FALLBACK))
+    return load_interface(next((code for code in codes if code in list_languages()), FALLBACK))
 
 
-def address(request: Request) -> str:
+def read_address(request: Request) -> str:
     """Where a request comes from; kept in memory only, for limits."""
     return request.client.host if request.client else "?"

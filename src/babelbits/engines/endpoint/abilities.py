@@ -83,13 +83,15 @@ class Abilities:
 NOT_TRIED = Ability(able=None, why="not tried")
 
 
-def text_request(prompt: str | tuple[int, ...], *, tokens: int, **more: object) -> ServedRequest:
+def make_text_request(
+    prompt: str | tuple[int, ...], *, tokens: int, **more: object
+) -> ServedRequest:
     """A text to continue greedily."""
     base = ServedRequest(messages=(), prompt=prompt, max_new_tokens=tokens)
     return replace(base, **more)  # type: ignore[arg-type]  # fields of a request
 
 
-def chat_request(text: str, *, tokens: int, **more: object) -> ServedRequest:
+def make_chat_request(text: str, *, tokens: int, **more: object) -> ServedRequest:
     """A chat of one turn."""
     base = ServedRequest(messages=(Message(role="user", content=text),), max_new_tokens=tokens)
     return replace(base, **more)  # type: ignore[arg-type]  # fields of a request
@@ -103,8 +105,8 @@ def find_abilities(ask: Ask, *, encode: Encode | None = None) -> Abilities:
     encode : callable, optional
         Of the tokenizer that the server should have; None: token ids are not tried.
     """
-    (written,) = ask([text_request(PROMPT, tokens=_LONG)])
-    (answered,) = ask([chat_request(PROMPT, tokens=8)])
+    (written,) = ask([make_text_request(PROMPT, tokens=_LONG)])
+    (answered,) = ask([make_chat_request(PROMPT, tokens=8)])
     completions, chat = _written(written), _written(answered)
     if not completions.able:
         no_text = f"it continues no text: {completions.why}"
@@ -137,14 +139,14 @@ def _written(answer: ChatAnswer) -> Ability:
 def _with_logprobs(ask: Ask, prompt: str | tuple[int, ...]) -> Written | None:
     """What is written greedily, with log-probabilities where there are any."""
     for logprobs in (True, False):
-        (answer,) = ask([text_request(prompt, tokens=6, logprobs=logprobs)])
+        (answer,) = ask([make_text_request(prompt, tokens=6, logprobs=logprobs)])
         if not isinstance(answer, ChatFailure):
             return read_said(answer.text)
     return None
 
 
 def _chat_logprobs(ask: Ask) -> Ability:
-    (answer,) = ask([chat_request(PROMPT, tokens=6, logprobs=True)])
+    (answer,) = ask([make_chat_request(PROMPT, tokens=6, logprobs=True)])
     if isinstance(answer, ChatFailure):
         return Ability(able=False, why=answer.message)
     given = bool(read_said(answer.text).logprobs)
@@ -171,7 +173,7 @@ def _scoring(ask: Ask, said: Written | None) -> tuple[Way | None, Ability]:
 def _wrong_with(ask: Ask, said: Written, way: Way) -> str | None:
     """What shows that a way gives no log-likelihoods of the prompt; None: nothing does."""
     texts = (PROMPT, PROMPT + said.text, PROMPT + UNLIKELY)
-    answers = ask([text_request(text, tokens=1, way=way) for text in texts])
+    answers = ask([make_text_request(text, tokens=1, way=way) for text in texts])
     scored = []
     for text, answer in zip(texts, answers, strict=True):
         if isinstance(answer, ChatFailure):
@@ -181,8 +183,8 @@ def _wrong_with(ask: Ask, said: Written, way: Way) -> str | None:
             return problem
         scored.append(tokens)
     start, likely, unlikely = scored
-    written = likely[shared(start, likely) :]
-    other = unlikely[shared(start, unlikely) :]
+    written = likely[count_shared(start, likely) :]
+    other = unlikely[count_shared(start, unlikely) :]
     if not written or not other:
         return "a longer prompt has no more tokens than a shorter one"
     means = [_mean(written), _mean(other)]
@@ -200,7 +202,7 @@ def _whole(ask: Ask, way: Way | None, scoring: Ability, ids: Ability) -> Ability
         return scoring
     if ids.able:
         return Ability(able=True, why="the start of a text is sent as a token id")
-    (answer,) = ask([text_request(PROMPT, tokens=1, way=way)])
+    (answer,) = ask([make_text_request(PROMPT, tokens=1, way=way)])
     if isinstance(answer, ChatFailure):
         return Ability(able=False, why=answer.message)
     first, *rest = read_tokens(answer.text)
@@ -248,7 +250,7 @@ def _not_greedy(written: Sequence[ScoredToken], said: Written) -> str | None:
     return None
 
 
-def shared(first: Sequence[ScoredToken], second: Sequence[ScoredToken]) -> int:
+def count_shared(first: Sequence[ScoredToken], second: Sequence[ScoredToken]) -> int:
     """How many tokens two scored texts begin with alike."""
     pairs = zip(first, second, strict=False)
     return next(
@@ -267,7 +269,7 @@ def _token_ids(ask: Ask, encode: Encode | None, way: Way | None) -> tuple[Abilit
     if encode is None:
         return Ability(able=None, why="not tried: the tokenizer is not known here"), False
     ids = encode(PROMPT)
-    by_text, by_ids = ask([text_request(one, tokens=8) for one in (PROMPT, ids)])
+    by_text, by_ids = ask([make_text_request(one, tokens=8) for one in (PROMPT, ids)])
     if isinstance(by_text, ChatFailure):
         return Ability(able=False, why=by_text.message), False
     adds = bool(encode("")) and by_text.prompt_tokens == len(ids)
@@ -283,7 +285,7 @@ def _token_ids(ask: Ask, encode: Encode | None, way: Way | None) -> tuple[Abilit
     if way is None:
         what = f"other text follows than after the same text: {texts[1][:40]!r}"
         return Ability(able=False, why=what), adds
-    scores = ask([text_request(one, tokens=1, way=way) for one in (PROMPT, ids)])
+    scores = ask([make_text_request(one, tokens=1, way=way) for one in (PROMPT, ids)])
     means = [
         None if isinstance(one, ChatFailure) else _mean(read_tokens(one.text)) for one in scores
     ]
@@ -299,7 +301,7 @@ def find_more(ask: Ask, found: Abilities) -> dict[str, Ability]:
     """Seeds, stop strings, determinism and concurrency: name to ability."""
     if not found.generates:
         return {}
-    make = text_request if found.completions.able else chat_request
+    make = make_text_request if found.completions.able else make_chat_request
     return {
         "deterministic": _deterministic(ask, make),
         "seeds": _seeds(ask, make),

@@ -76,7 +76,7 @@ class Bounds(threading.local):
         return received
 
 
-def bound_connections(client: Any, bounds: Bounds) -> None:
+def set_bounds(client: Any, bounds: Bounds) -> None:
     """Let every connection that an HTTP client makes keep to the bounds.
 
     Parameters

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from babelbits.engines.endpoint.faults import (
     EndpointFault,
     Usage,
-    html_title,
+    find_html_title,
     is_html,
-    of_error_object,
     quoted,
+    read_object_fault,
 )
-from babelbits.engines.endpoint.served_request import ServedRequest, content_of
+from babelbits.engines.endpoint.served_request import ServedRequest, encode_content
 from babelbits.words import plural
 
 _FINISHED: Mapping[str, Literal["stop", "length"]] = {
@@ -69,7 +69,7 @@ def read_completion(
         reply = json.loads(text)
     except (ValueError, RecursionError) as error:
         what = (
-            f"an HTML page in place of JSON ({html_title(text)}); check the URL"
+            f"an HTML page in place of JSON ({find_html_title(text)}); check the URL"
             if is_html(text)
             else f"the reply is no whole JSON ({plural(len(raw), 'byte')}): {quoted(str(error))}"
         )
@@ -80,7 +80,7 @@ def read_completion(
         )
     usage = _usage(reply.get("usage"))
     if reply.get("error"):
-        return of_error_object(reply["error"], usage=usage)
+        return read_object_fault(reply["error"], usage=usage)
     answered = reply.get("model")
     if isinstance(answered, str) and not _same_model(answered, model, answers_as):
         message = (
@@ -91,7 +91,7 @@ def read_completion(
     found = _choice(reply.get("choices"), usage, request)
     if request is None or isinstance(found, EndpointFault):
         return found
-    return replace(found, text=content_of(found.text, reply, request))
+    return replace(found, text=encode_content(found.text, reply, request))
 
 
 def _choice(
@@ -101,7 +101,7 @@ def _choice(
         return _malformed("the reply has no choices", usage)
     choice = choices[0]
     if choice.get("error"):
-        return of_error_object(choice["error"], usage=usage)
+        return read_object_fault(choice["error"], usage=usage)
     is_text = request is not None and request.prompt is not None
     message = {"content": choice.get("text")} if is_text else choice.get("message")
     if not isinstance(message, dict):
@@ -120,7 +120,7 @@ def _choice(
         return _malformed("the reply's message has no text", usage)
     disguised = _error_as_text(text)
     if disguised is not None:
-        return of_error_object(disguised, usage=usage)
+        return read_object_fault(disguised, usage=usage)
     return Completion(text=text, finish_reason=_FINISHED[reason], usage=usage)
 
 

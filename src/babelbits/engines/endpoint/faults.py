@@ -45,7 +45,7 @@ class EndpointFault:
     """The request may have been served and charged, and nobody said."""
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes) -> EndpointFault:
+def read_status_fault(status: int, headers: Mapping[str, str], body: bytes) -> EndpointFault:
     """The fault that an HTTP status other than 200 stands for.
 
     Parameters
@@ -77,7 +77,7 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> EndpointF
     )
 
 
-def of_error_object(error: object, *, usage: Usage | None) -> EndpointFault:
+def read_object_fault(error: object, *, usage: Usage | None) -> EndpointFault:
     """The fault behind an `error` object that came with status 200 (routers do that)."""
     known: Mapping[str, Any] = error if isinstance(error, dict) else {"message": str(error)}
     body = json.dumps({"error": known}).encode()
@@ -85,7 +85,7 @@ def of_error_object(error: object, *, usage: Usage | None) -> EndpointFault:
         status = int(known.get("code") or 500)
     except (TypeError, ValueError):
         status = 429 if "rate" in str(known.get("code")) else 500
-    inner = of_status(status if 400 <= status < 600 else 500, {}, body)
+    inner = read_status_fault(status if 400 <= status < 600 else 500, {}, body)
     return EndpointFault(
         kind=inner.kind,
         message=f"an error in place of a completion: {_error_of(body)[1]}",
@@ -101,7 +101,7 @@ def quoted(text: str) -> str:
     return flat if len(flat) <= _LONGEST_QUOTE else flat[:_LONGEST_QUOTE] + "…"
 
 
-def html_title(text: str) -> str:
+def find_html_title(text: str) -> str:
     """What an HTML page calls itself."""
     found = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
     return quoted(found[2]) if found else "no title"
@@ -116,7 +116,7 @@ def _error_of(body: bytes) -> tuple[str, str]:
     """The code and the message of an error reply in any of the usual forms."""
     text = body.decode("utf-8", "replace")
     if is_html(text):
-        return "", f"an HTML page ({html_title(text)})"
+        return "", f"an HTML page ({find_html_title(text)})"
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):

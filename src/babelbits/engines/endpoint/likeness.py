@@ -27,8 +27,8 @@ from babelbits.engines.endpoint.abilities import (
     Abilities,
     Ability,
     Ask,
-    chat_request,
-    text_request,
+    make_chat_request,
+    make_text_request,
 )
 from babelbits.engines.endpoint.served_request import ServedRequest, Written, read_said
 from babelbits.errors import EngineError, StoreError
@@ -144,7 +144,7 @@ def meet(ask: Ask, *, says: Mapping[str, Any], abilities: Abilities) -> ServerRe
     )
 
 
-def what_changed(ask: Ask, record: ServerRecord, *, says: Mapping[str, Any]) -> str | None:
+def find_change(ask: Ask, record: ServerRecord, *, says: Mapping[str, Any]) -> str | None:
     """What shows that a server runs another model than when it was met; None: nothing does.
 
     Raises
@@ -157,7 +157,7 @@ def what_changed(ask: Ask, record: ServerRecord, *, says: Mapping[str, Any]) -> 
     open_prompts = list(range(len(PROMPTS)))
     gaps: list[float] = []
     prints: set[str] = set()
-    allowed = tolerance(record)
+    allowed = estimate_tolerance(record)
     for _ in range(REPEATS):
         said = _asked(ask, record.abilities, numbers=open_prompts)
         prints |= {one.fingerprint for one in said if one.fingerprint}
@@ -197,7 +197,7 @@ def is_like(answer: ProbeAnswer, known: Sequence[ProbeAnswer]) -> bool:
     return answer.text.startswith(first[:in_common])
 
 
-def tolerance(record: ServerRecord) -> float:
+def estimate_tolerance(record: ServerRecord) -> float:
     """Nats that log-probabilities may be off: from the differences among the first answers."""
     among = [
         gap
@@ -250,7 +250,7 @@ def _said_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
 def _asked(
     ask: Ask, abilities: Abilities, *, numbers: Sequence[int] | None = None
 ) -> list[Written]:
-    make = text_request if abilities.completions.able else chat_request
+    make = make_text_request if abilities.completions.able else make_chat_request
     chosen = PROMPTS if numbers is None else [PROMPTS[number] for number in numbers]
     requests: list[ServedRequest] = [
         make(prompt, tokens=N_TOKENS, logprobs=bool(abilities.logprobs.able)) for prompt in chosen

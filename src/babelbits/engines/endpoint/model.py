@@ -24,7 +24,7 @@ from babelbits.engines.chat import (
 from babelbits.engines.chat_cache import AnswerFile, Spending, answer_key
 from babelbits.engines.endpoint.completion import Completion
 from babelbits.engines.endpoint.faults import EndpointFault, Usage
-from babelbits.engines.endpoint.pace import Pace, back_off
+from babelbits.engines.endpoint.pace import Pace, compute_backoff
 from babelbits.engines.endpoint.served_request import ServedRequest
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.engines.endpoint.transport import Transport
@@ -38,7 +38,7 @@ _HOPELESS = 8
 """So many requests that fail in a row, all their tries used up, mean that nobody is there."""
 
 
-def most_prompt_tokens(request: ChatRequest) -> int:
+def bound_prompt_tokens(request: ChatRequest) -> int:
     """An upper bound on a prompt's tokens for any tokenizer: no token is less than a byte."""
     n_bytes = sum(len(turn.content.encode("utf-8", "replace")) for turn in request.messages)
     if isinstance(request, ServedRequest):
@@ -231,7 +231,7 @@ class EndpointModel:
         self, key: str, request: ChatRequest, run: _Run, *, paid: float | None
     ) -> ChatReply | EndpointFault | None:
         """Wait for one's turn, reserve, send, settle."""
-        most = most_prompt_tokens(request)
+        most = bound_prompt_tokens(request)
         slot = self._pace.enter(most + request.max_new_tokens, stopping=run.stopping)
         if slot is None:
             return None
@@ -313,7 +313,7 @@ class EndpointModel:
 
     def _wait(self, fault: EndpointFault, attempt: int, *, key: str, run: _Run) -> None:
         """Sleep before the next try; all threads do where the endpoint said so."""
-        seconds = back_off(
+        seconds = compute_backoff(
             attempt,
             first=self._settings.first_wait,
             longest=self._settings.longest_wait,

@@ -96,7 +96,7 @@ class Pace:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
 
-def back_off(attempt: int, *, first: float, longest: float, salt: str) -> float:
+def compute_backoff(attempt: int, *, first: float, longest: float, salt: str) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1).
 
     Doubles from `first` up to `longest`; between half and all of that is waited ("equal jitter"),

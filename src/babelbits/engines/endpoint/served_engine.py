@@ -18,8 +18,8 @@ from typing import Any, Literal
 from babelbits.engines.base import EngineIdentity, LongPrompts
 from babelbits.engines.chat import ChatFailure, ChatReply, Message
 from babelbits.engines.encoding import Encoder, Prompt, Query
-from babelbits.engines.endpoint.abilities import shared
-from babelbits.engines.endpoint.likeness import ServerRecord, what_changed
+from babelbits.engines.endpoint.abilities import count_shared
+from babelbits.engines.endpoint.likeness import ServerRecord, find_change
 from babelbits.engines.endpoint.model import EndpointModel
 from babelbits.engines.endpoint.served_request import (
     ScoredToken,
@@ -29,7 +29,7 @@ from babelbits.engines.endpoint.served_request import (
     read_tokens,
 )
 from babelbits.engines.endpoint.server import Server
-from babelbits.engines.thinking import opened_by, split
+from babelbits.engines.thinking import find_opened_block, split
 from babelbits.errors import EngineError, ServedModelChangedError
 from babelbits.records import (
     Failure,
@@ -140,7 +140,7 @@ class ServedEngine:
 
     def confirm(self) -> None:
         """Ask the server again who it is; raises as `begin`."""
-        change = what_changed(self._server.ask, self._record, says=self._server.says())
+        change = find_change(self._server.ask, self._record, says=self._server.says())
         if change is not None:
             raise ServedModelChangedError(
                 f"served model changed: {change}",
@@ -376,7 +376,9 @@ class ServedEngine:
             finished = bool(said.text) or reply.finish_reason != "length"
             return said.text, self._thinking(said.thinking, said.text, reply, finished=finished)
         prompt = request.prompt if self._abilities.completions.able else ""
-        found = split(said.text, request.thinking, opened=opened_by(prompt, request.thinking))
+        found = split(
+            said.text, request.thinking, opened=find_opened_block(prompt, request.thinking)
+        )
         if not found.thoughts:
             return found.answer, None
         text = "\n\n".join(one.strip() for one in found.thoughts).strip()
@@ -485,7 +487,7 @@ def _difference(
             return one
     assert isinstance(context, tuple)  # noqa: S101  seen above
     assert isinstance(whole, tuple)  # noqa: S101  seen above
-    start = shared(context, whole)
+    start = count_shared(context, whole)
     found = _sum(whole[start:], prompt_tokens=start)
     if isinstance(found, Failure) or start == len(context):
         return found

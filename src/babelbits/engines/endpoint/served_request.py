@@ -59,7 +59,7 @@ class Written:
     """`system_fingerprint`."""
 
 
-def extra_of(request: ServedRequest) -> dict[str, Any]:
+def find_extra_parameters(request: ServedRequest) -> dict[str, Any]:
     """Parameters of a request's body that not every server knows."""
     if request.way == "prompt_logprobs":
         return {"prompt_logprobs": 1}
@@ -70,7 +70,7 @@ def extra_of(request: ServedRequest) -> dict[str, Any]:
     return {}
 
 
-def content_of(text: str, reply: Mapping[str, Any], request: ServedRequest) -> str:
+def encode_content(text: str, reply: Mapping[str, Any], request: ServedRequest) -> str:
     """What is kept of a reply: JSON that `read_tokens` or `read_said` reads.
 
     Parameters

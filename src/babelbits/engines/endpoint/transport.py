@@ -20,11 +20,11 @@ from babelbits.engines.endpoint.bounds import (
     StatusError,
     TooLargeError,
     TooSlowError,
-    bound_connections,
+    set_bounds,
 )
 from babelbits.engines.endpoint.completion import Completion, read_completion
-from babelbits.engines.endpoint.faults import EndpointFault, of_status, quoted
-from babelbits.engines.endpoint.served_request import ServedRequest, extra_of
+from babelbits.engines.endpoint.faults import EndpointFault, quoted, read_status_fault
+from babelbits.engines.endpoint.served_request import ServedRequest, find_extra_parameters
 from babelbits.engines.endpoint.settings import EndpointSettings
 from babelbits.errors import MissingExtraError
 
@@ -66,7 +66,7 @@ class Transport:
             trust_env=not settings.loopback,  # a proxy cannot reach this machine
             event_hooks={"response": [self._refuse_status]},
         )
-        bound_connections(http_client, self._bounds)
+        set_bounds(http_client, self._bounds)
         self._http = http_client
         self._client = openai.OpenAI(
             base_url=settings.url,
@@ -106,11 +106,11 @@ class Transport:
     def _fetch(self, request: ChatRequest) -> bytes:
         """The body of the reply, whole."""
         self._bounds.begin(self._settings.timeout)
-        parameters = body_of(request, self._settings)
+        parameters = make_body(request, self._settings)
         extra = dict(self._settings.extra)
         api: Any = self._client.chat.completions
         if isinstance(request, ServedRequest):
-            extra |= extra_of(request)
+            extra |= find_extra_parameters(request)
             api = api if request.prompt is None else self._client.completions
         with api.with_streaming_response.create(**parameters, extra_body=extra) as response:
             return self._read(response)
@@ -162,7 +162,7 @@ class Transport:
         """The fault behind an exception of the HTTP library."""
         cause = error.__cause__ or error
         if isinstance(cause, StatusError):
-            return of_status(cause.status, cause.headers, cause.body)
+            return read_status_fault(cause.status, cause.headers, cause.body)
         name = type(cause).__name__
         if name in _NEVER_SENT:
             kind: Any = "timeout" if name.endswith("Timeout") else "server_error"
@@ -187,7 +187,7 @@ class Transport:
         return re.sub(rf"(?<!\w){re.escape(self._key)}(?!\w)", _REDACTED, text)
 
 
-def body_of(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
+def make_body(request: ChatRequest, settings: EndpointSettings) -> dict[str, Any]:
     """The parameters of a request that the endpoint is to be sent."""
     optional: dict[str, Any] = {"temperature": request.temperature, "seed": request.seed}
     if request.top_p != 1:

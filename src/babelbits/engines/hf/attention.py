@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from babelbits.engines.hf.device_map import input_device
+from babelbits.engines.hf.device_map import find_input_device
 from babelbits.engines.hf.lengths import UNLIMITED
 
 EAGER = "eager"
@@ -47,7 +47,7 @@ class AttentionFound:
     """Whether the model looks its attention up by name, so that we can put ours in its place."""
 
 
-def look(model: Any, tokens: list[int]) -> AttentionFound:
+def probe_attention(model: Any, tokens: list[int]) -> AttentionFound:
     """Run a few tokens and see what attention is given."""
     seen: set[str] = set()
     calls: list[None] = []
@@ -159,6 +159,6 @@ def _set(model: Any, name: str) -> bool:
 
 def _run(model: Any, tokens: list[int]) -> torch.Tensor:
     """Log-probabilities of each following token, shape (tokens, vocabulary)."""
-    ids = torch.tensor([tokens], device=input_device(model))
+    ids = torch.tensor([tokens], device=find_input_device(model))
     logits = model(input_ids=ids, use_cache=False).logits[0]
     return torch.log_softmax(logits.float(), dim=-1)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from babelbits.engines.hf.forward import TreeRunner, additive_mask, kept
+from babelbits.engines.hf.forward import TreeRunner, make_additive_mask, select_logits
 from babelbits.engines.hf.prefix_cache import TrunkLayer
 from babelbits.engines.hf.shared_prefix_attention import Branches, States, cascading
 from babelbits.engines.prefix_tree import ForwardStep
@@ -147,7 +147,9 @@ class RowGroup:
         """Count one more token in every row; the additive mask, shape (rows, 1, 1, own length)."""
         self.positions = self.positions + 1
         self._visible = np.pad(self._visible, ((0, 0), (0, 1)), constant_values=True)
-        mask = additive_mask(self._visible, device=self._runner.device, dtype=self._runner.dtype)
+        mask = make_additive_mask(
+            self._visible, device=self._runner.device, dtype=self._runner.dtype
+        )
         return mask[0, 0][:, None, None, :]
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -383,4 +385,4 @@ class WholeRows:
             logits_to_keep=positions,
         ).logits
         picked = [ends.index(len(row) - 1) for row in self._rows]
-        return kept(logits, positions)[range(len(self._rows)), picked]
+        return select_logits(logits, positions)[range(len(self._rows)), picked]

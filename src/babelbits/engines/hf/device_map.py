@@ -43,7 +43,7 @@ class DeviceMap:
         return {"device_map": dict(self.parts), **there}
 
 
-def skeleton_of(config: Any, *, auto: Any, trust_remote_code: bool) -> Any:
+def build_skeleton(config: Any, *, auto: Any, trust_remote_code: bool) -> Any:
     """The model of a config without memory for its weights, those tied that share one.
 
     Parameters
@@ -57,7 +57,7 @@ def skeleton_of(config: Any, *, auto: Any, trust_remote_code: bool) -> Any:
     return model
 
 
-def sizes_of(skeleton: Any, *, dtype: torch.dtype) -> tuple[int, int]:
+def measure_sizes(skeleton: Any, *, dtype: torch.dtype) -> tuple[int, int]:
     """Bytes of all weights of a model, and of its largest part that stays whole.
 
     Tied weights count once.
@@ -108,7 +108,7 @@ def map_layers(skeleton: Any, memory: Mapping[Device, int], *, dtype: torch.dtyp
     return DeviceMap(parts=found)
 
 
-def memory_of(placement: Placement, *, weights: int, scale: float = 1.0) -> dict[Device, int]:
+def make_memory_map(placement: Placement, *, weights: int, scale: float = 1.0) -> dict[Device, int]:
     """A placement as accelerate takes it.
 
     Parameters
@@ -157,7 +157,7 @@ def find_split(
     ModelError
         If all devices together do not hold it.
     """
-    whole, layer = sizes_of(skeleton, dtype=dtype)
+    whole, layer = measure_sizes(skeleton, dtype=dtype)
     plain = stored is None
     needed = whole if stored is None else stored + (whole if unpacks else 0)
     scale = whole / needed
@@ -177,7 +177,7 @@ def find_split(
         raise too_large
     if not found.is_split:
         return None, None
-    mapped = map_layers(skeleton, memory_of(found, weights=whole, scale=scale), dtype=dtype)
+    mapped = map_layers(skeleton, make_memory_map(found, weights=whole, scale=scale), dtype=dtype)
     if "disk" in mapped.parts.values():
         raise too_large
     on_host = sum(
@@ -188,7 +188,7 @@ def find_split(
     return mapped, replace(found, host=on_host).in_words()
 
 
-def input_device(model: Any) -> torch.device:
+def find_input_device(model: Any) -> torch.device:
     """Where a model's inputs go: of a split one, where its hooks would send them."""
     hook = getattr(model, "_hf_hook", None)
     device = getattr(hook, "execution_device", None)

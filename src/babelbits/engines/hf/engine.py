@@ -19,14 +19,14 @@ from babelbits.engines.hf import attention
 from babelbits.engines.hf.exactness import find_shortcuts, probe_tokens
 from babelbits.engines.hf.forward import TreeRunner, score_shared
 from babelbits.engines.hf.generation import TreeGenerator, generate_plain
-from babelbits.engines.hf.lengths import column_change, rope_change
+from babelbits.engines.hf.lengths import find_column_change, find_rope_change
 from babelbits.engines.hf.loading import LoadedModel
-from babelbits.engines.hf.plain import Batching, plain_logits, score_plain
+from babelbits.engines.hf.plain import Batching, compute_plain_logits, score_plain
 from babelbits.engines.hf.precision import Tolerance, chooses_by_batch
 from babelbits.engines.hf.prefix_cache import Trunk
-from babelbits.engines.hf.version import NAME, engine_version
+from babelbits.engines.hf.version import NAME, make_engine_version
 from babelbits.engines.local import LocalEngine
-from babelbits.engines.prefix_tree import grow, plan
+from babelbits.engines.prefix_tree import grow, plan_steps
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.formats.logit_scale import is_left_out
@@ -73,7 +73,7 @@ class TransformersEngine(LocalEngine):
     def _prepare(self, loaded: LoadedModel, settings: EngineSettings) -> None:
         """Choose how attention is computed, then find out which paths are exact."""
         tokens = probe_tokens(loaded)
-        attention_found = attention.look(loaded.model, tokens)
+        attention_found = attention.probe_attention(loaded.model, tokens)
         tolerance = Tolerance.of(loaded).mean
         why = attention.choose(
             loaded.model, tokens, tolerance=tolerance, attention_found=attention_found
@@ -88,8 +88,8 @@ class TransformersEngine(LocalEngine):
         self._batching = Batching(
             token_budget=settings.token_budget,
             alone=not self._shortcuts.together,
-            rope_change=rope_change(loaded.model.config),
-            column_change=column_change(loaded.model.config),
+            rope_change=find_rope_change(loaded.model.config),
+            column_change=find_column_change(loaded.model.config),
             score_budget=attention.score_budget(loaded.model),
         )
         reasons = (f"attention runs as the model's own code, which is slower: {why}",)
@@ -106,7 +106,7 @@ class TransformersEngine(LocalEngine):
         """What about this engine may change numbers."""
         return EngineIdentity(
             name=NAME,
-            version=engine_version(
+            version=make_engine_version(
                 scaled=is_left_out({"model_type": self.loaded.model.config.model_type})
             ),
             device_kind=self.loaded.device.type,
@@ -158,7 +158,9 @@ class TransformersEngine(LocalEngine):
             return []
         tokens = [query.tokens for query in queries]
         starts = [len(query.tokens) - len(query.targets) for query in queries]
-        steps = plan(grow(tokens, starts), pack=self._pack, block=self._pack, longest=self._longest)
+        steps = plan_steps(
+            grow(tokens, starts), pack=self._pack, block=self._pack, longest=self._longest
+        )
         return score_shared(self._runner, queries, steps)
 
     @torch.inference_mode()
@@ -166,7 +168,7 @@ class TransformersEngine(LocalEngine):
         """Show a reader the logits of every target; whole texts share nothing, so plainly."""
         slots = divide(queries)
         batching = replace(self._batching, token_budget=self._longest)
-        for i, logits in plain_logits(
+        for i, logits in compute_plain_logits(
             self.loaded.model, queries, batching=batching, device=self.loaded.device
         ):
             numbers = np.arange(slots[i].start, slots[i].stop)
@@ -197,7 +199,7 @@ class TransformersEngine(LocalEngine):
         if not members:
             return
         prompts = list(members)
-        steps = plan(
+        steps = plan_steps(
             grow(prompts, [len(prompt) - 1 for prompt in prompts]),
             pack=self._pack,
             block=self._pack,

@@ -24,17 +24,17 @@ from babelbits.engines.hf.decode_batches import DecodeRows, PlainRows, TreeRows,
 from babelbits.engines.hf.forward import TreeRunner, score_shared
 from babelbits.engines.hf.generation import CacheUse
 from babelbits.engines.hf.lengths import (
-    column_change,
-    rope_change,
+    find_column_change,
+    find_rope_change,
+    find_state_kind,
+    find_window,
     selects_tokens,
-    states_of,
-    window,
 )
 from babelbits.engines.hf.loading import LoadedModel
 from babelbits.engines.hf.plain import Batching, score_plain
 from babelbits.engines.hf.precision import Tolerance
 from babelbits.engines.hf.prefix_cache import Trunk
-from babelbits.engines.prefix_tree import grow, plan
+from babelbits.engines.prefix_tree import grow, plan_steps
 from babelbits.engines.replies import Scored
 
 _PREFIX, _TAIL = 40, 9
@@ -135,8 +135,10 @@ class _Probe:
         config = loaded.model.config
         self._loaded = loaded
         self._tolerance = Tolerance.of(loaded)
-        columns = max(0, column_change(config) - pack)
-        self._limit = min(loaded.context_length, window(config), rope_change(config), columns)
+        columns = max(0, find_column_change(config) - pack)
+        self._limit = min(
+            loaded.context_length, find_window(config), find_rope_change(config), columns
+        )
         self._fits = self._limit > _TAIL + _STEPS
         room = self._limit if sharing and self._fits else loaded.context_length
         prefix = min(_PREFIX, room - _TAIL - _STEPS)
@@ -155,7 +157,7 @@ class _Probe:
 
     def sharing(self) -> tuple[int, str | None]:
         """Length up to which prefixes may be shared, or why they never may."""
-        states = states_of(self._loaded.model.config)
+        states = find_state_kind(self._loaded.model.config)
         if states:
             return 0, f"its layers of the kind {states} keep a state, not keys and values"
         if not self._fits:
@@ -194,7 +196,7 @@ class _Probe:
         """Rows that grow behind a shared trunk; with `cascade` as several groups."""
         runner = self._runner()
         starts = [len(prompt) - 1 for prompt in self._prompts]
-        steps = list(plan(grow(self._prompts, starts), pack=25, block=64, longest=64))
+        steps = list(plan_steps(grow(self._prompts, starts), pack=25, block=64, longest=64))
         for step in steps:
             if step.keep:
                 runner.run(step)
@@ -248,7 +250,7 @@ class _Probe:
         """Scores through a small forest."""
         queries = self._queries()
         starts = [len(query.tokens) - len(query.targets) for query in queries]
-        steps = plan(grow([q.tokens for q in queries], starts), pack=12, block=4, longest=12)
+        steps = plan_steps(grow([q.tokens for q in queries], starts), pack=12, block=4, longest=12)
         shared = score_shared(self._runner(), queries, steps)
         return _between(shared, self._scored_plainly(1))
 

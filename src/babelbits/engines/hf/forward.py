@@ -35,7 +35,7 @@ class TreeRunner:
 
         None where none are wanted, or where the trunk has that piece already.
         """
-        rows = wanted_rows(step)
+        rows = list_wanted_rows(step)
         if step.keep and not rows and self.trunk.has(step.depth, step.tokens):
             self.trunk.retreat(step.depth + len(step.tokens))
             return None
@@ -50,30 +50,30 @@ class TreeRunner:
             logits_to_keep=positions if rows else 1,
         )
         self.trunk.wrote(step.depth, step.tokens, keep=step.keep)
-        return kept(output.logits, positions)[0] if rows else None
+        return select_logits(output.logits, positions)[0] if rows else None
 
     def _mask(self, step: ForwardStep) -> torch.Tensor | None:
         """Additive mask, shape (1, 1, rows, depth + rows); None for plain causal attention."""
         if step.depth == 0 and step.is_chain:
             return None
-        return additive_mask(
+        return make_additive_mask(
             np.pad(step.visible(), ((0, 0), (step.depth, 0)), constant_values=True),
             device=self.device,
             dtype=self.dtype,
         )
 
 
-def wanted_rows(step: ForwardStep) -> list[int]:
+def list_wanted_rows(step: ForwardStep) -> list[int]:
     """Rows whose logits are wanted, in rising order, each once."""
     return sorted({row for row, _slot in step.wants})
 
 
-def kept(logits: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+def select_logits(logits: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Logits at the asked positions; some models compute all, whatever they are asked for."""
     return logits if logits.shape[1] == len(positions) else logits[:, positions]
 
 
-def additive_mask(
+def make_additive_mask(
     visible: NDArray[np.bool_], *, device: torch.device, dtype: torch.dtype
 ) -> torch.Tensor:
     """0 where visible, the type's lowest number elsewhere; shape (1, 1, *visible.shape)."""
@@ -116,7 +116,7 @@ def score_shared(
         logits = runner.run(step)
         if logits is None:
             continue
-        index = {row: i for i, row in enumerate(wanted_rows(step))}
+        index = {row: i for i, row in enumerate(list_wanted_rows(step))}
         slots = [slot for _row, slot in step.wants]
         rows = [index[row] for row, _slot in step.wants]
         logprobs[slots], greedy[slots] = read_logits(logits, rows, [targets[s] for s in slots])

@@ -19,7 +19,7 @@ from babelbits.engines.hf.decode_batches import (
     WholeRows,
     branch_off,
 )
-from babelbits.engines.hf.forward import TreeRunner, wanted_rows
+from babelbits.engines.hf.forward import TreeRunner, list_wanted_rows
 from babelbits.engines.hf.plain import Batching
 from babelbits.engines.prefix_tree import ForwardStep
 from babelbits.engines.replies import Continuation, append
@@ -207,7 +207,7 @@ class TreeGenerator:
         self._hold(group, torch.cat(picked), grown, size=size)
 
     def _rows_of(self, step: ForwardStep) -> list[_Row]:
-        index = {row: i for i, row in enumerate(wanted_rows(step))}
+        index = {row: i for i, row in enumerate(list_wanted_rows(step))}
         return [
             _Row(logits=index[row], path=step.path(row), continuation=one)
             for row, slot in step.wants
@@ -216,7 +216,7 @@ class TreeGenerator:
 
     def _from_trunk(self, step: ForwardStep, logits: torch.Tensor) -> None:
         """Hold rows of prompts that end inside a trunk: each is the trunk up to there."""
-        for i, row in enumerate(wanted_rows(step)):
+        for i, row in enumerate(list_wanted_rows(step)):
             grown = [one for r, slot in step.wants if r == row for one in self._members[slot]]
             depth = step.depth + row + 1
             size = depth + len(grown) * _room(grown)

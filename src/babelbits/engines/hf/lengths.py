@@ -18,7 +18,7 @@ _WINDOWS = ("sliding_window", "window_size", "attention_window_size", "attention
 """Where configurations without kinds of layers say how far back a token looks."""
 
 
-def states_of(config: Any) -> str | None:
+def find_state_kind(config: Any) -> str | None:
     """The kind of the layers that keep a state instead of keys and values; None where none do."""
     others = _kinds(config) - _SEEN_WHOLE
     return ", ".join(sorted(others)).replace("_", " ") or None
@@ -29,7 +29,7 @@ def selects_tokens(config: Any) -> bool:
     return any("sparse" in kind or "compressed" in kind for kind in _kinds(config))
 
 
-def window(config: Any) -> int:
+def find_window(config: Any) -> int:
     """Length up to which every token sees all tokens before it."""
     text = config.get_text_config()
     kinds = _kinds(config)
@@ -44,7 +44,7 @@ def window(config: Any) -> int:
     return min(limits, default=UNLIMITED)
 
 
-def column_change(config: Any) -> int:
+def find_column_change(config: Any) -> int:
     """Length up to which it does not matter in which column of a batch a token stands.
 
     Llama 4 scales attention by a token's column, not by its position id: padding and siblings in
@@ -55,7 +55,7 @@ def column_change(config: Any) -> int:
     return int(getattr(text, "floor_scale", UNLIMITED)) - 1 if scaled else UNLIMITED
 
 
-def rope_change(config: Any) -> int:
+def find_rope_change(config: Any) -> int:
     """Length beyond which rotary frequencies are others than up to it."""
     text = config.get_text_config()
     parameters = getattr(text, "rope_parameters", None) or {}

@@ -27,13 +27,13 @@ from babelbits.engines.base import SMALL_MODEL, EngineSettings
 from babelbits.engines.hf import device_map as device_map_module
 from babelbits.engines.hf.device_map import DeviceMap
 from babelbits.engines.hf.unpacked_loading import load_unpacked
-from babelbits.engines.placement import CARD_SHARE, free_memory
+from babelbits.engines.placement import CARD_SHARE, find_free_memory
 from babelbits.errors import BabelbitsError, ModelError
 from babelbits.formats.linear import linear_loading
 from babelbits.formats.logit_scale import scale_logits
 from babelbits.formats.own_code import brings_code, model_brings_code, refuse_code
 from babelbits.formats.quantized_forward import prepare_forward, widen_torchao
-from babelbits.formats.text_model import auto_class, check_text_model
+from babelbits.formats.text_model import check_text_model, find_auto_class
 from babelbits.formats.unpacked import UNPACKED
 from babelbits.quiet import quiet
 from babelbits.words import agreeing, plural
@@ -90,7 +90,7 @@ def load_model(
     ModelError
         If it cannot be loaded, or must not be under these settings, or if no devices hold it.
     """
-    device = torch.device(devices.of_torch(settings.device))
+    device = torch.device(devices.resolve_torch_device(settings.device))
     dtype = _dtype(settings.dtype, device)
     config, tokenizer = read_checkpoint(folder, settings=settings)
     note: str | None = None
@@ -108,7 +108,7 @@ def load_model(
         tokenizer=tokenizer,
         device=device,
         dtype=dtype,
-        context_length=context_length(model.config, tokenizer),
+        context_length=find_context_length(model.config, tokenizer),
         notes=() if note is None else (note,),
     )
 
@@ -123,9 +123,9 @@ def _split(
     # What is unpacked here is loaded from memory, for which transformers places no layers.
     if method in UNPACKED or stored * _MOST_UNPACKED < free[0] * CARD_SHARE:
         return None, None
-    skeleton = device_map_module.skeleton_of(
+    skeleton = device_map_module.build_skeleton(
         config,
-        auto=auto_class(config),
+        auto=find_auto_class(config),
         trust_remote_code=settings.trust.remote_code and model_brings_code(folder),
     )
     return device_map_module.find_split(
@@ -134,7 +134,7 @@ def _split(
         stored=stored if method else None,
         unpacks=method != "bitsandbytes",
         cards=free,
-        host=free_memory(),
+        host=find_free_memory(),
         where=str(folder),
     )
 
@@ -167,7 +167,7 @@ def _fit_threads(n_weights: int) -> None:
         torch.set_num_threads(1)
 
 
-def context_length(config: Any, tokenizer: Any) -> int:
+def find_context_length(config: Any, tokenizer: Any) -> int:
     """Largest input in tokens, found where lm-eval's `resolve_max_length` looks for it."""
     text = config.get_text_config()
     for name in ("n_positions", "max_position_embeddings", "n_ctx"):
@@ -259,7 +259,7 @@ def _model(
     if method in UNPACKED:
         model, report = load_unpacked(folder, config, method=method, dtype=dtype, own_code=own_code)
     else:
-        model, report = auto_class(config).from_pretrained(
+        model, report = find_auto_class(config).from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
@@ -364,7 +364,7 @@ def refuse_look_ahead(model: Any, *, where: str) -> None:
         If they do: a score would be of a text that the model has read already.
     """
     size = int(model.config.get_text_config().vocab_size)
-    device = device_map_module.input_device(model)
+    device = device_map_module.find_input_device(model)
     tokens = torch.arange(1, _TOKENS + 1, device=device)[None] * max(1, size // 32) % size
     other = tokens.clone()
     other[0, -1] = (other[0, -1] + size // 2) % size

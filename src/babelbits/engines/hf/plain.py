@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from babelbits.engines.encoding import Query
-from babelbits.engines.hf.forward import kept, read_logits
+from babelbits.engines.hf.forward import read_logits, select_logits
 from babelbits.engines.hf.lengths import UNLIMITED
 from babelbits.engines.replies import Scored
 
@@ -69,12 +69,12 @@ def score_plain(
 ) -> list[Scored]:
     """Score queries in padded batches."""
     scored: dict[int, Scored] = {}
-    for i, logits in plain_logits(model, queries, batching=batching, device=device):
+    for i, logits in compute_plain_logits(model, queries, batching=batching, device=device):
         scored[i] = read_logits(logits, range(len(logits)), queries[i].targets)
     return [scored[i] for i in range(len(queries))]
 
 
-def plain_logits(
+def compute_plain_logits(
     model: Any, queries: Sequence[Query], *, batching: Batching, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Each query's index, in some order, and the logits of its targets."""
@@ -93,6 +93,6 @@ def _batch_logits(
     logits = model(
         input_ids=torch.tensor(padded, device=device), use_cache=False, logits_to_keep=positions
     ).logits
-    for row, query in zip(kept(logits, positions), queries, strict=True):
+    for row, query in zip(select_logits(logits, positions), queries, strict=True):
         end = len(query.tokens) - start
         yield row[end - len(query.targets) : end]

@@ -57,7 +57,7 @@ class Tolerance:
         return not (differences.mean() > self.mean or differences.max() > self.largest)
 
 
-def quantization(config: Any) -> dict[str, Any]:
+def read_quantization(config: Any) -> dict[str, Any]:
     """The checkpoint's own description of how it is quantized; empty where it is not."""
     found = getattr(config, "quantization_config", None) or {}
     return dict(found) if isinstance(found, dict) else dict(found.to_dict())
@@ -68,13 +68,13 @@ def chooses_by_batch(config: Any) -> bool:
 
     A threshold of 0 picks none.
     """
-    found = quantization(config)
+    found = read_quantization(config)
     return bool(found.get("load_in_8bit")) and found.get("llm_int8_threshold", 6.0) > 0
 
 
 def quantizes_activations(config: Any) -> bool:
     """Whether layers round their inputs; True for methods that we do not know."""
-    found = quantization(config)
+    found = read_quantization(config)
     if not found:
         return False
     if found.get("quant_method") == "bitsandbytes":
@@ -87,6 +87,6 @@ def quantizes_activations(config: Any) -> bool:
 
 def _computing_type(loaded: LoadedModel) -> torch.dtype:
     """The coarsest type that the model computes in."""
-    name = str(quantization(loaded.model.config).get("bnb_4bit_compute_dtype", "float32"))
+    name = str(read_quantization(loaded.model.config).get("bnb_4bit_compute_dtype", "float32"))
     inner = getattr(torch, name.removeprefix("torch."), torch.float32)
     return inner if inner in _MEAN and inner != torch.float32 else loaded.dtype

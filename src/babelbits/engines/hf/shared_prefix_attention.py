@@ -38,7 +38,7 @@ class Branches:
     """Additive, of shape (rows, 1, 1, own length)."""
 
 
-def cascade_attention(
+def attend_in_cascade(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -109,4 +109,4 @@ def _for_all_rows(states: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
 
 def cascading(model: Any) -> AbstractContextManager[None]:
     """Let the model's attention look at the `branches` that its forward pass is given."""
-    return using(model, _NAME, cascade_attention)
+    return using(model, _NAME, attend_in_cascade)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from babelbits.formats.text_model import auto_class
+from babelbits.formats.text_model import find_auto_class
 from babelbits.formats.unpacked import read_unpacked
 
 
@@ -45,7 +45,7 @@ def load_unpacked(
     state = read_unpacked(folder, method=method, said=said, dtype=dtype)
     del config.quantization_config
     with torch.device("meta"):
-        kind = type(auto_class(config).from_config(config, trust_remote_code=own_code))
+        kind = type(find_auto_class(config).from_config(config, trust_remote_code=own_code))
     model, report = kind.from_pretrained(
         None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
     )

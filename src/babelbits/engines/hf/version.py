@@ -8,7 +8,7 @@ REVISION = 2
 """Counts changes of this engine that may change its numbers."""
 
 
-def engine_version(*, scaled: bool = False) -> str:
+def make_engine_version(*, scaled: bool = False) -> str:
     """Version of the engine with those of its libraries; imports none of them.
 
     `scaled` says that the engine multiplies logits which transformers leaves as they are

@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 
 from babelbits.engines.base import EngineIdentity, EngineSettings, LongPrompts
-from babelbits.engines.distributions import Chosen, DistributionReader, divide, targets_of
+from babelbits.engines.distributions import Chosen, DistributionReader, divide, number_targets
 from babelbits.engines.encoding import Encoder, Query
 from babelbits.engines.llama.generation import generate_plain, generate_shared
 from babelbits.engines.llama.loading import LoadedGguf
 from babelbits.engines.llama.scoring import run_plain, run_shared
 from babelbits.engines.llama.session import Session
 from babelbits.engines.llama.tree import Tree
-from babelbits.engines.llama.version import NAME, cache_dtype, engine_version
+from babelbits.engines.llama.version import NAME, choose_cache_dtype, make_engine_version
 from babelbits.engines.local import LocalEngine
-from babelbits.engines.prefix_tree import ForwardStep, grow, plan
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan_steps
 from babelbits.engines.replies import Continuation, Scored
 from babelbits.engines.stopping import Stopping
 from babelbits.errors import EngineError
-from babelbits.llamacpp.vocabulary import Vocabulary, difference
+from babelbits.llamacpp.vocabulary import Vocabulary, describe_difference
 
 
 class CheckedEncoder(Encoder):
@@ -80,7 +80,9 @@ class CheckedEncoder(Encoder):
             if found != expected:
                 raise EngineError(
                     "llama.cpp splits a text into other tokens than the checkpoint's tokenizer: "
-                    + difference(text, expected=expected, found=found, tokenizer=self.tokenizer),
+                    + describe_difference(
+                        text, expected=expected, found=found, tokenizer=self.tokenizer
+                    ),
                     hint="where the GGUF file holds another tokenizer than the model's, convert it "
                     "again; where llama.cpp has none like it, set allow_token_differences = true "
                     "in [model]: the model is given the checkpoint's tokens",
@@ -124,7 +126,7 @@ class LlamaEngine(LocalEngine):
         rows = max(64, _LOGIT_ELEMENTS // len(loaded.vocabulary))
         pack = _PACK_ON_CPU if loaded.device_kind == "cpu" else _PACK_ON_GPU
         self._pack = max(_SEQUENCES, min(pack, settings.token_budget, rows))
-        self._dtype = cache_dtype(settings.dtype, device_kind=loaded.device_kind)
+        self._dtype = choose_cache_dtype(settings.dtype, device_kind=loaded.device_kind)
         budget = min(settings.token_budget, loaded.context_length)
         self._usual = budget if loaded.short_texts is None else min(budget, self._shorts)
         self._open(self._usual)
@@ -134,7 +136,7 @@ class LlamaEngine(LocalEngine):
         """What about this engine may change numbers."""
         return EngineIdentity(
             name=NAME,
-            version=engine_version(),
+            version=make_engine_version(),
             device_kind=self.loaded.device_kind,
             dtype=self._dtype,
             long_prompts=self.settings.long_prompts,
@@ -220,7 +222,7 @@ class LlamaEngine(LocalEngine):
         return length <= self.sharing_limit and (self.loaded.short_texts is None or length <= room)
 
     def _score(self, queries: Sequence[Query]) -> list[Scored]:
-        reader = Chosen(targets_of(queries))
+        reader = Chosen(number_targets(queries))
         self._show(queries, reader)
         return [reader.reply(slots) for slots in divide(queries)]
 
@@ -255,7 +257,7 @@ class LlamaEngine(LocalEngine):
     def _plan(self, queries: Sequence[Query]) -> Iterator[ForwardStep]:
         starts = [len(query.tokens) - len(query.targets) for query in queries]
         forest = grow([query.tokens for query in queries], starts)
-        return plan(forest, pack=self._pack, block=self._pack, longest=self._pack)
+        return plan_steps(forest, pack=self._pack, block=self._pack, longest=self._pack)
 
     def _generate(self, grown: Sequence[Continuation]) -> None:
         short = self.loaded.short_texts

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babelbits.engines.llama.scoring import pieces
+from babelbits.engines.llama.scoring import decode_pieces
 from babelbits.engines.llama.session import Batch, Session
-from babelbits.engines.llama.tree import Tree, branches
-from babelbits.engines.prefix_tree import ForwardStep, grow, plan
+from babelbits.engines.llama.tree import Tree, find_branches
+from babelbits.engines.prefix_tree import ForwardStep, grow, plan_steps
 from babelbits.engines.replies import Continuation, append
 from babelbits.engines.sampling import Sampler
 from babelbits.engines.stopping import Stopping
@@ -37,12 +37,12 @@ def generate_shared(
     """Grow continuations to their ends, in rounds that fit the session's memory."""
     if not grown:
         return
-    trunk = shared_prefix([one.prompt.tokens for one in grown])
+    trunk = find_shared_prefix([one.prompt.tokens for one in grown])
     for members in _rounds(session, grown, depth=len(trunk)):
         _run_round(session, tree, members, trunk, stopping)
 
 
-def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
+def find_shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
     """What all prompts begin with; each keeps at least one token of its own."""
     first, last = min(prompts), max(prompts)
     longest = min(map(len, prompts)) - 1
@@ -81,9 +81,9 @@ def _run_round(
     tree.cut(depth)
     own = [one.prompt.tokens[depth:] for one in members]
     forest = grow(own, [len(tokens) - 1 for tokens in own])
-    (step,) = plan(forest, pack=_ANY, block=_ANY, longest=_ANY)
+    (step,) = plan_steps(forest, pack=_ANY, block=_ANY, longest=_ANY)
     ends = {slot: row for row, slot in step.wants}
-    belongs = branches(step, [ends[slot] for slot in range(len(members))])
+    belongs = find_branches(step, [ends[slot] for slot in range(len(members))])
     tree.give(range(1, len(members) + 1))
     rows = [_Row(one, number) for number, one in enumerate(members, start=1)]
     for wanted, logits in _prefill(session, step, belongs, depth):
@@ -181,7 +181,7 @@ def generate_plain(
             continue
         tree.wipe()
         tokens = [*one.prompt.tokens, *one.tokens]
-        *_, (_start, logits) = pieces(session, tokens, first=len(tokens) - 1)
+        *_, (_start, logits) = decode_pieces(session, tokens, first=len(tokens) - 1)
         append(choose(logits, [one.sampler]), [one], stopping)
         _decode(session, tree, [_Row(one, 0)], stopping, longest=longest)
 

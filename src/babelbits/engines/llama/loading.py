@@ -66,7 +66,7 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedGguf:
     ModelError
         If there is no such file, or llama.cpp cannot load it.
     """
-    path = gguf_file(folder)
+    path = find_gguf_file(folder)
     api = library.load()
     device_kind = _device_kind(settings.device, api)
     options = api.llama_model_default_params()
@@ -74,7 +74,7 @@ def load_model(folder: Path, *, settings: EngineSettings) -> LoadedGguf:
     with library.complaints() as said:
         model = api.llama_model_load_from_file(os.fsencode(path), options)
     if not model:
-        raise ModelError(f"cannot be loaded: {library.last_of(said)}", where=str(path))
+        raise ModelError(f"cannot be loaded: {library.join_last(said)}", where=str(path))
     try:
         return _described(api, model, path, folder, settings=settings, device_kind=device_kind)
     except BaseException:
@@ -109,7 +109,7 @@ def _described(
     )
 
 
-def gguf_file(folder: Path) -> Path:
+def find_gguf_file(folder: Path) -> Path:
     """The GGUF file in a folder; of one in parts, the first.
 
     Raises
@@ -220,7 +220,7 @@ def _metadata(api: Any, model: Any, key: str) -> str | None:
 
 def _threads(n_weights: int) -> int:
     """As OMP_NUM_THREADS says; one for a small model, else one a core. Results do not change."""
-    return library.n_threads(otherwise=1 if n_weights < SMALL_MODEL else None)
+    return library.count_threads(otherwise=1 if n_weights < SMALL_MODEL else None)
 
 
 def _sharing_limit(api: Any, model: Any, *, sharing: bool) -> int:

@@ -41,12 +41,12 @@ def run_plain(session: Session, queries: Sequence[Query], slots: Sequence[int], 
     for query, slot in zip(queries, slots, strict=True):
         session.wipe()
         first = len(query.tokens) - len(query.targets)
-        for start, logits in pieces(session, query.tokens, first=first):
+        for start, logits in decode_pieces(session, query.tokens, first=first):
             here = slot + max(start, first) - first
             read(np.arange(here, here + len(logits)), logits)
 
 
-def pieces(
+def decode_pieces(
     session: Session, tokens: Sequence[int], *, first: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Decode tokens as sequence 0; each piece's start, and its logits from `first` on."""

@@ -95,7 +95,7 @@ class Session:
         if not context:
             raise EngineError(
                 f"llama.cpp cannot make a context of {plural(cells, 'token')}: "
-                f"{library.last_of(said)}",
+                f"{library.join_last(said)}",
                 hint="lower token_budget in [engine] if memory is short",
             )
         self._api = api
@@ -118,7 +118,7 @@ class Session:
         with library.complaints() as said:
             status = self._api.llama_decode(self._context, buffers.batch)
         if status != 0:
-            why = _REASONS.get(status) or library.last_of(said)
+            why = _REASONS.get(status) or library.join_last(said)
             raise EngineError(
                 f"llama.cpp could not decode {plural(len(batch.tokens), 'token')}: {why}"
             )

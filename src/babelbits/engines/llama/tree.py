@@ -114,7 +114,7 @@ class Branches:
     """Rows of the step whose logits are asked for here, in rising order."""
 
 
-def branches(step: ForwardStep, ends: Sequence[int]) -> dict[int, list[int]]:
+def find_branches(step: ForwardStep, ends: Sequence[int]) -> dict[int, list[int]]:
     """The sequences of each row on the way to an end; the i-th end's sequence is i + 1.
 
     Two branches may end in the same row.
@@ -135,7 +135,7 @@ def divide(step: ForwardStep, *, most: int) -> Iterator[Branches]:
     leaves = [row for row in range(len(step.tokens)) if row not in inner]
     waiting = {row for row, _slot in step.wants}
     for start in range(0, len(leaves), most):
-        members = branches(step, leaves[start : start + most])
+        members = find_branches(step, leaves[start : start + most])
         rows = sorted(members)
         wanted = [row for row in rows if row in waiting]
         waiting.difference_update(wanted)

@@ -9,12 +9,12 @@ REVISION = 2
 """Counts changes of this engine that may change its numbers."""
 
 
-def engine_version() -> str:
+def make_engine_version() -> str:
     """Version of the engine with that of its library; loads nothing."""
-    return f"{REVISION} ({library.DISTRIBUTION} {library.version() or 'none'})"
+    return f"{REVISION} ({library.DISTRIBUTION} {library.find_version() or 'none'})"
 
 
-def cache_dtype(dtype: str, *, device_kind: str) -> str:
+def choose_cache_dtype(dtype: str, *, device_kind: str) -> str:
     """Type of cached keys and values for a study's `dtype`; weights have the type of the file.
 
     'float32' (the default on a CPU, as for the transformers engine) keeps damage by the cache apart

@@ -50,7 +50,7 @@ class Ask:
         """As it is sent; a `fresh` one reads nothing that was kept."""
         return {
             "number": number,
-            "tokens": array(self.tokens),
+            "tokens": encode_tokens(self.tokens),
             "ids": self.ids,
             "prompt": self.prompt,
             "whole": False,
@@ -58,7 +58,7 @@ class Ask:
         }
 
 
-def array(tokens: Iterable[int]) -> bytes:
+def encode_tokens(tokens: Iterable[int]) -> bytes:
     """Token ids as they cross the border."""
     return np.fromiter(tokens, "<i4").tobytes()
 
@@ -68,7 +68,7 @@ def order(sequences: Sequence[Sequence[int]]) -> list[int]:
     return sorted(range(len(sequences)), key=lambda number: list(sequences[number]))
 
 
-def asks_for(queries: Sequence[Query], *, block: int | None) -> list[Ask]:
+def plan_asks(queries: Sequence[Query], *, block: int | None) -> list[Ask]:
     """What to ask so that every target of every query is answered.
 
     Parameters

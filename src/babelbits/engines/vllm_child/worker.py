@@ -193,7 +193,7 @@ def _floats(values: Any) -> bytes:
     return np.asarray(values, "<f4").tobytes()
 
 
-def grown(output: Any) -> list[Any]:
+def read_growth(output: Any) -> list[Any]:
     """What a step added to a row: its number, tokens, whether numbers were finite, if it ended."""
     made = output.outputs[0]
     flat = made.logprobs
@@ -249,7 +249,7 @@ class ChildWorker:
         for row in rows:
             self._model.grow(row)
         while self._model.busy:
-            made = [grown(output) for output in self._model.step()]
+            made = [read_growth(output) for output in self._model.step()]
             if made:
                 self._send({"is": "grown", "rows": made})
             self._drop()

@@ -88,6 +88,6 @@ def _held(path: Path) -> str:
     names = sorted(file.name for file in path.iterdir())
     if not names:
         return "the folder is empty"
-    if files.below(path, _TOTALS).files:
+    if files.find_below(path, _TOTALS).files:
         return "only totals, no items: evaluate again with --log_samples (or --save-details)"
     return f"the folder holds {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"

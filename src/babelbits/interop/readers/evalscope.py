@@ -41,7 +41,7 @@ def _reviews(path: Path) -> Iterator[Path]:
     """Review files of the newest run below a folder; EvalScope names runs by their time."""
     folders = _folders(path)
     if folders:
-        yield from files.below(folders[-1], _LINES).files
+        yield from files.find_below(folders[-1], _LINES).files
 
 
 def _folders(path: Path) -> list[Path]:
@@ -50,7 +50,7 @@ def _folders(path: Path) -> list[Path]:
         return [path]
     found = {
         path.joinpath(*file.relative_to(path).parts[: place + 1])
-        for file in files.below(path, _LINES).files
+        for file in files.find_below(path, _LINES).files
         for place, part in enumerate(file.relative_to(path).parts[:-1])
         if part == "reviews"
     }
@@ -67,7 +67,7 @@ def read(path: Path) -> ForeignRun:
             where=str(path),
             hint=f"name one of them: {', '.join(map(str, models[:4]))}",
         )
-    notes = [] if path.is_file() else list(files.below(path, _LINES).notes)
+    notes = [] if path.is_file() else list(files.find_below(path, _LINES).notes)
     runs = [] if path.is_file() else _folders(path)
     if len(runs) > 1:
         notes.append(
@@ -85,11 +85,11 @@ def _task(file: Path) -> ForeignTask | None:
     """One subset; None if it has no reviews."""
     groups: dict[str, list[tuple[str, files.Row]]] = {}
     for where, row in files.read_lines(file):
-        score = files.mapping(row.get("sample_score"))
+        score = files.as_mapping(row.get("sample_score"))
         if not score:
             raise TaskError("not a review of EvalScope: no `sample_score`", where=where)
         group = score.get("group_id")
-        groups.setdefault(files.text(row.get("index") if group is None else group), []).append(
+        groups.setdefault(files.as_text(row.get("index") if group is None else group), []).append(
             (where, row)
         )
     if not groups:
@@ -117,13 +117,13 @@ def _predictions(file: Path) -> Mapping[str, files.Row]:
     beside = Path(*parts[:place], "predictions", *parts[place + 1 :])
     if not beside.is_file():
         return {}
-    return {files.text(row.get("index")): row for _, row in files.read_lines(beside)}
+    return {files.as_text(row.get("index")): row for _, row in files.read_lines(beside)}
 
 
 def _scores(row: files.Row) -> Mapping[str, Any]:
-    score = files.mapping(files.mapping(row.get("sample_score")).get("score"))
-    values = files.mapping(score.get("value"))
-    main = files.text(score.get("main_score_name"))
+    score = files.as_mapping(files.as_mapping(row.get("sample_score")).get("score"))
+    values = files.as_mapping(score.get("value"))
+    main = files.as_text(score.get("main_score_name"))
     first = {main: values[main]} if main in values else {}
     return {**first, **values}
 
@@ -135,10 +135,10 @@ def _item(
     predictions: Mapping[str, files.Row],
 ) -> ForeignItem:
     where, row = rows[0]
-    prediction = predictions.get(files.text(row.get("index")), {})
+    prediction = predictions.get(files.as_text(row.get("index")), {})
     asked = _asked(row) or _asked(prediction)
     target = row.get("target")
-    score = files.mapping(files.mapping(row["sample_score"]).get("score"))
+    score = files.as_mapping(files.as_mapping(row["sample_score"]).get("score"))
     prompt = "\n".join(content for _, content in asked)
     values = [_scores(one) for _, one in rows]
     return ForeignItem(
@@ -146,11 +146,13 @@ def _item(
         content=digest(asked[-1][1], length=32) if asked else f"index {row.get('index')}",
         order=number,
         where=where,
-        scores={name: _mean([files.number(one.get(name)) for one in values]) for name in metrics},
-        target=", ".join(map(files.text, files.listing(target))) or files.text(target),
+        scores={
+            name: _mean([files.as_number(one.get(name)) for one in values]) for name in metrics
+        },
+        target=", ".join(map(files.as_text, files.as_list(target))) or files.as_text(target),
         prompt=prompt,
         prompt_hash=digest(asked) if asked else None,
-        output=files.text(score.get("prediction")),
+        output=files.as_text(score.get("prediction")),
         finish_reason=_finish(prediction),
     )
 
@@ -161,18 +163,18 @@ def _asked(row: files.Row) -> list[list[str]]:
     if isinstance(legacy, str) and legacy:
         return [["user", legacy]]
     found = []
-    for message in files.listing(row.get("messages")) or files.listing(legacy):
-        one = files.mapping(message)
+    for message in files.as_list(row.get("messages")) or files.as_list(legacy):
+        one = files.as_mapping(message)
         if one.get("role") == "assistant":
             break
-        found.append([files.text(one.get("role")), files.text(one.get("content"))])
+        found.append([files.as_text(one.get("role")), files.as_text(one.get("content"))])
     return found
 
 
 def _finish(prediction: files.Row) -> str | None:
-    choices = files.listing(files.mapping(prediction.get("model_output")).get("choices"))
-    reason = files.mapping(choices[0]).get("stop_reason") if choices else None
-    return "length" if reason in ("max_tokens", "model_length") else files.text(reason) or None
+    choices = files.as_list(files.as_mapping(prediction.get("model_output")).get("choices"))
+    reason = files.as_mapping(choices[0]).get("stop_reason") if choices else None
+    return "length" if reason in ("max_tokens", "model_length") else files.as_text(reason) or None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -54,7 +54,7 @@ class Found:
         return (f"left out, for it links to a place outside the folder: {names}{more}",)
 
 
-def below(folder: Path, name: re.Pattern[str], *, deep: bool = True) -> Found:
+def find_below(folder: Path, name: re.Pattern[str], *, deep: bool = True) -> Found:
     """Files below a folder, or in it, whose whole names match.
 
     Raises
@@ -177,11 +177,11 @@ def read_object(path: Path) -> Row:
 
 def read_lines(path: Path) -> Iterator[tuple[str, Row]]:
     """`file:line` and object of every line that is not empty; one line at a time in memory."""
-    for number, row in numbered_lines(path):
+    for number, row in read_numbered_lines(path):
         yield f"{path}:{number}", row
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, Row]]:
+def read_numbered_lines(path: Path) -> Iterator[tuple[int, Row]]:
     """The same with the line's number, from 1."""
     for number, line in enumerate(_text_lines(path), start=1):
         if line.strip():
@@ -246,7 +246,7 @@ def score(value: object) -> float | None:
     return one if math.isfinite(one) else None
 
 
-def number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
     """The same, for tools that write numbers as text."""
     if isinstance(value, str):
         try:
@@ -258,21 +258,21 @@ def number(value: object) -> float | None:
 
 def count(value: object) -> int:
     """A whole number of things, 0 where there is none."""
-    found = number(value)
+    found = as_number(value)
     return 0 if found is None or found < 0 else int(found)
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def as_mapping(value: object) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def listing(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """The value if it is a list or tuple, else an empty one."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def text(value: object) -> str:
+def as_text(value: object) -> str:
     """A text for people: strings as they are, None as nothing, other things as JSON."""
     if value is None:
         return ""

@@ -28,7 +28,7 @@ def looks_like(path: Path) -> bool:
     return path.name == FOLDER or (path / FOLDER).is_dir()
 
 
-def totals(path: Path) -> dict[str, float]:
+def read_totals(path: Path) -> dict[str, float]:
     """Task to its total, as the files have it; the last of two of a name wins.
 
     Parameters
@@ -50,7 +50,7 @@ def _written(path: Path) -> list[tuple[str, str]]:
         found: tuple[Path, ...] = (path,)
     else:
         folder = path if path.name == FOLDER else path / FOLDER
-        found = files.below(folder, _YAML, deep=False).files
+        found = files.find_below(folder, _YAML, deep=False).files
     pairs: list[tuple[str, str]] = []
     for one in found:
         text = files.decode(files.read_bytes(one, largest=_LARGEST), str(one))

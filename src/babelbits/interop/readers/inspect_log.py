@@ -30,7 +30,7 @@ from babelbits.interop.readers.record import (
 )
 from babelbits.libraries import load
 from babelbits.records import digest
-from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
+from babelbits.tasks.clusters import find_cluster_ids, select_shared_columns
 from babelbits.words import plural
 
 _ZSTANDARD = 93
@@ -47,7 +47,7 @@ _MOST_KEPT = 1 << 28
 def looks_like(path: Path) -> bool:
     """A `.eval` file, a JSON log, or a folder with either."""
     if path.is_dir():
-        return any(looks_like(file) for file in files.below(path, _LOGS, deep=False).files)
+        return any(looks_like(file) for file in files.find_below(path, _LOGS, deep=False).files)
     if path.suffix == ".eval":
         return True
     if path.suffix != ".json":
@@ -64,20 +64,20 @@ class _Log:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        return files.mapping(self.header.get("eval"))
+        return files.as_mapping(self.header.get("eval"))
 
     @property
     def task(self) -> str:
-        return files.text(self.spec.get("task"))
+        return files.as_text(self.spec.get("task"))
 
     @property
     def created(self) -> str:
-        return files.text(self.spec.get("created"))
+        return files.as_text(self.spec.get("created"))
 
 
 def read(path: Path) -> ForeignRun:
     """All logs of a folder; of several logs of a task the newest."""
-    inside = None if path.is_file() else files.below(path, _LOGS, deep=False)
+    inside = None if path.is_file() else files.find_below(path, _LOGS, deep=False)
     logs = [path] if inside is None else [one for one in inside.files if looks_like(one)]
     notes = list(inside.notes) if inside else []
     newest: dict[str, _Log] = {}
@@ -96,10 +96,10 @@ def read(path: Path) -> ForeignRun:
         for language, group in groups.items():
             suite = log.task.rpartition("/")[2] if len(groups) > 1 else None
             tasks.append(_task(log, group, language=language, suite=suite))
-        packages = files.mapping(log.spec.get("packages"))
-        versions.add(files.text(packages.get("inspect_ai")))
+        packages = files.as_mapping(log.spec.get("packages"))
+        versions.add(files.as_text(packages.get("inspect_ai")))
         if log.header.get("status") != "success":
-            status = files.text(log.header.get("status"))
+            status = files.as_text(log.header.get("status"))
             notes.append(f"{log.task}: the log's status is '{status}', not 'success'")
     if not tasks:
         raise TaskError(f"task '{empty[0].task}' has no samples", where=str(empty[0].path))
@@ -150,8 +150,8 @@ def _samples(log: _Log) -> Iterator["_Sample"]:
 
 def _rows(log: _Log) -> Iterator[files.Row]:
     if log.path.suffix == ".json":
-        for one in files.listing(files.read_object(log.path).get("samples")):
-            yield dict(files.mapping(one))
+        for one in files.as_list(files.read_object(log.path).get("samples")):
+            yield dict(files.as_mapping(one))
         return
     with _opened(log.path) as (stream, members):
         for name, info in members.items():
@@ -244,26 +244,26 @@ class _Sample:
 
 def _sample(row: files.Row) -> _Sample:
     messages = [
-        [files.text(one.get("role")), files.text(one.get("content"))]
-        for one in map(files.mapping, files.listing(row.get("messages")))
+        [files.as_text(one.get("role")), files.as_text(one.get("content"))]
+        for one in map(files.as_mapping, files.as_list(row.get("messages")))
     ]
     before = messages[: next((k for k, m in enumerate(messages) if m[0] == "assistant"), None)]
-    asked, target = files.text(row.get("input")), row.get("target")
-    language = files.mapping(row.get("metadata")).get("language")
-    output = files.mapping(row.get("output"))
-    choices = files.listing(output.get("choices"))
-    usage = files.mapping(output.get("usage"))
+    asked, target = files.as_text(row.get("input")), row.get("target")
+    language = files.as_mapping(row.get("metadata")).get("language")
+    output = files.as_mapping(row.get("output"))
+    choices = files.as_list(output.get("choices"))
+    usage = files.as_mapping(output.get("usage"))
     return _Sample(
-        name=files.text(row.get("id")),
+        name=files.as_text(row.get("id")),
         language=language if isinstance(language, str) else None,
-        shared=what_may_be_shared(files.mapping(row.get("metadata"))),
-        content=digest([asked, files.text(row.get("choices"))], length=32),
+        shared=select_shared_columns(files.as_mapping(row.get("metadata"))),
+        content=digest([asked, files.as_text(row.get("choices"))], length=32),
         values=dict(_values(row)),
-        target=", ".join(map(files.text, files.listing(target))) or files.text(target),
+        target=", ".join(map(files.as_text, files.as_list(target))) or files.as_text(target),
         prompt="\n".join(content for _, content in before) or asked,
         prompt_hash=digest(before),
-        output=files.text(output.get("completion")),
-        finish_reason=_finish(files.mapping(choices[0]).get("stop_reason")) if choices else None,
+        output=files.as_text(output.get("completion")),
+        finish_reason=_finish(files.as_mapping(choices[0]).get("stop_reason")) if choices else None,
         prompt_tokens=files.count(usage.get("input_tokens")),
         output_tokens=files.count(usage.get("output_tokens")),
     )
@@ -281,8 +281,8 @@ def _task(
         raise TaskError(f"task '{log.task}' has no scores", where=str(log.path))
     ids = sorted(by_id, key=lambda one: (len(one), one))
     items = [_item(k, by_id[one], metrics, log.path) for k, one in enumerate(ids)]
-    clusters = cluster_ids([by_id[one][0].shared for one in ids], names=[None] * len(ids))
-    dataset = files.text(files.mapping(log.spec.get("dataset")).get("name"))
+    clusters = find_cluster_ids([by_id[one][0].shared for one in ids], names=[None] * len(ids))
+    dataset = files.as_text(files.as_mapping(log.spec.get("dataset")).get("name"))
     return ForeignTask(
         name=f"{log.task}_{language}" if suite else log.task,
         items=tuple(replace(a, cluster_id=b) for a, b in zip(items, clusters, strict=True)),
@@ -298,14 +298,14 @@ def _task(
 
 def _circumstances(spec: Mapping[str, Any]) -> dict[str, str]:
     """What else may have changed the answers: where and how the model was run."""
-    config = files.mapping(spec.get("config"))
-    arguments = files.mapping(spec.get("model_args"))
+    config = files.as_mapping(spec.get("config"))
+    arguments = files.as_mapping(spec.get("model_args"))
     weights = ("model_path", "model", "tokenizer", "tokenizer_path", "device", "quantization")
     return {
-        "backend": files.text(spec.get("model")).partition("/")[0],
-        "limit": files.text(config.get("limit")) or "none",
+        "backend": files.as_text(spec.get("model")).partition("/")[0],
+        "limit": files.as_text(config.get("limit")) or "none",
         **{
-            f"model_args {key}": files.text(value)
+            f"model_args {key}": files.as_text(value)
             for key, value in arguments.items()
             if key not in weights
         },
@@ -322,8 +322,8 @@ def _by_language(samples: Sequence[_Sample]) -> dict[str | None, list[_Sample]]:
 
 def _values(sample: files.Row) -> Iterator[tuple[str, float | None]]:
     """Scorer and number; a scorer that gives several numbers has a name for each."""
-    for scorer, score in files.mapping(sample.get("scores")).items():
-        value = files.mapping(score).get("value")
+    for scorer, score in files.as_mapping(sample.get("scores")).items():
+        value = files.as_mapping(score).get("value")
         if isinstance(value, dict):
             yield from ((f"{scorer}/{key}", _number(one)) for key, one in value.items())
         else:
@@ -336,27 +336,27 @@ def _number(value: object) -> float | None:
     lowered = value.lower() if isinstance(value, str) else value
     if lowered in ("yes", "true"):
         return 1.0
-    return 0.0 if lowered in ("no", "false") else files.number(value)
+    return 0.0 if lowered in ("no", "false") else files.as_number(value)
 
 
 def _setup(spec: Mapping[str, Any], header: files.Row) -> dict[str, str]:
-    plan = files.mapping(header.get("plan"))
-    config = files.mapping(spec.get("config"))
+    plan = files.as_mapping(header.get("plan"))
+    config = files.as_mapping(spec.get("config"))
     return {
-        "task version": files.text(spec.get("task_version")),
-        "task arguments": files.text(spec.get("task_args")),
-        "solvers": files.text(
+        "task version": files.as_text(spec.get("task_version")),
+        "task arguments": files.as_text(spec.get("task_args")),
+        "solvers": files.as_text(
             [
                 [step.get("solver"), step.get("params")]
-                for step in map(files.mapping, files.listing(plan.get("steps")))
+                for step in map(files.as_mapping, files.as_list(plan.get("steps")))
             ]
         ),
-        "generation": files.text(plan.get("config")),
-        "epochs": files.text(config.get("epochs")),
-        "scorers": files.text(
+        "generation": files.as_text(plan.get("config")),
+        "epochs": files.as_text(config.get("epochs")),
+        "scorers": files.as_text(
             [
                 [one.get("name"), one.get("options")]
-                for one in map(files.mapping, files.listing(spec.get("scorers")))
+                for one in map(files.as_mapping, files.as_list(spec.get("scorers")))
             ]
         ),
     }
@@ -381,7 +381,7 @@ def _item(number: int, epochs: Sequence[_Sample], metrics: Sequence[str], log: P
 
 
 def _finish(reason: object) -> str | None:
-    return "length" if reason in ("max_tokens", "model_length") else files.text(reason) or None
+    return "length" if reason in ("max_tokens", "model_length") else files.as_text(reason) or None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

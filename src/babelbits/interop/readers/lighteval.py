@@ -15,7 +15,7 @@ from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files
-from babelbits.interop.readers.naming import by_name
+from babelbits.interop.readers.naming import find_by_name
 from babelbits.interop.readers.record import (
     ForeignItem,
     ForeignRun,
@@ -24,7 +24,7 @@ from babelbits.interop.readers.record import (
     Reader,
 )
 from babelbits.records import digest
-from babelbits.tasks.clusters import cluster_ids
+from babelbits.tasks.clusters import find_cluster_ids
 from babelbits.words import plural
 
 _DETAILS = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.parquet")
@@ -33,14 +33,14 @@ _DETAILS = re.compile(r"details_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.-]+)\.
 def looks_like(path: Path) -> bool:
     """A details file, or a folder with one."""
     if path.is_dir():
-        return bool(files.below(path, _DETAILS).files)
+        return bool(files.find_below(path, _DETAILS).files)
     return _DETAILS.fullmatch(path.name) is not None
 
 
 def read(path: Path) -> ForeignRun:
     """All tasks below a folder, the newest file of each."""
     files_by_task: dict[str, list[tuple[str, Path]]] = {}
-    inside = None if path.is_file() else files.below(path, _DETAILS)
+    inside = None if path.is_file() else files.find_below(path, _DETAILS)
     for file in [path] if inside is None else inside.files:
         match = _DETAILS.fullmatch(file.name)
         if match:
@@ -82,11 +82,11 @@ def _circumstances(details: Path, time: str) -> dict[str, str]:
     beside = details.parents[3] / "results" / model / f"results_{time}.json"
     if not beside.is_file():
         return {}
-    general = files.mapping(files.read_object(beside).get("config_general"))
-    settings = files.mapping(general.get("model_config"))
+    general = files.as_mapping(files.read_object(beside).get("config_general"))
+    settings = files.as_mapping(general.get("model_config"))
     told = {key: value for key, value in settings.items() if key not in _LIKE_WEIGHTS}
     told["limit"] = general.get("max_samples") or "none"
-    return {key: files.text(value) for key, value in told.items() if value is not None}
+    return {key: files.as_text(value) for key, value in told.items() if value is not None}
 
 
 def _task(name: str, file: Path, circumstances: Mapping[str, str]) -> ForeignTask | None:
@@ -94,13 +94,15 @@ def _task(name: str, file: Path, circumstances: Mapping[str, str]) -> ForeignTas
     rows = [_modern(row, f"{file}:row {k}") for k, row in enumerate(files.read_parquet(file), 1)]
     if not rows:
         return None
-    metrics = [key for key, value in rows[0]["metric"].items() if files.number(value) is not None]
-    place = by_name(name)
+    metrics = [
+        key for key, value in rows[0]["metric"].items() if files.as_number(value) is not None
+    ]
+    place = find_by_name(name)
     columns = place.source_columns if place else None
     shots = re.search(r"\|(\d+)", name)
     kind: OutputType = "choice" if rows[0]["logprobs"] else "generation"
     items = [_item(row, k, file, metrics, columns) for k, row in enumerate(rows)]
-    clusters = cluster_ids(
+    clusters = find_cluster_ids(
         [row["specific"] for row in rows], names=[one.source_id for one in items]
     )
     return ForeignTask(
@@ -117,31 +119,31 @@ def _task(name: str, file: Path, circumstances: Mapping[str, str]) -> ForeignTas
 def _modern(row: files.Row, where: str) -> files.Row:
     """One shape for both layouts; the older one may hold its lists as text."""
     if "doc" in row and "metric" in row:
-        doc, reply = files.mapping(row["doc"]), files.mapping(row.get("model_response"))
+        doc, reply = files.as_mapping(row["doc"]), files.as_mapping(row.get("model_response"))
         return {
             "id": doc.get("id"),
             "query": doc.get("query"),
             "choices": doc.get("choices"),
             "gold": doc.get("gold_index"),
-            "specific": files.mapping(doc.get("specific")),
+            "specific": files.as_mapping(doc.get("specific")),
             "input": reply.get("input"),
             "tokens": reply.get("input_tokens"),
             "text": reply.get("text"),
             "logprobs": reply.get("logprobs"),
             "truncated": reply.get("truncated_tokens_count"),
-            "metric": files.mapping(row["metric"]),
+            "metric": files.as_mapping(row["metric"]),
         }
     if "full_prompt" in row and "metrics" in row:
         return {
             "query": row.get("example"),
             "choices": _literal(row.get("choices")),
             "gold": _literal(row.get("gold_index")) or _literal(row.get("gold")),
-            "specific": files.mapping(_literal(row.get("specifics"))),
+            "specific": files.as_mapping(_literal(row.get("specifics"))),
             "input": row["full_prompt"],
             "tokens": None,
             "text": _literal(row.get("predictions")),
             "logprobs": None,
-            "metric": files.mapping(_literal(row["metrics"])),
+            "metric": files.as_mapping(_literal(row["metrics"])),
         }
     raise TaskError(
         "not lighteval's details: no columns `doc`, `metric`, nor `full_prompt`, `metrics`",
@@ -166,23 +168,23 @@ def _item(
     metrics: Sequence[str],
     columns: tuple[str, ...] | None,
 ) -> ForeignItem:
-    choices = [files.text(choice) for choice in files.listing(row["choices"])]
-    numbers = [files.number(one) for one in files.listing(row["logprobs"])]
+    choices = [files.as_text(choice) for choice in files.as_list(row["choices"])]
+    numbers = [files.as_number(one) for one in files.as_list(row["logprobs"])]
     logprobs = tuple(one for one in numbers if one is not None)
     is_choice = len(choices) > 1 and len(logprobs) == len(numbers) == len(choices)
-    texts = files.listing(row["text"])
-    query = files.text(row["query"])
-    prompt = files.text(row["input"]) or query
+    texts = files.as_list(row["text"])
+    query = files.as_text(row["query"])
+    prompt = files.as_text(row["input"]) or query
     chosen = choices[logprobs.index(max(logprobs))] if is_choice else ""
     return ForeignItem(
         content=digest([query, choices], length=32),
         order=number,
         where=f"{file}:row {number + 1}",
-        scores={name: files.number(row["metric"].get(name)) for name in metrics},
+        scores={name: files.as_number(row["metric"].get(name)) for name in metrics},
         target=_gold(row["gold"], choices),
         prompt=prompt,
-        prompt_hash=digest([prompt, files.text(row["tokens"])]),
-        output=chosen.strip() or (files.text(texts[0]) if texts else ""),
+        prompt_hash=digest([prompt, files.as_text(row["tokens"])]),
+        output=chosen.strip() or (files.as_text(texts[0]) if texts else ""),
         source_id=_source(row["specific"], columns, number),
         choice_logprobs=logprobs if is_choice else None,
         n_choices=len(choices) if is_choice else None,
@@ -194,7 +196,7 @@ def _gold(gold: object, choices: Sequence[str]) -> str:
     """Text of the gold choice or choices; what was written where it is no number."""
     listed = gold if isinstance(gold, list) else [gold]
     texts = [
-        choices[one] if isinstance(one, int) and 0 <= one < len(choices) else files.text(one)
+        choices[one] if isinstance(one, int) and 0 <= one < len(choices) else files.as_text(one)
         for one in listed
     ]
     return " / ".join(text.strip() for text in texts)

@@ -88,7 +88,7 @@ _NOT_LOGS = (".parquet", ".eval", ".json", ".jsonl", ".csv")
 def looks_like(path: Path) -> bool:
     """A text with the tool's summary or choices, or a folder with such logs."""
     if path.is_dir():
-        return any(looks_like(file) for file in files.below(path, _LOG, deep=False).files)
+        return any(looks_like(file) for file in files.find_below(path, _LOG, deep=False).files)
     if path.suffix in _NOT_LOGS or not path.is_file():
         return False
     try:
@@ -100,7 +100,7 @@ def looks_like(path: Path) -> bool:
 
 def read(path: Path) -> ForeignRun:
     """Every log of a folder, or one; logs of choice tests are left out by name."""
-    inside = None if path.is_file() else files.below(path, _LOG, deep=False)
+    inside = None if path.is_file() else files.find_below(path, _LOG, deep=False)
     logs = [path] if inside is None else [file for file in inside.files if looks_like(file)]
     summaries, choices = [], []
     for log in logs:
@@ -188,7 +188,7 @@ def _last_chunk(lines: list[str]) -> Iterator[tuple[str, Quantity]]:
     match = next((m for line in reversed(lines) if (m := _LAST_CHUNK.fullmatch(line))), None)
     if match is None:
         return
-    values = [files.number(one) for one in match.groups()]
+    values = [files.as_number(one) for one in match.groups()]
     perplexity, ratio, ratio_error, _, _, top, top_error = values
     if perplexity is not None:
         yield "PPL", Quantity(value=perplexity)
@@ -200,8 +200,8 @@ def _last_chunk(lines: list[str]) -> Iterator[tuple[str, Quantity]]:
 
 
 def _quantity(value: str, error: str | None) -> Quantity | None:
-    number = files.number(value)
-    return None if number is None else Quantity(value=number, error=files.number(error))
+    number = files.as_number(value)
+    return None if number is None else Quantity(value=number, error=files.as_number(error))
 
 
 READER = Reader(

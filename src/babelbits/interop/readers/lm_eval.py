@@ -20,14 +20,14 @@ from typing import Any
 
 from babelbits.errors import TaskError
 from babelbits.interop.readers import files, lm_eval_files
-from babelbits.interop.readers.lm_eval_scores import UNFILTERED, Document, Metrics, filters_of
+from babelbits.interop.readers.lm_eval_scores import UNFILTERED, Document, Metrics, list_filters
 from babelbits.interop.readers.lm_eval_setup import (
-    circumstances_of,
-    limit_note,
-    origin_of,
-    setup_of,
+    describe_origin,
+    note_limit,
+    read_circumstances,
+    read_setup,
 )
-from babelbits.interop.readers.naming import by_name
+from babelbits.interop.readers.naming import find_by_name
 from babelbits.interop.readers.record import (
     ForeignItem,
     ForeignRun,
@@ -36,7 +36,7 @@ from babelbits.interop.readers.record import (
     Reader,
 )
 from babelbits.records import digest
-from babelbits.tasks.clusters import cluster_ids, what_may_be_shared
+from babelbits.tasks.clusters import find_cluster_ids, select_shared_columns
 
 
 def looks_like(path: Path) -> bool:
@@ -57,7 +57,7 @@ def read(path: Path) -> ForeignRun:
     """All tasks of an output folder, the newest file of each."""
     if path.is_file() and path.suffix == ".json":
         return _in_memory(path)
-    kept, notes = lm_eval_files.newest(path)
+    kept, notes = lm_eval_files.find_newest(path)
     tasks = []
     empty = []
     for one in kept:
@@ -75,10 +75,10 @@ def read(path: Path) -> ForeignRun:
 def _in_memory(path: Path) -> ForeignRun:
     results = files.read_object(path)
     tasks = []
-    for name, rows in files.mapping(results["samples"]).items():
+    for name, rows in files.as_mapping(results["samples"]).items():
         named = (
-            (f"{path}:{name}[{number}]", dict(files.mapping(row)))
-            for number, row in enumerate(files.listing(rows))
+            (f"{path}:{name}[{number}]", dict(files.as_mapping(row)))
+            for number, row in enumerate(files.as_list(rows))
         )
         task = _task(name, named, results)
         if task is None:
@@ -91,14 +91,14 @@ def _run(
     path: Path, tasks: Sequence[ForeignTask], results: Sequence[files.Row], notes: Sequence[str]
 ) -> ForeignRun:
     versions = sorted({str(one["lm_eval_version"]) for one in results if "lm_eval_version" in one})
-    caches = [files.mapping(one.get("config")).get("use_cache") for one in results]
+    caches = [files.as_mapping(one.get("config")).get("use_cache") for one in results]
     doubts = [
-        f"made with use_cache={files.text(cache)}: lm-eval's response cache does not know the "
+        f"made with use_cache={files.as_text(cache)}: lm-eval's response cache does not know the "
         "model; a cache shared by two models gives both the first one's answers"
         for cache in caches
         if cache
     ]
-    limits = [note for one in results for note in limit_note(one)]
+    limits = [note for one in results for note in note_limit(one)]
     return ForeignRun(
         path=path,
         tool=f"lm-eval {' and '.join(versions)}" if versions else "lm-eval",
@@ -114,10 +114,10 @@ def _task(
     name: str, rows: Iterable[tuple[str, files.Row]], results: files.Row
 ) -> ForeignTask | None:
     """One task; None if it has no items."""
-    config = files.mapping(files.mapping(results.get("configs")).get(name))
-    place = by_name(name)
+    config = files.as_mapping(files.as_mapping(results.get("configs")).get(name))
+    place = find_by_name(name)
     asked = _Asked(config, place.source_columns if place else ("source_id",))
-    docs = asked.clustered(_documents(name, rows, filters_of(name, config, results), asked))
+    docs = asked.clustered(_documents(name, rows, list_filters(name, config, results), asked))
     if not docs:
         return None
     reader = Metrics.of(docs, config, asked.kind, results, name)
@@ -126,9 +126,9 @@ def _task(
         items=tuple(_item(doc, reader) for doc in docs),
         metrics=reader.names,
         output_type=asked.kind,
-        origin=origin_of(config),
-        setup=setup_of(name, config, results),
-        circumstances=circumstances_of(config, results),
+        origin=describe_origin(config),
+        setup=read_setup(name, config, results),
+        circumstances=read_circumstances(config, results),
         higher_is_better=reader.better,
         language_hint=_text_or_none(config.get("dataset_name")),
         notes=reader.notes,
@@ -176,7 +176,7 @@ def _filter_of(row: files.Row, filters: Sequence[str], before: int) -> str | Non
     """The filter that a row is of; None where it can be of none."""
     said = row.get("filter")
     if said is not None:
-        return files.text(said)
+        return files.as_text(said)
     if before < len(filters):
         return filters[before]
     return UNFILTERED if before == 0 else None
@@ -189,7 +189,7 @@ def _output_type(config: Mapping[str, Any], row: files.Row) -> OutputType:
         "loglikelihood_rolling": "text",
         "generate_until": "generation",
     }
-    said = files.text(config.get("output_type"))
+    said = files.as_text(config.get("output_type"))
     if said in named:
         return named[said]
     arguments = _arguments(row)
@@ -208,7 +208,7 @@ def _arguments(row: files.Row) -> list[list[Any]]:
             list(one.values()) if isinstance(one, dict) else [one]
             for _, one in sorted(held.items(), key=lambda pair: _last_number(pair[0]))
         ]
-    return [list(one) if isinstance(one, list | tuple) else [one] for one in files.listing(held)]
+    return [list(one) if isinstance(one, list | tuple) else [one] for one in files.as_list(held)]
 
 
 def _last_number(key: str) -> int:
@@ -245,19 +245,19 @@ class _Asked:
             self._kind = _output_type(self._config, row)
         kind = self._kind
         arguments = _arguments(row)
-        document = files.mapping(row.get("doc"))
-        self._shared[int(row["doc_id"])] = what_may_be_shared(document)
+        document = files.as_mapping(row.get("doc"))
+        self._shared[int(row["doc_id"])] = select_shared_columns(document)
         sent = [[part for part in one if not isinstance(part, dict)] for one in arguments]
         logprobs = _logprobs(row, len(arguments)) if kind in ("choice", "loglikelihood") else None
         choices = _choices(arguments) if kind == "choice" else []
         best = None if logprobs is None or not choices else logprobs[: len(choices)]
         item = ForeignItem(
-            content=files.text(row.get("doc_hash")) or _hash_of(document),
+            content=files.as_text(row.get("doc_hash")) or _hash_of(document),
             order=int(row["doc_id"]),
             where=where,
             scores={},
             target=_target(row, choices),
-            prompt=files.text(arguments[0][0]) if arguments and arguments[0] else "",
+            prompt=files.as_text(arguments[0][0]) if arguments and arguments[0] else "",
             prompt_hash=digest(_plain(sent)),
             output=_generated(row, kind),
             source_id=_source_id(document, self._source, row["doc_id"]),
@@ -268,7 +268,7 @@ class _Asked:
 
     def clustered(self, docs: Sequence[Document]) -> list[Document]:
         """The documents with the passage, document or subject that some of them share."""
-        clusters = cluster_ids(
+        clusters = find_cluster_ids(
             [self._shared[one.asked.order] for one in docs],
             names=[one.asked.source_id for one in docs],
         )
@@ -297,7 +297,7 @@ def _item(doc: Document, metrics: Metrics) -> ForeignItem:
 
 def _choices(arguments: Sequence[Sequence[Any]]) -> list[str]:
     """Texts of the choices; requests without a context (for mutual information) come after them."""
-    choices = [files.text(one[-1]) if one else "" for one in arguments]
+    choices = [files.as_text(one[-1]) if one else "" for one in arguments]
     half = len(choices) // 2
     is_doubled = half > 0 and choices[:half] == choices[half:] and not arguments[half][0]
     return [
@@ -318,7 +318,7 @@ def _preferred(choices: Sequence[str], logprobs: Sequence[float], metrics: Seque
 
 def _target(row: files.Row, choices: Sequence[str]) -> str:
     """The gold answer; the text of the choice where lm-eval wrote its number."""
-    target = files.text(row.get("target"))
+    target = files.as_text(row.get("target"))
     if choices and target.isdigit() and int(target) < len(choices):
         return choices[int(target)]
     return target
@@ -327,11 +327,11 @@ def _target(row: files.Row, choices: Sequence[str]) -> str:
 def _logprobs(row: files.Row, count: int) -> tuple[float, ...] | None:
     """One number a request from `resps`: [[["-1.2", "False"]], ...] or [[(-1.2, False)], ...]."""
     found = []
-    for response in files.listing(row.get("resps")):
+    for response in files.as_list(row.get("resps")):
         value: Any = response
         while isinstance(value, list | tuple) and value:
             value = value[0]
-        one = files.number(value)
+        one = files.as_number(value)
         if one is None:
             return None
         found.append(one)
@@ -344,7 +344,7 @@ def _generated(row: files.Row, kind: OutputType) -> str:
     value: Any = row.get("resps")
     while isinstance(value, list | tuple) and value:
         value = value[0]
-    return files.text(value) if not isinstance(value, list | tuple) else ""
+    return files.as_text(value) if not isinstance(value, list | tuple) else ""
 
 
 def _source_id(

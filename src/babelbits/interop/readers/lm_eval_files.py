@@ -37,11 +37,11 @@ class Samples:
     @property
     def model(self) -> str | None:
         """What tells two models apart: their arguments; None where the results are gone."""
-        config = files.mapping(self.results.get("config"))
-        arguments = arguments_of(config.get("model_args"))
+        config = files.as_mapping(self.results.get("config"))
+        arguments = parse_arguments(config.get("model_args"))
         if not arguments:
             return None
-        return json.dumps([files.text(config.get("model")), arguments], sort_keys=True)
+        return json.dumps([files.as_text(config.get("model")), arguments], sort_keys=True)
 
     def rows(self) -> Iterator[tuple[str, files.Row]]:
         """`file:line`, or `file[number]` in the old layout, and sample."""
@@ -49,34 +49,34 @@ class Samples:
             yield from files.read_lines(self.path)
             return
         rows = files.parse(files.read_text(self.path), str(self.path))
-        for number, row in enumerate(files.listing(rows)):
-            yield f"{self.path}[{number}]", dict(files.mapping(row))
+        for number, row in enumerate(files.as_list(rows)):
+            yield f"{self.path}[{number}]", dict(files.as_mapping(row))
 
 
-def arguments_of(said: object) -> Mapping[str, Any]:
+def parse_arguments(said: object) -> Mapping[str, Any]:
     """lm-eval's `model_args`, which were one text until 0.4.9.
 
     Examples
     --------
-    >>> arguments_of("pretrained=a,add_bos_token=True")
+    >>> parse_arguments("pretrained=a,add_bos_token=True")
     {'pretrained': 'a', 'add_bos_token': 'True'}
     """
     if isinstance(said, str):
         pairs = (one.partition("=") for one in said.split(",") if one)
         return {name.strip(): value.strip() for name, _, value in pairs}
-    return {str(name): files.text(value) for name, value in files.mapping(said).items()}
+    return {str(name): files.as_text(value) for name, value in files.as_mapping(said).items()}
 
 
 def looks_like(path: Path) -> bool:
     """A samples file of either layout, or a folder with one."""
     if path.is_dir():
-        return bool(files.below(path, _SAMPLES).files) or next(_old(path), None) is not None
+        return bool(files.find_below(path, _SAMPLES).files) or next(_old(path), None) is not None
     if _SAMPLES.fullmatch(path.name):
         return True
     return path.suffix == ".jsonl" and _is_array(path)
 
 
-def newest(path: Path) -> tuple[list[Samples], list[str]]:
+def find_newest(path: Path) -> tuple[list[Samples], list[str]]:
     """The newest samples file of every task, and what a reader must know of the others.
 
     Raises
@@ -100,7 +100,7 @@ def newest(path: Path) -> tuple[list[Samples], list[str]]:
     ]
     notes = list(_older(by_task))
     if path.is_dir():
-        notes += files.below(path, _LINES).notes
+        notes += files.find_below(path, _LINES).notes
         notes += _totals_only(path, kept)
     return kept, notes
 
@@ -126,12 +126,12 @@ def _totals_only(path: Path, kept: Iterable[Samples]) -> Iterator[str]:
     """Tasks of results files that no samples were written with."""
     there = {one.task for one in kept}
     lacking: dict[str, None] = {}
-    for file in files.below(path, _RESULTS).files:
+    for file in files.find_below(path, _RESULTS).files:
         if any(one.time in file.name and one.path.parent == file.parent for one in kept):
             continue
         lacking |= {
             str(task): None
-            for task in files.mapping(_results(file).get("configs"))
+            for task in files.as_mapping(_results(file).get("configs"))
             if task not in there
         }
     if lacking:
@@ -143,7 +143,7 @@ def _found(path: Path) -> Iterator[Samples]:
     if path.is_file() and not _SAMPLES.fullmatch(path.name):
         yield from _old(path)
         return
-    for file in [path] if path.is_file() else files.below(path, _SAMPLES).files:
+    for file in [path] if path.is_file() else files.find_below(path, _SAMPLES).files:
         match = _SAMPLES.fullmatch(file.name)
         if match:
             results = _beside(file, match["time"])
@@ -158,7 +158,7 @@ def _beside(samples: Path, time: str) -> files.Row:
     if plain.is_file():
         return _results(plain)
     ends = re.compile(rf".*_{re.escape(time)}\.json")  # `--output_path name.json` puts it in front
-    named = files.below(samples.parent, ends, deep=False).files
+    named = files.find_below(samples.parent, ends, deep=False).files
     return _results(named[0]) if named else {}
 
 
@@ -170,7 +170,7 @@ def _old(path: Path) -> Iterator[Samples]:
     TaskError
         If such a file is there and no results file beside it names its task.
     """
-    for file in [path] if path.is_file() else files.below(path, _LINES).files:
+    for file in [path] if path.is_file() else files.find_below(path, _LINES).files:
         if _SAMPLES.fullmatch(file.name) or not _is_array(file):
             continue
         task, results = _named(file)
@@ -186,9 +186,9 @@ def _is_array(path: Path) -> bool:
 
 def _named(file: Path) -> tuple[str, files.Row]:
     """The task of an old samples file, and the results that name it."""
-    for candidate in files.below(file.parent, _JSON, deep=False).files:
+    for candidate in files.find_below(file.parent, _JSON, deep=False).files:
         results = _results(candidate)
-        tasks = [str(name) for name in files.mapping(results.get("configs"))]
+        tasks = [str(name) for name in files.as_mapping(results.get("configs"))]
         ours = [name for name in tasks if file.stem == name or file.stem.endswith(f"_{name}")]
         if ours:
             return max(ours, key=len), results

@@ -10,7 +10,7 @@ from typing import Any
 
 from babelbits.interop.readers import files
 from babelbits.interop.readers.record import ForeignItem, OutputType
-from babelbits.tasks.lm_eval.metrics import reading, totals
+from babelbits.tasks.lm_eval.metrics import count_totals, describe_metric
 
 UNFILTERED = "none"
 _CORPUS_ONLY = ("f1", "mcc", "likelihood")
@@ -59,7 +59,7 @@ class Metrics:
         filters = list(docs[0].rows)
         several = len(filters) > 1
         own = bool(config.get("process_results"))
-        said = files.mapping(files.mapping(results.get("higher_is_better")).get(task))
+        said = files.as_mapping(files.as_mapping(results.get("higher_is_better")).get(task))
         sources: dict[str, tuple[str, str]] = {}
         better: dict[str, bool] = {}
         left_out = []
@@ -68,7 +68,7 @@ class Metrics:
                 if metric in _CORPUS_ONLY and not own:
                     left_out.append(metric)
                     continue
-                shown = reading(metric, _lm_eval_type(kind), has_own_scorer=own)[0]
+                shown = describe_metric(metric, _lm_eval_type(kind), has_own_scorer=own)[0]
                 name = f"{shown}[{filter_name}]" if several else shown
                 sources[name] = (filter_name, metric)
                 if shown == "log_likelihood":
@@ -86,26 +86,28 @@ class Metrics:
         found: dict[str, float | None] = {}
         for name, (filter_name, metric) in self.sources.items():
             raw = doc.rows.get(filter_name, {}).get(metric)
-            *_, convert = reading(metric, _lm_eval_type(self.kind), has_own_scorer=self.own_scorer)
+            *_, convert = describe_metric(
+                metric, _lm_eval_type(self.kind), has_own_scorer=self.own_scorer
+            )
             found[name] = None if raw is None else _converted(convert, raw)
         return found
 
     def statistics(self, doc: Document) -> dict[str, tuple[float, ...]]:
         """Bits and bytes of one document, where they were logged."""
         logged = {
-            name: totals(metric, doc.rows.get(filter_name, {}).get(metric))
+            name: count_totals(metric, doc.rows.get(filter_name, {}).get(metric))
             for name, (filter_name, metric) in self.sources.items()
         }
         return {name: found for name, found in logged.items() if found is not None}
 
 
-def filters_of(task: str, config: Mapping[str, Any], results: files.Row) -> list[str]:
+def list_filters(task: str, config: Mapping[str, Any], results: files.Row) -> list[str]:
     """A task's filters in the order in which their rows are logged; [] where nobody says."""
     declared = [
-        files.text(files.mapping(one).get("name"))
-        for one in files.listing(config.get("filter_list"))
+        files.as_text(files.as_mapping(one).get("name"))
+        for one in files.as_list(config.get("filter_list"))
     ]
-    totals = files.mapping(files.mapping(results.get("results")).get(task))
+    totals = files.as_mapping(files.as_mapping(results.get("results")).get(task))
     named = (key.partition(",") for key in totals if "_stderr," not in key)
     said = list(dict.fromkeys(name for _, comma, name in named if comma))
     return declared if set(declared) == set(said) or not said else said
@@ -122,10 +124,10 @@ def _in_order(row: files.Row, config: Mapping[str, Any]) -> list[str]:
 
     Before 0.4.5 rows do not list them: whatever is no known field is one.
     """
-    listed = files.listing(row.get("metrics")) if "metrics" in row else set(row) - _NO_METRICS
-    logged = sorted({files.text(name) for name in listed})
+    listed = files.as_list(row.get("metrics")) if "metrics" in row else set(row) - _NO_METRICS
+    logged = sorted({files.as_text(name) for name in listed})
     declared = [
-        files.mapping(one).get("metric") for one in files.listing(config.get("metric_list"))
+        files.as_mapping(one).get("metric") for one in files.as_list(config.get("metric_list"))
     ]
     return sorted(logged, key=lambda one: declared.index(one) if one in declared else len(declared))
 

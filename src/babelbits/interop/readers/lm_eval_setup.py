@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from babelbits.interop.readers import files
-from babelbits.interop.readers.lm_eval_files import arguments_of
+from babelbits.interop.readers.lm_eval_files import parse_arguments
 from babelbits.words import plural
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Functions are logged with their place in memory, which is another one in every run."""
 
 
-def setup_of(name: str, config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
+def read_setup(name: str, config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
     """What must agree between two runs, in the words that lm-eval's options use."""
-    whole = files.mapping(results.get("config"))
-    versions, shots = (files.mapping(results.get(key)) for key in ("versions", "n-shot"))
+    whole = files.as_mapping(results.get("config"))
+    versions, shots = (files.as_mapping(results.get(key)) for key in ("versions", "n-shot"))
     count = shots.get(name, config.get("num_fewshot"))
-    metadata = files.mapping(config.get("metadata"))
+    metadata = files.as_mapping(config.get("metadata"))
     setup = {
         "num_fewshot": count,
         "fewshot_seed": whole.get("fewshot_seed") if count else None,
@@ -35,7 +35,7 @@ def setup_of(name: str, config: Mapping[str, Any], results: files.Row) -> dict[s
     }
     if not results:
         return {}
-    return {k: "none" if value is None else files.text(value) for k, value in setup.items()}
+    return {k: "none" if value is None else files.as_text(value) for k, value in setup.items()}
 
 
 _ASKED_OTHERWISE = (
@@ -48,18 +48,18 @@ _BATCHED = re.compile(r"int8|8bit|bnb|vllm|sglang", re.IGNORECASE)
 """Methods and backends whose answers depend on what else is in the batch."""
 
 
-def circumstances_of(config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
+def read_circumstances(config: Mapping[str, Any], results: files.Row) -> dict[str, str]:
     """What else two runs should share, or a difference is not the weights' alone.
 
     A setting that a version of lm-eval does not write is left out, and counts as unknown; a model
     argument that was not given counts as not given.
     """
-    whole = files.mapping(results.get("config"))
+    whole = files.as_mapping(results.get("config"))
     if not whole:
         return {}
-    given = arguments_of(whole.get("model_args"))
+    given = parse_arguments(whole.get("model_args"))
     seeds = [whole.get(name) for name in ("random_seed", "numpy_seed", "torch_seed")]
-    samples = files.mapping(config.get("generation_kwargs")).get("do_sample") is True
+    samples = files.as_mapping(config.get("generation_kwargs")).get("do_sample") is True
     circumstances: dict[str, object] = {
         **{name: given.get(name, "not given") for name in _ASKED_OTHERWISE},
         "backend": whole.get("model"),
@@ -72,14 +72,14 @@ def circumstances_of(config: Mapping[str, Any], results: files.Row) -> dict[str,
         "EOS token": _token(results.get("tokenizer_eos_token")),
         "seeds": seeds if samples and any(one is not None for one in seeds) else None,
     }
-    if _BATCHED.search(files.text([whole.get("model"), whole.get("model_args")])):
+    if _BATCHED.search(files.as_text([whole.get("model"), whole.get("model_args")])):
         circumstances["batch size"] = whole.get("batch_size")
-    return {key: files.text(value) for key, value in circumstances.items() if value is not None}
+    return {key: files.as_text(value) for key, value in circumstances.items() if value is not None}
 
 
 def _token(said: object) -> str | None:
     """A token and its number, which some versions write as text."""
-    parts = files.listing(said)
+    parts = files.as_list(said)
     return " ".join(map(str, parts)) if parts else None
 
 
@@ -90,7 +90,7 @@ def _canonical(value: object) -> str | None:
     return _ADDRESS.sub("", text)
 
 
-def origin_of(config: Mapping[str, Any]) -> str:
+def describe_origin(config: Mapping[str, Any]) -> str:
     """Where the items come from, for people."""
     dataset = "/".join(
         str(config[key]) for key in ("dataset_path", "dataset_name") if config.get(key)
@@ -98,9 +98,9 @@ def origin_of(config: Mapping[str, Any]) -> str:
     return f"lm-eval, {dataset}" if dataset else "lm-eval"
 
 
-def limit_note(results: files.Row) -> Iterator[str]:
+def note_limit(results: files.Row) -> Iterator[str]:
     """Whether the run was cut short with --limit."""
-    counts = [files.mapping(one) for one in files.mapping(results.get("n-samples")).values()]
+    counts = [files.as_mapping(one) for one in files.as_mapping(results.get("n-samples")).values()]
     limited = [
         (one["effective"], one["original"])
         for one in counts

@@ -20,7 +20,7 @@ from babelbits.interop.readers.files import read_text
 from babelbits.interop.readers.record import DivergenceLog, ForeignTask
 from babelbits.languages import resolve
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 from babelbits.words import plural
 
 _LIGHTEVAL = re.compile(r"(?:[\w-]+\|)?(?P<name>[^|]*[^|\d][^|]*)(?:\|\d+){0,2}")
@@ -81,7 +81,7 @@ def _entry(name: str, value: object, path: Path) -> TaskPlace:
     if "language" not in words or len(words) < len(table):
         raise StudyError(f"'{name}' needs a language, as text", where=str(path))
     code = resolve(words["language"]).code
-    place = by_name(name)
+    place = find_by_name(name)
     suite = words.get("suite") or (place.suite if place else _without(name, words["language"]))
     return TaskPlace(
         suite=suite,
@@ -106,12 +106,12 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str, tuple[str, ...] | None], ..
 
 
 @cache
-def by_name(name: str) -> TaskPlace | None:
+def find_by_name(name: str) -> TaskPlace | None:
     """Benchmark and language by the table of families; None for a name that is not in it.
 
     Examples
     --------
-    >>> by_name("m_mmlu_de").suite, by_name("xwinograd_jp").language
+    >>> find_by_name("m_mmlu_de").suite, find_by_name("xwinograd_jp").language
     ('m_mmlu', 'ja')
     """
     bare = _LIGHTEVAL.fullmatch(name)
@@ -142,7 +142,7 @@ def _own_tasks() -> Mapping[str, TaskPlace]:
         suite.lm_eval_task.format(upstream): TaskPlace(
             suite=suite.name, language=code, source_columns=suite.source_columns
         )
-        for suite in all_suites().values()
+        for suite in list_all_suites().values()
         if isinstance(suite, LmEvalSuite)
         for code, upstream in suite.upstream.items()
     }
@@ -217,9 +217,9 @@ _NAMES: Mapping[str, str] = {
 @cache
 def _named(name: str) -> str | None:
     """Canonical code of a language's English name, as the INCLUDE benchmark writes it."""
-    from babelbits.languages import known_codes
+    from babelbits.languages import list_codes
 
-    names = {resolve(code).name.casefold(): code for code in known_codes()}
+    names = {resolve(code).name.casefold(): code for code in list_codes()}
     return _NAMES.get(name) or names.get(name)
 
 
@@ -237,7 +237,7 @@ def place_tasks(tasks: Iterable[ForeignTask], mapped: LanguageMap) -> dict[str, 
     places: dict[str, TaskPlace] = {}
     left: dict[str, ForeignTask] = {}
     for task in tasks:
-        place = mapped.get(task.name) or _said(task) or by_name(task.name) or _hinted(task)
+        place = mapped.get(task.name) or _said(task) or find_by_name(task.name) or _hinted(task)
         if place is None:
             left[task.name] = task
         else:
@@ -258,7 +258,7 @@ def _said(task: ForeignTask) -> TaskPlace | None:
     """What the format itself says."""
     if task.language is None:
         return None
-    guess = by_name(task.name)
+    guess = find_by_name(task.name)
     suite = task.suite or (guess.suite if guess else _without(task.name, task.language))
     return TaskPlace(suite=suite, language=resolve(task.language).code)
 
@@ -293,7 +293,7 @@ def _by_ending(names: Sequence[str]) -> dict[str, TaskPlace]:
     }
 
 
-def language_of_log(log: DivergenceLog, mapped: LanguageMap) -> str | None:
+def find_log_language(log: DivergenceLog, mapped: LanguageMap) -> str | None:
     """Language of a llama-perplexity log: mapped, or 'q4_k_m.sw.log' says it.
 
     Only what stands between the last two dots counts: quantizations have names that are codes too.

@@ -25,7 +25,7 @@ _FEW = 1 << 20
 def looks_like(path: Path) -> bool:
     """A folder with `results.jsonl` of this tool below, that file, or a bundle beside one."""
     if path.is_dir():
-        return any(_is_results(one) for one in files.below(path, _RESULTS).files)
+        return any(_is_results(one) for one in files.find_below(path, _RESULTS).files)
     if _BUNDLE.fullmatch(path.name):
         return _is_results(path.with_name("results.jsonl"))
     return path.suffix == ".jsonl" and _is_results(path)
@@ -48,8 +48,8 @@ def read(path: Path) -> ForeignRun:
         If there are no problems, or a line is none of this tool's.
     """
     if path.is_dir():
-        found = [one for one in files.below(path, _RESULTS).files if _is_results(one)]
-        notes = files.below(path, _RESULTS).notes
+        found = [one for one in files.find_below(path, _RESULTS).files if _is_results(one)]
+        notes = files.find_below(path, _RESULTS).notes
     else:
         found, notes = [path if path.suffix == ".jsonl" else path.with_name("results.jsonl")], ()
     tasks = tuple(_task(one) for one in found)
@@ -69,7 +69,7 @@ def _task(file: Path) -> ForeignTask:
     for where, row in files.read_lines(file):
         if "problem_idx" not in row or "reward" not in row:
             raise TaskError("no line of NeMo Evaluator: no problem_idx or no reward", where=where)
-        groups.setdefault(files.text(row["problem_idx"]), []).append((where, row))
+        groups.setdefault(files.as_text(row["problem_idx"]), []).append((where, row))
     if not groups:
         raise TaskError("no problems", where=str(file))
     items = tuple(_item(number, name, rows) for number, (name, rows) in enumerate(groups.items()))
@@ -98,21 +98,24 @@ def _names(folder: Path) -> Iterator[str]:
 
 def _item(number: int, name: str, rows: Sequence[tuple[str, files.Row]]) -> ForeignItem:
     where, row = rows[0]
-    prompt = files.text(row.get("prompt"))
+    prompt = files.as_text(row.get("prompt"))
     scores = [files.score(one.get("reward")) for _, one in rows]
     known = [one for one in scores if one is not None]
-    details, about = files.mapping(row.get("scoring_details")), files.mapping(row.get("metadata"))
-    category = files.text(about.get("category") or details.get("category"))
+    details, about = (
+        files.as_mapping(row.get("scoring_details")),
+        files.as_mapping(row.get("metadata")),
+    )
+    category = files.as_text(about.get("category") or details.get("category"))
     output = row.get("model_response") or row.get("response") or row.get("extracted_answer")
     return ForeignItem(
         content=digest(prompt, length=32) if prompt else f"problem {name}",
         order=number,
         where=where,
         scores={_METRIC: fmean(known) if known and len(known) == len(scores) else None},
-        target=files.text(row.get("expected_answer")),
+        target=files.as_text(row.get("expected_answer")),
         prompt=prompt,
         prompt_hash=digest(prompt) if prompt else None,
-        output=files.text(output),
+        output=files.as_text(output),
         cluster_id=category or None,
     )
 

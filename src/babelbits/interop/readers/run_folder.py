@@ -7,8 +7,8 @@ a run folder and an exported table, can be compared.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from babelbits.analysis.cells import BASELINE, CellResult, under_its_own_name
-from babelbits.analysis.engine_identity import engine_baselines as labels_of
+from babelbits.analysis.cells import BASELINE, CellResult, rename_by_content
+from babelbits.analysis.engine_identity import list_engine_baselines as labels_of
 from babelbits.errors import NothingThereError, UnknownNameError
 from babelbits.interop.readers.record import ENGINE, ForeignItem, ForeignRun, ForeignTask
 from babelbits.records import ItemRow
@@ -24,7 +24,7 @@ def looks_like(path: Path) -> bool:
     return (path / "plan.json").is_file() and (path / "study.toml").is_file()
 
 
-def variants(path: Path) -> Mapping[str, ForeignRun]:
+def read_variants(path: Path) -> Mapping[str, ForeignRun]:
     """Label to run, in the plan's order; the second run of the baseline under `AA`.
 
     Raises
@@ -36,13 +36,13 @@ def variants(path: Path) -> Mapping[str, ForeignRun]:
     cells: dict[str, list[CellResult]] = {}
     for meta, rows in store.cells():
         label = AA if meta.variant == BASELINE and meta.replicate else meta.variant
-        cells.setdefault(label, []).append(under_its_own_name(CellResult(meta=meta, rows=rows)))
+        cells.setdefault(label, []).append(rename_by_content(CellResult(meta=meta, rows=rows)))
     if not cells:
         raise NothingThereError("no cell is finished yet", where=str(path))
     return {label: _run(path, cells_of_one) for label, cells_of_one in cells.items()}
 
 
-def engine_baselines(path: Path) -> tuple[str, ...]:
+def list_engine_baselines(path: Path) -> tuple[str, ...]:
     """Labels of the baselines of further engines: no variants, though one can be named."""
     return labels_of(Store(path).planned())
 
@@ -55,7 +55,7 @@ def pick(path: Path, label: str) -> ForeignRun:
     UnknownNameError
         If the folder has no such variant.
     """
-    found = variants(path)
+    found = read_variants(path)
     if label not in found:
         near = did_you_mean(label, found) or f"available: {', '.join(found)}"
         raise UnknownNameError(f"no finished variant '{label}'", where=str(path), hint=near)

@@ -146,7 +146,7 @@ def read(path: Path) -> ForeignRun:
             raise TaskError(f"no column {', '.join(lacking)}", where=where)
         language = _language(row, where) if "language" in row else in_name
         named = named or bool(row.get("task"))
-        suite = files.text(row.get("task")) or (path.stem if "language" in row else stem)
+        suite = files.as_text(row.get("task")) or (path.stem if "language" in row else stem)
         draft = drafts.get((suite, language))
         if draft is None:
             draft = drafts[suite, language] = _Draft(ItemColumns(file))
@@ -162,8 +162,8 @@ def read(path: Path) -> ForeignRun:
 
 def _add(draft: _Draft, row: files.Row, line: int, where: str, *, place: str) -> None:
     """Take in one row: an item, or another metric of one."""
-    metric = files.text(row.get("metric")) or "score"
-    name = sys.intern(files.text(row["item_id"]))
+    metric = files.as_text(row.get("metric")) or "score"
+    name = sys.intern(files.as_text(row["item_id"]))
     score = _score(row["score"], where)
     number = draft.numbers.get(name)
     if number is None:
@@ -195,7 +195,7 @@ def _agree(draft: _Draft, column: str, metric: str, value: object, where: str) -
 
 def _language(row: files.Row, where: str) -> str:
     try:
-        return resolve(files.text(row["language"]).strip()).code
+        return resolve(files.as_text(row["language"]).strip()).code
     except UnknownNameError as error:
         raise TaskError(error.what, where=where, hint=error.hint) from error
 
@@ -236,7 +236,7 @@ def _score(cell: object, where: str) -> float | None:
         return float(word in _TRUE)
     share = 0.01 if word.endswith("%") else 1.0
     bare = word.removesuffix("%").strip().replace("\u2212", "-")
-    number = files.number(bare)
+    number = files.as_number(bare)
     if number is None and bare not in ("inf", "-inf", "infinity", "-infinity"):
         raise _no_number(cell, where)
     return None if number is None else number * share
@@ -244,7 +244,7 @@ def _score(cell: object, where: str) -> float | None:
 
 def _no_number(cell: object, where: str) -> TaskError:
     return TaskError(
-        f"the score {files.text(cell)!r:.40} is no number",
+        f"the score {files.as_text(cell)!r:.40} is no number",
         where=where,
         hint="a number, TRUE or FALSE; empty or NA where the item has none",
     )
@@ -253,7 +253,7 @@ def _no_number(cell: object, where: str) -> TaskError:
 def _rows(path: Path) -> Iterator[tuple[int, files.Row]]:
     """Number of the line and what it says, of every row that is not empty."""
     if path.suffix.lower() == ".jsonl":
-        yield from files.numbered_lines(path)
+        yield from files.read_numbered_lines(path)
         return
     text = files.read_text(path)
     names, delimiter, body = _head(text)
@@ -327,7 +327,7 @@ def _task(suite: str, language: str, draft: _Draft, path: Path, *, named: bool) 
 
 
 def _is_true(cell: object, where: str) -> bool:
-    word = files.text(cell).strip().lower()
+    word = files.as_text(cell).strip().lower()
     if word in (*_TRUE, "1", "1.0"):
         return True
     if word in (*_FALSE, "0", "0.0"):
@@ -339,7 +339,7 @@ def _share(cell: object, where: str) -> float:
     value = _score(cell, where)
     if value is None or not 0 <= value < 1:
         raise TaskError(
-            f"chance is {files.text(cell)!r:.40}",
+            f"chance is {files.as_text(cell)!r:.40}",
             where=where,
             hint="the score of guessing, from 0 to below 1; empty where it is not known",
         )
@@ -348,10 +348,10 @@ def _share(cell: object, where: str) -> float:
 
 def _named_type(cell: object, where: str) -> OutputType:
     for one in get_args(OutputType):
-        if files.text(cell).strip().lower() == one:
+        if files.as_text(cell).strip().lower() == one:
             return cast(OutputType, one)
     raise TaskError(
-        f"output_type is {files.text(cell)!r:.40}",
+        f"output_type is {files.as_text(cell)!r:.40}",
         where=where,
         hint=f"one of {', '.join(get_args(OutputType))}",
     )
@@ -366,15 +366,15 @@ _ONE_A_METRIC: Mapping[str, Callable[[object, str], object]] = {
 
 
 def _texts(row: files.Row) -> TextColumn:
-    prompt = files.text(row.get("prompt"))
-    said = files.text(row.get("prompt_hash"))
+    prompt = files.as_text(row.get("prompt"))
+    said = files.as_text(row.get("prompt_hash"))
     return TextColumn(
-        target=files.text(row.get("target")),
+        target=files.as_text(row.get("target")),
         prompt=prompt,
         prompt_hash=said or (digest(prompt) if prompt else None),
-        output=files.text(row.get("output")),
-        source_id=files.text(row.get("source_id")) or None,
-        cluster_id=files.text(row.get("cluster_id") or row.get("cluster")).strip() or None,
+        output=files.as_text(row.get("output")),
+        source_id=files.as_text(row.get("source_id")) or None,
+        cluster_id=files.as_text(row.get("cluster_id") or row.get("cluster")).strip() or None,
     )
 
 

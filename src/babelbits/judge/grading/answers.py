@@ -17,7 +17,7 @@ from babelbits.records import CellMeta, ItemRow
 from babelbits.store import Store
 from babelbits.tasks.mixeval.rows import SPLITS
 from babelbits.tasks.mixeval.shots import without_examples
-from babelbits.tasks.suites import all_suites
+from babelbits.tasks.suites import list_all_suites
 from babelbits.tasks.translation.suite import TranslationSuite
 
 Kind = Literal["grade", "option"]
@@ -67,14 +67,14 @@ def collect_answers(folder: Path, wanted: PairQuery, *, smoke: bool = False) -> 
     metas = [meta for meta in planned if meta.task.output_type == "generation"]
     suites = _suites(planned, metas, wanted.suites)
     ours = [meta for meta in metas if meta.task.suite in suites]
-    check_known(wanted.variants, [label(meta) for meta in ours], "variant")
+    check_known(wanted.variants, [make_label(meta) for meta in ours], "variant")
     check_known(wanted.languages, [meta.task.language for meta in ours], "language")
     chosen = [meta for meta in ours if _is_chosen(meta, wanted)]
     done = {meta.cell_id for meta in chosen if store.status(meta).state == "done"}
     kept = [
         meta for meta in chosen if meta.cell_id in done and _has_counterpart(meta, chosen, done)
     ]
-    left_out = tuple(f"{label(m)} · {m.task.name}" for m in chosen if m not in kept)
+    left_out = tuple(f"{make_label(m)} · {m.task.name}" for m in chosen if m not in kept)
     if not kept:
         raise NothingThereError(
             "no answers of a baseline and a variant are finished",
@@ -87,7 +87,7 @@ def collect_answers(folder: Path, wanted: PairQuery, *, smoke: bool = False) -> 
     return Answered(cells=_limited(cells, wanted.limit), unfinished=left_out)
 
 
-def label(meta: CellMeta) -> str:
+def make_label(meta: CellMeta) -> str:
     """The variant as people read it; the baseline's second run has a name of its own."""
     return CONTROL if meta.replicate else meta.variant
 
@@ -97,15 +97,15 @@ def is_reference(meta: CellMeta) -> bool:
     return meta.is_baseline and not meta.replicate
 
 
-def kind_of(suite: str) -> Kind:
+def find_kind(suite: str) -> Kind:
     """Whether a suite's written answers choose an option."""
-    info = all_suites().get(suite)
+    info = list_all_suites().get(suite)
     return "option" if info is not None and "mode" in info.own_names else "grade"
 
 
-def asked_of(row: ItemRow, *, suite: str) -> tuple[AskedItem, ...]:
+def list_asked(row: ItemRow, *, suite: str) -> tuple[AskedItem, ...]:
     """What is to be graded of a row: its answer, or each of its samples."""
-    kind = kind_of(suite)
+    kind = find_kind(suite)
     samples = [one.text for one in row.answers if one.scores] or [row.output]
     question = row.prompt
     if suite in SPLITS:
@@ -142,7 +142,7 @@ def _suites(
             hint=f"choose what to grade with --suite; available: {there}",
         )
     for suite in suites:
-        info = all_suites().get(suite)
+        info = list_all_suites().get(suite)
         if isinstance(info, TranslationSuite):
             raise UnknownNameError(
                 f"'{suite}' has reference translations, which are no gold answers",
@@ -152,21 +152,21 @@ def _suites(
 
 
 def _is_chosen(meta: CellMeta, wanted: PairQuery) -> bool:
-    fits = is_reference(meta) or not wanted.variants or label(meta) in wanted.variants
+    fits = is_reference(meta) or not wanted.variants or make_label(meta) in wanted.variants
     return fits and (not wanted.languages or meta.task.language in wanted.languages)
 
 
 def _has_counterpart(meta: CellMeta, metas: Sequence[CellMeta], done: set[str]) -> bool:
     """Whether the cell can be compared: a baseline with anything, anything with a baseline."""
-    mine = label(meta)
+    mine = make_label(meta)
     others = [
         other
         for other in metas
-        if other.task.name == meta.task.name and other.cell_id in done and label(other) != mine
+        if other.task.name == meta.task.name and other.cell_id in done and make_label(other) != mine
     ]
     if is_reference(meta):
         return any(other.baseline == mine for other in others)
-    return any(label(other) == meta.baseline for other in others)
+    return any(make_label(other) == meta.baseline for other in others)
 
 
 def _check_golds(cell: CellResult) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from babelbits.analysis import BASELINE, Analysis, AnalysisSettings, CellResult, Problem
 from babelbits.analysis.analyse import analyse
-from babelbits.analysis.effects import EffectKey, key
-from babelbits.judge.grading.answers import AskedItem, label
-from babelbits.judge.grading.graded import graded, taken, ungraded
+from babelbits.analysis.effects import EffectKey, make_key
+from babelbits.judge.grading.answers import AskedItem, make_label
+from babelbits.judge.grading.graded import fill_missing_grades, find_ungraded, graded
 from babelbits.judge.grading.grader import Grade
 from babelbits.preferences.collect import CONTROL
 from babelbits.records import Effect
@@ -42,7 +42,7 @@ class GradedAnalysis:
     problems: tuple[Problem, ...]
 
 
-def graded_effects(
+def compute_graded_effects(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade], settings: AnalysisSettings
 ) -> GradedAnalysis:
     """Compare graded cells with the baseline's.
@@ -58,12 +58,13 @@ def graded_effects(
     settings = replace(settings, confirmatory=None)
     analysis = analyse(graded(cells, grades), settings)
     problems = tuple(_told(one) for one in analysis.problems if one.kind != "failed_items")
-    missing = ungraded(cells, grades)
+    missing = find_ungraded(cells, grades)
     if not any(missing.values()):
         whole = [GradedEffect(effect=one, n_ungraded=0, bounds=None) for one in _all(analysis)]
         return GradedAnalysis(effects=tuple(whole), problems=problems)
     worst, best = (
-        _by_key(analyse(taken(cells, grades, side=side), settings)) for side in ("worst", "best")
+        _by_key(analyse(fill_missing_grades(cells, grades, side=side), settings))
+        for side in ("worst", "best")
     )
     effects = [
         _bounded(
@@ -87,7 +88,7 @@ def _all(found: Analysis) -> list[Effect]:
 
 
 def _key(effect: Effect) -> tuple[str, EffectKey]:
-    return effect.variant, key(effect)
+    return effect.variant, make_key(effect)
 
 
 def _by_key(found: Analysis) -> dict[tuple[str, EffectKey], Effect]:
@@ -105,12 +106,12 @@ def _count(
         for cell in cells
         if cell.meta.task.suite == effect.task and cell.meta.task.language in effect.languages
     }
-    baselines = {label(cell.meta): cell.meta.baseline for cell in cells}
+    baselines = {make_label(cell.meta): cell.meta.baseline for cell in cells}
     arms = (baselines.get(effect.variant, BASELINE), effect.variant)
     failed = {
         (cell.meta.task.name, row.item_id)
         for cell in cells
-        if cell.meta.task.name in tasks and label(cell.meta) in arms
+        if cell.meta.task.name in tasks and make_label(cell.meta) in arms
         for row in cell.rows
         if row.failure is not None
     }

@@ -14,7 +14,7 @@ from babelbits.errors import StoreError
 from babelbits.judge.grading.grade_effects import GradedEffect
 from babelbits.judge.grading.rule_agreement import Coverage, RuleAgreement
 from babelbits.judge.ledger import SUMMARY
-from babelbits.records.effects import grouped
+from babelbits.records.effects import group_fields
 from babelbits.store.codec import from_json
 
 EFFECTS = "effects.jsonl"
@@ -81,4 +81,4 @@ def _read(folder: Path, cells: Collection[str]) -> GradeBook | None:
 
 def _grouped(line: dict[str, Any]) -> dict[str, Any]:
     """A recorded effect with its fields in their groups."""
-    return {**line, "effect": grouped(line["effect"])}
+    return {**line, "effect": group_fields(line["effect"])}

@@ -2,7 +2,7 @@
 
 `judge_grade` in [0, 1] for answers held against gold answers, `judge_acc` (right or wrong) for
 written choices; of a sampled item, the mean. An item without a grade in one arm is left out of
-both by `compare`; `taken` says what it would be worth at worst and at best.
+both by `compare`; `fill_missing_grades` says what it would be worth at worst and at best.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,13 @@ from statistics import fmean
 from typing import Literal
 
 from babelbits.analysis import CellResult
-from babelbits.judge.grading.answers import AskedItem, asked_of, is_reference, kind_of, label
+from babelbits.judge.grading.answers import (
+    AskedItem,
+    find_kind,
+    is_reference,
+    list_asked,
+    make_label,
+)
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import Failure, ItemRow, Metric, TaskInfo
 
@@ -22,17 +28,17 @@ Side = Literal["worst", "best"]
 Value = Callable[[ItemRow], float | None]
 
 
-def metric_of(info: TaskInfo) -> Metric:
+def make_metric(info: TaskInfo) -> Metric:
     """What the judge's grades of a task are."""
-    if kind_of(info.suite) == "grade":
+    if find_kind(info.suite) == "grade":
         return Metric(name=GRADE, kind="bounded")
     # A letter drawn at random is worth the same whoever reads it.
     return Metric(name=ACCURACY, kind="binary", chance=info.metric(info.primary).chance)
 
 
-def value_of(row: ItemRow, grades: Mapping[AskedItem, Grade], *, suite: str) -> float | None:
+def find_value(row: ItemRow, grades: Mapping[AskedItem, Grade], *, suite: str) -> float | None:
     """The item's grade, of samples the mean; None where one has none."""
-    values = [grades[one].value(row.target) for one in asked_of(row, suite=suite)]
+    values = [grades[one].value(row.target) for one in list_asked(row, suite=suite)]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None
 
@@ -42,12 +48,12 @@ def graded(
 ) -> tuple[CellResult, ...]:
     """The cells with the grade as their only score."""
     return tuple(
-        _rescored(cell, partial(value_of, grades=grades, suite=cell.meta.task.suite))
+        _rescored(cell, partial(find_value, grades=grades, suite=cell.meta.task.suite))
         for cell in cells
     )
 
 
-def taken(
+def fill_missing_grades(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade], *, side: Side
 ) -> tuple[CellResult, ...]:
     """The same cells with every missing grade at its worst, or best, for the variant.
@@ -62,10 +68,10 @@ def taken(
         ours = shared.get(cell.meta.baseline, {})
 
         def value(row: ItemRow) -> float:
-            known = value_of(row, grades, suite=suite)
+            known = find_value(row, grades, suite=suite)
             if known is not None:
                 return known
-            if is_reference(cell.meta) or ours.get(row.item_id) == asked_of(row, suite=suite):
+            if is_reference(cell.meta) or ours.get(row.item_id) == list_asked(row, suite=suite):
                 return against
             return favour
 
@@ -74,15 +80,15 @@ def taken(
     return tuple(map(filled, cells))
 
 
-def ungraded(
+def find_ungraded(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
 ) -> dict[tuple[str, str], set[str]]:
     """Items with an answer and no grade, by label of the variant and task."""
     return {
-        (label(cell.meta), cell.meta.task.name): {
+        (make_label(cell.meta), cell.meta.task.name): {
             row.item_id
             for row in cell.rows
-            if row.failure is None and value_of(row, grades, suite=cell.meta.task.suite) is None
+            if row.failure is None and find_value(row, grades, suite=cell.meta.task.suite) is None
         }
         for cell in cells
     }
@@ -97,16 +103,16 @@ def _ungraded_of_baselines(
         if is_reference(cell.meta):
             suite = cell.meta.task.suite
             found.setdefault(cell.meta.variant, {}).update(
-                (row.item_id, asked_of(row, suite=suite))
+                (row.item_id, list_asked(row, suite=suite))
                 for row in cell.rows
-                if row.failure is None and value_of(row, grades, suite=suite) is None
+                if row.failure is None and find_value(row, grades, suite=suite) is None
             )
     return found
 
 
 def _rescored(cell: CellResult, value: Value) -> CellResult:
     info = cell.meta.task
-    metric = metric_of(info)
+    metric = make_metric(info)
     task = replace(info, metrics=(metric,), primary=metric.name, scorer_version="judge")
     return CellResult(
         meta=replace(cell.meta, task=task),

@@ -13,7 +13,7 @@ from babelbits.engines.chat import ChatModel
 from babelbits.judge.asking import Progress, ask_all
 from babelbits.judge.grading.answers import AskedItem, Kind
 from babelbits.judge.ledger import Ledger
-from babelbits.judge.pairwise import JudgeSettings, chat_request
+from babelbits.judge.pairwise import JudgeSettings, make_chat_request
 from babelbits.judge.parse_reply import Outcome, Reading, read
 from babelbits.judge.templates import JudgeQuestion, Template, ask
 from babelbits.languages import resolve
@@ -82,7 +82,7 @@ def grade_answers(
     distinct = list(dict.fromkeys(answers))
     written = [one for one in distinct if one.answer]
     questions = [_question(one, grader) for one in written]
-    requests = [chat_request(question, grader.settings) for question in questions]
+    requests = [make_chat_request(question, grader.settings) for question in questions]
     replies = ask_all(requests, grader.model, ledger, progress=progress)
     grades = {
         one: _grade(read(reply, nonce=question.nonce, mode=one.kind))

@@ -19,22 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.analysis import AnalysisSettings, CellResult, Problem
-from babelbits.analysis.tables import effect_row
+from babelbits.analysis.tables import make_effect_row
 from babelbits.judge.asking import Progress
-from babelbits.judge.grading.answers import AskedItem, asked_of, label
-from babelbits.judge.grading.grade_effects import GradedEffect, graded_effects
+from babelbits.judge.grading.answers import AskedItem, list_asked, make_label
+from babelbits.judge.grading.grade_effects import GradedEffect, compute_graded_effects
 from babelbits.judge.grading.grade_store import EFFECTS
-from babelbits.judge.grading.graded import value_of
+from babelbits.judge.grading.graded import find_value
 from babelbits.judge.grading.grader import Grade, Grader, grade_answers
 from babelbits.judge.grading.rule_agreement import (
     Coverage,
     RuleAgreement,
-    coverage,
+    count_coverage,
     measure_agreement,
 )
 from babelbits.judge.ledger import SUMMARY, Ledger, judge_id
 from babelbits.records import JSON, ItemRow, canonical_json
-from babelbits.records.effects import flat
+from babelbits.records.effects import flatten_effect
 from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import to_json
 
@@ -86,13 +86,13 @@ def run_grading(
     with Ledger(folder, identity=record) as ledger:
         answers = [one for _, _, asked in _answered(cells) for one in asked]
         grades = grade_answers(answers, grader, ledger, progress=progress)
-        analysis = graded_effects(cells, grades, settings)
+        analysis = compute_graded_effects(cells, grades, settings)
         result = GradeResult(
             judge=grader.name,
             identity=grader.identity,
             folder=folder,
             effects=analysis.effects,
-            coverage=coverage(cells, grades),
+            coverage=count_coverage(cells, grades),
             accords=measure_agreement(cells, grades),
             problems=analysis.problems,
             reasons=Counter(one.reason for one in grades.values() if not one.is_graded),
@@ -122,21 +122,21 @@ def _answered(
     for cell in cells:
         for row in cell.rows:
             if row.failure is None:
-                yield cell, row, asked_of(row, suite=cell.meta.task.suite)
+                yield cell, row, list_asked(row, suite=cell.meta.task.suite)
 
 
 def _lines(cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]) -> Iterator[JSON]:
     for cell, row, asked in _answered(cells):
         task = cell.meta.task
         yield {
-            "variant": label(cell.meta),
+            "variant": make_label(cell.meta),
             "suite": task.suite,
             "task": task.name,
             "language": task.language,
             "item_id": row.item_id,
             "source_id": row.source_id,
             "kind": asked[0].kind,
-            "value": value_of(row, grades, suite=task.suite),
+            "value": find_value(row, grades, suite=task.suite),
             "rule": {task.primary: row.scores.get(task.primary)},
             "answers": [to_json(grades[one]) for one in asked],
         }
@@ -170,12 +170,12 @@ def as_object(result: GradeResult) -> JSON:
 
 def _recorded(one: GradedEffect) -> JSON:
     """As it stands on disk: the effect's groups are in memory only."""
-    return {**to_json(one), "effect": flat(one.effect)}
+    return {**to_json(one), "effect": flatten_effect(one.effect)}
 
 
 def _row(one: GradedEffect) -> JSON:
     return {
-        **effect_row(one.effect),
+        **make_effect_row(one.effect),
         "n_ungraded": one.n_ungraded,
         "bounds": None if one.bounds is None else list(one.bounds),
     }

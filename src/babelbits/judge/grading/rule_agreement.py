@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelbits.analysis import CellResult
-from babelbits.judge.grading.answers import AskedItem, asked_of
+from babelbits.judge.grading.answers import AskedItem, list_asked
 from babelbits.judge.grading.grader import Grade
 from babelbits.records import ItemRow
 from babelbits.stats.agreement import cohen_kappa
-from babelbits.tasks.collapse.rule import CollapseRule, rule_for, usual_identifier
+from babelbits.tasks.collapse.rule import CollapseRule, find_rule, open_usual_identifier
 
 _RIGHT = 0.5
 
@@ -71,19 +71,19 @@ class RuleAgreement:
         return (self.both_right + self.both_wrong) / self.n
 
 
-def coverage(
+def count_coverage(
     cells: Sequence[CellResult], grades: Mapping[AskedItem, Grade]
 ) -> tuple[Coverage, ...]:
     """A row a suite and language that has answers, in the order of the cells."""
     asked: dict[tuple[str, str], list[AskedItem]] = defaultdict(list)
     collapsed: set[AskedItem] = set()
-    identifier = usual_identifier()
+    identifier = open_usual_identifier()
     for cell in cells:
         task = cell.meta.task
-        rule = rule_for(task, identifier)
+        rule = find_rule(task, identifier)
         for row in cell.rows:
             if row.failure is None:
-                ours = asked_of(row, suite=task.suite)
+                ours = list_asked(row, suite=task.suite)
                 asked[task.suite, task.language] += ours
                 collapsed.update(_collapsed(ours, rule, row))
     return tuple(
@@ -144,7 +144,7 @@ def measure_agreement(
             continue
         for row in cell.rows:
             rule = row.scores.get(task.primary)
-            answers = asked_of(row, suite=task.suite) if row.failure is None else ()
+            answers = list_asked(row, suite=task.suite) if row.failure is None else ()
             if rule is None or len(answers) != 1:
                 continue
             value = grades[answers[0]].value(row.target)

@@ -16,12 +16,12 @@ from babelbits.preferences.imports.raw import (
     Row,
     Unreadable,
     VoteImporter,
-    all_rows_have,
-    choice_of,
-    exported_rows,
-    text_or_none,
-    time_of,
-    what_of,
+    describe_error,
+    have_all_rows,
+    parse_choice,
+    parse_time,
+    read_rows,
+    strip_text,
 )
 
 _PROMPTS = ("prompt", "instruction", "question")
@@ -31,7 +31,7 @@ _QUESTIONS = ("preference", "choice", "winner", "better")
 
 def looks_like(path: Path) -> bool:
     """Whether every row has what Argilla's records have."""
-    return all_rows_have(path, ("fields", "responses"))
+    return have_all_rows(path, ("fields", "responses"))
 
 
 def read(path: Path, options: ImportOptions) -> Iterator[Row]:
@@ -44,18 +44,18 @@ def read(path: Path, options: ImportOptions) -> Iterator[Row]:
     options : ImportOptions
         `rater_column` is a key of a record's metadata, or of a response.
     """
-    for number, row in enumerate(exported_rows(path), start=1):
+    for number, row in enumerate(read_rows(path), start=1):
         where = f"{path}: record {row.get('id', number)}"
         try:
             answers = list(_answers(row, where))
         except (TaskError, AttributeError, KeyError, TypeError) as error:
-            yield Unreadable(where=where, what=what_of(error))
+            yield Unreadable(where=where, what=describe_error(error))
             continue
         for answer in answers:
             try:
                 yield _vote(row, answer, where, options)
             except (TaskError, AttributeError, KeyError, TypeError) as error:
-                yield Unreadable(where=where, what=what_of(error))
+                yield Unreadable(where=where, what=describe_error(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _vote(
     where: str,
     options: ImportOptions,
 ) -> RawVote | None:
-    word = text_or_none(answer.value)
+    word = strip_text(answer.value)
     if not answer.submitted or word is None:
         return None
     fields, metadata = row["fields"], row.get("metadata") or {}
@@ -86,14 +86,14 @@ def _vote(
     )
     return RawVote(
         where=where,
-        rater=text_or_none(named),
-        choice=choice_of(word, where=where, means=options.means),
+        rater=strip_text(named),
+        choice=parse_choice(word, where=where, means=options.means),
         pair_id=metadata.get("pair_id"),
         prompt=next((fields[name] for name in _PROMPTS if name in fields), None),
         left=left,
         right=right,
         variant_side=metadata.get("variant_side"),
-        given_at=time_of(response.get("updated_at") or response.get("inserted_at")),
+        given_at=parse_time(response.get("updated_at") or response.get("inserted_at")),
     )
 
 

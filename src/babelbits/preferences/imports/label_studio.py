@@ -16,12 +16,12 @@ from babelbits.preferences.imports.raw import (
     Row,
     Unreadable,
     VoteImporter,
-    all_rows_have,
-    choice_of,
-    exported_rows,
-    text_or_none,
-    time_of,
-    what_of,
+    describe_error,
+    have_all_rows,
+    parse_choice,
+    parse_time,
+    read_rows,
+    strip_text,
 )
 
 _PROMPTS = ("prompt", "question", "instruction")
@@ -30,7 +30,7 @@ _SIDES = (("answer1", "answer2"), ("response1", "response2"), ("text1", "text2")
 
 def looks_like(path: Path) -> bool:
     """Whether every row has what an export of Label Studio has."""
-    return all_rows_have(path, ("data", "annotations"))
+    return have_all_rows(path, ("data", "annotations"))
 
 
 def read(path: Path, options: ImportOptions) -> Iterator[Row]:
@@ -43,14 +43,14 @@ def read(path: Path, options: ImportOptions) -> Iterator[Row]:
     options : ImportOptions
         `rater_column` is a field of a task's `data`, or of an annotation.
     """
-    for row in exported_rows(path):
+    for row in read_rows(path):
         place = f"{path}: task {row.get('id')}"
         for annotation in row["annotations"]:
             where = f"{place}, annotation {annotation.get('id')}"
             try:
                 yield _vote(row["data"], annotation, where, options)
             except (TaskError, AttributeError, KeyError, TypeError) as error:
-                yield Unreadable(where=where, what=what_of(error))
+                yield Unreadable(where=where, what=describe_error(error))
 
 
 def _vote(
@@ -71,7 +71,7 @@ def _vote(
     return RawVote(
         where=where,
         rater=_rater(data, annotation, options.rater_column),
-        choice=choice_of(words[0], where=where, means=options.means),
+        choice=parse_choice(words[0], where=where, means=options.means),
         pair_id=data.get("pair_id"),
         prompt=next((data[name] for name in _PROMPTS if name in data), None),
         left=left,
@@ -79,7 +79,7 @@ def _vote(
         variant_side=data.get("variant_side"),
         reasons=tuple(words[1:]),
         seconds=annotation.get("lead_time"),
-        given_at=time_of(annotation.get("updated_at") or annotation.get("created_at")),
+        given_at=parse_time(annotation.get("updated_at") or annotation.get("created_at")),
     )
 
 
@@ -95,11 +95,11 @@ def _rater(
 ) -> str | None:
     """A number, or what the user's record says; None where nobody is named."""
     if column is not None:
-        return text_or_none(annotation.get(column, data.get(column)))
+        return strip_text(annotation.get(column, data.get(column)))
     who = annotation.get("completed_by")
     if isinstance(who, Mapping):
         who = who.get("email") or who.get("id")
-    return text_or_none(who)
+    return strip_text(who)
 
 
 IMPORTER = VoteImporter(

@@ -71,7 +71,7 @@ class ImportOptions:
     """What the user says about an export."""
 
     means: Mapping[str, Choice] = field(default_factory=dict)
-    """Answers in the raters' own words; `choice_of` takes it."""
+    """Answers in the raters' own words; `parse_choice` takes it."""
     rater_column: str | None = None
     """Which column or field names the rater; None: the format's own."""
 
@@ -95,7 +95,7 @@ class VoteImporter:
     cannot be read is a TaskError."""
 
 
-def exported_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """Objects of a JSON array, or of JSON lines; what is no object is left out.
 
     Raises
@@ -113,23 +113,23 @@ def exported_rows(path: Path) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def all_rows_have(path: Path, names: Iterable[str]) -> bool:
+def have_all_rows(path: Path, names: Iterable[str]) -> bool:
     """Whether a file is JSON, and has rows, all of them with these fields."""
     try:
-        rows = exported_rows(path)
+        rows = read_rows(path)
     except TaskError:
         return False
     return bool(rows) and all(name in row for row in rows for name in names)
 
 
-def what_of(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Why a row could not be read, in words."""
     if isinstance(error, TaskError):
         return error.what
     return f"its parts are not where they belong ({type(error).__name__}: {error})"
 
 
-def time_of(value: object) -> datetime | None:
+def parse_time(value: object) -> datetime | None:
     """A moment from ISO 8601 or from seconds since 1970; None for anything else."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -140,12 +140,12 @@ def time_of(value: object) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def text_or_none(value: object) -> str | None:
+def strip_text(value: object) -> str | None:
     """Text without white space around it; None where nothing is left."""
     return None if value is None else str(value).strip() or None
 
 
-def choice_of(
+def parse_choice(
     word: str, *, where: str, means: Mapping[str, Choice] = MappingProxyType({})
 ) -> Choice:
     """What an answer means.

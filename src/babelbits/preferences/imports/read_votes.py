@@ -15,9 +15,9 @@ from babelbits.preferences.imports.raw import (
     Row,
     Unreadable,
     VoteImporter,
-    exported_rows,
+    read_rows,
 )
-from babelbits.preferences.to_votes import UNKNOWN, identical_ties
+from babelbits.preferences.to_votes import UNKNOWN, make_identical_ties
 from babelbits.preferences.votes import Verdict, Vote
 from babelbits.registry import VOTES
 from babelbits.suggest import did_you_mean
@@ -95,7 +95,7 @@ def read_foreign(
     latest = _latest(counted)
     votes = tuple(vote for one in latest for vote in one.votes)
     return Imported(
-        votes=(*votes, *identical_ties(votes, pairs)),
+        votes=(*votes, *make_identical_ties(votes, pairs)),
         format=kind,
         skipped=sum(row is None for row in rows),
         replaced=sum(len(one.votes) for one in counted) - len(votes),
@@ -160,7 +160,7 @@ def _read(path: Path, options: ImportOptions) -> tuple[str, list[Row]]:
             return name, _rows(name, path, options)
     signs = [importer.sign for _, importer in VOTES.items()]
     if path.name.removesuffix(".xz").endswith((".json", ".jsonl")):
-        exported_rows(path)  # says what is wrong with JSON that is none
+        read_rows(path)  # says what is wrong with JSON that is none
     raise TaskError(
         f"neither {', nor '.join(signs)}",
         where=str(path),

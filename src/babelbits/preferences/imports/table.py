@@ -22,9 +22,9 @@ from babelbits.preferences.imports.raw import (
     Row,
     Unreadable,
     VoteImporter,
-    choice_of,
-    text_or_none,
-    time_of,
+    parse_choice,
+    parse_time,
+    strip_text,
 )
 from babelbits.tasks.reading import read_text
 
@@ -73,13 +73,13 @@ def read(path: Path, options: ImportOptions) -> Iterator[Row]:
 def _vote(
     row: Mapping[str, str | None], where: str, means: Mapping[str, Choice], rater_column: str
 ) -> RawVote | None:
-    word = text_or_none(row["preference"])
+    word = strip_text(row["preference"])
     if word is None:
         return None
     return RawVote(
         where=where,
-        rater=text_or_none(row.get(rater_column)),
-        choice=choice_of(word, where=where, means=means),
+        rater=strip_text(row.get(rater_column)),
+        choice=parse_choice(word, where=where, means=means),
         pair_id=row.get("pair_id") or None,
         prompt=row.get("prompt") or None,
         left=row.get("left"),
@@ -88,7 +88,7 @@ def _vote(
         strength=_strength(row.get("strength"), where),
         reasons=tuple(filter(None, (row.get("reasons") or "").split("|"))),
         seconds=_seconds(row.get("seconds"), where),
-        given_at=time_of(next((row[name] for name in _TIMES if row.get(name)), None)),
+        given_at=parse_time(next((row[name] for name in _TIMES if row.get(name)), None)),
     )
 
 

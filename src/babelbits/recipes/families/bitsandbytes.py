@@ -14,7 +14,7 @@ from babelbits.recipes.base_loading import load_tokenizer
 from babelbits.recipes.family import Family, Job, Made, draw_text
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
 from babelbits.recipes.linear_weights import is_linear
-from babelbits.recipes.versions import making
+from babelbits.recipes.versions import find_making
 from babelbits.records import TensorRecord
 
 _NF4_BLOCK = 64
@@ -67,13 +67,13 @@ class BitsAndBytes(Family):
 
     def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """2 for mixtures of experts."""
-        return making(config, sees_text=info.needs_calibration)
+        return find_making(config, sees_text=info.needs_calibration)
 
     def make(self, job: Job, folder: Path) -> Made:
         """Quantize while loading; see `recipes.bnb`."""
         tokenizer = load_tokenizer(job.base, trust=job.trust)
         calibration = draw_text(job, tokenizer)
-        device = devices.of_torch(job.device)
+        device = devices.resolve_torch_device(job.device)
         scope = bnb.save_bitsandbytes(
             job.base,
             folder,
@@ -91,7 +91,7 @@ class BitsAndBytes(Family):
         self, job: Job, made: Made, tensors: tuple[TensorRecord, ...]
     ) -> tuple[str | None, ...]:
         """Also what a method's parameters mean for its numbers."""
-        return (*super().notes(job, made, tensors), bnb.note(job.info.method, job.parameters))
+        return (*super().notes(job, made, tensors), bnb.make_note(job.info.method, job.parameters))
 
     def size(
         self,

@@ -15,9 +15,9 @@ from babelbits.recipes import module_bits
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.family import Family, Job, Made, draw_text
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
-from babelbits.recipes.scope import intended, skeleton
+from babelbits.recipes.scope import build_skeleton, plan_scope
 from babelbits.recipes.smoothing import refuse_smoothing
-from babelbits.recipes.versions import making
+from babelbits.recipes.versions import find_making
 
 _GROUP_SIZE = ParameterInfo(
     type=int,
@@ -39,7 +39,7 @@ def _modules(*, integers: bool) -> ParameterInfo:
     return ParameterInfo(
         type=str,
         default="",
-        problem=partial(module_bits.problem, integers=integers),
+        problem=partial(module_bits.find_problem, integers=integers),
         only_if_given=True,
         help=f"{others} for modules by their names, 16 leaving them as they are: "
         "{ down_proj = 8, lm_head = 16 }",
@@ -267,7 +267,7 @@ class CompressedTensors(Family):
 
     def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """2 for mixtures of experts and for models that were calibrated without a mask."""
-        return making(config, sees_text=info.needs_calibration)
+        return find_making(config, sees_text=info.needs_calibration)
 
     def make(self, job: Job, folder: Path) -> Made:
         """Quantize block by block on the device; see `recipes.compressed`."""
@@ -275,10 +275,10 @@ class CompressedTensors(Family):
 
         tokenizer = load_tokenizer(job.base, trust=job.trust)
         calibration = draw_text(job, tokenizer)
-        device = devices.of_torch(job.device)
-        empty = skeleton(job.base, trust=job.trust)
+        device = devices.resolve_torch_device(job.device)
+        empty = build_skeleton(job.base, trust=job.trust)
         recipe, left = job.info.name, job.most_left
-        intended(empty, recipe=recipe, settled=job.parameters, most_left=left)  # which may refuse
+        plan_scope(empty, recipe=recipe, settled=job.parameters, most_left=left)  # which may refuse
         # llm-compressor moves one block at a time to the device: the model stays in main memory.
         model = load_model(job.base, trust=job.trust)
         scope, experts = save_compressed(

@@ -14,10 +14,10 @@ from babelbits.llamacpp import converter, gguf_file, library
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.recipes import gguf_base, gguf_blocks
 from babelbits.recipes.base_loading import load_tokenizer
-from babelbits.recipes.calibration import matrix_file
+from babelbits.recipes.calibration import find_matrix_file
 from babelbits.recipes.family import HF, Family, Job, Made, draw_text
-from babelbits.recipes.gguf import conversion_notes, matrix_notes
-from babelbits.recipes.gguf_quantize import tensor_types
+from babelbits.recipes.gguf import note_conversion, note_matrix
+from babelbits.recipes.gguf_quantize import parse_tensor_types
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
 from babelbits.recipes.linear_weights import is_linear
 from babelbits.records import TensorRecord
@@ -124,7 +124,7 @@ class Gguf(Family):
 
     def lacks(self, base: Path) -> tuple[str, ...]:
         """The library in the version that is known here; the converter for a checkpoint."""
-        problem = library.lacks()
+        problem = library.find_lack()
         if problem is not None:
             return (problem,)
         if gguf_base.is_gguf(base) or converter.is_there():
@@ -148,7 +148,7 @@ class Gguf(Family):
         """Refuse to convert what is converted, and types that are none."""
         if gguf_base.GGUF in config:
             gguf_base.check(config, info, settled)
-        tensor_types(str(settled.get("tensor_types", "")))
+        parse_tensor_types(str(settled.get("tensor_types", "")))
 
     def make(self, job: Job, folder: Path) -> Made:
         """Convert, compute the importance matrix, quantize; see `recipes.gguf`."""
@@ -170,21 +170,21 @@ class Gguf(Family):
 
     def n_threads(self) -> int:
         """llama.cpp's own."""
-        return library.n_threads()
+        return library.count_threads()
 
     def notes(
         self, job: Job, made: Made, tensors: tuple[TensorRecord, ...]
     ) -> tuple[str | None, ...]:
         """Also of a base model that is quantized, and of weights that do not fit blocks."""
         return (
-            gguf_base.note(job.config),
-            gguf_blocks.found(tensors, job.info.name),
+            gguf_base.make_note(job.config),
+            gguf_blocks.describe_found(tensors, job.info.name),
             *super().notes(job, made, tensors),
         )
 
     def expects(self, tensors: Sequence[TensorRecord], info: RecipeInfo) -> str | None:
         """Weights whose rows are no multiple of a block's length."""
-        return gguf_blocks.expected(tensors, info.name)
+        return gguf_blocks.describe_expected(tensors, info.name)
 
     def size(
         self,
@@ -213,7 +213,7 @@ def _bytes(tensor: TensorRecord, info: RecipeInfo, settled: Mapping[str, Any]) -
 def _make(job: Job, folder: Path, *, tokenizer: Any) -> Made:
     from babelbits.recipes.gguf import record_of_file, save_gguf
 
-    ready = matrix_file(job.calibration) if job.calibration is not None else None
+    ready = find_matrix_file(job.calibration) if job.calibration is not None else None
     calibration = None if ready is not None else draw_text(job, tokenizer)
     made = save_gguf(
         job.base,
@@ -236,8 +236,8 @@ def _make(job: Job, folder: Path, *, tokenizer: Any) -> Made:
         calibration=None if record is None else replace(record, experts=made.experts),
         conversion=made.conversion,
         notes=(
-            *conversion_notes(made.conversion),
-            *matrix_notes(made.experts, made.without_data),
+            *note_conversion(made.conversion),
+            *note_matrix(made.experts, made.without_data),
         ),
     )
 

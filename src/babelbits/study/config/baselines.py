@@ -22,7 +22,7 @@ from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.gguf_base import GGUF
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import BASELINE, ModelSpec, VariantSpec
 
 _GGUF_TYPES = {"float16": "f16", "bfloat16": "bf16"}
@@ -72,14 +72,14 @@ def _engine_of(variant: VariantSpec, *, model: ModelSpec, engine: EngineSettings
     if variant.endpoint is not None or variant.origin == "served":
         return None
     if variant.source is not None and variant.engine is None and engine.name == "auto":
-        return open_engine.that_run(variant.source.format)[0]
-    return engine_name(engine, model, variant)
+        return open_engine.list_engines_for(variant.source.format)[0]
+    return name_engine(engine, model, variant)
 
 
 def _reference(name: str, model: ModelSpec, engine: EngineSettings) -> VariantSpec | None:
     """The baseline as an engine runs it; None where it cannot run these weights."""
     label = f"{BASELINE}@{name}"
-    kind = open_engine.kind(name)
+    kind = open_engine.find_kind(name)
     if kind.runs(model.format):
         return VariantSpec(label=label, recipe=BASELINE, engine=name, baseline=label)
     if kind.runs(GGUF) and not model.is_gguf:

@@ -15,11 +15,11 @@ from babelbits.errors import ModelError, StudyError
 from babelbits.records import digest
 from babelbits.study.config.spec import Study
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.prompting import ChatOptions, chat_identity
+from babelbits.tasks.prompting import ChatOptions, identify_chat
 from babelbits.words import agreeing, plural
 
 
-def settled(study: Study, folder: Path) -> Study:
+def settle_study(study: Study, folder: Path) -> Study:
     """The study with everything decided that depends on its model.
 
     Parameters
@@ -86,16 +86,16 @@ def _check_shown(chat: ChatOptions, folder: Path, *, suite: str) -> None:
         ) from error
 
 
-def identities(study: Study, folder: Path) -> Mapping[str, dict[str, Any] | None]:
+def make_identities(study: Study, folder: Path) -> Mapping[str, dict[str, Any] | None]:
     """Of every suite of a settled study: what its chat puts into a cell's identity."""
     template = find_template(folder)
     known = None if template is None else digest(template)
     return {
-        suite.suite: chat_identity(suite.options.chat, template=known) for suite in study.suites
+        suite.suite: identify_chat(suite.options.chat, template=known) for suite in study.suites
     }
 
 
-def unused_template(study: Study, folder: Path) -> str | None:
+def warn_unused_template(study: Study, folder: Path) -> str | None:
     """A warning where a chat model is asked in plain text; None where there is nothing to say."""
     plain = [suite.suite for suite in study.suites if suite.options.chat.template == "off"]
     if not plain or find_template(folder) is None:
@@ -107,7 +107,7 @@ def unused_template(study: Study, folder: Path) -> str | None:
     )
 
 
-def in_words(study: Study) -> tuple[str, ...]:
+def describe_chat(study: Study) -> tuple[str, ...]:
     """How a settled study asks, a line a manner; empty where all is plain text and greedy."""
     lines: dict[str, list[str]] = {}
     for suite in study.suites:

@@ -59,7 +59,7 @@ class EndpointTable(TomlTable):
     """More parameters of every request's body."""
 
 
-def endpoint_settings(
+def make_endpoint_settings(
     table: EndpointTable, found: Findings, *, cache: Path | None
 ) -> EndpointSettings | None:
     """The settings that a table gives; None, and problems noted, if it is wrong.

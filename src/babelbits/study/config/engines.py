@@ -6,7 +6,7 @@ from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.served import FORMAT
 from babelbits.errors import StudyError
-from babelbits.recipes.family import HF, family_of
+from babelbits.recipes.family import HF, find_family
 from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.suggest import one_of
 
@@ -19,22 +19,25 @@ def format_of(model: ModelSpec, variant: VariantSpec) -> str:
         return model.format
     if variant.source is not None:
         return variant.format or variant.source.format
-    return family_of(variant.recipe).format
+    return find_family(variant.recipe).format
 
 
-def engine_name(settings: EngineSettings, model: ModelSpec, variant: VariantSpec) -> str:
+def name_engine(settings: EngineSettings, model: ModelSpec, variant: VariantSpec) -> str:
     """Name of the engine that runs a variant: its own, the study's, or that of its format."""
     if variant.engine is not None:
         return variant.engine
     if variant.endpoint is not None:
-        return open_engine.that_run(FORMAT)[0]
+        return open_engine.list_engines_for(FORMAT)[0]
     if settings.name != "auto":
         return settings.name
     if variant.origin == "baseline":
-        return open_engine.that_run(model.format)[0]
+        return open_engine.list_engines_for(model.format)[0]
     if variant.source is not None:
-        return (open_engine.that_run(format_of(model, variant)) or open_engine.that_run(HF))[0]
-    return family_of(variant.recipe).default_engine
+        return (
+            open_engine.list_engines_for(format_of(model, variant))
+            or open_engine.list_engines_for(HF)
+        )[0]
+    return find_family(variant.recipe).default_engine
 
 
 def format_problem(
@@ -54,15 +57,15 @@ def format_problem(
     if engine == "auto":
         return None
     formats = {one.label: format_of(model, one) for one in variants if one.endpoint is None}
-    kind = open_engine.kind(engine)
+    kind = open_engine.find_kind(engine)
     for label, format_ in formats.items():
         if not kind.runs(format_):
             able = [
                 name
-                for name in open_engine.that_run(format_)
-                if all(map(open_engine.kind(name).runs, formats.values()))
+                for name in open_engine.list_engines_for(format_)
+                if all(map(open_engine.find_kind(name).runs, formats.values()))
             ]
-            some = one_of(able or open_engine.that_run(format_))
+            some = one_of(able or open_engine.list_engines_for(format_))
             return StudyError(
                 f"the engine '{engine}' cannot run '{label}', whose format is '{format_}'",
                 hint=f"{some} can; or leave `name` out: each variant then runs in the engine of "

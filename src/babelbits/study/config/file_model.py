@@ -28,8 +28,8 @@ from babelbits.study.config.toml_reading import (
     Text,
     TomlTable,
     Wrong,
+    describe_kind,
     either,
-    kind_of,
 )
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks.prompting import MOST_SAMPLES
@@ -86,7 +86,7 @@ def _spoken(value: Any) -> str:
     """A language, or the languages of a mix, as canonical codes with '+' between them."""
     spoken = value if isinstance(value, list) else [value]
     if not spoken or not all(isinstance(one, str) for one in spoken):
-        raise Wrong(f"must be a language in quotes, or a table, not {kind_of(value)}")
+        raise Wrong(f"must be a language in quotes, or a table, not {describe_kind(value)}")
     codes = [resolve(one).code for one in spoken]
     if len(set(codes)) < len(codes):
         raise Wrong("names a language twice")

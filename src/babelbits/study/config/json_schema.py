@@ -12,7 +12,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import NullableSchema
 
-from babelbits.languages import GROUP_NAMES, known_codes
+from babelbits.languages import GROUP_NAMES, list_codes
 from babelbits.recipes.catalogue import RECIPES, ParameterInfo
 from babelbits.registry import ENGINES
 from babelbits.study.config.file_model import UNITS, StudyFile
@@ -34,7 +34,7 @@ class _WithoutNull(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
-def json_schema() -> dict[str, Any]:
+def make_json_schema() -> dict[str, Any]:
     """The schema, of JSON types."""
     schema = StudyFile.model_json_schema(schema_generator=_WithoutNull)
     definitions = schema.pop("$defs")
@@ -72,7 +72,7 @@ def _complete(node: Any, definitions: Mapping[str, Any], offers: Mapping[str, An
 
 def _offers() -> dict[str, dict[str, Any]]:
     """By `x-kind` of a field: what replaces or extends its schema."""
-    suites = {name: info.summary for name, info in catalogue.suites().items()}
+    suites = {name: info.summary for name, info in catalogue.list_suites().items()}
     recipes = {name: info.summary for name, info in RECIPES.items()}
     positive = {"type": "number", "exclusiveMinimum": 0}
     units = dict.fromkeys(UNITS, positive) | {"fraction": {**positive, "exclusiveMaximum": 1}}
@@ -100,9 +100,9 @@ def _enumeration(summaries: Mapping[str, str]) -> dict[str, Any]:
 
 def _language() -> dict[str, Any]:
     """Codes to offer; any other that looks like one passes."""
-    codes = {code for info in catalogue.suites().values() for code in info.languages}
+    codes = {code for info in catalogue.list_suites().values() for code in info.languages}
     looks_like = {"type": "string", "pattern": "^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"}
-    return {"anyOf": [{"enum": sorted(codes.union(known_codes()))}, looks_like]}
+    return {"anyOf": [{"enum": sorted(codes.union(list_codes()))}, looks_like]}
 
 
 def _spellings() -> str:
@@ -120,7 +120,7 @@ def _letter(letter: str) -> str:
 def _suite_keys() -> dict[str, Any]:
     """The keys that only some suites have."""
     keys: list[tuple[str, dict[str, Any]]] = []
-    for suite in catalogue.suites().values():
+    for suite in catalogue.list_suites().values():
         model = make_key_model(suite)
         if model is not None:
             schema = model.model_json_schema(schema_generator=_WithoutNull)

@@ -14,7 +14,7 @@ NAME = re.compile(r"[\w.][\w.@#=,+\[\]()-]{0,63}")
 """What a label may look like: no spaces, slashes or control characters; at most 64 characters."""
 
 
-def label_of(
+def make_label(
     recipe: str,
     parameters: Mapping[str, object],
     *,
@@ -49,7 +49,7 @@ def label_of(
     return recipe + place + (f"[{','.join(special)}]" if special else "") + number
 
 
-def label_of_path(path: str, *, kv_cache: str | None = None) -> str:
+def make_path_label(path: str, *, kv_cache: str | None = None) -> str:
     """The label of a variant that somebody made or serves: the last part of its path or name.
 
     Characters that no label has become '-'.

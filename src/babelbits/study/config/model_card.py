@@ -17,7 +17,7 @@ _MOST_BYTES = 65_536
 """Of the card's beginning: front matter is short."""
 
 
-def languages_of_card(folder: Path) -> tuple[str, ...] | None:
+def read_card_languages(folder: Path) -> tuple[str, ...] | None:
     """Canonical codes in the card's order; None where there is no card or it names none.
 
     Parameters

@@ -7,7 +7,7 @@ Looks at names on this disk only; nothing is opened. What is on the hub stays a 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babelbits.llamacpp.gguf_parts import first_part, is_beside, models_among
+from babelbits.llamacpp.gguf_parts import find_first_part, is_beside, select_models
 from babelbits.study.config import hub_names
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import BUNDLED, ModelSpec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HUB = "hub:"
 
 
-def absolute(written: str, home: Path) -> Path:
+def make_absolute(written: str, home: Path) -> Path:
     """A path of the study, absolute.
 
     Parameters
@@ -58,7 +58,7 @@ def resolve_path(path: str, found: Findings, *, home: Path) -> Path | None:
     if path.startswith(_HUB):
         _check_hub(path, found)
         return None
-    local = absolute(path, home)
+    local = make_absolute(path, home)
     if local.is_dir():
         return _in_folder(local)
     if path.endswith(".gguf"):
@@ -86,7 +86,7 @@ def _in_folder(folder: Path) -> Path:
     """
     if (folder / "config.json").is_file():
         return folder
-    models = models_among(path.name for path in folder.glob("*.gguf"))
+    models = select_models(path.name for path in folder.glob("*.gguf"))
     return folder / models[0] if len(models) == 1 else folder
 
 
@@ -101,4 +101,4 @@ def _file(file: Path, found: Findings) -> Path:
             "path",
             hint="name the GGUF file beside it",
         )
-    return first_part(file)
+    return find_first_part(file)

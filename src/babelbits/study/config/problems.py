@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from babelbits.errors import BabelbitsError, StudyError
-from babelbits.study.config.toml_positions import Path, Span, TomlPlace, line_and_column, scan
+from babelbits.study.config.toml_positions import Path, Span, TomlPlace, find_line_and_column, scan
 from babelbits.suggest import did_you_mean
 from babelbits.words import plural
 
@@ -68,7 +68,7 @@ class Findings:
             self.note(error.what, *below, hint=error.hint)
 
 
-def unknown_key(path: Path, known: Iterable[str], *, hint: str | None = None) -> StudyProblem:
+def note_unknown_key(path: Path, known: Iterable[str], *, hint: str | None = None) -> StudyProblem:
     """A key that its table does not have; the hint names the nearest of those that it has."""
     *tables, key = (part for part in path if isinstance(part, str))
     table = f"'{tables[-1]}'" if tables else "the file"
@@ -97,7 +97,7 @@ class StudyFileError(StudyError):
         self.mistakes = tuple(mistakes)
 
 
-def located(problems: Sequence[StudyProblem], *, text: str, file: str) -> StudyFileError:
+def locate_problems(problems: Sequence[StudyProblem], *, text: str, file: str) -> StudyFileError:
     """The error that shows `problems` in the order of the file.
 
     Parameters
@@ -112,21 +112,21 @@ def located(problems: Sequence[StudyProblem], *, text: str, file: str) -> StudyF
     places = scan(text)
     spans = [(_span(problem, places), problem) for problem in problems]
     spans.sort(key=lambda pair: pair[0].start)
-    return error_at([(span, p.message, p.hint) for span, p in spans], text=text, file=file)
+    return make_error_at([(span, p.message, p.hint) for span, p in spans], text=text, file=file)
 
 
-def error_at(
+def make_error_at(
     found: Sequence[tuple[Span, str, str | None]], *, text: str, file: str
 ) -> StudyFileError:
     """The error that shows messages with hints at spans of `text`."""
     mistakes, blocks = [], []
     for span, what, to_do in found:
-        message, hint = harmless(what), None if to_do is None else harmless(to_do)
-        line, column = line_and_column(text, span.start)
+        message, hint = make_harmless(what), None if to_do is None else make_harmless(to_do)
+        line, column = find_line_and_column(text, span.start)
         mistakes.append(Mistake(line=line, column=column, message=message, hint=hint))
         excerpt = _excerpt(text, span, line=line, column=column)
         advice = f"\n      {hint}" if hint else ""
-        blocks.append(f"{harmless(file)}:{line}:{column}: {message}\n{excerpt}{advice}")
+        blocks.append(f"{make_harmless(file)}:{line}:{column}: {message}\n{excerpt}{advice}")
     count = plural(len(found), "mistake")
     return StudyFileError(f"{count} in the study\n\n" + "\n\n".join(blocks), mistakes=mistakes)
 
@@ -147,10 +147,10 @@ def _excerpt(text: str, span: Span, *, line: int, column: int) -> str:
     stop = min(column - 1 + max(1, span.stop - span.start), max(column, len(source)))
     indent = " " * _width(source[: column - 1])
     carets = "^" * max(1, _width(source[column - 1 : stop]))
-    return f"{line:>5} | {harmless(source)}\n      | {indent}{carets}"
+    return f"{line:>5} | {make_harmless(source)}\n      | {indent}{carets}"
 
 
-def harmless(text: str) -> str:
+def make_harmless(text: str) -> str:
     """`text` on one line, with every character that could steer a terminal shown as a box."""
     return "".join(_shown(character) for character in text)
 
@@ -176,7 +176,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def syntax_error(error: ValueError, *, text: str, file: str) -> StudyFileError:
+def make_syntax_error(error: ValueError, *, text: str, file: str) -> StudyFileError:
     """A `tomllib.TOMLDecodeError` shown like every other mistake."""
     message = str(error)
     found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
@@ -189,4 +189,6 @@ def syntax_error(error: ValueError, *, text: str, file: str) -> StudyFileError:
         message = message[: found.start()]
     hint = 'texts stand in quotes: recipe = "w4-g"' if "Invalid value" in message else None
     span = Span(start, start + 1)
-    return error_at([(span, f"not valid TOML: {harmless(message)}", hint)], text=text, file=file)
+    return make_error_at(
+        [(span, f"not valid TOML: {make_harmless(message)}", hint)], text=text, file=file
+    )

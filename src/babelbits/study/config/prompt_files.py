@@ -79,7 +79,7 @@ def read_prompts(path: Path) -> Prompts:
     return Prompts(rows={code: tuple(by_id.values()) for code, by_id in rows.items()})
 
 
-def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None) -> Study:
+def ask_prompts(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None) -> Study:
     """The study with open prompts as its only task; the bundled ones where `prompts` is None.
 
     Raises
@@ -109,7 +109,7 @@ def asking(study: Study, prompts: Prompts | None, *, max_new_tokens: int | None)
 
 def _bundled(study: Study) -> tuple[str, ...]:
     """Languages of the study in which prompts ship in the package."""
-    there = catalogue.info(OPEN_PROMPTS).languages
+    there = catalogue.find_info(OPEN_PROMPTS).languages
     found = tuple(code for code in study.languages if code in there)
     if not found:
         raise StudyError(

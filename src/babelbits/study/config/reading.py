@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelbits.errors import OldNameWarning, StudyError
-from babelbits.study.config.problems import Findings, located
+from babelbits.study.config.problems import Findings, locate_problems
 from babelbits.study.config.spec import Study, SuiteSpec
-from babelbits.study.config.suites import fewer
+from babelbits.study.config.suites import choose_fewer
 
 if TYPE_CHECKING:
     from babelbits.study.config.file_model import StudyFile
@@ -46,7 +46,7 @@ def load(path: Path | str, *, limit: int | None = None, stop: bool = False) -> S
     text = read_text(path, hint=f"write one with: babelbits init {path}")
     tables, study, found = _read(text, file=path)
     if tables is None or study is None or found.problems:
-        raise located(found.problems, text=text, file=str(path))
+        raise locate_problems(found.problems, text=text, file=str(path))
     if tables.engine.chunk is not None:
         warnings.warn(
             "'chunk' under [engine] is called 'batch_items' now; the old name is read for one "
@@ -100,4 +100,4 @@ def _limited(study: Study, limit: int) -> Study:
 def _of_suite(suite: SuiteSpec, study: Study, limit: int) -> int:
     """The limit on one suite: `items` of its table holds beside it, `[limits] items` does not."""
     own = suite.options.limit if study.limit is None else None
-    return fewer(limit, own) or limit
+    return choose_fewer(limit, own) or limit

@@ -15,11 +15,11 @@ from babelbits.engines.base import EngineSettings
 from babelbits.errors import BabelbitsError
 from babelbits.languages.corpus_shares import CORPORA, read_shares
 from babelbits.study.config.baselines import with_engine_baselines
-from babelbits.study.config.endpoint import endpoint_settings
+from babelbits.study.config.endpoint import make_endpoint_settings
 from babelbits.study.config.engines import format_problem
 from babelbits.study.config.labels import find_label
-from babelbits.study.config.model_card import languages_of_card
-from babelbits.study.config.model_paths import absolute, resolve_model
+from babelbits.study.config.model_card import read_card_languages
+from babelbits.study.config.model_paths import make_absolute, resolve_model
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import (
     BUNDLED,
@@ -27,9 +27,9 @@ from babelbits.study.config.spec import (
     Study,
     SuiteSpec,
     VariantSpec,
-    default_reference,
+    choose_reference,
 )
-from babelbits.study.config.suites import Surroundings, chat_options, resolve_suites
+from babelbits.study.config.suites import Surroundings, read_chat_options, resolve_suites
 from babelbits.study.config.variants import refuse_made, resolve_variants
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
@@ -57,7 +57,7 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     groups = {name: tuple(dict.fromkeys(codes)) for name, codes in tables.groups.items()}
     declared = tables.languages.claimed
     claimed = (
-        claimed_by(model.path, folder=model.folder)
+        list_claimed(model.path, folder=model.folder)
         if declared is None
         else tuple(dict.fromkeys(declared))
     )
@@ -71,13 +71,13 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     served = None
     if tables.model.endpoint is not None:
         here = found.at("model").at("endpoint")
-        served = endpoint_settings(tables.model.endpoint, here, cache=None)
+        served = make_endpoint_settings(tables.model.endpoint, here, cache=None)
     variants = resolve_variants(
         tables.variants, found, home=home, seed=seed, engine=tables.engine.name, served=served
     )
     if model.is_elsewhere and served is not None:
         refuse_made(variants, found)
-    chat = chat_options(tables.chat, found.at("chat"))
+    chat = read_chat_options(tables.chat, found.at("chat"))
     around = Surroundings(
         home=home,
         user=groups,
@@ -94,7 +94,7 @@ def resolve_study(tables: "StudyFile", found: Findings, *, file: Path) -> Study:
     return Study(
         name=tables.study.name or file.stem,
         file=file,
-        folder=absolute(tables.study.folder or f"{file.stem}.run", home),
+        folder=make_absolute(tables.study.folder or f"{file.stem}.run", home),
         seed=seed,
         model=model,
         engine=engine,
@@ -113,7 +113,7 @@ def _check_shares(name: str, found: Findings, home: Path) -> None:
     """The user's table is read once, so that its mistakes are found before anything runs."""
     if name in CORPORA:
         return
-    path = absolute(name, home)
+    path = make_absolute(name, home)
     if not path.is_file():
         hint = did_you_mean(name, CORPORA) or f"there is {one_of(CORPORA)}"
         found.note(f"no published corpus and no file {name!r}", "shares", hint=hint)
@@ -124,7 +124,7 @@ def _check_shares(name: str, found: Findings, home: Path) -> None:
         found.note(f"the shares cannot be read: {error}", "shares")
 
 
-def claimed_by(model: str, *, folder: Path | None = None) -> tuple[str, ...] | None:
+def list_claimed(model: str, *, folder: Path | None = None) -> tuple[str, ...] | None:
     """Languages that a model claims to know, as far as is known without being told.
 
     Of a model in a folder these are the languages that its card names.
@@ -134,7 +134,7 @@ def claimed_by(model: str, *, folder: Path | None = None) -> tuple[str, ...] | N
     """
     if model == BUNDLED:
         return MODEL_LANGUAGES
-    return None if folder is None else languages_of_card(folder)
+    return None if folder is None else read_card_languages(folder)
 
 
 def _interpreter(written: str | None, home: Path) -> str | None:
@@ -156,7 +156,7 @@ def _data(tables: "StudyFile", found: Findings, home: Path) -> dict[str, Path]:
     asked = [table.suite for table in tables.tasks]
     folders = {}
     for name, written in tables.data.items():
-        folder = absolute(written, home)
+        folder = make_absolute(written, home)
         if is_template(folder):
             if catalogue.is_known(name):
                 what = f"{name!r} is a task already, and this is a benchmark of your own"
@@ -164,7 +164,7 @@ def _data(tables: "StudyFile", found: Findings, home: Path) -> dict[str, Path]:
             else:
                 folders[name] = folder
         elif name not in asked and not catalogue.is_known(name):
-            near = did_you_mean(name, catalogue.suites())
+            near = did_you_mean(name, catalogue.list_suites())
             found.note(f"unknown task {name!r}", name, hint=near, part="key")
         elif not folder.is_dir():
             found.note(f"there is no folder {str(folder)!r}", name)
@@ -192,7 +192,7 @@ def _analysis(
         "margins": {**usual.margins, **table.margins},
         "loss_caps": {**usual.loss_caps, **table.given().get("loss_caps", {})},
         "confirmatory": _confirmatory(table, variants, names, found.at("confirmatory")),
-        "reference": table.reference or default_reference(languages),
+        "reference": table.reference or choose_reference(languages),
         "contrasts": _contrasts(table, variants, found.at("contrasts")),
     }
     return AnalysisSpec(**{**table.given(), **settled})

@@ -142,7 +142,7 @@ class AnalysisSpec:
     """Compare each variant with the baseline as the variant's own engine runs it."""
 
 
-def default_reference(languages: Sequence[str]) -> str | None:
+def choose_reference(languages: Sequence[str]) -> str | None:
     """English if it is asked, else no reference language."""
     return "en" if "en" in languages else None
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from babelbits.errors import StudyError
 from babelbits.study.config.file_model import TaskTable
-from babelbits.study.config.problems import Findings, unknown_key
+from babelbits.study.config.problems import Findings, note_unknown_key
 from babelbits.study.config.toml_reading import TomlTable, check
 from babelbits.tasks.suites import SuiteInfo
 
@@ -84,7 +84,7 @@ def read_suite_keys(
 
 def _refuse(keys: Iterable[str], own: Iterable[str], found: Findings) -> None:
     for key in sorted(keys):
-        found.problems.append(unknown_key((*found.path, key), (*TaskTable.model_fields, *own)))
+        found.problems.append(note_unknown_key((*found.path, key), (*TaskTable.model_fields, *own)))
 
 
 def _names(model: type[TomlTable] | None) -> tuple[str, ...]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from babelbits.errors import UnknownNameError
 from babelbits.languages import CLAIMED, GROUP_NAMES, UNSEEN, resolve
-from babelbits.languages import groups as members_of
-from babelbits.study.config.problems import Findings, unknown_key
+from babelbits.languages import group_languages as members_of
+from babelbits.study.config.problems import Findings, note_unknown_key
 from babelbits.study.config.spec import SuiteSpec
 from babelbits.suggest import did_you_mean, one_of
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.extended import TalkOptions
-from babelbits.tasks.jsonl_task import expected_file
+from babelbits.tasks.jsonl_task import name_expected_file
 from babelbits.tasks.language_id import check_name
 from babelbits.tasks.prompting import ChatOptions, Sampling
 from babelbits.words import plural
@@ -75,11 +75,11 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
     info = None
     if table.suite is not None:
         with found.noting("suite"):
-            info = catalogue.info(
+            info = catalogue.find_info(
                 table.suite, include_path=include, data=around.data.get(table.suite)
             )
     languages = _languages(table, info, found, around)
-    chat = chat_options(table.chat, found.at("chat"), usual=around.usual.chat)
+    chat = read_chat_options(table.chat, found.at("chat"), usual=around.usual.chat)
     # What lm-eval's own names do is known when they are built.
     may_write = info is None or info.generates or info.any_language
     sampling = _sampling(table, found, generates=may_write)
@@ -87,13 +87,13 @@ def _suite(table: "TaskTable", found: Findings, around: Surroundings) -> SuiteSp
     if identifier is not None and (info is None or "identifier" in info.own_names):
         with found.noting("identifier"):
             identifier = check_name(identifier, home=around.home)
-    own = read_suite_keys(table, info, found, suites=catalogue.suites().values())
+    own = read_suite_keys(table, info, found, suites=catalogue.list_suites().values())
     if info is None:
         return None
     _check_options(table, info, languages, found)
     options = replace(
         around.usual,
-        limit=fewer(table.items, around.usual.limit),
+        limit=choose_fewer(table.items, around.usual.limit),
         shots=table.shots,
         data=around.data.get(info.name, around.data.get(info.data_name or "")),
         include_path=include,
@@ -141,7 +141,7 @@ def _check_options(
         found.note(f"{table.pivot or 'en'!r} cannot be translated into itself", "languages")
 
 
-def fewer(items: int | None, limit: int | None) -> int | None:
+def choose_fewer(items: int | None, limit: int | None) -> int | None:
     """The smaller of two limits on the number of items; None: there is none."""
     return min((one for one in (items, limit) if one is not None), default=None)
 
@@ -181,7 +181,7 @@ def _languages(
             hint = f"it has: {', '.join(known)}"
             folder = around.data.get(info.name)
             if folder is not None and not info.upstream:
-                hint = f"expected {expected_file(info.name, code, folder)}; {hint}"
+                hint = f"expected {name_expected_file(info.name, code, folder)}; {hint}"
             found.note(f"the task has no {code!r}", *below, hint=hint)
     return tuple(codes)
 
@@ -210,7 +210,7 @@ def _members(
 # --- how it asks ---------------------------------------------------------------------------------
 
 
-def chat_options(
+def read_chat_options(
     table: "ChatTable | None", found: Findings, *, usual: ChatOptions | None = None
 ) -> ChatOptions:
     """`[chat]`, or `chat` of a task, which says only what differs from `usual`."""
@@ -253,7 +253,7 @@ def _talk(table: "TaskTable", info: catalogue.SuiteInfo, found: Findings) -> dic
         for name in ("tokens", "bucket", "turns"):
             if name in table.model_fields_set:
                 only = "only the task 'extended' has it"
-                found.problems.append(unknown_key((*found.path, name), (), hint=only))
+                found.problems.append(note_unknown_key((*found.path, name), (), hint=only))
         return {}
     usual = TalkOptions()
     tokens = table.tokens or usual.tokens

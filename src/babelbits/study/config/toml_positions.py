@@ -55,7 +55,7 @@ def scan(text: str) -> Mapping[Path, TomlPlace]:
     return scanner.places
 
 
-def line_and_column(text: str, offset: int) -> tuple[int, int]:
+def find_line_and_column(text: str, offset: int) -> tuple[int, int]:
     """Line and column of an offset, both counted from 1, columns in characters."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     line = bisect_right(starts, offset)

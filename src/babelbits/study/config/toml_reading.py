@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails
 
 from babelbits.errors import BabelbitsError, StudyError
 from babelbits.languages import resolve
-from babelbits.study.config.problems import StudyProblem, syntax_error, unknown_key
+from babelbits.study.config.problems import StudyProblem, make_syntax_error, note_unknown_key
 from babelbits.study.config.toml_positions import Path
 from babelbits.suggest import did_you_mean
 
@@ -100,7 +100,7 @@ def parse(text: str, *, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise syntax_error(error, text=text, file=file) from None
+        raise make_syntax_error(error, text=text, file=file) from None
 
 
 def check(model: type[M], data: Mapping[str, Any]) -> tuple[M | None, list[StudyProblem]]:
@@ -183,7 +183,7 @@ _KINDS = {
 }
 
 
-def kind_of(value: object) -> str:
+def describe_kind(value: object) -> str:
     """The type of a TOML value in words."""
     return _KINDS.get(type(value), "a date")
 
@@ -191,10 +191,10 @@ def kind_of(value: object) -> str:
 def _problem(error: ErrorDetails, model: type[BaseModel], data: Mapping[str, Any]) -> StudyProblem:
     path, kind = _path(error, data), error["type"]
     if kind == "extra_forbidden":
-        return unknown_key(path, _fields(model, path[:-1]))
+        return note_unknown_key(path, _fields(model, path[:-1]))
     is_key = error["loc"][-1:] == ("[key]",)
     if kind == "literal_error" and is_key:
-        return unknown_key(path, _options(error))
+        return note_unknown_key(path, _options(error))
     hint: str | None
     at = max(number for number, part in enumerate(path) if isinstance(part, str))
     key = str(path[at])
@@ -238,7 +238,7 @@ def _sentence(error: ErrorDetails, *, key: str, within: str) -> tuple[str, str |
     told = {name: _shown(one) for name, one in context.items()}
     is_too_large = error["type"] == "float_type" and type(value) is int
     sentence = _SENTENCES["too_large" if is_too_large else error["type"]].format(
-        **told, message=error["msg"], kind=kind_of(value), value=_shown(value)
+        **told, message=error["msg"], kind=describe_kind(value), value=_shown(value)
     )
     near = None
     if error["type"] == "literal_error" and isinstance(value, str):
@@ -303,7 +303,7 @@ def _text(value: str) -> str:
 
 def _quoted(value: object) -> object:
     if not isinstance(value, str):
-        raise Wrong(f"must be a language code in quotes, not {kind_of(value)}")
+        raise Wrong(f"must be a language code in quotes, not {describe_kind(value)}")
     return value
 
 

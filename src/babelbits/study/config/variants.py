@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from babelbits.engines import open_engine
 from babelbits.engines.endpoint import EndpointSettings
-from babelbits.recipes.calibration import CalibrationSpec, matrix_file
-from babelbits.recipes.catalogue import RECIPES, RecipeInfo, parameter_problem
-from babelbits.recipes.family import family_of
-from babelbits.study.config.endpoint import endpoint_settings
-from babelbits.study.config.labels import label_of, label_of_path
+from babelbits.recipes.calibration import CalibrationSpec, find_matrix_file
+from babelbits.recipes.catalogue import RECIPES, RecipeInfo, find_parameter_problem
+from babelbits.recipes.family import find_family
+from babelbits.study.config.endpoint import make_endpoint_settings
+from babelbits.study.config.labels import make_label, make_path_label
 from babelbits.study.config.model_paths import resolve_path
 from babelbits.study.config.problems import Findings
 from babelbits.study.config.spec import BASELINE, FOUND, SERVED, ModelSpec, VariantSpec
@@ -117,12 +117,13 @@ def _variants(
 def _check_cache(variant: VariantSpec, found: Findings, *, engine: str) -> None:
     """Note a type of KV cache that the variant's engine does not have.
 
-    Of files that somebody made the engine is known when they are read (`worker.engine_settings`).
+    Of files that somebody made the engine is known when they are read
+    (`worker.make_engine_settings`).
     """
     if variant.kv_cache is None or (engine == "auto" and variant.origin != "made"):
         return
-    name = engine if engine != "auto" else family_of(variant.recipe).default_engine
-    kind = open_engine.kind(name)
+    name = engine if engine != "auto" else find_family(variant.recipe).default_engine
+    kind = open_engine.find_kind(name)
     problem = kind.kv_cache_problem(variant.kv_cache)
     if problem is not None:
         near = did_you_mean(variant.kv_cache, kind.kv_caches)
@@ -144,7 +145,7 @@ def _found(table: "VariantTable", found: Findings, *, home: Path) -> list[Varian
     source = ModelSpec(path=path, folder=folder, revision=table.revision or "main")
     return [
         VariantSpec(
-            label=table.name or label_of_path(path, kv_cache=table.kv_cache),
+            label=table.name or make_path_label(path, kv_cache=table.kv_cache),
             recipe=FOUND,
             source=source,
             chat_template=table.chat_template,
@@ -164,10 +165,10 @@ def _served(table: "VariantTable", found: Findings) -> list[VariantSpec]:
             hint="leave it out, and set it where the server is started",
             part="key",
         )
-    settings = endpoint_settings(table.endpoint, found.at("endpoint"), cache=None)
+    settings = make_endpoint_settings(table.endpoint, found.at("endpoint"), cache=None)
     if settings is None:
         return []
-    label = table.name or label_of_path(settings.label or settings.model)
+    label = table.name or make_path_label(settings.label or settings.model)
     return [VariantSpec(label=label, recipe=SERVED, endpoint=settings)]
 
 
@@ -203,7 +204,7 @@ def _made(table: "VariantTable", found: Findings, *, home: Path, seed: int) -> l
             hint="leave it out",
             part="key",
         )
-    if recipe.method != "k-quant" and any(matrix_file(one) for one in calibrations):
+    if recipe.method != "k-quant" and any(find_matrix_file(one) for one in calibrations):
         found.note(
             f"the recipe '{recipe.name}' takes text, not an importance matrix",
             "calibration",
@@ -234,7 +235,7 @@ def _label(
     if name is not None:
         return name if draw is None else f"{name}#{draw}"
     language = calibration.language if calibration else None
-    return label_of(recipe.name, parameters, language=language, draw=draw, kv_cache=kv_cache)
+    return make_label(recipe.name, parameters, language=language, draw=draw, kv_cache=kv_cache)
 
 
 def _parameters(
@@ -244,7 +245,7 @@ def _parameters(
     settled = {}
     for name, info in recipe.parameters.items():
         value = _written(given.get(name, info.default))
-        problem = parameter_problem(info, value)
+        problem = find_parameter_problem(info, value)
         if problem is not None:
             found.note(f"'{name}' {problem}, not {value!r}", name, hint=info.help)
             value = info.default
@@ -275,7 +276,7 @@ def _check_for_any(given: Mapping[str, Any], found: Findings) -> None:
             found.note(f"no recipe has a parameter {name!r}", name, hint=near, part="key")
             continue
         value = _written(written)
-        problems = [parameter_problem(info, value) for info in known]
+        problems = [find_parameter_problem(info, value) for info in known]
         if all(problems):
             found.note(f"'{name}' {problems[0]}, not {value!r}", name, hint=known[0].help)
 
@@ -310,7 +311,7 @@ def _calibrations(
             "source",
             hint="use 'bundled', a text file, or 'hub:dataset'",
         )
-    if draws > 1 and matrix_file(spec) is not None:
+    if draws > 1 and find_matrix_file(spec) is not None:
         here.note("a ready importance matrix cannot be drawn from", "draws", hint="leave it out")
     return [
         dataclasses.replace(spec, part=(number + 1, draws), seed=spec.seed + number)

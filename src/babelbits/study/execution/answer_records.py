@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from babelbits.records import Answer, Generation, Outcome, Reply
 
 
-def answers(outcome: Outcome, replies: Sequence[Reply]) -> tuple[Answer, ...]:
+def list_answers(outcome: Outcome, replies: Sequence[Reply]) -> tuple[Answer, ...]:
     """The texts of an item's replies in order; empty where the row's output says it all."""
     written = [reply for reply in replies if isinstance(reply, Generation)]
     several = sum(len(reply.texts) for reply in written) > 1

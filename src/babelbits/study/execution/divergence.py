@@ -28,13 +28,13 @@ from babelbits.store.atomic import write_atomically
 from babelbits.store.codec import dumps
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.worker import folder_of as variant_place
+from babelbits.study.execution.worker import find_folder as variant_place
 from babelbits.study.execution.worker import open_engine
 from babelbits.study.planning.divergence_files import (
     VERSION,
     RecordedDivergence,
-    file_name,
-    folder_of,
+    find_folder,
+    make_file_name,
     read,
 )
 from babelbits.study.planning.plan_types import Plan, VariantStep
@@ -56,7 +56,7 @@ class _Pair:
     @property
     def name(self) -> str:
         """Of the file that holds the result."""
-        return file_name(self.variant, self.baseline, k=self.k, weights=self.weights)
+        return make_file_name(self.variant, self.baseline, k=self.k, weights=self.weights)
 
 
 def measure(
@@ -95,7 +95,7 @@ def measure(
             hint="add a suite such as 'text' to the study, and run it first: babelbits run "
             f"{shlex.quote(str(plan.study.file))}",
         )
-    folder = folder_of(store)
+    folder = find_folder(store)
     missing = [pair for pair in pairs if not (folder / pair.name).exists()]
     for reference in dict.fromkeys(pair.baseline.variant for pair in missing):
         theirs = [pair for pair in missing if pair.baseline.variant == reference]
@@ -167,7 +167,7 @@ def _folder(plan: Plan, store: Store, step: VariantStep) -> Path:
     return variant_place(step, store, base=plan.base)
 
 
-def left_out(plan: Plan) -> list[str]:
+def list_left_out(plan: Plan) -> list[str]:
     """Labels of variants that are not made yet."""
     return [step.label for step in plan.variants if _weights(plan, step) is None]
 
@@ -184,7 +184,7 @@ def _keep_baselines(
     stop: Stop,
 ) -> None:
     """Compute the distributions of one baseline that are needed and not there."""
-    folder, label = folder_of(store), pairs[0].baseline.variant
+    folder, label = find_folder(store), pairs[0].baseline.variant
     wanted = {_baseline_file(pair, folder): pair for pair in pairs}
     wanted = {path: pair for path, pair in wanted.items() if not path.exists()}
     if not wanted:

@@ -18,8 +18,8 @@ from babelbits.records import (
     TextScore,
     digest,
 )
-from babelbits.study.execution.answer_records import answers
-from babelbits.tasks.base import Conversation, Task, prompt_hash, prompt_of
+from babelbits.study.execution.answer_records import list_answers
+from babelbits.tasks.base import Conversation, Task, find_prompt, hash_prompt
 
 
 def answer(
@@ -88,8 +88,8 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
         output=outcome.output,
         scores=outcome.scores,
         choice_logprobs=outcome.choice_logprobs,
-        prompt_hash=prompt_hash(item),
-        prompt=prompt_of(item),
+        prompt_hash=hash_prompt(item),
+        prompt=find_prompt(item),
         prompt_tokens=max((getattr(reply, "prompt_tokens", 0) for reply in replies), default=0),
         output_tokens=sum(_output_tokens(reply) for reply in replies),
         finish_reason=outcome.finish_reason,
@@ -98,7 +98,7 @@ def _row(task: Task, item: Item, replies: Sequence[Reply], variant: str) -> Item
         ),
         failure=outcome.failure,
         statistics=outcome.statistics,
-        answers=answers(outcome, replies),
+        answers=list_answers(outcome, replies),
         remark=outcome.remark,
         golds=outcome.golds,
         cluster_id=item.cluster_id,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from babelbits.engines import open_engine
 from babelbits.errors import EngineError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.study.execution.worker import RunContext
 
 
@@ -45,10 +45,10 @@ def look(site: RunContext, *, file: Path, engines: Sequence[str]) -> NodeFound:
     seen = None
     with suppress(OSError):
         seen = file.read_text("utf-8")
-    kinds = [open_engine.kind(name).configured(site.study.engine) for name in engines]
+    kinds = [open_engine.find_kind(name).configured(site.study.engine) for name in engines]
     return NodeFound(
         node=os.uname().nodename,
-        version=version_of("babelbits"),
+        version=find_version("babelbits"),
         python=platform.python_version(),
         token=seen,
         model=site.study.model.is_elsewhere or site.base.folder.exists(),
@@ -65,7 +65,7 @@ def refuse(found: NodeFound, *, token: str, model: Path) -> None:
         Names the node, and what to do there.
     """
     node = f"the node {found.node}"
-    here = version_of("babelbits")
+    here = find_version("babelbits")
     if found.version != here:
         raise EngineError(
             f"{node} has babelbits {found.version}, this one {here}",

@@ -22,7 +22,7 @@ class DatasetNeed:
     wanted: HubDataset
 
 
-def needs(study: Study) -> tuple[DatasetNeed, ...]:
+def list_needs(study: Study) -> tuple[DatasetNeed, ...]:
     """What the study's tasks take from the hub, each config once. Imports lm-eval.
 
     Raises
@@ -36,14 +36,16 @@ def needs(study: Study) -> tuple[DatasetNeed, ...]:
 def _needs(study: Study) -> Iterator[DatasetNeed]:
     for suite in study.suites:
         options = suite.options
-        info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
+        info = catalogue.find_info(
+            suite.suite, include_path=options.include_path, data=options.data
+        )
         if options.data is not None or not info.downloads:
             continue
         # Token limits of other languages are scaled from English, asked or not.
         scales = info.generates and "en" in info.languages and is_scaled(suite.suite, options)
         english = ("en",) if scales else ()
         for language in (*suite.languages, *english):
-            for wanted in catalogue.wanted(suite.suite, language, options):
+            for wanted in catalogue.list_wanted(suite.suite, language, options):
                 yield DatasetNeed(suite=suite.suite, wanted=wanted)
 
 

@@ -23,11 +23,16 @@ from typing import Any, cast
 from babelbits.errors import EngineError, MissingExtraError, StoreError
 from babelbits.store.atomic import write_atomically
 from babelbits.study.execution.node_check import NodeFound, look, refuse
-from babelbits.study.execution.ray_resources import alive, most_workers, needs_of, no_room
+from babelbits.study.execution.ray_resources import (
+    count_workers,
+    find_needs,
+    make_room_error,
+    select_alive,
+)
 from babelbits.study.execution.row_worker import DeviceLostError, RowWorker
 from babelbits.study.execution.shards import Died, Idle, Member, Message, RunShard, ShardJob
 from babelbits.study.execution.worker import RunContext
-from babelbits.study.execution.worker_pool import Tasks, with_trace
+from babelbits.study.execution.worker_pool import Tasks, add_trace
 
 _LOOK = 0.5
 """Seconds between looks at whether the user wants to stop."""
@@ -77,7 +82,7 @@ class _Actor:
         try:
             self._worker.do(job)
         except StoreError as error:
-            self._messages.put(with_trace(error))
+            self._messages.put(add_trace(error))
         except DeviceLostError as error:
             self._messages.put(Died(why=str(error)))
         finally:
@@ -180,7 +185,7 @@ class RayPool:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=2,
-            **needs_of(site.study.engine).options(),
+            **find_needs(site.study.engine).options(),
         )
         self._members = [self._member() for _ in range(workers)]
         self._never_started = 0
@@ -297,10 +302,10 @@ def ray_pool(
     write_atomically(file, uuid.uuid4().hex.encode())
     pool: RayPool | None = None
     try:
-        nodes, needs = alive(ray.nodes()), needs_of(site.study.engine)
-        room = most_workers(nodes, needs)
+        nodes, needs = select_alive(ray.nodes()), find_needs(site.study.engine)
+        room = count_workers(nodes, needs)
         if room < 1:
-            raise no_room(nodes, needs)
+            raise make_room_error(nodes, needs)
         number = room if workers is None else min(workers, room)
         pool = RayPool(ray, site, workers=number, engines=engines, file=file)
         pool.wait()

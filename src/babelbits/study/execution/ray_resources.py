@@ -36,7 +36,7 @@ class Needs:
         return f"{plural(self.gpus, 'GPU')} and 1 CPU" if self.gpus else plural(self.cpus, "CPU")
 
 
-def needs_of(settings: EngineSettings) -> Needs:
+def find_needs(settings: EngineSettings) -> Needs:
     """What a worker takes: the GPUs over which a model is split, or CPUs."""
     if settings.device.startswith("cuda"):
         return Needs(cpus=1, gpus=settings.n_devices)
@@ -44,7 +44,7 @@ def needs_of(settings: EngineSettings) -> Needs:
     return Needs(cpus=int(threads) if threads.isdecimal() and int(threads) else 1, gpus=0)
 
 
-def most_workers(nodes: Iterable[Mapping[str, float]], needs: Needs) -> int:
+def count_workers(nodes: Iterable[Mapping[str, float]], needs: Needs) -> int:
     """How many workers the nodes hold at the same time.
 
     Parameters
@@ -60,12 +60,12 @@ def _fit(node: Mapping[str, float], needs: Needs) -> int:
     return int(min(node.get(name, 0) // n for name, n in wanted.items() if n) + _SLACK)
 
 
-def alive(nodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, float]]:
+def select_alive(nodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, float]]:
     """Resources of the nodes that live, of what `ray.nodes()` gives."""
     return [node["Resources"] for node in nodes if node["Alive"]]
 
 
-def no_room(nodes: Iterable[Mapping[str, float]], needs: Needs) -> StudyError:
+def make_room_error(nodes: Iterable[Mapping[str, float]], needs: Needs) -> StudyError:
     """The error where no node holds a worker."""
     there = list(nodes)
     total = {name: sum(node.get(name, 0) for node in there) for name in ("CPU", "GPU")}

@@ -11,7 +11,7 @@ from babelbits.records import Item, ItemRow
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import CellFailed
 from babelbits.study.execution.shards import Message, RunShard, ShardJob, ShardRows
-from babelbits.study.execution.worker import Prepare, RunContext, Worker, reason
+from babelbits.study.execution.worker import Prepare, RunContext, Worker, describe_reason
 from babelbits.study.planning.plan_types import CellStep
 from babelbits.tasks.base import Task
 
@@ -73,8 +73,8 @@ class RowWorker:
             self._run(job, engine)
         except Exception as error:
             if is_device_lost(error):
-                raise DeviceLostError(reason(error)) from error
-            self._tell(CellFailed(cell=job.cell.number, reason=reason(error)))
+                raise DeviceLostError(describe_reason(error)) from error
+            self._tell(CellFailed(cell=job.cell.number, reason=describe_reason(error)))
 
     def close(self) -> None:
         """Free the loaded engine."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.ray_cluster import ray_pool
@@ -99,7 +99,7 @@ def execute(
     )
     if ray is not None:
         needed = (step.spec for step in plan.variants if step.needed)
-        names = (engine_name(plan.study.engine, plan.study.model, one) for one in needed)
+        names = (name_engine(plan.study.engine, plan.study.model, one) for one in needed)
         engines = tuple(dict.fromkeys(names))
         with ray_pool(site, address=ray, workers=workers, engines=engines) as pool:
             work_in_shards(pool, scheduler, store, emit=ledger.note, stop=stop)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from babelbits.errors import MissingExtraError
-from babelbits.formats.quantized import method_of
-from babelbits.libraries import RUN, version_of
+from babelbits.formats.quantized import find_method
+from babelbits.libraries import RUN, find_version
 from babelbits.recipes.calibration import Calibration
 from babelbits.store import Store
 from babelbits.store.counts import Thoughts
-from babelbits.study.config.chat_settings import in_words, unused_template
+from babelbits.study.config.chat_settings import describe_chat, warn_unused_template
 from babelbits.study.config.spec import BUNDLED, Study
 from babelbits.study.execution import events
 from babelbits.study.execution.interrupt import Stop
@@ -29,7 +29,7 @@ from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.plan_warnings import list_warnings
 from babelbits.study.planning.preflight import check
 from babelbits.study.planning.token_check import check_tokens_of_found
-from babelbits.study.rehearsal.studies import marked, refuse, rehearse
+from babelbits.study.rehearsal.studies import mark_plan, refuse, rehearse
 from babelbits.tasks import catalogue
 from babelbits.words import plural
 
@@ -75,7 +75,7 @@ def need_libraries() -> None:
         If one of the libraries is not installed.
     """
     for distribution in RUN:
-        if version_of(distribution) is None:
+        if find_version(distribution) is None:
             raise MissingExtraError(
                 f"{distribution} is not installed", hint="pip install 'babelbits[run]'"
             )
@@ -168,9 +168,9 @@ def _checked_plan(
     plan = make_plan(study, store, base=base, build=catalogue.load, found=found)
     drawn = check(plan, tell=note, elsewhere=elsewhere, allow_network=allow_network)
     plan = check_tokens_of_found(plan, tell=lambda text: note(text, "warning"))
-    for line in in_words(plan.study):
+    for line in describe_chat(plan.study):
         note(line, "asked")
-    if warning := unused_template(plan.study, base.folder):
+    if warning := warn_unused_template(plan.study, base.folder):
         note(warning, "warning")
     for line in list_warnings(plan):
         note(line, "note")
@@ -192,14 +192,14 @@ def _rehearsed(plan: Plan, *, tell: Progress) -> Plan:
         text = "not rehearsed: a GGUF file cannot be shrunk to a miniature"
         tell(events.Notice(kind="info", text=text))
         return plan
-    if method_of(plan.base.config, folder=plan.base.folder) is not None:
+    if find_method(plan.base.config, folder=plan.base.folder) is not None:
         text = "not rehearsed: a quantized checkpoint cannot be shrunk to a miniature"
         tell(events.Notice(kind="info", text=text))
         return plan
     tell(events.Rehearsing())
     results = rehearse(plan, tell=lambda result: tell(events.Rehearsed(result=result)))
     refuse(results, model=plan.base.label)
-    return marked(plan, results)
+    return mark_plan(plan, results)
 
 
 def _lost(plan: Plan, store: Store) -> LostItems:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from babelbits.recipes.calibration import Calibration
-from babelbits.store import same_weights
+from babelbits.store import has_same_weights
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.worker import Job, Prepare, RunCell
 from babelbits.study.planning.base_model import BaseModel
@@ -121,7 +121,7 @@ class Scheduler:
             if (
                 cell.meta
                 and cell.recorded
-                and not same_weights(cell.meta, cell.recorded, weights_hash)
+                and not has_same_weights(cell.meta, cell.recorded, weights_hash)
             ):
                 self._done.discard(number)
                 self._open[label].append(number)

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from babelbits.engines.endpoint.abilities import find_abilities
-from babelbits.engines.endpoint.likeness import ServerRecord, meet, read_record, what_changed
+from babelbits.engines.endpoint.likeness import ServerRecord, find_change, meet, read_record
 from babelbits.engines.endpoint.server import Server
 from babelbits.engines.endpoint.settings import ServedBy
-from babelbits.engines.served import RECORD, answers_of, encoder_of, load_tokenizer
+from babelbits.engines.served import RECORD, find_answers_file, load_tokenizer, make_encoder
 from babelbits.errors import EngineError
-from babelbits.recipes.manifests import hash_files, weights_hash
+from babelbits.recipes.manifests import hash_files, hash_weights
 from babelbits.store.atomic import write_atomically
 
 
@@ -33,7 +33,7 @@ def prepare_served(by: ServedBy, folder: Path) -> str:
     StoreError
         If the record is damaged or cannot be written.
     """
-    server = Server(by.endpoint, cache=answers_of(folder), allow_network=by.allow_network)
+    server = Server(by.endpoint, cache=find_answers_file(folder), allow_network=by.allow_network)
     try:
         server.check_model()
         says = server.says()
@@ -43,7 +43,7 @@ def prepare_served(by: ServedBy, folder: Path) -> str:
                 continue
             content = file.read_bytes()
             record = read_record(content, where=str(file))
-            if what_changed(server.ask, record, says=says) is None:
+            if find_change(server.ask, record, says=says) is None:
                 if file != path:
                     _put(content, folder)
                 return _hash(folder)
@@ -54,7 +54,7 @@ def prepare_served(by: ServedBy, folder: Path) -> str:
 
 
 def _met(server: Server, by: ServedBy) -> ServerRecord:
-    able = find_abilities(server.ask, encode=encoder_of(load_tokenizer(by.tokenizer)))
+    able = find_abilities(server.ask, encode=make_encoder(load_tokenizer(by.tokenizer)))
     if not able.generates:
         raise EngineError(f"the server answers nothing: {able.chat.why}", where=server.settings.url)
     return meet(server.ask, says=server.says(), abilities=replace(able, more={}))
@@ -76,4 +76,4 @@ def _put(content: bytes, folder: Path) -> None:
 
 
 def _hash(folder: Path) -> str:
-    return weights_hash(hash_files(folder))
+    return hash_weights(hash_files(folder))

@@ -26,7 +26,7 @@ from babelbits.study.execution.events import (
 )
 from babelbits.study.execution.interrupt import Stop
 from babelbits.study.execution.scheduler import Scheduler
-from babelbits.study.execution.worker import Prepare, RunCell, library_versions
+from babelbits.study.execution.worker import Prepare, RunCell, find_library_versions
 
 BATCHES = 4
 """Most batches of a shard: what at most is computed again where a worker dies. Towards the end of
@@ -221,7 +221,7 @@ class Shards:
             return
         skipped = sum(len(items) for _batch, items in cell.left)
         cell.writer.finish(
-            machine=platform.node(), library_versions=library_versions(), early=known
+            machine=platform.node(), library_versions=find_library_versions(), early=known
         )
         self._close(number)
         self._emit(Finished(cell=number, n_skipped=skipped))

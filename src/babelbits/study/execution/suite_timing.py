@@ -67,12 +67,12 @@ def time_suites(
         As `run_study`.
     """
     done = run_study(study, progress=progress, stop=stop, workers=workers)
-    timings = Store(study.folder, smoke=True).timings(estimate.machine())
+    timings = Store(study.folder, smoke=True).timings(estimate.name_machine())
     number = workers or suggest_workers(done.plan)
-    return done, seconds_an_item(done.plan, timings, workers=number)
+    return done, time_items(done.plan, timings, workers=number)
 
 
-def seconds_an_item(
+def time_items(
     plan: Plan, timings: Mapping[str, Sequence[float]], *, workers: int
 ) -> dict[str, float]:
     """Seconds that one item of each suite takes in all cells of a plan.
@@ -90,7 +90,7 @@ def seconds_an_item(
     found = {}
     for suite in dict.fromkeys(cell.suite for cell in plan.cells):
         cells = [cell for cell in plan.cells if cell.suite == suite]
-        keys = [estimate.timing_key(cell.recipe, suite) for cell in cells]
+        keys = [estimate.make_timing_key(cell.recipe, suite) for cell in cells]
         known = [means[key] for key in keys if key in means]
         if known:
             found[suite] = math.fsum(means.get(key, max(known)) for key in keys) / workers

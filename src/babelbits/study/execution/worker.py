@@ -19,22 +19,22 @@ from babelbits.engines import open_engine as engines
 from babelbits.engines.base import Engine, EngineSettings, Watched
 from babelbits.engines.endpoint.settings import ServedBy
 from babelbits.errors import BabelbitsError, ModelError, ServedModelChangedError, StoreError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.make import make
 from babelbits.recipes.manifests import (
     HashFile,
     hash_files,
+    hash_weights,
     verify,
-    weights_hash,
     write_manifest,
 )
 from babelbits.records import CellMeta, Manifest
 from babelbits.registry import ENGINES
 from babelbits.store import Store
 from babelbits.store.atomic import write_atomically
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import BASELINE, Study
 from babelbits.study.execution.evaluate_cell import answer
 from babelbits.study.execution.events import (
@@ -53,11 +53,11 @@ from babelbits.study.execution.events import (
 from babelbits.study.execution.server_meeting import prepare_served
 from babelbits.study.planning import served
 from babelbits.study.planning.base_model import BaseModel, hash_of
-from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.calibration_notes import note_calibration
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.identity import (
-    device_of,
-    engine_identity,
+    find_device,
+    identify_engine,
 )
 from babelbits.study.planning.plan_types import CellStep, VariantStep
 from babelbits.study.rehearsal.real import examine
@@ -109,7 +109,7 @@ class RunContext:
 
     def served_by(self, step: VariantStep) -> ServedBy | None:
         """Who serves a variant; None where it is run here."""
-        return served.served_by(
+        return served.find_server(
             step.spec, self.base, allow_network=self.allow_network, workers=self.workers
         )
 
@@ -208,7 +208,7 @@ class Worker:
         manifest = step.manifest
         assert manifest is not None  # noqa: S101  of every found variant
         place = self._folder(step)
-        if weights_in(place, step=step, hash_file=self._hashes.of) != manifest.weights_hash:
+        if hash_weights_in(place, step=step, hash_file=self._hashes.of) != manifest.weights_hash:
             raise ModelError(
                 "the files changed after they were looked at",
                 where=str(place),
@@ -236,7 +236,7 @@ class Worker:
             trust=study.model.trust,
             allow_token_differences=study.model.allow_token_differences,
             device=devices.resolve(study.engine.device),
-            notes=calibration_notes(step.spec.calibration),
+            notes=note_calibration(step.spec.calibration),
         )
 
     def _examine(
@@ -255,7 +255,7 @@ class Worker:
         )
 
     def _folder(self, step: VariantStep) -> Path:
-        return folder_of(step, self._store, base=self._site.base)
+        return find_folder(step, self._store, base=self._site.base)
 
     def _load(self, job: RunCell) -> None:
         """Have the variant's engine loaded, with the weights that the job names."""
@@ -267,7 +267,10 @@ class Worker:
         self._engine = open_engine(
             self._site.study, step, folder=self._folder(step), by=self._site.served_by(step)
         )
-        if weights_in(self._folder(step), step=step, hash_file=self._hashes.of) != job.weights_hash:
+        if (
+            hash_weights_in(self._folder(step), step=step, hash_file=self._hashes.of)
+            != job.weights_hash
+        ):
             self.close()
             raise ModelError(
                 "the files changed after they were checked, before or while they were loaded",
@@ -293,7 +296,7 @@ class Worker:
     def _told(self, error: Exception, *names: str) -> tuple[str, Path | None]:
         """What broke, and where its traceback is kept."""
         path = keep_trace(error, folder=self._store.base, names=names)
-        told = reason(error)
+        told = describe_reason(error)
         return (told if path is None else f"{told} (traceback: {path})"), path
 
     def _run(self, job: RunCell) -> None:
@@ -322,7 +325,7 @@ class Worker:
             skipped = sum(len(indices) for _, indices in writer.missing_batches())
             writer.finish(
                 machine=platform.node(),
-                library_versions=library_versions(),
+                library_versions=find_library_versions(),
                 early=watch.known,
             )
         self._emit(Finished(cell=job.number, n_skipped=skipped))
@@ -356,7 +359,7 @@ class Worker:
         return Watch(meta, self._store.rows(job.baseline))
 
 
-def folder_of(step: VariantStep, store: Store, *, base: BaseModel) -> Path:
+def find_folder(step: VariantStep, store: Store, *, base: BaseModel) -> Path:
     """Where the files of a variant lie: the baseline's and somebody else's where they are.
 
     Of a served variant the record of what its server said.
@@ -375,12 +378,12 @@ def _watched(engine: object) -> Watched | None:
     return engine if isinstance(engine, Watched) else None
 
 
-def weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
+def hash_weights_in(folder: Path, *, step: VariantStep, hash_file: HashFile) -> str:
     """Hash of the weights that lie in a variant's folder now."""
     is_base = step.spec.recipe == BASELINE and step.spec.endpoint is None
     if is_base or step.found is not None:
         return hash_of(folder, hash_file=hash_file)
-    return weights_hash(hash_files(folder, hash_file=hash_file))
+    return hash_weights(hash_files(folder, hash_file=hash_file))
 
 
 def open_engine(
@@ -393,40 +396,40 @@ def open_engine(
     by : ServedBy, optional
         Who serves it, where it is not run here.
     """
-    engine, settings = engine_settings(study, step)
+    engine, settings = make_engine_settings(study, step)
     settings = replace(settings, served=by)
     with quiet():  # the first forward pass unpacks some checkpoints, with a progress bar
         return engines.load(folder, engine=engine, settings=settings)
 
 
-def engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSettings]:
+def make_engine_settings(study: Study, step: VariantStep) -> tuple[str, EngineSettings]:
     """Name of the engine that runs a variant, and how: nothing of it is 'auto' but the batch."""
-    engine = engine_name(study.engine, study.model, step.spec)
-    problem = engines.kind(engine).kv_cache_problem(step.spec.kv_cache)
+    engine = name_engine(study.engine, study.model, step.spec)
+    problem = engines.find_kind(engine).kv_cache_problem(step.spec.kv_cache)
     if problem is not None:
         raise ModelError(problem, where=f"variant '{step.label}'", hint="leave kv_cache out")
-    settings = settings_of_engine(study, engine=engine)
+    settings = make_settings_of_engine(study, engine=engine)
     return engine, replace(settings, kv_cache=step.spec.kv_cache)
 
 
-def settings_of_engine(study: Study, *, engine: str) -> EngineSettings:
+def make_settings_of_engine(study: Study, *, engine: str) -> EngineSettings:
     """How a study runs an engine: with the device and the type that its cells' identity names."""
     return replace(
         study.engine,
-        device=device_of(study.engine, engine=engine),
-        dtype=engine_identity(study.engine, engine=engine).dtype,
+        device=find_device(study.engine, engine=engine),
+        dtype=identify_engine(study.engine, engine=engine).dtype,
         split=study.engine.device == "auto",
     ).trusting(study.model.trust)
 
 
-def library_versions() -> dict[str, str]:
+def find_library_versions() -> dict[str, str]:
     """Versions of what computes and scores, of all engines that are installed."""
-    of_engines = (name for engine in ENGINES for name in engines.kind(engine).libraries)
+    of_engines = (name for engine in ENGINES for name in engines.find_kind(engine).libraries)
     names = dict.fromkeys((*_SCORING, *of_engines))
-    return {name: version for name in names if (version := version_of(name))}
+    return {name: version for name in names if (version := find_version(name))}
 
 
-def reason(error: Exception) -> str:
+def describe_reason(error: Exception) -> str:
     """What broke a job; of an error that nobody foresaw, its kind too."""
     return str(error) if isinstance(error, BabelbitsError) else f"{type(error).__name__}: {error}"
 

@@ -28,7 +28,7 @@ from babelbits.study.execution.worker import Job, RunCell, RunContext, Worker
 from babelbits.study.planning import estimate
 from babelbits.study.planning.plan_types import CellStep, Plan
 from babelbits.study.planning.task_builder import TaskBuilder
-from babelbits.tasks.base import Task, fingerprint
+from babelbits.tasks.base import Task, compute_fingerprint
 
 _LOOK = 0.2
 """Seconds between looks at whether the user wants to stop."""
@@ -184,11 +184,11 @@ def _serve(pipe: Any, site: RunContext) -> None:
             try:
                 worker.do(job)
             except StoreError as error:
-                pipe.send(with_trace(error))
+                pipe.send(add_trace(error))
             pipe.send(None)
 
 
-def with_trace(error: StoreError) -> StoreError:
+def add_trace(error: StoreError) -> StoreError:
     """The error with its traceback as a note, which it keeps between processes."""
     error.add_note("".join(traceback.format_exception(error)))
     return error
@@ -232,7 +232,7 @@ class Tasks:
         workshop = TaskBuilder(self._site.study, self._site.base, catalogue.load)
         task = workshop.task(suite, language, self._options[suite])
         assert task is not None  # noqa: S101  the catalogue builds all
-        return task, fingerprint(task.info, task.items())
+        return task, compute_fingerprint(task.info, task.items())
 
 
 # --- how many workers suit ------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def suggest_workers(plan: Plan) -> int:
     `OMP_NUM_THREADS` says how many cores a worker takes.
     """
     left = sum((c.n_items or 0) - c.n_done for c in plan.cells if c.state != "damaged")
-    tensors = estimate.base_tensors(plan.base.folder)
+    tensors = estimate.read_base_tensors(plan.base.folder)
     small = tensors is not None and sum(math.prod(t.shape) for t in tensors) < SMALL_MODEL
     if plan.engine.device_kind != "cpu" or not small or left < _WORTH_IT:
         return 1

@@ -15,11 +15,11 @@ from babelbits.formats.quantized import refuse_unreadable
 from babelbits.formats.text_model import check_text_model
 from babelbits.formats.vocabulary import check_tokens
 from babelbits.llamacpp import gguf_file
-from babelbits.llamacpp.gguf_parts import parts_of
+from babelbits.llamacpp.gguf_parts import list_parts
 from babelbits.recipes import gguf_base
 from babelbits.recipes.base_loading import read_config, refuse_pickle
-from babelbits.recipes.manifests import HashFile, model_files, pickle_files, weights_hash
-from babelbits.recipes.tensors import read_tensors, weight_files
+from babelbits.recipes.manifests import HashFile, hash_weights, list_model_files, list_pickle_files
+from babelbits.recipes.tensors import list_weight_files, read_tensors
 from babelbits.records import JSON, digest
 from babelbits.study.config import hub_names
 from babelbits.study.config.spec import BUNDLED, ModelSpec
@@ -67,7 +67,7 @@ def locate(
         return BaseModel(
             folder=NO_FILES, hash=digest(spec.path, length=32), config={}, label=spec.path
         )
-    folder = model_folder(spec, download=download)
+    folder = find_model_folder(spec, download=download)
     if spec.is_gguf:
         return _file(spec, folder, hashes=hashes)
     if not folder.is_dir():
@@ -83,7 +83,7 @@ def locate(
     refuse_unreadable(folder, config)
     if not spec.trust.pickle:
         refuse_pickle(folder)
-    check_tokens(folder, config, read_tensors(folder) if weight_files(folder) else None)
+    check_tokens(folder, config, read_tensors(folder) if list_weight_files(folder) else None)
     known = FileHashes() if hashes is None else hashes
     return BaseModel(
         folder=folder, hash=hash_of(folder, hash_file=known.of), config=config, label=_label(spec)
@@ -113,15 +113,15 @@ def hash_of(model: Path, *, hash_file: HashFile) -> str:
     hash_file : callable
         Hex SHA-256 of a file.
     """
-    files = files_of(model, hash_file=hash_file)
+    files = hash_files(model, hash_file=hash_file)
     if model.is_dir():
-        return weights_hash(files)
+        return hash_weights(files)
     if len(files) == 1:
-        return weights_hash({gguf_file.MODEL: files[model.name]})
-    return weights_hash({str(number): files[name] for number, name in enumerate(files)})
+        return hash_weights({gguf_file.MODEL: files[model.name]})
+    return hash_weights({str(number): files[name] for number, name in enumerate(files)})
 
 
-def files_of(model: Path, *, hash_file: HashFile) -> dict[str, str]:
+def hash_files(model: Path, *, hash_file: HashFile) -> dict[str, str]:
     """Names of the files of a model that matter, to their SHA-256; of a GGUF model all parts.
 
     Parameters
@@ -130,9 +130,9 @@ def files_of(model: Path, *, hash_file: HashFile) -> dict[str, str]:
         As in `hash_of`.
     """
     if not model.is_dir():
-        return {part.name: hash_file(part) for part in parts_of(model)}
-    pickles = () if weight_files(model) else pickle_files(model)
-    files = model_files(model, pickles=pickles)
+        return {part.name: hash_file(part) for part in list_parts(model)}
+    pickles = () if list_weight_files(model) else list_pickle_files(model)
+    files = list_model_files(model, pickles=pickles)
     return {file.relative_to(model).as_posix(): hash_file(file) for file in files}
 
 
@@ -144,7 +144,7 @@ def _label(spec: ModelSpec) -> str:
     return f"{spec.path}@{spec.revision}"
 
 
-def model_folder(spec: ModelSpec, *, download: bool = False) -> Path:
+def find_model_folder(spec: ModelSpec, *, download: bool = False) -> Path:
     """Where the model lies: a folder or a GGUF file, of which nothing is read.
 
     Raises
@@ -153,9 +153,9 @@ def model_folder(spec: ModelSpec, *, download: bool = False) -> Path:
         If a hub model is not on this machine.
     """
     if spec.path == BUNDLED:
-        from babelbits.bundled import model_folder
+        from babelbits.bundled import find_bundled_model
 
-        return model_folder()
+        return find_bundled_model()
     if spec.folder is not None:
         return spec.folder
     name = hub_names.parse(spec.path)

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 
 from babelbits.errors import MissingExtraError, UnknownNameError
 from babelbits.languages import resolve
-from babelbits.languages.scripts import main_script, share_in
+from babelbits.languages.scripts import main_script, measure_share
 from babelbits.recipes.calibration import (
     MIX,
     CalibrationSpec,
-    local_file,
-    matrix_file,
+    find_local_file,
+    find_matrix_file,
     read_documents,
 )
-from babelbits.recipes.text_checks import spread
-from babelbits.tasks.language_id import open_identifier, same_language
-from babelbits.tasks.language_id.errors import measured
+from babelbits.recipes.text_checks import sample_documents
+from babelbits.tasks.language_id import is_same_language, open_identifier
+from babelbits.tasks.language_id.errors import read_measured
 from babelbits.words import plural
 
 _CHARACTERS = 100_000
@@ -36,7 +36,7 @@ _UNSURE = 0.5
 """Error rate of the identifier in a language above which it is not asked."""
 
 
-def calibration_notes(spec: CalibrationSpec | None) -> tuple[str, ...]:
+def note_calibration(spec: CalibrationSpec | None) -> tuple[str, ...]:
     """One sentence each; nothing where the text is as declared, or too short to tell.
 
     Raises
@@ -46,17 +46,17 @@ def calibration_notes(spec: CalibrationSpec | None) -> tuple[str, ...]:
     """
     if spec is None or spec.source == "bundled" or spec.source.startswith("hub:"):
         return ()
-    if MIX in spec.language or matrix_file(spec) is not None:
+    if MIX in spec.language or find_matrix_file(spec) is not None:
         return ()
     try:
         declared = resolve(spec.language)
     except UnknownNameError:
         return ()
-    sample = list(spread(read_documents(spec), characters=_CHARACTERS))
-    where = f"the calibration text {local_file(spec).name}"
+    sample = list(sample_documents(read_documents(spec), characters=_CHARACTERS))
+    where = f"the calibration text {find_local_file(spec).name}"
     as_declared = f"is declared as {declared.name} ({declared.code})"
     text = "\n".join(sample)
-    share, script = share_in(text, declared.script), main_script(text)
+    share, script = measure_share(text, declared.script), main_script(text)
     if share is not None and share < 0.5 and script is not None and len(text) >= _PASSAGE:
         mostly = f"{share:.0%} of its letters are in the script {declared.script} (most: {script})"
         return (f"{where} {as_declared}, and {mostly}",)
@@ -70,13 +70,13 @@ def _another_language(documents: Sequence[str], declared: str) -> str | None:
         identifier = open_identifier()
     except MissingExtraError:
         return None
-    errors = measured(identifier).get(declared)
+    errors = read_measured(identifier).get(declared)
     passages = _some(list(_passages(documents)))
     if errors is None or errors.rate > _UNSURE or len(passages) < _FEWEST:
         return None
     guesses = (identifier.guess(one).code for one in passages)
     codes = [code for code in guesses if code is not None]
-    right = sum(same_language(code, declared) for code in codes)
+    right = sum(is_same_language(code, declared) for code in codes)
     if len(codes) < _FEWEST or right > _HARDLY * len(codes):
         return None
     [(other, count)] = Counter(codes).most_common(1)

@@ -34,12 +34,12 @@ class RecordedDivergence:
     """None if every document failed."""
 
 
-def folder_of(store: Store) -> Path:
+def find_folder(store: Store) -> Path:
     """Where a run folder keeps divergences."""
     return store.base / "divergence"
 
 
-def file_name(
+def make_file_name(
     variant: CellMeta, baseline: CellMeta, *, k: int, weights: Sequence[str | None] | None
 ) -> str:
     """Of the result of comparing two cells by the `k` most likely tokens.
@@ -75,7 +75,7 @@ def read(path: Path) -> RecordedDivergence:
     return from_json(RecordedDivergence, fields, where=str(path))
 
 
-def recorded(store: Store) -> tuple[RecordedDivergence, ...]:
+def read_recorded(store: Store) -> tuple[RecordedDivergence, ...]:
     """All results of the study as it was last run, in its order, fewer kept tokens first.
 
     Raises
@@ -87,7 +87,7 @@ def recorded(store: Store) -> tuple[RecordedDivergence, ...]:
         meta for meta in store.planned() if meta.task.output_type == "text" and meta.replicate == 0
     ]
     baselines = {(meta.variant, meta.task.name): meta for meta in texts if meta.is_baseline}
-    there = {path.name: read(path) for path in sorted(folder_of(store).glob("*.json"))}
+    there = {path.name: read(path) for path in sorted(find_folder(store).glob("*.json"))}
     sizes = sorted({one.k for one in there.values()})
     files = (
         _of_cells(there, store, meta, baselines[_compared(meta)], k=k)
@@ -113,11 +113,11 @@ def _of_cells(
 ) -> RecordedDivergence | None:
     """The result of two cells' weights; else one that was made before results told them."""
     weights = (store.weights_hash(variant), store.weights_hash(baseline))
-    named = there.get(file_name(variant, baseline, k=k, weights=weights))
-    return named or there.get(file_name(variant, baseline, k=k, weights=None))
+    named = there.get(make_file_name(variant, baseline, k=k, weights=weights))
+    return named or there.get(make_file_name(variant, baseline, k=k, weights=None))
 
 
-def most_exact(found: Iterable[RecordedDivergence]) -> tuple[RecordedDivergence, ...]:
+def select_most_exact(found: Iterable[RecordedDivergence]) -> tuple[RecordedDivergence, ...]:
     """Of each variant, suite and language the result with the most tokens kept."""
     best: dict[tuple[str, str, str], RecordedDivergence] = {}
     for one in found:

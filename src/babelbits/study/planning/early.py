@@ -43,7 +43,7 @@ class Shuffled:
         return self.task.follow(item, replies) if isinstance(self.task, Conversation) else None
 
 
-def ordered(task: Task, study: Study) -> Task:
+def order_items(task: Task, study: Study) -> Task:
     """The task with its items in the order in which a study runs them."""
     return Shuffled(task, study.seed) if study.stop else task
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from babelbits.llamacpp import gguf_file
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 from babelbits.recipes.gguf_base import is_gguf
-from babelbits.recipes.tensors import read_tensors, weight_files
+from babelbits.recipes.tensors import list_weight_files, read_tensors
 from babelbits.records import TensorRecord
 from babelbits.study.config.spec import VariantSpec
 
 
-def base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
+def read_base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
     """The base model's weights by their headers; None where there are only pickles.
 
     Parameters
@@ -30,10 +30,10 @@ def base_tensors(folder: Path) -> tuple[TensorRecord, ...] | None:
     """
     if is_gguf(folder):
         return gguf_file.read_tensors(folder)
-    return read_tensors(folder) if weight_files(folder) else None
+    return read_tensors(folder) if list_weight_files(folder) else None
 
 
-def variant_bytes(
+def estimate_variant_bytes(
     variant: VariantSpec, tensors: Sequence[TensorRecord], *, config: Mapping[str, Any]
 ) -> int:
     """Estimated bytes of a variant's weights.
@@ -45,22 +45,22 @@ def variant_bytes(
     config : mapping
         The base model's `config.json`.
     """
-    family = family_of(variant.recipe)
+    family = find_family(variant.recipe)
     info = RECIPES[variant.recipe]
     return family.size(tensors, info, variant.parameters, config=config)
 
 
-def timing_key(recipe: str, suite: str) -> str:
+def make_timing_key(recipe: str, suite: str) -> str:
     """Under which name the store remembers seconds an item."""
     return f"{recipe}/{suite}"
 
 
-def machine() -> str:
+def name_machine() -> str:
     """The name under which timings of this machine are remembered: its host name."""
     return platform.node()
 
 
-def seconds(
+def estimate_seconds(
     timings: Mapping[str, Sequence[float]], *, recipe: str, suite: str, n_items: int
 ) -> tuple[float, float] | None:
     """Time of a cell from earlier cells of the same recipe and suite: 10th to 90th percentile.
@@ -68,13 +68,13 @@ def seconds(
     Parameters
     ----------
     timings : mapping
-        `timing_key` to seconds an item, one for each cell measured on this machine.
+        `make_timing_key` to seconds an item, one for each cell measured on this machine.
 
     Returns
     -------
     (low, high) in seconds, or None where nothing was measured.
     """
-    measured = timings.get(timing_key(recipe, suite), ())
+    measured = timings.get(make_timing_key(recipe, suite), ())
     if not measured:
         return None
     low, high = np.percentile(np.asarray(measured, dtype=float), [10, 90])

@@ -15,13 +15,13 @@ from babelbits.engines.templates import find_template
 from babelbits.errors import BabelbitsError, StudyError
 from babelbits.formats.description import ModelDescription, describe
 from babelbits.formats.quantization_methods import METHODS, Method
-from babelbits.formats.quantized import method_of
+from babelbits.formats.quantized import find_method
 from babelbits.formats.unpacked import UNPACKED
 from babelbits.llamacpp import gguf_file
 from babelbits.records import Manifest
-from babelbits.study.config.chat_settings import settled
+from babelbits.study.config.chat_settings import settle_study
 from babelbits.study.config.spec import FOUND, Study, VariantSpec
-from babelbits.study.planning.base_model import BaseModel, files_of, locate
+from babelbits.study.planning.base_model import BaseModel, hash_files, locate
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.same_model import OTHER_TRAINING, compare
 from babelbits.words import agreeing
@@ -120,9 +120,9 @@ def locate_found(
             hint="name the model's files as `path` in [model], too",
         )
     known = FileHashes() if hashes is None else hashes
-    suites = settled(study, base.folder).suites
+    suites = settle_study(study, base.folder).suites
     chat = any(suite.options.chat.template == "on" for suite in suites)
-    ours = files_of(base.folder, hash_file=known.of)
+    ours = hash_files(base.folder, hash_file=known.of)
     found: dict[str, FoundModel] = {}
     for spec in study.variants:
         if spec.source is None:
@@ -136,7 +136,7 @@ def locate_found(
     return found
 
 
-def resolved(study: Study, found: Mapping[str, FoundModel]) -> Study:
+def resolve_found(study: Study, found: Mapping[str, FoundModel]) -> Study:
     """The study whose found variants say what their files are."""
     variants = tuple(found[one.label].spec if one.label in found else one for one in study.variants)
     return replace(study, variants=variants)
@@ -179,7 +179,7 @@ def _locate(
         if compared.other_training is not None:
             notes.append(f"{OTHER_TRAINING}: {compared.other_training}")
         notes += compared.notes
-    files = files_of(model.folder, hash_file=hashes.of)
+    files = hash_files(model.folder, hash_file=hashes.of)
     notes += _same_weights(ours, files)
     notes += _template_notes(spec, base.folder, model.folder, chat=chat)
     return FoundModel(
@@ -237,17 +237,17 @@ def _refuse_equal(one: FoundModel, others: Iterable[FoundModel], base: BaseModel
 # --- chat templates ----------------------------------------------------------------------------
 
 
-def template_of(place: Path) -> str | None:
+def read_template(place: Path) -> str | None:
     """The chat template of a checkpoint or a GGUF file; None if it has none."""
     if place.is_dir():
         return find_template(place)
-    found = gguf_file.metadata_value(gguf_file.open_gguf(place), "tokenizer.chat_template")
+    found = gguf_file.read_metadata(gguf_file.open_gguf(place), "tokenizer.chat_template")
     return None if found is None else str(found)
 
 
 def _template_notes(spec: VariantSpec, base: Path, place: Path, *, chat: bool) -> list[str]:
     """What to say of a template that is not the baseline's; an error until the study says it."""
-    ours, theirs = template_of(base), template_of(place)
+    ours, theirs = read_template(base), read_template(place)
     if not chat or ours is None or theirs is None or ours.strip() == theirs.strip():
         return []
     line = _first_difference(ours, theirs)
@@ -285,13 +285,15 @@ def _common(one: str, other: str) -> str:
 # --- what a run would stop at ------------------------------------------------------------------
 
 
-def needs_of(config: Mapping[str, Any], folder: Path) -> Method:
+def find_needs(config: Mapping[str, Any], folder: Path) -> Method:
     """What it takes to run a checkpoint in the format that its config names."""
-    word = method_of(config, folder=folder)
+    word = find_method(config, folder=folder)
     return METHODS.get(word or "", Method(title=word or "a plain checkpoint"))
 
 
-def library_problems(description: ModelDescription | Method, *, device: str) -> tuple[str, ...]:
+def find_library_problems(
+    description: ModelDescription | Method, *, device: str
+) -> tuple[str, ...]:
     """What is missing on this machine to run a model's format, one sentence each.
 
     Parameters

@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from babelbits.errors import ModelError
-from babelbits.recipes.manifests import sha256
+from babelbits.recipes.manifests import hash_file
 
 
-def cache_folder() -> Path:
+def find_cache_folder() -> Path:
     """The user's folder for things that can be recomputed (XDG)."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "babelbits"
@@ -35,7 +35,7 @@ class FileHashes:
     """
 
     def __init__(self, memory: Path | None = None, *, verify: bool = False) -> None:
-        self._memory = cache_folder() / "hashes.json" if memory is None else memory
+        self._memory = find_cache_folder() / "hashes.json" if memory is None else memory
         self._known = {} if verify else self._read()
 
     def of(self, file: Path) -> str:
@@ -48,7 +48,7 @@ class FileHashes:
         """
         key = _key(file)
         if key not in self._known:
-            digest = sha256(file)
+            digest = hash_file(file)
             if _key(file) != key:
                 raise ModelError(
                     "the file is being written while it is read",

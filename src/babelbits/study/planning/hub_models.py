@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, ModelError
-from babelbits.formats.description import type_in_name
-from babelbits.llamacpp.gguf_parts import models_among, part_names
+from babelbits.formats.description import find_type_in_name
+from babelbits.llamacpp.gguf_parts import list_part_names, select_models
 from babelbits.study.config.hub_names import HubName
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
@@ -108,7 +108,7 @@ def _checkpoint(repo: str, revision: str, *, download: bool) -> Path:
 
 def _refuse_gguf_only(repo: str, files: Sequence[str]) -> None:
     """A repository of GGUF files holds a model in many types: nobody wants them all."""
-    models = models_among(files)
+    models = select_models(files)
     if models and not any(fnmatch.fnmatch(name, one) for name in files for one in _WEIGHTS):
         raise ModelError(
             f"'{repo}' holds GGUF files and no checkpoint",
@@ -137,7 +137,7 @@ def _files_below(folder: Path) -> list[str]:
 def _parts(file: str) -> tuple[str, ...]:
     """The names of all parts of a file in a repository."""
     folder, slash, name = file.rpartition("/")
-    return tuple(f"{folder}{slash}{part}" for part in part_names(name))
+    return tuple(f"{folder}{slash}{part}" for part in list_part_names(name))
 
 
 def _choose(name: HubName, files: Iterable[str]) -> str:
@@ -148,13 +148,13 @@ def _choose(name: HubName, files: Iterable[str]) -> str:
     ModelError
         If it is not there, or several fit; lists what there is.
     """
-    models = models_among(files)
+    models = select_models(files)
     if name.file is not None:
         first = _parts(name.file)[0]
         fits = [one for one in models if one == first]
         what = f"the file '{name.file}'"
     else:
-        fits = of_type(str(name.type), models)
+        fits = select_type(str(name.type), models)
         what = f"a GGUF file of type {name.type}"
     if len(fits) == 1:
         return fits[0]
@@ -169,15 +169,15 @@ def _choose(name: HubName, files: Iterable[str]) -> str:
     )
 
 
-def of_type(asked: str, models: Sequence[str]) -> list[str]:
+def select_type(asked: str, models: Sequence[str]) -> list[str]:
     """The files of a type, as llama.cpp and Ollama users name it: upper or lower case.
 
     Examples
     --------
-    >>> of_type("q4_k_m", ["a-Q4_K_M.gguf", "a-Q4_K_S.gguf"])
+    >>> select_type("q4_k_m", ["a-Q4_K_M.gguf", "a-Q4_K_S.gguf"])
     ['a-Q4_K_M.gguf']
     """
-    exact = [one for one in models if type_in_name(one) == asked.upper()]
+    exact = [one for one in models if find_type_in_name(one) == asked.upper()]
     if exact:
         return exact
     ends = tuple(f"{mark}{asked.casefold()}" for mark in "-._")
@@ -186,12 +186,12 @@ def of_type(asked: str, models: Sequence[str]) -> list[str]:
 
 def _stem(file: str) -> str:
     name = file.rpartition("/")[2].removesuffix(".gguf")
-    return name[: -len("-00001-of-00002")] if len(part_names(f"{name}.gguf")) > 1 else name
+    return name[: -len("-00001-of-00002")] if len(list_part_names(f"{name}.gguf")) > 1 else name
 
 
 def _ways(repo: str, models: Sequence[str], *, by_type: bool = True) -> str:
     """How to name the files of a repository in a study, a line each."""
-    kinds = [type_in_name(one) for one in models]
+    kinds = [find_type_in_name(one) for one in models]
     lines = [
         f'path = "{repo}:{kind}"'
         if by_type and kind is not None and kinds.count(kind) == 1

@@ -16,19 +16,19 @@ from babelbits import devices
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineIdentity, EngineSettings
 from babelbits.errors import CalibrationError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.recipes.calibration import (
     WHOLE,
     CalibrationSpec,
-    hub_folder,
-    matrix_file,
+    find_hub_folder,
+    find_matrix_file,
+    hash_source,
     read_documents,
-    source_hash,
 )
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import family_of
-from babelbits.recipes.manifests import sha256
-from babelbits.recipes.versions import recipe_version
+from babelbits.recipes.family import find_family
+from babelbits.recipes.manifests import hash_file
+from babelbits.recipes.versions import find_recipe_version
 from babelbits.records import JSON, digest
 from babelbits.study.config.spec import BASELINE, VariantSpec
 
@@ -47,7 +47,7 @@ NO_LIBRARIES: Mapping[str, str | None] = MappingProxyType({})
 # --- variants ----------------------------------------------------------------------------------
 
 
-def variant_identity(
+def identify_variant(
     variant: VariantSpec, *, base_hash: str, seed: int, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Everything that decides a variant's weights.
@@ -80,15 +80,15 @@ def variant_identity(
         **cache,
         "base": base_hash,
         "recipe": variant.recipe,
-        "recipe_version": recipe_version(variant.recipe, config or {}),
+        "recipe_version": find_recipe_version(variant.recipe, config or {}),
         "parameters": dict(variant.parameters),
-        "calibration": calibration_identity(variant.calibration),
+        "calibration": identify_calibration(variant.calibration),
         "seed": seed,
-        "libraries": family_of(variant.recipe).identity(),
+        "libraries": find_family(variant.recipe).identity(),
     }
 
 
-def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
+def identify_calibration(spec: CalibrationSpec | None) -> dict[str, Any] | None:
     """Everything that decides which tokens a recipe sees; local text by its content.
 
     A hub dataset is known by its address alone: the plan does not use the network. A local folder
@@ -106,25 +106,25 @@ def calibration_identity(spec: CalibrationSpec | None) -> dict[str, Any] | None:
         draw["part"] = list(spec.part)
     if spec.source.startswith("hub:"):
         named = {**draw, "source": spec.source}
-        is_here = hub_folder(spec.source).is_dir()
-        return {**named, "text": source_hash(read_documents(spec))} if is_here else named
-    matrix = matrix_file(spec)
+        is_here = find_hub_folder(spec.source).is_dir()
+        return {**named, "text": hash_source(read_documents(spec))} if is_here else named
+    matrix = find_matrix_file(spec)
     if matrix is not None:
         return {"language": spec.language, "source": "matrix", "text": _hash_of(matrix)}
     kind = "bundled" if spec.source == "bundled" else "file"
-    return {**draw, "source": kind, "text": source_hash(read_documents(spec))}
+    return {**draw, "source": kind, "text": hash_source(read_documents(spec))}
 
 
 def _hash_of(file: Path) -> str:
     try:
-        return sha256(file)
+        return hash_file(file)
     except OSError as error:
         raise CalibrationError(
             f"the importance matrix cannot be read: {error.strerror}", where=str(file)
         ) from error
 
 
-def identity_hash(identity: Mapping[str, Any]) -> str:
+def hash_identity(identity: Mapping[str, Any]) -> str:
     """The id of an identity."""
     return digest(dict(identity), length=ID_LENGTH)
 
@@ -132,7 +132,7 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 # --- engines -----------------------------------------------------------------------------------
 
 
-def engine_identity(
+def identify_engine(
     settings: EngineSettings,
     *,
     engine: str = "transformers",
@@ -146,7 +146,7 @@ def engine_identity(
     settings : EngineSettings
         The study's.
     engine : str
-        Name of the engine (`engine_name`).
+        Name of the engine (`name_engine`).
     coupled : bool
         Whether a row's numbers depend on the others in its batch (`couples_rows`).
     config : mapping, optional
@@ -155,8 +155,8 @@ def engine_identity(
     batch = settings.batch
     if batch == "auto":
         batch = "single" if coupled else "many"
-    device = device_of(settings, engine=engine)
-    return open_engine.kind(engine).identity(
+    device = find_device(settings, engine=engine)
+    return open_engine.find_kind(engine).identity(
         replace(settings, device=device, batch=batch), config=config
     )
 
@@ -170,18 +170,20 @@ def couples_rows(variant: VariantSpec) -> bool:
         return False
     if variant.source is not None:
         return variant.format == "bitsandbytes" and variant.parameters.get("bits") == _INT8
-    return family_of(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)
+    return find_family(variant.recipe).couples_rows(RECIPES[variant.recipe], variant.parameters)
 
 
-def device_of(settings: EngineSettings, *, engine: str) -> str:
+def find_device(settings: EngineSettings, *, engine: str) -> str:
     """The device that an engine computes on, known before it is loaded."""
-    return open_engine.kind(engine).device(devices.resolve(settings.device), asked=settings.device)
+    return open_engine.find_kind(engine).device(
+        devices.resolve(settings.device), asked=settings.device
+    )
 
 
 # --- cells -------------------------------------------------------------------------------------
 
 
-def cell_identity(
+def identify_cell(
     *,
     variant: Mapping[str, Any],
     task_fingerprint: str,
@@ -197,9 +199,9 @@ def cell_identity(
     Parameters
     ----------
     variant : mapping
-        `variant_identity`.
+        `identify_variant`.
     task_fingerprint : str
-        `tasks.base.fingerprint`: items with their prompts and decoding, and the language.
+        `tasks.base.compute_fingerprint`: items with their prompts and decoding, and the language.
     engine : EngineIdentity
         Name, version, device kind, dtype, policy for long prompts; whether rows are alone.
     seed : int
@@ -207,9 +209,9 @@ def cell_identity(
     replicate : int
         0, or 1 for the A/A cell.
     chat : mapping or None
-        `tasks.prompting.chat_identity`; None where prompts are plain text.
+        `tasks.prompting.identify_chat`; None where prompts are plain text.
     libraries : mapping
-        `cell_libraries`; empty in identities that `former_identity` gives.
+        `find_cell_libraries`; empty in identities that `make_former_identity` gives.
     """
     as_chat = {} if chat is None else {"chat": dict(chat)}
     with_libraries = {"libraries": dict(libraries)} if libraries else {}
@@ -239,7 +241,7 @@ def _engine(engine: EngineIdentity) -> dict[str, Any]:
     return found
 
 
-def cell_libraries(scorer_version: str) -> dict[str, str | None]:
+def find_cell_libraries(scorer_version: str) -> dict[str, str | None]:
     """Versions of what splits a cell's text into tokens and scores it, beside engine and scorer.
 
     Parameters
@@ -248,10 +250,10 @@ def cell_libraries(scorer_version: str) -> dict[str, str | None]:
         The task's; lm-eval's tasks take metrics from `evaluate`.
     """
     names = ("tokenizers", "evaluate") if scorer_version.startswith("lm-eval") else ("tokenizers",)
-    return {name: version_of(name) for name in names}
+    return {name: find_version(name) for name in names}
 
 
-def former_identity(identity: Mapping[str, Any], *, base: Mapping[str, Any]) -> dict[str, Any]:
+def make_former_identity(identity: Mapping[str, Any], *, base: Mapping[str, Any]) -> dict[str, Any]:
     """A cell's identity as release 0.1.0 would have written it for the same numbers.
 
     It left libraries out. Its transformers engine computes the same numbers on the architectures
@@ -260,7 +262,7 @@ def former_identity(identity: Mapping[str, Any], *, base: Mapping[str, Any]) -> 
     Parameters
     ----------
     identity : mapping
-        `cell_identity`.
+        `identify_cell`.
     base : mapping
         The base model's `config.json`.
     """

@@ -15,12 +15,12 @@ _HASHES = {
 _MOST = 3
 
 
-def what_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+def describe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """The differences of two identities in words; None if there are none.
 
     Examples
     --------
-    >>> what_changed({"parameters": {"group_size": 64}}, {"parameters": {"group_size": 128}})
+    >>> describe_changes({"parameters": {"group_size": 64}}, {"parameters": {"group_size": 128}})
     'group_size 64 → 128'
     """
     old, new = dict(_leaves(before)), dict(_leaves(after))

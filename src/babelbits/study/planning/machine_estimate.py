@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.study.planning.accelerators import Machine
 from babelbits.words import plural
 
@@ -164,7 +164,7 @@ class StudyEstimate:
         return None if self.hours is None else self.hours * self.machine.count
 
 
-def shape_of(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) -> ModelShape:
+def make_shape(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) -> ModelShape:
     """What decides time and memory, of a model's weights and its `config.json`.
 
     Parameters
@@ -174,7 +174,7 @@ def shape_of(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) ->
     config : mapping
         `config.json`; of a multimodal model its text model counts.
     """
-    text = text_config(config)
+    text = find_text_config(config)
     sizes = {name: math.prod(shape) for name, shape in tensors.items()}
     total = sum(sizes.values())
     layers = int(text.get("num_hidden_layers") or text.get("n_layer") or 1)
@@ -228,11 +228,11 @@ def estimate_study(
     """
     found = []
     for number, (label, size, calibrated) in enumerate(variants):
-        devices = devices_for(size, shape, machine=machine, assume=assume)
+        devices = count_devices(size, shape, machine=machine, assume=assume)
         again = 2 if number == 0 else 1
         hours = None
         if devices is not None:
-            seconds = again * work_seconds(
+            seconds = again * estimate_work_seconds(
                 loads, size=size, shape=shape, machine=machine, devices=devices, assume=assume
             )
             copies = machine.count // devices
@@ -245,7 +245,7 @@ def estimate_study(
                 copies=0 if devices is None else machine.count // devices,
                 make_hours=0.0
                 if number == 0
-                else making_hours(size, shape, calibrated=calibrated, assume=assume),
+                else estimate_making_hours(size, shape, calibrated=calibrated, assume=assume),
                 run_hours=hours,
             )
         )
@@ -254,12 +254,12 @@ def estimate_study(
         variants=tuple(found),
         n_items=sum(load.items for load in loads),
         assumed=tuple(dict.fromkeys(load.suite for load in loads if not load.counted)),
-        make_memory=making_memory(shape),
-        make_host_memory=making_host_memory(shape),
+        make_memory=estimate_making_memory(shape),
+        make_host_memory=estimate_making_host_memory(shape),
     )
 
 
-def devices_for(
+def count_devices(
     size: int, shape: ModelShape, *, machine: Machine, assume: Assumptions
 ) -> int | None:
     """Accelerators that one copy needs: a power of two; None where there are too few."""
@@ -271,7 +271,7 @@ def devices_for(
     return devices if devices <= machine.count else None
 
 
-def work_seconds(
+def estimate_work_seconds(
     loads: Sequence[Load],
     *,
     size: int,
@@ -301,13 +301,15 @@ def work_seconds(
     return reading + written / assume.batch * step
 
 
-def making_hours(size: int, shape: ModelShape, *, calibrated: bool, assume: Assumptions) -> float:
+def estimate_making_hours(
+    size: int, shape: ModelShape, *, calibrated: bool, assume: Assumptions
+) -> float:
     """Hours on one accelerator to make a variant: reading, quantizing and writing its files."""
     moved = (2 * shape.n_weights + size) / assume.load_bandwidth / 3600
     return moved + (shape.n_weights * assume.calibration_hours if calibrated else 0.0)
 
 
-def making_memory(shape: ModelShape, *, samples: int = 128, tokens: int = 2048) -> float:
+def estimate_making_memory(shape: ModelShape, *, samples: int = 128, tokens: int = 2048) -> float:
     """Bytes on an accelerator while a variant is made layer by layer (sequential onloading).
 
     One layer in 16 bits and once more while it is rounded, the second moments of its widest input
@@ -320,7 +322,7 @@ def making_memory(shape: ModelShape, *, samples: int = 128, tokens: int = 2048) 
     return layer + moments + batch + min(kept, 2e9)
 
 
-def making_host_memory(shape: ModelShape) -> float:
+def estimate_making_host_memory(shape: ModelShape) -> float:
     """Bytes of main memory while a variant is made.
 
     llm-compressor moves one layer at a time to the accelerator; the model itself stays in main

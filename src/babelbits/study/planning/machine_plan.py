@@ -14,16 +14,16 @@ from babelbits.records import TensorRecord
 from babelbits.study.config.spec import Study, SuiteSpec, VariantSpec
 from babelbits.study.planning import estimate
 from babelbits.study.planning.accelerators import Machine
-from babelbits.study.planning.base_model import model_folder
+from babelbits.study.planning.base_model import find_model_folder
 from babelbits.study.planning.machine_estimate import (
     Assumptions,
     Load,
     StudyEstimate,
     estimate_study,
-    shape_of,
+    make_shape,
 )
 from babelbits.tasks import catalogue
-from babelbits.tasks.published_sizes import published_size
+from babelbits.tasks.published_sizes import find_published_size
 
 _SLOW = ("gptq", "awq")
 """Methods that search for the best codes; all others read the text once at most."""
@@ -37,7 +37,7 @@ def estimate_on(study: Study, machine: Machine, *, assume: Assumptions) -> Study
     ModelError
         If the model's `config.json` is not here, or transformers knows no such model.
     """
-    base = model_folder(study.model)
+    base = find_model_folder(study.model)
     if not study.model.is_gguf and not (base / "config.json").is_file():
         raise ModelError(
             "there is no config.json",
@@ -45,8 +45,8 @@ def estimate_on(study: Study, machine: Machine, *, assume: Assumptions) -> Study
             hint="an estimate needs no weights, but the model's config.json",
         )
     config = read_config(base)
-    tensors = estimate.base_tensors(base) or _tensors_by_config(base)
-    shape = shape_of({one.name: one.shape for one in tensors}, config)
+    tensors = estimate.read_base_tensors(base) or _tensors_by_config(base)
+    shape = make_shape({one.name: one.shape for one in tensors}, config)
     variants = [
         (one.label, _bytes(one, tensors, config), RECIPES[one.recipe].method in _SLOW)
         for one in study.variants
@@ -57,20 +57,20 @@ def estimate_on(study: Study, machine: Machine, *, assume: Assumptions) -> Study
 
 
 def _bytes(variant: VariantSpec, tensors: Sequence[TensorRecord], config: dict[str, object]) -> int:
-    return estimate.variant_bytes(variant, tensors, config=config)
+    return estimate.estimate_variant_bytes(variant, tensors, config=config)
 
 
 def _tensors_by_config(base: Path) -> tuple[TensorRecord, ...]:
     """The weights that a model of this config has, in 16 bits."""
     try:
-        from babelbits.recipes.scope import skeleton
+        from babelbits.recipes.scope import build_skeleton
     except ImportError as error:
         raise MissingExtraError(
             "an estimate without weights needs transformers", hint="pip install 'babelbits[run]'"
         ) from error
     from babelbits.formats.trust import Trust
 
-    model = skeleton(base, trust=Trust())
+    model = build_skeleton(base, trust=Trust())
     return tuple(
         TensorRecord(name=name, shape=tuple(one.shape), dtype="bf16", bytes=2 * one.numel())
         for name, one in model.named_parameters()
@@ -80,10 +80,10 @@ def _tensors_by_config(base: Path) -> tuple[TensorRecord, ...]:
 def _loads(suite: SuiteSpec, study: Study, assume: Assumptions) -> list[Load]:
     """What a task asks, a language each; published sizes where nobody counts."""
     options = suite.options
-    info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
+    info = catalogue.find_info(suite.suite, include_path=options.include_path, data=options.data)
     found = []
     for language in suite.languages:
-        size = published_size(suite.suite, language)
+        size = find_published_size(suite.suite, language)
         items = assume.items if size is None else size
         found.append(
             Load(

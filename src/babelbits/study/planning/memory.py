@@ -13,11 +13,11 @@ from babelbits import devices
 from babelbits.engines.base import EngineSettings
 from babelbits.engines.placement import CARD_SHARE, place
 from babelbits.errors import ModelError
-from babelbits.recipes.family import HF, family_of
+from babelbits.recipes.family import HF, find_family
 from babelbits.records import TensorRecord
-from babelbits.study.config.engines import engine_name, format_of
+from babelbits.study.config.engines import format_of, name_engine
 from babelbits.study.planning import estimate
-from babelbits.study.planning.machine_estimate import shape_of
+from babelbits.study.planning.machine_estimate import make_shape
 from babelbits.study.planning.parallel_sizes import VLLM
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import bytes_size, plural
@@ -50,17 +50,17 @@ def check_memory(
     """
     if plan.engine.device_kind not in ("cpu", "cuda"):
         return
-    tensors = estimate.base_tensors(plan.base.folder)
+    tensors = estimate.read_base_tensors(plan.base.folder)
     if tensors is None:
         return
-    there = total_memory() if total is None else total
+    there = find_total_memory() if total is None else total
     if plan.engine.device_kind == "cuda":
-        found = devices.memory_of_cards() if cards is None else tuple(cards)
+        found = devices.measure_gpu_memory() if cards is None else tuple(cards)
         if found:
             _check_cards(plan, tensors, cards=found, host=there)
         return
     for step in plan.variants:
-        needed = weight_memory(step, plan, tensors) if step.needed else None
+        needed = estimate_weight_memory(step, plan, tensors) if step.needed else None
         if needed is not None and needed > there:
             raise ModelError(
                 f"the weights of '{step.label}' take {bytes_size(needed)} in "
@@ -76,8 +76,8 @@ def _check_cards(
     """Raise if the GPUs, and host memory where that may help, do not hold a variant."""
     settings = plan.study.engine
     for step in plan.variants:
-        engine = engine_name(settings, plan.study.model, step.spec)
-        needed = weight_memory(step, plan, tensors) if step.needed else None
+        engine = name_engine(settings, plan.study.model, step.spec)
+        needed = estimate_weight_memory(step, plan, tensors) if step.needed else None
         if needed is None:
             continue
         usable = _usable_cards(settings, engine, cards)
@@ -114,12 +114,14 @@ def _usable_cards(settings: EngineSettings, engine: str, cards: tuple[int, ...])
 
 def _largest_part(tensors: Sequence[TensorRecord]) -> int:
     """Weights of the largest layer, or of the embeddings where these are more."""
-    shape = shape_of({one.name: one.shape for one in tensors}, {})
+    shape = make_shape({one.name: one.shape for one in tensors}, {})
     ends = [math.prod(one.shape) for one in tensors if "embed" in one.name]
     return max([shape.layer_weights, *ends])
 
 
-def weight_memory(step: VariantStep, plan: Plan, tensors: Sequence[TensorRecord]) -> int | None:
+def estimate_weight_memory(
+    step: VariantStep, plan: Plan, tensors: Sequence[TensorRecord]
+) -> int | None:
     """Bytes of a variant's weights while they are computed with; None where nobody can say.
 
     Parameters
@@ -130,7 +132,7 @@ def weight_memory(step: VariantStep, plan: Plan, tensors: Sequence[TensorRecord]
     if step.spec.origin not in ("baseline", "made"):
         return None
     study = plan.study
-    engine = engine_name(study.engine, study.model, step.spec)
+    engine = name_engine(study.engine, study.model, step.spec)
     kind = format_of(study.model, step.spec)
     if engine in _STORED or kind in _PACKED:
         return step.bytes
@@ -156,7 +158,7 @@ def _what_fits(
         bits = 8.5 if recipe == "q8_0" else 4.9
         if n_weights * bits / 8 < there and not plan.study.model.is_gguf:
             ways.append(
-                f"recipes of {family_of(recipe).title}, e.g. '{recipe}' "
+                f"recipes of {find_family(recipe).title}, e.g. '{recipe}' "
                 f"({bytes_size(round(n_weights * bits / 8))}), and a GGUF file as the model"
             )
             break
@@ -164,7 +166,7 @@ def _what_fits(
     return "what fits: " + "; ".join(ways)
 
 
-def total_memory() -> float:
+def find_total_memory() -> float:
     """Bytes that a process of this container can have; endless where the system does not say."""
     found = [_physical()]
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

@@ -13,13 +13,13 @@ from typing import Any
 
 from babelbits import devices
 from babelbits.errors import StudyError
-from babelbits.formats.text_model import text_config
+from babelbits.formats.text_model import find_text_config
 from babelbits.records import TensorRecord
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import Study
 from babelbits.study.planning import estimate
 from babelbits.study.planning.base_model import BaseModel
-from babelbits.study.planning.machine_estimate import Assumptions, ModelShape, shape_of
+from babelbits.study.planning.machine_estimate import Assumptions, ModelShape, make_shape
 from babelbits.words import plural
 
 VLLM = "vllm"
@@ -54,7 +54,7 @@ class SplitShape:
 
 def split_shape(config: Mapping[str, Any]) -> SplitShape:
     """Heads and layers by a model's `config.json`; of a multimodal model its text model's."""
-    text = text_config(config)
+    text = find_text_config(config)
     heads = int(text.get("num_attention_heads") or text.get("n_head") or 1)
     return SplitShape(
         heads=heads,
@@ -63,7 +63,7 @@ def split_shape(config: Mapping[str, Any]) -> SplitShape:
     )
 
 
-def tensor_problem(tensor: int, shape: SplitShape) -> str | None:
+def find_tensor_problem(tensor: int, shape: SplitShape) -> str | None:
     """Why a model's layers cannot be split so; None where they can.
 
     Heads of keys and values are divided, or each is copied to as many GPUs as it is needed on.
@@ -100,7 +100,7 @@ def choose_sizes(
     """
     able = []
     for tensor in range(1, cards + 1):
-        if tensor_problem(tensor, shape) is not None:
+        if find_tensor_problem(tensor, shape) is not None:
             continue
         for pipeline in range(1, min(shape.layers, nodes * (cards // tensor)) + 1):
             largest = math.ceil(shape.layers / pipeline) / shape.layers  # share of a stage
@@ -110,13 +110,13 @@ def choose_sizes(
     return min(able, key=lambda one: (one.pipeline > 1, one.total, one.pipeline), default=None)
 
 
-def room_for_sequences(shape: ModelShape, *, assume: Assumptions) -> int:
+def estimate_sequence_bytes(shape: ModelShape, *, assume: Assumptions) -> int:
     """Bytes of keys and values of a quarter of the sequences that are computed side by side."""
     tokens = (assume.prompt_tokens + assume.new_tokens) * assume.batch // 4
     return shape.cache_bytes * tokens
 
 
-def sizes_on(
+def find_sizes(
     tensors: Sequence[TensorRecord],
     config: Mapping[str, Any],
     *,
@@ -133,10 +133,10 @@ def sizes_on(
     width : int
         Bytes of a weight in the computation.
     """
-    shape = shape_of({one.name: one.shape for one in tensors}, config)
+    shape = make_shape({one.name: one.shape for one in tensors}, config)
     return choose_sizes(
         width * shape.n_weights,
-        room_for_sequences(shape, assume=assume),
+        estimate_sequence_bytes(shape, assume=assume),
         shape=split_shape(config),
         cards=len(cards),
         memory=min(cards) * assume.usable_memory,
@@ -161,7 +161,7 @@ def with_parallel_sizes(
     engine = study.engine
     stated = engine.tensor_parallel is not None or engine.pipeline_parallel is not None
     used = any(
-        engine_name(engine, study.model, one) == VLLM
+        name_engine(engine, study.model, one) == VLLM
         for one in study.variants
         if one.endpoint is None
     )
@@ -170,12 +170,12 @@ def with_parallel_sizes(
         return study
     if not used or devices.resolve(engine.device) != "cuda":
         return study
-    there = devices.memory_of_cards() if cards is None else tuple(cards)
-    tensors = estimate.base_tensors(base.folder)
+    there = devices.measure_gpu_memory() if cards is None else tuple(cards)
+    tensors = estimate.read_base_tensors(base.folder)
     if len(there) < 2 or tensors is None:
         return study
     width = 4 if engine.dtype == "float32" else 2
-    found = sizes_on(tensors, base.config, cards=there, width=width, assume=Assumptions())
+    found = find_sizes(tensors, base.config, cards=there, width=width, assume=Assumptions())
     if found is None or found.total == 1:
         return study
     sizes = {"tensor_parallel": found.tensor, "pipeline_parallel": found.pipeline}
@@ -204,9 +204,9 @@ def _check_stated(study: Study, base: BaseModel, *, used: bool) -> None:
             hint=f"set device = 'cuda', or {hint}",
         )
     shape = split_shape(base.config)
-    problem = tensor_problem(sizes.tensor, shape)
+    problem = find_tensor_problem(sizes.tensor, shape)
     if problem is not None:
-        able = [n for n in range(1, 65) if tensor_problem(n, shape) is None]
+        able = [n for n in range(1, 65) if find_tensor_problem(n, shape) is None]
         raise StudyError(
             f"tensor_parallel = {sizes.tensor} cannot split this model: {problem}",
             where=where,

@@ -18,24 +18,24 @@ from babelbits.errors import MissingDataError, ModelError, RecipeError, StoreErr
 from babelbits.formats.quantized import refuse_quantized
 from babelbits.recipes.fit import check, check_shapes
 from babelbits.records import CellMeta, Manifest, TaskInfo, TensorRecord
-from babelbits.store import CellStatus, same_weights
-from babelbits.study.config.chat_settings import identities, settled
-from babelbits.study.config.engines import engine_name
+from babelbits.store import CellStatus, has_same_weights
+from babelbits.study.config.chat_settings import make_identities, settle_study
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import BASELINE, Study, SuiteSpec, VariantSpec
 from babelbits.study.planning import estimate, served
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.study.planning.early import stop_plan
-from babelbits.study.planning.found_variants import FoundModel, locate_found, resolved
+from babelbits.study.planning.found_variants import FoundModel, locate_found, resolve_found
 from babelbits.study.planning.identity import (
-    cell_identity,
-    cell_libraries,
     couples_rows,
-    engine_identity,
-    former_identity,
-    identity_hash,
-    variant_identity,
+    find_cell_libraries,
+    hash_identity,
+    identify_cell,
+    identify_engine,
+    identify_variant,
+    make_former_identity,
 )
-from babelbits.study.planning.identity_diff import what_changed
+from babelbits.study.planning.identity_diff import describe_changes
 from babelbits.study.planning.parallel_sizes import with_parallel_sizes
 from babelbits.study.planning.plan_types import (
     Build,
@@ -45,9 +45,9 @@ from babelbits.study.planning.plan_types import (
     PlanStore,
     VariantStep,
 )
-from babelbits.study.planning.recorded import study_of_run
+from babelbits.study.planning.recorded import read_study
 from babelbits.study.planning.task_builder import TaskBuilder
-from babelbits.tasks.base import Task, TaskOptions, fingerprint
+from babelbits.tasks.base import Task, TaskOptions, compute_fingerprint
 
 __all__ = ["Plan", "build_light", "make_plan"]
 
@@ -105,25 +105,25 @@ def make_plan(
     StudyError, ModelError, CalibrationError, TaskError
         If the study cannot be run on this model or with this data.
     """
-    study = settled(study, base.folder)
+    study = settle_study(study, base.folder)
     found = locate_found(study, base) if found is None else found
-    study = with_parallel_sizes(resolved(study, found), base)
+    study = with_parallel_sizes(resolve_found(study, found), base)
     context = _Context(
         study=study,
         store=store,
         base=base,
-        engine=engine_identity(
+        engine=identify_engine(
             study.engine,
-            engine=engine_name(study.engine, study.model, study.variants[0]),
+            engine=name_engine(study.engine, study.model, study.variants[0]),
             config=base.config,
         ),
-        chats=identities(study, base.folder),
+        chats=make_identities(study, base.folder),
         former={_former_key(meta): meta for meta in store.planned()},
-        timings=store.timings(estimate.machine()),
+        timings=store.timings(estimate.name_machine()),
         same_tasks=_says_the_same_of_tasks(study, store, base),
         found=found,
     )
-    tensors = estimate.base_tensors(base.folder)
+    tensors = estimate.read_base_tensors(base.folder)
     if not study.model.is_gguf and any(one.origin == "made" for one in study.variants):
         refuse_quantized(base.folder, base.config)
     for spec in study.variants:
@@ -160,7 +160,7 @@ def _replicates(spec: VariantSpec, study: Study) -> tuple[int, ...]:
 def _says_the_same_of_tasks(study: Study, store: PlanStore, base: BaseModel) -> bool:
     """Whether what decides items and prompts is what it was when the study was last run."""
     try:
-        before = settled(study_of_run(store), base.folder)
+        before = settle_study(read_study(store), base.folder)
     except (StoreError, StudyError, ModelError):
         return False
     return _asked(before) == _asked(study)
@@ -193,7 +193,7 @@ def build_light(suite: str, language: str, options: TaskOptions) -> Task | None:
     """
     from babelbits.tasks import catalogue
 
-    info = catalogue.info(suite, include_path=options.include_path, data=options.data)
+    info = catalogue.find_info(suite, include_path=options.include_path, data=options.data)
     light = not info.loads_library and options.chat.template != "on"
     return catalogue.load(suite, language, options) if light else None
 
@@ -220,13 +220,13 @@ def _variant_step(
 ) -> VariantStep:
     if spec.label in context.found:
         return _found_step(context.found[spec.label], context)
-    identity = variant_identity(
+    identity = identify_variant(
         spec,
         base_hash=context.base.hash,
         seed=context.study.seed,
         config=context.base.config,
     )
-    variant_id = identity_hash(identity)
+    variant_id = hash_identity(identity)
     if spec.endpoint is not None:
         return _served_step(spec, variant_id, identity, context)
     manifest = None if spec.recipe == BASELINE else context.store.manifest(variant_id)
@@ -247,7 +247,7 @@ def _variant_step(
 
 def _found_step(found: FoundModel, context: _Context) -> VariantStep:
     """A variant that somebody made: there is nothing to make."""
-    variant_id = identity_hash(found.identity)
+    variant_id = hash_identity(found.identity)
     manifest = found.manifest(variant_id, base=context.base)
     before = {m.variant_id for m in context.former.values() if m.variant == found.spec.label}
     replaced = bool(before) and variant_id not in before
@@ -270,7 +270,7 @@ def _what_for(spec: VariantSpec, study: Study) -> str:
     """Why an engine's baseline is there, which nobody may have asked for."""
     if not spec.is_baseline or spec.label == BASELINE:
         return ""
-    engine = engine_name(study.engine, study.model, spec)
+    engine = name_engine(study.engine, study.model, spec)
     return f"; the baseline of what runs in {engine}"
 
 
@@ -278,7 +278,7 @@ def _served_step(
     spec: VariantSpec, variant_id: str, identity: Mapping[str, Any], context: _Context
 ) -> VariantStep:
     """A variant that nobody makes; whether its server is still the same shows when it runs."""
-    met = served.recorded_hash(context.store.root, variant_id)
+    met = served.read_recorded_hash(context.store.root, variant_id)
     return VariantStep(
         spec=spec,
         variant_id=variant_id,
@@ -295,7 +295,7 @@ def _why_missing(spec: VariantSpec, identity: Mapping[str, Any], context: _Conte
     """What changed since a variant of this label was last run, or that it is new."""
     for meta in context.former.values():
         if meta.variant == spec.label:
-            change = what_changed(meta.identity["variant"], identity)
+            change = describe_changes(meta.identity["variant"], identity)
             return f"changed: {change}" if change else "its folder is not there"
     return "not made yet"
 
@@ -308,7 +308,9 @@ def _bytes(
 ) -> int | None:
     if manifest is not None:
         return manifest.bytes_on_disk
-    return None if tensors is None else estimate.variant_bytes(spec, tensors, config=config)
+    return (
+        None if tensors is None else estimate.estimate_variant_bytes(spec, tensors, config=config)
+    )
 
 
 def _with_need(step: VariantStep, cells: Iterable[CellStep]) -> VariantStep:
@@ -336,7 +338,7 @@ def _built(workshop: TaskBuilder, suite: SuiteSpec, language: str) -> _Built | N
         ) from error
     if task is None:
         return None
-    return _Built(task=task, n_items=len(items), fingerprint=fingerprint(task.info, items))
+    return _Built(task=task, n_items=len(items), fingerprint=compute_fingerprint(task.info, items))
 
 
 def _cell_step(
@@ -378,7 +380,7 @@ def _as_recorded(step: CellStep, variant: VariantStep, context: _Context) -> Cel
         return None
     expected = _identity(variant, meta.task, meta.identity["task"], step.replicate, context)
     base = context.base.config
-    if former_identity(meta.identity, base=base) != former_identity(expected, base=base):
+    if make_former_identity(meta.identity, base=base) != make_former_identity(expected, base=base):
         return None
     status = context.store.status(meta)
     state, reason = _state(status, meta, variant, context)
@@ -407,7 +409,7 @@ def _with_status(
         n_done=n_done,
         state=state,
         reason=reason,
-        seconds=estimate.seconds(
+        seconds=estimate.estimate_seconds(
             context.timings, recipe=step.recipe, suite=step.suite, n_items=left
         ),
         recorded=status,
@@ -416,8 +418,8 @@ def _with_status(
 
 def _made_before(meta: CellMeta, context: _Context) -> tuple[CellMeta, CellStatus] | None:
     """The finished cell of a release whose ids left out libraries, if it had the same ones."""
-    identity = former_identity(meta.identity, base=context.base.config)
-    former = replace(meta, cell_id=identity_hash(identity), identity=identity)
+    identity = make_former_identity(meta.identity, base=context.base.config)
+    former = replace(meta, cell_id=hash_identity(identity), identity=identity)
     status = context.store.status(former)
     if status.state != "done":
         return None
@@ -435,13 +437,13 @@ def _state(
     if (
         status.state in ("done", "partial")
         and weights is not None
-        and not same_weights(meta, status, weights)
+        and not has_same_weights(meta, status, weights)
     ):
         before = "unknown ones" if status.weights_hash is None else status.weights_hash[:8]
         return "stale", f"weights changed: recorded with {before}, now {weights[:8]}"
     if status.state == "missing":
         former = context.former.get(_former_key(meta))
-        change = None if former is None else what_changed(former.identity, meta.identity)
+        change = None if former is None else describe_changes(former.identity, meta.identity)
         return "missing", f"changed: {change}" if change else status.reason
     return status.state, status.reason
 
@@ -468,13 +470,15 @@ def _differs(cell: CellStep, weights: str | None) -> bool:
     """Whether a cell holds results of other weights than these."""
     if weights is None or cell.meta is None or cell.recorded is None:
         return False
-    return cell.state in ("done", "partial") and not same_weights(cell.meta, cell.recorded, weights)
+    return cell.state in ("done", "partial") and not has_same_weights(
+        cell.meta, cell.recorded, weights
+    )
 
 
 def _weights_hash(variant: VariantStep, context: _Context) -> str | None:
     """Of the weights that a cell would run on now; None while the variant is not made."""
     if variant.spec.endpoint is not None:
-        return served.recorded_hash(context.store.root, variant.variant_id)
+        return served.read_recorded_hash(context.store.root, variant.variant_id)
     if variant.spec.recipe == BASELINE:
         return context.base.hash
     return None if variant.manifest is None else variant.manifest.weights_hash
@@ -489,20 +493,20 @@ def _identity(
     variant: VariantStep, info: TaskInfo, fingerprint: str, replicate: int, context: _Context
 ) -> dict[str, Any]:
     """Everything that decides the numbers of a variant's cell on a task."""
-    return cell_identity(
+    return identify_cell(
         variant=variant.identity,
         task_fingerprint=fingerprint,
         scorer_version=info.scorer_version,
-        engine=engine_identity(
+        engine=identify_engine(
             replace(context.study.engine, kv_cache=variant.spec.kv_cache),
-            engine=engine_name(context.study.engine, context.study.model, variant.spec),
+            engine=name_engine(context.study.engine, context.study.model, variant.spec),
             coupled=couples_rows(variant.spec),
             config=(context.base if variant.found is None else variant.found.model).config,
         ),
         seed=context.study.seed,
         replicate=replicate,
         chat=context.chats.get(info.suite),
-        libraries=cell_libraries(info.scorer_version),
+        libraries=find_cell_libraries(info.scorer_version),
     )
 
 
@@ -510,7 +514,7 @@ def _meta(variant: VariantStep, built: _Built, replicate: int, context: _Context
     info = built.task.info
     identity = _identity(variant, info, built.fingerprint, replicate, context)
     return CellMeta(
-        cell_id=identity_hash(identity),
+        cell_id=hash_identity(identity),
         identity=identity,
         variant=variant.label,
         variant_id=variant.variant_id,

@@ -4,15 +4,15 @@ Pure but for the header of a base model's files, and calibration text.
 """
 
 from babelbits.analysis import format as shown
-from babelbits.formats.quantization_methods import title_of
-from babelbits.formats.quantized import method_of
+from babelbits.formats.quantization_methods import find_title
+from babelbits.formats.quantized import find_method
 from babelbits.formats.text_model import is_multimodal
 from babelbits.recipes import gguf_base
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 from babelbits.study.config.spec import Study
 from babelbits.study.planning import estimate, served
-from babelbits.study.planning.calibration_notes import calibration_notes
+from babelbits.study.planning.calibration_notes import note_calibration
 from babelbits.study.planning.identity import couples_rows
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.planned_comparisons import list_planned_comparisons
@@ -39,8 +39,8 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
     not seem to be in its language, rows whose numbers depend on each other, tasks that are too
     small for their margin whatever comes out.
     """
-    note = gguf_base.note(plan.base.config) or _quantized_note(plan)
-    tensors = estimate.base_tensors(plan.base.folder) or ()
+    note = gguf_base.make_note(plan.base.config) or _quantized_note(plan)
+    tensors = estimate.read_base_tensors(plan.base.folder) or ()
     labels: dict[str, list[str]] = {}
     for step in plan.variants:
         for told in () if step.found is None else step.found.notes[1:]:
@@ -48,8 +48,8 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
         if not step.to_make:
             continue
         recipe = step.spec.recipe
-        expected = family_of(recipe).expects(tensors, RECIPES[recipe])
-        for told in (*([expected] if expected else []), *calibration_notes(step.spec.calibration)):
+        expected = find_family(recipe).expects(tensors, RECIPES[recipe])
+        for told in (*([expected] if expected else []), *note_calibration(step.spec.calibration)):
             labels.setdefault(told, []).append(step.label)
     coupled = [step.label for step in plan.variants if couples_rows(step.spec)]
     if coupled:
@@ -58,23 +58,23 @@ def list_warnings(plan: Plan) -> tuple[str, ...]:
         *((note,) if note else ()),
         *((_TEXT_ONLY,) if is_multimodal(plan.base.config) else ()),
         *(f"{', '.join(names)}: {told}" for told, names in labels.items()),
-        *served.notes(plan),
-        *([] if plan.study.smoke else too_small(plan.study)),
+        *served.list_notes(plan),
+        *([] if plan.study.smoke else find_too_small(plan.study)),
     )
 
 
 def _quantized_note(plan: Plan) -> str | None:
     """That the baseline is a quantized checkpoint itself; None where it is not."""
-    method = method_of(plan.base.config, folder=plan.base.folder)
+    method = find_method(plan.base.config, folder=plan.base.folder)
     if method is None:
         return None
     return (
-        f"the baseline is quantized itself ({title_of(method)}): differences from it are not from "
-        "the unquantized model"
+        f"the baseline is quantized itself ({find_title(method)}): differences from it are not "
+        "from the unquantized model"
     )
 
 
-def too_small(study: Study) -> list[str]:
+def find_too_small(study: Study) -> list[str]:
     """Tasks whose items cannot show their margin even if no score changes, and what would."""
     from babelbits.stats.detectable import fewest_items
 

@@ -12,7 +12,7 @@ from babelbits.study.config.spec import Study, SuiteSpec
 from babelbits.study.planning.plan import build_light
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.published_sizes import published_size
+from babelbits.tasks.published_sizes import find_published_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,10 @@ def plan_comparison(
     """One task, by its suite's name and its language's canonical code."""
     task = build_light(suite, language, options)
     if task is None:
-        suite_info = catalogue.info(suite, include_path=options.include_path, data=options.data)
-        size, limit = published_size(suite, language), options.limit
+        suite_info = catalogue.find_info(
+            suite, include_path=options.include_path, data=options.data
+        )
+        size, limit = find_published_size(suite, language), options.limit
         n_items = size if size is None or limit is None else min(size, limit)
         # The primary metrics of lm-eval's tasks here: exact match and accuracy.
         unit, binary, parallel = "fraction", True, suite_info.parallel

@@ -14,7 +14,7 @@ from babelbits.engines.base import EngineKind
 from babelbits.errors import CalibrationError, MissingExtraError, ModelError
 from babelbits.formats.description import ModelDescription
 from babelbits.formats.quantization_methods import Method
-from babelbits.libraries import RUN, version_of
+from babelbits.libraries import RUN, find_version
 from babelbits.llamacpp.vocabulary import open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import base_loading as recipes
@@ -23,15 +23,15 @@ from babelbits.recipes.calibration import (
     CalibrationSpec,
     Tokenizer,
     draw,
-    matrix_file,
+    find_matrix_file,
     read_documents,
 )
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import Family, families
+from babelbits.recipes.family import Family, list_families
 from babelbits.registry import RECIPES as FAMILIES
-from babelbits.study.config.engines import engine_name
+from babelbits.study.config.engines import name_engine
 from babelbits.study.planning import served
-from babelbits.study.planning.found_variants import library_problems, needs_of
+from babelbits.study.planning.found_variants import find_library_problems, find_needs
 from babelbits.study.planning.memory import check_memory
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.words import plural
@@ -83,7 +83,7 @@ def check(
     if plan.complete:
         return {}
     if not elsewhere:
-        devices.of_torch(devices.resolve(plan.study.engine.device))
+        devices.resolve_torch_device(devices.resolve(plan.study.engine.device))
         check_memory(plan)
     if problems := _format_problems(plan):
         raise MissingExtraError(problems[0], hint="\n  ".join(problems[1:]) or None)
@@ -95,11 +95,11 @@ def check(
     to_draw = [
         (step, spec)
         for step in plan.variants
-        if step.to_make and (spec := step.spec.calibration) and matrix_file(spec) is None
+        if step.to_make and (spec := step.spec.calibration) and find_matrix_file(spec) is None
     ]
     if not to_draw:
         return {}
-    context = recipes.context_length(plan.base.config)
+    context = recipes.find_context_length(plan.base.config)
     drawn: dict[CalibrationSpec, Calibration] = {}
     kept: dict[str, Calibration] = {}
     with _tokenizer(plan) as tokenizer:
@@ -125,7 +125,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     lacks = [
         f"{name} is not installed, and `babelbits run` needs it: pip install 'babelbits[run]'"
         for name in RUN
-        if version_of(name) is None
+        if find_version(name) is None
     ]
     try:
         check_memory(plan)
@@ -144,7 +144,7 @@ def check_light(plan: Plan) -> tuple[str, ...]:
     for step in plan.variants:
         if step.to_make and (problem := _obvious_problem(step, plan)):
             lacks.append(problem)
-    lacks += served.lacks(plan)
+    lacks += served.list_lacks(plan)
     return tuple(lacks)
 
 
@@ -159,33 +159,33 @@ def _format_problems(plan: Plan) -> list[str]:
         if step.found is not None:
             about = step.found.description
         elif step.spec.origin == "baseline" and not plan.study.model.is_gguf:
-            about = needs_of(plan.base.config, plan.base.folder)
+            about = find_needs(plan.base.config, plan.base.folder)
         else:
             continue
-        found += [f"{step.label}: {one}" for one in library_problems(about, device=device)]
+        found += [f"{step.label}: {one}" for one in find_library_problems(about, device=device)]
     return found
 
 
 def _engines(plan: Plan) -> list[EngineKind]:
     """Those that run what is left."""
     study = plan.study
-    names = (engine_name(study.engine, study.model, s.spec) for s in plan.variants if s.needed)
-    kinds = map(open_engine.kind, dict.fromkeys(names))
+    names = (name_engine(study.engine, study.model, s.spec) for s in plan.variants if s.needed)
+    kinds = map(open_engine.find_kind, dict.fromkeys(names))
     return [kind.configured(study.engine) for kind in kinds]
 
 
 def _families(plan: Plan) -> list[Family]:
     """Those that make what is left."""
     names = dict.fromkeys(RECIPES[s.spec.recipe].family for s in plan.variants if s.to_make)
-    return [family for family in families() if family.name in names]
+    return [family for family in list_families() if family.name in names]
 
 
 def _obvious_problem(step: VariantStep, plan: Plan) -> str | None:
     """What is wrong with a draw of calibration text whatever the tokenizer."""
     spec = step.spec.calibration
-    if spec is None or matrix_file(spec) is not None:
+    if spec is None or find_matrix_file(spec) is not None:
         return None
-    context = recipes.context_length(plan.base.config)
+    context = recipes.find_context_length(plan.base.config)
     if spec.tokens is not None and spec.tokens > context:
         return (
             f"variant '{step.label}': samples of {plural(spec.tokens, 'token')} do not fit the "

@@ -15,7 +15,7 @@ from babelbits.errors import BabelbitsError, MissingExtraError, StudyError, Unkn
 from babelbits.languages import resolve
 from babelbits.recipes.catalogue import RECIPES
 from babelbits.recipes.catalogue import find as find_recipe
-from babelbits.study.config.labels import label_of_path
+from babelbits.study.config.labels import make_path_label
 from babelbits.study.config.problems import StudyFileError
 from babelbits.study.config.spec import BUNDLED
 from babelbits.suggest import did_you_mean
@@ -95,7 +95,7 @@ def find_suites(wish: QuickWish) -> tuple[tuple[QuickTask, ...], Mapping[str, st
     tasks: list[QuickTask] = []
     left_out: dict[str, str] = {}
     for name in wish.suites or SUITES:
-        info = catalogue.info(name)
+        info = catalogue.find_info(name)
         known = [code for code in wish.languages if code in info.languages or info.any_language]
         if not known:
             left_out[name] = "not in these languages"
@@ -121,11 +121,13 @@ def find_suites(wish: QuickWish) -> tuple[tuple[QuickTask, ...], Mapping[str, st
 
 def _is_here(suite: str, languages: Sequence[str]) -> bool:
     """Whether copies of all datasets of a suite were got; lm-eval is loaded only if some were."""
-    dataset = catalogue.info(suite).hub_dataset or ""
-    if not (hub_data.root() / dataset.replace("/", "--")).is_dir():
+    dataset = catalogue.find_info(suite).hub_dataset or ""
+    if not (hub_data.find_root() / dataset.replace("/", "--")).is_dir():
         return False
     try:
-        wanted = [one for code in languages for one in catalogue.wanted(suite, code, TaskOptions())]
+        wanted = [
+            one for code in languages for one in catalogue.list_wanted(suite, code, TaskOptions())
+        ]
     except MissingExtraError:
         return False
     return all(hub_data.find(one) is not None for one in wanted)
@@ -206,7 +208,7 @@ def _most(tasks: Sequence[QuickTask], timings: Mapping[str, float], seconds: flo
     return low
 
 
-def choice_in_words(choice: QuickChoice) -> tuple[str, ...]:
+def describe_choice(choice: QuickChoice) -> tuple[str, ...]:
     """What was chosen and why, a line each."""
     lines = []
     for one in choice.tasks:
@@ -220,10 +222,10 @@ def choice_in_words(choice: QuickChoice) -> tuple[str, ...]:
         f"chosen for speed, before any result: {plural(len(choice.tasks), 'suite')}, "
         f"about {duration(choice.seconds)}"
     )
-    return (head, *lines, *left_out_in_words(choice.left_out))
+    return (head, *lines, *describe_left_out(choice.left_out))
 
 
-def left_out_in_words(left_out: Mapping[str, str]) -> tuple[str, ...]:
+def describe_left_out(left_out: Mapping[str, str]) -> tuple[str, ...]:
     """Suites that are left out, by reason."""
     reasons: dict[str, list[str]] = {}
     for suite, why in left_out.items():
@@ -236,10 +238,12 @@ def left_out_in_words(left_out: Mapping[str, str]) -> tuple[str, ...]:
 
 def draft_text(wish: QuickWish, tasks: Sequence[QuickTask]) -> str:
     """The study with every suite that may be chosen, to be timed."""
-    return study_text(wish, tasks, head=_DRAFT)
+    return write_study_text(wish, tasks, head=_DRAFT)
 
 
-def study_text(wish: QuickWish, tasks: Sequence[QuickTask], *, head: str | None = None) -> str:
+def write_study_text(
+    wish: QuickWish, tasks: Sequence[QuickTask], *, head: str | None = None
+) -> str:
     """A whole `study.toml` of what was wished and chosen.
 
     Raises
@@ -248,12 +252,12 @@ def study_text(wish: QuickWish, tasks: Sequence[QuickTask], *, head: str | None 
         If a variant is neither a recipe nor a path, and nearly a recipe's name.
     """
     parts = [
-        head or head_of(wish),
+        head or make_head(wish),
         "# Written by `babelbits quick`; `babelbits run` on this file resumes it. Without a line",
         "# `items` a suite is asked whole: the numbers of items were chosen to fit the time.",
         "",
         "[study]",
-        f"name = {_toml(f'a quick look at {label_of_path(wish.base)}')}",
+        f"name = {_toml(f'a quick look at {make_path_label(wish.base)}')}",
         "",
         "[model]",
         f"path = {_toml(_path(wish.base))}",
@@ -282,7 +286,7 @@ def study_text(wish: QuickWish, tasks: Sequence[QuickTask], *, head: str | None 
     return "\n".join(parts) + "\n"
 
 
-def head_of(wish: QuickWish) -> str:
+def make_head(wish: QuickWish) -> str:
     """The first line of a study's file, by which the same wish is known again."""
     said = [_path(wish.base), *wish.variants, *wish.languages, f"{wish.minutes:g}"]
     said += [f"{name}={size:g}" for name, size in wish.margins.items()]
@@ -290,13 +294,13 @@ def head_of(wish: QuickWish) -> str:
     return f"# babelbits quick: {json.dumps(said, ensure_ascii=False)}"
 
 
-def argument_at(text: str, line: int, wish: QuickWish) -> str:
+def find_argument(text: str, line: int, wish: QuickWish) -> str:
     """The argument that a line of the written study comes from: 'BASE ./a', 'VARIANT w8'.
 
     Parameters
     ----------
     text : str
-        As `study_text` wrote it.
+        As `write_study_text` wrote it.
     line : int
         From 1.
     wish : QuickWish
@@ -311,12 +315,12 @@ def argument_at(text: str, line: int, wish: QuickWish) -> str:
     return {"[[tasks]]": "--languages, --suites", "[analysis]": "--margin"}.get(table, "arguments")
 
 
-def in_arguments(error: StudyFileError, text: str, wish: QuickWish) -> StudyError:
+def locate_in_arguments(error: StudyFileError, text: str, wish: QuickWish) -> StudyError:
     """The mistakes of a written study, told of the arguments that it was written from."""
     blocks = []
     for one in error.mistakes:
         hint = f"\n  {one.hint}" if one.hint else ""
-        blocks.append(f"{argument_at(text, one.line, wish)}: {one.message}{hint}")
+        blocks.append(f"{find_argument(text, one.line, wish)}: {one.message}{hint}")
     return StudyError("\n".join(blocks))
 
 
@@ -331,7 +335,7 @@ def resumes(file: Path, wish: QuickWish) -> bool:
     if not file.is_file():
         return False
     first = file.read_text("utf-8", errors="replace").partition("\n")[0]
-    if first in (_DRAFT, head_of(wish)):
+    if first in (_DRAFT, make_head(wish)):
         return first != _DRAFT
     raise StudyError(
         "another study is here already",

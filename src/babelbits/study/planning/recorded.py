@@ -15,7 +15,7 @@ from babelbits.study.planning.plan_types import PlanStore
 from babelbits.tasks import catalogue
 
 
-def study_of_run(store: PlanStore) -> Study:
+def read_study(store: PlanStore) -> Study:
     """The study as it was last run.
 
     Raises
@@ -39,11 +39,11 @@ def _with_own_options(suite: SuiteSpec) -> SuiteSpec:
     options = suite.options
     if not isinstance(options.own, dict):
         return suite
-    info = catalogue.info(suite.suite, include_path=options.include_path, data=options.data)
+    info = catalogue.find_info(suite.suite, include_path=options.include_path, data=options.data)
     return replace(suite, options=replace(options, own=info.own(options.own)))
 
 
-def study_now(store: PlanStore, study_file: Path | None) -> Study:
+def update_study(store: PlanStore, study_file: Path | None) -> Study:
     """The study of a run with what its file says now of names, variants, seed and the analysis.
 
     Parameters
@@ -60,7 +60,7 @@ def study_now(store: PlanStore, study_file: Path | None) -> Study:
     StudyError
         If the study file has mistakes.
     """
-    before = study_of_run(store)
+    before = read_study(store)
     if study_file is None:
         return before
     now = load(study_file)

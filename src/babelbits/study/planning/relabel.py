@@ -11,12 +11,12 @@ from typing import Any
 
 from babelbits.records import CellMeta, canonical_json
 from babelbits.study.config.spec import FOUND, Study
-from babelbits.study.planning.identity import variant_identity
+from babelbits.study.planning.identity import identify_variant
 
 _WHAT = ("recipe", "parameters", "calibration", "seed", "kv_cache", "engine")
 
 
-def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
+def map_labels(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
     """Variant id to label for every variant of a run that the study still has.
 
     Parameters
@@ -30,7 +30,7 @@ def labels_now(study: Study, planned: Iterable[CellMeta]) -> dict[str, str]:
         If calibration text of the study cannot be read.
     """
     labels = {
-        _core(variant_identity(spec, base_hash="", seed=study.seed)): spec.label
+        _core(identify_variant(spec, base_hash="", seed=study.seed)): spec.label
         for spec in study.variants
         if spec.origin in ("baseline", "made")
     }

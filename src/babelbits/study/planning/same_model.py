@@ -18,10 +18,10 @@ from babelbits.errors import ModelError
 from babelbits.formats.description import ModelDescription
 from babelbits.formats.float_values import FLOATS, agree, read_values
 from babelbits.formats.own_code import read_object
-from babelbits.formats.text_model import text_config
-from babelbits.formats.weight_records import StoredTensor, read_header, weight_files
+from babelbits.formats.text_model import find_text_config
+from babelbits.formats.weight_records import StoredTensor, list_weight_files, read_header
 from babelbits.llamacpp import gguf_file
-from babelbits.llamacpp.gguf_parts import parts_of
+from babelbits.llamacpp.gguf_parts import list_parts
 from babelbits.study.planning.base_model import BaseModel
 from babelbits.words import agreeing, plural
 
@@ -111,7 +111,7 @@ def _compare_sizes(base: BaseModel, variant: BaseModel) -> None:
     kinds = [str(_kind(model)) for model in (base, variant)]
     if not both_kinds and kinds[0] != kinds[1]:
         raise _another(variant, f"its architecture is {kinds[1]}, the baseline's {kinds[0]}")
-    old, new = sizes_of(base.folder, base.config), sizes_of(variant.folder, variant.config)
+    old, new = read_sizes(base.folder, base.config), read_sizes(variant.folder, variant.config)
     for name, value in old.items():
         if name not in new or (both_kinds and name == "feed-forward size"):
             continue  # which of several sizes a mixture's header has differs between the formats
@@ -123,10 +123,10 @@ def _kind(model: BaseModel) -> Any:
     return model.config.get("model_type")
 
 
-def sizes_of(place: Path, config: Mapping[str, Any]) -> dict[str, int]:
+def read_sizes(place: Path, config: Mapping[str, Any]) -> dict[str, int]:
     """Layers, hidden size, heads and feed-forward size, as far as the files say them."""
     if place.is_dir():
-        text = text_config(config)
+        text = find_text_config(config)
         found = {
             name: next((text[key] for key in keys if isinstance(text.get(key), int)), None)
             for name, keys in _HF_KEYS.items()
@@ -136,9 +136,9 @@ def sizes_of(place: Path, config: Mapping[str, Any]) -> dict[str, int]:
             found["layers"] += extra  # llama.cpp counts layers that predict further tokens
     else:
         reader = gguf_file.open_gguf(place)
-        kind = gguf_file.metadata_value(reader, "general.architecture")
+        kind = gguf_file.read_metadata(reader, "general.architecture")
         found = {
-            name: gguf_file.metadata_value(reader, f"{kind}.{key}")
+            name: gguf_file.read_metadata(reader, f"{kind}.{key}")
             for name, key in _GGUF_KEYS.items()
         }
     if found["key-value heads"] is None:
@@ -173,7 +173,7 @@ def _is_of_tokens(name: str) -> bool:
 
 def _stored(folder: Path) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
-    for file in weight_files(folder):
+    for file in list_weight_files(folder):
         found |= read_header(file)
     return found
 
@@ -181,10 +181,10 @@ def _stored(folder: Path) -> dict[str, StoredTensor]:
 # --- vocabulary --------------------------------------------------------------------------------
 
 
-def tokens_of(place: Path) -> dict[int, str]:
+def read_tokens(place: Path) -> dict[int, str]:
     """Texts of tokens by number; nothing where the files do not list them."""
     if not place.is_dir():
-        texts = gguf_file.metadata_value(gguf_file.open_gguf(place), "tokenizer.ggml.tokens")
+        texts = gguf_file.read_metadata(gguf_file.open_gguf(place), "tokenizer.ggml.tokens")
         return dict(enumerate(map(str, texts or ())))
     parsed = read_object(place / "tokenizer.json")
     model = parsed.get("model")
@@ -201,7 +201,7 @@ def tokens_of(place: Path) -> dict[int, str]:
 
 
 def _vocabulary_notes(base: Path, variant: Path) -> Iterable[str]:
-    old, new = tokens_of(base), tokens_of(variant)
+    old, new = read_tokens(base), read_tokens(variant)
     if not old or not new:
         return
     both = old.keys() & new.keys()
@@ -228,13 +228,13 @@ def _vocabulary_notes(base: Path, variant: Path) -> Iterable[str]:
 
 def _special_notes(base: Path, variant: Path) -> Iterable[str]:
     """What the tokens that begin and end texts are, where the two differ."""
-    old, new = special_tokens(base), special_tokens(variant)
+    old, new = read_special_tokens(base), read_special_tokens(variant)
     for name, word in (("bos", "begins"), ("eos", "ends")):
         if name in old and name in new and old[name] != new[name]:
             yield f"token {new[name]!r} {word} a text there, and {old[name]!r} in the baseline"
 
 
-def special_tokens(place: Path) -> dict[str, str]:
+def read_special_tokens(place: Path) -> dict[str, str]:
     """Texts of the tokens that begin and end a text ('bos', 'eos'), as far as the files say."""
     if place.is_dir():
         settings = read_object(place / "tokenizer_config.json")
@@ -242,9 +242,9 @@ def special_tokens(place: Path) -> dict[str, str]:
         plain = {n: v.get("content") if isinstance(v, Mapping) else v for n, v in named.items()}
         return {name: value for name, value in plain.items() if isinstance(value, str)}
     reader = gguf_file.open_gguf(place)
-    texts = gguf_file.metadata_value(reader, "tokenizer.ggml.tokens") or ()
+    texts = gguf_file.read_metadata(reader, "tokenizer.ggml.tokens") or ()
     numbers = {
-        name: gguf_file.metadata_value(reader, f"tokenizer.ggml.{name}_token_id")
+        name: gguf_file.read_metadata(reader, f"tokenizer.ggml.{name}_token_id")
         for name in ("bos", "eos")
     }
     return {n: str(texts[i]) for n, i in numbers.items() if i is not None and 0 <= i < len(texts)}
@@ -347,7 +347,7 @@ def _small_of_folder(folder: Path) -> dict[str, _Values]:
 def _small_of_file(file: Path) -> dict[str, _Values]:
     """The norms of a GGUF file, which are in float32 whatever the type of the rest."""
     found = {}
-    for part in parts_of(file):
+    for part in list_parts(file):
         for tensor in gguf_file.open_gguf(part).tensors:
             if tensor.tensor_type.name == "F32" and _NORM.search(tensor.name):
                 values = np.array(tensor.data, np.float32).reshape(-1)
@@ -357,13 +357,13 @@ def _small_of_file(file: Path) -> dict[str, _Values]:
 
 def _names_in_file(names: Iterable[str], file: Path) -> dict[str, str]:
     """Names of a checkpoint's weights to those in a GGUF file, by llama.cpp's own table."""
-    gguf = gguf_file.package()
+    gguf = gguf_file.import_package()
     reader = gguf_file.open_gguf(file)
-    kind = gguf_file.metadata_value(reader, "general.architecture")
+    kind = gguf_file.read_metadata(reader, "general.architecture")
     known = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
     if kind not in known:
         return {}
-    layers = gguf_file.metadata_value(reader, f"{kind}.block_count") or 0
+    layers = gguf_file.read_metadata(reader, f"{kind}.block_count") or 0
     table = gguf.get_tensor_name_map(known[kind], int(layers))
     found = {name: table.get_name(name, try_suffixes=(".weight", ".bias")) for name in names}
     return {name: there for name, there in found.items() if there}

@@ -82,7 +82,7 @@ def parse_allocation(text: str) -> Allocation:
     return Allocation(nodes=int(found[1]), devices=int(found[2]))
 
 
-def sbatch_script(study: str, *, name: str, allocation: Allocation) -> str:
+def write_sbatch_script(study: str, *, name: str, allocation: Allocation) -> str:
     """The script that runs a study in an allocation.
 
     Parameters

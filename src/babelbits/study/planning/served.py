@@ -18,10 +18,10 @@ from babelbits.engines.endpoint.abilities import Abilities, find_abilities
 from babelbits.engines.endpoint.likeness import read_record
 from babelbits.engines.endpoint.server import Server
 from babelbits.engines.endpoint.settings import EndpointSettings, ServedBy
-from babelbits.engines.served import RECORD, answers_of, encoder_of, load_tokenizer
+from babelbits.engines.served import RECORD, find_answers_file, load_tokenizer, make_encoder
 from babelbits.errors import EngineError, MissingExtraError, StudyError
-from babelbits.recipes.base_loading import context_length
-from babelbits.recipes.manifests import hash_files, weights_hash
+from babelbits.recipes.base_loading import find_context_length
+from babelbits.recipes.manifests import hash_files, hash_weights
 from babelbits.records import GenerateRequest, Request, ScoreRequest, TextRequest
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.planning.base_model import BaseModel
@@ -39,15 +39,15 @@ def record_folder(root: Path, variant_id: str) -> Path:
     return root / "served" / variant_id
 
 
-def recorded_hash(root: Path, variant_id: str) -> str | None:
+def read_recorded_hash(root: Path, variant_id: str) -> str | None:
     """What stands in place of the weights hash; None before the server was met."""
     folder = record_folder(root, variant_id)
     if not (folder / RECORD).is_file():
         return None
-    return weights_hash(hash_files(folder))
+    return hash_weights(hash_files(folder))
 
 
-def served_by(
+def find_server(
     spec: VariantSpec, base: BaseModel, *, allow_network: bool = False, workers: int = 1
 ) -> ServedBy | None:
     """Who serves a variant, as an engine is told; None where it is run here.
@@ -63,7 +63,7 @@ def served_by(
     return ServedBy(
         endpoint=divided(spec.endpoint, workers),
         tokenizer=folder,
-        context=context_length(base.config) if base.config else None,
+        context=find_context_length(base.config) if base.config else None,
         allow_network=allow_network,
     )
 
@@ -100,16 +100,16 @@ def refuse_unable(plan: Plan, *, tell: Callable[[str], None], allow_network: boo
     for step in plan.variants:
         if step.spec.endpoint is None or not step.needed:
             continue
-        able = known_abilities(plan, step)
+        able = read_abilities(plan, step)
         if able is None:
             tell(f"asking the server of {step.label} what it can do …")
             able = ask_abilities(step.spec, plan.base, plan.study.folder, step.variant_id,
                                  allow_network=allow_network)  # fmt: skip
-        if (problem := unable(plan, step, able)) is not None:
+        if (problem := explain_unable(plan, step, able)) is not None:
             raise problem
 
 
-def lacks(plan: Plan) -> tuple[str, ...]:
+def list_lacks(plan: Plan) -> tuple[str, ...]:
     """What a run would stop at, as far as a look at this machine's servers shows; costs nothing.
 
     Servers elsewhere are asked when the study is run.
@@ -119,7 +119,7 @@ def lacks(plan: Plan) -> tuple[str, ...]:
         endpoint = step.spec.endpoint
         if endpoint is None or not step.needed:
             continue
-        able = known_abilities(plan, step)
+        able = read_abilities(plan, step)
         if able is None and endpoint.loopback:
             try:
                 able = ask_abilities(
@@ -130,12 +130,12 @@ def lacks(plan: Plan) -> tuple[str, ...]:
                 continue
         if able is None:
             found.append(f"variant '{step.label}': its server is asked what it can do by the run")
-        elif (problem := unable(plan, step, able)) is not None:
+        elif (problem := explain_unable(plan, step, able)) is not None:
             found.append(str(problem))
     return tuple(found)
 
 
-def known_abilities(plan: Plan, step: VariantStep) -> Abilities | None:
+def read_abilities(plan: Plan, step: VariantStep) -> Abilities | None:
     """Of a server that was met before."""
     file = record_folder(plan.study.folder, step.variant_id) / RECORD
     return read_record(file.read_bytes(), where=str(file)).abilities if file.is_file() else None
@@ -156,14 +156,14 @@ def ask_abilities(
     EngineError
         If it does not answer, or has no such model.
     """
-    by = served_by(spec, base, allow_network=allow_network)
+    by = find_server(spec, base, allow_network=allow_network)
     assert by is not None  # noqa: S101  the caller's condition
     endpoint = replace(by.endpoint, attempts=min(by.endpoint.attempts, _TRIES))
-    cache = answers_of(record_folder(root, variant_id)) if root.is_dir() else None
+    cache = find_answers_file(record_folder(root, variant_id)) if root.is_dir() else None
     server = Server(endpoint, cache=cache, allow_network=allow_network)
     try:
         server.check_model()
-        able = find_abilities(server.ask, encode=encoder_of(load_tokenizer(by.tokenizer)))
+        able = find_abilities(server.ask, encode=make_encoder(load_tokenizer(by.tokenizer)))
     finally:
         server.close()
     if not able.generates:
@@ -175,7 +175,7 @@ def ask_abilities(
     return able
 
 
-def unable(plan: Plan, step: VariantStep, able: Abilities) -> StudyError | None:
+def explain_unable(plan: Plan, step: VariantStep, able: Abilities) -> StudyError | None:
     """What of a variant's open cells its server cannot run; None where it can run all."""
     needs = _needs_whole if able.way is not None else _needs_scores
     suites = dict.fromkeys(cell.suite for cell in _open(plan, step) if needs(cell))
@@ -221,7 +221,7 @@ def _first(cell: CellStep) -> Sequence[Request]:
 # --- what it costs -------------------------------------------------------------------------------
 
 
-def notes(plan: Plan) -> tuple[str, ...]:
+def list_notes(plan: Plan) -> tuple[str, ...]:
     """What a plan's reader should know of each served variant, and what it may cost."""
     found = []
     for step in plan.variants:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from babelbits.errors import MissingExtraError, ModelError, TaskError, UnknownNameError
 from babelbits.llamacpp.vocabulary import open_vocabulary
-from babelbits.recipes.base_loading import context_length
+from babelbits.recipes.base_loading import find_context_length
 from babelbits.study.config.spec import Study
 from babelbits.study.planning.base_model import BaseModel
-from babelbits.study.planning.early import ordered
+from babelbits.study.planning.early import order_items
 from babelbits.tasks import catalogue
 from babelbits.tasks.base import Task, TaskOptions
-from babelbits.tasks.token_limits import ScaledTask, fertility
+from babelbits.tasks.token_limits import ScaledTask, measure_fertility
 from babelbits.tasks.translation.suite import TranslationSuite
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TaskBuilder:
         task = self.build(suite, language, options)
         if task is None:
             return None
-        return ordered(self._limited(task, suite, language, options), self.study)
+        return order_items(self._limited(task, suite, language, options), self.study)
 
     def _limited(self, task: Task, suite: str, language: str, options: TaskOptions) -> Task:
         generates = task.info.output_type == "generation"
@@ -65,13 +65,13 @@ class TaskBuilder:
             return task
         if self.study.model.is_elsewhere:
             return task  # nobody here can count its tokens: limits stay as they are
-        count = token_counter(self.base.folder)
-        known = catalogue.info(suite, include_path=options.include_path, data=options.data)
+        count = make_token_counter(self.base.folder)
+        known = catalogue.find_info(suite, include_path=options.include_path, data=options.data)
         english = None
         if not isinstance(known, TranslationSuite) and ENGLISH in known.languages:
             english = self._english(suite, options)
-        found = fertility(task, english, count)
-        return ScaledTask(task, found, count=count, context=context_length(self.base.config))
+        found = measure_fertility(task, english, count)
+        return ScaledTask(task, found, count=count, context=find_context_length(self.base.config))
 
     def _english(self, suite: str, options: TaskOptions) -> Task | None:
         """The English counterpart; None where the data lack it."""
@@ -85,12 +85,12 @@ def is_scaled(suite: str, options: TaskOptions) -> bool:
     """Whether the study, or the suite where the study says nothing, scales token limits."""
     if options.limits is not None:
         return options.limits == "scaled"
-    known = catalogue.suites().get(suite)
+    known = catalogue.list_suites().get(suite)
     return known is not None and known.limits == "scaled"
 
 
 @cache
-def token_counter(folder: Path) -> Callable[[str], int]:
+def make_token_counter(folder: Path) -> Callable[[str], int]:
     """A function from text to its number of tokens, special ones apart.
 
     Raises

@@ -13,7 +13,7 @@ from typing import Any
 
 from babelbits.errors import ModelError, StudyError
 from babelbits.formats.trust import Trust
-from babelbits.llamacpp.vocabulary import first_different, open_vocabulary
+from babelbits.llamacpp.vocabulary import find_first_different, open_vocabulary
 from babelbits.quiet import quiet
 from babelbits.recipes import base_loading as recipes
 from babelbits.study.planning.plan_types import Plan, VariantStep
@@ -55,7 +55,7 @@ def open_tokenizer(place: Path, *, trust: Trust) -> Iterator[Any]:
     yield loaded
 
 
-def differences(
+def find_differences(
     texts: Mapping[str, Sequence[str]], baseline: Any, variant: Any
 ) -> tuple[list[OtherTokens], int]:
     """The texts that two tokenizers read differently, one a language, and how many there are.
@@ -82,7 +82,7 @@ def differences(
 def _difference(
     text: str, ours: Sequence[int], theirs: Sequence[int], baseline: Any, variant: Any
 ) -> str:
-    same = first_different(ours, theirs)
+    same = find_first_different(ours, theirs)
     place = len(baseline.decode(list(ours[:same]))) if same else 0
     shown = text[max(0, place - _AROUND) : place + _AROUND]
     part = slice(same, same + _SHOWN_TOKENS)
@@ -141,7 +141,7 @@ def _check(
     where = f"variant '{step.label}', {place}"
     try:
         with open_tokenizer(place, trust=plan.study.model.trust) as own:
-            found, count = differences(texts, baseline, own)
+            found, count = find_differences(texts, baseline, own)
     except ModelError as error:
         hint = error.hint
         if not place.is_dir():

@@ -10,7 +10,12 @@ from typing import Any
 from babelbits.engines.templates import find_template, load_template
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.bench import RehearsalBench
-from babelbits.study.rehearsal.engine_replies import logprobs_of, scores_of, texts_of, unshared
+from babelbits.study.rehearsal.engine_replies import (
+    copy_unshared,
+    list_logprobs,
+    list_scores,
+    list_texts,
+)
 from babelbits.study.rehearsal.outcomes import Failed
 from babelbits.study.rehearsal.tolerances import (
     EAGER,
@@ -30,13 +35,13 @@ def check_attention(bench: RehearsalBench, engine: Any) -> None:
         return
     try:
         model.set_attn_implementation("eager")
-        eager = comparing.logits_of(model, bench.windows)
+        eager = comparing.compute_logits(model, bench.windows)
     except (ValueError, NotImplementedError, AttributeError):
         bench.notes.append("it has no eager attention to compare with")
         return
     finally:
         model.set_attn_implementation(own)
-    difference = comparing.relative_difference(bench.logits, eager)
+    difference = comparing.measure_difference(bench.logits, eager)
     if difference > choose_tolerance(EAGER, engine):
         raise Failed(
             f"the default attention ({own}) computes something else than the model's own "
@@ -62,11 +67,11 @@ def check_prompt(bench: RehearsalBench) -> None:
 def check_generation(bench: RehearsalBench, engine: Any, *, exact: bool) -> None:
     """Check 4."""
     bench.begin("generation")
-    plain = unshared(engine)
-    asked = samples.prompts(bench.texts)
-    texts = [texts_of(one.generate(asked)) for one in (engine, plain)]
-    questions = samples.questions(bench.texts)
-    scores = [scores_of(one.score(questions)) for one in (engine, plain)]
+    plain = copy_unshared(engine)
+    asked = samples.make_prompts(bench.texts)
+    texts = [list_texts(one.generate(asked)) for one in (engine, plain)]
+    questions = samples.make_questions(bench.texts)
+    scores = [list_scores(one.score(questions)) for one in (engine, plain)]
     apart = max(abs(a - b) for a, b in zip(*scores, strict=True))
     roughly = max(SHARED_ROUGHLY, REACTIONS_OF_SCORE * bench.find_reaction().nats)
     finely = SHARED_LLAMA if type(engine).__name__ == "LlamaEngine" else SHARED_NATS
@@ -85,6 +90,6 @@ def check_generation(bench: RehearsalBench, engine: Any, *, exact: bool) -> None
 def check_answers(bench: RehearsalBench, engine: Any) -> None:
     """Whatever the format and the engine: it generates, and scores continuations and texts."""
     bench.begin("generation")
-    texts_of(engine.generate(samples.prompts(bench.texts)))
-    scores_of(engine.score(samples.questions(bench.texts)))
-    logprobs_of(engine.score_text(samples.whole(bench.texts)))
+    list_texts(engine.generate(samples.make_prompts(bench.texts)))
+    list_scores(engine.score(samples.make_questions(bench.texts)))
+    list_logprobs(engine.score_text(samples.make_text_requests(bench.texts)))

@@ -14,7 +14,7 @@ from babelbits.engines import open_engine as engines
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import RecipeError
 from babelbits.formats.trust import UNTRUSTED, Trust
-from babelbits.recipes.calibration import CalibrationSpec, matrix_file
+from babelbits.recipes.calibration import CalibrationSpec, find_matrix_file
 from babelbits.recipes.catalogue import RECIPES, RecipeInfo, Value
 from babelbits.recipes.linear_weights import SMALL_SHARE
 from babelbits.recipes.make import make
@@ -78,7 +78,7 @@ class RehearsalBench:
         self._allow_token_differences = allow_token_differences
         self._tell = at
         self.at: Check = "miniature"
-        self.texts = samples.texts(texts)
+        self.texts = samples.choose_texts(texts)
         self.real = real
         self.most_left = SMALL_SHARE
         self._built = Miniature(folder=base, layers=0) if real else None
@@ -161,13 +161,13 @@ class RehearsalBench:
     def measure(self) -> None:
         """Compute the baseline's logits on a few windows, which variants are compared with."""
         self.windows = _windows(self._baseline, self.texts)
-        self.logits = comparing.logits_of(self._baseline.loaded.model, self.windows)
+        self.logits = comparing.compute_logits(self._baseline.loaded.model, self.windows)
 
     def find_reaction(self) -> comparing.Reaction:
         """What the miniature makes of rounding."""
         if self._reacts is None:
             model = self.baseline().loaded.model
-            self._reacts = comparing.reaction_of(model, self.windows, self.logits)
+            self._reacts = comparing.measure_reaction(model, self.windows, self.logits)
         return self._reacts
 
 
@@ -178,14 +178,16 @@ def _short(spec: CalibrationSpec | None) -> CalibrationSpec | None:
     """A few short samples; of bundled text where the source is far away or is no text."""
     if spec is None:
         return None
-    if spec.source.startswith("hub:") or matrix_file(spec) is not None:
+    if spec.source.startswith("hub:") or find_matrix_file(spec) is not None:
         return CalibrationSpec(language="en", samples=_SAMPLES, tokens=_TOKENS)
     return replace(spec, samples=_SAMPLES, tokens=_TOKENS)
 
 
 def _windows(engine: Any, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of a few texts."""
-    encoded = [engine.encoder.windows([request])[0] for request in samples.whole(texts)]
+    encoded = [
+        engine.encoder.windows([request])[0] for request in samples.make_text_requests(texts)
+    ]
     found = [list(one[0].tokens)[:_LONGEST] for one in encoded if not isinstance(one, Failure)]
     if not found:
         raise Failed("the tokenizer makes nothing of any text")

@@ -22,10 +22,10 @@ from babelbits.engines.base import EngineSettings
 from babelbits.formats.trust import Trust
 from babelbits.quiet import quiet
 from babelbits.recipes.calibration import CalibrationSpec
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 from babelbits.records import JSON
 from babelbits.study.rehearsal.bench import Variant
-from babelbits.study.rehearsal.outcomes import Attempt, Depth, next_depth
+from babelbits.study.rehearsal.outcomes import Attempt, Depth, choose_next_depth
 from babelbits.study.rehearsal.variant_checks import Rehearsal
 
 
@@ -85,8 +85,8 @@ def _rehearse(
     """All attempts that a variant still needs."""
     variant = _variant(entry)
     attempts: list[Attempt] = [Attempt.from_object(one) for one in entry["attempts"]]
-    by_layers = family_of(variant.recipe).reads_layer_count
-    while (depth := next_depth(attempts, by_layers=by_layers)) is not None:
+    by_layers = find_family(variant.recipe).reads_layer_count
+    while (depth := choose_next_depth(attempts, by_layers=by_layers)) is not None:
         say({"begin": entry["key"], "depth": depth})
         started = time.monotonic()
         fault, notes = stage(depth).rehearse(variant)

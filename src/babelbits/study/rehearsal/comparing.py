@@ -20,7 +20,7 @@ _SHAKE = 1e-6
 _NOT_IN_PLAIN = ("*.safetensors", "*.index.json", "manifest.json")
 
 
-def logits_of(model: Any, windows: Sequence[Sequence[int]]) -> list[Any]:
+def compute_logits(model: Any, windows: Sequence[Sequence[int]]) -> list[Any]:
     """Logits of every window, alone in its batch, float32 on the CPU."""
     import torch
 
@@ -34,7 +34,7 @@ def logits_of(model: Any, windows: Sequence[Sequence[int]]) -> list[Any]:
         ]
 
 
-def relative_difference(found: Sequence[Any], expected: Sequence[Any]) -> float:
+def measure_difference(found: Sequence[Any], expected: Sequence[Any]) -> float:
     """Over all positions of all windows; infinite where one is not finite."""
     import torch
 
@@ -44,7 +44,7 @@ def relative_difference(found: Sequence[Any], expected: Sequence[Any]) -> float:
     return difference if difference == difference else float("inf")
 
 
-def same_attention(model: Any, other: Any) -> None:
+def share_attention(model: Any, other: Any) -> None:
     """Have a model attend by the implementation that an engine has chosen for another."""
     wanted = getattr(other.config, "_attn_implementation", None)
     if wanted is not None and getattr(model.config, "_attn_implementation", None) != wanted:
@@ -61,7 +61,9 @@ class Reaction:
     """Root mean square difference of the log-probabilities of the windows' tokens."""
 
 
-def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[Any]) -> Reaction:
+def measure_reaction(
+    model: Any, windows: Sequence[Sequence[int]], logits: Sequence[Any]
+) -> Reaction:
     """How much a model makes of rounding, which kernels do where a format says nothing of it.
 
     A recurrent state or a router turns a rounding of a hundredth into a fifth of the logits.
@@ -83,7 +85,7 @@ def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[A
         if isinstance(module, torch.nn.Linear)
     ]
     try:
-        rounded = logits_of(model, windows)
+        rounded = compute_logits(model, windows)
     finally:
         for handle in handles:
             handle.remove()
@@ -94,7 +96,7 @@ def reaction_of(model: Any, windows: Sequence[Sequence[int]], logits: Sequence[A
         for ours, theirs, window in zip(rounded, logits, windows, strict=True)
     ]
     return Reaction(
-        relative=relative_difference(rounded, logits),
+        relative=measure_difference(rounded, logits),
         nats=float(torch.cat(differences).square().mean().sqrt()),
     )
 
@@ -123,7 +125,7 @@ def shaken(model: Any) -> Iterator[None]:
 # --- the plain twin ------------------------------------------------------------------------------
 
 
-def plain_twin(
+def build_plain_twin(
     variant: Path, base: Path, place: Path, *, plain: Mapping[str, Any], settings: EngineSettings
 ) -> Any:
     """A model with the dequantized weights of a variant, built without its quantized loader.
@@ -167,7 +169,7 @@ def _with_weights(model: Any, plain: Mapping[str, Any], *, where: Path) -> Any:
     import torch
     from transformers.core_model_loading import rename_source_key
 
-    from babelbits.formats.linear import plain as as_linear
+    from babelbits.formats.linear import make_plain as as_linear
     from babelbits.formats.linear import unfuse
 
     renamings = _renamings(model)
@@ -226,7 +228,7 @@ def inputs_as_computed(model: Any) -> Iterator[None]:
             module.quantization_enabled = value
 
 
-def layer_differences(
+def measure_layers(
     model: Any, names: Sequence[str], windows: Sequence[Sequence[int]], *, kind: str
 ) -> dict[str, tuple[float, float]]:
     """How far each layer's outputs are from its own arithmetic, on the inputs that it is given.
@@ -250,7 +252,7 @@ def layer_differences(
     }
 
 
-def weight_differences(
+def measure_weights(
     model: Any, twin: Any, names: Sequence[str], windows: Sequence[Sequence[int]]
 ) -> dict[str, float]:
     """How far each layer's outputs are from those of dequantized weights on the same inputs.
@@ -296,7 +298,7 @@ def _calls(
         for name in names
     ]
     try:
-        logits_of(model, windows)
+        compute_logits(model, windows)
     finally:
         for handle in handles:
             handle.remove()
@@ -351,13 +353,13 @@ def _fake(states: Any, layer: Any, *, kind: str) -> Any:
     What the calibration text fixed is read from the layer.
     """
     if kind == "fp8":
-        return small_floats.fp8_rounded(states)
+        return small_floats.round_fp8(states)
     if kind == "fp8 in groups":
-        return small_floats.fp8_rounded(states, group=128)
+        return small_floats.round_fp8(states, group=128)
     if kind in ("mxfp8", "mxfp4"):
-        return small_floats.mx_rounded(states, bits=int(kind[-1]))
+        return small_floats.round_mx(states, bits=int(kind[-1]))
     if kind == "nvfp4":
-        return small_floats.nvfp4_rounded(states, global_scale=layer.input_global_scale.float())
+        return small_floats.round_nvfp4(states, global_scale=layer.input_global_scale.float())
     if kind == "int8, one scale":
         scale = layer.input_scale.float()
     else:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.formats import small_floats
-from babelbits.formats.quantization_config import weights_of_module
+from babelbits.formats.quantization_config import find_module_weights
 from babelbits.llamacpp import gguf_file
-from babelbits.recipes.tensors import weight_files
+from babelbits.recipes.tensors import list_weight_files
 from babelbits.records import JSON
 
 _STATE = ".weight.quant_state.bitsandbytes__"
@@ -52,7 +52,7 @@ def _stored(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     stored: dict[str, Any] = {}
-    for file in weight_files(folder):
+    for file in list_weight_files(folder):
         stored |= load_file(file)
     return stored
 
@@ -77,21 +77,21 @@ def _dequantized(
         if _weights(settings, module).get("strategy") == "block":
             return tensor.float() * small_floats.spread_blocks(scale.float(), tensor.shape)
         is_exponent = str(scale.dtype) == "torch.uint8"
-        scale = small_floats.mx_scale(scale) if is_exponent else scale.float()
+        scale = small_floats.decode_mx_scale(scale) if is_exponent else scale.float()
         return _scaled(tensor.float(), scale, None)
     return None
 
 
 def _weights(settings: JSON, module: str) -> JSON:
     """How compressed-tensors quantized a module's weights; {} for another library."""
-    return weights_of_module(settings.get("config_groups") or {}, module)
+    return find_module_weights(settings.get("config_groups") or {}, module)
 
 
 def _four_bit_floats(module: str, octets: Any, stored: Mapping[str, Any]) -> Any:
     """E2M1 numbers times their groups' scales: powers of two, or E4M3 over one for the tensor."""
     scale = stored[f"{module}.weight_scale"]
     whole = stored.get(f"{module}.weight_global_scale")
-    each = small_floats.mx_scale(scale) if whole is None else scale.float() / whole.float()
+    each = small_floats.decode_mx_scale(scale) if whole is None else scale.float() / whole.float()
     return _scaled(small_floats.unpack_e2m1(octets), each, None)
 
 
@@ -153,9 +153,9 @@ def _nf4(module: str, codes: Any, stored: Mapping[str, Any], state: JSON) -> Any
 
 def write_plain_gguf(source: Path, target: Path) -> None:
     """The same GGUF model with every tensor in float32, dequantized by the `gguf` package."""
-    gguf = gguf_file.package()
+    gguf = gguf_file.import_package()
     reader = gguf_file.open_gguf(source)
-    architecture = gguf_file.metadata_value(reader, "general.architecture")
+    architecture = gguf_file.read_metadata(reader, "general.architecture")
     writer = gguf.GGUFWriter(target, architecture)
     for field in reader.fields.values():
         if field.name == "general.architecture" or field.name.startswith("GGUF."):

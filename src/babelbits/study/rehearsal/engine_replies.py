@@ -8,7 +8,7 @@ from babelbits.records import Failure
 from babelbits.study.rehearsal.outcomes import Failed
 
 
-def unshared(engine: Any) -> Any:
+def copy_unshared(engine: Any) -> Any:
     """The same loaded model in an engine that shares nothing."""
     settings = replace(engine.settings, sharing=False)
     if type(engine).__name__ == "LlamaEngine":
@@ -16,7 +16,7 @@ def unshared(engine: Any) -> Any:
     return type(engine)(engine.loaded, settings=settings)
 
 
-def texts_of(replies: Sequence[Any]) -> list[str]:
+def list_texts(replies: Sequence[Any]) -> list[str]:
     """The first text of each generation."""
     for reply in replies:
         if isinstance(reply, Failure):
@@ -24,7 +24,7 @@ def texts_of(replies: Sequence[Any]) -> list[str]:
     return [reply.texts[0] for reply in replies]
 
 
-def logprobs_of(replies: Sequence[Any]) -> list[float]:
+def list_logprobs(replies: Sequence[Any]) -> list[float]:
     """The log-probabilities of all tokens of all texts, nats."""
     for reply in replies:
         if isinstance(reply, Failure):
@@ -32,7 +32,7 @@ def logprobs_of(replies: Sequence[Any]) -> list[float]:
     return [value for reply in replies for value in reply.logprobs]
 
 
-def scores_of(replies: Sequence[Any]) -> list[float]:
+def list_scores(replies: Sequence[Any]) -> list[float]:
     """The log-likelihood of each continuation, nats."""
     for reply in replies:
         if isinstance(reply, Failure):
@@ -40,6 +40,6 @@ def scores_of(replies: Sequence[Any]) -> list[float]:
     return [reply.logprob for reply in replies]
 
 
-def mean_difference(some: Sequence[float], others: Sequence[float]) -> float:
+def measure_mean_difference(some: Sequence[float], others: Sequence[float]) -> float:
     """Mean absolute difference, in the values' unit."""
     return sum(abs(a - b) for a, b in zip(some, others, strict=True)) / len(some)

@@ -11,13 +11,13 @@ from typing import Any
 
 from babelbits.engines import open_engine as engines
 from babelbits.llamacpp import gguf_file
-from babelbits.recipes.family import family_of
+from babelbits.recipes.family import find_family
 from babelbits.recipes.gguf_compare import gelu_from_table, has_gelu
 from babelbits.records import Failure
 from babelbits.study.rehearsal import comparing, samples
 from babelbits.study.rehearsal.bench import RehearsalBench, Variant
 from babelbits.study.rehearsal.dequantize import write_plain_gguf
-from babelbits.study.rehearsal.engine_replies import logprobs_of, mean_difference
+from babelbits.study.rehearsal.engine_replies import list_logprobs, measure_mean_difference
 from babelbits.study.rehearsal.outcomes import Failed
 from babelbits.study.rehearsal.quantized_layers import check_blocks
 from babelbits.study.rehearsal.tolerances import (
@@ -56,7 +56,7 @@ def _compare_conversion(bench: RehearsalBench) -> str:
     folder = bench.place / "float32"
     shutil.rmtree(folder, ignore_errors=True)
     variant = Variant(recipe="gguf", parameters={"type": "f32"})
-    name = family_of(variant.recipe).default_engine
+    name = find_family(variant.recipe).default_engine
     try:
         bench.make(variant, folder)
         engine = engines.load(folder, engine=name, settings=bench.settings)
@@ -69,7 +69,7 @@ def _compare_conversion(bench: RehearsalBench) -> str:
 
 
 def _compare_engines(bench: RehearsalBench, engine: Any) -> str:
-    requests = samples.whole(bench.texts)
+    requests = samples.make_text_requests(bench.texts)
     ours = bench.baseline().score_text(requests)
     theirs = engine.score_text(requests)
     for text, one, other in zip(bench.texts, ours, theirs, strict=True):
@@ -78,8 +78,8 @@ def _compare_engines(bench: RehearsalBench, engine: Any) -> str:
             return f"a text cannot be scored by both engines: {failed.message}"
         if len(one.logprobs) != len(other.logprobs):
             return f"llama.cpp reads {text[:40]!r} as other tokens"
-    read = logprobs_of(theirs)
-    mean = mean_difference(logprobs_of(ours), read)
+    read = list_logprobs(theirs)
+    mean = measure_mean_difference(list_logprobs(ours), read)
     dtype = str(bench.baseline().loaded.dtype).removeprefix("torch.")
     exact = dtype == engine.identity.dtype == "float32"
     gelu = has_gelu(bench.baseline().loaded.model)
@@ -108,10 +108,10 @@ def _compare_with_table(
     """
     model = bench.baseline().loaded.model
     with gelu_from_table(model):
-        table = logprobs_of(bench.baseline().score_text(requests))
+        table = list_logprobs(bench.baseline().score_text(requests))
         with comparing.shaken(model):
-            shaken = logprobs_of(bench.baseline().score_text(requests))
-    rest, floor = mean_difference(table, read), mean_difference(table, shaken)
+            shaken = list_logprobs(bench.baseline().score_text(requests))
+    rest, floor = measure_mean_difference(table, read), measure_mean_difference(table, shaken)
     return rest <= SAME_NATS + REACTIONS * floor, (
         f"; by {rest:.1e} from it with GELU from a table in half precision, as llama.cpp has "
         f"it, which makes {floor:.1e} of a millionth in the embeddings"
@@ -129,8 +129,8 @@ def _check_gguf_weights(bench: RehearsalBench, engine: Any, folder: Path) -> Non
         write_plain_gguf(folder / gguf_file.MODEL, target / gguf_file.MODEL)
         twin = engines.load(target, engine=engine.identity.name, settings=bench.settings)
         try:
-            requests = samples.whole(bench.texts)
-            ours, theirs = (logprobs_of(one.score_text(requests)) for one in (engine, twin))
+            requests = samples.make_text_requests(bench.texts)
+            ours, theirs = (list_logprobs(one.score_text(requests)) for one in (engine, twin))
         finally:
             twin.close()
     finally:

@@ -28,13 +28,13 @@ def check_layers(bench: RehearsalBench, engine: Any, folder: Path, variant: Vari
     """Checks 1 and 2, of a variant loaded in transformers from a folder."""
     bench.begin("modules")
     model = engine.loaded.model
-    meant = scope.intended(
+    meant = scope.plan_scope(
         bench.baseline().loaded.model,
         recipe=variant.recipe,
         settled=variant.parameters,
         most_left=bench.most_left,
     )
-    weights, inputs = scope.quantized_modules(model)
+    weights, inputs = scope.find_quantized_modules(model)
     check_modules(meant, weights, "weights")
     if variant.info.activation_bits is None:
         check_modules(replace(meant, quantized=()), inputs, "inputs")
@@ -52,19 +52,19 @@ def _check_weights(
 ) -> None:
     """Check 2, with the inputs of layers as they are computed."""
     plain, _ = read_plain(folder)
-    twin = comparing.plain_twin(
+    twin = comparing.build_plain_twin(
         folder, bench.miniature.folder, bench.place, plain=plain, settings=bench.settings
     )
-    comparing.same_attention(twin, engine.loaded.model)
-    expected = comparing.logits_of(twin, bench.windows)
+    comparing.share_attention(twin, engine.loaded.model)
+    expected = comparing.compute_logits(twin, bench.windows)
     if variant.info.method in ROUGH_LAYER:
         _check_each_layer(
             bench, engine.loaded.model, twin, names, bound=ROUGH_LAYER[variant.info.method]
         )
     del twin
     with comparing.inputs_as_computed(engine.loaded.model):
-        logits = comparing.logits_of(engine.loaded.model, bench.windows)
-    difference = comparing.relative_difference(logits, expected)
+        logits = comparing.compute_logits(engine.loaded.model, bench.windows)
+    difference = comparing.measure_difference(logits, expected)
     tolerance = choose_tolerance(EXACT, engine)
     if variant.info.method in ROUGH:
         rough = REACTIONS * bench.find_reaction().relative  # each layer was looked at by itself
@@ -74,7 +74,7 @@ def _check_weights(
             "the loaded variant is not the dequantized file: their logits differ by "
             f"{difference:.1%}"
         )
-    changed = comparing.relative_difference(expected, bench.logits)
+    changed = comparing.measure_difference(expected, bench.logits)
     if changed == 0:
         raise Failed("quantizing changed nothing")
     bench.notes.append(f"quantizing changed the miniature's logits by {changed:.1%}")
@@ -84,7 +84,7 @@ def _check_each_layer(
     bench: RehearsalBench, model: Any, twin: Any, names: Sequence[str], *, bound: float
 ) -> None:
     """Check 2, layer by layer, where a kernel rounds more than its format says."""
-    found = comparing.weight_differences(model, twin, names, bench.windows)
+    found = comparing.measure_weights(model, twin, names, bench.windows)
     worst = max(found, key=lambda name: found[name], default=None)
     if worst is not None and not found[worst] <= bound:
         raise Failed(
@@ -99,7 +99,7 @@ def _check_activations(
     """Check 2, layer by layer: outputs are those of quantized inputs."""
     kind = comparing.INPUTS.get(variant.recipe, "int8")
     exact = str(model.dtype) == "torch.float32"
-    found = comparing.layer_differences(model, names, bench.windows, kind=kind)
+    found = comparing.measure_layers(model, names, bench.windows, kind=kind)
     for name, (ours, none) in found.items():
         if none < 1e-5 or ours > (max(0.3 * none, 1e-4) if exact else 3 * none):
             raise Failed(

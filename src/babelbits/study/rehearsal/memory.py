@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from babelbits.libraries import version_of
-from babelbits.recipes.family import families, family_of
-from babelbits.recipes.manifests import sha256
+from babelbits.libraries import find_version
+from babelbits.recipes.family import find_family, list_families
+from babelbits.recipes.manifests import hash_file
 from babelbits.records import JSON, digest
 from babelbits.store.atomic import write_atomically
 from babelbits.study.config.spec import VariantSpec
-from babelbits.study.planning.hashes import cache_folder
+from babelbits.study.planning.hashes import find_cache_folder
 from babelbits.study.rehearsal.outcomes import RehearsalResult, Stage
 
 VERSION = 1
@@ -25,18 +25,18 @@ VERSION = 1
 _READ = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py")
 
 
-def folder() -> Path:
+def find_folder() -> Path:
     """Where results are kept."""
-    return cache_folder() / "rehearsals"
+    return find_cache_folder() / "rehearsals"
 
 
-def architecture(base: Path) -> str:
+def name_architecture(base: Path) -> str:
     """The base's model type, for people; 'unknown' where its config does not say."""
     config = _config(base)
     return str(config.get("model_type") or "unknown")
 
 
-def key(stage: Stage, variant: VariantSpec) -> str:
+def make_key(stage: Stage, variant: VariantSpec) -> str:
     """What a variant's rehearsal depends on, as a hash.
 
     Of calibration text only whether there is any: a rehearsal draws a few short samples of it.
@@ -51,7 +51,7 @@ def key(stage: Stage, variant: VariantSpec) -> str:
             "recipe": variant.recipe,
             "parameters": dict(variant.parameters),
             "calibrated": variant.calibration is not None,
-            "texts": dict(stage.texts) if family_of(variant.recipe).has_own_tokenizer else {},
+            "texts": dict(stage.texts) if find_family(variant.recipe).has_own_tokenizer else {},
             "engine": [engine.device, engine.dtype, engine.token_budget, engine.sharing, *named],
             "chat": stage.chat,
             "trust": [stage.trust.remote_code, stage.trust.pickle, stage.allow_token_differences],
@@ -63,8 +63,8 @@ def key(stage: Stage, variant: VariantSpec) -> str:
 
 def _libraries(base: Path) -> dict[str, str | None]:
     """Versions of all that makes variants."""
-    names = {name for one in families() for name in (*one.libraries(base), *one.packages)}
-    return {name: version_of(name) for name in ("babelbits", "tokenizers", *sorted(names))}
+    names = {name for one in list_families() for name in (*one.libraries(base), *one.packages)}
+    return {name: find_version(name) for name in ("babelbits", "tokenizers", *sorted(names))}
 
 
 def _files(base: Path) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _files(base: Path) -> dict[str, str]:
         return {base.name: str(base.stat().st_size)}
     found = {path for pattern in _READ for path in base.glob(pattern)}
     return {
-        path.name: sha256(path)
+        path.name: hash_file(path)
         for path in sorted(found)
         if not path.name.endswith(".index.json") and path.is_file()
     }
@@ -91,7 +91,7 @@ def find(key: str) -> RehearsalResult | None:
     """A result that is known; None where it is not, or cannot be read."""
     try:
         return RehearsalResult.from_object(
-            json.loads((folder() / f"{key}.json").read_text("utf-8"))
+            json.loads((find_folder() / f"{key}.json").read_text("utf-8"))
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -101,4 +101,4 @@ def keep(key: str, result: RehearsalResult) -> None:
     """Keep a result, where that is possible."""
     text = json.dumps(result.as_object(), ensure_ascii=False, indent=1)
     with suppress(OSError):
-        write_atomically(folder() / f"{key}.json", f"{text}\n".encode())
+        write_atomically(find_folder() / f"{key}.json", f"{text}\n".encode())

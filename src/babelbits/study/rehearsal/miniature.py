@@ -17,7 +17,13 @@ from babelbits.formats.trust import Trust
 from babelbits.recipes.manifests import MANIFEST
 from babelbits.records import JSON
 from babelbits.study.rehearsal.outcomes import Depth
-from babelbits.study.rehearsal.shrinking import n_layers, one_dense, period, sections, shrink
+from babelbits.study.rehearsal.shrinking import (
+    count_layers,
+    find_period,
+    find_sections,
+    keep_one_dense,
+    shrink,
+)
 
 MOST_WEIGHTS = 1_500_000_000
 """Weights of the largest miniature that is built."""
@@ -84,7 +90,7 @@ def build(base: Path, place: Path, *, depth: Depth, trust: Trust) -> Miniature:
         count = json.loads((folder / "config.json").read_text("utf-8"))["babelbits_layers"]
         return Miniature(folder=folder, layers=int(count))
     config = read_config(base, trust=trust)
-    layers = pattern(base, trust=trust).layers(depth)
+    layers = find_pattern(base, trust=trust).layers(depth)
     raw: JSON = json.loads((base / "config.json").read_text("utf-8"))
     reasons: list[str] = []
     for bold in (True, False):
@@ -119,7 +125,7 @@ def read_config(base: Path, *, trust: Trust) -> Any:
     )
 
 
-def pattern(base: Path, *, trust: Trust) -> Pattern:
+def find_pattern(base: Path, *, trust: Trust) -> Pattern:
     """How the base's layers repeat, seen on its modules and its config.
 
     Raises
@@ -128,9 +134,9 @@ def pattern(base: Path, *, trust: Trust) -> Pattern:
         If its layers cannot be found.
     """
     config = read_config(base, trust=trust)
-    text, _ = sections({}, config)
-    real = n_layers(text)
-    one_dense(text)
+    text, _ = find_sections({}, config)
+    real = count_layers(text)
+    keep_one_dense(text)
     for name, value in text.raw.items():
         with suppress(AttributeError, ValueError):
             setattr(text.config, name, value)
@@ -150,7 +156,7 @@ def pattern(base: Path, *, trust: Trust) -> Pattern:
         raise NotSmall(f"its {real} layers cannot be told apart")
     layers = max(lists, key=lambda one: sum(weight.numel() for weight in one.parameters()))
     kinds = [_kind(layers[i], text.config, i, real) for i in range(real)]
-    repeats = period(kinds)
+    repeats = find_period(kinds)
     return Pattern(real=real, period=min(repeats, max(2, real)))
 
 
@@ -202,8 +208,8 @@ def _write(base: Path, folder: Path, config: JSON, *, layers: int, trust: Trust)
     _copy(base, folder)
     (folder / "config.json").write_text(text, "utf-8")
     read = read_config(folder, trust=trust)
-    section, _ = sections({}, read)
-    if n_layers(section) != layers:
+    section, _ = find_sections({}, read)
+    if count_layers(section) != layers:
         raise NotSmall("its config does not say the number of its layers in a way that is known")
     dtype = getattr(read, "dtype", None) or torch.float32
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point or dtype.itemsize < 2:

@@ -142,7 +142,7 @@ class RehearsalResult:
         )
 
 
-def next_depth(attempts: Sequence[Attempt], *, by_layers: bool) -> Depth | None:
+def choose_next_depth(attempts: Sequence[Attempt], *, by_layers: bool) -> Depth | None:
     """The miniature that a variant is to be tried on next; None where the case is closed.
 
     Parameters

@@ -22,8 +22,8 @@ from typing import Any
 from babelbits.children import lifeline
 from babelbits.engines.base import EngineSettings
 from babelbits.formats.trust import UNTRUSTED, Trust
-from babelbits.libraries import version_of
-from babelbits.recipes.family import family_of
+from babelbits.libraries import find_version
+from babelbits.recipes.family import find_family
 from babelbits.recipes.gguf_base import is_gguf
 from babelbits.records import JSON
 from babelbits.registry import RECIPES
@@ -36,8 +36,8 @@ from babelbits.study.rehearsal.outcomes import (
     RehearsalFault,
     RehearsalResult,
     Stage,
+    choose_next_depth,
     conclude,
-    next_depth,
 )
 
 MODULE = "babelbits.study.rehearsal.child"
@@ -95,10 +95,10 @@ def rehearse_variants(
         trust=trust,
         allow_token_differences=allow_token_differences,
     )
-    architecture = memory.architecture(base)
+    architecture = memory.name_architecture(base)
     alike: dict[str, list[VariantSpec]] = {}
     for variant in variants:
-        alike.setdefault(memory.key(stage, variant), []).append(variant)
+        alike.setdefault(memory.make_key(stage, variant), []).append(variant)
     todo: dict[str, VariantSpec] = {}
     for key, group in alike.items():
         known = memory.find(key) if remember else None
@@ -114,10 +114,10 @@ def rehearse_variants(
                 check="miniature", what="a GGUF file cannot be shrunk", known=True
             )
             tried = [Attempt(depth="one period", seconds=0.0, fault=reason)]
-            yield from _for_all(concluded(variant, tried, architecture), alike[key])
+            yield from _for_all(conclude_attempts(variant, tried, architecture), alike[key])
         return
-    for key, attempts in all_attempts(stage, todo):
-        result = concluded(todo[key], attempts, architecture)
+    for key, attempts in iterate_attempts(stage, todo):
+        result = conclude_attempts(todo[key], attempts, architecture)
         if remember and not _by_chance(result):
             memory.keep(key, result)
         yield from _for_all(result, alike[key])
@@ -137,25 +137,25 @@ def _by_chance(result: RehearsalResult) -> bool:
     return never or any(word in result.fault.what for word in words)
 
 
-def concluded(
+def conclude_attempts(
     variant: VariantSpec, attempts: Sequence[Attempt], architecture: str
 ) -> RehearsalResult:
     """What the attempts of a variant come to, with the library that it needs."""
-    family = family_of(variant.recipe)
+    family = find_family(variant.recipe)
     distribution = family.main_library or RECIPES.owner(family.name)
     return conclude(
         attempts,
         label=variant.label,
         recipe=variant.recipe,
         architecture=architecture,
-        library=f"{distribution} {version_of(distribution) or 'not installed'}",
+        library=f"{distribution} {find_version(distribution) or 'not installed'}",
     )
 
 
 # --- the child -----------------------------------------------------------------------------------
 
 
-def all_attempts(
+def iterate_attempts(
     stage: Stage, variants: Mapping[str, VariantSpec]
 ) -> Iterator[tuple[str, list[Attempt]]]:
     """All attempts of every variant, as each is closed."""
@@ -214,7 +214,10 @@ def _died(
     if current is None:  # it never began: nothing can be rehearsed here
         fault = RehearsalFault(check="miniature", what=what)
         for key in list(attempts):
-            depth = next_depth(attempts[key], by_layers=_by_layers(variants[key])) or "one period"
+            depth = (
+                choose_next_depth(attempts[key], by_layers=_by_layers(variants[key]))
+                or "one period"
+            )
             attempts[key].append(Attempt(depth=depth, seconds=0.0, fault=fault))
             yield key
         return
@@ -226,11 +229,11 @@ def _died(
 
 
 def _closed(attempts: Sequence[Attempt], variant: VariantSpec) -> bool:
-    return next_depth(attempts, by_layers=_by_layers(variant)) is None
+    return choose_next_depth(attempts, by_layers=_by_layers(variant)) is None
 
 
 def _by_layers(variant: VariantSpec) -> bool:
-    return family_of(variant.recipe).reads_layer_count
+    return find_family(variant.recipe).reads_layer_count
 
 
 def _job(

@@ -14,7 +14,7 @@ from babelbits.records import digest
 from babelbits.study.config.spec import VariantSpec
 from babelbits.study.rehearsal import memory
 from babelbits.study.rehearsal.outcomes import Stage
-from babelbits.study.rehearsal.parent import all_attempts, concluded
+from babelbits.study.rehearsal.parent import conclude_attempts, iterate_attempts
 
 
 def examine(
@@ -41,11 +41,11 @@ def examine(
         trust=trust,
         made=folder.resolve(),
     )
-    key = digest([memory.key(stage, variant), weights_hash], length=32)
+    key = digest([memory.make_key(stage, variant), weights_hash], length=32)
     result = memory.find(key)
     if result is None:
-        ((_, attempts),) = all_attempts(stage, {key: variant})
-        result = concluded(variant, attempts, memory.architecture(base))
+        ((_, attempts),) = iterate_attempts(stage, {key: variant})
+        result = conclude_attempts(variant, attempts, memory.name_architecture(base))
         if result.outcome == "works":
             memory.keep(key, result)
     if result.fault is not None:

@@ -59,7 +59,7 @@ _INTO_TEXT = ("out_hidden_size", "projection_dim", "text_hidden_size", "output_p
 """Widths of towers that must be the text model's."""
 
 
-def divisor(width: int) -> int:
+def find_divisor(width: int) -> int:
     """The largest divisor of a width among 256, 128, 64, ... 1."""
     return gcd(width, _BLOCK)
 
@@ -74,11 +74,11 @@ def narrow(width: int, *, floor: int = 1) -> int:
     floor : int
         What it should not go under.
     """
-    part = divisor(width)
+    part = find_divisor(width)
     if part == 0:
         return width
     times = max(1, -(-floor // part))
-    while divisor(times * part) != part:
+    while find_divisor(times * part) != part:
         times += 1
     return min(width, times * part)
 
@@ -96,7 +96,7 @@ class Heads:
     """Of a head."""
 
 
-def fewer_heads(real: Heads, *, keep_width: bool) -> Heads:
+def shrink_heads(real: Heads, *, keep_width: bool) -> Heads:
     """The smallest attention with the real one's divisibilities and kind (MHA, GQA or MQA).
 
     Parameters
@@ -134,12 +134,12 @@ def _head_counts(real: Heads) -> Iterator[tuple[int, int]]:
 def _with_hidden(real: Heads, queries: int, keys: int, width: int, *, tied: bool) -> Heads | None:
     """The attention with a fitting hidden size; None where a divisibility is lost."""
     out, real_out = queries * width, real.queries * real.width
-    if divisor(out) != divisor(real_out):
+    if find_divisor(out) != find_divisor(real_out):
         return None
     if gcd(keys * width, _KERNEL) != gcd(real.keys * real.width, _KERNEL):
         return None
     hidden = out if tied else narrow(real.hidden, floor=_SMALLEST_HIDDEN)
-    if divisor(hidden) != divisor(real.hidden):
+    if find_divisor(hidden) != find_divisor(real.hidden):
         return None
     if not tied and hidden == out:
         hidden = narrow(real.hidden, floor=hidden + 1)
@@ -200,7 +200,7 @@ class ConfigSection:
         return {name, names.get(name, name), *back}
 
 
-def sections(raw: JSON, config: Any) -> tuple[ConfigSection, list[ConfigSection]]:
+def find_sections(raw: JSON, config: Any) -> tuple[ConfigSection, list[ConfigSection]]:
     """The text model's section of a config, and those of everything else that has one."""
     text = config.get_text_config()
     found = list(_walk(raw, config))
@@ -223,7 +223,7 @@ def _walk(raw: JSON, config: Any) -> Iterator[ConfigSection]:
         yield from _walk(raw[name], inner)
 
 
-def n_layers(section: ConfigSection) -> int:
+def count_layers(section: ConfigSection) -> int:
     """Number of layers of a text model.
 
     Raises
@@ -240,7 +240,7 @@ def n_layers(section: ConfigSection) -> int:
 # --- layers --------------------------------------------------------------------------------------
 
 
-def one_dense(section: ConfigSection) -> None:
+def keep_one_dense(section: ConfigSection) -> None:
     """Let the layers before the first mixture of experts be one."""
     for name in _DENSE_FIRST:
         value = section.get(name)
@@ -250,7 +250,7 @@ def one_dense(section: ConfigSection) -> None:
         section.put("max_window_layers", 1)
 
 
-def period(kinds: Sequence[Any]) -> int:
+def find_period(kinds: Sequence[Any]) -> int:
     """Layers, from the first, in which every kind of layer occurs; at least two."""
     seen = {kind: len(kinds) - kinds[::-1].index(kind) for kind in kinds}
     first = {kind: kinds.index(kind) for kind in seen}
@@ -259,7 +259,7 @@ def period(kinds: Sequence[Any]) -> int:
 
 def cut_layers(section: ConfigSection, layers: int) -> None:
     """Leave the first `layers` layers; lists and patterns that speak of layers are cut alike."""
-    real = n_layers(section)
+    real = count_layers(section)
     for name in section.names():
         value = section.value(name)
         if name.startswith("_") or "mtp" in name or section.raw.get(name) is None:
@@ -339,7 +339,7 @@ def _attention(section: ConfigSection, *, hidden: int, queries: int | None) -> i
     explicit = section.whole("head_dim")
     width = explicit or hidden // queries
     real = Heads(hidden=hidden, queries=queries, keys=keys, width=width)
-    small = fewer_heads(real, keep_width=_fixes_head(section))
+    small = shrink_heads(real, keep_width=_fixes_head(section))
     section.put("num_attention_heads", small.queries)
     for name in ("num_key_value_heads", "num_kv_heads"):
         if section.whole(name):
@@ -368,7 +368,7 @@ def _latent_attention(section: ConfigSection, *, hidden: int, queries: int) -> i
         (
             n
             for n in (2, 4, 8, 16)
-            if n <= queries and divisor(n * width) == divisor(queries * width)
+            if n <= queries and find_divisor(n * width) == find_divisor(queries * width)
         ),
         queries,
     )
@@ -442,7 +442,9 @@ def _linear_attention(section: ConfigSection) -> None:
 
 def _least_width(count: int, width: int, *, like: int) -> int:
     """The smallest width of heads with which `count` of them are as divisible as `like`."""
-    fitting = (n for n in (16, 32, 64) if n < width and divisor(count * n) == divisor(like))
+    fitting = (
+        n for n in (16, 32, 64) if n < width and find_divisor(count * n) == find_divisor(like)
+    )
     return next(fitting, width)
 
 
@@ -495,10 +497,10 @@ def shrink(raw: JSON, config: Any, *, layers: int, bold: bool) -> JSON:
         Narrow the text model too; else only layers and experts become fewer.
     """
     edited = copy.deepcopy(raw)
-    text, towers = sections(edited, config)
+    text, towers = find_sections(edited, config)
     hidden = text.whole("hidden_size", "d_model", "n_embd") or 0
-    whole = layers == n_layers(text)
-    one_dense(text)
+    whole = layers == count_layers(text)
+    keep_one_dense(text)
     cut_layers(text, layers)
     if bold:
         narrow_text(text, whole=whole)

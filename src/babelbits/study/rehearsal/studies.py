@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from babelbits.errors import StudyError
 from babelbits.recipes.catalogue import RECIPES
-from babelbits.recipes.family import families
+from babelbits.recipes.family import list_families
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.planning.plan_types import Plan
 from babelbits.study.planning.tokenizer_probe import sample_texts
@@ -87,11 +87,11 @@ def _fault(result: RehearsalResult) -> str:
     what = "unknown" if result.fault is None else result.fault.what
     return (
         f"variant '{result.label}': recipe '{result.recipe}' on '{result.architecture}' "
-        f"({result.library}), {in_words(result)}: {what}"
+        f"({result.library}), {describe_outcome(result)}: {what}"
     )
 
 
-def in_words(result: RehearsalResult) -> str:
+def describe_outcome(result: RehearsalResult) -> str:
     """Where a rehearsal stopped; '' where it did not."""
     words = {
         "miniature": "shrinking the model",
@@ -121,7 +121,7 @@ def _way_out(result: RehearsalResult) -> str:
 
 def _elsewhere(family: str) -> str:
     """Recipes of other families, e.g. "bitsandbytes' ('nf4') or llama.cpp's ('q8_0')"."""
-    others = (one for one in families() if one.examples and one.name != family)
+    others = (one for one in list_families() if one.examples and one.name != family)
     return " or ".join(
         f"{_whose(one.title)} ({', '.join(map(repr, one.examples))})" for one in others
     )
@@ -131,7 +131,7 @@ def _whose(name: str) -> str:
     return f"{name}'" if name.endswith("s") else f"{name}'s"
 
 
-def marked(plan: Plan, results: Sequence[RehearsalResult]) -> Plan:
+def mark_plan(plan: Plan, results: Sequence[RehearsalResult]) -> Plan:
     """The plan in which variants that could not be rehearsed are to be checked when made."""
     reasons = {
         result.label: "" if result.fault is None else result.fault.what

@@ -20,8 +20,8 @@ from typing import Any
 from babelbits.engines import open_engine as engines
 from babelbits.errors import BabelbitsError, RecipeError, StoreError
 from babelbits.recipes import scope
-from babelbits.recipes.family import family_of
-from babelbits.study.config.engines import engine_name
+from babelbits.recipes.family import find_family
+from babelbits.study.config.engines import name_engine
 from babelbits.study.config.spec import ModelSpec, VariantSpec
 from babelbits.study.rehearsal.answer_checks import (
     check_answers,
@@ -98,15 +98,15 @@ class Rehearsal(RehearsalBench):
 
     def _shapes(self, variant: Variant) -> None:
         """The recipe's rules on the real shapes, which a miniature does not have."""
-        if family_of(variant.recipe).rehearsal != "layers":
+        if find_family(variant.recipe).rehearsal != "layers":
             return
         self.begin("shapes")
         try:
-            real = scope.skeleton(self.base, trust=self.settings.trust)
+            real = scope.build_skeleton(self.base, trust=self.settings.trust)
         except Exception:  # noqa: BLE001  a model that cannot be laid out is found out elsewhere
             return
         try:
-            scope.intended(real, recipe=variant.recipe, settled=variant.parameters)
+            scope.plan_scope(real, recipe=variant.recipe, settled=variant.parameters)
         except RecipeError as error:
             raise Failed(error.what, hint=error.hint, known=True) from error
         if not self.real:  # of a miniature, small layers are a larger share
@@ -114,13 +114,13 @@ class Rehearsal(RehearsalBench):
 
     def _examine(self, folder: Path, variant: Variant) -> None:
         self.begin("loading")
-        name = engine_name(
+        name = name_engine(
             self.settings,
             ModelSpec(),
             VariantSpec(label=variant.recipe, recipe=variant.recipe),
         )
         engine = engines.load(folder, engine=name, settings=self.settings)
-        family = family_of(variant.recipe)
+        family = find_family(variant.recipe)
         known = family.rehearsal if name == family.default_engine else "answers"
         try:
             if known == "file":
@@ -158,7 +158,7 @@ class Rehearsal(RehearsalBench):
 def _is_exact(variant: Variant, engine: Any) -> bool:
     """Whether the shared and the plain path of a variant differ by rounding alone."""
     info = variant.info
-    if family_of(variant.recipe).rehearsal == "file":
+    if find_family(variant.recipe).rehearsal == "file":
         whole = variant.parameters.get("type") == "f32"  # f16 is multiplied in 16 bits
         return whole and engine.identity.dtype == "float32"
     rounds = info.activation_bits is not None or info.method == "nf4"

@@ -1,7 +1,7 @@
 """A process that measures one arm, seen from its parent: ask, and be answered.
 
 It has a process group of its own, so that Ctrl-C reaches the parent alone, and ends when the parent
-does (`children.commands`).
+does (`children.read_commands`).
 """
 
 import json

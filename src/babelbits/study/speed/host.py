@@ -21,7 +21,7 @@ def describe_host() -> Host:
         node=platform.node(),
         system=platform.platform(terse=True),
         processor=_processor(),
-        cores=n_cores(),
+        cores=count_cores(),
         memory=_meminfo("MemTotal"),
         gpu=_gpu(),
         threads=os.environ.get("OMP_NUM_THREADS"),
@@ -29,7 +29,7 @@ def describe_host() -> Host:
     )
 
 
-def n_cores() -> int:
+def count_cores() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
@@ -41,7 +41,7 @@ def load_average() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-def available_memory() -> int | None:
+def find_available_memory() -> int | None:
     """Bytes that new processes may have; None where the system does not say."""
     return _meminfo("MemAvailable")
 

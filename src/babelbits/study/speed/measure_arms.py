@@ -20,18 +20,18 @@ import numpy as np
 from babelbits.engines import open_engine
 from babelbits.engines.base import EngineSettings
 from babelbits.errors import EngineError, StudyError
-from babelbits.libraries import version_of
+from babelbits.libraries import find_version
 from babelbits.store import Store
 from babelbits.study.config.engines import format_of
 from babelbits.study.config.spec import BASELINE
 from babelbits.study.execution.interrupt import Stop
-from babelbits.study.execution.worker import engine_settings, folder_of, weights_in
+from babelbits.study.execution.worker import find_folder, hash_weights_in, make_engine_settings
 from babelbits.study.planning.hashes import FileHashes
 from babelbits.study.planning.plan_types import Plan, VariantStep
 from babelbits.study.speed.arm_process import ArmProcess, NoMemoryError
 from babelbits.study.speed.host import (
-    available_memory,
     describe_host,
+    find_available_memory,
     forget_files,
     load_average,
 )
@@ -44,9 +44,9 @@ from babelbits.study.speed.speed_records import (
     SpeedArm,
     SpeedSession,
     SpeedSettings,
+    find_speed_folder,
+    make_session_id,
     read_session,
-    session_id,
-    speed_folder,
     write_session,
 )
 from babelbits.suggest import did_you_mean, one_of
@@ -113,14 +113,14 @@ def measure_arms(
     arms, how = _arms(plan, store, steps, settings=settings)
     host = describe_host()
     fresh = SpeedSession(
-        session_id=session_id(arms, settings, host),
+        session_id=make_session_id(arms, settings, host),
         began=time.time(),
         settings=settings,
         host=host,
         seed=plan.study.seed,
         arms=tuple(arms),
     )
-    path = speed_folder(store) / f"{fresh.session_id}.json"
+    path = find_speed_folder(store) / f"{fresh.session_id}.json"
     session = fresh
     if path.exists() and not again:
         session = _labelled(read_session(path), fresh)
@@ -132,7 +132,7 @@ def measure_arms(
     return Measurement(session, store, how, rounds=rounds, say=say, stop=stop).run()
 
 
-def left_out(plan: Plan) -> list[str]:
+def list_left_out(plan: Plan) -> list[str]:
     """Labels of variants that are not made yet."""
     return [s.label for s in plan.variants if s.label != BASELINE and s.state != "done"]
 
@@ -175,9 +175,9 @@ def _arms(
             arms.append(_served_arm(step))
             continue
         is_base = step.label == BASELINE
-        folder = folder_of(step, store, base=plan.base)
-        plain = _plain_arm(plan, step, weights_in(folder, step=step, hash_file=hashes.of))
-        engine, loading = engine_settings(plan.study, step)
+        folder = find_folder(step, store, base=plan.base)
+        plain = _plain_arm(plan, step, hash_weights_in(folder, step=step, hash_file=hashes.of))
+        engine, loading = make_engine_settings(plan.study, step)
         loading = _for_speed(loading, settings)
         for arm in (plain, replace(plain, replicate=1)) if is_base else (plain,):
             arms.append(arm)
@@ -208,8 +208,8 @@ def _for_speed(loading: EngineSettings, settings: SpeedSettings) -> EngineSettin
 
 def _plain_arm(plan: Plan, step: VariantStep, weights: str) -> SpeedArm:
     """An arm before it is measured."""
-    name, loading = engine_settings(plan.study, step)
-    kind, format_ = open_engine.kind(name), format_of(plan.study.model, step.spec)
+    name, loading = make_engine_settings(plan.study, step)
+    kind, format_ = open_engine.find_kind(name), format_of(plan.study.model, step.spec)
     why = None
     if kind.emulates(format_):
         why = (
@@ -227,7 +227,7 @@ def _plain_arm(plan: Plan, step: VariantStep, weights: str) -> SpeedArm:
             "version": kind.version(),
             "device": loading.device,
             "dtype": loading.dtype,
-            **{one: version_of(one) or "none" for one in _also(format_)},
+            **{one: find_version(one) or "none" for one in _also(format_)},
         },
         bytes_on_disk=step.bytes,
         not_measured=why,
@@ -236,7 +236,7 @@ def _plain_arm(plan: Plan, step: VariantStep, weights: str) -> SpeedArm:
 
 def _also(format_: str) -> tuple[str, ...]:
     """The distribution that computes a format inside of an engine, where it is called as it."""
-    return (format_,) if version_of(format_) is not None else ()
+    return (format_,) if find_version(format_) is not None else ()
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ class Measurement:
         if self._session.kept_loaded is not None and self._session.baseline.rounds:
             return
         starts = [arm.cold_starts[0] for arm in _measurable(self._session) if arm.cold_starts]
-        free, together = available_memory(), sum(one.loaded_memory for one in starts)
+        free, together = find_available_memory(), sum(one.loaded_memory for one in starts)
         on_gpu = any(one.gpu_memory for one in starts)
         fits = not on_gpu and free is not None and together < _SHARE * free
         self._session = replace(self._session, kept_loaded=fits)

@@ -18,14 +18,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from babelbits.children import commands
+from babelbits.children import read_commands
 from babelbits.engines import open_engine
 from babelbits.engines.base import Engine, EngineSettings
 from babelbits.errors import BabelbitsError
 from babelbits.quiet import quiet
 from babelbits.records import JSON
-from babelbits.study.speed.parallel_sentences import prompts, sentences, tokens_by_language
-from babelbits.study.speed.timing import gpu_memory, peak_memory, time_batch
+from babelbits.study.speed.parallel_sentences import count_tokens, make_prompts, read_sentences
+from babelbits.study.speed.timing import find_gpu_memory, find_peak_memory, time_batch
 
 _MEMORY = ("out of memory", "cannot allocate", "failed to allocate", "cannot make a context")
 """What libraries say where memory is short."""
@@ -42,10 +42,10 @@ class MeasuringSession:
 
     def load(self, asked: JSON) -> JSON:
         """Load the model."""
-        before = peak_memory()
+        before = find_peak_memory()
         settings = EngineSettings(**asked["settings"])
         self._device = settings.device
-        self._gpu_before = gpu_memory(self._device) or 0
+        self._gpu_before = find_gpu_memory(self._device) or 0
         self._engine = open_engine.load(
             Path(asked["folder"]), engine=asked["engine"], settings=settings
         )
@@ -57,13 +57,13 @@ class MeasuringSession:
 
     def count(self) -> JSON:
         """Tokens of the parallel sentences."""
-        found = tokens_by_language(self._loaded().count_tokens)
-        return {"tokens": found, "sentences": len(sentences()["en"])}
+        found = count_tokens(self._loaded().count_tokens)
+        return {"tokens": found, "sentences": len(read_sentences()["en"])}
 
     def time(self, asked: JSON) -> JSON:
         """Time a batch."""
         engine, batch = self._loaded(), int(asked["batch"])
-        texts = prompts(
+        texts = make_prompts(
             engine.count_tokens, tokens=int(asked["prompt_tokens"]), skip=self._n_prompts
         )
         self._n_prompts += 2 * batch
@@ -76,9 +76,9 @@ class MeasuringSession:
         return self._engine
 
     def _memory(self) -> JSON:
-        used = gpu_memory(self._device)
+        used = find_gpu_memory(self._device)
         gpu = None if used is None else max(0, used - self._gpu_before)
-        return {"peak_memory": peak_memory(), "gpu_memory": gpu}
+        return {"peak_memory": find_peak_memory(), "gpu_memory": gpu}
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def main() -> None:
     say = _mouth()
     session = MeasuringSession()
     with quiet():
-        for line in commands():
+        for line in read_commands():
             asked: JSON = json.loads(line)
             say(_answer(session, asked))
 

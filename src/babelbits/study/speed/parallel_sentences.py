@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from math import gcd
 
-from babelbits.bundled import mini_folder
+from babelbits.bundled import find_mini_folder
 
 _STRIDE = 37
 """Words between the beginnings of two prompts: no two of a batch share more than a word or two."""
 
 
 @cache
-def sentences() -> Mapping[str, tuple[str, ...]]:
+def read_sentences() -> Mapping[str, tuple[str, ...]]:
     """Language code to its sentences; sentence n says the same in every language."""
     found = {}
-    for path in sorted((mini_folder() / "passages").glob("*.jsonl")):
+    for path in sorted((find_mini_folder() / "passages").glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         found[path.stem] = tuple(one for row in rows for one in row["sentences"])
     return found
 
 
-def tokens_by_language(count: Callable[[str], int]) -> dict[str, int]:
+def count_tokens(count: Callable[[str], int]) -> dict[str, int]:
     """Tokens of all sentences of each language, without what is added to every text.
 
     Parameters
@@ -34,10 +34,12 @@ def tokens_by_language(count: Callable[[str], int]) -> dict[str, int]:
         Tokens of a text, e.g. `Engine.count_tokens`.
     """
     added = count("")
-    return {code: sum(count(text) - added for text in texts) for code, texts in sentences().items()}
+    return {
+        code: sum(count(text) - added for text in texts) for code, texts in read_sentences().items()
+    }
 
 
-def prompts(count: Callable[[str], int], *, tokens: int, skip: int = 0) -> Iterator[str]:
+def make_prompts(count: Callable[[str], int], *, tokens: int, skip: int = 0) -> Iterator[str]:
     """English texts of at most so many tokens, as near as whole words come; each begins elsewhere.
 
     Without end: they begin to repeat after some thousands.
@@ -51,7 +53,7 @@ def prompts(count: Callable[[str], int], *, tokens: int, skip: int = 0) -> Itera
     skip : int
         Prompts that were used before.
     """
-    words = " ".join(sentences()["en"]).split()
+    words = " ".join(read_sentences()["en"]).split()
     stride = _STRIDE
     while gcd(stride, len(words)) > 1:
         stride += 1

@@ -34,7 +34,7 @@ class RecordedSpeed:
         return found
 
 
-def recorded_speed(
+def read_recorded_speed(
     store: Store, planned: tuple[CellMeta, ...], manifests: Mapping[str, Manifest]
 ) -> RecordedSpeed | None:
     """All that counts of a run folder's sessions; None where nothing was measured.

@@ -175,7 +175,7 @@ class SpeedSession:
         return self.arms[0]
 
 
-def session_id(arms: Sequence[SpeedArm], settings: SpeedSettings, host: Host) -> str:
+def make_session_id(arms: Sequence[SpeedArm], settings: SpeedSettings, host: Host) -> str:
     """What a session depends on, as a hash."""
     what: dict[str, Any] = {
         "schema": SCHEMA,
@@ -188,7 +188,7 @@ def session_id(arms: Sequence[SpeedArm], settings: SpeedSettings, host: Host) ->
     return digest(json.loads(json.dumps(what)), length=16)
 
 
-def speed_folder(store: Store) -> Path:
+def find_speed_folder(store: Store) -> Path:
     """Where a run folder keeps sessions: speed does not depend on how many items a run has."""
     return store.root / "speed"
 
@@ -201,7 +201,7 @@ def write_session(store: Store, session: SpeedSession) -> None:
     StoreError
         If the folder cannot be written.
     """
-    write_atomically(speed_folder(store) / f"{session.session_id}.json", dumps(session))
+    write_atomically(find_speed_folder(store) / f"{session.session_id}.json", dumps(session))
 
 
 def read_session(path: Path) -> SpeedSession:
@@ -230,5 +230,5 @@ def read_sessions(store: Store) -> tuple[SpeedSession, ...]:
     StoreError
         If one cannot be read.
     """
-    found = [read_session(path) for path in sorted(speed_folder(store).glob("*.json"))]
+    found = [read_session(path) for path in sorted(find_speed_folder(store).glob("*.json"))]
     return tuple(sorted(found, key=lambda one: one.began))

@@ -39,7 +39,7 @@ class Quartiles:
         return Quartiles(median=change(self.median), low=low, high=high, n=self.n)
 
 
-def quartiles(values: Sequence[float | None]) -> Quartiles | None:
+def find_quartiles(values: Sequence[float | None]) -> Quartiles | None:
     """Median and quartiles of what is defined; None of nothing."""
     there = [value for value in values if value is not None]
     if not there:
@@ -161,7 +161,7 @@ def summarise_session(session: SpeedSession) -> SpeedTable:
     """What a session says, arm by arm."""
     floor = next((arm for arm in session.arms if arm.replicate), None)
     noise = {
-        batch: None if floor is None else noise_floor(_ratios(floor, session.baseline, batch))
+        batch: None if floor is None else find_noise_floor(_ratios(floor, session.baseline, batch))
         for batch in session.settings.batches
     }
     measured = [arm for arm in session.arms if arm.not_measured is None]
@@ -174,7 +174,7 @@ def summarise_session(session: SpeedSession) -> SpeedTable:
         new_tokens=session.settings.new_tokens,
         rounds=min((len(arm.rounds) for arm in measured), default=0),
         kept_loaded=session.kept_loaded,
-        load_average=quartiles(loads),
+        load_average=find_quartiles(loads),
         arms=tuple(_summarise(arm, session, noise) for arm in session.arms),
     )
 
@@ -192,7 +192,7 @@ def _summarise(arm: SpeedArm, session: SpeedSession, noise: Mapping[int, float |
         format=arm.format,
         bytes_on_disk=arm.bytes_on_disk,
         not_measured=arm.not_measured,
-        cold_start=quartiles([one.seconds for one in arm.cold_starts]),
+        cold_start=find_quartiles([one.seconds for one in arm.cold_starts]),
         libraries_memory=int(np.median(before)) if before else None,
         memory=max(held) if held else None,
         memory_alone=held[0] if held else None,
@@ -216,16 +216,16 @@ def _batch(arm: SpeedArm, base: SpeedArm, batch: int, noise: float | None) -> Ba
     times = list(_of_batch(arm, batch).values())
     is_base = arm.key == base.key
     ratios = [] if is_base else _ratios(arm, base, batch)
-    ratio = quartiles(ratios)
+    ratio = find_quartiles(ratios)
     failures = [int(size) for size in arm.failed]
     why = None
     if failures and batch >= min(failures):
         why = arm.failed[str(min(failures))]
     return BatchSpeed(
         batch=batch,
-        first=quartiles([one.first_seconds for one in times]),
-        prefill=quartiles([one.prefill for one in times]),
-        decode=quartiles([one.decode for one in times]),
+        first=find_quartiles([one.first_seconds for one in times]),
+        prefill=find_quartiles([one.prefill for one in times]),
+        decode=find_quartiles([one.decode for one in times]),
         ratio=ratio,
         told=None if ratio is None or arm.label == BASELINE else tell_apart(ratio.median, noise),
         failed=why if not times else None,
@@ -240,7 +240,7 @@ def tell_apart(ratio: float, noise: float | None) -> Told:
     ratio : float
         Above 1: faster than the baseline.
     noise : float or None
-        `noise_floor`; where it is None nothing is told apart.
+        `find_noise_floor`; where it is None nothing is told apart.
     """
     if noise is None or abs(math.log(ratio)) <= noise:
         return "not told apart"
@@ -259,6 +259,6 @@ def _ratios(arm: SpeedArm, base: SpeedArm, batch: int) -> list[float]:
     return [mine / other for mine, other in pairs if mine is not None and other is not None]
 
 
-def noise_floor(ratios: Sequence[float]) -> float | None:
+def find_noise_floor(ratios: Sequence[float]) -> float | None:
     """The largest |log ratio| of the baseline to itself; None of fewer than five rounds."""
     return max(abs(math.log(one)) for one in ratios) if len(ratios) >= FEWEST_ROUNDS else None

@@ -25,22 +25,24 @@ HOW = (
 )
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Three digits, thousands parted by commas: '1,240', '38.2', '0.124'."""
     if value >= 1000:
         return f"{round(value, -1):,.0f}" if value < 10_000 else f"{round(value, -2):,.0f}"
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def middle(found: Quartiles | None, *, times: float = 1.0) -> str:
+def format_middle(found: Quartiles | None, *, times: float = 1.0) -> str:
     """'412 (398–430)': median and quartiles."""
     if found is None:
         return NOTHING
-    low, median, high = (number(one * times) for one in (found.low, found.median, found.high))
+    low, median, high = (
+        format_number(one * times) for one in (found.low, found.median, found.high)
+    )
     return f"{median} ({low}–{high})"
 
 
-def floor_sentence(table: SpeedTable) -> str:
+def describe_floor(table: SpeedTable) -> str:
     """How far the baseline is from itself: what no difference can be told below."""
     floor = table.floor
     alone = None if floor is None else next((b for b in floor.batches if b.ratio), None)
@@ -59,7 +61,7 @@ def floor_sentence(table: SpeedTable) -> str:
     )
 
 
-def size_rows(table: SpeedTable) -> Rows:
+def make_size_rows(table: SpeedTable) -> Rows:
     """What each arm takes: disk, memory, and time to start."""
     heads = ["variant", "engine", "on disk", "peak memory", "at batch 1", "cold start, s"]
     rows = [
@@ -69,7 +71,7 @@ def size_rows(table: SpeedTable) -> Rows:
             bytes_size(arm.bytes_on_disk),
             _memory(arm.memory, arm),
             _memory(arm.memory_alone, arm),
-            middle(arm.cold_start),
+            format_middle(arm.cold_start),
         ]
         for arm in table.arms
         if not arm.again
@@ -83,7 +85,7 @@ def _memory(found: int | None, arm: ArmSpeed) -> str:
     return bytes_size(found) + (" of GPU" if arm.on_gpu else "")
 
 
-def speed_rows(table: SpeedTable) -> Rows:
+def make_speed_rows(table: SpeedTable) -> Rows:
     """How fast each arm is, a row an arm and batch size; the noise floor first."""
     heads = [
         "variant", "batch", "first token, ms", "prefill, tokens/s", "decode, tokens/s",
@@ -103,9 +105,9 @@ def _speed_row(label: str, one: BatchSpeed) -> list[str]:
     return [
         label,
         str(one.batch),
-        middle(one.first, times=1000),
-        middle(one.prefill),
-        middle(one.decode),
+        format_middle(one.first, times=1000),
+        format_middle(one.prefill),
+        format_middle(one.decode),
         NOTHING if one.ratio is None else _ratio(one.ratio),
         one.failed or one.told or "",
     ]
@@ -119,7 +121,7 @@ def _short_reason(arm: ArmSpeed) -> str:
     return (arm.not_measured or "").partition(":")[0]
 
 
-def language_rows(table: SpeedTable) -> Rows:
+def make_language_rows(table: SpeedTable) -> Rows:
     """Tokens a parallel sentence by language, and each arm's sentences a second at batch 1."""
     base = table.arms[0].fertility if table.arms else None
     if base is None:
@@ -147,7 +149,7 @@ def language_rows(table: SpeedTable) -> Rows:
 
 
 def _middle_of(found: Quartiles | None) -> str:
-    return NOTHING if found is None else number(found.median)
+    return NOTHING if found is None else format_number(found.median)
 
 
 def _other_tokenizers(table: SpeedTable) -> list[ArmSpeed]:
@@ -160,7 +162,7 @@ def _other_tokenizers(table: SpeedTable) -> list[ArmSpeed]:
     return found
 
 
-def language_sentences(table: SpeedTable) -> list[str]:
+def describe_languages(table: SpeedTable) -> list[str]:
     """What tokens make of speed: '… 12 sentences a second in English, 3 in Malayalam'."""
     found = []
     for arm in table.arms:
@@ -175,7 +177,7 @@ def language_sentences(table: SpeedTable) -> list[str]:
             rate = arm.sentences(code)
             assert rate is not None  # noqa: S101  its tokens are counted and its speed is measured
             words = " sentences a second" if position == 0 else ""
-            said.append(f"{number(rate.median)}{words} in {resolve(code).name}")
+            said.append(f"{format_number(rate.median)}{words} in {resolve(code).name}")
         found.append(f"{arm.label} writes {', '.join(said)} (batch 1)")
     return found
 
@@ -193,7 +195,7 @@ def describe_host(table: SpeedTable) -> str:
     return f"measured on {', '.join(parts)}{busy}"
 
 
-def notes(table: SpeedTable) -> list[str]:
+def list_notes(table: SpeedTable) -> list[str]:
     """What limits the numbers, a sentence each."""
     asked = f"{plural(table.prompt_tokens, 'token')}, {table.new_tokens} written after each"
     lines = [f"prompts of {asked}, {plural(table.rounds, 'round')}; medians with quartiles", HOW]
@@ -222,7 +224,7 @@ def _engines(arms: Sequence[ArmSpeed]) -> list[str]:
     return list(dict.fromkeys(arm.engine for arm in arms if arm.not_measured is None))
 
 
-def one_line(arm: ArmSpeed, base: str) -> str | None:
+def describe_arm(arm: ArmSpeed, base: str) -> str | None:
     """An arm's decoding against the baseline in a sentence; None where nothing is told."""
     alone = arm.at(1)
     if arm.not_measured is not None or alone is None or alone.ratio is None or alone.told is None:

@@ -81,7 +81,7 @@ def _timed(
     )
 
 
-def peak_memory() -> int:
+def find_peak_memory() -> int:
     """The most that this process has held in memory, bytes; mapped files that were read count.
 
     Linux keeps it from the start of the program on (`VmHWM`); what `getrusage` says may be the
@@ -115,7 +115,7 @@ def _descendants(pid: str) -> list[str]:
     return found
 
 
-def gpu_memory(device: str) -> int | None:
+def find_gpu_memory(device: str) -> int | None:
     """Bytes in use on a GPU, by whatever process; None on a CPU."""
     if not device.startswith("cuda"):
         return None

@@ -73,7 +73,7 @@ def measure(
         found[signs.LOOP] += signs.is_loop(text)
         found[signs.SCRIPT] += signs.is_other_script(text, script)
         if identifier is not None and identifier.knows(language):
-            other = signs.other_language(text, language, identifier)
+            other = signs.find_other_language(text, language, identifier)
             others[other or ""] += other is not None
     excused = list(not_told_apart)
     for code in excused:
@@ -92,7 +92,7 @@ def measure(
     )
 
 
-def on_record(identifier: Identifier | None) -> Mapping[str, FalseAlarms]:
+def read_false_alarms(identifier: Identifier | None) -> Mapping[str, FalseAlarms]:
     """What was measured, by language; without the language sign for another identifier.
 
     Parameters

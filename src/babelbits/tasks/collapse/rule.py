@@ -23,7 +23,7 @@ from babelbits.tasks.language_id import Identifier, open_identifier
 from babelbits.tasks.open_prompts import OpenPromptsTask
 
 
-def usual_identifier() -> Identifier | None:
+def open_usual_identifier() -> Identifier | None:
     """The identifier that the measured rates are about; None where its library is not here."""
     try:
         return open_identifier()
@@ -116,7 +116,7 @@ class CollapseRule:
 
     @cached_property
     def _measured(self) -> FalseAlarms | None:
-        return human_text.on_record(self.identifier).get(self.info.language)
+        return human_text.read_false_alarms(self.identifier).get(self.info.language)
 
     def _why_off(self, sign: str, measured: FalseAlarms | None) -> str | None:
         if sign == signs.LANGUAGE:
@@ -160,7 +160,7 @@ class CollapseRule:
             return language
         if self._is_judged_by_rules:
             return None
-        if signs.n_letters(row.target) < signs.FEWEST_LETTERS:
+        if signs.count_letters(row.target) < signs.FEWEST_LETTERS:
             return None
         other_script = signs.is_other_script(row.target, resolve(language).script)
         return None if other_script or self._is_other_language(row.target, language) else language
@@ -168,7 +168,7 @@ class CollapseRule:
     def _is_other_language(self, text: str, language: str) -> bool:
         if self.identifier is None or not self._on(signs.LANGUAGE):
             return False
-        other = signs.other_language(text, language, self.identifier)
+        other = signs.find_other_language(text, language, self.identifier)
         return other is not None and other not in self.not_told_apart
 
     def _gold_is_quoted(self, row: ItemRow) -> bool:
@@ -181,7 +181,7 @@ class CollapseRule:
         return any(signs.is_copy(gold, row.prompt) for gold in row.golds or (row.target,))
 
 
-def rule_for(info: TaskInfo, identifier: Identifier | None) -> CollapseRule | None:
+def find_rule(info: TaskInfo, identifier: Identifier | None) -> CollapseRule | None:
     """The rule of a task; None where nothing is written in it, or its language is unknown."""
     if info.output_type != "generation":
         return None
@@ -197,6 +197,6 @@ def _has_answer(row: ItemRow) -> bool:
     return row.failure is None or row.failure.kind == "nothing_to_score" or bool(row.output)
 
 
-def share_collapsed(answers: Sequence[Sequence[str]]) -> float:
+def measure_collapse(answers: Sequence[Sequence[str]]) -> float:
     """Share of an item's answers that show a sign."""
     return sum(bool(shown) for shown in answers) / len(answers)

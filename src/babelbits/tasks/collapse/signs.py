@@ -23,8 +23,8 @@ import numpy as np
 
 from babelbits.languages import scripts
 from babelbits.tasks import language_consistency
-from babelbits.tasks.confusion import identified
-from babelbits.tasks.language_id import Identifier, same_language
+from babelbits.tasks.confusion import identify_text
+from babelbits.tasks.language_id import Identifier, is_same_language
 
 EMPTY, LOOP, SCRIPT, LANGUAGE = "empty", "loop", "script", "language"
 COPIED, CUT = "copied", "cut"
@@ -76,7 +76,7 @@ def is_loop(text: str) -> bool:
     if has_cycle(flat):
         return True
     units, size = _grams(flat)
-    seen = language_consistency.said_before(units, size=size)
+    seen = language_consistency.mark_repeated(units, size=size)
     return len(seen) >= FEWEST_GRAMS and sum(seen) / len(seen) >= REPEATED
 
 
@@ -140,7 +140,7 @@ def _grams(text: str) -> tuple[Sequence[str], int]:
     return units, _CHARACTER_GRAM if 2 * single > len(units) else _WORD_GRAM
 
 
-def n_letters(text: str) -> int:
+def count_letters(text: str) -> int:
     """Letters of a text, marks that belong to them left out."""
     return sum(map(str.isalpha, text))
 
@@ -148,13 +148,13 @@ def n_letters(text: str) -> int:
 def is_other_script(text: str, script: str) -> bool:
     """Whether few letters are of a script; False for a text of fewer than 20 letters."""
     text = text[:LONGEST]
-    if n_letters(text) < FEWEST_LETTERS:
+    if count_letters(text) < FEWEST_LETTERS:
         return False
-    share = scripts.share_in(text, script)
+    share = scripts.measure_share(text, script)
     return share is not None and share < OWN_SCRIPT
 
 
-def other_language(text: str, language: str, identifier: Identifier) -> str | None:
+def find_other_language(text: str, language: str, identifier: Identifier) -> str | None:
     """The other language that a text is surely identified as; None: it is not.
 
     Parameters
@@ -163,9 +163,9 @@ def other_language(text: str, language: str, identifier: Identifier) -> str | No
         Canonical code of the language that is wanted, in whatever script.
     """
     text = text[:LONGEST]
-    if n_letters(text) < FEWEST_LETTERS:
+    if count_letters(text) < FEWEST_LETTERS:
         return None
-    guess = identified(text, identifier)
+    guess = identify_text(text, identifier)
     if guess is None or guess.code is None or guess.score < SURE:
         return None
-    return None if same_language(guess.code, language) else guess.code
+    return None if is_same_language(guess.code, language) else guess.code

@@ -19,8 +19,8 @@ from typing import Any, cast
 from babelbits.errors import TaskError
 from babelbits.records import GenerateRequest, Generation, Item, Metric, Outcome, Reply, Request
 from babelbits.tasks.collapse import signs
-from babelbits.tasks.collapse.rule import CollapseRule, usual_identifier
-from babelbits.tasks.instructions.verifiable import RULES, VERSION, cannot_check, check
+from babelbits.tasks.collapse.rule import CollapseRule, open_usual_identifier
+from babelbits.tasks.instructions.verifiable import RULES, VERSION, check, explain_unchecked
 from babelbits.tasks.language_id import Identifier
 from babelbits.tasks.own_files import OwnFile
 from babelbits.tasks.reading import Row, text_field
@@ -68,7 +68,7 @@ class InstructionsTask(OwnFile):
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """The prompt as it stands; the ids of its instructions."""
         prompt = text_field(row, "prompt", where)
-        ids, _ = instructions_of(row, where)
+        ids, _ = list_instructions(row, where)
         return (GenerateRequest(prompt=prompt, max_new_tokens=MAX_NEW_TOKENS),), ", ".join(ids)
 
     def judge(self, item: Item, replies: Sequence[Reply]) -> Outcome:
@@ -78,7 +78,7 @@ class InstructionsTask(OwnFile):
         prompt = cast(GenerateRequest, item.requests[0]).prompt
         shown = self._collapse.signs_of(text, reason, prompt=prompt)
         is_degenerate = signs.EMPTY in shown or signs.LOOP in shown
-        ids, kwargs = instructions_of(cast(Row, item.doc), "")
+        ids, kwargs = list_instructions(cast(Row, item.doc), "")
         found = [
             check(
                 one, text, kwargs=given, prompt=prompt,
@@ -112,22 +112,22 @@ class InstructionsTask(OwnFile):
     def _why_not(self, instruction: str) -> str | None:
         if instruction not in RULES:
             return f"no rule is known for '{instruction}'"
-        return cannot_check(instruction, language=self.language)
+        return explain_unchecked(instruction, language=self.language)
 
     @cached_property
     def _instructions(self) -> Mapping[str, tuple[list[str], list[dict[str, Any]]]]:
-        return {where: instructions_of(row, where) for where, row in self.rows()}
+        return {where: list_instructions(row, where) for where, row in self.rows()}
 
     @cached_property
     def _who(self) -> Identifier | None:
-        return usual_identifier()
+        return open_usual_identifier()
 
     @cached_property
     def _collapse(self) -> CollapseRule:
         return CollapseRule(info=self.info, identifier=None)
 
 
-def instructions_of(row: Row, where: str) -> tuple[list[str], list[dict[str, Any]]]:
+def list_instructions(row: Row, where: str) -> tuple[list[str], list[dict[str, Any]]]:
     """Ids of the instructions of a row, and the arguments of each.
 
     Raises

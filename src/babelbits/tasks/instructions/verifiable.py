@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import Any
 
 from babelbits.languages import resolve
-from babelbits.tasks.confusion import identified
-from babelbits.tasks.language_id import Identifier, same_language
+from babelbits.tasks.confusion import identify_text
+from babelbits.tasks.language_id import Identifier, is_same_language
 
 VERSION = 1
 """Changes whenever the same answer could be judged differently."""
@@ -103,7 +103,7 @@ def check(
         script=known.script,
         identifier=identifier,
     )
-    why = cannot_check(instruction, language=language)
+    why = explain_unchecked(instruction, language=language)
     if why is not None:
         return Checked(followed=None, reason=why)
     try:
@@ -117,7 +117,7 @@ def check(
     )
 
 
-def cannot_check(instruction: str, *, language: str) -> str | None:
+def explain_unchecked(instruction: str, *, language: str) -> str | None:
     """Why an instruction cannot be checked in a language; None: it can.
 
     Of `language:response_language` only a text can tell.
@@ -138,7 +138,7 @@ def cannot_check(instruction: str, *, language: str) -> str | None:
 # --- counting ----------------------------------------------------------------------------------
 
 
-def words(text: str) -> list[str]:
+def find_words(text: str) -> list[str]:
     """Runs of letters, digits and their marks; the marks are left out."""
     bare = "".join(
         one for one in text if unicodedata.category(one)[0] not in "M" and one not in _JOINERS
@@ -149,7 +149,7 @@ def words(text: str) -> list[str]:
 _JOINERS = "\u200c\u200d"
 
 
-def sentences(text: str) -> int:
+def find_sentences(text: str) -> int:
     """Stretches with a letter or digit that end at a mark or with the text.
 
     A mark inside a number or between letters ends nothing: 3.5, example.com.
@@ -199,8 +199,8 @@ def _language(text: str, asked: _Asked) -> Verdict:
     wanted = resolve(asked.text("language"))
     if asked.identifier is None or not asked.identifier.knows(wanted.code):
         return None, f"response_language: no identifier here knows {wanted.name}"
-    guess = identified(text, asked.identifier)
-    return guess is not None and same_language(guess.code, wanted.code)
+    guess = identify_text(text, asked.identifier)
+    return guess is not None and is_same_language(guess.code, wanted.code)
 
 
 def _keywords(text: str, asked: _Asked) -> Verdict:
@@ -300,7 +300,7 @@ def _title(text: str, _asked: _Asked) -> Verdict:
 
 
 def _capital_words(text: str, asked: _Asked) -> Verdict:
-    count = sum(one.isupper() for one in words(text))
+    count = sum(one.isupper() for one in find_words(text))
     return _compared(count, asked, "capital_frequency", "capital_relation")
 
 
@@ -317,11 +317,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "keywords:letter_frequency": _letters,
         "language:response_language": _language,
         "length_constraints:number_sentences": lambda text, asked: _compared(
-            sentences(text), asked, "num_sentences"
+            find_sentences(text), asked, "num_sentences"
         ),
         "length_constraints:number_paragraphs": _paragraphs,
         "length_constraints:number_words": lambda text, asked: _compared(
-            len(words(text)), asked, "num_words"
+            len(find_words(text)), asked, "num_words"
         ),
         "length_constraints:nth_paragraph_first_word": _first_word,
         "detectable_content:number_placeholders": _placeholders,

@@ -151,7 +151,7 @@ def judge_all(
             f"the identifier '{identifier.name}' cannot tell {', '.join(unknown)}",
             hint="choose another identifier: lite knows 176 languages",
         )
-    tokenizers = {code: words.tokenizer(code) for code in languages}
+    tokenizers = {code: words.make_tokenizer(code) for code in languages}
     return tuple(
         Judged(
             response=one,
@@ -170,7 +170,7 @@ def judge_all(
 # --- rates -----------------------------------------------------------------------------------
 
 
-def rates(judged: Sequence[Judged], *, level: float = 0.95) -> tuple[Rate, ...]:
+def compute_rates(judged: Sequence[Judged], *, level: float = 0.95) -> tuple[Rate, ...]:
     """Both pass rates of every setting, over all languages first, then language by language."""
     settings = dict.fromkeys(one.response.setting for one in judged)
     found: list[Rate | None] = []

@@ -17,7 +17,7 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from babelbits.tasks.language_id import Guess, Identifier, same_language
+from babelbits.tasks.language_id import Guess, Identifier, is_same_language
 
 VERSION = 1
 """Changes whenever the same response could be judged differently by the same identifier."""
@@ -94,7 +94,7 @@ def judge(
     identifier : Identifier
         Names the language of a line.
     tokenize : callable
-        A line to its tokens (see `words.tokenizer`).
+        A line to its tokens (see `words.make_tokenizer`).
     english : frozenset of str, optional
         English words; without them, and in languages not in `WORD_LANGUAGES`, words are not judged.
     """
@@ -110,7 +110,7 @@ def judge(
 
 def _line(text: str, language: str, identifier: Identifier) -> LineVerdict:
     guess = identifier.guess(text)
-    return LineVerdict(text=text, guess=guess, passes=same_language(guess.code, language))
+    return LineVerdict(text=text, guess=guess, passes=is_same_language(guess.code, language))
 
 
 def _all_pass(lines: Sequence[LineVerdict]) -> bool:

@@ -34,7 +34,7 @@ from babelbits.tasks.language_id import (
     IdentifierOptions,
     open_identifier,
 )
-from babelbits.tasks.language_id.errors import error_note
+from babelbits.tasks.language_id.errors import note_errors
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 
@@ -69,8 +69,8 @@ class LanguageConfusionTask(OwnTask):
         self, suite: SuiteInfo, language: str, options: TaskOptions, *, folder: Path
     ) -> None:
         super().__init__(suite, language, options, folder=folder)
-        self._identifier = identifier_for(language, options)
-        self._english = words.english_words(folder) if rules.has_word_rate(language) else None
+        self._identifier = choose_identifier(language, options)
+        self._english = words.read_english_words(folder) if rules.has_word_rate(language) else None
         self.metrics = (_LINE_PASS,) if self._english is None else (_LINE_PASS, _WORD_PASS)
         self.notes = tuple(self._notes())
 
@@ -78,9 +78,9 @@ class LanguageConfusionTask(OwnTask):
     def scorer_version(self) -> str:  # type: ignore[override]  # read-only, not known to the class
         """Rules, identifier, tokenizer and word list."""
         parts = [f"language confusion {rules.VERSION}", self._identifier.recipe]
-        parts.append(words.tokenizer_recipe(self.language))
+        parts.append(words.describe_tokenizer(self.language))
         if self._english is not None:
-            parts.append(words.words_recipe(self._english))
+            parts.append(words.describe_words(self._english))
         return "; ".join(parts)
 
     @property
@@ -124,12 +124,12 @@ class LanguageConfusionTask(OwnTask):
             text,
             language,
             identifier=self._identifier,
-            tokenize=words.tokenizer(language),
+            tokenize=words.make_tokenizer(language),
             english=self._english,
         )
 
     def _notes(self) -> Sequence[str]:
-        notes = [error_note(self._identifier, self.language)]
+        notes = [note_errors(self._identifier, self.language)]
         if rules.has_word_rate(self.language) and self._english is None:
             notes.append(
                 f"no word pass rate: the folder has no word list ({', '.join(words.WORD_FILES)})"
@@ -137,7 +137,7 @@ class LanguageConfusionTask(OwnTask):
         return notes
 
 
-def identifier_for(language: str, options: TaskOptions) -> Identifier:
+def choose_identifier(language: str, options: TaskOptions) -> Identifier:
     """The identifier that a study chose, if it can name the language.
 
     Raises

@@ -23,7 +23,7 @@ SHORTEST_WORD = 4
 _LIBRARIES = {"zh": ("jieba", "jieba"), "ja": ("fugashi", "unidic-lite")}
 
 
-def tokenizer(language: str) -> Tokenize:
+def make_tokenizer(language: str) -> Tokenize:
     """A function from a line to its tokens.
 
     Raises
@@ -34,16 +34,16 @@ def tokenizer(language: str) -> Tokenize:
     return _tokenizer(language.partition("-")[0])
 
 
-def tokenizer_recipe(language: str) -> str:
+def describe_tokenizer(language: str) -> str:
     """What splits the lines of a language, with versions."""
     libraries = _LIBRARIES.get(language.partition("-")[0])
     if libraries is None:
         return "spaces"
-    tokenizer(language)
+    make_tokenizer(language)
     return " + ".join(f"{name} {version(name)}" for name in dict.fromkeys(libraries))
 
 
-def english_words(folder: Path) -> frozenset[str] | None:
+def read_english_words(folder: Path) -> frozenset[str] | None:
     """Lower-case words of more than three letters from the benchmark's folder; None without a list.
 
     Raises
@@ -56,7 +56,7 @@ def english_words(folder: Path) -> frozenset[str] | None:
 
 
 @cache
-def words_recipe(words: frozenset[str]) -> str:
+def describe_words(words: frozenset[str]) -> str:
     """Number of words and their hash."""
     return f"{len(words)} English words {digest(sorted(words), length=8)}"
 

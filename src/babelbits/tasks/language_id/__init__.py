@@ -8,7 +8,7 @@
 Identifiers work offline; their libraries are imported when one is opened.
 """
 
-from babelbits.tasks.language_id.base import Absent, Guess, Identifier, same_language
+from babelbits.tasks.language_id.base import Absent, Guess, Identifier, is_same_language
 from babelbits.tasks.language_id.choose import (
     LITE,
     NAMES,
@@ -25,6 +25,6 @@ __all__ = [
     "Identifier",
     "IdentifierOptions",
     "check_name",
+    "is_same_language",
     "open_identifier",
-    "same_language",
 ]

@@ -1,6 +1,6 @@
 """What an identifier of languages is: a line of text in, the likeliest language out.
 
-Identifiers tell languages apart, not scripts: `same_language` ignores the script. Scores are
+Identifiers tell languages apart, not scripts: `is_same_language` ignores the script. Scores are
 between 0 and 1 and belong to their identifier: those of two identifiers cannot be compared.
 """
 
@@ -78,12 +78,12 @@ class Absent:
         raise self._error
 
 
-def same_language(one: str | None, other: str) -> bool:
+def is_same_language(one: str | None, other: str) -> bool:
     """Whether two canonical codes are of one language, in whatever script; None is none."""
     return one is not None and one.partition("-")[0] == other.partition("-")[0]
 
 
-def code_of(label: str) -> str | None:
+def find_code(label: str) -> str | None:
     """Canonical code of an identifier's label; None where it names no registered language."""
     try:
         return resolve(label).code

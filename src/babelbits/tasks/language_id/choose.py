@@ -9,7 +9,7 @@ from typing import Any
 from babelbits.errors import MissingExtraError, UnknownNameError
 from babelbits.suggest import did_you_mean
 from babelbits.tasks.language_id import fasttext
-from babelbits.tasks.language_id.base import Guess, Identifier, code_of
+from babelbits.tasks.language_id.base import Guess, Identifier, find_code
 
 LINGUA = "lingua"
 
@@ -37,7 +37,7 @@ class Lingua:
             ) from error
         self._detector: Any = LanguageDetectorBuilder.from_all_languages().build()
         labels = [_label(language) for language in Language.all()]
-        self._codes = {label: code_of(label) for label in labels}
+        self._codes = {label: find_code(label) for label in labels}
         self._known = {code.partition("-")[0] for code in self._codes.values() if code}
 
     @property
@@ -120,7 +120,7 @@ def open_identifier(name: str | None = None) -> Identifier:
 @cache
 def _opened(name: str) -> Identifier:
     if name == LITE:
-        return fasttext.lite()
+        return fasttext.open_lite()
     return Lingua() if name == LINGUA else _model(Path(name))
 
 

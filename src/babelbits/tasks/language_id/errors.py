@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from babelbits.errors import TaskError
-from babelbits.tasks.language_id.base import Identifier, same_language
+from babelbits.tasks.language_id.base import Identifier, is_same_language
 from babelbits.words import plural
 
 FILE = "errors.json"
@@ -44,7 +44,7 @@ class ErrorRate:
         return self.wrong / self.n_lines
 
 
-def error_rate(lines: Iterable[str], language: str, identifier: Identifier) -> ErrorRate:
+def measure_error_rate(lines: Iterable[str], language: str, identifier: Identifier) -> ErrorRate:
     """Identify lines that are all in `language`.
 
     Raises
@@ -55,7 +55,7 @@ def error_rate(lines: Iterable[str], language: str, identifier: Identifier) -> E
     guesses = [identifier.guess(line) for line in lines]
     if not guesses:
         raise TaskError(f"no lines of five or more words in language '{language}'")
-    wrong = [guess for guess in guesses if not same_language(guess.code, language)]
+    wrong = [guess for guess in guesses if not is_same_language(guess.code, language)]
     labels = Counter(guess.label for guess in wrong if guess.code is not None)
     return ErrorRate(
         language=language,
@@ -66,15 +66,15 @@ def error_rate(lines: Iterable[str], language: str, identifier: Identifier) -> E
     )
 
 
-def measured(identifier: Identifier) -> Mapping[str, ErrorRate]:
+def read_measured(identifier: Identifier) -> Mapping[str, ErrorRate]:
     """What is on record about an identifier, by language; empty for one that is not on record."""
     table: dict[str, Any] = _table().get(identifier.recipe, {})
     return {code: _from_row(code, row) for code, row in table.items()}
 
 
-def error_note(identifier: Identifier, language: str) -> str:
+def note_errors(identifier: Identifier, language: str) -> str:
     """One sentence for people who read a pass rate."""
-    found = measured(identifier).get(language)
+    found = read_measured(identifier).get(language)
     head = f"languages identified by {identifier.name}"
     if found is None:
         return f"{head}; its error rate in {language} is not on record"

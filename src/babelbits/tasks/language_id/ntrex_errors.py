@@ -6,14 +6,14 @@ from babelbits.records import TextRequest
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.catalogue import load
 from babelbits.tasks.language_confusion.rules import SHORTEST_LINE, normalize
-from babelbits.tasks.language_confusion.words import tokenizer
+from babelbits.tasks.language_confusion.words import make_tokenizer
 from babelbits.tasks.language_id.base import Identifier
-from babelbits.tasks.language_id.errors import ErrorRate, error_rate
+from babelbits.tasks.language_id.errors import ErrorRate, measure_error_rate
 
 SUITE = "ntrex-segments"
 
 
-def error_on_ntrex(
+def measure_ntrex_error(
     identifier: Identifier, language: str, folder: Path, *, limit: int | None = None
 ) -> ErrorRate | None:
     """Error rate on the segments of NTREX in one language; None if no segment is long enough.
@@ -39,10 +39,10 @@ def error_on_ntrex(
     """
     task = load(SUITE, language, TaskOptions(data=folder, limit=limit))
     code = task.info.language
-    tokenize = tokenizer(code)
+    tokenize = make_tokenizer(code)
     texts = [
         ask.text for item in task.items() for ask in item.requests if isinstance(ask, TextRequest)
     ]
     lines = [normalize(text) for text in texts]
     long_enough = [line for line in lines if len(tokenize(line)) >= SHORTEST_LINE]
-    return error_rate(long_enough, code, identifier) if long_enough else None
+    return measure_error_rate(long_enough, code, identifier) if long_enough else None

@@ -24,32 +24,32 @@ from babelbits.records import (
     TaskInfo,
     digest,
 )
-from babelbits.tasks.answer_number import NATIVE_MATCH, native_match
+from babelbits.tasks.answer_number import NATIVE_MATCH, match_native_number
 from babelbits.tasks.answer_number import VERSION as NATIVE_VERSION
 from babelbits.tasks.base import TaskOptions
-from babelbits.tasks.chat_wrapper import TurnsAlone, template_notes, template_of
-from babelbits.tasks.clusters import cluster_ids
+from babelbits.tasks.chat_wrapper import TurnsAlone, find_template, note_template
+from babelbits.tasks.clusters import find_cluster_ids
 from babelbits.tasks.hub_data import HubDataset
-from babelbits.tasks.identity import distinct, jsonable, make_item
-from babelbits.tasks.jsonl_task import OutputType, failed
+from babelbits.tasks.identity import make_distinct, make_item, make_jsonable
+from babelbits.tasks.jsonl_task import OutputType, make_failed
 from babelbits.tasks.lm_eval import index
 from babelbits.tasks.lm_eval.item_scoring import (
-    chance_of,
-    gold_text,
+    compute_chance,
+    compute_scores,
+    find_gold_text,
+    find_output,
     is_choice,
-    logprobs_of,
-    output_of,
-    scores_of,
+    list_logprobs,
     with_replies,
 )
-from babelbits.tasks.lm_eval.metrics import ItemMetric, item_metrics, primary
+from babelbits.tasks.lm_eval.metrics import ItemMetric, choose_primary, list_item_metrics
 from babelbits.tasks.lm_eval.requests import to_request
-from babelbits.tasks.lm_eval.runtime import config_of, load_task, quiet, wanted_data
-from babelbits.tasks.lm_eval.shots import fix_shots, shot_note
-from babelbits.tasks.lm_eval.sources import digest_of_sources
+from babelbits.tasks.lm_eval.runtime import find_wanted_data, load_task, quiet, read_config
+from babelbits.tasks.lm_eval.shots import fix_shots, note_shots
+from babelbits.tasks.lm_eval.sources import hash_sources
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.local_data import LocalData, nothing, read_local
-from babelbits.tasks.script_note import script_note
+from babelbits.tasks.local_data import LocalData, make_missing_error, read_local
+from babelbits.tasks.script_note import note_script
 from babelbits.words import agreeing, plural
 
 ADAPTER_VERSION = "1"
@@ -107,7 +107,7 @@ class LmEvalTask:
         self._yaml_file = (
             _find_yaml(self.name, options.include_path)
             if suite.packaged is None
-            else packaged_yaml(suite.packaged)
+            else find_packaged_yaml(suite.packaged)
         )
 
     @property
@@ -119,7 +119,7 @@ class LmEvalTask:
             suite=self.suite.name,
             language=self.language,
             metrics=self._metrics,
-            primary=primary(built.metrics).metric.name,
+            primary=choose_primary(built.metrics).metric.name,
             output_type=_OUTPUT_TYPES.get(str(built.task.OUTPUT_TYPE), "generation"),
             parallel=self.suite.parallel,
             scorer_version=self._scorer_version(),
@@ -144,8 +144,8 @@ class LmEvalTask:
 
     def wanted(self) -> tuple[HubDataset, ...]:
         """The hub dataset that the items come from, if they do; loads no data."""
-        config = {**config_of(self._yaml_name, self._yaml_file), **self.changes()}
-        found = wanted_data(config, self.suite.revision)
+        config = {**read_config(self._yaml_name, self._yaml_file), **self.changes()}
+        found = find_wanted_data(config, self.suite.revision)
         return () if found is None else (found,)
 
     @property
@@ -161,18 +161,18 @@ class LmEvalTask:
         built = self._built
         failure = next((reply for reply in replies if isinstance(reply, Failure)), None)
         if failure is not None:
-            return failed(failure, self._metrics)
+            return make_failed(failure, self._metrics)
         answered = with_replies(built.instances[item.item_id], replies)
         try:
             with quiet():
-                scores, totals = scores_of(built.task, built.metrics, answered)
-                output = output_of(built.task, answered[0].doc, replies)
+                scores, totals = compute_scores(built.task, built.metrics, answered)
+                output = find_output(built.task, answered[0].doc, replies)
             if self.suite.native_numbers:
-                match = native_match(output, item.target, self.language)
+                match = match_native_number(output, item.target, self.language)
                 scores[NATIVE_MATCH.name] = match
         except Exception as error:  # noqa: BLE001  tasks run code of their own on hostile text
             message = f"{type(error).__name__}: {error}"
-            return failed(
+            return make_failed(
                 Failure(kind="scoring_failed", message=message),
                 self._metrics,
             )
@@ -181,7 +181,7 @@ class LmEvalTask:
             output=output,
             scores=scores,
             statistics=totals,
-            choice_logprobs=logprobs_of(replies) if is_choice(built.task) else None,
+            choice_logprobs=list_logprobs(replies) if is_choice(built.task) else None,
             finish_reason=first.finish_reasons[0] if isinstance(first, Generation) else None,
         )
 
@@ -206,11 +206,11 @@ class LmEvalTask:
             shots = fix_shots(task, self.name, seed=self.options.seed)
             groups = self._instances(task)
             items = self._items(task, groups)
-            chance = chance_of(task, groups)
-            metrics, left_out = item_metrics(task, _filter_names(task), chance=chance)
+            chance = compute_chance(task, groups)
+            metrics, left_out = list_item_metrics(task, _filter_names(task), chance=chance)
         if not metrics:
             raise TaskError(f"task '{self.name}' has no metric that single items have")
-        notes = list(template_notes(self._template))
+        notes = list(note_template(self._template))
         notes += [f"{name}: a corpus metric, single items have none" for name in left_out]
         return _Built(
             task=task,
@@ -224,9 +224,9 @@ class LmEvalTask:
                 *loaded.notes,
                 *notes,
                 *self._language_note(),
-                *shot_note(task, shots),
-                *asked_twice(items),
-                *script_note(items, self.language),
+                *note_shots(task, shots),
+                *note_asked_twice(items),
+                *note_script(items, self.language),
             ),
         )
 
@@ -236,7 +236,7 @@ class LmEvalTask:
         local = read_local(str(config.get("dataset_path")), config.get("dataset_name"), folder)
         split = config.get("test_split") or config.get("validation_split")
         if not local.splits.get(str(split)):
-            lacking = nothing(
+            lacking = make_missing_error(
                 str(config.get("dataset_path")),
                 config.get("dataset_name"),
                 folder,
@@ -262,7 +262,7 @@ class LmEvalTask:
 
     @cached_property
     def _template(self) -> ChatTemplate | None:
-        found = template_of(self.options)
+        found = find_template(self.options)
         if isinstance(found, TurnsAlone):
             raise TaskError(
                 "lm-eval writes chats with the model's own template, and only a server has it",
@@ -292,16 +292,16 @@ class LmEvalTask:
 
     def _items(self, task: Any, groups: list[list[Any]]) -> tuple[Item, ...]:
         names = [self._source_id(group[0]) for group in groups]
-        sources = distinct(names)
+        sources = make_distinct(names)
         docs = [group[0].doc for group in groups]
-        clusters = cluster_ids(docs, names=names, columns=self.suite.cluster_columns)
+        clusters = find_cluster_ids(docs, names=names, columns=self.suite.cluster_columns)
         return tuple(
             make_item(
                 task=self.name,
                 language=self.language,
                 source_id=source,
                 requests=[to_request(one, seed=self.options.seed) for one in group],
-                target=gold_text(task, group[0].doc, f"{self.name}, row {group[0].doc_id}"),
+                target=find_gold_text(task, group[0].doc, f"{self.name}, row {group[0].doc_id}"),
                 doc=group[0].doc,
                 cluster_id=cluster,
             )
@@ -311,7 +311,7 @@ class LmEvalTask:
     def _source_id(self, instance: Any) -> str:
         columns = self.suite.source_columns
         if columns is None:
-            return digest(jsonable(instance.doc))
+            return digest(make_jsonable(instance.doc))
         if not columns:
             return str(instance.doc_id)
         named = [instance.doc.get(column) for column in columns]
@@ -335,25 +335,25 @@ class LmEvalTask:
         built, folder = self._built, self.options.data
         place = "" if folder is None else f", local folder {folder.name}"
         commit = "" if built.commit is None else f"@{built.commit[:12]}"
-        return f"lm-eval {index.lm_eval_version()}, {built.dataset}{commit}{place}"
+        return f"lm-eval {index.find_lm_eval_version()}, {built.dataset}{commit}{place}"
 
     def _scorer_version(self) -> str:
-        version = f"lm-eval {index.lm_eval_version()}, adapter {ADAPTER_VERSION}"
+        version = f"lm-eval {index.find_lm_eval_version()}, adapter {ADAPTER_VERSION}"
         if self.suite.native_numbers:
             version = f"{version}, {NATIVE_VERSION}"
         if any(one.corpus == "ratio" for one in self._metrics):
             version = f"{version}, bits over bytes"
-        is_installed = index.installed_tasks().get(self.name) == self._yaml_file
-        return version if is_installed else f"{version}, {digest_of_sources(self._yaml_file)}"
+        is_installed = index.list_installed_tasks().get(self.name) == self._yaml_file
+        return version if is_installed else f"{version}, {hash_sources(self._yaml_file)}"
 
 
 def _find_yaml(name: str, include_path: Path | None) -> Path:
     found = index.find(name, include_path)
     if found is not None:
         return found
-    if index.lm_eval_version() is None:
+    if index.find_lm_eval_version() is None:
         raise MissingExtraError(f"task '{name}' needs lm-eval", hint="pip install 'babelbits[run]'")
-    raise UnknownNameError(f"lm-eval {index.lm_eval_version()} has no task '{name}'")
+    raise UnknownNameError(f"lm-eval {index.find_lm_eval_version()} has no task '{name}'")
 
 
 def _refuse_unsafe(task: Any, name: str) -> None:
@@ -363,7 +363,7 @@ def _refuse_unsafe(task: Any, name: str) -> None:
         raise TaskError(f"task '{name}' is not on text alone", hint="leave it out")
 
 
-def asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
+def note_asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
     """A note where the very same question is asked again: its answers are no new evidence."""
     counts = Counter((item.requests, item.target) for item in items)
     again = sum(count - 1 for count in counts.values())
@@ -379,7 +379,7 @@ def asked_twice(items: Sequence[Item]) -> tuple[str, ...]:
     )
 
 
-def packaged_yaml(name: str) -> Path:
+def find_packaged_yaml(name: str) -> Path:
     """A task's YAML file in this package."""
     return Path(str(files("babelbits").joinpath("tasks", "yaml", name)))
 

@@ -14,10 +14,10 @@ from babelbits.records import Item, Outcome, Reply, TaskInfo, digest
 from babelbits.tasks.base import TaskOptions
 from babelbits.tasks.clusters import FEWEST_SUBJECTS
 from babelbits.tasks.hub_data import HubDataset
-from babelbits.tasks.identity import distinct, make_item
-from babelbits.tasks.lm_eval.adapter import LmEvalTask, asked_twice
+from babelbits.tasks.identity import make_distinct, make_item
+from babelbits.tasks.lm_eval.adapter import LmEvalTask, note_asked_twice
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
-from babelbits.tasks.script_note import MARK, script_note
+from babelbits.tasks.script_note import MARK, note_script
 from babelbits.words import plural
 
 
@@ -64,7 +64,7 @@ class LmEvalGroup:
     def info(self) -> TaskInfo:
         """What this task is: as its first part, under its own name."""
         infos = [task.info for task in self._tasks]
-        whole = (*asked_twice(self.items()), *script_note(self.items(), self.language))
+        whole = (*note_asked_twice(self.items()), *note_script(self.items(), self.language))
         of_parts = ("letter by letter", MARK)
         told = (n for info in infos for n in info.notes if not any(m in n for m in of_parts))
         return replace(
@@ -102,7 +102,7 @@ class LmEvalGroup:
         else:
             turns = (pair for turn in zip_longest(*held) for pair in turn if pair is not None)
             chosen = list(islice(turns, self.options.limit))
-        sources = distinct(item.source_id for _, item in chosen)
+        sources = make_distinct(item.source_id for _, item in chosen)
         placed = (
             _Placed(item=self._renamed(task, item, source), task=task, original=item)
             for (task, item), source in zip(chosen, sources, strict=True)

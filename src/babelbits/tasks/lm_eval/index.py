@@ -26,7 +26,7 @@ _CLASS_LINE = re.compile(rb"""^["']?class["']?:""", re.MULTILINE)
 _IGNORED = {"__pycache__", ".ipynb_checkpoints"}
 
 
-def lm_eval_version() -> str | None:
+def find_lm_eval_version() -> str | None:
     """Version of the installed lm-eval; None if there is none."""
     try:
         return version("lm_eval")
@@ -34,16 +34,16 @@ def lm_eval_version() -> str | None:
         return None
 
 
-def installed_tasks() -> Mapping[str, Path]:
+def list_installed_tasks() -> Mapping[str, Path]:
     """Every task that the installed lm-eval has; empty if lm-eval is not installed."""
     spec = find_spec("lm_eval")
     if spec is None or spec.origin is None:
         return {}
-    return tasks_in(Path(spec.origin).parent / "tasks")
+    return list_tasks_in(Path(spec.origin).parent / "tasks")
 
 
 @cache
-def tasks_in(folder: Path) -> Mapping[str, Path]:
+def list_tasks_in(folder: Path) -> Mapping[str, Path]:
     """Task name to YAML file, for every task below `folder`; the first file of a name wins.
 
     The answer is remembered while the process lives.
@@ -59,9 +59,9 @@ def tasks_in(folder: Path) -> Mapping[str, Path]:
 
 def find(name: str, include_path: Path | None = None) -> Path | None:
     """YAML file of the task `name`; one in `include_path` wins over the installed one."""
-    if include_path is not None and name in (own := tasks_in(include_path.resolve())):
+    if include_path is not None and name in (own := list_tasks_in(include_path.resolve())):
         return own[name]
-    return installed_tasks().get(name)
+    return list_installed_tasks().get(name)
 
 
 def find_group(name: str, include_path: Path | None = None) -> Path | None:
@@ -81,7 +81,7 @@ def _groups_in(folder: Path) -> Mapping[str, Path]:
     return MappingProxyType(found)
 
 
-def tasks_of_group(file: Path) -> tuple[str, ...]:
+def list_group_tasks(file: Path) -> tuple[str, ...]:
     """Names of the tasks that a group lists; needs lm-eval's YAML reader.
 
     Raises

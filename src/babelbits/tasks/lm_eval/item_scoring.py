@@ -10,12 +10,12 @@ from babelbits.tasks.lm_eval.metrics import ItemMetric
 from babelbits.tasks.lm_eval.requests import to_responses
 
 
-def choices_of(task: Any, doc: Any) -> list[Any]:
+def list_choices(task: Any, doc: Any) -> list[Any]:
     """The choices of a multiple-choice item."""
     return list(task.doc_to_choice(doc))
 
 
-def gold_text(task: Any, doc: Any, where: str) -> str:
+def find_gold_text(task: Any, doc: Any, where: str) -> str:
     """The gold answer of a document; nothing where the text itself is scored.
 
     Raises
@@ -29,7 +29,7 @@ def gold_text(task: Any, doc: Any, where: str) -> str:
         return ""
     gold = task.doc_to_target(doc)
     if getattr(task.config, "doc_to_choice", None) is not None and isinstance(gold, int):
-        gold = choices_of(task, doc)[gold]
+        gold = list_choices(task, doc)[gold]
     text = "\n".join(map(str, gold)) if isinstance(gold, list) else str(gold)
     if _is_missing(gold, text, doc) and not callable(task.config.process_results):
         raise _no_gold(text, where)
@@ -38,7 +38,7 @@ def gold_text(task: Any, doc: Any, where: str) -> str:
 
 def _gold_choice(task: Any, doc: Any, where: str) -> str:
     """The text of the right choice, or of all right ones."""
-    choices = choices_of(task, doc)
+    choices = list_choices(task, doc)
     gold = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
     found = [_index(one, choices) for one in (gold if isinstance(gold, list) else [gold])]
     right = [index for index in found if index is not None]
@@ -74,11 +74,11 @@ def is_choice(task: Any) -> bool:
     return bool(task.OUTPUT_TYPE == "multiple_choice")
 
 
-def chance_of(task: Any, groups: list[list[Any]]) -> float | None:
+def compute_chance(task: Any, groups: list[list[Any]]) -> float | None:
     """Mean over items of one over the number of choices; None if there are no choices."""
     if not is_choice(task):
         return None
-    counts = [len(choices_of(task, group[0].doc)) for group in groups]
+    counts = [len(list_choices(task, group[0].doc)) for group in groups]
     return sum(1 / count for count in counts) / len(counts)
 
 
@@ -95,7 +95,7 @@ def with_replies(instances: list[Any], replies: Sequence[Reply]) -> list[Any]:
 Totals = dict[str, tuple[float, ...]]
 
 
-def scores_of(
+def compute_scores(
     task: Any, metrics: Sequence[ItemMetric], answered: Sequence[Any]
 ) -> tuple[dict[str, float | None], Totals]:
     """Every metric of one item, as lm-eval's evaluator computes it; bits and bytes for totals."""
@@ -109,18 +109,18 @@ def scores_of(
     return scores, {name: found for name, found in found_totals.items() if found is not None}
 
 
-def output_of(task: Any, doc: Any, replies: Sequence[Reply]) -> str:
+def find_output(task: Any, doc: Any, replies: Sequence[Reply]) -> str:
     """What the model wrote, or the text of the choice it prefers."""
     first = replies[0]
     if isinstance(first, Generation):
         return first.texts[0]
     if not is_choice(task):
         return ""
-    choices = choices_of(task, doc)
-    logprobs = logprobs_of(replies)[: len(choices)]
+    choices = list_choices(task, doc)
+    logprobs = list_logprobs(replies)[: len(choices)]
     return str(choices[logprobs.index(max(logprobs))])
 
 
-def logprobs_of(replies: Sequence[Reply]) -> tuple[float, ...]:
+def list_logprobs(replies: Sequence[Reply]) -> tuple[float, ...]:
     """Log-likelihood of every scored continuation, nats."""
     return tuple(reply.logprob for reply in replies if isinstance(reply, Score))

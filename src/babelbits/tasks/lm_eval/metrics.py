@@ -34,7 +34,7 @@ class ItemMetric:
 
     def totals(self, results: Mapping[str, Any]) -> tuple[float, float] | None:
         """Numerator and size of an item of a ratio of totals; None where lm-eval gives none."""
-        return totals(self.source, results.get(self.source))
+        return count_totals(self.source, results.get(self.source))
 
     def value(self, results: Mapping[str, Any]) -> float | None:
         """The metric of one item, from the results of its filter; None if it has none."""
@@ -42,7 +42,7 @@ class ItemMetric:
         return None if raw is None else self.convert(raw)
 
 
-def item_metrics(
+def list_item_metrics(
     task: Any, filters: list[str], *, chance: float | None
 ) -> tuple[list[ItemMetric], list[str]]:
     """Metrics of a task that single items have, and the names of those that they do not.
@@ -77,7 +77,7 @@ def item_metrics(
     return metrics, left_out
 
 
-def primary(metrics: list[ItemMetric]) -> ItemMetric:
+def choose_primary(metrics: list[ItemMetric]) -> ItemMetric:
     """The metric that verdicts are about: the first, of a lenient filter if there is one."""
     lenient = [metric for metric in metrics if metric.filter_name in _PREFERRED_FILTERS]
     return (lenient or metrics)[0]
@@ -93,7 +93,7 @@ def _item_metric(
     chance: float | None,
     output_type: str | None,
 ) -> ItemMetric:
-    shown, kind, unit, convert = reading(name, output_type, has_own_scorer=has_own_scorer)
+    shown, kind, unit, convert = describe_metric(name, output_type, has_own_scorer=has_own_scorer)
     guessable = output_type == "multiple_choice" and name in _GUESSABLE and not has_own_scorer
     metric = Metric(
         name=shown + suffix,
@@ -106,31 +106,31 @@ def _item_metric(
     return ItemMetric(metric=metric, source=name, filter_name=filter_name, convert=convert)
 
 
-def reading(
+def describe_metric(
     name: str, output_type: str | None, *, has_own_scorer: bool
 ) -> tuple[str, MetricKind, str, Convert]:
     """Shown name, kind, unit and conversion of one of lm-eval's metrics."""
     if name == "perplexity" and output_type == "loglikelihood":
-        return "log_likelihood", "real", "nats", number
+        return "log_likelihood", "real", "nats", parse_number
     if name in _BINARY:
-        return name, "bounded" if has_own_scorer else "binary", "fraction", number
+        return name, "bounded" if has_own_scorer else "binary", "fraction", parse_number
     if name in _TUPLES:
         kind, unit, convert = _TUPLES[name]
         return name, kind, unit, convert
-    return name, "real", "score", number
+    return name, "real", "score", parse_number
 
 
-def totals(name: str, value: Any) -> tuple[float, float] | None:
+def count_totals(name: str, value: Any) -> tuple[float, float] | None:
     """Bits and bytes of an item, from lm-eval's (log-likelihood in nats, bytes)."""
     match value:
         case (logprob, length) if name == "bits_per_byte" and length > 0:
-            bits = number(-float(logprob) / math.log(2))
+            bits = parse_number(-float(logprob) / math.log(2))
             return None if bits is None else (bits, float(length))
         case _:
             return None
 
 
-def number(value: Any) -> float | None:
+def parse_number(value: Any) -> float | None:
     """A finite number as it is; None for anything else."""
     try:
         found = float(value)
@@ -145,9 +145,9 @@ def _over_length(to_value: Callable[[float], float]) -> Convert:
     def convert(value: Any) -> float | None:
         match value:
             case (logprob, length) if length > 0:
-                return number(to_value(-float(logprob) / float(length)))
+                return parse_number(to_value(-float(logprob) / float(length)))
             case _:
-                return number(value)
+                return parse_number(value)
 
     return convert
 
@@ -165,7 +165,7 @@ def _sentence(metric: Literal["bleu", "chrf", "chrf++", "ter"]) -> Convert:
                 listed = [references] if isinstance(references, str) else list(references)
                 return _sacrebleu(metric, hypothesis, listed) / 100
             case _:
-                return number(value)
+                return parse_number(value)
 
     return convert
 
@@ -189,7 +189,7 @@ def _brier(value: Any) -> float | None:
         case (int(gold), probabilities):
             return float(sum((p - (i == gold)) ** 2 for i, p in enumerate(probabilities)))
         case _:
-            return number(value)
+            return parse_number(value)
 
 
 _TUPLES: Mapping[str, tuple[MetricKind, str, Convert]] = {

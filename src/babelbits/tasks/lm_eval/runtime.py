@@ -89,7 +89,7 @@ def load_task(
     manager = _manager(name, yaml_file)
     with quiet():
         config = {**manager.task_index[name].cfg, **changes}
-        changes = {**changes, **beside_the_file(config, yaml_file.parent)}
+        changes = {**changes, **resolve_data_paths(config, yaml_file.parent)}
         config = {**config, **changes}
         changed, dataset = dict(changes), _dataset(config)
         commit: str | None = None
@@ -97,7 +97,7 @@ def load_task(
         if data is not None:
             local = data(config)
             changed["custom_dataset"], notes = _rows_function(local), local.notes
-        elif (wanted := wanted_data(config, revision)) is not None:
+        elif (wanted := find_wanted_data(config, revision)) is not None:
             copy = hub_data.get(wanted)
             changed["custom_dataset"], commit = _copy_function(copy), copy.commit
         try:
@@ -109,7 +109,7 @@ def load_task(
     return LoadedLmEvalTask(task=task, dataset=dataset, commit=commit, notes=notes)
 
 
-def config_of(name: str, yaml_file: Path) -> Mapping[str, Any]:
+def read_config(name: str, yaml_file: Path) -> Mapping[str, Any]:
     """A task's configuration, with what it includes; reads no data.
 
     Raises
@@ -133,7 +133,7 @@ def _manager(name: str, yaml_file: Path) -> Any:
         return TaskManager(include_defaults=False, include_path=str(yaml_file.parent))
 
 
-def beside_the_file(config: Mapping[str, Any], home: Path) -> dict[str, Any]:
+def resolve_data_paths(config: Mapping[str, Any], home: Path) -> dict[str, Any]:
     """What of a task's configuration names data by a path from its file's folder, made absolute.
 
     lm-eval takes such paths from the folder that it is started in. A path that is there from that
@@ -162,7 +162,7 @@ def _from(home: Path, value: Any) -> Any:
     return str((home / value).resolve()) if there else value
 
 
-def wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.HubDataset | None:
+def find_wanted_data(config: Mapping[str, Any], revision: str | None) -> hub_data.HubDataset | None:
     """The hub dataset that a task's configuration names; None where its data come otherwise.
 
     A task that brings code, a loader's options or a folder of its own is left to lm-eval.

@@ -75,7 +75,7 @@ def _too_few(name: str, there: int, asked: int) -> TaskError:
     )
 
 
-def shot_note(task: Any, shots: int) -> tuple[str, ...]:
+def note_shots(task: Any, shots: int) -> tuple[str, ...]:
     """A note where examples are items that are asked as well, or differ from item to item."""
     config = task.config
     sampler = task.fewshot_cfg.sampler

@@ -16,7 +16,7 @@ from babelbits.records import digest
 _FUNCTION = "!function"
 
 
-def digest_of_sources(yaml_file: Path) -> str:
+def hash_sources(yaml_file: Path) -> str:
     """Hash of the names and bytes of every file that a task is made of.
 
     Raises
@@ -27,14 +27,15 @@ def digest_of_sources(yaml_file: Path) -> str:
     home = yaml_file.resolve().parent
     try:
         hashes = [
-            (os.path.relpath(path, home), path.read_bytes().hex()) for path in sources_of(yaml_file)
+            (os.path.relpath(path, home), path.read_bytes().hex())
+            for path in list_sources(yaml_file)
         ]
     except OSError as error:
         raise TaskError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
     return digest(hashes)
 
 
-def sources_of(yaml_file: Path) -> tuple[Path, ...]:
+def list_sources(yaml_file: Path) -> tuple[Path, ...]:
     """The task's YAML file, YAML files it includes, and modules that `!function` names, in order.
 
     Raises

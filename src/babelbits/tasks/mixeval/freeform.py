@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from babelbits.tasks.mixeval.prompts import Wording, letters
-from babelbits.tasks.numbers import all_numbers
+from babelbits.tasks.mixeval.prompts import Wording, list_letters
+from babelbits.tasks.numbers import find_all_numbers
 
 _LATEX = re.compile(r"\\(?:text|mathrm|mbox|boxed)\{([^{}]*)\}|\\[!,;: ]|\\(?=[$%])|\$")
 
@@ -30,7 +30,7 @@ def matches(answer: str, golds: Sequence[str], *, words: Wording) -> bool:
 
 
 def _held(gold: str, parts: Sequence[str], found: set[Decimal]) -> bool:
-    text = bare(gold).lower()
+    text = strip_gold(gold).lower()
     number = _whole_number(text)
     if number is not None:
         return number in found
@@ -39,7 +39,7 @@ def _held(gold: str, parts: Sequence[str], found: set[Decimal]) -> bool:
     return bool(text) and any(text in part for part in parts)
 
 
-def bare(gold: str) -> str:
+def strip_gold(gold: str) -> str:
     """A gold answer without its derivation and without LaTeX around it."""
     return _LATEX.sub(lambda match: match[1] or "", gold.rpartition("####")[2]).strip()
 
@@ -60,16 +60,16 @@ def _answer_parts(answer: str, words: Wording) -> list[str]:
         ends = [end for end in ends if any(char.isalnum() for char in end)]
         if ends:
             parts.append(min(ends, key=len))
-    return parts or [bare(answer).lower()]
+    return parts or [strip_gold(answer).lower()]
 
 
 def _numbers(part: str) -> list[Decimal]:
-    return [round(number, 2) for number in all_numbers(bare(part))]
+    return [round(number, 2) for number in find_all_numbers(strip_gold(part))]
 
 
 def _whole_number(text: str) -> Decimal | None:
     """The number that `text` is, perhaps with a unit sign; None if it says anything else."""
-    numbers = all_numbers(text)
+    numbers = find_all_numbers(text)
     rest = re.sub(r"[\W\d_]", "", text)
     return round(numbers[0], 2) if len(numbers) == 1 and not rest else None
 
@@ -86,7 +86,7 @@ _EDGES = ",.!?;:'"
 _WORDS_OF_A_SENTENCE = 5
 
 
-def chosen(answer: str, options: Sequence[str]) -> int | None:
+def find_chosen(answer: str, options: Sequence[str]) -> int | None:
     """Place of the option that `answer` chooses; None if it chooses none.
 
     Only the answer's first paragraph counts: what follows a blank line is, with a base model, the
@@ -100,7 +100,7 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     text = f" {_first_paragraph(answer).strip().strip(_EDGES)} "
     places = [
         (match.start(), place)
-        for place, letter in enumerate(letters(options))
+        for place, letter in enumerate(list_letters(options))
         for match in re.finditer(_alone(letter), text)
     ]
     if not places and len(text.split()) > _WORDS_OF_A_SENTENCE:

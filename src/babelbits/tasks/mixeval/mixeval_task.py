@@ -32,8 +32,14 @@ from babelbits.tasks.base import own_options
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OutputType, OwnTask
 from babelbits.tasks.mixeval import prompts, shots
-from babelbits.tasks.mixeval.freeform import chosen, matches
-from babelbits.tasks.mixeval.rows import CONFIGS, SPLITS, MixEvalRelease, languages_of, read_release
+from babelbits.tasks.mixeval.freeform import find_chosen, matches
+from babelbits.tasks.mixeval.rows import (
+    CONFIGS,
+    SPLITS,
+    MixEvalRelease,
+    find_languages,
+    read_release,
+)
 from babelbits.tasks.reading import Row, text_field
 from babelbits.tasks.suites import SuiteInfo
 from babelbits.words import plural
@@ -81,7 +87,7 @@ class _MixEvalTask(OwnTask):
     @classmethod
     def languages(cls, suite: SuiteInfo, folder: Path) -> tuple[str, ...]:
         """English first."""
-        found = languages_of(suite.name, folder)
+        found = find_languages(suite.name, folder)
         return tuple(sorted(found, key=lambda code: (code != "en", code)))
 
     def rows(self) -> list[tuple[str, Row]]:
@@ -103,7 +109,7 @@ class _MixEvalTask(OwnTask):
 
     @cached_property
     def _words(self) -> prompts.Wording:
-        return prompts.wording(self.language)
+        return prompts.find_wording(self.language)
 
 
 class MixEvalChoice(_MixEvalTask):
@@ -140,15 +146,15 @@ class MixEvalChoice(_MixEvalTask):
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """One request a letter, or one that writes."""
         options = _options(row, where)
-        prompt = prompts.choice_prompt(
+        prompt = prompts.write_choice_prompt(
             text_field(row, "prompt", where),
             context=row.get("context"),
             options=options,
             words=self._words,
         )
-        letters = prompts.letters(options)
+        letters = prompts.list_letters(options)
         target = letters[_gold(row, options, where)]
-        prompt = shots.choice_prefix(self.language, self.options.shots or 0) + prompt
+        prompt = shots.write_choice_prefix(self.language, self.options.shots or 0) + prompt
         if self.mode == "written":
             return (
                 GenerateRequest(prompt=f"{prompt}\n", max_new_tokens=LETTER_TOKENS, stop=("\n\n",)),
@@ -160,13 +166,13 @@ class MixEvalChoice(_MixEvalTask):
         options: list[str] = item.doc["options"]
         if self.mode == "constrained":
             logprobs = tuple(score.logprob for score in cast(Sequence[Score], replies))
-            best = prompts.letters(options)[logprobs.index(max(logprobs))]
+            best = prompts.list_letters(options)[logprobs.index(max(logprobs))]
             return Outcome(
                 output=best, scores={"acc": float(best == item.target)}, choice_logprobs=logprobs
             )
         reply = cast(Generation, replies[0])
-        place = chosen(reply.texts[0], options)
-        right = place is not None and prompts.letters(options)[place] == item.target
+        place = find_chosen(reply.texts[0], options)
+        right = place is not None and prompts.list_letters(options)[place] == item.target
         scores = {
             "acc": float(right),
             "acc_guess": 1 / len(options) if place is None else float(right),
@@ -185,13 +191,13 @@ class MixEvalFreeForm(_MixEvalTask):
     def build(self, row: Row, where: str) -> tuple[Sequence[Request], str]:
         """One request that writes; the target is the first gold answer."""
         benchmark = text_field(row, "benchmark_name", where)
-        prompt = prompts.freeform_prompt(
+        prompt = prompts.write_freeform_prompt(
             text_field(row, "prompt", where),
             context=row.get("context"),
             benchmark=benchmark,
             words=self._words,
         )
-        prompt = shots.freeform_prefix(self.language, self.options.shots or 0) + prompt
+        prompt = shots.write_freeform_prefix(self.language, self.options.shots or 0) + prompt
         stepwise = benchmark in prompts.STEP_BY_STEP
         request = GenerateRequest(
             prompt=f"{prompt}\n",

@@ -47,7 +47,7 @@ _WORDINGS: Mapping[str, Wording] = {
 }
 
 
-def wording(language: str) -> Wording:
+def find_wording(language: str) -> Wording:
     """The wording of a language; English where there is none of its own."""
     return _WORDINGS.get(language, _WORDINGS["en"])
 
@@ -57,22 +57,24 @@ def has_wording(language: str) -> bool:
     return language in _WORDINGS
 
 
-def letters(options: Sequence[str]) -> tuple[str, ...]:
+def list_letters(options: Sequence[str]) -> tuple[str, ...]:
     """'A', 'B', ... for the options."""
     return tuple(string.ascii_uppercase[: len(options)])
 
 
-def choice_prompt(
+def write_choice_prompt(
     prompt: str, *, context: str | None, options: Sequence[str], words: Wording
 ) -> str:
     """A multiple-choice question as upstream writes it."""
     listed = [
-        f"{letter}. {option}" for letter, option in zip(letters(options), options, strict=True)
+        f"{letter}. {option}" for letter, option in zip(list_letters(options), options, strict=True)
     ]
     return "\n".join([*_given(context), prompt, *listed, words.letter])
 
 
-def freeform_prompt(prompt: str, *, context: str | None, benchmark: str, words: Wording) -> str:
+def write_freeform_prompt(
+    prompt: str, *, context: str | None, benchmark: str, words: Wording
+) -> str:
     """A free-form question as upstream writes it."""
     instruction = words.stepwise if benchmark in STEP_BY_STEP else words.short
     return words.question + "\n".join([*_given(context), prompt, instruction])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from babelbits.errors import TaskError, UnknownNameError
-from babelbits.tasks.jsonl_task import language_of
+from babelbits.tasks.jsonl_task import find_language
 from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.reading import Row, read_jsonl, read_text
 
@@ -43,7 +43,7 @@ class MixEvalRelease:
     """E.g. '2024-06-01'; None where no name tells."""
 
 
-def languages_of(suite: str, folder: Path) -> Mapping[str, Path]:
+def find_languages(suite: str, folder: Path) -> Mapping[str, Path]:
     """Canonical code to file, for every language that `folder` has of a suite.
 
     Raises
@@ -77,7 +77,7 @@ def read_release(suite: str, language: str, folder: Path) -> MixEvalRelease:
     TaskError
         If a file is damaged.
     """
-    files = languages_of(suite, folder)
+    files = find_languages(suite, folder)
     if language not in files:
         raise UnknownNameError(
             f"suite '{suite}' has no data in language '{language}'",
@@ -94,7 +94,7 @@ def _translations(suite: str, folder: Path) -> Iterator[tuple[str, Path]]:
     group, split = SPLITS[suite]
     for place in (folder / group / split, folder / suite):
         for path in sorted(place.iterdir()) if place.is_dir() else []:
-            code = language_of(path)
+            code = find_language(path)
             if code is not None:
                 yield code, path
 

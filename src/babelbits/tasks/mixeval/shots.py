@@ -151,18 +151,18 @@ _FREE_FORM: Mapping[str, tuple[FreeFormShot, ...]] = {
 }
 
 
-def choice_prefix(language: str, shots: int) -> str:
+def write_choice_prefix(language: str, shots: int) -> str:
     """The first `shots` multiple-choice examples as text that goes before the question."""
-    words = prompts.wording(language)
+    words = prompts.find_wording(language)
     return "".join(
-        f"{_choice_question(shot, words)}\n{prompts.letters(shot.options)[shot.gold]}\n\n"
+        f"{_choice_question(shot, words)}\n{prompts.list_letters(shot.options)[shot.gold]}\n\n"
         for shot in _of(_CHOICES, language)[:shots]
     )
 
 
-def freeform_prefix(language: str, shots: int) -> str:
+def write_freeform_prefix(language: str, shots: int) -> str:
     """The first `shots` free-form examples as text that goes before the question."""
-    words = prompts.wording(language)
+    words = prompts.find_wording(language)
     return "".join(
         f"{_freeform_question(shot, words)}\n{shot.answer}\n\n\n"
         for shot in _of(_FREE_FORM, language)[:shots]
@@ -181,18 +181,18 @@ def _prefixes(language: str) -> tuple[str, ...]:
     return tuple(
         make(language, shots)
         for shots in range(N_SHOTS, 0, -1)
-        for make in (choice_prefix, freeform_prefix)
+        for make in (write_choice_prefix, write_freeform_prefix)
     )
 
 
 def _choice_question(shot: ChoiceShot, words: prompts.Wording) -> str:
-    return prompts.choice_prompt(
+    return prompts.write_choice_prompt(
         shot.prompt, context=shot.context, options=shot.options, words=words
     )
 
 
 def _freeform_question(shot: FreeFormShot, words: prompts.Wording) -> str:
-    return prompts.freeform_prompt(
+    return prompts.write_freeform_prompt(
         shot.prompt, context=shot.context, benchmark=shot.benchmark, words=words
     )
 

@@ -27,14 +27,14 @@ def has_list(language: str) -> bool:
     return _base(language) in REFUSALS
 
 
-def why_not(language: str) -> str | None:
+def explain_no_rule(language: str) -> str | None:
     """Why refusals in a language cannot be told; None: they can."""
     if has_list(language):
         return None
     return f"there is no list of refusals in '{language}'; there are: {', '.join(REFUSALS)}"
 
 
-def refusal_in(text: str, language: str) -> str | None:
+def find_refusal(text: str, language: str) -> str | None:
     """The words by which an answer refuses; None where none is found.
 
     Parameters
@@ -49,7 +49,7 @@ def refusal_in(text: str, language: str) -> str | None:
     ValueError
         If the language has no list: not to find one there would say nothing.
     """
-    reason = why_not(language)
+    reason = explain_no_rule(language)
     if reason is not None:
         raise ValueError(reason)
     opening = normalise(text)[:OPENING]
@@ -72,9 +72,9 @@ def _base(language: str) -> str:
 
 @cache
 def _patterns(language: str) -> Sequence[re.Pattern[str]]:
-    return tuple(re.compile(normalised(one)) for one in REFUSALS[language])
+    return tuple(re.compile(normalise_pattern(one)) for one in REFUSALS[language])
 
 
-def normalised(pattern: str) -> str:
+def normalise_pattern(pattern: str) -> str:
     """A pattern in the form of normalised texts; its signs are ASCII, which NFKC keeps."""
     return unicodedata.normalize("NFKC", pattern)

@@ -24,7 +24,7 @@ from babelbits.tasks.collapse import signs
 from babelbits.tasks.collapse.rule import CollapseRule
 from babelbits.tasks.own_files import OwnFile
 from babelbits.tasks.reading import Row, text_field
-from babelbits.tasks.refusal.detect import refusal_in, why_not
+from babelbits.tasks.refusal.detect import explain_no_rule, find_refusal
 from babelbits.tasks.refusal.phrases import VERSION
 
 MAX_NEW_TOKENS = 256
@@ -51,7 +51,7 @@ class RefusalTask(OwnFile):
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on rows and language
         """Which direction is harm, and why a language has no rate."""
-        reason = why_not(self.language)
+        reason = explain_no_rule(self.language)
         harm = (
             "the prompts should be answered: more refusals are harm"
             if self.should == ANSWER
@@ -98,7 +98,7 @@ class RefusalTask(OwnFile):
         text, reason = reply.texts[0], reply.finish_reasons[0]
         request = cast(GenerateRequest, item.requests[0])
         shown = self._collapse.signs_of(text, reason, prompt=request.prompt)
-        said = None if why_not(self.language) else refusal_in(text, self.language)
+        said = None if explain_no_rule(self.language) else find_refusal(text, self.language)
         is_degenerate = any(one in _BY_COLLAPSE for one in shown) or (
             signs.COPIED in shown and said is None
         )
@@ -106,8 +106,8 @@ class RefusalTask(OwnFile):
         remark = "" if said is None else f"refuses: {said}"
         if is_degenerate:
             refused, remark = None, f"degenerate: {', '.join(shown)}"
-        elif why_not(self.language):
-            refused, remark = None, f"not told: {why_not(self.language)}"
+        elif explain_no_rule(self.language):
+            refused, remark = None, f"not told: {explain_no_rule(self.language)}"
         return Outcome(
             output=text,
             scores={REFUSED: refused, DEGENERATE: float(is_degenerate)},

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from babelbits.errors import StudyError
 from babelbits.registry import TASKS
-from babelbits.tasks.suites.info import SuiteInfo, canonical
+from babelbits.tasks.suites.info import SuiteInfo, resolve_code
 
 if TYPE_CHECKING:
     from babelbits.tasks.base import SuiteFamily
 
-__all__ = ["SuiteInfo", "all_suites", "canonical", "families"]
+__all__ = ["SuiteInfo", "list_all_suites", "map_families", "resolve_code"]
 
 
-def all_suites() -> Mapping[str, SuiteInfo]:
+def list_all_suites() -> Mapping[str, SuiteInfo]:
     """Every suite by name: BabelMini's first, then the public ones, then those of packages.
 
     Raises
@@ -30,8 +30,8 @@ def all_suites() -> Mapping[str, SuiteInfo]:
     return _suites(tuple(TASKS))
 
 
-def families() -> "Mapping[str, SuiteFamily]":
-    """Suite name to the family that asks it. Raises as `all_suites`."""
+def map_families() -> "Mapping[str, SuiteFamily]":
+    """Suite name to the family that asks it. Raises as `list_all_suites`."""
     return _owners(tuple(TASKS))
 
 

@@ -2,7 +2,7 @@
 
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.info import map_languages
 
 _XCOPA = "et ht id it qu sw ta th tr vi zh"
 _XSTORYCLOZE = "ar en es eu hi id my ru sw te zh"
@@ -37,7 +37,7 @@ def _choice(
     comparable: str,
     cluster_columns: tuple[str, ...] = (),
 ) -> LmEvalSuite:
-    upstream = by_language(codes)
+    upstream = map_languages(codes)
     return LmEvalSuite(
         name=name,
         languages=tuple(upstream),

@@ -90,7 +90,7 @@ class SuiteInfo:
         return self.hub_dataset is not None
 
 
-def canonical(code: str) -> str:
+def resolve_code(code: str) -> str:
     """Canonical code of a language in any usual form.
 
     Raises
@@ -101,9 +101,9 @@ def canonical(code: str) -> str:
     return resolve(code).code
 
 
-def by_language(codes: str) -> Mapping[str, str]:
+def map_languages(codes: str) -> Mapping[str, str]:
     """Canonical code to upstream code; the first upstream code of a language wins."""
     table: dict[str, str] = {}
     for code in codes.split():
-        table.setdefault(canonical({"jp": "ja"}.get(code, code)), code)
+        table.setdefault(resolve_code({"jp": "ja"}.get(code, code)), code)
     return MappingProxyType(table)

@@ -6,11 +6,11 @@ Two suites, because their pass rates are never averaged: within a language and a
 from babelbits.tasks.folder_suites import FolderSuites
 from babelbits.tasks.language_confusion.task import LanguageConfusionTask
 from babelbits.tasks.language_id import IdentifierOptions
-from babelbits.tasks.suites.info import SuiteInfo, by_language
+from babelbits.tasks.suites.info import SuiteInfo, map_languages
 
 
 def _suite(name: str, summary: str, codes: str, *, parallel: bool) -> SuiteInfo:
-    upstream = by_language(codes)
+    upstream = map_languages(codes)
     return SuiteInfo(
         name=name,
         languages=tuple(upstream),

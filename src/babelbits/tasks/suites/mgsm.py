@@ -5,13 +5,13 @@ Eight examples by default: the paper's, and all that the data set has.
 
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.info import map_languages
 
 _MGSM = "bn de en es fr ja ru sw te th zh"
 
 
 def _mgsm(name: str, task: str, summary: str) -> LmEvalSuite:
-    upstream = by_language(_MGSM)
+    upstream = map_languages(_MGSM)
     return LmEvalSuite(
         name=name,
         languages=tuple(upstream),

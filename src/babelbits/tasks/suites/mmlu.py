@@ -7,7 +7,7 @@ study asks them all, and its score is over all questions alike (lm-eval's `weigh
 
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.info import map_languages
 
 SUBJECTS = (
     *("abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge"),
@@ -53,7 +53,7 @@ def _mmlu(
     licence: str,
     source_columns: tuple[str, ...] | None,
 ) -> LmEvalSuite:
-    upstream = by_language(codes)
+    upstream = map_languages(codes)
     return LmEvalSuite(
         name=name,
         languages=tuple(upstream),

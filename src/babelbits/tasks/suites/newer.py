@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites.info import by_language, canonical
+from babelbits.tasks.suites.info import map_languages, resolve_code
 
 _DOMAINS: Mapping[str, str] = MappingProxyType(
     {
@@ -91,7 +91,7 @@ _PROX_SUBJECTS = (
 def _include() -> LmEvalSuite:
     rows = [row.split(":") for row in _INCLUDE.split()]
     task = "include_base_44_{}"
-    upstream = {canonical(code): name for code, name, _ in rows}
+    upstream = {resolve_code(code): name for code, name, _ in rows}
     return LmEvalSuite(
         name="include",
         languages=tuple(upstream),
@@ -104,7 +104,7 @@ def _include() -> LmEvalSuite:
         lm_eval_task=task,
         parts_by_language=MappingProxyType(
             {
-                canonical(code): tuple(f"{task}_{_DOMAINS[letter]}" for letter in letters)
+                resolve_code(code): tuple(f"{task}_{_DOMAINS[letter]}" for letter in letters)
                 for code, _, letters in rows
             }
         ),
@@ -140,12 +140,12 @@ def _varieties(codes: str) -> Mapping[str, str]:
     found = {}
     for config in codes.split():
         language, script, *_ = config.split("_")
-        found[canonical(f"{language}_{script.title()}")] = config
+        found[resolve_code(f"{language}_{script.title()}")] = config
     return MappingProxyType(found)
 
 
 def _multiblimp() -> LmEvalSuite:
-    upstream = by_language(_MULTIBLIMP)
+    upstream = map_languages(_MULTIBLIMP)
     return LmEvalSuite(
         name="multiblimp",
         languages=tuple(upstream),
@@ -163,7 +163,7 @@ def _multiblimp() -> LmEvalSuite:
 
 
 def _prox() -> LmEvalSuite:
-    upstream = by_language(_PROX)
+    upstream = map_languages(_PROX)
     task = "mmlu_prox_lite_{}"
     return LmEvalSuite(
         name="mmlu-prox-lite",

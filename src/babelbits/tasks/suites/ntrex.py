@@ -1,7 +1,7 @@
 """NTREX-128: professionally translated news in 128 languages (Federmann et al. 2022)."""
 
 from babelbits.tasks.folder_suites import FolderSuites
-from babelbits.tasks.suites.info import SuiteInfo, by_language
+from babelbits.tasks.suites.info import SuiteInfo, map_languages
 from babelbits.tasks.text import TextTask
 
 # The plain variant of a language comes before its regional ones: the first takes a shared code.
@@ -17,7 +17,7 @@ NTREX = """
 
 
 def _ntrex(name: str, unit: str) -> SuiteInfo:
-    upstream = by_language(NTREX)
+    upstream = map_languages(NTREX)
     return SuiteInfo(
         name=name,
         languages=tuple(upstream),

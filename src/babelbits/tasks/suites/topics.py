@@ -7,11 +7,11 @@ prompt, letter by letter, in all of them.
 from babelbits.tasks.flores_codes import FLORES_CODES
 from babelbits.tasks.lm_eval.suite import LmEvalSuite
 from babelbits.tasks.lm_eval.suites import LmEvalSuites
-from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.info import map_languages
 
 
 def _sib200() -> LmEvalSuite:
-    upstream = by_language(FLORES_CODES)
+    upstream = map_languages(FLORES_CODES)
     return LmEvalSuite(
         name="sib200",
         languages=tuple(upstream),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from babelbits.tasks.flores_codes import FLORES_CODES
 from babelbits.tasks.folder_suites import FolderSuites
-from babelbits.tasks.suites.info import by_language
+from babelbits.tasks.suites.info import map_languages
 from babelbits.tasks.suites.ntrex import NTREX
 from babelbits.tasks.translation.suite import TranslationOptions, TranslationSuite
 from babelbits.tasks.translation.task import TranslationTask
@@ -19,7 +19,7 @@ _DEV = 997
 
 
 def _translation(name: str, direction: Literal["into", "from"], codes: str) -> TranslationSuite:
-    upstream = by_language(codes)
+    upstream = map_languages(codes)
     is_flores = name.startswith("flores")
     way = "from English" if direction == "into" else "into English"
     return TranslationSuite(

@@ -13,10 +13,10 @@ from babelbits.errors import TaskError, UnknownNameError
 from babelbits.tasks import hub_data
 from babelbits.tasks.flores_codes import FLORES_PLUS_CODES
 from babelbits.tasks.hub_data import HubDataset
-from babelbits.tasks.jsonl_task import missing_language
+from babelbits.tasks.jsonl_task import make_missing_error
 from babelbits.tasks.local_data import read_parquet
 from babelbits.tasks.reading import Row, read_jsonl, read_lines, text_field
-from babelbits.tasks.suites import SuiteInfo, canonical
+from babelbits.tasks.suites import SuiteInfo, resolve_code
 from babelbits.words import plural
 
 ITEMS, EXAMPLES = "devtest", "dev"
@@ -53,7 +53,7 @@ def read_segments(
         return _ntrex(suite, folder, language, split=split)
     if folder is None:
         # A copy of the hub's data is a folder like any other.
-        folder = hub_data.get(wanted(suite, language)).folder.parent
+        folder = hub_data.get(list_wanted(suite, language)).folder.parent
     return _flores(suite, folder, language, split=split)
 
 
@@ -67,9 +67,9 @@ def read_documents(
     """
     if suite.data_name == "ntrex":
         known = folder is not None and (folder / DOCUMENT_IDS).is_file()
-        return document_ids(folder, expected) if folder is not None and known else None
+        return read_document_ids(folder, expected) if folder is not None and known else None
     if folder is None:
-        folder = hub_data.get(wanted(suite, language)).folder.parent
+        folder = hub_data.get(list_wanted(suite, language)).folder.parent
     path = _split_files(folder, split).get(language)
     pages: list[str] = []
     if path is not None and path.name.removesuffix(".xz").endswith((".jsonl", ".parquet")):
@@ -79,7 +79,7 @@ def read_documents(
     return pages if len(pages) == expected and all(pages) else None
 
 
-def wanted(suite: SuiteInfo, language: str) -> HubDataset:
+def list_wanted(suite: SuiteInfo, language: str) -> HubDataset:
     """The config of FLORES+ that a language is; it has all splits."""
     upstream = suite.upstream[language]
     config = FLORES_PLUS_CODES.get(upstream, upstream)
@@ -93,10 +93,10 @@ def _ntrex(
         raise TaskError(f"suite '{suite.name}' has no few-shot examples", hint=_NTREX_SHOTS)
     if folder is None or not folder.is_dir():
         raise TaskError("no such folder of data", where=str(folder))
-    path = ntrex_file(folder, suite.upstream[language])
+    path = find_ntrex_file(folder, suite.upstream[language])
     if path is None:
-        expected = expected_ntrex_file(folder, suite.upstream[language])
-        raise missing_language(suite.name, language, folder, (), expected=expected)
+        expected = name_ntrex_file(folder, suite.upstream[language])
+        raise make_missing_error(suite.name, language, folder, (), expected=expected)
     return str(path), read_lines(path)
 
 
@@ -108,7 +108,7 @@ def _flores(suite: SuiteInfo, folder: Path, language: str, *, split: str) -> tup
     path = files.get(language)
     if path is None:
         expected = folder / split / f"{suite.upstream[language]}.{split}"
-        raise missing_language(suite.name, language, folder / split, files, expected=expected)
+        raise make_missing_error(suite.name, language, folder / split, files, expected=expected)
     if path.name.removesuffix(".xz").endswith((".jsonl", ".parquet")):
         return str(path), _texts(_rows(path), str(path))
     return str(path), read_lines(path)
@@ -148,7 +148,7 @@ def _code(path: Path, split: str) -> str | None:
 
 def _language(name: str) -> str | None:
     try:
-        return canonical(name)
+        return resolve_code(name)
     except UnknownNameError:
         return None
 
@@ -172,12 +172,12 @@ DOCUMENT_IDS = "DOCUMENT_IDS.tsv"
 """A line a segment: which news story it is from."""
 
 
-def expected_ntrex_file(folder: Path, code: str) -> Path:
+def name_ntrex_file(folder: Path, code: str) -> Path:
     """Where upstream keeps a language of its code."""
     return folder / f"newstest2019-{'src' if code == 'eng' else 'ref'}.{code}.txt"
 
 
-def ntrex_file(folder: Path, code: str) -> Path | None:
+def find_ntrex_file(folder: Path, code: str) -> Path | None:
     """The file of upstream's code, packed or not; None where the folder has none."""
     for kind in ("src", "ref"):
         name = f"newstest2019-{kind}.{code}.txt"
@@ -187,7 +187,7 @@ def ntrex_file(folder: Path, code: str) -> Path | None:
     return None
 
 
-def document_ids(folder: Path, expected: int) -> list[str]:
+def read_document_ids(folder: Path, expected: int) -> list[str]:
     """The document of every segment.
 
     Raises

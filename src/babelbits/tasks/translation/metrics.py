@@ -48,7 +48,7 @@ class SegmentMetric:
         return tuple(map(float, found))
 
 
-def segment_metrics(language: str) -> tuple[SegmentMetric, ...]:
+def list_segment_metrics(language: str) -> tuple[SegmentMetric, ...]:
     """The metrics for translations into a language, the primary one first.
 
     Raises
@@ -64,7 +64,7 @@ def segment_metrics(language: str) -> tuple[SegmentMetric, ...]:
             "translation needs sacrebleu", hint="pip install 'babelbits[run]'"
         ) from error
     chrf = CHRF(word_order=2)
-    tokenizer = bleu_tokenizer(language)
+    tokenizer = choose_bleu_tokenizer(language)
     metrics = [_segment_metric("chrf++", "chrf", chrf, chrf)]
     for name, tokenize in (("bleu", tokenizer), *((("spbleu", SPM),) if has_spm() else ())):
         tool = BLEU(tokenize=tokenize)
@@ -82,7 +82,7 @@ def _segment_metric(name: str, corpus: Any, tool: Any, sentence_tool: Any) -> Se
     return SegmentMetric(metric=metric, tool=tool, sentence_tool=sentence_tool)
 
 
-def bleu_tokenizer(language: str) -> str:
+def choose_bleu_tokenizer(language: str) -> str:
     """The tokenizer, as sacrebleu names it, for a language (canonical code).
 
     zh for Chinese; MeCab for Japanese and Korean where it is installed, else characters and 13a;
@@ -97,7 +97,7 @@ def bleu_tokenizer(language: str) -> str:
     return "char" if resolve(language).script in _UNSPACED_SCRIPTS else "13a"
 
 
-def chance_level(metric: SegmentMetric, references: Sequence[str]) -> float | None:
+def measure_chance_level(metric: SegmentMetric, references: Sequence[str]) -> float | None:
     """Score of a corpus in which every segment is answered with the next one's reference.
 
     What unrelated text in the right language gets: a model that scores no more translates nothing.
@@ -122,20 +122,20 @@ def has_spm() -> bool:
     return model.is_file() and _is_installed("sentencepiece")
 
 
-def notes(language: str, metrics: Iterable[SegmentMetric]) -> tuple[str, ...]:
+def list_notes(language: str, metrics: Iterable[SegmentMetric]) -> tuple[str, ...]:
     """What is missing, and how to get it."""
     names = {one.metric.name for one in metrics}
     base = language.partition("-")[0]
     found = []
     if "spbleu" not in names:
         found.append(f"no spBLEU: its tokenizer's model is not on this machine; get it: {GET_SPM}")
-    if base in _MECAB and bleu_tokenizer(language) == _WITHOUT_MECAB[base]:
+    if base in _MECAB and choose_bleu_tokenizer(language) == _WITHOUT_MECAB[base]:
         found.append(
             f"BLEU by {_WITHOUT_MECAB[base]}, MeCab is not there: pip install 'sacrebleu[{base}]'"
         )
     return tuple(found)
 
 
-def signatures(metrics: Sequence[SegmentMetric]) -> str:
+def join_signatures(metrics: Sequence[SegmentMetric]) -> str:
     """What decides the numbers, for the scorer's version."""
     return "; ".join(f"{one.metric.name} {one.metric.signature}" for one in metrics)

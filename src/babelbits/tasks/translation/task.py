@@ -28,9 +28,20 @@ from babelbits.tasks.base import TaskOptions, own_options
 from babelbits.tasks.hub_data import HubDataset
 from babelbits.tasks.jsonl_task import OwnTask
 from babelbits.tasks.reading import Row, text_field
-from babelbits.tasks.suites import SuiteInfo, all_suites
-from babelbits.tasks.translation.data import EXAMPLES, ITEMS, read_documents, read_segments, wanted
-from babelbits.tasks.translation.metrics import chance_level, notes, segment_metrics, signatures
+from babelbits.tasks.suites import SuiteInfo, list_all_suites
+from babelbits.tasks.translation.data import (
+    EXAMPLES,
+    ITEMS,
+    list_wanted,
+    read_documents,
+    read_segments,
+)
+from babelbits.tasks.translation.metrics import (
+    join_signatures,
+    list_notes,
+    list_segment_metrics,
+    measure_chance_level,
+)
 from babelbits.tasks.translation.suite import TranslationOptions, TranslationSuite
 from babelbits.words import plural
 
@@ -41,7 +52,7 @@ _UNRELATED = 200
 """Segments that the score of unrelated text is measured on."""
 
 
-def source_of(prompt: str, info: TaskInfo) -> str | None:
+def find_source(prompt: str, info: TaskInfo) -> str | None:
     """The sentence that a prompt of a translation task asks for, as a chat or plain.
 
     Parameters
@@ -51,7 +62,7 @@ def source_of(prompt: str, info: TaskInfo) -> str | None:
     info : TaskInfo
         Its task; None comes back for tasks that do not translate.
     """
-    suite = all_suites().get(info.suite)
+    suite = list_all_suites().get(info.suite)
     if not isinstance(suite, TranslationSuite):
         return None
     pair = info.name.removeprefix(f"{info.suite}_")
@@ -88,16 +99,18 @@ class TranslationTask(OwnTask):
         pair = (pivot, language)
         self.source, self.into = pair if suite.translates == "into" else pair[::-1]
         self.name = f"{suite.name}_{self.source}-{self.into}"
-        self._metrics = segment_metrics(self.into)
-        self.scorer_version = f"translation 1: {signatures(self._metrics)}"
-        self.notes = notes(self.into, self._metrics)
+        self._metrics = list_segment_metrics(self.into)
+        self.scorer_version = f"translation 1: {join_signatures(self._metrics)}"
+        self.notes = list_notes(self.into, self._metrics)
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # known once the data are
         """The metrics, each with its score for unrelated text in the right language as chance."""
         _, references = self._segments(self.into, ITEMS)
         known = references[:_UNRELATED]
-        return tuple(replace(one.metric, chance=chance_level(one, known)) for one in self._metrics)
+        return tuple(
+            replace(one.metric, chance=measure_chance_level(one, known)) for one in self._metrics
+        )
 
     def rows(self) -> list[tuple[str, Row]]:
         """Place, source and reference of every segment."""
@@ -147,7 +160,7 @@ class TranslationTask(OwnTask):
         if self.options.data is not None or not self.suite.downloads:
             return ()
         codes = dict.fromkeys((self.source, self.into, ENGLISH))
-        return tuple(wanted(self.suite, code) for code in codes)
+        return tuple(list_wanted(self.suite, code) for code in codes)
 
     # --- prompts ---
 
