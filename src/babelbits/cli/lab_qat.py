@@ -24,7 +24,7 @@ _EVERY = 60.0
 """Seconds between two lines about a training."""
 
 
-@click.command()
+@click.command(short_help="Compare training with quantization and rounding after.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--corpora", type=click.Path(path_type=Path, file_okay=False, exists=True),

@@ -24,7 +24,7 @@ SCHEMA = "babelbits.lab.volume/1"
 _QUIET_SECONDS = 60.0
 
 
-@click.command()
+@click.command(short_help="Vary how much of one language a model has seen.")
 @click.option(
     "--corpora", type=click.Path(path_type=Path, file_okay=False), required=True,
     help="Folder of LANGUAGE.txt or LANGUAGE.txt.xz, UTF-8, a sentence a line.",
