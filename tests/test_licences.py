@@ -50,6 +50,7 @@ EXCEPTIONS = {
     "chardet": ("LGPL-2.1-or-later", f"brought by lm-eval's tables; {_LIBRARY}"),
     "psycopg": ("LGPL-3.0-only", f"with the extra 'postgres' only; {_LIBRARY}"),
     "psycopg-binary": ("LGPL-3.0-only", f"with the extra 'postgres' only; {_LIBRARY}"),
+    "torchao": ("", "with the extra 'lab' only; its licence file is BSD's, its metadata none"),
     "axe-playwright-python": ("", "for tests only; its licence file is MIT's, its metadata none"),
 }
 """Licence beyond the list, and why it may be here."""

@@ -105,11 +105,11 @@ from babelbits.bundled import find_bundled_model
 from babelbits.recipes import gguf_quantize
 from babelbits.recipes.make import make
 signal.signal(signal.SIGINT, signal.default_int_handler)
-real = gguf_quantize.library.interruptible
+real = gguf_quantize.library.run_interruptibly
 def press(call):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     return real(lambda: (__import__("time").sleep(600), call())[1])
-gguf_quantize.library.interruptible = press
+gguf_quantize.library.run_interruptibly = press
 try:
     make(find_bundled_model(), recipe="q4_k_s", parameters={{}}, calibration=None, variant_id="x",
          out=Path({str(place / "interrupted")!r}), base_label="b", base_hash="b", seed=0)

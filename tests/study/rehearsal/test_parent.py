@@ -195,4 +195,4 @@ def test_the_child_trusts_a_model_as_far_as_its_parent_does(
     trust = Trust(remote_code=code, pickle=pickle)
     asked = parent._job(Stage(base=tmp_path, trust=trust), {}, {}, tmp_path)
     made = child._rehearsal(json.loads(json.dumps(asked)), "one period", lambda _line: None)
-    assert made._settings.trust == trust
+    assert made.settings.trust == trust
