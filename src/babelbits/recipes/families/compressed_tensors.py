@@ -19,7 +19,7 @@ from babelbits.recipes.scope import build_skeleton, plan_scope
 from babelbits.recipes.smoothing import refuse_smoothing
 from babelbits.recipes.versions import find_making
 
-_GROUP_SIZE = ParameterInfo(
+GROUP_SIZE = ParameterInfo(
     type=int,
     default=128,
     minimum=8,
@@ -124,7 +124,7 @@ _RECIPES = (
         method="gptq",
         weight_bits=4.0,
         needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, **_GPTQ},
+        parameters={"group_size": GROUP_SIZE, **_GPTQ},
         aliases=("W4-g", "GPTQ", "W4A16"),
     ),
     RecipeInfo(
@@ -140,7 +140,7 @@ _RECIPES = (
         family="compressed-tensors",
         method="rtn",
         weight_bits=4.0,
-        parameters={"group_size": _GROUP_SIZE},
+        parameters={"group_size": GROUP_SIZE},
         aliases=("RTN",),
     ),
     RecipeInfo(
@@ -150,7 +150,7 @@ _RECIPES = (
         method="awq",
         weight_bits=4.0,
         needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, "symmetric": _SYMMETRIC},
+        parameters={"group_size": GROUP_SIZE, "symmetric": _SYMMETRIC},
         aliases=("AWQ",),
     ),
     RecipeInfo(
@@ -200,7 +200,7 @@ _RECIPES = (
         method="rtn",
         weight_bits=4.0,
         activation_bits=8,
-        parameters={"group_size": _GROUP_SIZE},
+        parameters={"group_size": GROUP_SIZE},
         aliases=("W4A8",),
     ),
     RecipeInfo(
@@ -239,7 +239,8 @@ _RECIPES = (
 _FLOATS = ("fp8", "fp8-block", "mxfp8", "mxfp4", "nvfp4", "nvfp4a16")
 
 
-def _with_modules(info: RecipeInfo) -> RecipeInfo:
+def add_modules(info: RecipeInfo) -> RecipeInfo:
+    """A recipe that takes bits of single modules, too."""
     own = _modules(integers=info.name not in _FLOATS)
     return replace(info, parameters={**info.parameters, module_bits.PARAMETER: own})
 
@@ -250,7 +251,7 @@ class CompressedTensors(Family):
     name = "compressed-tensors"
     format = "compressed-tensors"
     title = "llm-compressor"
-    recipes = tuple(map(_with_modules, _RECIPES))
+    recipes = tuple(map(add_modules, _RECIPES))
     examples = ("w8", "w4-g")
     decisive = ("torch", "transformers", "llmcompressor", "compressed-tensors")
     main_library = "llmcompressor"
