@@ -1,11 +1,13 @@
 """AutoRound: what may be learned, that it is learned, and what it is refused on.
 
-Cheng et al. 2024 (arXiv 2309.05516): a code is round(w / s + v), kept within -8 and 7. The offsets v
-move by signed steps of (1 - t / n) / n, so that the bound on them is a sum by hand. Weights rounded
-to nearest come from `w4-g-rtn`, whose codes `test_variants.py` holds to numpy.
+Cheng et al. 2024 (arXiv 2309.05516): a code is round(w / s + v), kept within -8 and 7. The offsets
+v move by signed steps of (1 - t / n) / n, so that the bound on them is a sum by hand. Weights
+rounded to nearest come from `w4-g-rtn`, whose codes `test_variants.py` holds to numpy.
 """
 
-from collections.abc import Callable
+import gc
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,20 @@ from babelbits.study.rehearsal.dequantize import read_plain
 from babelbits.study.rehearsal.variant_checks import Rehearsal
 from tiny_models import make_tiny
 
-ITERATIONS = 20
+ITERATIONS = 10
 GROUP = 32
 LAYERS = 2
 ROUNDING = {"float32": 2.0**-24, "bfloat16": 2.0**-8}
 """Largest relative error of one division: half the distance of neighbouring numbers."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_to_collect() -> Iterator[None]:
+    """AutoRound often collects garbage: a third of a second each with all that is loaded."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def spec(text: Path) -> CalibrationSpec:
@@ -80,7 +91,7 @@ def stored(folder: Path) -> dict[str, Any]:
 
 
 def test_the_bound_on_offsets_is_the_sum_of_the_steps_by_hand() -> None:
-    """n = 4: 1/4 + 3/16 + 2/16 before the last loss is seen; n = 200: (n + 1) / 2n - 1 / n^2."""
+    """With n = 4: 1/4 + 3/16 + 2/16 before the last loss; n = 200: (n + 1) / 2n - 1 / n^2."""
     assert bound_offset(1) == 0
     assert bound_offset(4) == pytest.approx(9 / 16)
     assert bound_offset(200) == pytest.approx(201 / 400 - 1 / 200**2)
@@ -169,8 +180,6 @@ def test_the_same_seed_gives_the_same_weights_in_silence(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    import random
-
     import torch
 
     base, folder = made("float32")
@@ -216,6 +225,7 @@ def test_the_rehearsal_takes_it_for_what_its_file_holds(
     assert any("quantizing changed" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_bits_of_single_modules_are_kept(
     made: Callable[[str], tuple[Path, Path]], calibration_text: Path, tmp_path: Path
 ) -> None:
@@ -223,9 +233,14 @@ def test_bits_of_single_modules_are_kept(
     modules = {"modules": "down_proj=8,v_proj=16", "iterations": 2}
     manifest = quantized(base, tmp_path / "v", calibration_text, "autoround", **modules)
     types = {one.name.split(".")[-2]: one.dtype for one in manifest.tensors if "proj" in one.name}
-    assert (types["down_proj"], types["v_proj"], types["q_proj"]) == ("int8 g32", "fp32", "int4 g32")
+    assert (types["down_proj"], types["v_proj"], types["q_proj"]) == (
+        "int8 g32",
+        "fp32",
+        "int4 g32",
+    )
 
 
+@pytest.mark.slow
 def test_experts_are_learned_one_by_one(
     zoo: Callable[..., Path], calibration_text: Path, tmp_path: Path
 ) -> None:
@@ -239,7 +254,9 @@ def test_a_block_that_needs_more_than_its_states_is_refused(
     zoo: Callable[..., Path], calibration_text: Path, tmp_path: Path
 ) -> None:
     """Gemma 4 hands each block an embedding of its own, which AutoRound does not hand on."""
-    with pytest.raises(RecipeError, match="AutoRound cannot run a 'Gemma4TextDecoderLayer'") as told:
+    with pytest.raises(
+        RecipeError, match="AutoRound cannot run a 'Gemma4TextDecoderLayer'"
+    ) as told:
         quantized(zoo("gemma4-text"), tmp_path / "v", calibration_text, "autoround", iterations=2)
     assert told.value.hint is not None
     assert "w4-g" in told.value.hint

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from babelbits import devices
 from babelbits.recipes import module_bits
@@ -252,8 +252,10 @@ class CompressedTensors(Family):
     format = "compressed-tensors"
     title = "llm-compressor"
     recipes = tuple(map(add_modules, _RECIPES))
-    examples = ("w8", "w4-g")
-    decisive = ("torch", "transformers", "llmcompressor", "compressed-tensors")
+    examples: ClassVar[tuple[str, ...]] = ("w8", "w4-g")
+    decisive: ClassVar[tuple[str, ...]] = (
+        *("torch", "transformers", "llmcompressor", "compressed-tensors"),
+    )
     main_library = "llmcompressor"
     rehearsal = "layers"
 
