@@ -26,7 +26,7 @@ from babelbits.formats import linear
 from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.quiet import no_loguru, replaced
-from babelbits.recipes import autoround, smoothing
+from babelbits.recipes import autoround, rotation, smoothing
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
@@ -87,6 +87,8 @@ def save_compressed(
     scope = plan_scope(model, recipe=info.name, settled=parameters, most_left=most_left)
     ignore = make_patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
+        if info.method == rotation.METHOD and calibration is not None:
+            rotation.rotate(model, seed=seed, tokens=calibration.windows[0][:_PROBE_TOKENS])
         groups = make_groups(info, parameters, scope.quantized)
         modifiers = _modifiers(info, parameters, model, ignore, groups)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
@@ -149,7 +151,7 @@ def _modifiers(
 
     if info.method == autoround.METHOD:
         return [autoround.make_modifier(parameters, ignore=ignore, groups=groups)]
-    if info.method == "gptq":
+    if info.method in ("gptq", rotation.METHOD):
         order = parameters["actorder"]
         gptq = GPTQModifier(
             config_groups=dict(groups),

@@ -4,20 +4,21 @@ Embeddings, norms and `lm_head` stay as they are in the base model (so GPTQ's au
 does not say), and only the linear layers of the transformer blocks are quantized.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from babelbits import devices
-from babelbits.recipes import module_bits
+from babelbits.recipes import module_bits, rotation
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.family import Family, Job, Made, draw_text
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
 from babelbits.recipes.scope import build_skeleton, plan_scope
 from babelbits.recipes.smoothing import refuse_smoothing
 from babelbits.recipes.versions import find_making
+from babelbits.records import TensorRecord
 
 GROUP_SIZE = ParameterInfo(
     type=int,
@@ -204,6 +205,18 @@ _RECIPES = (
         aliases=("W4A8",),
     ),
     RecipeInfo(
+        name="spinquant",
+        summary="w4a8 by GPTQ after random Hadamard rotations (SpinQuant's R1 and R2, not learned) "
+        "have spread outliers; stored a byte a weight",
+        family="compressed-tensors",
+        method=rotation.METHOD,
+        weight_bits=4.0,
+        activation_bits=8,
+        needs_calibration=True,
+        parameters={"group_size": GROUP_SIZE, **_GPTQ},
+        aliases=("SpinQuant",),
+    ),
+    RecipeInfo(
         name="nvfp4a16",
         summary="4-bit float (E2M1) weights, an E4M3 scale for 16 of them",
         family="compressed-tensors",
@@ -265,8 +278,9 @@ class CompressedTensors(Family):
         info: RecipeInfo,
         settled: Mapping[str, Any],
     ) -> None:
-        """Refuse to smooth models of which nobody knows what reads what."""
+        """Refuse to smooth or rotate models of which nobody knows what reads what."""
         refuse_smoothing(config, info)
+        rotation.refuse_rotation(config, info)
 
     def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """2 for mixtures of experts and for models that were calibrated without a mask."""
@@ -299,7 +313,20 @@ class CompressedTensors(Family):
         )
         tokenizer.save_pretrained(folder)
         record = None if calibration is None else replace(calibration.record, experts=experts)
-        return Made(calibration=record, scope=scope, device=device)
+        notes = (rotation.NOTE,) if job.info.method == rotation.METHOD else ()
+        return Made(calibration=record, scope=scope, notes=notes, device=device)
+
+    def size(
+        self,
+        tensors: Sequence[TensorRecord],
+        info: RecipeInfo,
+        settled: Mapping[str, Any],
+        *,
+        config: Mapping[str, Any],
+    ) -> int:
+        """The same, and an output layer of its own where the rotated model had none."""
+        total = super().size(tensors, info, settled, config=config)
+        return total + (rotation.count_untied_bytes(tensors) if info.method == rotation.METHOD else 0)
 
 
 FAMILY = CompressedTensors()
