@@ -1,7 +1,7 @@
-"""SpinQuant's merged rotations: the function stays, weights turn, and what they do not fit is refused.
+"""SpinQuant's merged rotations: the function stays, weights turn, what they do not fit is refused.
 
-Liu et al. 2024 (arXiv 2405.16406), section 3.2: R1 and R2 leave the full-precision network's outputs
-as they were. The known answers are in float32, on norms that are not all ones.
+Liu et al. 2024 (arXiv 2405.16406), section 3.2: R1 and R2 leave the full-precision network's
+outputs as they were. The known answers are in float32, on norms that are not all ones.
 """
 
 from collections.abc import Callable
@@ -78,6 +78,27 @@ def test_r1_turns_what_reads_and_writes_hidden_states_and_keeps_lengths(zoo: Zoo
     assert all(torch.equal(one, torch.ones_like(one)) for one in norms)
 
 
+def test_an_outlying_channel_is_spread_over_all(zoo: Zoo) -> None:
+    """What rotation is for: one channel of 256, 500 times the others, has nearly all the power.
+
+    Spread by a Hadamard matrix its share of each channel is alike: a peak of 1 / sqrt(256) of it.
+    """
+    import torch
+
+    model = prepared(zoo("llama3"))
+    with torch.no_grad():
+        model.get_input_embeddings().weight[:, 3] *= 500
+
+    def peak() -> float:
+        states = model.get_input_embeddings().weight.detach()[5:60]
+        return (states.abs().amax(-1) / states.norm(dim=-1)).median().item()
+
+    before = peak()
+    rotation.rotate(model, seed=0, tokens=TOKENS)
+    assert before > 0.9
+    assert peak() < 0.25
+
+
 def test_another_seed_is_another_rotation(zoo: Zoo) -> None:
     import torch
 
@@ -93,7 +114,7 @@ def test_another_seed_is_another_rotation(zoo: Zoo) -> None:
 def test_upstreams_centred_embeddings_are_another_function(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """llm-compressor 0.14 centres the embeddings of models with RMS norms, too; the check sees it."""
+    """llm-compressor 0.14 centres those of models with RMS norms, too; the check sees it."""
     from llmcompressor.modeling import center_embeddings
 
     merge = rotation._merge
@@ -111,7 +132,7 @@ def test_upstreams_centred_embeddings_are_another_function(
 
 @pytest.fixture(scope="module")
 def made(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Manifest]:
-    """(base, variant, manifest) of a miniature of Llama 3.2, whose output layer is its embedding."""
+    """(base, variant, manifest) of a miniature of Llama 3.2, whose embeddings are tied."""
     base, out = zoo("llama32-tied"), tmp_path_factory.mktemp("rotated") / "v"
     manifest = make(
         base,
@@ -157,12 +178,12 @@ def test_the_rehearsal_takes_a_rotated_variant_for_what_its_file_holds(
 def test_a_rotated_variant_computes_about_what_its_base_does(
     made: tuple[Path, Path, Manifest],
 ) -> None:
-    """int4 weights and int8 inputs move a miniature's logits by about a tenth, not by all."""
+    """Random weights in int4 move logits by half (w4-g: 0.54); other weights would by 1.4."""
     base, folder, _ = made
     settings = EngineSettings(device="cpu", dtype="float32")
     before = logits(load_variant(base, settings=settings).model)
     after = logits(load_variant(folder, settings=settings).model)
-    assert 0.001 < ((after - before).norm() / before.norm()).item() < 0.3
+    assert 0.001 < ((after - before).norm() / before.norm()).item() < 0.8
 
 
 @pytest.mark.parametrize(
@@ -186,7 +207,9 @@ def test_what_cannot_be_rotated_is_refused_with_the_reason(
 
 def test_a_plan_refuses_what_cannot_be_rotated() -> None:
     with pytest.raises(RecipeError, match="not for 'gemma2'"):
-        check({"model_type": "gemma2", "hidden_size": 256, "num_attention_heads": 4}, "spinquant", {})
+        check(
+            {"model_type": "gemma2", "hidden_size": 256, "num_attention_heads": 4}, "spinquant", {}
+        )
 
 
 @pytest.mark.parametrize("size", [1, 2, 12, 64, 80, 128, 896, 3584, 4096, 5120, 8192, 780, 3, 130])

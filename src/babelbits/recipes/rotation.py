@@ -6,8 +6,8 @@ Both are multiplied into weights once (in float64), so that the files are those 
 checkpoint and every engine runs them. The function is the same; a weight is not, and cannot be held
 against the base model's weight of that name.
 
-The mapping and the matrices are llm-compressor's and compressed-tensors'. What is ours: the seed,
-which they do not hand on; no centring of embeddings, which llm-compressor's `SpinQuantModifier` does
+The mapping is llm-compressor's, the matrices are compressed-tensors'. What is ours: the seed, which
+they do not hand on; no centring of embeddings, which llm-compressor's `SpinQuantModifier` does
 for every model and which changes what one with RMS norms computes; no `transform_config` in the
 files, since nothing is left to do at run time; and a check that the function is the same.
 

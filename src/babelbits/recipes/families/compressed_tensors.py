@@ -326,7 +326,9 @@ class CompressedTensors(Family):
     ) -> int:
         """The same, and an output layer of its own where the rotated model had none."""
         total = super().size(tensors, info, settled, config=config)
-        return total + (rotation.count_untied_bytes(tensors) if info.method == rotation.METHOD else 0)
+        return total + (
+            rotation.count_untied_bytes(tensors) if info.method == rotation.METHOD else 0
+        )
 
 
 FAMILY = CompressedTensors()
