@@ -231,3 +231,13 @@ def test_no_probe_enters_a_rotated_variant() -> None:
     assert probed_pairs._is_rotated(step("spinquant"))
     assert not probed_pairs._is_rotated(step("w4a8"))
     assert not probed_pairs._is_rotated(step("nothing", "found"))
+
+
+@pytest.mark.parametrize(("location", "read"), [("input", False), ("weight_input", True)])
+def test_a_checkpoint_that_turns_at_run_time_is_not_read(location: str, *, read: bool) -> None:
+    """QuIP's, as llm-compressor writes it: transformers 5.17 drops its matrices when it loads."""
+    from babelbits.formats.description import _unread
+
+    scheme = {"type": "random-hadamard", "apply": [{"targets": ["Linear"], "location": location}]}
+    said = {"transform_config": {"config_groups": {"v": scheme}}}
+    assert (_unread("compressed-tensors", said) is None) == read

@@ -88,9 +88,7 @@ def save_compressed(
     ignore = make_patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
         if info.method == rotation.METHOD and calibration is not None:
-            rotation.rotate(
-                model, seed=seed, tokens=calibration.windows[0][:_PROBE_TOKENS]
-            )
+            rotation.rotate(model, seed=seed, tokens=calibration.windows[0][:_PROBE_TOKENS])
         groups = make_groups(info, parameters, scope.quantized)
         modifiers = _modifiers(info, parameters, model, ignore, groups)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
