@@ -17,7 +17,7 @@ invite iterate join judge keep leave linearise list load locate lock log look ma
 match measure meet mix name narrow normalise normalize note number open order orthogonalize pair
 parse pick place plan pool predict prepare print probe pull push quantize rank read recommend
 record refer refuse register rehearse remove rename render renew report require resolve restore
-retry revoke reward round run sample save say scale scan score seal select serve set settle
+retry revoke reward rotate round run sample save say scale scan score seal select serve set settle
 share ship show shrink signal simplify size sort split spread start stop strip suggest summarise
 sync synthesise tell test time tokenize track train unblind unfuse unpack unseal update verify
 warn widen work wrap write

@@ -32,7 +32,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Distributions that each extra of this package brings, as in pyproject.toml."""
-_ALONG: Mapping[str, str] = MappingProxyType({"tokenizers": "run", "huggingface-hub": "run"})
+_ALONG: Mapping[str, str] = MappingProxyType(
+    {"tokenizers": "run", "huggingface-hub": "run", "auto-round": "run"}
+)
 """Distributions that come with those of an extra."""
 _BRINGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {

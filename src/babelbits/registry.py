@@ -118,6 +118,7 @@ RECIPES = Registry(
     rows={
         "none": "babelbits.recipes.families.baseline:FAMILY",
         "compressed-tensors": "babelbits.recipes.families.compressed_tensors:FAMILY",
+        "auto-round": "babelbits.recipes.families.autoround:FAMILY",
         "bitsandbytes": "babelbits.recipes.families.bitsandbytes:FAMILY",
         "gguf": "babelbits.recipes.families.gguf:FAMILY",
     },

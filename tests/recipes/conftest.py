@@ -46,6 +46,8 @@ def variant(
         if key not in made:
             if "group_size" in find(recipe).parameters:
                 parameters = {"group_size": GROUP, **parameters}
+            if "iterations" in find(recipe).parameters:
+                parameters = {"iterations": 5, **parameters}
             out = tmp_path_factory.mktemp("variants") / recipe
             spec = CalibrationSpec(
                 language="en", source=str(calibration_text), samples=2, tokens=64

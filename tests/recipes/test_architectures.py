@@ -26,7 +26,8 @@ MATRIX = [
     pytest.param(architecture, recipe, marks=[] if recipe in QUICK else pytest.mark.slow)
     for architecture in OTHERS
     for recipe, info in RECIPES.items()
-    if recipe not in ("baseline", *BLOCKS)  # test_block_formats.py: 64 inputs fit no block of 128
+    if recipe not in ("baseline", "spinquant", *BLOCKS)  # test_rotation.py; for blocks,
+    # test_block_formats.py: 64 inputs fit no block of 128
     and info.family != "gguf"  # test_gguf_variants.py: other checkpoints
 ]
 

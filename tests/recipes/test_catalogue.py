@@ -38,8 +38,9 @@ def test_notation_of_paper_a_finds_the_recipe(paper: str, recipe: str) -> None:
 def test_recipes_of_the_design_are_all_there() -> None:
     assert list(RECIPES) == [
         *("baseline", "w8", "w8a8", "w8a8-sq", "w4", "w4-g", "w4-rtn", "w4-g-rtn"),
-        *("awq", "fp8", "w8a8-static", "fp8-block", "mxfp8", "w4a8", "nvfp4a16", "nvfp4", "mxfp4"),
-        *("llm-int8", "nf4"),
+        *("awq", "fp8", "w8a8-static", "fp8-block", "mxfp8", "w4a8", "spinquant"),
+        *("nvfp4a16", "nvfp4", "mxfp4"),
+        *("autoround", "llm-int8", "nf4"),
         *("gguf", "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "iq4_xs"),
         *("q3_k_l", "q3_k_m", "q3_k_s", "iq3_s", "q2_k", "q2_k_s", "iq2_s"),
     ]

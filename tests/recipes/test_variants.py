@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from babelbits.recipes.catalogue import RECIPES
+from babelbits.recipes.family import find_family
 from babelbits.recipes.make import describe_base, verify
 from babelbits.records import Manifest
 
@@ -84,7 +85,7 @@ def test_variant_is_whole_and_its_manifest_true(recipe: str, variant: Variant) -
     assert (folder / "tokenizer.json").is_file()
     assert (folder / "generation_config.json").is_file()
     assert manifest.recipe == recipe
-    assert manifest.format == RECIPES[recipe].family
+    assert manifest.format == find_family(recipe).format
     assert (manifest.calibration is not None) == RECIPES[recipe].needs_calibration
     assert manifest.seconds > 0
     import torch
@@ -125,6 +126,7 @@ def test_embeddings_and_norms_stay_as_they_are_but_for_smoothing(
         ("w4-g", 4 + 32 / 32 + 128 / (64 * 128), "int4 g32"),
         ("w4-g-rtn", 4 + 32 / 32 + 128 / (64 * 128), "int4 g32"),
         ("awq", 4 + 32 / 32 + 128 / (64 * 128), "int4 g32"),
+        ("autoround", 4 + 32 / 32 + 128 / (64 * 128), "int4 g32"),
         ("fp8", 8 + 32 / 128, "fp8"),
         ("llm-int8", 8 + 32 / 128 + 8 / (64 * 128), "int8"),
     ],

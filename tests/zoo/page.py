@@ -33,8 +33,9 @@ Measured on a CPU with {libraries}.
 first cell. Empty: not rehearsed.
 
 The tables have no columns for the newer formats (`w8a8-static`, `fp8-block`, `mxfp8`, `w4a8`,
-`mxfp4`, `nvfp4`, `nvfp4a16`), which `run` rehearses on a miniature of the model at hand, nor for
-checkpoints that others quantized, which it does not ([found.md](found.md)).
+`mxfp4`, `nvfp4`, `nvfp4a16`), `autoround` and `spinquant`, which `run` rehearses on a miniature
+of the model at hand, nor for checkpoints that others quantized, which it does not
+([found.md](found.md)).
 
 """
 

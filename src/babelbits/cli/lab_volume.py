@@ -131,7 +131,9 @@ def _recipes(text: str) -> tuple[str, ...]:
     from babelbits.recipes.catalogue import find
 
     found = tuple(dict.fromkeys(find(one).name for one in _parts(text)))
-    lost = [one for one in found if find(one).family not in ("gguf", "compressed-tensors")]
+    lost = [
+        one for one in found if find(one).family not in ("gguf", "compressed-tensors", "auto-round")
+    ]
     if lost or not found:
         raise StudyError(
             f"no recipe for this: {', '.join(lost) or 'none named'}",

@@ -24,6 +24,8 @@ from babelbits.words import plural
 
 GGUF, PLAIN = "gguf", "hf"
 SUFFIX = ".gguf"
+_ONLINE = ("input", "output", "q_attn", "k_cache")
+"""Places of compressed-tensors' transforms that are computed at run time."""
 _UNDERSTOOD = ("gptq", "awq", "auto-round", "bitsandbytes", "compressed-tensors", "fp8", "mxfp4")
 """Methods of which `weight_records` knows how many weights a stored tensor holds."""
 _MXFP_GROUP = 32
@@ -192,11 +194,26 @@ def _gpu(method: str | None, said: Mapping[str, Any]) -> str | None:
     return None if known is None else known.gpu
 
 
+def _turns_at_run_time(said: Mapping[str, Any]) -> bool:
+    """Whether a `transform_config` names transforms that are not merged into weights (QuIP's)."""
+    config = said.get("transform_config")
+    groups = config.get("config_groups") if isinstance(config, Mapping) else None
+    schemes = groups.values() if isinstance(groups, Mapping) else ()
+    return any(
+        isinstance(one, Mapping) and str(one.get("location")) in _ONLINE
+        for scheme in schemes
+        if isinstance(scheme, Mapping)
+        for one in scheme.get("apply") or ()
+    )
+
+
 def _unread(method: str | None, said: Mapping[str, Any]) -> str | None:
     """Why nobody here can run a checkpoint; None where it can be run."""
     if method in UNPACKED:
         return find_layout_problem(method, said)
     known = METHODS.get(method or "")
+    if method == "compressed-tensors" and _turns_at_run_time(said):
+        return "its weights are rotated, and transformers 5.17 leaves out the rotations at run time"
     return None if known is None else known.unread
 
 

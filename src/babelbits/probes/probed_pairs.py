@@ -1,13 +1,16 @@
 """Which cells a study's probes compare, and which variants no probe can enter.
 
 No torch here. A probe reads hidden states, which only the transformers engine shows: llama.cpp
-keeps those of a GGUF file to itself, and a served model is behind its endpoint.
+keeps those of a GGUF file to itself, and a served model is behind its endpoint. Those of a model
+whose weights were rotated lie in other coordinates than the baseline's.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from babelbits.engines import transformers
+from babelbits.recipes import rotation
+from babelbits.recipes.catalogue import RECIPES
 from babelbits.records import CellMeta
 from babelbits.study.config.engines import format_of, name_engine
 from babelbits.study.config.spec import BASELINE
@@ -16,6 +19,8 @@ from babelbits.tasks.base import Task
 
 _WHY = {
     "gguf": "llama.cpp runs GGUF files and does not show their hidden states",
+    "rotated": "its hidden states and weights are rotated, so that their difference from the "
+    "baseline's is no error",
     "served": "it is behind an endpoint, which shows text alone",
 }
 
@@ -62,13 +67,21 @@ def note_closed(plan: Plan) -> tuple[str, ...]:
 def _open(plan: Plan, step: VariantStep) -> bool:
     study = plan.study
     name = name_engine(study.engine, study.model, step.spec)
-    return step.spec.origin != "served" and name == transformers.ENGINE.name
+    shown = step.spec.origin != "served" and name == transformers.ENGINE.name
+    return shown and not _is_rotated(step)
+
+
+def _is_rotated(step: VariantStep) -> bool:
+    info = RECIPES.get(step.spec.recipe)
+    return step.spec.origin == "made" and info is not None and info.method == rotation.METHOD
 
 
 def _reason(plan: Plan, step: VariantStep) -> str:
     study = plan.study
     if step.spec.origin == "served":
         return _WHY["served"]
+    if _is_rotated(step):
+        return _WHY["rotated"]
     format_ = format_of(study.model, step.spec)
     engine = name_engine(study.engine, study.model, step.spec)
     return _WHY.get(format_, f"the engine '{engine}' does not show hidden states")

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from babelbits.formats import linear
 from babelbits.formats.outside_text import is_outside_text
 from babelbits.formats.trust import UNTRUSTED, Trust
 from babelbits.quiet import no_loguru, replaced
-from babelbits.recipes import smoothing
+from babelbits.recipes import autoround, rotation, smoothing
 from babelbits.recipes.calibration import Calibration
 from babelbits.recipes.experts import MOST_UNROUTED, routing
 from babelbits.recipes.info import RecipeInfo, Value
@@ -87,6 +87,8 @@ def save_compressed(
     scope = plan_scope(model, recipe=info.name, settled=parameters, most_left=most_left)
     ignore = make_patterns(scope)
     with no_loguru("llmcompressor", "compressed_tensors"), _on(device), _session(seed):
+        if info.method == rotation.METHOD and calibration is not None:
+            rotation.rotate(model, seed=seed, tokens=calibration.windows[0][:_PROBE_TOKENS])
         groups = make_groups(info, parameters, scope.quantized)
         modifiers = _modifiers(info, parameters, model, ignore, groups)
         probe = _Probe(model, calibration) if info.method in ("awq", "smoothquant") else None
@@ -97,6 +99,7 @@ def save_compressed(
                 _plain_norms(model),
                 masks_untraced(),
                 shared_states_traced(),
+                _learning(info, rounded, device=device, seed=seed),
             ):
                 _oneshot(model, modifiers, calibration, tokenizer, trust=trust)
         first.refuse_change(model)
@@ -108,7 +111,8 @@ def save_compressed(
         model.save_pretrained(folder, save_compressed=True)
     if ignore != _HEAD_ALONE:
         _write_ignore(folder, ignore)
-    return replace(scope, uncalled=tuple(rounded.uncalled)), counts.record()
+    scope = replace(scope, uncalled=tuple(rounded.uncalled), untuned=tuple(rounded.outside))
+    return scope, counts.record()
 
 
 def _write_ignore(folder: Path, ignore: Sequence[str]) -> None:
@@ -145,7 +149,9 @@ def _modifiers(
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
 
-    if info.method == "gptq":
+    if info.method == autoround.METHOD:
+        return [autoround.make_modifier(parameters, ignore=ignore, groups=groups)]
+    if info.method in ("gptq", rotation.METHOD):
         order = parameters["actorder"]
         gptq = GPTQModifier(
             config_groups=dict(groups),
@@ -157,6 +163,15 @@ def _modifiers(
         return [gptq]
     rounding = QuantizationModifier(config_groups=dict(groups), ignore=list(ignore))
     return [*_smoothers(info.method, parameters, model), rounding]
+
+
+def _learning(
+    info: RecipeInfo, rounded: Rounded, *, device: str, seed: int
+) -> AbstractContextManager[None]:
+    """Where the method learns its codes, what that needs; else nothing."""
+    if info.method != autoround.METHOD:
+        return nullcontext()
+    return autoround.learned(rounded, device=device, seed=seed)
 
 
 def _smoothers(method: str, parameters: Mapping[str, Value], model: Any) -> list[Any]:

@@ -38,8 +38,8 @@ class RecipeInfo:
     family: str
     """Name of the family that makes it; see `recipes.family.Family`."""
     method: str
-    """The algorithm: 'none' (the baseline), 'rtn', 'gptq', 'awq', 'smoothquant', 'llm.int8', 'nf4',
-    'convert', 'k-quant', or a word of another package's."""
+    """The algorithm: 'none' (the baseline), 'rtn', 'gptq', 'awq', 'smoothquant', 'autoround',
+    'llm.int8', 'nf4', 'convert', 'k-quant', or a word of another package's."""
     weight_bits: float
     """Bits of one quantized weight's code, without scales and zero points."""
     activation_bits: int | None = None

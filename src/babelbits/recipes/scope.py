@@ -54,6 +54,8 @@ class Scope:
     """(outputs, inputs) of all of them."""
     uncalled: tuple[str, ...] = ()
     """Names of those that were to be fitted to text and that no text calls."""
+    untuned: tuple[str, ...] = ()
+    """Names of those that were to be learned block by block and that lie in no block."""
 
     @property
     def n_quantized(self) -> int:
@@ -236,6 +238,13 @@ def make_notes(scope: Scope) -> Iterator[str]:
         yield (
             f"no text calls {layers} ('{scope.uncalled[0]}' first): rounded to nearest, since "
             "there is nothing to fit to and no result depends on it"
+        )
+    if scope.untuned:
+        layers = plural(len(scope.untuned), "layer")
+        lie = agreeing(len(scope.untuned), "lies", "lie")
+        yield (
+            f"{layers} {lie} in no block ('{scope.untuned[0]}' first): rounded to nearest, "
+            "since codes are learned block by block"
         )
 
 

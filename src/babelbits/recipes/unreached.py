@@ -26,6 +26,8 @@ class Rounded:
     """Layers that were met on the way, by `id`."""
     uncalled: list[str] = field(default_factory=list)
     """Names of those that GPTQ was to fit to text, and that no text called."""
+    outside: list[str] = field(default_factory=list)
+    """Names of those that AutoRound was to learn, and that lie in no block."""
 
 
 @contextmanager

@@ -4,22 +4,23 @@ Embeddings, norms and `lm_head` stay as they are in the base model (so GPTQ's au
 does not say), and only the linear layers of the transformer blocks are quantized.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from babelbits import devices
-from babelbits.recipes import module_bits
+from babelbits.recipes import module_bits, rotation
 from babelbits.recipes.base_loading import load_model, load_tokenizer
 from babelbits.recipes.family import Family, Job, Made, draw_text
 from babelbits.recipes.info import ParameterInfo, RecipeInfo
 from babelbits.recipes.scope import build_skeleton, plan_scope
 from babelbits.recipes.smoothing import refuse_smoothing
 from babelbits.recipes.versions import find_making
+from babelbits.records import TensorRecord
 
-_GROUP_SIZE = ParameterInfo(
+GROUP_SIZE = ParameterInfo(
     type=int,
     default=128,
     minimum=8,
@@ -124,7 +125,7 @@ _RECIPES = (
         method="gptq",
         weight_bits=4.0,
         needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, **_GPTQ},
+        parameters={"group_size": GROUP_SIZE, **_GPTQ},
         aliases=("W4-g", "GPTQ", "W4A16"),
     ),
     RecipeInfo(
@@ -140,7 +141,7 @@ _RECIPES = (
         family="compressed-tensors",
         method="rtn",
         weight_bits=4.0,
-        parameters={"group_size": _GROUP_SIZE},
+        parameters={"group_size": GROUP_SIZE},
         aliases=("RTN",),
     ),
     RecipeInfo(
@@ -150,7 +151,7 @@ _RECIPES = (
         method="awq",
         weight_bits=4.0,
         needs_calibration=True,
-        parameters={"group_size": _GROUP_SIZE, "symmetric": _SYMMETRIC},
+        parameters={"group_size": GROUP_SIZE, "symmetric": _SYMMETRIC},
         aliases=("AWQ",),
     ),
     RecipeInfo(
@@ -200,8 +201,20 @@ _RECIPES = (
         method="rtn",
         weight_bits=4.0,
         activation_bits=8,
-        parameters={"group_size": _GROUP_SIZE},
+        parameters={"group_size": GROUP_SIZE},
         aliases=("W4A8",),
+    ),
+    RecipeInfo(
+        name="spinquant",
+        summary="w4a8 by GPTQ after random Hadamard rotations (SpinQuant's R1 and R2, not learned) "
+        "have spread outliers; stored a byte a weight",
+        family="compressed-tensors",
+        method=rotation.METHOD,
+        weight_bits=4.0,
+        activation_bits=8,
+        needs_calibration=True,
+        parameters={"group_size": GROUP_SIZE, **_GPTQ},
+        aliases=("SpinQuant",),
     ),
     RecipeInfo(
         name="nvfp4a16",
@@ -239,7 +252,8 @@ _RECIPES = (
 _FLOATS = ("fp8", "fp8-block", "mxfp8", "mxfp4", "nvfp4", "nvfp4a16")
 
 
-def _with_modules(info: RecipeInfo) -> RecipeInfo:
+def add_modules(info: RecipeInfo) -> RecipeInfo:
+    """A recipe that takes bits of single modules, too."""
     own = _modules(integers=info.name not in _FLOATS)
     return replace(info, parameters={**info.parameters, module_bits.PARAMETER: own})
 
@@ -250,9 +264,11 @@ class CompressedTensors(Family):
     name = "compressed-tensors"
     format = "compressed-tensors"
     title = "llm-compressor"
-    recipes = tuple(map(_with_modules, _RECIPES))
-    examples = ("w8", "w4-g")
-    decisive = ("torch", "transformers", "llmcompressor", "compressed-tensors")
+    recipes = tuple(map(add_modules, _RECIPES))
+    examples: ClassVar[tuple[str, ...]] = ("w8", "w4-g")
+    decisive: ClassVar[tuple[str, ...]] = (
+        *("torch", "transformers", "llmcompressor", "compressed-tensors"),
+    )
     main_library = "llmcompressor"
     rehearsal = "layers"
 
@@ -262,8 +278,9 @@ class CompressedTensors(Family):
         info: RecipeInfo,
         settled: Mapping[str, Any],
     ) -> None:
-        """Refuse to smooth models of which nobody knows what reads what."""
+        """Refuse to smooth or rotate models of which nobody knows what reads what."""
         refuse_smoothing(config, info)
+        rotation.refuse_rotation(config, info)
 
     def version(self, info: RecipeInfo, config: Mapping[str, Any]) -> int:
         """2 for mixtures of experts and for models that were calibrated without a mask."""
@@ -296,7 +313,22 @@ class CompressedTensors(Family):
         )
         tokenizer.save_pretrained(folder)
         record = None if calibration is None else replace(calibration.record, experts=experts)
-        return Made(calibration=record, scope=scope, device=device)
+        notes = (rotation.NOTE,) if job.info.method == rotation.METHOD else ()
+        return Made(calibration=record, scope=scope, notes=notes, device=device)
+
+    def size(
+        self,
+        tensors: Sequence[TensorRecord],
+        info: RecipeInfo,
+        settled: Mapping[str, Any],
+        *,
+        config: Mapping[str, Any],
+    ) -> int:
+        """The same, and an output layer of its own where the rotated model had none."""
+        total = super().size(tensors, info, settled, config=config)
+        return total + (
+            rotation.count_untied_bytes(tensors) if info.method == rotation.METHOD else 0
+        )
 
 
 FAMILY = CompressedTensors()

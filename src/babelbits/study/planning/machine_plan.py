@@ -25,7 +25,7 @@ from babelbits.study.planning.machine_estimate import (
 from babelbits.tasks import catalogue
 from babelbits.tasks.published_sizes import find_published_size
 
-_SLOW = ("gptq", "awq")
+_SLOW = ("gptq", "awq", "autoround")
 """Methods that search for the best codes; all others read the text once at most."""
 
 

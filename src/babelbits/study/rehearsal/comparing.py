@@ -4,6 +4,7 @@ Only loaded transformers models; the comparison of GGUF files goes through their
 of logits are relative: the norm of the difference over the norm of the logits less their mean.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,6 +152,7 @@ def build_plain_twin(
     folder = place / "plain"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base, folder, ignore=shutil.ignore_patterns(*_NOT_IN_PLAIN))
+    _untie_like(variant, folder)
     try:
         save_file(
             {name: tensor.contiguous() for name, tensor in plain.items()},
@@ -162,6 +164,15 @@ def build_plain_twin(
         return _with_weights(load_model(base, settings=settings).model, plain, where=variant)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _untie_like(variant: Path, twin: Path) -> None:
+    """An output layer of the twin's own, where the variant has one and its base had not."""
+    own = json.loads((variant / "config.json").read_text("utf-8"))
+    path = twin / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    if own.get("tie_word_embeddings") is False and config.get("tie_word_embeddings", True):
+        path.write_text(json.dumps(config | {"tie_word_embeddings": False}), "utf-8")
 
 
 def _with_weights(model: Any, plain: Mapping[str, Any], *, where: Path) -> Any:
