@@ -40,14 +40,26 @@ def draw(results: QatResults) -> Any | None:
     y = alt.Y("language:N", sort=order, title=None, axis=alt.Axis(ticks=False, grid=True))
     offset = alt.YOffset("kind:N", sort=kinds)
     base = alt.Chart().encode(y=y, yOffset=offset)
+    # Above the panels: at the right its last letters are cut where another font is wider.
+    legend = alt.Legend(orient="top")
     title = f"change to the control, {unit} (left of 0 is harm)"
     lines = base.mark_rule(strokeWidth=1.5, color=palette.INK, aria=False).encode(
         x=alt.X("low:Q", title=title), x2=alt.X2("high:Q")
     )
     marks = base.mark_point(size=48, opacity=1, color=palette.INK, strokeWidth=1.3).encode(
         x=alt.X("delta:Q", title=title),
-        shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds, range=list(_SHAPES))),
-        fill=alt.Fill("kind:N", title=None, scale=alt.Scale(domain=kinds, range=list(_FILLS))),
+        shape=alt.Shape(
+            "kind:N",
+            title=None,
+            legend=legend,
+            scale=alt.Scale(domain=kinds, range=list(_SHAPES)),
+        ),
+        fill=alt.Fill(
+            "kind:N",
+            title=None,
+            legend=legend,
+            scale=alt.Scale(domain=kinds, range=list(_FILLS)),
+        ),
         description=alt.Description("about:N"),
     )
     zero = alt.Chart().mark_rule(color=palette.SOFT, aria=False).encode(x=alt.datum(0.0))
