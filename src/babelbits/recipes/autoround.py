@@ -194,4 +194,4 @@ def _randomness_kept() -> Iterator[None]:
         yield
     finally:
         random.setstate(before)
-        np.random.set_state(numbers)  # noqa: NPY002
+        np.random.set_state(numbers)  # noqa: NPY002  it seeds this one
